@@ -1,0 +1,92 @@
+"""Every error trialjob raises, split by what the caller does next.
+
+::
+
+    TrialjobError
+    ├── SpecError            fix the spec: which field, which value, what to write instead
+    ├── UsageError           fix the command: no such experiment, a name already taken, …
+    ├── ExperimentBusy       wait, or stop the other orchestrator; it says who holds the experiment
+    ├── StoreError           the store cannot be read or written (disk full, read-only, …)
+    │   ├── JournalCorrupt   a journal that is damaged in its middle; never repaired silently
+    │   └── JournalTooNew    written by a newer trialjob; upgrade
+    ├── JournalConflict      a lost race: read again and decide again
+    ├── BackendError         the backend refused or broke in a way no retry will mend
+    │   └── BackendUnavailable   it may work on the next step
+    └── InvariantError       a bug of ours: an illegal transition, an impossible count
+
+The classes carry data; the words a person reads are made here, so that they are the same everywhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class TrialjobError(Exception):
+    """Base of every error that trialjob raises on purpose."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One thing wrong with a spec."""
+
+    #: Where it is, as written by a person: ``limits.max_trials``; empty for the spec as a whole.
+    field: str
+    #: What is wrong, in words that include the value.
+    message: str
+    #: What to do about it.
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        where = f"{self.field}: " if self.field else ""
+        remedy = f"\n    → {self.remedy}" if self.remedy else ""
+        return f"{where}{self.message}{remedy}"
+
+
+class SpecError(TrialjobError):
+    """The spec is wrong. All its problems are reported at once, in ``problems``."""
+
+    def __init__(self, problems: list[Problem] | Problem, source: str = "") -> None:
+        self.problems = [problems] if isinstance(problems, Problem) else list(problems)
+        #: The file the spec came from, or "" when it was made in Python.
+        self.source = source
+        head = f"{source}: " if source else ""
+        count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
+        lines = "\n".join(f"  {problem}" for problem in self.problems)
+        super().__init__(f"{head}{count} in the spec\n{lines}")
+
+
+class UsageError(TrialjobError):
+    """The command or call is wrong; nothing was changed."""
+
+
+class ExperimentBusy(TrialjobError):
+    """Another orchestrator is stepping this experiment."""
+
+
+class StoreError(TrialjobError):
+    """The store cannot be read or written; what is in it is intact."""
+
+
+class JournalCorrupt(StoreError):
+    """A journal is damaged elsewhere than in a torn last line."""
+
+
+class JournalTooNew(StoreError):
+    """A journal was written by a newer version of trialjob."""
+
+
+class JournalConflict(TrialjobError):
+    """Somebody else appended first; nothing was written."""
+
+
+class BackendError(TrialjobError):
+    """The backend refused for good."""
+
+
+class BackendUnavailable(BackendError):
+    """The backend cannot be reached now; the next step tries again."""
+
+
+class InvariantError(TrialjobError):
+    """A law of the state machine was about to be broken; this is a bug in trialjob."""

@@ -1,0 +1,53 @@
+"""Names and numbers of things.
+
+Rule: a job's name is a function of (experiment, trial, attempt) and nothing else. A service that refuses
+a duplicate name thereby refuses a duplicate launch, which makes the name our idempotency key.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NewType
+
+ExperimentName = NewType("ExperimentName", str)
+#: Trials are numbered from 1 in the order they were proposed.
+TrialId = NewType("TrialId", int)
+JobName = NewType("JobName", str)
+
+#: SageMaker's limit on TrainingJobName (CreateTrainingJob API reference).
+MAX_JOB_NAME = 63
+#: Leaves room for "-<6-digit trial>-<3-digit attempt>".
+MAX_EXPERIMENT_NAME = 52
+
+_EXPERIMENT_NAME = re.compile(r"[A-Za-z0-9](?:-*[A-Za-z0-9])*", re.ASCII)
+_JOB_TAIL = re.compile(r"-(\d{4,})-(\d+)", re.ASCII)
+
+
+def experiment_name_problem(name: str) -> str | None:
+    """What is wrong with ``name`` as an experiment's name, or None.
+
+    The pattern is that of SageMaker's TrainingJobName, because job names begin with it.
+    """
+    if not name:
+        return "is empty"
+    if len(name) > MAX_EXPERIMENT_NAME:
+        return f"has {len(name)} characters; at most {MAX_EXPERIMENT_NAME} leave room for trial and attempt"
+    if not _EXPERIMENT_NAME.fullmatch(name):
+        return "may contain only letters, digits and inner hyphens"
+    return None
+
+
+def job_name(experiment: ExperimentName, trial: TrialId, attempt: int) -> JobName:
+    """The one name of the job that runs ``attempt`` of ``trial``: ``digits-0007-1``."""
+    return JobName(f"{experiment}-{trial:04d}-{attempt}")
+
+
+def parse_job_name(experiment: ExperimentName, name: str) -> tuple[TrialId, int] | None:
+    """Trial and attempt of a job of this experiment, or None when the name is not one of its jobs.
+
+    ``run-1-0002-1`` is a job of ``run-1`` and not of ``run``, although it starts with ``run-``.
+    """
+    if not name.startswith(experiment):
+        return None
+    match = _JOB_TAIL.fullmatch(name, len(experiment))
+    return (TrialId(int(match[1])), int(match[2])) if match else None

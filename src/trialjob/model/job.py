@@ -1,0 +1,123 @@
+"""One managed job: what is asked of a backend, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from trialjob.model.ids import ExperimentName, JobName, TrialId
+from trialjob.model.json import Json
+
+
+class FailureKind(Enum):
+    """What a job failed of; core.retry says what follows from each."""
+
+    #: The training code ended with an error.
+    USER_CODE = "user_code"
+    OUT_OF_MEMORY = "out_of_memory"
+    #: The code could not be started: requirements, a missing interpreter, an unreadable bundle.
+    SETUP = "setup"
+    #: The backend refuses the request for good.
+    REJECTED = "rejected"
+    #: No machine of the type could be had.
+    CAPACITY = "capacity"
+    #: The service's own fault.
+    INTERNAL = "internal"
+    #: The job or its machine vanished: a reboot, a killed supervisor.
+    LOST = "lost"
+
+
+class Outcome(Enum):
+    """How a job ended."""
+
+    COMPLETED = "completed"
+    #: Because somebody asked for it.
+    STOPPED = "stopped"
+    #: It reached its maximum run time.
+    TIMED_OUT = "timed_out"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobEnd:
+    """The end of a job, as the backend saw it. Times are seconds since the epoch."""
+
+    outcome: Outcome
+    failure: FailureKind | None = None
+    exit_code: int | None = None
+    message: str = ""
+    #: The last lines of the log, for a failure.
+    tail: str = ""
+    started_at: float | None = None
+    ended_at: float | None = None
+    #: Seconds that are paid for; None means not known yet, never zero.
+    seconds: float | None = None
+    #: What it cost; None means not known.
+    dollars: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRequest:
+    """Everything a backend needs to run one attempt of a trial."""
+
+    job: JobName
+    experiment: ExperimentName
+    trial: TrialId
+    attempt: int
+    #: What the script is given: the constants and the trial's configuration.
+    hyperparameters: Mapping[str, Json]
+    #: Path of the program inside the bundle.
+    entry_point: str
+    #: Digest of the bundle that holds the code.
+    bundle: str
+    #: Seconds after which the backend itself ends the job.
+    max_runtime: float
+    environment: Mapping[str, str] = field(default_factory=dict)
+    #: Input channels: name to location.
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    #: Identifies the request's content; a job of the same name with another digest is not ours.
+    digest: str
+
+
+class JobState(Enum):
+    """Where a living job stands, as its backend says."""
+
+    STARTING = "starting"
+    TRAINING = "training"
+    STOPPING = "stopping"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """A job that is to be looked at, and how far its log has been read."""
+
+    job: JobName
+    #: The backend's own mark behind the last line that was used; "" for the beginning.
+    cursor: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogLine:
+    """One line of a job's log."""
+
+    text: str
+    #: The backend's mark behind this line: reading from it yields the lines after this one.
+    cursor: str
+    #: Seconds since the epoch, when the backend knows it.
+    at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSeen:
+    """What a backend saw of one job.
+
+    ``end`` is set only when every line of the log has been handed out.
+    """
+
+    job: JobName
+    state: JobState
+    lines: tuple[LogLine, ...] = ()
+    end: JobEnd | None = None
+    #: More lines are ready at once: look again without waiting.
+    more: bool = False

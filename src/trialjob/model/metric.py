@@ -1,0 +1,70 @@
+"""Metrics: what is optimised, how it is found in a log, and what was read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Mode(Enum):
+    """Which way is better."""
+
+    MIN = "min"
+    MAX = "max"
+
+
+class Score(Enum):
+    """Which of a trial's values is its score."""
+
+    LAST = "last"
+    BEST = "best"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objective:
+    """What the experiment optimises."""
+
+    metric: str
+    mode: Mode
+    #: The metric that counts progress (epochs, steps). A report without it counts as one more than the last.
+    resource: str = "epoch"
+    score: Score = Score.BEST
+
+    def better(self, a: float, b: float) -> bool:
+        """True when ``a`` is strictly better than ``b``; NaN is worse than every number."""
+        return self.key(a) > self.key(b)
+
+    def key(self, value: float) -> float:
+        """``value`` on a scale where more is better and NaN is the worst of all."""
+        if math.isnan(value):
+            return -math.inf
+        return value if self.mode is Mode.MAX else -value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricDefinition:
+    """A metric to be found in the log by a regular expression, as SageMaker takes them.
+
+    The first group of ``regex`` is the number. ``{number}`` has already been replaced.
+    """
+
+    name: str
+    regex: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """Metric values of one trial at one resource level."""
+
+    #: The resource level, in units of the objective's resource metric.
+    resource: float
+    #: Every metric that was reported, the objective's included when it was.
+    metrics: Mapping[str, float]
+    #: When it was read, in seconds since the epoch.
+    at: float
+
+    def value(self, objective: Objective) -> float | None:
+        """The objective's value, or None when this report does not have it."""
+        return self.metrics.get(objective.metric)

@@ -1,0 +1,86 @@
+"""The states that a trial, an attempt and an experiment can be in. What may follow what is in core.transitions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class TrialStatus(Enum):
+    """Where one configuration stands."""
+
+    PROPOSED = "proposed"
+    RUNNING = "running"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+    PRUNED = "pruned"
+    FAILED = "failed"
+    #: It ended well but its log had no value of the objective.
+    METRICS_UNAVAILABLE = "metrics_unavailable"
+    CANCELLED = "cancelled"
+
+
+class AttemptStatus(Enum):
+    """Where one managed job of a trial stands."""
+
+    #: Journaled; the call may or may not have been made.
+    INTENDED = "intended"
+    #: The backend has accepted it.
+    SUBMITTED = "submitted"
+    STARTING = "starting"
+    TRAINING = "training"
+    #: The backend has accepted our request to stop it. It still holds its slot.
+    STOPPING = "stopping"
+    ENDED = "ended"
+
+
+class Phase(Enum):
+    """Where the whole experiment stands."""
+
+    RUNNING = "running"
+    #: No new trials; what runs is being cancelled.
+    ENDING = "ending"
+    ENDED = "ended"
+
+
+class EndKind(Enum):
+    """Why an experiment ended."""
+
+    MAX_TRIALS = "max_trials"
+    SPACE_EXHAUSTED = "space_exhausted"
+    TIMEOUT = "timeout"
+    MAX_FAILURES = "max_failures"
+    #: Trials ended, but not one of them has a value of the objective.
+    NO_RESULT = "no_result"
+    STOPPED = "stopped"
+
+    @property
+    def is_failure(self) -> bool:
+        """True when it was failures that ended the experiment, not one of its limits or its user."""
+        return self in (EndKind.MAX_FAILURES, EndKind.NO_RESULT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndReason:
+    """Why an experiment ended, for programs (``kind``) and for people (``detail``)."""
+
+    kind: EndKind
+    detail: str
+
+
+class StopKind(Enum):
+    """Why we stop a job."""
+
+    PRUNED = "pruned"
+    #: It reached the largest resource it was to be given, and went on.
+    MAX_RESOURCE = "max_resource"
+    CANCELLED = "cancelled"
+    PAUSED = "paused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopReason:
+    """Why we stop a job, for programs and for people."""
+
+    kind: StopKind
+    detail: str

@@ -1,0 +1,1 @@
+"""The pure heart: events, state, and what follows from what. No clock, no randomness, no I/O, no third party."""

@@ -1,0 +1,199 @@
+"""What can happen to an experiment. The journal is a list of these and nothing else is ever stored.
+
+Rule 1: an event says what happened, in the past tense; it is never a command.
+Rule 2: an event is never changed once released. A field may be added with a default; a meaning may not change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from trialjob.model.ids import ExperimentName, TrialId
+from trialjob.model.job import JobEnd
+from trialjob.model.json import Json
+from trialjob.model.limits import Limits
+from trialjob.model.metric import Objective, Report
+from trialjob.model.trial import AttemptStatus, EndReason, StopReason, TrialStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExperimentCreated:
+    """The first event of every journal."""
+
+    name: ExperimentName
+    #: The whole spec as it was resolved, seed included; opaque to the core.
+    document: Mapping[str, Json]
+    objective: Objective
+    limits: Limits
+    #: The version of trialjob that created the experiment.
+    trialjob: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitsChanged:
+    """The user agreed to other limits; ``document`` is the spec with them in it."""
+
+    limits: Limits
+    document: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExperimentResumed:
+    """An experiment that had ended goes on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialProposed:
+    """The sampler proposed a configuration. This is what counts against ``max_trials``."""
+
+    trial: TrialId
+    config: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpaceExhausted:
+    """The sampler has nothing new to propose, now or ever."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptIntended:
+    """A job for the trial is about to be submitted. Journaled before the call, so that no job is unknown."""
+
+    trial: TrialId
+    attempt: int
+    #: Seconds after which the backend ends the job by itself.
+    max_runtime: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSubmitted:
+    """The backend has the job."""
+
+    trial: TrialId
+    attempt: int
+    #: It already had it: an earlier call had taken effect, although we did not learn of it.
+    adopted: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmitPostponed:
+    """The backend cannot take the job now; nothing is wrong with it."""
+
+    trial: TrialId
+    attempt: int
+    reason: str
+    #: Not to be tried again before this time.
+    until: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobProgressed:
+    """A job was seen in another state than before."""
+
+    trial: TrialId
+    attempt: int
+    status: AttemptStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportsRead:
+    """New reports of a job, in the order of its log; each report is in exactly one such event."""
+
+    trial: TrialId
+    attempt: int
+    reports: tuple[Report, ...]
+    #: The backend's mark behind the last line that made these reports.
+    cursor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RungReached:
+    """A trial entered a rung of the stopping rule with a value; it is compared with those already there."""
+
+    trial: TrialId
+    rung: float
+    value: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopIntended:
+    """A job is about to be stopped. Journaled before the call."""
+
+    trial: TrialId
+    attempt: int
+    reason: StopReason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptEnded:
+    """A job is over and every line of its log has been read."""
+
+    trial: TrialId
+    attempt: int
+    end: JobEnd
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPlanned:
+    """The trial will be attempted again, not before ``not_before``."""
+
+    trial: TrialId
+    not_before: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialEnded:
+    """The trial has its final status."""
+
+    trial: TrialId
+    status: TrialStatus
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExperimentEnding:
+    """No new trials; what runs is being cancelled."""
+
+    reason: EndReason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExperimentEnded:
+    """Nothing runs any more."""
+
+    reason: EndReason
+
+
+Event: TypeAlias = (
+    ExperimentCreated
+    | LimitsChanged
+    | ExperimentResumed
+    | TrialProposed
+    | SpaceExhausted
+    | AttemptIntended
+    | JobSubmitted
+    | SubmitPostponed
+    | JobProgressed
+    | ReportsRead
+    | RungReached
+    | StopIntended
+    | AttemptEnded
+    | RetryPlanned
+    | TrialEnded
+    | ExperimentEnding
+    | ExperimentEnded
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """Events appended together: all of them are in the journal, or none."""
+
+    #: 1 for the first record; the journal's version is that of its last record.
+    version: int
+    #: When it was appended, in seconds since the epoch.
+    at: float
+    events: tuple[Event, ...]

@@ -1,0 +1,361 @@
+"""The state of an experiment: a frozen value, and the function that takes it from one event to the next.
+
+Rule 1: state is what the journal says and nothing more; replaying the same records gives an equal state.
+Rule 2: applying an event costs what it changes, not what has ever happened. ``Trials`` is a list of chunks
+so that putting one of 10,000 trials copies two short tuples, and finished trials are not looked at again.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, TypeAlias, assert_never
+
+from trialjob.errors import InvariantError
+from trialjob.model.ids import ExperimentName, JobName, TrialId, job_name
+from trialjob.model.job import JobEnd
+from trialjob.model.json import Json
+from trialjob.model.limits import Limits
+from trialjob.model.metric import Objective, Report, Score
+from trialjob.model.trial import AttemptStatus, EndReason, Phase, StopReason, TrialStatus
+from trialjob.orchestrator.core import transitions
+from trialjob.orchestrator.core.events import (
+    AttemptEnded,
+    AttemptIntended,
+    Event,
+    ExperimentCreated,
+    ExperimentEnded,
+    ExperimentEnding,
+    ExperimentResumed,
+    JobProgressed,
+    JobSubmitted,
+    LimitsChanged,
+    Record,
+    ReportsRead,
+    RetryPlanned,
+    RungReached,
+    SpaceExhausted,
+    StopIntended,
+    SubmitPostponed,
+    TrialEnded,
+    TrialProposed,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One job of a trial."""
+
+    number: int
+    status: AttemptStatus
+    max_runtime: float
+    intended_at: float
+    #: Not to be submitted before this time, and why.
+    postponed_until: float = 0.0
+    postponed_why: str = ""
+    adopted: bool = False
+    #: Set once we want it stopped.
+    stop: StopReason | None = None
+    #: How far its log has been turned into reports.
+    cursor: str = ""
+    #: How many reports this attempt has made.
+    reports: int = 0
+    end: JobEnd | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One configuration and all that has become of it."""
+
+    id: TrialId
+    config: Mapping[str, Json]
+    status: TrialStatus
+    proposed_at: float
+    attempts: tuple[Attempt, ...] = ()
+    reports: tuple[Report, ...] = ()
+    #: The objective's value that counts for this trial; None before the first.
+    score: float | None = None
+    #: The largest resource reported.
+    resource: float | None = None
+    #: The highest rung entered.
+    rung: float | None = None
+    #: For a trial that waits for its next attempt.
+    not_before: float = 0.0
+    #: Why it has the status it has.
+    reason: str = ""
+
+    @property
+    def last(self) -> Attempt | None:
+        """The newest attempt."""
+        return self.attempts[-1] if self.attempts else None
+
+    @property
+    def live(self) -> Attempt | None:
+        """The attempt that holds a slot, if one does."""
+        last = self.last
+        return last if last is not None and last.status is not AttemptStatus.ENDED else None
+
+    @property
+    def ended(self) -> bool:
+        """True when the trial has its final status."""
+        return transitions.is_final(self.status)
+
+
+@dataclass(frozen=True, slots=True)
+class Trials:
+    """All trials in the order of their numbers, which run from 1 without gaps."""
+
+    CHUNK: ClassVar[int] = 64
+
+    _chunks: tuple[tuple[Trial, ...], ...] = ()
+
+    def __len__(self) -> int:
+        return (len(self._chunks) - 1) * self.CHUNK + len(self._chunks[-1]) if self._chunks else 0
+
+    def __iter__(self) -> Iterator[Trial]:
+        for chunk in self._chunks:
+            yield from chunk
+
+    def __getitem__(self, trial: TrialId) -> Trial:
+        chunk, place = divmod(trial - 1, self.CHUNK)
+        if trial < 1 or trial > len(self):
+            raise KeyError(trial)
+        return self._chunks[chunk][place]
+
+    def put(self, trial: Trial) -> Trials:
+        """These trials with one replaced, or added at the end."""
+        chunk, place = divmod(trial.id - 1, self.CHUNK)
+        if not 1 <= trial.id <= len(self) + 1:
+            raise InvariantError(f"trial {trial.id} does not follow trial {len(self)}")
+        if chunk == len(self._chunks):
+            return Trials((*self._chunks, (trial,)))
+        old = self._chunks[chunk]
+        new = (*old[:place], trial, *old[place + 1 :])
+        return Trials((*self._chunks[:chunk], new, *self._chunks[chunk + 1 :]))
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """The values with which trials entered a rung, as keys where more is better, in ascending order."""
+
+    keys: tuple[float, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def enter(self, key: float) -> Rung:
+        """This rung with one more value."""
+        keys = list(self.keys)
+        insort(keys, key)
+        return Rung(tuple(keys))
+
+    def better_than(self, key: float) -> int:
+        """How many values are strictly better."""
+        return len(self.keys) - bisect_right(self.keys, key)
+
+    def worse_than(self, key: float) -> int:
+        """How many values are strictly worse."""
+        return bisect_left(self.keys, key)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """An experiment after ``version`` records."""
+
+    version: int
+    name: ExperimentName
+    document: Mapping[str, Json]
+    objective: Objective
+    limits: Limits
+    created_at: float
+    #: When the last record was appended.
+    updated_at: float
+    phase: Phase = Phase.RUNNING
+    #: Why it is ending or has ended.
+    reason: EndReason | None = None
+    trials: Trials = field(default_factory=Trials)
+    #: Trials without a final status.
+    open: frozenset[TrialId] = frozenset()
+    #: How many trials have each status.
+    counts: Mapping[TrialStatus, int] = field(default_factory=dict)
+    rungs: Mapping[float, Rung] = field(default_factory=dict)
+    exhausted: bool = False
+
+    def count(self, *statuses: TrialStatus) -> int:
+        """How many trials have one of these statuses."""
+        return sum(self.counts.get(status, 0) for status in statuses)
+
+    @property
+    def failures(self) -> int:
+        """Trials that count against ``max_failures``."""
+        return self.count(TrialStatus.FAILED, TrialStatus.METRICS_UNAVAILABLE)
+
+    def open_trials(self) -> list[Trial]:
+        """Trials without a final status, in the order of their numbers."""
+        return [self.trials[trial] for trial in sorted(self.open)]
+
+    def job(self, trial: TrialId, attempt: int) -> JobName:
+        """The name of an attempt's job."""
+        return job_name(self.name, trial, attempt)
+
+
+def evolve(state: State | None, record: Record) -> State:
+    """The state after ``record``. Raises InvariantError when the record cannot follow the state."""
+    if record.version != (state.version if state else 0) + 1:
+        raise InvariantError(f"record {record.version} cannot follow version {state.version if state else 0}")
+    for event in record.events:
+        state = apply(state, event, record.at)
+    if state is None:
+        raise InvariantError("a journal cannot begin with an empty record")
+    return replace(state, version=record.version, updated_at=record.at)
+
+
+def replay(records: Iterable[Record]) -> State | None:
+    """The state after all of ``records``; None when there are none."""
+    state: State | None = None
+    for record in records:
+        state = evolve(state, record)
+    return state
+
+
+def apply(state: State | None, event: Event, at: float) -> State:
+    """The state after one event that happened at ``at``; its version is not counted up."""
+    if isinstance(event, ExperimentCreated):
+        if state is not None:
+            raise InvariantError("an experiment is created once")
+        return State(
+            version=0,
+            name=event.name,
+            document=event.document,
+            objective=event.objective,
+            limits=event.limits,
+            created_at=at,
+            updated_at=at,
+        )
+    if state is None:
+        raise InvariantError(f"{type(event).__name__} before the experiment was created")
+    match event:
+        case LimitsChanged():
+            return replace(state, limits=event.limits, document=event.document)
+        case SpaceExhausted():
+            return replace(state, exhausted=True)
+        case ExperimentEnding():
+            return _move(state, Phase.ENDING, event.reason)
+        case ExperimentEnded():
+            return _move(state, Phase.ENDED, event.reason)
+        case ExperimentResumed():
+            return _move(state, Phase.RUNNING, None)
+        case RungReached():
+            rung = state.rungs.get(event.rung, Rung()).enter(state.objective.key(event.value))
+            trial = state.trials[event.trial]
+            return replace(
+                state,
+                rungs={**state.rungs, event.rung: rung},
+                trials=state.trials.put(replace(trial, rung=max(event.rung, trial.rung or event.rung))),
+            )
+        case TrialProposed():
+            return _put(
+                state,
+                None,
+                Trial(id=event.trial, config=event.config, status=TrialStatus.PROPOSED, proposed_at=at),
+            )
+        case _:
+            trial = state.trials[event.trial]
+            return _put(state, trial, _apply_to_trial(trial, event, at, state.objective))
+
+
+_TrialEvent: TypeAlias = (
+    AttemptIntended
+    | JobSubmitted
+    | SubmitPostponed
+    | JobProgressed
+    | ReportsRead
+    | StopIntended
+    | AttemptEnded
+    | RetryPlanned
+    | TrialEnded
+)
+
+
+def _apply_to_trial(trial: Trial, event: _TrialEvent, at: float, objective: Objective) -> Trial:
+    match event:
+        case AttemptIntended():
+            if trial.live is not None or event.attempt != len(trial.attempts) + 1:
+                raise InvariantError(f"trial {trial.id} cannot begin attempt {event.attempt}")
+            attempt = Attempt(
+                number=event.attempt,
+                status=AttemptStatus.INTENDED,
+                max_runtime=event.max_runtime,
+                intended_at=at,
+            )
+            if trial.status is not TrialStatus.RUNNING:
+                trial = _with_status(trial, TrialStatus.RUNNING)
+            return replace(trial, attempts=(*trial.attempts, attempt), not_before=0.0, reason="")
+        case JobSubmitted():
+            return _on_attempt(trial, event.attempt, status=AttemptStatus.SUBMITTED, adopted=event.adopted)
+        case SubmitPostponed():
+            return _on_attempt(trial, event.attempt, postponed_until=event.until, postponed_why=event.reason)
+        case JobProgressed():
+            return _on_attempt(trial, event.attempt, status=event.status)
+        case StopIntended():
+            return _on_attempt(trial, event.attempt, stop=event.reason)
+        case AttemptEnded():
+            return _on_attempt(trial, event.attempt, status=AttemptStatus.ENDED, end=event.end)
+        case ReportsRead():
+            count = trial.attempts[event.attempt - 1].reports + len(event.reports)
+            trial = _on_attempt(trial, event.attempt, cursor=event.cursor, reports=count)
+            return _with_reports(trial, event.reports, objective)
+        case RetryPlanned():
+            return replace(trial, not_before=event.not_before, reason=event.reason)
+        case TrialEnded():
+            return replace(_with_status(trial, event.status), reason=event.reason)
+        case _:
+            assert_never(event)
+
+
+def _with_status(trial: Trial, status: TrialStatus) -> Trial:
+    transitions.check(transitions.TRIAL, trial.status, status, f"trial {trial.id}")
+    return replace(trial, status=status)
+
+
+def _on_attempt(
+    trial: Trial, number: int, *, status: AttemptStatus | None = None, **changes: object
+) -> Trial:
+    live = trial.live
+    if live is None or live.number != number:
+        raise InvariantError(f"attempt {number} of trial {trial.id} does not run")
+    if status is not None and status is not live.status:
+        transitions.check(transitions.ATTEMPT, live.status, status, f"attempt {number} of trial {trial.id}")
+        changes["status"] = status
+    return replace(trial, attempts=(*trial.attempts[:-1], replace(live, **changes)))  # type: ignore[arg-type]
+
+
+def _with_reports(trial: Trial, reports: tuple[Report, ...], objective: Objective) -> Trial:
+    score, resource = trial.score, trial.resource
+    for report in reports:
+        value = report.value(objective)
+        if value is not None and (
+            score is None or objective.score is Score.LAST or objective.better(value, score)
+        ):
+            score = value
+        resource = report.resource if resource is None else max(resource, report.resource)
+    return replace(trial, reports=(*trial.reports, *reports), score=score, resource=resource)
+
+
+def _put(state: State, old: Trial | None, new: Trial) -> State:
+    """``state`` with a trial put in, and the sums over all trials kept true."""
+    trials = state.trials.put(new)
+    if old is not None and old.status is new.status:
+        return replace(state, trials=trials)
+    counts = dict(state.counts)
+    if old is not None:
+        counts[old.status] -= 1
+    counts[new.status] = counts.get(new.status, 0) + 1
+    open_ = state.open - {new.id} if new.ended else state.open | {new.id}
+    return replace(state, trials=trials, counts=counts, open=open_)
+
+
+def _move(state: State, phase: Phase, reason: EndReason | None) -> State:
+    transitions.check(transitions.EXPERIMENT, state.phase, phase, "the experiment")
+    return replace(state, phase=phase, reason=reason)

@@ -1,0 +1,179 @@
+"""What the engine needs of the world: five Protocols of at most five methods.
+
+Rule: an adapter implements one of these and knows nothing of the engine. Each has a contract suite in
+``trialjob.testing`` that every adapter passes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from trialjob.model.ids import ExperimentName, JobName, TrialId
+from trialjob.model.job import JobRequest, JobSeen, LogLine, Watch
+from trialjob.model.json import Json
+from trialjob.model.metric import Report
+from trialjob.model.space import Config
+from trialjob.orchestrator.core.events import Event, Record
+
+
+class Clock(Protocol):
+    """Time, which is virtual in tests and in the simulator."""
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Return after ``seconds``, or earlier when interrupted."""
+        ...
+
+
+class Journal(Protocol):
+    """The append-only list of records of one experiment."""
+
+    def read(self, after: int = 0) -> Sequence[Record]:
+        """Records with a version above ``after``, in order; empty when there are none.
+
+        Raises JournalCorrupt, JournalTooNew, StoreError.
+        """
+        ...
+
+    def append(self, events: Sequence[Event], *, after: int, at: float) -> Record:
+        """Write one durable record with version ``after + 1`` and return it.
+
+        Raises JournalConflict, having written nothing, when the journal's version is not ``after``;
+        StoreError when it cannot be written.
+        """
+        ...
+
+    def hold(self) -> AbstractContextManager[None]:
+        """Be the one orchestrator of this experiment for the length of a ``with`` block.
+
+        Raises ExperimentBusy, which says who holds it.
+        """
+        ...
+
+    def holder(self) -> str | None:
+        """Who holds it, in words, or None."""
+        ...
+
+
+class ExperimentStore(Protocol):
+    """Where experiments are kept."""
+
+    def names(self) -> Sequence[ExperimentName]:
+        """All experiments, sorted."""
+        ...
+
+    def journal(self, name: ExperimentName) -> Journal:
+        """The journal of an experiment, which need not exist yet."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submitted:
+    """The backend has the job; ``adopted`` when it had it before this call."""
+
+    adopted: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Postponed:
+    """The backend cannot take the job now (throttled, no quota, no free GPU); try again after ``seconds``."""
+
+    reason: str
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """The backend will never take this job."""
+
+    reason: str
+
+
+class JobBackend(Protocol):
+    """Runs jobs.
+
+    ``submit`` and ``stop`` are idempotent by the job's name: calling them again after a crash is harmless.
+    Every method may raise BackendUnavailable, which the engine takes as "nothing happened, ask again".
+    """
+
+    def submit(self, request: JobRequest) -> Submitted | Postponed | Rejected:
+        """Start the job, or find that it was started before (same name and digest).
+
+        Raises BackendError when a job of that name exists and is not ours.
+        """
+        ...
+
+    def stop(self, job: JobName) -> bool:
+        """Ask for the job's end: SIGTERM, and SIGKILL after a grace.
+
+        Returns False when no such job has ever been started, and then none will be; True otherwise,
+        also when it has already ended.
+        """
+        ...
+
+    def observe(self, watched: Sequence[Watch]) -> Sequence[JobSeen]:
+        """What became of these jobs, with the log lines behind each one's cursor.
+
+        A job about which nothing is known yet is left out. One that has vanished for good is reported
+        with an end of kind LOST.
+        """
+        ...
+
+    def log(self, job: JobName, cursor: str = "") -> Sequence[LogLine]:
+        """Some lines of a job's log behind ``cursor``; empty at its present end. For people to read."""
+        ...
+
+    def close(self) -> None:
+        """Give back what only this process holds. Jobs run on."""
+        ...
+
+
+class Sampler(Protocol):
+    """Proposes configurations.
+
+    It is told every event of the experiment, in order, and has no other memory: telling a new sampler the
+    events of a journal makes it equal to the one that was there before the crash.
+    """
+
+    def ask(self, trial: TrialId) -> Config | None:
+        """The configuration for the next trial, or None when there is none left for ever."""
+        ...
+
+    def tell(self, events: Sequence[Event]) -> None:
+        """Learn what happened."""
+        ...
+
+
+class Estimator(Protocol):
+    """Knows what a trial's job is."""
+
+    def request(
+        self, job: JobName, trial: TrialId, attempt: int, config: Config, max_runtime: float
+    ) -> JobRequest:
+        """The request for one attempt; equal arguments give an equal request."""
+        ...
+
+
+class LogReader(Protocol):
+    """Turns the lines of one attempt's log into reports."""
+
+    def feed(self, text: str, at: float) -> Report | None:
+        """The report that this line completes, if it does."""
+        ...
+
+
+class LogReaders(Protocol):
+    """Makes log readers."""
+
+    def __call__(self, reports_so_far: int) -> LogReader:
+        """A reader for an attempt that has already made so many reports."""
+        ...
+
+
+Document: TypeAlias = Mapping[str, Json]
