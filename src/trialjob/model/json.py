@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 #: What is nested is not typed again, because a recursive alias needs Python 3.12.
-Json: TypeAlias = None | bool | int | float | str | Sequence[Any] | Mapping[str, Any]
+Json: TypeAlias = bool | int | float | str | Sequence[Any] | Mapping[str, Any] | None
 
 
 def canonical_json(value: Json) -> str:

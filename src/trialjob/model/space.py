@@ -7,9 +7,8 @@ the numbers alone.
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol, TypeAlias
 
@@ -174,13 +173,19 @@ class Space:
             total *= len(listed)
         return total
 
-    def grid(self) -> Iterator[Config]:
-        """Every configuration, the last name varying fastest; ValueError names a domain that has no end."""
-        columns: list[Sequence[Json]] = []
-        for name, domain in self.domains.items():
-            listed = domain.listed()
+    def nth(self, index: int) -> Config:
+        """The configuration at ``index`` of the grid, the last name varying fastest.
+
+        Raises ValueError naming a domain that is continuous, IndexError past the end.
+        """
+        config: dict[str, Json] = {}
+        rest = index
+        for name in reversed(list(self.domains)):
+            listed = self.domains[name].listed()
             if listed is None:
-                raise ValueError(f"{name} is continuous and has no grid; use a choice of values")
-            columns.append(listed)
-        for row in itertools.product(*columns):
-            yield dict(zip(self.domains, row, strict=True))
+                raise ValueError(f"{name} is continuous and has no grid; list its values with 'choice'")
+            rest, place = divmod(rest, len(listed))
+            config[name] = listed[place]
+        if rest:
+            raise IndexError(index)
+        return {name: config[name] for name in self.domains}

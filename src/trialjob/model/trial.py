@@ -1,4 +1,4 @@
-"""The states that a trial, an attempt and an experiment can be in. What may follow what is in core.transitions."""
+"""The states of a trial, an attempt and an experiment. What may follow what is in core.transitions."""
 
 from __future__ import annotations
 

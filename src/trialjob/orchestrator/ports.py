@@ -6,17 +6,16 @@ Rule: an adapter implements one of these and knows nothing of the engine. Each h
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 from trialjob.model.ids import ExperimentName, JobName, TrialId
 from trialjob.model.job import JobRequest, JobSeen, LogLine, Watch
-from trialjob.model.json import Json
 from trialjob.model.metric import Report
 from trialjob.model.space import Config
 from trialjob.orchestrator.core.events import Event, Record
+from trialjob.orchestrator.core.seen import Postponed, Rejected, Submitted
 
 
 class Clock(Protocol):
@@ -71,28 +70,6 @@ class ExperimentStore(Protocol):
     def journal(self, name: ExperimentName) -> Journal:
         """The journal of an experiment, which need not exist yet."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Submitted:
-    """The backend has the job; ``adopted`` when it had it before this call."""
-
-    adopted: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Postponed:
-    """The backend cannot take the job now (throttled, no quota, no free GPU); try again after ``seconds``."""
-
-    reason: str
-    seconds: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rejected:
-    """The backend will never take this job."""
-
-    reason: str
 
 
 class JobBackend(Protocol):
@@ -176,4 +153,16 @@ class LogReaders(Protocol):
         ...
 
 
-Document: TypeAlias = Mapping[str, Json]
+__all__ = [
+    "Clock",
+    "Estimator",
+    "ExperimentStore",
+    "JobBackend",
+    "Journal",
+    "LogReader",
+    "LogReaders",
+    "Postponed",
+    "Rejected",
+    "Sampler",
+    "Submitted",
+]

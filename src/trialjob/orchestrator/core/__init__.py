@@ -1,1 +1,4 @@
-"""The pure heart: events, state, and what follows from what. No clock, no randomness, no I/O, no third party."""
+"""The pure heart: events, state, and what follows from what.
+
+No clock, no randomness, no I/O, no third party.
+"""

@@ -1,7 +1,7 @@
 """What can happen to an experiment. The journal is a list of these and nothing else is ever stored.
 
 Rule 1: an event says what happened, in the past tense; it is never a command.
-Rule 2: an event is never changed once released. A field may be added with a default; a meaning may not change.
+Rule 2: an event is never changed once released. A field may be added with a default; a meaning stays.
 """
 
 from __future__ import annotations

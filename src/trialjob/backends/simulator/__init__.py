@@ -1,0 +1,1 @@
+"""A service that runs jobs on a virtual clock."""

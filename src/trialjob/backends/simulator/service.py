@@ -1,0 +1,119 @@
+"""The simulated service: it knows every job ever submitted and what each does at any time.
+
+Rule: a job's whole course is settled when it is submitted, and a stop only cuts it short. So looking at it
+costs nothing while nothing happens, and the order of looks changes nothing.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from trialjob.model.ids import JobName
+from trialjob.model.job import FailureKind, JobEnd, JobRequest, JobState, Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """What a job does by itself, in seconds since its training began."""
+
+    #: (when, text) of each line it prints, in order.
+    lines: Sequence[tuple[float, str]] = ()
+    #: When it ends.
+    runs_for: float
+    #: What it fails of, or None when it ends well.
+    failure: FailureKind | None = None
+    exit_code: int = 0
+    #: Seconds between submission and the beginning of training.
+    start_delay: float = 0.0
+    #: It goes on after SIGTERM and has to be killed.
+    ignores_sigterm: bool = False
+
+
+@dataclass(slots=True)
+class SimulatedJob:
+    """A job of the service, and how it ends as far as is known at present."""
+
+    request: JobRequest
+    course: Course
+    submitted_at: float
+    ends_at: float
+    outcome: Outcome
+    stop_asked: bool = False
+
+    @property
+    def begins_at(self) -> float:
+        """When training begins."""
+        return self.submitted_at + self.course.start_delay
+
+    def state(self, now: float) -> JobState:
+        """Where it stands; JobState has no word for an ended job, see ``end``."""
+        if self.stop_asked:
+            return JobState.STOPPING
+        return JobState.TRAINING if now >= self.begins_at else JobState.STARTING
+
+    def printed(self, now: float) -> int:
+        """How many lines it has printed."""
+        until = min(now, self.ends_at) - self.begins_at
+        return bisect_right(self.course.lines, until, key=lambda line: line[0])
+
+    def end(self, now: float) -> JobEnd | None:
+        """How it ended, or None while it runs."""
+        if now < self.ends_at:
+            return None
+        failed = self.outcome is Outcome.FAILED
+        return JobEnd(
+            outcome=self.outcome,
+            failure=self.course.failure if failed else None,
+            exit_code=self.course.exit_code if failed or self.outcome is Outcome.COMPLETED else None,
+            message=f"exit status {self.course.exit_code}" if failed else "",
+            started_at=self.begins_at,
+            ended_at=self.ends_at,
+            seconds=max(0.0, self.ends_at - self.begins_at),
+            dollars=0.0,
+        )
+
+
+class SimulatedService:
+    """Outlives every orchestrator that talks to it."""
+
+    def __init__(
+        self,
+        course: Callable[[JobRequest], Course],
+        *,
+        stop_delay: float = 0.0,
+        stop_grace: float = 120.0,
+    ) -> None:
+        self._course = course
+        self._stop_delay = stop_delay
+        self._stop_grace = stop_grace
+        self.jobs: dict[JobName, SimulatedJob] = {}
+        #: Names that were stopped before they had ever been started, and so never will be.
+        self.refused: set[JobName] = set()
+
+    def create(self, request: JobRequest, now: float) -> SimulatedJob:
+        """Accept a job."""
+        course = self._course(request)
+        begins_at = now + course.start_delay
+        outcome, ends_at = Outcome.COMPLETED, begins_at + course.runs_for
+        if course.failure is not None:
+            outcome = Outcome.FAILED
+        if course.runs_for > request.max_runtime:
+            outcome, ends_at = Outcome.TIMED_OUT, begins_at + request.max_runtime
+        job = SimulatedJob(request=request, course=course, submitted_at=now, ends_at=ends_at, outcome=outcome)
+        self.jobs[request.job] = job
+        return job
+
+    def stop(self, job: SimulatedJob, now: float) -> None:
+        """Cut the job short, unless it ends by itself before that."""
+        if job.stop_asked or now >= job.ends_at:
+            return
+        job.stop_asked = True
+        grace = self._stop_grace if job.course.ignores_sigterm else self._stop_delay
+        if now + grace < job.ends_at:
+            job.ends_at, job.outcome = now + grace, Outcome.STOPPED
+
+    def running(self, now: float) -> int:
+        """How many jobs hold a machine."""
+        return sum(1 for job in self.jobs.values() if now < job.ends_at)

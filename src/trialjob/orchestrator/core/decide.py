@@ -1,0 +1,333 @@
+"""What follows from what was seen: the events of one step. Pure.
+
+Rule 1: a trial is started only while fewer than ``max_trials`` have ever been proposed, and a job only
+while fewer than ``max_concurrent_trials`` hold a slot. A slot is held until its job has ended.
+Rule 2: every call that is to be made is first an event (AttemptIntended, StopIntended).
+Rule 3: nothing that has been read is thrown away, whatever has been decided about its trial.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import assert_never
+
+from trialjob.model.ids import TrialId
+from trialjob.model.job import FailureKind, JobEnd, JobState, Outcome
+from trialjob.model.trial import (
+    AttemptStatus,
+    EndKind,
+    EndReason,
+    Phase,
+    StopKind,
+    StopReason,
+    TrialStatus,
+)
+from trialjob.orchestrator.core import transitions
+from trialjob.orchestrator.core.events import (
+    AttemptEnded,
+    AttemptIntended,
+    Event,
+    ExperimentEnded,
+    ExperimentEnding,
+    JobProgressed,
+    JobSubmitted,
+    ReportsRead,
+    RetryPlanned,
+    RungReached,
+    SpaceExhausted,
+    StopIntended,
+    SubmitPostponed,
+    TrialEnded,
+    TrialProposed,
+)
+from trialjob.orchestrator.core.retry import retry_wait
+from trialjob.orchestrator.core.rule import StoppingRule
+from trialjob.orchestrator.core.seen import (
+    JobObserved,
+    Postponed,
+    Rejected,
+    Seen,
+    StopAnswered,
+    SubmitAnswered,
+    Submitted,
+    Suggested,
+)
+from trialjob.orchestrator.core.state import Attempt, State, Trial, apply
+
+_STATUS = {
+    JobState.STARTING: AttemptStatus.STARTING,
+    JobState.TRAINING: AttemptStatus.TRAINING,
+    JobState.STOPPING: AttemptStatus.STOPPING,
+}
+
+
+def decide(state: State, seen: Sequence[Seen], rule: StoppingRule, now: float) -> list[Event]:
+    """The events that follow, in order; an empty list when nothing does."""
+    draft = _Draft(state, rule, now)
+    for sight in seen:
+        draft.take_in(sight)
+    draft.check_limits()
+    draft.launch()
+    draft.finish()
+    return draft.events
+
+
+def wanted(state: State, now: float) -> bool:
+    """True when a new trial could start at once, if the sampler had one."""
+    return (
+        state.phase is Phase.RUNNING
+        and not state.exhausted
+        and len(state.trials) < state.limits.max_trials
+        and slots_free(state) > len(_waiting(state, now))
+    )
+
+
+def slots_free(state: State) -> int:
+    """How many more jobs may run now."""
+    held = sum(1 for trial in state.open_trials() if trial.live is not None)
+    return state.limits.max_concurrent_trials - held
+
+
+def _waiting(state: State, now: float) -> list[Trial]:
+    """Trials that want a job and hold none: those to be retried first, as they were promised first."""
+    return [
+        trial
+        for trial in state.open_trials()
+        if trial.live is None and trial.status is not TrialStatus.PAUSED and trial.not_before <= now
+    ]
+
+
+class _Draft:
+    """The state as it will be when the events decided so far are in the journal."""
+
+    def __init__(self, state: State, rule: StoppingRule, now: float) -> None:
+        self.state = state
+        self.events: list[Event] = []
+        self._rule = rule
+        self._now = now
+
+    def _record(self, event: Event) -> None:
+        self.state = apply(self.state, event, self._now)
+        self.events.append(event)
+
+    # What was seen
+
+    def take_in(self, sight: Seen) -> None:
+        match sight:
+            case Suggested():
+                self._propose(sight)
+            case SubmitAnswered():
+                if self._runs(sight.trial, sight.attempt):
+                    self._submit_answered(sight)
+            case StopAnswered():
+                if self._runs(sight.trial, sight.attempt):
+                    self._stop_answered(sight)
+            case JobObserved():
+                if self._runs(sight.trial, sight.attempt):
+                    self._job_observed(sight)
+            case _:
+                assert_never(sight)
+
+    def _runs(self, trial: TrialId, attempt: int) -> bool:
+        """False for news of a job that is already over, which may come late and say nothing new."""
+        live = self.state.trials[trial].live
+        return live is not None and live.number == attempt
+
+    def _propose(self, sight: Suggested) -> None:
+        if not wanted(self.state, self._now):
+            return
+        if sight.config is None:
+            self._record(SpaceExhausted())
+        else:
+            trial = TrialId(len(self.state.trials) + 1)
+            self._record(TrialProposed(trial=trial, config=sight.config))
+            self.launch()
+
+    def _submit_answered(self, sight: SubmitAnswered) -> None:
+        attempt = self._attempt(sight.trial)
+        if attempt.status is not AttemptStatus.INTENDED:
+            return
+        match sight.answer:
+            case Submitted(adopted=adopted):
+                self._record(JobSubmitted(trial=sight.trial, attempt=attempt.number, adopted=adopted))
+            case Postponed(reason=reason, seconds=seconds):
+                until = self._now + seconds
+                # Only the first refusal for a reason is news; saying it every step would fill the journal.
+                if attempt.postponed_why != reason or seconds:
+                    self._record(
+                        SubmitPostponed(trial=sight.trial, attempt=attempt.number, reason=reason, until=until)
+                    )
+            case Rejected(reason=reason):
+                end = JobEnd(
+                    outcome=Outcome.FAILED,
+                    failure=FailureKind.REJECTED,
+                    message=reason,
+                    seconds=0.0,
+                    dollars=0.0,
+                )
+                self._end_attempt(sight.trial, end)
+            case _:
+                assert_never(sight.answer)
+
+    def _stop_answered(self, sight: StopAnswered) -> None:
+        if not sight.known:
+            end = JobEnd(outcome=Outcome.STOPPED, message="never started", seconds=0.0, dollars=0.0)
+            self._end_attempt(sight.trial, end)
+            return
+        if self._attempt(sight.trial).status is AttemptStatus.INTENDED:
+            # The submission had taken effect, although its answer was lost.
+            self._record(JobSubmitted(trial=sight.trial, attempt=sight.attempt, adopted=True))
+        self._progress(sight.trial, AttemptStatus.STOPPING)
+
+    def _job_observed(self, sight: JobObserved) -> None:
+        self._progress(sight.trial, _STATUS[sight.state])
+        if sight.reports:
+            self._record(
+                ReportsRead(
+                    trial=sight.trial, attempt=sight.attempt, reports=sight.reports, cursor=sight.cursor
+                )
+            )
+            self._judge(sight)
+        if sight.end is not None:
+            self._end_attempt(sight.trial, sight.end)
+
+    def _progress(self, trial: TrialId, status: AttemptStatus) -> None:
+        attempt = self._attempt(trial)
+        # A list that lags behind may show an earlier state; that is no news.
+        if status in transitions.ATTEMPT[attempt.status]:
+            self._record(JobProgressed(trial=trial, attempt=attempt.number, status=status))
+
+    def _judge(self, sight: JobObserved) -> None:
+        for report in sight.reports:
+            trial = self.state.trials[sight.trial]
+            if report.value(self.state.objective) is None or self._attempt(sight.trial).stop is not None:
+                continue
+            judgement = self._rule.judge(self.state, trial, report)
+            for rung, value in judgement.enters:
+                self._record(RungReached(trial=sight.trial, rung=rung, value=value))
+            if judgement.stop is not None:
+                self._record(StopIntended(trial=sight.trial, attempt=sight.attempt, reason=judgement.stop))
+
+    # The end of a job
+
+    def _attempt(self, trial: TrialId) -> Attempt:
+        live = self.state.trials[trial].live
+        assert live is not None, "checked by _runs"  # noqa: S101 - narrows the type
+        return live
+
+    def _end_attempt(self, trial: TrialId, end: JobEnd) -> None:
+        attempt = self._attempt(trial)
+        self._record(AttemptEnded(trial=trial, attempt=attempt.number, end=end))
+        failed = end.outcome is Outcome.FAILED and end.failure is not None
+        if failed and attempt.stop is None and self.state.phase is Phase.RUNNING:
+            wait = retry_wait(self.state.trials[trial], end.failure or FailureKind.LOST)
+            if wait is not None:
+                reason = f"{end.failure.value if end.failure else 'lost'}: {end.message}"
+                self._record(RetryPlanned(trial=trial, not_before=self._now + wait, reason=reason))
+                return
+        status, reason = _verdict(self.state, self.state.trials[trial], attempt, end)
+        self._record(TrialEnded(trial=trial, status=status, reason=reason))
+
+    # Limits
+
+    def check_limits(self) -> None:
+        if self.state.phase is Phase.RUNNING:
+            reason = _limit_reached(self.state, self._now)
+            if reason is not None:
+                self._record(ExperimentEnding(reason=reason))
+        if self.state.phase is Phase.ENDING and self.state.reason is not None:
+            why = StopReason(kind=StopKind.CANCELLED, detail=self.state.reason.detail)
+            for trial in self.state.open_trials():
+                live = trial.live
+                if live is None:
+                    self._record(TrialEnded(trial=trial.id, status=TrialStatus.CANCELLED, reason=why.detail))
+                elif live.stop is None:
+                    self._record(StopIntended(trial=trial.id, attempt=live.number, reason=why))
+
+    def launch(self) -> None:
+        """Give free slots to trials that wait for one."""
+        if self.state.phase is not Phase.RUNNING:
+            return
+        for trial in _waiting(self.state, self._now)[: max(0, slots_free(self.state))]:
+            self._record(
+                AttemptIntended(
+                    trial=trial.id,
+                    attempt=len(trial.attempts) + 1,
+                    max_runtime=_runtime_left(trial, self.state.limits.trial_timeout),
+                )
+            )
+
+    def finish(self) -> None:
+        """End the experiment once nothing is left to do."""
+        state = self.state
+        if state.open or state.phase is Phase.ENDED:
+            return
+        if state.phase is Phase.ENDING and state.reason is not None:
+            self._record(ExperimentEnded(reason=state.reason))
+        elif state.exhausted or len(state.trials) >= state.limits.max_trials:
+            self._record(ExperimentEnded(reason=_natural_end(state)))
+
+
+def _runtime_left(trial: Trial, trial_timeout: float) -> float:
+    """Seconds the next attempt may take; earlier ones have used up part of the trial's time."""
+    used = sum(attempt.end.seconds or 0.0 for attempt in trial.attempts if attempt.end is not None)
+    return max(1.0, trial_timeout - used)
+
+
+def _verdict(state: State, trial: Trial, attempt: Attempt, end: JobEnd) -> tuple[TrialStatus, str]:
+    """The final status of a trial whose last job has ended, and why."""
+    stop = attempt.stop
+    if end.outcome is Outcome.COMPLETED or (stop is not None and stop.kind is StopKind.MAX_RESOURCE):
+        if trial.score is None:
+            return (
+                TrialStatus.METRICS_UNAVAILABLE,
+                f"it ended without a value of {state.objective.metric}" + _tail(end),
+            )
+        return TrialStatus.COMPLETED, stop.detail if stop else ""
+    if stop is not None:
+        return (TrialStatus.PRUNED if stop.kind is StopKind.PRUNED else TrialStatus.CANCELLED), stop.detail
+    match end.outcome:
+        case Outcome.TIMED_OUT:
+            return TrialStatus.CANCELLED, f"trial_timeout of {state.limits.trial_timeout:g} s reached"
+        case Outcome.STOPPED:
+            return TrialStatus.CANCELLED, end.message or "stopped by somebody else"
+        case Outcome.FAILED:
+            kind = end.failure.value if end.failure else "failed"
+            return TrialStatus.FAILED, f"{kind}: {end.message}" + _tail(end)
+        case _:
+            assert_never(end.outcome)
+
+
+def _tail(end: JobEnd) -> str:
+    return f"\n{end.tail}" if end.tail else ""
+
+
+def _limit_reached(state: State, now: float) -> EndReason | None:
+    limits = state.limits
+    if state.failures >= limits.max_failures:
+        failed = state.count(TrialStatus.FAILED)
+        without = state.count(TrialStatus.METRICS_UNAVAILABLE)
+        parts = [f"{failed} failed"] * bool(failed) + [f"{without} without the metric"] * bool(without)
+        return EndReason(
+            kind=EndKind.MAX_FAILURES,
+            detail=f"{state.failures} trials failed ({', '.join(parts)}), as many as max_failures allows",
+        )
+    if limits.timeout is not None and now - state.created_at >= limits.timeout:
+        return EndReason(kind=EndKind.TIMEOUT, detail=f"timeout of {limits.timeout:g} s reached")
+    return None
+
+
+def _natural_end(state: State) -> EndReason:
+    if len(state.trials) and all(trial.score is None for trial in state.trials):
+        return EndReason(
+            kind=EndKind.NO_RESULT,
+            detail=f"none of {len(state.trials)} trials has a value of {state.objective.metric}",
+        )
+    if len(state.trials) >= state.limits.max_trials:
+        return EndReason(
+            kind=EndKind.MAX_TRIALS, detail=f"all {len(state.trials)} trials of max_trials have ended"
+        )
+    return EndReason(
+        kind=EndKind.SPACE_EXHAUSTED,
+        detail=f"all {len(state.trials)} configurations of the space have been tried",
+    )

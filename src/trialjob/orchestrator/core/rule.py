@@ -1,0 +1,28 @@
+"""What a stopping rule is to the core."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from trialjob.model.metric import Report
+from trialjob.model.trial import StopReason
+from trialjob.orchestrator.core.state import State, Trial
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What a rule makes of one report."""
+
+    #: Rungs the trial enters with this report, each with the value that counts there.
+    enters: tuple[tuple[float, float], ...] = ()
+    #: Why the trial is to be stopped, or None to let it run.
+    stop: StopReason | None = None
+
+
+class StoppingRule(Protocol):
+    """Says whether a trial may go on. A pure function of the recorded state; it has no memory."""
+
+    def judge(self, state: State, trial: Trial, report: Report) -> Judgement:
+        """The judgement on ``trial`` upon a report of it that has the objective's value."""
+        ...

@@ -1,0 +1,74 @@
+"""What the engine brings in from the world: the only input of ``decide`` besides state and time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from trialjob.model.ids import TrialId
+from trialjob.model.job import JobEnd, JobState
+from trialjob.model.metric import Report
+from trialjob.model.space import Config
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submitted:
+    """The backend has the job; ``adopted`` when it had it before this call."""
+
+    adopted: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Postponed:
+    """The backend cannot take the job now (throttled, no quota, no free GPU); try again after ``seconds``."""
+
+    reason: str
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """The backend will never take this job."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmitAnswered:
+    """The backend answered a submission."""
+
+    trial: TrialId
+    attempt: int
+    answer: Submitted | Postponed | Rejected
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopAnswered:
+    """The backend answered a stop; ``known`` is False when the job had never been started."""
+
+    trial: TrialId
+    attempt: int
+    known: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobObserved:
+    """What became of a job since the last look."""
+
+    trial: TrialId
+    attempt: int
+    state: JobState
+    reports: tuple[Report, ...] = ()
+    #: The backend's mark behind the line that made the last of ``reports``.
+    cursor: str = ""
+    end: JobEnd | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suggested:
+    """The sampler's answer for the next trial; None when it has nothing left for ever."""
+
+    config: Config | None
+
+
+Seen: TypeAlias = SubmitAnswered | StopAnswered | JobObserved | Suggested

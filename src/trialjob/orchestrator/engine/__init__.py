@@ -1,0 +1,1 @@
+"""The only impure part of the orchestrator: it observes, decides, appends and acts, again and again."""

@@ -1,0 +1,52 @@
+"""Carries out commands, and says what was answered.
+
+Rule: a call that could not be made leaves no answer. The command stays due, and the next step tries again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from trialjob.errors import BackendError, BackendUnavailable
+from trialjob.orchestrator.core.due import Command, StopJob, SubmitJob
+from trialjob.orchestrator.core.seen import Postponed, Rejected, Seen, StopAnswered, SubmitAnswered
+from trialjob.orchestrator.core.state import State
+from trialjob.orchestrator.ports import Estimator, JobBackend
+
+
+def act(
+    state: State, commands: Sequence[Command], backend: JobBackend, estimator: Estimator
+) -> Iterator[Seen]:
+    """Make the calls in order, yielding each answer as it comes."""
+    for command in commands:
+        match command:
+            case SubmitJob():
+                yield _submit(state, command, backend, estimator)
+            case StopJob():
+                try:
+                    known = backend.stop(state.job(command.trial, command.attempt))
+                except BackendUnavailable:
+                    continue
+                yield StopAnswered(trial=command.trial, attempt=command.attempt, known=known)
+
+
+def _submit(state: State, command: SubmitJob, backend: JobBackend, estimator: Estimator) -> SubmitAnswered:
+    trial = state.trials[command.trial]
+    request = estimator.request(
+        state.job(command.trial, command.attempt),
+        command.trial,
+        command.attempt,
+        trial.config,
+        trial.attempts[command.attempt - 1].max_runtime,
+    )
+    try:
+        answer = backend.submit(request)
+    except BackendUnavailable as error:
+        return SubmitAnswered(
+            trial=command.trial, attempt=command.attempt, answer=Postponed(reason=str(error))
+        )
+    except BackendError as error:
+        return SubmitAnswered(
+            trial=command.trial, attempt=command.attempt, answer=Rejected(reason=str(error))
+        )
+    return SubmitAnswered(trial=command.trial, attempt=command.attempt, answer=answer)

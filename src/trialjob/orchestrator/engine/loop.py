@@ -1,0 +1,40 @@
+"""Steps until the experiment has ended or somebody asks to leave."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from trialjob.model.trial import Phase
+from trialjob.orchestrator.core.events import Event
+from trialjob.orchestrator.core.state import State
+from trialjob.orchestrator.engine.step import Stepper
+from trialjob.orchestrator.ports import Clock
+
+Watcher = Callable[[State, Sequence[Event]], None]
+
+
+class Loop:
+    """A step, a sleep, a step."""
+
+    def __init__(self, stepper: Stepper, clock: Clock, poll_interval: float) -> None:
+        self._stepper = stepper
+        self._clock = clock
+        self._poll_interval = poll_interval
+        self._leaving = False
+
+    def run(self, watch: Watcher) -> State:
+        """Step until the end or until ``leave``; ``watch`` sees the state after every step."""
+        watch(self._stepper.state, ())
+        while self._goes_on():
+            events, busy = self._stepper.step()
+            watch(self._stepper.state, events)
+            if not busy and self._goes_on():
+                self._clock.sleep(self._poll_interval)
+        return self._stepper.state
+
+    def _goes_on(self) -> bool:
+        return not self._leaving and self._stepper.state.phase is not Phase.ENDED
+
+    def leave(self) -> None:
+        """Return from ``run`` after the present step; jobs run on. Safe in a signal handler."""
+        self._leaving = True

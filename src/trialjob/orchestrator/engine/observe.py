@@ -1,0 +1,75 @@
+"""Turns what a backend shows of jobs into what ``decide`` takes in.
+
+Rule: what this object remembers only spares re-reading. A new one, made from the journal's state alone, makes
+the same reports: it begins right behind the line that completed the last journaled report.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from trialjob.model.ids import JobName, TrialId
+from trialjob.model.job import JobSeen, Watch
+from trialjob.model.metric import Report
+from trialjob.model.trial import AttemptStatus
+from trialjob.orchestrator.core.seen import JobObserved
+from trialjob.orchestrator.core.state import Attempt, State
+from trialjob.orchestrator.ports import JobBackend, LogReader, LogReaders
+
+
+@dataclass(slots=True)
+class _Reading:
+    """How far one log has been read."""
+
+    reader: LogReader
+    cursor: str
+
+
+class Observer:
+    """Looks at every job that the backend may have, in one call."""
+
+    def __init__(self, backend: JobBackend, readers: LogReaders) -> None:
+        self._backend = backend
+        self._readers = readers
+        self._readings: dict[JobName, _Reading] = {}
+
+    def look(self, state: State, now: float) -> tuple[list[JobObserved], bool]:
+        """What is new, and whether more is ready at once. Raises BackendUnavailable."""
+        watched = {
+            state.job(trial.id, live.number): (trial.id, live)
+            for trial in state.open_trials()
+            if (live := trial.live) is not None and live.status is not AttemptStatus.INTENDED
+        }
+        if not watched:
+            return [], False
+        marks = [Watch(job=job, cursor=self._reading(job, live).cursor) for job, (_, live) in watched.items()]
+        seen = self._backend.observe(marks)
+        observed = [self._observed(sight, *watched[sight.job], now) for sight in seen if sight.job in watched]
+        return observed, any(sight.more for sight in seen)
+
+    def _reading(self, job: JobName, attempt: Attempt) -> _Reading:
+        if job not in self._readings:
+            self._readings[job] = _Reading(reader=self._readers(attempt.reports), cursor=attempt.cursor)
+        return self._readings[job]
+
+    def _observed(self, sight: JobSeen, trial: TrialId, attempt: Attempt, now: float) -> JobObserved:
+        reading = self._readings[sight.job]
+        reports: list[Report] = []
+        cursor = ""
+        for line in sight.lines:
+            report = reading.reader.feed(line.text, now if line.at is None else line.at)
+            if report is not None:
+                reports.append(report)
+                cursor = line.cursor
+        if sight.lines:
+            reading.cursor = sight.lines[-1].cursor
+        if sight.end is not None:
+            del self._readings[sight.job]
+        return JobObserved(
+            trial=trial,
+            attempt=attempt.number,
+            state=sight.state,
+            reports=tuple(reports),
+            cursor=cursor,
+            end=sight.end,
+        )

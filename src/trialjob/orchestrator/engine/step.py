@@ -1,0 +1,131 @@
+"""One step: observe, decide, append, act.
+
+Rule 1: nothing is done that is not in the journal first, so a crash at any instruction loses nothing.
+Rule 2: whoever loses a race forgets what it decided, reads the journal again and decides again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from trialjob.errors import BackendUnavailable, JournalConflict, UsageError
+from trialjob.model.ids import TrialId
+from trialjob.orchestrator.core.decide import decide, wanted
+from trialjob.orchestrator.core.due import due
+from trialjob.orchestrator.core.events import Event, Record
+from trialjob.orchestrator.core.rule import StoppingRule
+from trialjob.orchestrator.core.seen import Seen, Suggested
+from trialjob.orchestrator.core.state import State, apply, evolve
+from trialjob.orchestrator.engine.act import act
+from trialjob.orchestrator.engine.observe import Observer
+from trialjob.orchestrator.ports import Clock, Estimator, JobBackend, Journal, LogReaders, Sampler
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What an engine is made of."""
+
+    journal: Journal
+    backend: JobBackend
+    estimator: Estimator
+    rule: StoppingRule
+    #: Makes a sampler that has been told nothing yet.
+    sampler: Callable[[], Sampler]
+    readers: LogReaders
+    clock: Clock
+
+
+class Stepper:
+    """Steps one experiment. It holds no memory that the journal does not have."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._begin()
+
+    def _begin(self) -> None:
+        """Forget everything and learn it again from the journal."""
+        self._state: State | None = None
+        self._sampler = self._parts.sampler()
+        self._observer = Observer(self._parts.backend, self._parts.readers)
+        self._news: list[Event] = []
+        self._read()
+        if self._state is None:
+            raise UsageError("there is no such experiment; start it with `trialjob run SPEC`")
+
+    @property
+    def state(self) -> State:
+        """The state as of the last record read or written."""
+        assert self._state is not None, "set by _begin"  # noqa: S101 - narrows the type
+        return self._state
+
+    def step(self) -> tuple[Sequence[Event], bool]:
+        """Move the experiment on; returns what happened and whether more is ready at once.
+
+        Raises StoreError when the journal cannot be written: then nothing was done that is not in it.
+        """
+        self._news = []
+        self._read()
+        try:
+            busy = self._step()
+        except JournalConflict:
+            self._begin()
+            busy = True
+        return self._news, busy
+
+    def _step(self) -> bool:
+        now = self._parts.clock.now()
+        seen: Sequence[Seen] = ()
+        busy = False
+        # When nothing can be seen, time still passes and limits still hold.
+        with suppress(BackendUnavailable):
+            seen, busy = self._observer.look(self.state, now)
+        events = self._decide(self.state, seen, now)
+        self._tell(events)
+        events += self._suggest(events, now)
+        self._append(events, now)
+        answers = act(self.state, due(self.state, now), self._parts.backend, self._parts.estimator)
+        events = self._decide(self.state, list(answers), now)
+        self._tell(events)
+        self._append(events, now)
+        return busy
+
+    def _decide(self, state: State, seen: Sequence[Seen], now: float) -> list[Event]:
+        return decide(state, seen, self._parts.rule, now)
+
+    def _suggest(self, before: Sequence[Event], now: float) -> list[Event]:
+        """New trials for the slots that are free once ``before`` has happened."""
+        state = self.state
+        for event in before:
+            state = apply(state, event, now)
+        suggested: list[Event] = []
+        while wanted(state, now):
+            config = self._sampler.ask(TrialId(len(state.trials) + 1))
+            events = self._decide(state, [Suggested(config=config)], now)
+            self._tell(events)
+            for event in events:
+                state = apply(state, event, now)
+            suggested += events
+        return suggested
+
+    # The sampler is told before the append, so that it knows of pending trials when asked for the next; if
+    # the append fails, ``_begin`` makes a new one.
+    def _tell(self, events: Sequence[Event]) -> None:
+        if events:
+            self._sampler.tell(events)
+
+    def _append(self, events: Sequence[Event], now: float) -> None:
+        if events:
+            record = self._parts.journal.append(events, after=self.state.version, at=now)
+            self._learn(record)
+
+    def _read(self) -> None:
+        version = self._state.version if self._state is not None else 0
+        for record in self._parts.journal.read(version):
+            self._sampler.tell(record.events)
+            self._learn(record)
+
+    def _learn(self, record: Record) -> None:
+        self._state = evolve(self._state, record)
+        self._news.extend(record.events)

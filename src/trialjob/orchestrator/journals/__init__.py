@@ -1,0 +1,1 @@
+"""Journals keep the records of an experiment."""

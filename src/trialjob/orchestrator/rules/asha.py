@@ -1,0 +1,68 @@
+"""Asynchronous successive halving, the stopping variant.
+
+Li et al., "A System for Massively Parallel Hyperparameter Tuning", arXiv 1810.05934. A trial that reaches a
+rung goes on only when its value is among the best ``1 / reduction_factor`` of those that have reached it so
+far, itself included, but never fewer than one; so the leader is never stopped.
+
+A trial enters a rung with its first report at or above the rung's resource. Skipped epochs, and epochs
+repeated after a restart, therefore change nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from trialjob.model.metric import Report
+from trialjob.model.trial import StopKind, StopReason
+from trialjob.orchestrator.core.rule import Judgement
+from trialjob.orchestrator.core.state import Rung, State, Trial
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asha:
+    """Resources are in units of the objective's resource metric, epochs for example."""
+
+    max_resource: float
+    min_resource: float = 1.0
+    reduction_factor: float = 3.0
+
+    def levels(self) -> tuple[float, ...]:
+        """The rungs: min_resource x reduction_factor^k, below max_resource."""
+        levels: list[float] = []
+        level = self.min_resource
+        while level < self.max_resource:
+            levels.append(level)
+            level = self.min_resource * self.reduction_factor ** len(levels)
+        return tuple(levels)
+
+    def judge(self, state: State, trial: Trial, report: Report) -> Judgement:
+        """Enter every rung the report has reached, and compare in the highest of them."""
+        value = report.value(state.objective)
+        if value is None:
+            return Judgement()
+        reached = [
+            level
+            for level in self.levels()
+            if level <= report.resource and (trial.rung is None or level > trial.rung)
+        ]
+        stop: StopReason | None = None
+        if report.resource > self.max_resource:
+            # At max_resource itself the script may still have a model to save; past it, it wastes money.
+            stop = StopReason(
+                kind=StopKind.MAX_RESOURCE,
+                detail=f"went on past max_resource {self.max_resource:g} of {state.objective.resource}",
+            )
+        elif reached:
+            stop = self._compare(state, reached[-1], value)
+        return Judgement(enters=tuple((level, value) for level in reached), stop=stop)
+
+    def _compare(self, state: State, level: float, value: float) -> StopReason | None:
+        key = state.objective.key(value)
+        rung = state.rungs.get(level, Rung())
+        better, count = rung.better_than(key), len(rung) + 1
+        if better < max(1, int(count / self.reduction_factor)):
+            return None
+        return StopReason(
+            kind=StopKind.PRUNED,
+            detail=f"{better} of {count} trials were better at {state.objective.resource} {level:g}",
+        )

@@ -1,0 +1,63 @@
+"""Random search.
+
+Rule: the configuration of a trial is a function of the seed, the trial's number and the configurations
+already proposed; neither the order of calls nor a crash changes it. No configuration is proposed twice, as a
+repetition of a finite space would be paid for and teach nothing new.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+
+from trialjob.model.ids import TrialId
+from trialjob.model.json import canonical_json
+from trialjob.model.space import Config, Space
+from trialjob.orchestrator.core.events import Event, TrialProposed
+
+#: Draws before the configurations that are left are listed and one of them is drawn.
+_DRAWS = 100
+
+
+class RandomSampler:
+    """Draws each hyperparameter independently."""
+
+    def __init__(self, space: Space, seed: int) -> None:
+        self._space = space
+        self._seed = seed
+        self._size = space.size()
+        self._proposed: set[str] = set()
+
+    def ask(self, trial: TrialId) -> Config | None:
+        if self._size is not None and len(self._proposed) >= self._size:
+            return None
+        for config in self._draws(trial):
+            if canonical_json(config) not in self._proposed:
+                return config
+        return self._one_of_the_rest(trial)
+
+    def tell(self, events: Sequence[Event]) -> None:
+        self._proposed.update(
+            canonical_json(event.config) for event in events if isinstance(event, TrialProposed)
+        )
+
+    def _draws(self, trial: TrialId) -> Iterator[Config]:
+        for draw in range(_DRAWS):
+            # A string seed is hashed with SHA-512, the same in every process and version of Python.
+            yield self._space.at(
+                {
+                    name: random.Random(f"{self._seed}/{trial}/{draw}/{name}").random()  # noqa: S311 - no secret
+                    for name in self._space.domains
+                }
+            )
+
+    def _one_of_the_rest(self, trial: TrialId) -> Config | None:
+        rest = [
+            index
+            for index in range(self._size or 0)
+            if canonical_json(self._space.nth(index)) not in self._proposed
+        ]
+        if not rest:
+            return None
+        choice = random.Random(f"{self._seed}/{trial}/rest").choice(rest)  # noqa: S311 - no secret
+        return self._space.nth(choice)
