@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import ClassVar
 
 
 class Mode(Enum):
@@ -57,6 +58,9 @@ class MetricDefinition:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """Metric values of one trial at one resource level."""
+
+    #: For the journal's codec: strict JSON has no word for numbers that are not finite.
+    __pydantic_config__: ClassVar = {"ser_json_inf_nan": "strings"}
 
     #: The resource level, in units of the objective's resource metric.
     resource: float

@@ -35,17 +35,18 @@ Command: TypeAlias = SubmitJob | StopJob
 
 def due(state: State, now: float) -> list[Command]:
     """The commands of this moment: stops first, as each frees a slot and saves money."""
-    if state.phase is Phase.ENDED:
-        return []
-    stops: list[Command] = []
-    submits: list[Command] = []
-    for trial in state.open_trials():
-        live = trial.live
-        if live is None:
-            continue
-        if live.stop is not None:
-            if live.status is not AttemptStatus.STOPPING:
-                stops.append(StopJob(trial=trial.id, attempt=live.number))
-        elif live.status is AttemptStatus.INTENDED and live.postponed_until <= now:
-            submits.append(SubmitJob(trial=trial.id, attempt=live.number))
-    return stops + submits
+    commands = [command for trial in sorted(state.open) if (command := due_of(state, trial, now))]
+    return sorted(commands, key=lambda command: isinstance(command, SubmitJob))
+
+
+def due_of(state: State, trial: TrialId, now: float) -> Command | None:
+    """The one command that is due for a trial, if any is."""
+    live = state.trials[trial].live
+    if live is None or state.phase is Phase.ENDED:
+        return None
+    if live.stop is not None:
+        stopping = live.status is AttemptStatus.STOPPING
+        return None if stopping else StopJob(trial=trial, attempt=live.number)
+    if live.status is AttemptStatus.INTENDED and live.postponed_until <= now:
+        return SubmitJob(trial=trial, attempt=live.number)
+    return None

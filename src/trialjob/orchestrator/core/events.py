@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 from trialjob.model.ids import ExperimentName, TrialId
 from trialjob.model.job import JobEnd
@@ -27,6 +27,8 @@ class ExperimentCreated:
     document: Mapping[str, Json]
     objective: Objective
     limits: Limits
+    #: Digest of the code that every trial runs.
+    bundle: str
     #: The version of trialjob that created the experiment.
     trialjob: str
 
@@ -111,6 +113,8 @@ class ReportsRead:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RungReached:
     """A trial entered a rung of the stopping rule with a value; it is compared with those already there."""
+
+    __pydantic_config__: ClassVar = {"ser_json_inf_nan": "strings"}
 
     trial: TrialId
     rung: float

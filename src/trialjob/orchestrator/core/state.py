@@ -166,6 +166,8 @@ class State:
     version: int
     name: ExperimentName
     document: Mapping[str, Json]
+    #: Digest of the code that every trial runs.
+    bundle: str
     objective: Objective
     limits: Limits
     created_at: float
@@ -228,6 +230,7 @@ def apply(state: State | None, event: Event, at: float) -> State:
             version=0,
             name=event.name,
             document=event.document,
+            bundle=event.bundle,
             objective=event.objective,
             limits=event.limits,
             created_at=at,

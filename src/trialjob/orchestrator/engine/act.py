@@ -1,11 +1,11 @@
-"""Carries out commands, and says what was answered.
+"""Carries out a command, and says what was answered.
 
 Rule: a call that could not be made leaves no answer. The command stays due, and the next step tries again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from typing import assert_never
 
 from trialjob.errors import BackendError, BackendUnavailable
 from trialjob.orchestrator.core.due import Command, StopJob, SubmitJob
@@ -14,20 +14,19 @@ from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.ports import Estimator, JobBackend
 
 
-def act(
-    state: State, commands: Sequence[Command], backend: JobBackend, estimator: Estimator
-) -> Iterator[Seen]:
-    """Make the calls in order, yielding each answer as it comes."""
-    for command in commands:
-        match command:
-            case SubmitJob():
-                yield _submit(state, command, backend, estimator)
-            case StopJob():
-                try:
-                    known = backend.stop(state.job(command.trial, command.attempt))
-                except BackendUnavailable:
-                    continue
-                yield StopAnswered(trial=command.trial, attempt=command.attempt, known=known)
+def act(state: State, command: Command, backend: JobBackend, estimator: Estimator) -> Seen | None:
+    """Make one call; None when there is no answer."""
+    match command:
+        case SubmitJob():
+            return _submit(state, command, backend, estimator)
+        case StopJob():
+            try:
+                known = backend.stop(state.job(command.trial, command.attempt))
+            except BackendUnavailable:
+                return None
+            return StopAnswered(trial=command.trial, attempt=command.attempt, known=known)
+        case _:
+            assert_never(command)
 
 
 def _submit(state: State, command: SubmitJob, backend: JobBackend, estimator: Estimator) -> SubmitAnswered:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from trialjob.errors import BackendUnavailable, JournalConflict, UsageError
 from trialjob.model.ids import TrialId
 from trialjob.orchestrator.core.decide import decide, wanted
-from trialjob.orchestrator.core.due import due
+from trialjob.orchestrator.core.due import due, due_of
 from trialjob.orchestrator.core.events import Event, Record
 from trialjob.orchestrator.core.rule import StoppingRule
 from trialjob.orchestrator.core.seen import Seen, Suggested
@@ -85,11 +85,19 @@ class Stepper:
         self._tell(events)
         events += self._suggest(events, now)
         self._append(events, now)
-        answers = act(self.state, due(self.state, now), self._parts.backend, self._parts.estimator)
-        events = self._decide(self.state, list(answers), now)
-        self._tell(events)
-        self._append(events, now)
+        self._act(now)
         return busy
+
+    def _act(self, now: float) -> None:
+        for command in due(self.state, now):
+            # An answer may have ended the experiment, and then what was due no longer is.
+            if due_of(self.state, command.trial, now) != command:
+                continue
+            answer = act(self.state, command, self._parts.backend, self._parts.estimator)
+            # Journaled one by one, so that a process that dies often still gets on.
+            events = self._decide(self.state, [answer] if answer else [], now)
+            self._tell(events)
+            self._append(events, now)
 
     def _decide(self, state: State, seen: Sequence[Seen], now: float) -> list[Event]:
         return decide(state, seen, self._parts.rule, now)

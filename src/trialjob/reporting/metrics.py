@@ -1,0 +1,129 @@
+"""Turns the lines of a job's log into reports: lines of the in-job reporter, and regular expressions.
+
+Rule 1: what a reader remembers is empty right after a report, but for their number. So reading may go on there
+with a new reader, and every report comes out the same.
+Rule 2: no line can break or stall it. A log is whatever a stranger's program prints.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+
+from trialjob.model.metric import MetricDefinition, Objective, Report
+from trialjob.orchestrator.ports import LogReaders
+
+#: What ``{number}`` stands for: a regular expression for a float as programs print it, without groups.
+#: A number never starts inside a run of digits, which keeps a search through a flood of digits linear; nor
+#: does it start a word, so that the "INF" of "INFO" is none.
+NUMBER = (
+    r"[-+]?(?:(?<![0-9])(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
+    r"|(?ai:nan|inf(?:inity)?)(?![0-9A-Za-z_]))"
+)
+
+#: Longer lines are read at their end only. A progress bar that rewrites its line leaves its last state there.
+LONGEST_LINE = 8_192
+
+_NUMBER = re.compile(NUMBER)
+_MARK = re.compile(r"\[trialjob\] ?(?=\{)")
+_JSON = json.JSONDecoder()
+_SPELLED = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+
+def expand(regex: str) -> str:
+    """``regex`` with ``{number}`` replaced; all other braces stay."""
+    return regex.replace("{number}", NUMBER)
+
+
+def compiled(regex: str) -> re.Pattern[str]:
+    """The pattern of an expanded regex; ValueError says in words why it cannot be one."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return re.compile(regex)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError(str(error)) from error
+
+
+def parse_number(text: str) -> float | None:
+    """The float that ``text`` spells, spaces around it allowed, or None."""
+    text = text.strip()
+    return float(text) if _NUMBER.fullmatch(text) else None
+
+
+class LineReader:
+    """Reads one attempt's log, line by line."""
+
+    def __init__(
+        self, definitions: Sequence[MetricDefinition], objective: Objective, *, reports_so_far: int = 0
+    ) -> None:
+        self._patterns = [(definition.name, compiled(definition.regex)) for definition in definitions]
+        self._objective = objective
+        self._count = reports_so_far
+        #: What the regular expressions found since the last report.
+        self._gathered: dict[str, float] = {}
+
+    def feed(self, text: str, at: float) -> Report | None:
+        """The report that this line completes, if it does."""
+        text = text[-LONGEST_LINE:]
+        mark = _MARK.search(text)
+        if mark is not None:
+            # The reporter's line is its own: no regex reads it a second time, not even a damaged one.
+            reported = _reported(text, mark)
+            return self._report({**self._gathered, **reported}, at) if reported else None
+        self._gather(text)
+        return self._report(self._gathered, at) if self._objective.metric in self._gathered else None
+
+    def _gather(self, text: str) -> None:
+        for name, pattern in self._patterns:
+            match = pattern.search(text)
+            value = parse_number(match[1]) if match and match[1] is not None else None
+            if value is not None:
+                self._gathered[name] = value
+
+    def _report(self, values: Mapping[str, float], at: float) -> Report:
+        self._count += 1
+        metrics = dict(values)
+        resource = metrics.pop(self._objective.resource, math.nan)
+        self._gathered = {}
+        return Report(
+            resource=resource if math.isfinite(resource) else float(self._count), metrics=metrics, at=at
+        )
+
+
+def readers(definitions: Sequence[MetricDefinition], objective: Objective) -> LogReaders:
+    """Makes the readers of an experiment's logs."""
+
+    def reader(reports_so_far: int) -> LineReader:
+        return LineReader(definitions, objective, reports_so_far=reports_so_far)
+
+    return reader
+
+
+def _reported(text: str, mark: re.Match[str] | None) -> dict[str, float]:
+    """The numbers in a line of the in-job reporter; of several marks the first that is whole counts."""
+    while mark is not None:
+        try:
+            found, _ = _JSON.raw_decode(text[mark.end() :])
+        except (ValueError, RecursionError):
+            # A process may have died within its line, and another one's line follows on it.
+            mark = _MARK.search(text, mark.end())
+            continue
+        metrics = found.get("metrics")
+        named = metrics.items() if isinstance(metrics, dict) else ()
+        return {name: number for name, value in named if (number := _number(value)) is not None}
+    return {}
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, str):
+        return _SPELLED.get(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf

@@ -1,0 +1,172 @@
+"""What every journal must do. Subclass it, and give it a ``journal`` fixture and ``again``."""
+
+from __future__ import annotations
+
+import math
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from trialjob.errors import ExperimentBusy, JournalConflict
+from trialjob.model.ids import ExperimentName, TrialId
+from trialjob.model.job import FailureKind, JobEnd, Outcome
+from trialjob.model.limits import Limits
+from trialjob.model.metric import Mode, Objective, Report
+from trialjob.model.trial import (
+    AttemptStatus,
+    EndKind,
+    EndReason,
+    StopKind,
+    StopReason,
+    TrialStatus,
+)
+from trialjob.orchestrator.core.events import (
+    AttemptEnded,
+    AttemptIntended,
+    Event,
+    ExperimentCreated,
+    ExperimentEnded,
+    ExperimentEnding,
+    ExperimentResumed,
+    JobProgressed,
+    JobSubmitted,
+    LimitsChanged,
+    ReportsRead,
+    RetryPlanned,
+    RungReached,
+    SpaceExhausted,
+    StopIntended,
+    SubmitPostponed,
+    TrialEnded,
+    TrialProposed,
+)
+from trialjob.orchestrator.ports import Journal
+
+_ONE = TrialId(1)
+_REASON = EndReason(kind=EndKind.TIMEOUT, detail="timeout of 60 s reached")
+
+#: One of every event, every field set, with values that are hard to carry.
+EVERY_EVENT: tuple[Event, ...] = (
+    ExperimentCreated(
+        name=ExperimentName("digits"),
+        document={"nested": {"list": [1, 2.5, None, True, "ünï\u2028\n\r\x00"]}, "empty": {}},
+        bundle="0123456789abcdef",
+        objective=Objective(metric="val acc", mode=Mode.MIN, resource="step"),
+        limits=Limits(max_trials=3, max_concurrent_trials=2, timeout=60.0, trial_timeout=1e-3),
+        trialjob="0.1.0",
+    ),
+    LimitsChanged(limits=Limits(max_trials=4), document={}),
+    TrialProposed(trial=_ONE, config={"lr": 9.5e-05, "big": 2**60, "tiny": 5e-324, "tags": ["a", None]}),
+    AttemptIntended(trial=_ONE, attempt=1, max_runtime=600.0),
+    SubmitPostponed(trial=_ONE, attempt=1, reason="no free GPU", until=12.5),
+    JobSubmitted(trial=_ONE, attempt=1, adopted=True),
+    JobProgressed(trial=_ONE, attempt=1, status=AttemptStatus.TRAINING),
+    ReportsRead(
+        trial=_ONE,
+        attempt=1,
+        reports=(
+            Report(resource=1.0, metrics={"val acc": math.inf, "loss": -math.inf}, at=1.25),
+            Report(resource=2.0, metrics={"val acc": 0.1 + 0.2}, at=2.25),
+        ),
+        cursor="123",
+    ),
+    RungReached(trial=_ONE, rung=1.0, value=-math.inf),
+    StopIntended(trial=_ONE, attempt=1, reason=StopReason(kind=StopKind.PRUNED, detail="2 of 3 were better")),
+    AttemptEnded(
+        trial=_ONE,
+        attempt=1,
+        end=JobEnd(
+            outcome=Outcome.FAILED,
+            failure=FailureKind.LOST,
+            exit_code=-9,
+            message="gone",
+            tail="last\nlines",
+            started_at=1.0,
+            ended_at=2.0,
+            seconds=1.0,
+            dollars=0.0,
+        ),
+    ),
+    RetryPlanned(trial=_ONE, not_before=3.0, reason="lost: gone"),
+    TrialEnded(trial=_ONE, status=TrialStatus.CANCELLED, reason="timeout"),
+    SpaceExhausted(),
+    ExperimentEnding(reason=_REASON),
+    ExperimentEnded(reason=_REASON),
+    ExperimentResumed(),
+)
+
+
+class JournalContract:
+    """Tests of the Journal port."""
+
+    @pytest.fixture
+    def journal(self) -> Journal:
+        """An empty journal."""
+        raise NotImplementedError
+
+    def again(self, journal: Journal) -> Journal:
+        """The same journal, as another process would open it."""
+        raise NotImplementedError
+
+    def test_an_empty_journal_has_no_records(self, journal: Journal) -> None:
+        assert list(journal.read()) == []
+
+    def test_what_was_appended_is_read_again_equal(self, journal: Journal) -> None:
+        written = [journal.append([event], after=n, at=n + 0.5) for n, event in enumerate(EVERY_EVENT)]
+        assert list(self.again(journal).read()) == written
+        assert list(journal.read()) == written
+        assert [record.version for record in written] == list(range(1, len(EVERY_EVENT) + 1))
+
+    def test_events_appended_together_are_one_record(self, journal: Journal) -> None:
+        record = journal.append(EVERY_EVENT, after=0, at=1.0)
+        assert record.events == EVERY_EVENT
+        assert list(self.again(journal).read()) == [record]
+
+    def test_reading_on_gives_only_what_is_new(self, journal: Journal) -> None:
+        other = self.again(journal)
+        journal.append([SpaceExhausted()], after=0, at=1.0)
+        assert [record.version for record in other.read(0)] == [1]
+        journal.append([SpaceExhausted()], after=1, at=2.0)
+        other.append([SpaceExhausted()], after=2, at=3.0)
+        assert [record.version for record in other.read(1)] == [2, 3]
+        assert [record.version for record in journal.read(3)] == []
+        assert [record.version for record in journal.read(0)] == [1, 2, 3]
+
+    @pytest.mark.parametrize("after", [0, 2])
+    def test_an_append_at_another_version_is_a_conflict_and_writes_nothing(
+        self, journal: Journal, after: int
+    ) -> None:
+        journal.append([SpaceExhausted()], after=0, at=1.0)
+        with pytest.raises(JournalConflict):
+            journal.append([SpaceExhausted()], after=after, at=2.0)
+        assert len(journal.read()) == 1
+        assert len(self.again(journal).read()) == 1
+
+    def test_of_many_writers_at_one_version_exactly_one_wins(self, journal: Journal) -> None:
+        journal.append([SpaceExhausted()], after=0, at=1.0)
+
+        def race(writer: int) -> bool:
+            try:
+                self.again(journal).append(
+                    [RetryPlanned(trial=_ONE, not_before=writer, reason="")], after=1, at=2.0
+                )
+            except JournalConflict:
+                return False
+            return True
+
+        with ThreadPoolExecutor(8) as pool:
+            assert sum(pool.map(race, range(16))) == 1
+        assert len(journal.read()) == 2
+
+    def test_only_one_holds_it(self, journal: Journal) -> None:
+        other = self.again(journal)
+        assert other.holder() is None
+        with journal.hold():
+            assert other.holder() is not None
+            with pytest.raises(ExperimentBusy), other.hold():
+                pass
+            # Holding is about stepping; a user's request may still be appended.
+            other.append([SpaceExhausted()], after=0, at=1.0)
+        assert other.holder() is None
+        with other.hold():
+            pass

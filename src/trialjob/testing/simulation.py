@@ -1,0 +1,111 @@
+"""Whole experiments in virtual time, put together as users' are but for the service and the clock."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from trialjob.backends.simulator.backend import SimulatorBackend
+from trialjob.backends.simulator.clock import VirtualClock
+from trialjob.backends.simulator.service import Course, SimulatedService
+from trialjob.model.ids import ExperimentName, JobName, TrialId
+from trialjob.model.job import JobRequest
+from trialjob.model.json import Json, digest
+from trialjob.model.limits import Limits
+from trialjob.model.metric import Mode, Objective
+from trialjob.model.space import Choice, Config, Space, Uniform
+from trialjob.orchestrator.core.events import ExperimentCreated
+from trialjob.orchestrator.core.rule import StoppingRule
+from trialjob.orchestrator.core.state import State
+from trialjob.orchestrator.engine.loop import Loop, Watcher
+from trialjob.orchestrator.engine.step import Parts, Stepper
+from trialjob.orchestrator.journals.memory import MemoryJournal
+from trialjob.orchestrator.ports import JobBackend, Journal, Sampler
+from trialjob.orchestrator.rules.asha import Asha
+from trialjob.orchestrator.samplers.random import RandomSampler
+from trialjob.reporting.metrics import readers
+
+NAME = ExperimentName("simulated")
+OBJECTIVE = Objective(metric="accuracy", mode=Mode.MAX)
+SPACE = Space({"lr": Uniform(lower=0.0, upper=1.0), "hidden": Choice(values=(16, 32, 64))})
+
+
+def curve(config: Mapping[str, Json], epoch: int) -> float:
+    """A learning curve: better near lr = 0.3, better with every epoch."""
+    lr, hidden = float(str(config["lr"])), float(str(config["hidden"]))
+    return 1.0 - abs(lr - 0.3) * (1.0 + 1.0 / epoch) - 1.0 / hidden
+
+
+def course(request: JobRequest, *, epochs: int = 27, seconds: float = 60.0) -> Course:
+    """A job that reports ``curve`` after every epoch; starts take 100 to 149 seconds."""
+    values = [curve(request.hyperparameters, epoch) for epoch in range(1, epochs + 1)]
+    lines = [
+        (
+            seconds * epoch,
+            "[trialjob] " + json.dumps({"seq": epoch, "metrics": {"epoch": epoch, "accuracy": value}}),
+        )
+        for epoch, value in enumerate(values, start=1)
+    ]
+    return Course(lines=lines, runs_for=seconds * epochs + 5.0, start_delay=100.0 + request.trial * 37 % 50)
+
+
+@dataclass(frozen=True, slots=True)
+class PlainEstimator:
+    """Requests with nothing but the configuration in them."""
+
+    def request(
+        self, job: JobName, trial: TrialId, attempt: int, config: Config, max_runtime: float
+    ) -> JobRequest:
+        return JobRequest(
+            job=job,
+            experiment=NAME,
+            trial=trial,
+            attempt=attempt,
+            hyperparameters=config,
+            entry_point="train.py",
+            bundle="",
+            max_runtime=max_runtime,
+            digest=digest({"trial": trial, "attempt": attempt, "config": config}),
+        )
+
+
+@dataclass(kw_only=True)
+class Simulation:
+    """One experiment whose orchestrator may be replaced at any time; journal and service stay."""
+
+    limits: Limits
+    rule: StoppingRule = field(default_factory=lambda: Asha(max_resource=27))
+    objective: Objective = OBJECTIVE
+    space: Space = SPACE
+    sampler: Callable[[], Sampler] | None = None
+    course: Callable[[JobRequest], Course] = course
+    poll_interval: float = 10.0
+    clock: VirtualClock = field(default_factory=VirtualClock)
+    journal: Journal = field(default_factory=MemoryJournal)
+
+    def __post_init__(self) -> None:
+        self.service = SimulatedService(self.course, stop_delay=20.0)
+        self.backend: JobBackend = SimulatorBackend(self.service, self.clock)
+        created = ExperimentCreated(
+            name=NAME, document={}, bundle="", objective=self.objective, limits=self.limits, trialjob="0"
+        )
+        self.journal.append([created], after=0, at=self.clock.now())
+
+    def stepper(self, *, journal: Journal | None = None, backend: JobBackend | None = None) -> Stepper:
+        """A new orchestrator, as after a crash."""
+        return Stepper(
+            Parts(
+                journal=journal or self.journal,
+                backend=backend or self.backend,
+                estimator=PlainEstimator(),
+                rule=self.rule,
+                sampler=self.sampler or (lambda: RandomSampler(self.space, 0)),
+                readers=readers((), self.objective),
+                clock=self.clock,
+            )
+        )
+
+    def run(self, watch: Watcher = lambda _state, _events: None) -> State:
+        """Run to the end with one orchestrator."""
+        return Loop(self.stepper(), self.clock, self.poll_interval).run(watch)

@@ -1,0 +1,106 @@
+"""The process dies at every journal append and every backend call in turn, before and after the effect."""
+
+from __future__ import annotations
+
+import pytest
+
+from trialjob.model.limits import Limits
+from trialjob.model.trial import EndKind, EndReason, Phase
+from trialjob.orchestrator.core.events import ExperimentEnding
+from trialjob.orchestrator.core.state import State
+from trialjob.orchestrator.engine.loop import Loop
+from trialjob.orchestrator.engine.step import Stepper
+from trialjob.orchestrator.rules.asha import Asha
+from trialjob.testing.crash import Crash, Fuse, FusedBackend, FusedJournal
+from trialjob.testing.simulation import Simulation
+
+LIMITS = Limits(max_trials=9, max_concurrent_trials=3)
+
+
+def simulation() -> Simulation:
+    return Simulation(limits=LIMITS, rule=Asha(max_resource=9), poll_interval=20.0)
+
+
+def fused(sim: Simulation, fuse: Fuse) -> Stepper:
+    return sim.stepper(journal=FusedJournal(sim.journal, fuse), backend=FusedBackend(sim.backend, fuse))
+
+
+def outcome(sim: Simulation, state: State) -> object:
+    """All that must not depend on crashes: everything but how often the journal was written."""
+    trials = [
+        (
+            trial.id,
+            trial.config,
+            trial.status,
+            trial.score,
+            trial.resource,
+            trial.reason,
+            [report.resource for report in trial.reports],
+            [(attempt.number, attempt.end) for attempt in trial.attempts],
+        )
+        for trial in state.trials
+    ]
+    return trials, state.reason, state.rungs, sorted(sim.service.jobs), sim.clock.now()
+
+
+def run_with_crash(blows_at: int, *, after: bool) -> object:
+    sim = simulation()
+    loop = Loop(fused(sim, Fuse(blows_at, after=after)), sim.clock, sim.poll_interval)
+    with pytest.raises(Crash):
+        loop.run(lambda _state, _events: None)
+    return outcome(sim, sim.run())
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("part", range(4))
+def test_a_crash_at_any_call_changes_nothing(part: int, after: bool) -> None:
+    sim = simulation()
+    fuse = Fuse()
+    expected = outcome(sim, Loop(fused(sim, fuse), sim.clock, sim.poll_interval).run(lambda _s, _e: None))
+    assert fuse.passed > 100
+
+    for blows_at in range(1 + part, fuse.passed + 1, 4):
+        assert run_with_crash(blows_at, after=after) == expected, f"crash at call {blows_at}"
+
+
+@pytest.mark.parametrize("calls_between_crashes", [2, 3, 5, 8])
+def test_a_process_that_keeps_dying_gets_there(calls_between_crashes: int) -> None:
+    sim = simulation()
+    crashes = 0
+    while True:
+        loop = Loop(
+            fused(sim, Fuse(calls_between_crashes, after=crashes % 2 == 0)), sim.clock, sim.poll_interval
+        )
+        try:
+            state = loop.run(lambda _state, _events: None)
+            break
+        except Crash:
+            crashes += 1
+            # Time does not stand still while nobody steps.
+            sim.clock.sleep(7.0)
+    assert crashes > 10
+    assert state.phase is Phase.ENDED
+    assert len(state.trials) == LIMITS.max_trials
+    assert len(sim.service.jobs) == LIMITS.max_trials
+
+
+@pytest.mark.parametrize("blows_at", range(1, 30))
+def test_stop_is_carried_out_whatever_crashes(blows_at: int) -> None:
+    sim = simulation()
+    stepper = sim.stepper()
+    for _ in range(20):
+        stepper.step()
+        sim.clock.sleep(sim.poll_interval)
+    asked = ExperimentEnding(reason=EndReason(kind=EndKind.STOPPED, detail="stopped by the user"))
+    sim.journal.append([asked], after=stepper.state.version, at=sim.clock.now())
+
+    loop = Loop(fused(sim, Fuse(blows_at, after=blows_at % 2 == 0)), sim.clock, sim.poll_interval)
+    try:
+        loop.run(lambda _state, _events: None)
+    except Crash:
+        sim.run()
+
+    state = sim.stepper().state
+    assert state.phase is Phase.ENDED
+    assert sim.service.running(sim.clock.now()) == 0
+    assert not state.open
