@@ -84,17 +84,13 @@ def wanted(state: State, now: float) -> bool:
 
 def slots_free(state: State) -> int:
     """How many more jobs may run now."""
-    held = sum(1 for trial in state.open_trials() if trial.live is not None)
-    return state.limits.max_concurrent_trials - held
+    return state.limits.max_concurrent_trials - len(state.live)
 
 
 def _waiting(state: State, now: float) -> list[Trial]:
     """Trials that want a job and hold none: those to be retried first, as they were promised first."""
-    return [
-        trial
-        for trial in state.open_trials()
-        if trial.live is None and trial.status is not TrialStatus.PAUSED and trial.not_before <= now
-    ]
+    idle = [state.trials[trial] for trial in sorted(state.open - state.live)]
+    return [trial for trial in idle if trial.status is not TrialStatus.PAUSED and trial.not_before <= now]
 
 
 class _Draft:

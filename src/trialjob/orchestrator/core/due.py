@@ -35,7 +35,7 @@ Command: TypeAlias = SubmitJob | StopJob
 
 def due(state: State, now: float) -> list[Command]:
     """The commands of this moment: stops first, as each frees a slot and saves money."""
-    commands = [command for trial in sorted(state.open) if (command := due_of(state, trial, now))]
+    commands = [command for trial in sorted(state.live) if (command := due_of(state, trial, now))]
     return sorted(commands, key=lambda command: isinstance(command, SubmitJob))
 
 

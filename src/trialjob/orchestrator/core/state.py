@@ -119,7 +119,7 @@ class Trials:
 
     def __getitem__(self, trial: TrialId) -> Trial:
         chunk, place = divmod(trial - 1, self.CHUNK)
-        if trial < 1 or trial > len(self):
+        if chunk < 0 or chunk >= len(self._chunks) or place >= len(self._chunks[chunk]):
             raise KeyError(trial)
         return self._chunks[chunk][place]
 
@@ -179,6 +179,8 @@ class State:
     trials: Trials = field(default_factory=Trials)
     #: Trials without a final status.
     open: frozenset[TrialId] = frozenset()
+    #: Those of them whose newest attempt has not ended; each holds a slot.
+    live: frozenset[TrialId] = frozenset()
     #: How many trials have each status.
     counts: Mapping[TrialStatus, int] = field(default_factory=dict)
     rungs: Mapping[float, Rung] = field(default_factory=dict)
@@ -349,14 +351,17 @@ def _with_reports(trial: Trial, reports: tuple[Report, ...], objective: Objectiv
 def _put(state: State, old: Trial | None, new: Trial) -> State:
     """``state`` with a trial put in, and the sums over all trials kept true."""
     trials = state.trials.put(new)
+    live = state.live
+    if (new.live is None) is (new.id in live):
+        live = live - {new.id} if new.live is None else live | {new.id}
     if old is not None and old.status is new.status:
-        return replace(state, trials=trials)
+        return replace(state, trials=trials, live=live)
     counts = dict(state.counts)
     if old is not None:
         counts[old.status] -= 1
     counts[new.status] = counts.get(new.status, 0) + 1
     open_ = state.open - {new.id} if new.ended else state.open | {new.id}
-    return replace(state, trials=trials, counts=counts, open=open_)
+    return replace(state, trials=trials, counts=counts, open=open_, live=live)
 
 
 def _move(state: State, phase: Phase, reason: EndReason | None) -> State:
