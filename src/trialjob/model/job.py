@@ -78,6 +78,8 @@ class JobRequest:
     inputs: Mapping[str, str] = field(default_factory=dict)
     #: Identifies the request's content; a job of the same name with another digest is not ours.
     digest: str
+    #: How many earlier attempts of the trial found no machine; a backend may then ask for another kind.
+    capacity_failures: int = 0
 
 
 class JobState(Enum):

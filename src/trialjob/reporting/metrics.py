@@ -1,7 +1,7 @@
 """Turns the lines of a job's log into reports: lines of the in-job reporter, and regular expressions.
 
-Rule 1: what a reader remembers is empty right after a report, but for their number. So reading may go on there
-with a new reader, and every report comes out the same.
+Rule 1: what a reader remembers is empty right after a report, but for their number. So reading may go on
+there with a new reader, and every report comes out the same.
 Rule 2: no line can break or stall it. A log is whatever a stranger's program prints.
 """
 

@@ -1,0 +1,109 @@
+"""What the shell and a person learn when a command cannot do its work."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+
+import click
+
+from trialjob.errors import (
+    ExperimentBusy,
+    InvariantError,
+    JournalCorrupt,
+    JournalTooNew,
+    SpecError,
+    TrialjobError,
+    UsageError,
+)
+
+
+class ExitStatus(IntEnum):
+    """What the shell is told."""
+
+    DONE = 0
+    FAILED = 1
+    WRONG = 2
+    CAN_GO_ON = 3
+    #: EX_SOFTWARE of sysexits.h: a bug of ours, whatever became of the experiment.
+    BUG = 70
+
+
+@dataclass(slots=True)
+class Begun:
+    """The experiment that a command has begun to run, for the case that the command dies."""
+
+    name: str = ""
+    come_back: str = ""
+
+
+#: The command or what it was given must change first.
+_WRONG = (SpecError, UsageError, ExperimentBusy, JournalCorrupt, JournalTooNew)
+
+
+def guarded(command: Callable[[Begun], object]) -> int:
+    """The exit status of ``command``; whatever goes wrong becomes a block on stderr."""
+    begun = Begun()
+    try:
+        status = command(begun)
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.ClickException as error:
+        say(_click_message(error))
+        return ExitStatus.WRONG
+    except (click.Abort, KeyboardInterrupt):
+        say(_come_back(begun) or "interrupted")
+        return ExitStatus.CAN_GO_ON
+    except BrokenPipeError:
+        return ExitStatus.DONE
+    except InvariantError as error:
+        say(_bug(error, begun))
+        return ExitStatus.BUG
+    except TrialjobError as error:
+        return _expected(error, begun)
+    except Exception as error:  # noqa: BLE001 - the last one to see it
+        say("".join(traceback.format_exception(error)).rstrip())
+        say(_bug(error, begun))
+        return ExitStatus.BUG
+    return status if isinstance(status, int) else ExitStatus.DONE
+
+
+def say(text: str) -> None:
+    """A line or more on stderr; if nobody can read it, nothing happens."""
+    from trialjob.reporting.terminal import Output, clean  # noqa: PLC0415 - the help does without
+
+    output = Output(sys.stderr)
+    output.write(f"{clean(text)}\n")
+    output.flush()
+
+
+def _expected(error: TrialjobError, begun: Begun) -> ExitStatus:
+    wrong = isinstance(error, _WRONG)
+    hint = "" if wrong else _come_back(begun)
+    say(f"error: {error}" + (f"\n{hint}" if hint else ""))
+    return ExitStatus.CAN_GO_ON if begun.name and not wrong else ExitStatus.WRONG
+
+
+def _click_message(error: click.ClickException) -> str:
+    if type(error).__name__ == "NoArgsIsHelpError":  # since click 8.2; its message is the help
+        return error.format_message()
+    usage = ""
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        usage = f"\n{error.ctx.get_usage()}\ntry: {error.ctx.command_path} --help"
+    return f"error: {error.format_message()}{usage}"
+
+
+def _bug(error: Exception, begun: Begun) -> str:
+    hint = _come_back(begun)
+    return f"error: this is a bug in trialjob: {type(error).__name__}: {error}" + (
+        f"\n{hint}" if hint else ""
+    )
+
+
+def _come_back(begun: Begun) -> str:
+    if not begun.name:
+        return ""
+    return f"{begun.name} is kept and its jobs run on. Resume it with:\n  {begun.come_back}"

@@ -1,0 +1,179 @@
+"""The commands and their options, and nothing else.
+
+Rule: importing this loads click and the standard library only, so that ``trialjob --help`` is quick; each
+command imports what it needs when it is called.
+"""
+
+# ruff: noqa: PLC0415 - imports inside the commands are what keeps the help quick
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, TypeVar
+
+import click
+
+from trialjob import __version__
+from trialjob.apps.cli.failures import Begun, guarded
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_EPILOG = """\b
+Exit status:
+  0  the experiment ended by one of its own limits, or the command did its work
+  1  the experiment ended by failures
+  2  the spec or the command is wrong
+  3  interrupted, detached or stopped: the experiment can go on
+"""
+
+
+def store_option(command: F) -> F:
+    """``--store``, which every command has."""
+    return click.option(
+        "--store", metavar="DIR", help="Where experiments are kept [default: $TRIALJOB_STORE or ~/.trialjob]."
+    )(command)
+
+
+def set_option(command: F) -> F:
+    """``--set``, for the commands that take a spec."""
+    return click.option(
+        "--set",
+        "overrides",
+        metavar="KEY=VALUE",
+        multiple=True,
+        help="Another value for a field of the spec, such as limits.max_trials=8. May be repeated.",
+    )(command)
+
+
+def interrupt_option(command: F) -> F:
+    """``--on-interrupt``, for the commands that run an experiment."""
+    return click.option(
+        "--on-interrupt",
+        type=click.Choice(["stop", "detach"]),
+        help="What Ctrl-C and SIGTERM do [default: ask on a terminal, otherwise detach].",
+    )(command)
+
+
+@click.group(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="trialjob")
+def cli() -> None:
+    """Tune hyperparameters: every trial is one managed job."""
+
+
+@cli.command()
+@click.argument("spec", type=click.Path())
+@click.option("--backend", type=click.Choice(["local"]), help="Where the jobs run, in place of the spec's.")
+@click.option("--name", help="The experiment's name, as it is [default: the spec's with a unique suffix].")
+@set_option
+@interrupt_option
+@store_option
+@click.pass_obj
+def run(
+    begun: Begun,
+    *,
+    spec: str,
+    backend: str | None,
+    name: str | None,
+    overrides: tuple[str, ...],
+    on_interrupt: Literal["stop", "detach"] | None,
+    store: str | None,
+) -> int:
+    """Start an experiment from a SPEC file and run it to its end."""
+    from trialjob.apps.cli.running import run_spec
+
+    return run_spec(
+        begun,
+        spec,
+        backend=backend,
+        name=name,
+        overrides=overrides,
+        on_interrupt=on_interrupt,
+        store=store,
+    )
+
+
+@cli.command()
+@click.argument("name")
+@click.argument("spec", type=click.Path(), required=False)
+@set_option
+@interrupt_option
+@store_option
+@click.pass_obj
+def resume(
+    begun: Begun,
+    *,
+    name: str,
+    spec: str | None,
+    overrides: tuple[str, ...],
+    on_interrupt: Literal["stop", "detach"] | None,
+    store: str | None,
+) -> int:
+    """Go on with experiment NAME; with SPEC or --set, with other limits."""
+    from trialjob.apps.cli.running import resume_experiment
+
+    return resume_experiment(
+        begun, name, spec=spec, overrides=overrides, on_interrupt=on_interrupt, store=store
+    )
+
+
+@cli.command()
+@click.argument("name")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@store_option
+def status(*, name: str, form: str, store: str | None) -> int:
+    """Show where experiment NAME stands."""
+    from trialjob.apps.cli.showing import show_status
+
+    return show_status(name, form=form, store=store)
+
+
+@cli.command(name="list")
+@store_option
+def list_(*, store: str | None) -> int:
+    """List the experiments in the store."""
+    from trialjob.apps.cli.showing import show_list
+
+    return show_list(store=store)
+
+
+@cli.command()
+@click.argument("name")
+@click.option("--no-wait", is_flag=True, help="Ask for the end and return at once.")
+@store_option
+@click.pass_obj
+def stop(begun: Begun, *, name: str, no_wait: bool, store: str | None) -> int:
+    """Stop experiment NAME: cancel what runs, keep every finished result."""
+    from trialjob.apps.cli.stopping import stop_experiment
+
+    return stop_experiment(begun, name, wait=not no_wait, store=store)
+
+
+@cli.command()
+@click.argument("name")
+@click.option(
+    "--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True
+)
+@store_option
+def results(*, name: str, form: str, store: str | None) -> int:
+    """Show every trial of experiment NAME and the best one."""
+    from trialjob.apps.cli.showing import show_results
+
+    return show_results(name, form=form, store=store)
+
+
+@cli.command()
+@click.argument("name")
+@click.argument("trial", type=click.IntRange(min=1))
+@click.option("--attempt", type=click.IntRange(min=1), help="Which attempt [default: the newest].")
+@click.option("-f", "--follow", is_flag=True, help="Go on until the attempt ends.")
+@store_option
+def logs(*, name: str, trial: int, attempt: int | None, follow: bool, store: str | None) -> int:
+    """Print the log of TRIAL of experiment NAME."""
+    from trialjob.apps.cli.logs import print_log
+
+    return print_log(name, trial, attempt=attempt, follow=follow, store=store)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command and return its exit status."""
+    return guarded(lambda begun: cli.main(args=arguments, standalone_mode=False, obj=begun))

@@ -1,0 +1,112 @@
+"""Starting an experiment and going on with one."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import TYPE_CHECKING, Literal
+
+from trialjob import config, wiring
+from trialjob.apps.attend import Attended, attend, farewell
+from trialjob.apps.cli.failures import Begun, ExitStatus, say
+from trialjob.apps.naming import unique_name
+from trialjob.config.overrides import apply_overrides
+from trialjob.model.trial import EndKind, Phase
+from trialjob.orchestrator.core.state import State
+from trialjob.reporting.tables import print_summary
+from trialjob.reporting.terminal import clean, console
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from trialjob.wiring import Session
+
+
+def run_spec(
+    begun: Begun,
+    path: str,
+    *,
+    backend: str | None,
+    name: str | None,
+    overrides: tuple[str, ...],
+    on_interrupt: Literal["stop", "detach"] | None,
+    store: str | None,
+) -> int:
+    """Start the experiment of a spec file and attend it."""
+    wanted = [*overrides, *([f"backend.kind={backend}"] if backend else []), *_named(name)]
+    spec = config.load(path, overrides=wanted)
+    if name is None:
+        spec = spec.model_copy(update={"name": unique_name(spec.name)})
+    warn(spec)
+    session = wiring.create(spec, store=store)
+    out = console()
+    out.print(f"experiment {clean(session.name)}, kept in {clean(session.where)}", soft_wrap=True)
+    return _attend(begun, session, out, on_interrupt=on_interrupt, store=store)
+
+
+def resume_experiment(
+    begun: Begun,
+    name: str,
+    *,
+    spec: str | None,
+    overrides: tuple[str, ...],
+    on_interrupt: Literal["stop", "detach"] | None,
+    store: str | None,
+) -> int:
+    """Go on with an experiment, with other limits if they are given."""
+    session = wiring.attach(name, store=store)
+    if spec is not None:
+        session.change(config.load(spec, overrides=[*overrides, *_named(name)]))
+    elif overrides:
+        document = session.spec.document()
+        apply_overrides(document, overrides, "")
+        # The code is in the bundle; the folder that it came from need not be here.
+        session.change(config.parse(document, files=False))
+    return _attend(begun, session, console(), on_interrupt=on_interrupt, store=store)
+
+
+def _named(name: str | None) -> list[str]:
+    """The override that sets the experiment's name; quoted, or YAML would read 007 as a number."""
+    return [] if name is None else [f"name={json.dumps(name)}"]
+
+
+def warn(spec: config.ExperimentSpec) -> None:
+    """Print what is suspicious about a spec that is not wrong."""
+    for problem in config.warnings(spec):
+        say(f"warning: {problem}")
+
+
+def come_back(name: str, store: str | None) -> str:
+    """The command that goes on with an experiment."""
+    where = f" --store {shlex.quote(store)}" if store else ""
+    return f"trialjob resume {name}{where}"
+
+
+def _attend(
+    begun: Begun,
+    session: Session,
+    out: Console,
+    *,
+    on_interrupt: Literal["stop", "detach"] | None,
+    store: str | None,
+) -> int:
+    begun.name, begun.come_back = session.name, come_back(session.name, store)
+    attended = attend(session, out, on_interrupt)
+    return show_end(out, attended, begun.come_back)
+
+
+def show_end(out: Console, attended: Attended, again: str) -> int:
+    """Print how a run came back; returns the exit status."""
+    if attended.detached:
+        out.print(clean(farewell(attended.state, again)), soft_wrap=True)
+    else:
+        print_summary(out, attended.state)
+    return exit_status(attended.state)
+
+
+def exit_status(state: State) -> ExitStatus:
+    """What the shell is told of a run that came back with ``state``."""
+    reason = state.reason
+    if state.phase is not Phase.ENDED or reason is None or reason.kind is EndKind.STOPPED:
+        return ExitStatus.CAN_GO_ON
+    return ExitStatus.FAILED if reason.kind.is_failure else ExitStatus.DONE

@@ -1,0 +1,95 @@
+"""Looking at experiments without touching them."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+from trialjob import wiring
+from trialjob.apps.cli.failures import ExitStatus
+from trialjob.errors import TrialjobError
+from trialjob.model.ids import ExperimentName
+from trialjob.orchestrator.core.state import State, replay
+from trialjob.orchestrator.engine.clock import SystemClock
+from trialjob.orchestrator.ports import ExperimentStore
+from trialjob.reporting.listing import Listed, print_list, print_status
+from trialjob.reporting.results import Result, best_trial, row_of, strict_json
+from trialjob.reporting.tables import print_results
+from trialjob.reporting.terminal import Output, console, one_line
+from trialjob.wiring import Session
+
+
+def show_results(name: str, *, form: str, store: str | None) -> int:
+    """Every trial, as a table for people or as JSON or CSV for programs."""
+    state = wiring.attach(name, store=store).state
+    if form == "table":
+        print_results(console(), state)
+    else:
+        result = Result(state)
+        _print(result.to_json() + "\n" if form == "json" else result.to_csv())
+    return ExitStatus.DONE
+
+
+def show_status(name: str, *, form: str, store: str | None) -> int:
+    """Where one experiment stands."""
+    session = wiring.attach(name, store=store)
+    if form == "json":
+        _print(strict_json(_status(session)) + "\n")
+    else:
+        print_status(
+            console(),
+            session.state,
+            holder=session.holder(),
+            where=session.where,
+            now=SystemClock().now(),
+        )
+    return ExitStatus.DONE
+
+
+def _status(session: Session) -> dict[str, object]:
+    state, result = session.state, Result(session.state)
+    best = result.best
+    return {
+        "experiment": result.experiment,
+        "state": result.state,
+        "reason": result.reason,
+        "detail": result.detail,
+        "best": None if best is None else asdict(best),
+        "counts": {status.value: count for status, count in state.counts.items() if count},
+        "open": [asdict(row_of(trial)) for trial in state.open_trials()],
+        "max_trials": state.limits.max_trials,
+        "created_at": _iso(state.created_at),
+        "updated_at": _iso(state.updated_at),
+        "run_by": session.holder(),
+        "kept_in": session.where,
+    }
+
+
+def show_list(*, store: str | None) -> int:
+    """A line for each experiment in the store; one that cannot be read does not hide the others."""
+    opened = wiring.open_store(store)
+    print_list(console(), [_listed(opened, name) for name in opened.names()])
+    return ExitStatus.DONE
+
+
+def _listed(store: ExperimentStore, name: ExperimentName) -> Listed:
+    try:
+        state = replay(store.journal(name).read())
+    except TrialjobError as error:
+        return Listed(name=name, problem=one_line(str(error)))
+    return Listed(name=name, problem="its journal is empty") if state is None else _summary(state)
+
+
+def _summary(state: State) -> Listed:
+    return Listed(name=state.name, state=state, best=best_trial(state.trials, state.objective))
+
+
+def _iso(at: float) -> str:
+    return datetime.fromtimestamp(at, tz=UTC).isoformat(timespec="seconds")
+
+
+def _print(text: str) -> None:
+    output = Output(sys.stdout)
+    output.write(text)
+    output.flush()

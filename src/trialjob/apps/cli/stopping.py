@@ -1,0 +1,32 @@
+"""Stopping an experiment, whoever runs it."""
+
+from __future__ import annotations
+
+from trialjob import wiring
+from trialjob.apps.cli.failures import Begun, ExitStatus
+from trialjob.apps.cli.running import come_back, show_end
+from trialjob.apps.ending import bring_to_end
+from trialjob.model.trial import Phase
+from trialjob.reporting.results import experiment_state
+from trialjob.reporting.terminal import clean, console
+
+
+def stop_experiment(begun: Begun, name: str, *, wait: bool, store: str | None) -> int:
+    """Ask for the end; then wait for it, or bring it about when nobody else runs the experiment."""
+    session = wiring.attach(name, store=store)
+    out = console()
+    if session.state.phase is Phase.ENDED:
+        out.print(f"{clean(name)} has ended already: {experiment_state(session.state)}")
+        return ExitStatus.DONE
+    session.ask_stop()
+    holder = session.holder()
+    if not wait:
+        later = f"nobody runs it now, so nothing is cancelled before\n  trialjob stop {clean(name)}"
+        out.print(f"asked {clean(holder)} to stop {clean(name)}" if holder else later, soft_wrap=True)
+        return ExitStatus.DONE
+    if holder:
+        out.print(f"{clean(name)} is run by {clean(holder)}; waiting for its end", soft_wrap=True)
+    begun.name, begun.come_back = session.name, come_back(session.name, store)
+    attended = bring_to_end(session, out)
+    show_end(out, attended, begun.come_back)
+    return ExitStatus.CAN_GO_ON if attended.detached else ExitStatus.DONE

@@ -1,0 +1,216 @@
+"""The same experiment in Python.
+
+Rule: everything here only builds the document that a spec file would hold, and ``trialjob.config`` judges
+both; so there is one validation, one set of defaults and one set of messages.
+"""
+
+from __future__ import annotations
+
+import signal
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from trialjob.model.json import Json
+
+if TYPE_CHECKING:
+    from trialjob.apps.attend import OnInterrupt
+    from trialjob.reporting.results import Result
+    from trialjob.wiring import Session
+
+Document: TypeAlias = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A training script: ``Script("train.py", source_dir="src", hyperparameters={"epochs": 27})``."""
+
+    entry_point: str
+    #: Shipped whole to every trial; relative to the working directory.
+    source_dir: str = "."
+    #: Constants, passed to every trial.
+    hyperparameters: Mapping[str, Json] = field(default_factory=dict)
+    #: Anything else that ``estimator`` takes in a spec file.
+    options: Mapping[str, Json] = field(default_factory=dict)
+
+    def document(self) -> Document:
+        """The ``estimator`` of a spec."""
+        return {
+            "kind": "script",
+            "entry_point": self.entry_point,
+            "source_dir": self.source_dir,
+            "hyperparameters": dict(self.hyperparameters),
+            **self.options,
+        }
+
+
+def uniform(lower: float, upper: float) -> Document:
+    """A real number in [lower, upper]."""
+    return {"type": "uniform", "lower": lower, "upper": upper}
+
+
+def loguniform(lower: float, upper: float) -> Document:
+    """A positive real number whose logarithm is uniform."""
+    return {"type": "loguniform", "lower": lower, "upper": upper}
+
+
+def randint(lower: int, upper: int) -> Document:
+    """A whole number in [lower, upper): the upper end is exclusive."""
+    return {"type": "randint", "lower": lower, "upper": upper}
+
+
+def choice(values: Sequence[Json]) -> Document:
+    """One of ``values``."""
+    return {"type": "choice", "values": list(values)}
+
+
+def maximize(metric: str, **options: Json) -> Document:
+    """More of ``metric`` is better; ``resource="epoch"`` names what counts progress."""
+    return {"metric": metric, "mode": "max", **options}
+
+
+def minimize(metric: str, **options: Json) -> Document:
+    """Less of ``metric`` is better; ``resource="epoch"`` names what counts progress."""
+    return {"metric": metric, "mode": "min", **options}
+
+
+def random_search(*, seed: int | None = None) -> Document:
+    """Configurations drawn at random."""
+    return {"kind": "random"} if seed is None else {"kind": "random", "seed": seed}
+
+
+def grid_search() -> Document:
+    """Every configuration of a space of choices and whole numbers."""
+    return {"kind": "grid"}
+
+
+def asha(*, max_resource: float, **options: Json) -> Document:
+    """Asynchronous successive halving; ``min_resource`` and ``reduction_factor`` as in a spec file."""
+    return {"kind": "asha", "max_resource": max_resource, **options}
+
+
+def no_stopping() -> Document:
+    """Every trial runs to its end."""
+    return {"kind": "none"}
+
+
+def local(**options: Json) -> Document:
+    """Trials run as processes on this machine."""
+    return {"kind": "local", **options}
+
+
+class Experiment:
+    """An experiment that has been started."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    @property
+    def name(self) -> str:
+        """Its name, with which ``Tuner.attach`` and the command line find it."""
+        return self._session.name
+
+    def run(self, on_interrupt: OnInterrupt | None = None) -> Result:
+        """Run to the end and return the results, or as far as they have come when it is interrupted.
+
+        ``on_interrupt`` says whether Ctrl-C is to ``"stop"`` the trials or to ``"detach"`` and leave them
+        running; None asks on a terminal and detaches elsewhere.
+        """
+        from trialjob.apps.attend import attend, farewell  # noqa: PLC0415 - importing trialjob stays light
+        from trialjob.reporting.tables import print_summary  # noqa: PLC0415 - as above
+        from trialjob.reporting.terminal import console  # noqa: PLC0415 - as above
+
+        out = console()
+        attended = attend(self._session, out, on_interrupt)
+        if attended.detached:
+            out.print(farewell(attended.state, f"Tuner.attach({str(self.name)!r}).run()"), soft_wrap=True)
+        else:
+            print_summary(out, attended.state)
+        if attended.signal is not None and attended.signal != signal.SIGINT:
+            # Whoever asked this process to end is not to be disappointed.
+            signal.raise_signal(attended.signal)
+        return self.result()
+
+    def result(self) -> Result:
+        """The results as they are now."""
+        from trialjob.reporting.results import Result  # noqa: PLC0415 - as above
+
+        return Result(self._session.refresh())
+
+    def stop(self) -> Result:
+        """Cancel what runs, wait for the end and return the results."""
+        from trialjob.apps.ending import bring_to_end  # noqa: PLC0415 - as above
+        from trialjob.reporting.terminal import console  # noqa: PLC0415 - as above
+
+        self._session.ask_stop()
+        bring_to_end(self._session, console())
+        return self.result()
+
+
+class Tuner:
+    """An experiment to be started: ``Tuner(…).run()`` returns its results."""
+
+    def __init__(
+        self,
+        *,
+        estimator: Script,
+        space: Mapping[str, Document],
+        objective: Document,
+        limits: Mapping[str, Json],
+        metrics: Mapping[str, str] | None = None,
+        sampler: Document | None = None,
+        stopping: Document | None = None,
+        backend: Document | None = None,
+        name: str | None = None,
+        store: str | Path | None = None,
+    ) -> None:
+        """Check everything and start nothing.
+
+        ``metrics`` maps a metric's name to the regex that finds it. A ``name`` is taken as it is; without
+        one the script's name gets a unique suffix. Raises SpecError.
+        """
+        from trialjob import config  # noqa: PLC0415 - as above
+
+        document: Document = {
+            "name": _name(estimator) if name is None else name,
+            "estimator": estimator.document(),
+            "space": dict(space),
+            "objective": objective,
+            "metrics": [{"name": key, "regex": regex} for key, regex in (metrics or {}).items()],
+            "sampler": sampler,
+            "stopping": stopping,
+            "limits": dict(limits),
+            "backend": backend,
+        }
+        given = {key: value for key, value in document.items() if value is not None}
+        self._spec = config.parse(given, base=Path.cwd())
+        self._store = store
+        self._experiment: Experiment | None = None
+
+    @staticmethod
+    def attach(name: str, store: str | Path | None = None) -> Experiment:
+        """Come back to an experiment that was started before, here or on the command line."""
+        from trialjob import wiring  # noqa: PLC0415 - as above
+
+        return Experiment(wiring.attach(name, store=store))
+
+    def run(self, on_interrupt: OnInterrupt | None = None) -> Result:
+        """Start the experiment, or go on with it when this was called before; see ``Experiment.run``."""
+        from trialjob import config, wiring  # noqa: PLC0415 - as above
+
+        if self._experiment is None:
+            for problem in config.warnings(self._spec):
+                warnings.warn(str(problem), stacklevel=2)
+            self._experiment = Experiment(wiring.create(self._spec, store=self._store))
+        return self._experiment.run(on_interrupt)
+
+
+def _name(estimator: Script) -> str:
+    """A name after the script, with a unique suffix."""
+    from trialjob.apps.naming import unique_name  # noqa: PLC0415 - as above
+
+    stem = PurePath(estimator.entry_point).stem
+    letters = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in stem)
+    return unique_name("-".join(part for part in letters.split("-") if part) or "experiment")

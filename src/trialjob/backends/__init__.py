@@ -1,0 +1,1 @@
+"""Backends: where jobs run. Each implements ``orchestrator.ports.JobBackend`` and knows no other."""

@@ -1,0 +1,251 @@
+"""Jobs on this machine: one supervised process tree each.
+
+It decides what a job's folder means. It keeps nothing in memory, so any number of these objects, in any
+number of processes, see the same jobs.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from trialjob.backends.local.folder import Facts, JobFolder
+from trialjob.backends.local.gpus import GpuClaims
+from trialjob.backends.local.log import read_lines, tail
+from trialjob.backends.local.status import end_of, gone, lost, state_of
+from trialjob.errors import BackendError, BackendUnavailable, StoreError
+from trialjob.model.ids import JobName
+from trialjob.model.job import JobRequest, JobSeen, LogLine, Outcome, Watch
+from trialjob.orchestrator.ports import Clock, Postponed, Rejected, Submitted
+
+
+class LocalBackend:
+    """Runs each job in a folder of its own below ``jobs``."""
+
+    def __init__(
+        self,
+        *,
+        jobs: Path,
+        bundles: Path,
+        clock: Clock,
+        python: str = sys.executable,
+        stop_grace: float = 30.0,
+        gpus_per_trial: int = 0,
+        gpus: Sequence[str] = (),
+    ) -> None:
+        # Absolute, because the supervisors compare and keep these paths.
+        self._jobs = jobs.absolute()
+        self._bundles = bundles.absolute()
+        self._clock = clock
+        self._python = python
+        self._stop_grace = stop_grace
+        self._gpus_per_trial = gpus_per_trial
+        self._claims = GpuClaims(self._jobs / ".gpus", gpus, self._has_ended)
+
+    def submit(self, request: JobRequest) -> Submitted | Postponed | Rejected:
+        """Start the job, or find that it was started before.
+
+        Killed at any instruction, this may be called again: the job's lock passes from here to the
+        supervisor without a gap, and a supervisor leaves a status before it starts anything.
+        """
+        folder = self._folder(request.job)
+        with _store(folder.path):
+            folder.path.mkdir(parents=True, exist_ok=True)
+            with _locked(folder) as lock:
+                self._check_ours(folder, request)
+                if folder.status() is not None:
+                    return Submitted(adopted=True)
+                if lock is None:
+                    raise BackendUnavailable(f"job {request.job} is being started by another process")
+                if folder.stop_asked():
+                    self._bury(folder)
+                    return Submitted(adopted=True)
+                gpus = self._claims.claim(request.job, self._gpus_per_trial) if self._gpus_per_trial else ()
+                if isinstance(gpus, int):
+                    return Postponed(reason=f"no free GPU: required {self._gpus_per_trial}, free {gpus}")
+                folder.write_request(self._facts(request, gpus))
+                _start_supervisor(folder, lock)
+        return Submitted()
+
+    def stop(self, job: JobName) -> bool:
+        """Ask for the job's end; a job that was never started is given a grave, so that it never will be."""
+        folder = self._folder(job)
+        with _store(folder.path):
+            folder.path.mkdir(parents=True, exist_ok=True)
+            with _locked(folder) as lock:
+                status = folder.status()
+                if lock is not None:
+                    if status is None:
+                        self._bury(folder)
+                        return False
+                    return not status.get("buried", False)
+                folder.ask_stop()
+                if status is not None and status["state"] != "ended":
+                    _terminate(int(status["pid"]))
+        return True
+
+    def observe(self, watched: Sequence[Watch]) -> Sequence[JobSeen]:
+        """What became of these jobs, with the log lines behind each one's cursor."""
+        return [seen for watch in watched if (seen := self._look(watch)) is not None]
+
+    def log(self, job: JobName, cursor: str = "") -> Sequence[LogLine]:
+        """Some lines of a job's log behind ``cursor``; empty at its present end."""
+        folder = self._folder(job)
+        with _store(folder.path):
+            status = folder.status()
+            ended = status is not None and status["state"] == "ended"
+            return read_lines(folder.log, cursor, ended=ended).lines
+
+    def close(self) -> None:
+        """Nothing: jobs run on, and this object holds nothing."""
+
+    # What a folder means
+
+    def _folder(self, job: str) -> JobFolder:
+        return JobFolder(self._jobs / job)
+
+    def _look(self, watch: Watch) -> JobSeen | None:
+        folder = self._folder(watch.job)
+        if not folder.path.is_dir():
+            return gone(watch.job, folder.path)
+        with _store(folder.path):
+            status = self._settled(folder)
+            if status is None and folder.request() is None:
+                return None
+            ended = status is not None and status["state"] == "ended"
+            found = read_lines(folder.log, watch.cursor, ended=ended)
+            return JobSeen(
+                job=watch.job,
+                state=state_of(status, stopping=folder.stop_asked()),
+                lines=found.lines,
+                end=end_of(status, folder) if status is not None and ended and not found.more else None,
+                more=found.more,
+            )
+
+    def _settled(self, folder: JobFolder) -> Facts | None:
+        """The job's status; that of a job whose supervisor has died is brought to its end first."""
+        status = folder.status()
+        if status is not None and status["state"] == "ended":
+            return status
+        with _locked(folder) as lock:
+            if lock is None:
+                return status
+            # Nobody can change it now; and it may have changed since it was read.
+            status = folder.status()
+            if status is None:
+                return self._bury(folder) if folder.stop_asked() else None
+            return status if status["state"] == "ended" else lost(folder, status)
+
+    def _bury(self, folder: JobFolder) -> Facts:
+        """End a job that was never started."""
+        status: Facts = {
+            "state": "ended",
+            "buried": True,
+            "outcome": Outcome.STOPPED.value,
+            "message": "stopped before it was started",
+            "ended_at": self._clock.now(),
+        }
+        folder.write_status(status)
+        return status
+
+    def _has_ended(self, job: str) -> bool:
+        folder = self._folder(job)
+        if not folder.path.is_dir():
+            return True
+        status = self._settled(folder)
+        return status is not None and status["state"] == "ended"
+
+    def _check_ours(self, folder: JobFolder, request: JobRequest) -> None:
+        known = folder.request()
+        if known is not None and known["digest"] != request.digest:
+            raise BackendError(
+                f"job {request.job} exists with other content in {folder.path} "
+                f"(digest {known['digest']}, not {request.digest}); "
+                "give the experiment another name, or remove that folder"
+            )
+
+    def _facts(self, request: JobRequest, gpus: Sequence[str]) -> Facts:
+        return {
+            "job": request.job,
+            "experiment": request.experiment,
+            "trial": request.trial,
+            "attempt": request.attempt,
+            "hyperparameters": dict(request.hyperparameters),
+            "entry_point": request.entry_point,
+            "max_runtime": request.max_runtime,
+            "environment": dict(request.environment),
+            "inputs": dict(request.inputs),
+            "digest": request.digest,
+            "bundle_file": str(self._bundles / f"{request.bundle}.tar.gz"),
+            "python": self._python,
+            "stop_grace": self._stop_grace,
+            "gpus": list(gpus),
+        }
+
+
+@contextmanager
+def _store(path: Path) -> Iterator[None]:
+    """Name the place and the reason of what went wrong with a file."""
+    try:
+        yield
+    except OSError as error:
+        place = error.filename if isinstance(error.filename, str) else path
+        raise StoreError(f"cannot use {place}: {error.strerror or error}") from error
+
+
+@contextmanager
+def _locked(folder: JobFolder) -> Iterator[int | None]:
+    lock = folder.lock()
+    try:
+        yield lock
+    finally:
+        if lock is not None:
+            os.close(lock)
+
+
+def _start_supervisor(folder: JobFolder, lock: int) -> None:
+    """Start it with the lock in its hands, and return when it has accepted the job."""
+    answer, ack = os.pipe()
+    with os.fdopen(answer, "rb") as answers, folder.log.open("ab") as log:
+        try:
+            starter = subprocess.Popen(  # noqa: S603 - ourselves
+                [
+                    sys.executable,
+                    "-P",
+                    "-m",
+                    "trialjob.backends.local.supervisor",
+                    str(folder.path),
+                    str(ack),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=(lock, ack),
+                start_new_session=True,
+            )
+        finally:
+            os.close(ack)
+        said = answers.read().decode("utf-8", "replace")
+        code = starter.wait()
+    if said == "ok":
+        return
+    if said:
+        raise StoreError(f"the supervisor of {folder.path} could not begin: {said}")
+    if code > 0:
+        raise BackendError(
+            f"the supervisor of {folder.path} ended with exit status {code}: {tail(folder.log)}"
+        )
+    raise BackendUnavailable(f"the supervisor of {folder.path} was killed before it accepted the job")
+
+
+def _terminate(pid: int) -> None:
+    """SIGTERM to the supervisor, which holds the lock and therefore lives."""
+    try:
+        os.kill(pid, signal.SIGTERM)
+    except ProcessLookupError:
+        return

@@ -1,0 +1,100 @@
+"""The folder of one job: the only thing that backend and supervisor share.
+
+::
+
+    request.json    what is to be run
+    status.json     "starting", "training", "ended"; made by the supervisor before anything else
+    stop            is there when somebody has asked for the job's end
+    lock            held by the supervisor as long as it lives, and by the backend while it changes something
+    log             what the script printed
+    ml/             the tree that is /opt/ml in a container
+
+Rule: a status without "ended" whose lock is free belongs to a supervisor that was killed; a folder without
+a status belongs to a job that was never started. No process id has to be trusted to tell.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+from pathlib import Path
+from typing import Any, TypeAlias
+
+#: What is kept in request.json and status.json.
+Facts: TypeAlias = dict[str, Any]
+
+#: The environment variable by which a job's processes are known.
+MARK = "TRIALJOB_JOB_FOLDER"
+
+
+class JobFolder:
+    """Reads and writes the folder of one job; every method may raise OSError."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.tree = path / "ml"
+        self.log = path / "log"
+
+    def request(self) -> Facts | None:
+        return self._read("request.json")
+
+    def write_request(self, facts: Facts) -> None:
+        self._write("request.json", facts)
+
+    def status(self) -> Facts | None:
+        return self._read("status.json")
+
+    def write_status(self, facts: Facts) -> None:
+        self._write("status.json", facts)
+
+    def ask_stop(self) -> None:
+        (self.path / "stop").touch()
+
+    def stop_asked(self) -> bool:
+        return (self.path / "stop").exists()
+
+    def lock(self) -> int | None:
+        """A descriptor that holds the lock until every process that has it closes it; None when taken."""
+        descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(descriptor)
+            if isinstance(error, BlockingIOError):
+                return None
+            raise
+        return descriptor
+
+    def _read(self, name: str) -> Facts | None:
+        path = self.path / name
+        try:
+            facts = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except ValueError as error:
+            raise OSError(None, f"it is damaged ({error})", str(path)) from error
+        if not isinstance(facts, dict):
+            raise OSError(None, "it is damaged (no JSON object)", str(path))
+        return facts
+
+    def _write(self, name: str, facts: Facts) -> None:
+        """Replace the file as a whole and durably: a reader sees the old content or the new."""
+        path = self.path / name
+        fresh = self.path / f".{name}.{os.getpid()}"
+        try:
+            with fresh.open("w", encoding="utf-8") as file:
+                json.dump(facts, file, ensure_ascii=True)
+                file.flush()
+                os.fsync(file.fileno())
+            fresh.replace(path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                fresh.unlink(missing_ok=True)
+            raise
+        descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,68 @@
+"""What the status of a job's folder says, in the words of the model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from trialjob.backends.local.folder import Facts, JobFolder
+from trialjob.backends.local.log import tail
+from trialjob.model.ids import JobName
+from trialjob.model.job import FailureKind, JobEnd, JobSeen, JobState, Outcome
+
+
+def lost(folder: JobFolder, status: Facts) -> Facts:
+    """End a job whose supervisor was killed, and the processes that it left."""
+    _kill_marked(folder.path)
+    # The last sign of life; nothing says when exactly it ended.
+    signs = [path.stat().st_mtime for path in (folder.log, folder.path / "status.json") if path.exists()]
+    ended: Facts = {
+        **status,
+        "state": "ended",
+        "outcome": Outcome.FAILED.value,
+        "failure": FailureKind.LOST.value,
+        "message": "its supervisor was killed, or the machine restarted",
+        "ended_at": max(signs, default=0.0),
+    }
+    folder.write_status(ended)
+    return ended
+
+
+def gone(job: JobName, path: Path) -> JobSeen:
+    """What is left to say of a job whose folder somebody removed."""
+    _kill_marked(path)
+    message = f"its folder is gone: {path}"
+    end = JobEnd(outcome=Outcome.FAILED, failure=FailureKind.LOST, message=message, dollars=0.0)
+    return JobSeen(job=job, state=JobState.TRAINING, end=end)
+
+
+def _kill_marked(folder: Path) -> None:
+    # Imported when it is needed, because psutil takes longer to load than all the rest.
+    from trialjob.backends.local.processes import kill_marked  # noqa: PLC0415
+
+    kill_marked(folder)
+
+
+def state_of(status: Facts | None, *, stopping: bool) -> JobState:
+    if stopping:
+        return JobState.STOPPING
+    return JobState.STARTING if status is None or status["state"] == "starting" else JobState.TRAINING
+
+
+def end_of(status: Mapping[str, object], folder: JobFolder) -> JobEnd:
+    failure = status.get("failure")
+    code, started, ended = status.get("exit_code"), status.get("started_at"), status.get("ended_at")
+    started_at = started if isinstance(started, float) else None
+    ended_at = ended if isinstance(ended, float) else None
+    seconds = 0.0 if started_at is None or ended_at is None else max(0.0, ended_at - started_at)
+    return JobEnd(
+        outcome=Outcome(status["outcome"]),
+        failure=None if failure is None else FailureKind(failure),
+        exit_code=code if isinstance(code, int) else None,
+        message=str(status.get("message", "")),
+        tail="" if failure is None else tail(folder.log),
+        started_at=started_at,
+        ended_at=ended_at,
+        seconds=seconds,
+        dollars=0.0,
+    )

@@ -1,0 +1,236 @@
+"""The process beside each trial: starts the script, watches it, keeps how it ended.
+
+It decides nothing but that. It is started by the backend with the job's lock in its hands, cuts itself
+loose, and needs nobody after that.
+
+Rule: whatever happens here ends in a status, or in a free lock, from which the backend concludes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from pathlib import Path
+
+from trialjob.backends.local.folder import MARK, Facts, JobFolder
+from trialjob.reporting.in_job import entrypoint
+
+#: The prctl that makes orphaned descendants our children (linux/prctl.h).
+_PR_SET_CHILD_SUBREAPER = 36
+#: select() takes no wait without bound.
+_LONGEST_WAIT = 3600.0
+_OUT_OF_MEMORY = 128 + signal.SIGKILL
+
+
+class Supervisor:
+    """Runs one job from its start to its status."""
+
+    def __init__(self, folder: JobFolder, request: Facts) -> None:
+        self._folder = folder
+        self._request = request
+        self._status: Facts = {"state": "starting", "pid": os.getpid()}
+        self._stop_asked = False
+        self._woken, wake = os.pipe()
+        os.set_blocking(wake, False)
+        signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_stop)
+
+    def _on_stop(self, _number: int, _frame: object) -> None:
+        self._stop_asked = True
+
+    def accept(self) -> None:
+        """From here on, the job is started and will never be started again."""
+        self._folder.write_status(self._status)
+
+    def run(self) -> None:
+        """Everything that follows, until the final status has been written."""
+        try:
+            ended = self._run()
+        except (entrypoint.SetupError, OSError) as error:
+            entrypoint.write_failure(self._folder.tree, str(error))
+            ended = {"outcome": "failed", "failure": "setup", "message": str(error)}
+        except Exception as error:  # noqa: BLE001 - a bug of ours must not look like a lost machine
+            traceback.print_exc()
+            ended = {
+                "outcome": "failed",
+                "failure": "internal",
+                "message": f"the supervisor broke: {error!r}",
+            }
+        self._end_descendants()
+        self._folder.write_status({"ended_at": _now(), **self._status, **ended, "state": "ended"})
+
+    def _run(self) -> Facts:
+        self._prepare()
+        if self._stop_asked or self._folder.stop_asked():
+            return {"outcome": "stopped", "message": "stopped before the script was started"}
+        child = entrypoint.start(
+            self._folder.tree, self._request["entry_point"], self._request["python"], self._environment()
+        )
+        started, began = _now(), time.monotonic()
+        self._status.update(state="training", started_at=started)
+        with contextlib.suppress(OSError):  # the end is what counts, and it is written again
+            self._folder.write_status(self._status)
+        why = self._watch(child, began + float(self._request["max_runtime"]))
+        # By the monotonic clock, because the other one may be set while a script runs.
+        self._status["ended_at"] = started + time.monotonic() - began
+        return self._verdict(child.returncode, why)
+
+    def _prepare(self) -> None:
+        """Lay out what the script finds."""
+        tree, request = self._folder.tree, self._request
+        entrypoint.lay_out(tree)
+        entrypoint.unpack(Path(request["bundle_file"]), tree / "code")
+        (tree / "input" / "config").mkdir(parents=True, exist_ok=True)
+        host = {"current_host": "algo-1", "hosts": ["algo-1"], "network_interface_name": "lo"}
+        configs = {
+            "hyperparameters": {
+                name: json.dumps(value) for name, value in request["hyperparameters"].items()
+            },
+            "resourceconfig": host,
+            "inputdataconfig": {name: {"TrainingInputMode": "File"} for name in request["inputs"]},
+        }
+        for name, config in configs.items():
+            (tree / "input" / "config" / f"{name}.json").write_text(json.dumps(config), encoding="utf-8")
+        for channel, location in request["inputs"].items():
+            if not Path(location).exists():
+                raise entrypoint.SetupError(f"input {channel!r}: {location} does not exist on this machine")
+            place = tree / "input" / "data" / channel
+            place.unlink(missing_ok=True)
+            place.symlink_to(Path(location).absolute())
+
+    def _environment(self) -> dict[str, str]:
+        """The environment of whoever submitted the job, which is ours, and what names the job."""
+        request = self._request
+        environment = dict(os.environ)
+        environment.update(request["environment"])
+        if request["gpus"]:
+            environment["CUDA_VISIBLE_DEVICES"] = ",".join(request["gpus"])
+        environment.update(
+            TRAINING_JOB_NAME=request["job"],
+            TRIALJOB_EXPERIMENT=request["experiment"],
+            TRIALJOB_TRIAL=str(request["trial"]),
+            TRIALJOB_ATTEMPT=str(request["attempt"]),
+        )
+        environment[MARK] = str(self._folder.path)
+        return environment
+
+    def _watch(self, child: subprocess.Popen[bytes], latest: float) -> str:
+        """Wait for the script's end, or bring it about; what made us do so, or ""."""
+        why, wake_at = "", latest
+        while child.poll() is None:
+            _reap_orphans(child.pid)
+            now = time.monotonic()
+            if not why and (self._stop_asked or now >= latest):
+                why = "stopped" if self._stop_asked else "timed_out"
+                wake_at = now + float(self._request["stop_grace"])
+                with contextlib.suppress(OSError):
+                    self._folder.ask_stop()
+                entrypoint.signal_group(child, signal.SIGTERM)
+            elif why and now >= wake_at:
+                _kill_descendants()
+                wake_at = now + 1.0
+            self._sleep(wake_at - time.monotonic())
+        return why
+
+    def _sleep(self, seconds: float) -> None:
+        """Return after ``seconds``, or at the next signal."""
+        ready, _, _ = select.select([self._woken], [], [], min(max(seconds, 0.0), _LONGEST_WAIT))
+        if ready:
+            os.read(self._woken, 4096)
+
+    def _verdict(self, status: int, why: str) -> Facts:
+        entry_point = self._request["entry_point"]
+        code = status if status >= 0 else 128 - status
+        message = entrypoint.how_it_ended(entry_point, status)
+        if why == "timed_out":
+            message = f"it ran longer than its limit of {self._request['max_runtime']:g} s; {message}"
+        if why:
+            return {"outcome": why, "exit_code": code, "message": message}
+        if code == 0:
+            return {"outcome": "completed", "exit_code": 0}
+        failure = "user_code"
+        if code == _OUT_OF_MEMORY:  # a shell passes on the end of its command in this way
+            failure, message = "out_of_memory", "killed by SIGKILL, most likely out of memory"
+        entrypoint.write_failure(self._folder.tree, message)
+        return {"outcome": "failed", "failure": failure, "exit_code": code, "message": message}
+
+    def _end_descendants(self) -> None:
+        """Kill what the script has left behind."""
+        try:
+            while os.waitpid(-1, os.WNOHANG) != (0, 0):
+                pass  # a zombie
+            _kill_descendants()
+        except ChildProcessError:
+            if not _is_subreaper():
+                from trialjob.backends.local.processes import kill_marked  # noqa: PLC0415
+
+                kill_marked(self._folder.path)
+
+
+def _kill_descendants() -> None:
+    # Imported when it is needed, because most scripts end by themselves.
+    from trialjob.backends.local.processes import kill_descendants  # noqa: PLC0415
+
+    kill_descendants()
+
+
+def _reap_orphans(child: int) -> None:
+    """Bury adopted descendants that have ended; the script itself is left to Popen."""
+    if not hasattr(os, "waitid"):
+        return
+    with contextlib.suppress(ChildProcessError):
+        while found := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            if found.si_pid == child:
+                return
+            os.waitpid(found.si_pid, 0)
+
+
+def _is_subreaper() -> bool:
+    return sys.platform == "linux"
+
+
+def _become_subreaper() -> None:
+    if _is_subreaper():
+        import ctypes  # noqa: PLC0415 - only where it is needed
+
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _now() -> float:
+    return time.time()  # noqa: TID251 - a process of its own, which has no Clock
+
+
+def main() -> None:
+    """``python -m trialjob.backends.local.supervisor FOLDER ACK``; ACK is the descriptor to answer on."""
+    folder, answer = JobFolder(Path(sys.argv[1])), int(sys.argv[2])
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+    try:
+        _become_subreaper()
+        supervisor = Supervisor(folder, folder.request() or {})
+        supervisor.accept()
+    except Exception as error:  # noqa: BLE001 - it is told to the backend, which raises it
+        _answer(answer, f"{error}")
+        return
+    _answer(answer, "ok")
+    supervisor.run()
+
+
+def _answer(descriptor: int, text: str) -> None:
+    with contextlib.suppress(OSError):  # the backend may have been killed meanwhile; the job runs on
+        os.write(descriptor, text.encode())
+    os.close(descriptor)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Jobs as Amazon SageMaker training jobs."""

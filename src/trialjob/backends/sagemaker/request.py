@@ -1,0 +1,216 @@
+"""One attempt of a trial as the dictionary that CreateTrainingJob takes.
+
+Rule: pure. Equal arguments give an equal dictionary, so a launch repeated after a crash is the same launch;
+whether the service will take it, ``rules`` says.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from trialjob.backends.sagemaker.settings import SageMakerSettings
+from trialjob.model.job import JobRequest
+
+#: The fields of a CreateTrainingJob call.
+Request: TypeAlias = dict[str, Any]
+
+#: The input channel that brings our entrypoint and the user's code.
+CODE_CHANNEL: Final = "trialjob"
+#: The name of the user's code in that channel.
+BUNDLE_FILE: Final = "bundle.tar.gz"
+#: Begins the keys of the tags by which jobs are found again.
+TAG_PREFIX: Final = "trialjob:"
+#: Names, for the entrypoint, the program that is to start the script.
+DISTRIBUTION: Final = "TRIALJOB_DISTRIBUTION"
+
+_CHANNEL_FOLDER: Final = f"/opt/ml/input/data/{CODE_CHANNEL}"
+#: The service's limits on metric definitions (CreateTrainingJob API reference).
+_MAX_DEFINITIONS: Final = 40
+_MAX_REGEX: Final = 500
+_TAG_VALUE: Final = 256
+_NOT_IN_TAGS: Final = re.compile(r"[^\w .:/=+\-@]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """The machines that one attempt asks for."""
+
+    instance_type: str
+    spot: bool
+
+
+def placement(settings: SageMakerSettings, capacity_failures: int) -> Placement:
+    """What to ask for after a trial has so many times found no capacity.
+
+    The types take turns. With ``on_demand_after`` they take turns on the spot market first and then, from the
+    first one again, on demand.
+    """
+    types, spot = settings.instance_types, settings.spot
+    limit = spot.on_demand_after if spot else None
+    on_spot = spot is not None and (limit is None or capacity_failures < limit)
+    turn = capacity_failures if on_spot or limit is None else capacity_failures - limit
+    return Placement(instance_type=types[turn % len(types)], spot=on_spot)
+
+
+def folder(settings: SageMakerSettings, experiment: str, *parts: str) -> str:
+    """An address below the experiment's own folder in S3."""
+    return "/".join((settings.s3_uri.rstrip("/"), experiment, *parts))
+
+
+def code_uri(settings: SageMakerSettings, experiment: str, digest: str) -> str:
+    """The prefix that holds what the code channel delivers, whose digest is in its name."""
+    return folder(settings, experiment, "code", digest)
+
+
+def checkpoint_uri(settings: SageMakerSettings, job: JobRequest) -> str:
+    """Where the checkpoints of a trial are: of all its attempts, so that the next goes on from them.
+
+    All have the same length, because S3 knows only prefixes and 0100 is one of 01000.
+    """
+    return folder(settings, job.experiment, "checkpoints", f"{job.trial:06d}")
+
+
+def build(settings: SageMakerSettings, job: JobRequest, *, code_uri: str, owner: str) -> Request:
+    """The call that starts ``job``, with the code that has been uploaded to ``code_uri``."""
+    where = placement(settings, job.capacity_failures)
+    request: Request = {
+        "TrainingJobName": job.job,
+        "RoleArn": settings.role,
+        "AlgorithmSpecification": _algorithm(settings, job),
+        "HyperParameters": {name: json.dumps(value) for name, value in sorted(job.hyperparameters.items())},
+        "InputDataConfig": [_code_channel(code_uri), *_channels(settings, job)],
+        "OutputDataConfig": {"S3OutputPath": folder(settings, job.experiment, "output")},
+        "ResourceConfig": _resources(settings, where),
+        "StoppingCondition": {"MaxRuntimeInSeconds": max(1, math.ceil(job.max_runtime))},
+        "CheckpointConfig": {"S3Uri": checkpoint_uri(settings, job), "LocalPath": "/opt/ml/checkpoints"},
+        "EnableNetworkIsolation": settings.network_isolation,
+        "EnableInterContainerTrafficEncryption": settings.encrypt_inter_container_traffic,
+        "Environment": _environment(settings, job),
+        "Tags": _tags(settings, job, owner),
+    }
+    if settings.output_kms_key:
+        request["OutputDataConfig"]["KmsKeyId"] = settings.output_kms_key
+    if settings.subnets or settings.security_group_ids:
+        request["VpcConfig"] = {
+            "Subnets": list(settings.subnets),
+            "SecurityGroupIds": list(settings.security_group_ids),
+        }
+    if where.spot and settings.spot:
+        request["EnableManagedSpotTraining"] = True
+        request["StoppingCondition"]["MaxWaitTimeInSeconds"] = math.ceil(settings.spot.max_wait)
+    return merged(request, settings.request)
+
+
+def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> Request:
+    """``base`` with the fields of ``over``: dictionaries are merged, rows added to lists of rows.
+
+    Anything else is replaced, and None takes a field away.
+    """
+    result = dict(base)
+    for name, value in over.items():
+        present = result.get(name)
+        if value is None:
+            result.pop(name, None)
+        elif isinstance(value, Mapping) and isinstance(present, Mapping):
+            result[name] = merged(present, value)
+        elif _is_rows(value) and isinstance(present, list):
+            result[name] = [*present, *value]
+        else:
+            result[name] = value
+    return result
+
+
+def _is_rows(value: object) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(row, Mapping) for row in value)
+
+
+def _algorithm(settings: SageMakerSettings, job: JobRequest) -> Request:
+    algorithm: Request = {
+        "TrainingImage": settings.image_uri,
+        "TrainingInputMode": "File",
+        # Each word by itself, without a shell, so that SIGTERM reaches our entrypoint and not a shell's ears.
+        "ContainerEntrypoint": ["python3", f"{_CHANNEL_FOLDER}/entrypoint.py"],
+        "ContainerArguments": [
+            "--entry-point",
+            job.entry_point,
+            "--bundle",
+            f"{_CHANNEL_FOLDER}/{BUNDLE_FILE}",
+            "--requirements",
+        ],
+    }
+    if definitions := list(_definitions(settings)):
+        algorithm["MetricDefinitions"] = definitions
+    return algorithm
+
+
+def _definitions(settings: SageMakerSettings) -> Iterator[Request]:
+    """The user's definitions, and one by which the console charts what ``report`` says of the objective."""
+    for each in settings.metric_definitions:
+        yield {"Name": each.name, "Regex": each.regex}
+    known = {each.name for each in settings.metric_definitions}
+    if not settings.objective or settings.objective in known or len(known) >= _MAX_DEFINITIONS:
+        return
+    regex = rf"\[trialjob\] .*{re.escape(json.dumps(settings.objective))}:(-?[0-9][0-9.eE+\-]*)"
+    if len(regex) <= _MAX_REGEX:
+        yield {"Name": settings.objective, "Regex": regex}
+
+
+def _code_channel(uri: str) -> Request:
+    return _channel(CODE_CHANNEL, uri) | {"InputMode": "File"}
+
+
+def _channels(settings: SageMakerSettings, job: JobRequest) -> Iterator[Request]:
+    for name, uri in sorted(job.inputs.items()):
+        channel, options = _channel(name, uri), settings.channels.get(name)
+        if options and options.content_type:
+            channel["ContentType"] = options.content_type
+        if options and options.mode:
+            channel["InputMode"] = options.mode
+        yield channel
+
+
+def _channel(name: str, uri: str) -> Request:
+    source = {"S3DataType": "S3Prefix", "S3Uri": uri, "S3DataDistributionType": "FullyReplicated"}
+    return {"ChannelName": name, "DataSource": {"S3DataSource": source}}
+
+
+def _resources(settings: SageMakerSettings, where: Placement) -> Request:
+    resources: Request = {
+        "InstanceType": where.instance_type,
+        "InstanceCount": settings.instance_count,
+        "VolumeSizeInGB": settings.volume_size,
+    }
+    if settings.volume_kms_key:
+        resources["VolumeKmsKeyId"] = settings.volume_kms_key
+    if settings.keep_alive:
+        resources["KeepAlivePeriodInSeconds"] = math.ceil(settings.keep_alive)
+    return resources
+
+
+def _environment(settings: SageMakerSettings, job: JobRequest) -> dict[str, str]:
+    told = {
+        "TRIALJOB_EXPERIMENT": job.experiment,
+        "TRIALJOB_TRIAL": str(job.trial),
+        "TRIALJOB_ATTEMPT": str(job.attempt),
+    }
+    if settings.distribution:
+        told[DISTRIBUTION] = settings.distribution
+    return {**job.environment, **told}
+
+
+def _tags(settings: SageMakerSettings, job: JobRequest, owner: str) -> list[dict[str, str]]:
+    ours = {
+        "experiment": job.experiment,
+        "trial": str(job.trial),
+        "attempt": str(job.attempt),
+        "digest": job.digest,
+        # A login or a machine may be called anything; a tag may not.
+        "owner": _NOT_IN_TAGS.sub("_", owner)[:_TAG_VALUE],
+    }
+    rows = [{"Key": TAG_PREFIX + name, "Value": value} for name, value in ours.items()]
+    return rows + [{"Key": key, "Value": value} for key, value in sorted(settings.tags.items())]

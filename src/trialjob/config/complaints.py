@@ -1,0 +1,117 @@
+"""Pydantic's errors → problems in plain words, at the place where the user wrote them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic_core import ErrorDetails
+
+from trialjob.config.durations import FORMS
+from trialjob.config.grammar import DOMAINS, KINDS, known_keys
+from trialjob.config.paths import Part, nearest, path_text, shown
+from trialjob.errors import Problem
+
+_FORMS: dict[str, tuple[str, str]] = {
+    "string_type": ("is not text", "put the value in quotes"),
+    "int_type": ("is not a whole number", "write a whole number"),
+    "int_from_float": ("is not a whole number", "write a whole number"),
+    "int_parsing": ("is not a whole number", "write a whole number"),
+    "float_type": ("is not a number", "write a number"),
+    "float_parsing": ("is not a number", "write a number"),
+    "tuple_type": ("is not a list", "write a list: [a, b]"),
+    "list_type": ("is not a list", "write a list: [a, b]"),
+    "dict_type": ("is not a mapping", "write key: value pairs"),
+    "model_type": ("is not a mapping", "write key: value pairs"),
+    "model_attributes_type": ("is not a mapping", "write key: value pairs"),
+}
+_UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
+_UNTAGGED = ("union_tag_invalid", "union_tag_not_found")
+
+
+def problem_of(error: ErrorDetails, document: Mapping[str, Any]) -> Problem:
+    """One error in words."""
+    path = _written(error["loc"])
+    kind, value, context = error["type"], error["input"], error.get("ctx", {})
+    if kind in _UNKNOWN:
+        known = known_keys(path[:-1], _at(document, path[:-1]))
+        message, remedy = "is not known here", nearest(str(path[-1]), known)
+    elif kind == "missing":
+        message, remedy = "is missing", f"write {path_text(path)}:{_example(path)}"
+    elif kind in _UNTAGGED or (kind == "literal_error" and path[-1] in ("kind", "type")):
+        path, message, remedy = _unknown_kind(path, value, tagged=kind in _UNTAGGED)
+    elif kind == "literal_error":
+        message, remedy = f"{shown(value)} is not one of them", f"write {context['expected']}"
+    elif kind == "value_error":
+        message, remedy = _value_error(path, value, str(context["error"]))
+    else:
+        message, remedy = _bound(kind, value, context) or _form(path, kind, value)
+    return Problem(field=path_text(path), message=message, remedy=remedy)
+
+
+def _written(loc: tuple[Part, ...]) -> list[Part]:
+    """The path without the tags that pydantic puts into it."""
+    path = list(loc)
+    if len(path) > 1 and path[0] in ("sampler", "stopping") and path[1] in KINDS[str(path[0])]:
+        del path[1]
+    if len(path) > 2 and path[0] == "space" and path[2] in DOMAINS:  # noqa: PLR2004 - space, name, tag
+        del path[2]
+    return path
+
+
+def _at(document: object, path: list[Part]) -> object:
+    for part in path:
+        if isinstance(document, Mapping):
+            document = document.get(part)
+        elif isinstance(document, list) and isinstance(part, int):
+            document = document[part]
+    return document
+
+
+def _unknown_kind(path: list[Part], value: object, *, tagged: bool) -> tuple[list[Part], str, str]:
+    key = "type" if path[0] == "space" else "kind"
+    known = DOMAINS if key == "type" else KINDS[str(path[0])]
+    path = [*path, key] if tagged else path
+    given = value.get(key) if tagged and isinstance(value, Mapping) else value
+    listed = f"known: {', '.join(known)}"
+    if given is None:
+        return path, "is missing", f"write one; {listed}"
+    guess = nearest(given, known) if isinstance(given, str) else ""
+    return path, f"{shown(given)} is not known", f"{guess} {listed}" if guess.startswith("did") else listed
+
+
+def _value_error(path: list[Part], value: object, words: str) -> tuple[str, str]:
+    if path[0] == "space":
+        message, _, remedy = words.partition("; ")
+        return message, remedy or "correct the range"
+    return f"{shown(value)} {words}", FORMS
+
+
+def _bound(kind: str, value: object, context: Mapping[str, Any]) -> tuple[str, str] | None:
+    words: dict[str, tuple[str, Callable[[Any], str]]] = {
+        "greater_than": ("gt", lambda bound: f"above {bound:g}"),
+        "greater_than_equal": ("ge", lambda bound: f"at least {bound}"),
+        "less_than_equal": ("le", lambda bound: f"at most {bound}"),
+    }
+    if kind not in words:
+        return None
+    key, say = words[kind]
+    size = "too large" if key == "le" else "too small"
+    return f"{shown(value)} is {size}", f"write a value of {say(context[key])}"
+
+
+def _form(path: list[Part], kind: str, value: object) -> tuple[str, str]:
+    message, remedy = _FORMS.get(kind, ("is not possible here", "see the documentation of the spec"))
+    if path[0] == "space" and isinstance(value, list):
+        remedy = f"write {{type: choice, values: {shown(value)}}}"
+    return f"{shown(value)} {message}", remedy
+
+
+def _example(path: list[Part]) -> str:
+    examples = {
+        "estimator": " {kind: script, source_dir: ., entry_point: train.py}",
+        "space": " {lr: {type: loguniform, lower: 1.0e-4, upper: 1.0}}",
+        "objective": " {metric: val_accuracy, mode: max}",
+        "limits": " {max_trials: 32}",
+    }
+    return examples.get(str(path[0]), " …") if len(path) == 1 else " …"

@@ -1,0 +1,108 @@
+"""What is doubtful in a spec without being wrong."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from trialjob.config.paths import path_text, shown
+from trialjob.config.spec import ExperimentSpec
+from trialjob.errors import Problem
+from trialjob.reporting.metrics import compiled, expand
+
+#: How programs print small, negative, whole and missing values.
+_SAMPLES = ("9.5e-05", "1e-4", "-0.5", "12", "nan")
+_REPORTS = re.compile(rb"trialjob[.]reporting|from trialjob import|\[trialjob\]")
+_SKIPPED_FOLDERS = {"node_modules", "__pycache__", "venv", "site-packages"}
+_SKIPPED_ENDINGS = (".yaml", ".yml", ".md", ".rst", ".pyc")
+_MOST_FILES = 2_000
+_MOST_BYTES = 1_000_000
+
+
+def warnings(spec: ExperimentSpec) -> list[Problem]:
+    """Everything doubtful, in the order of the spec."""
+    return [*_no_metric(spec), *_narrow_groups(spec)]
+
+
+def _no_metric(spec: ExperimentSpec) -> Iterator[Problem]:
+    metric, folder = spec.objective.metric, Path(spec.estimator.source_dir)
+    if any(definition.name == metric for definition in spec.metrics):
+        return
+    if not folder.is_dir() or any(_has_reporter(path) for path in _sources(folder)):
+        return
+    yield Problem(
+        field="objective.metric",
+        message=f"no metric in sight: {shown(metric)} has no regex, and no file in {folder} reports",
+        remedy="call trialjob.reporting.report in the script, or define the metric by a regex under metrics",
+    )
+
+
+def _sources(folder: Path) -> Iterator[Path]:
+    seen = 0
+    for root, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".") and name not in _SKIPPED_FOLDERS]
+        for name in names:
+            seen += 1
+            if seen > _MOST_FILES:
+                return
+            if not name.endswith(_SKIPPED_ENDINGS):
+                yield Path(root, name)
+
+
+def _has_reporter(path: Path) -> bool:
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            return _REPORTS.search(file.read(_MOST_BYTES)) is not None
+    except OSError:
+        return False
+
+
+def _narrow_groups(spec: ExperimentSpec) -> Iterator[Problem]:
+    for place, metric in enumerate(spec.metrics):
+        # Progress is counted in whole numbers; a group that takes no others is right for it.
+        samples = ("12",) if metric.name == spec.objective.resource else _SAMPLES
+        missed = _missed(expand(metric.regex), samples)
+        if missed:
+            yield Problem(
+                field=path_text(("metrics", place, "regex")),
+                message=f"the group of {shown(metric.regex)} cannot match {', '.join(missed)} whole",
+                remedy="write ({number}) for the group",
+            )
+
+
+def _missed(regex: str, samples: tuple[str, ...]) -> list[str]:
+    """The samples that the first group cannot match by itself."""
+    whole = compiled(regex)
+    group = _first_group(regex)
+    if group is None or whole.flags & re.VERBOSE:
+        return []
+    try:
+        pattern = re.compile(group, whole.flags)
+    except re.error:
+        # It refers to what is outside of it; by itself it says nothing.
+        return []
+    return [sample for sample in samples if not pattern.fullmatch(sample)]
+
+
+_TOKEN = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?(?!P<)|\(|\)|.", re.DOTALL)
+
+
+def _first_group(regex: str) -> str | None:
+    """The source of the first group that captures, with its parentheses."""
+    start: int | None = None
+    depth = 0
+    for token in _TOKEN.finditer(regex):
+        text = token[0]
+        if start is None:
+            start, depth = (token.start(), 1) if text == "(" else (None, 0)
+        elif text in ("(", "(?"):
+            depth += 1
+        elif text == ")":
+            depth -= 1
+            if depth == 0:
+                return regex[start : token.end()]
+    return None

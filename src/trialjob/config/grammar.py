@@ -1,0 +1,68 @@
+"""Which keys there are at a place of a spec. Read off the models, so that it cannot differ from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+from pydantic import BaseModel
+
+from trialjob.config.paths import Part
+from trialjob.config.spec import (
+    AshaSpec,
+    ExperimentSpec,
+    GridSpec,
+    LimitsSpec,
+    LocalBackendSpec,
+    MetricSpec,
+    NoStoppingSpec,
+    ObjectiveSpec,
+    RandomSpec,
+    ScriptSpec,
+)
+from trialjob.model.space import Choice, LogUniform, RandInt, Uniform
+
+#: Sections whose form depends on their ``kind``: what each kind is.
+KINDS: dict[str, dict[str, type[BaseModel]]] = {
+    "estimator": {"script": ScriptSpec},
+    "sampler": {"random": RandomSpec, "grid": GridSpec},
+    "stopping": {"none": NoStoppingSpec, "asha": AshaSpec},
+    "backend": {"local": LocalBackendSpec},
+}
+DOMAINS: dict[str, type[Any]] = {
+    "uniform": Uniform,
+    "loguniform": LogUniform,
+    "randint": RandInt,
+    "choice": Choice,
+}
+_SECTIONS: dict[str, type[BaseModel]] = {"objective": ObjectiveSpec, "limits": LimitsSpec}
+#: Mappings whose keys are the user's own.
+_FREE = {("estimator", "hyperparameters"), ("estimator", "environment"), ("estimator", "inputs")}
+
+
+def is_free(path: Sequence[Part]) -> bool:
+    """True when any key may be written into the mapping at ``path``."""
+    return tuple(path) in _FREE
+
+
+def known_keys(path: Sequence[Part], value: object) -> list[str]:
+    """The keys that may be written at ``path``, where ``value`` now stands."""
+    kind = value.get("kind") if isinstance(value, Mapping) else None
+    match list(path):
+        case []:
+            return list(ExperimentSpec.model_fields)
+        case [str(section)] if section in _SECTIONS:
+            return list(_SECTIONS[section].model_fields)
+        case [str(section)] if section in KINDS:
+            models = KINDS[section]
+            chosen = [models[kind]] if isinstance(kind, str) and kind in models else list(models.values())
+            return list(dict.fromkeys(key for model in chosen for key in model.model_fields))
+        case ["metrics", int()]:
+            return list(MetricSpec.model_fields)
+        case ["space", str()]:
+            named = value.get("type") if isinstance(value, Mapping) else None
+            known = DOMAINS.get(named) if isinstance(named, str) else None
+            return [field.name for field in fields(known)] if known else ["type"]
+        case _:
+            return list(value) if isinstance(value, Mapping) else []

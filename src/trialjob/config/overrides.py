@@ -1,0 +1,81 @@
+"""``--set limits.max_trials=8``: writes values into a document before it is looked at as a spec."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from trialjob.config.grammar import is_free, known_keys
+from trialjob.config.paths import Part, nearest, parse_path, path_text, shown
+from trialjob.config.plain import plain
+from trialjob.config.yaml_text import load_yaml
+from trialjob.errors import Problem, SpecError
+
+
+def apply_overrides(document: dict[str, Any], overrides: Sequence[str], source: str) -> None:
+    """Write all of them into ``document``, in order; SpecError names every one that has no place."""
+    problems: list[Problem] = []
+    for override in overrides:
+        try:
+            _apply(document, override, problems)
+        except _NoPlace as error:
+            problems.append(Problem(field=f"--set {override}", message=error.message, remedy=error.remedy))
+        except SpecError as error:
+            problems += [
+                Problem(field=f"--set {override}", message=p.message, remedy=p.remedy) for p in error.problems
+            ]
+    if problems:
+        raise SpecError(problems, source)
+
+
+class _NoPlace(Exception):
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+
+def _apply(document: dict[str, Any], override: str, problems: list[Problem]) -> None:
+    written, equals, text = override.partition("=")
+    path = parse_path(written.strip())
+    if not equals or path is None or not text.strip():
+        raise _NoPlace("is not PATH=VALUE", "write for example --set limits.max_trials=8")
+    value = plain(load_yaml(text, "--set"), problems, tuple(path))
+    place: Any = document
+    for depth, part in enumerate(path[:-1]):
+        place = _entered(place, path[:depth], part)
+    _check(place, path[:-1], path[-1])
+    place[path[-1]] = value
+    if path[-1] in ("kind", "type"):
+        _forget_other_kind(place, path[:-1])
+
+
+def _entered(place: Any, path: list[Part], part: Part) -> Any:  # noqa: ANN401 - JSON
+    """The part of ``place``, made when the spec may have it and has not."""
+    _check(place, path, part)
+    if isinstance(place, dict) and place.get(str(part)) is None:
+        place[str(part)] = {}
+    return place[part]
+
+
+def _check(place: object, path: list[Part], part: Part) -> None:
+    where = path_text(path) or "the spec"
+    if isinstance(place, list):
+        if not isinstance(part, int) or part >= len(place):
+            raise _NoPlace(f"{where} has no {part!r}", f"it has the places 0 to {len(place) - 1}")
+        return
+    if not isinstance(place, dict):
+        raise _NoPlace(f"{where} is {shown(place)}, which has no parts", f"set {where} itself")
+    if not isinstance(part, str):
+        raise _NoPlace(f"{where} is no list", nearest(str(part), known_keys(path, place)))
+    known = known_keys(path, place)
+    if part not in known and part not in place and not is_free(path):
+        raise _NoPlace(f"{path_text([*path, part])} is not known", nearest(part, known))
+
+
+def _forget_other_kind(place: dict[str, Any], path: list[Part]) -> None:
+    """Another kind has other keys; those of the former kind are not meant any more."""
+    known = known_keys(path, place)
+    if len(known) > 1:
+        for key in [key for key in place if key not in known]:
+            del place[key]

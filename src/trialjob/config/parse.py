@@ -1,0 +1,103 @@
+"""From a file or a document to a spec whose parts make sense together, or to all of its problems at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from trialjob.config.checks import CHECKS, FILE_CHECKS
+from trialjob.config.complaints import problem_of
+from trialjob.config.overrides import apply_overrides
+from trialjob.config.paths import shown
+from trialjob.config.plain import plain
+from trialjob.config.spec import ExperimentSpec
+from trialjob.config.yaml_text import load_yaml, read_text
+from trialjob.errors import Problem, SpecError
+from trialjob.model.json import Json
+
+
+def load(path: Path | str, *, overrides: Sequence[str] = ()) -> ExperimentSpec:
+    """The spec in a YAML file, with ``--set`` overrides; raises SpecError."""
+    path = Path(path)
+    found = load_yaml(read_text(path), str(path))
+    if not isinstance(found, Mapping):
+        what = "is empty" if found is None else f"holds {shown(found)}, which is no mapping"
+        raise SpecError(Problem(field="", message=what, remedy="write 'name: …' and so on"), str(path))
+    document = _plain(found, str(path))
+    apply_overrides(document, overrides, str(path))
+    return parse(document, source=str(path), base=path.parent)
+
+
+def parse(
+    document: Mapping[str, Json], *, source: str = "", base: Path | None = None, files: bool = True
+) -> ExperimentSpec:
+    """The spec that a document says; relative paths are meant from ``base``; raises SpecError.
+
+    ``files=False`` is for the document of an experiment that was started elsewhere: its code is in the
+    bundle, and the folder that it came from need not be here.
+    """
+    given = _plain(document, source)
+    _resolve(given, base or Path())
+    problems: list[Problem] = []
+    spec: ExperimentSpec | None = None
+    try:
+        spec = ExperimentSpec.model_validate(given)
+        sections: dict[str, object] = dict(spec)
+    except ValidationError as error:
+        problems = [problem_of(detail, given) for detail in error.errors(include_url=False)]
+        sections = _sound_sections(
+            given, {str(detail["loc"][0]) for detail in error.errors() if detail["loc"]}
+        )
+    for check, needs in (*CHECKS, *(FILE_CHECKS if files else ())):
+        if all(need in sections for need in needs):
+            problems += check(*(sections[need] for need in needs))
+    if problems or spec is None:
+        raise SpecError(problems, source)
+    return spec
+
+
+def _plain(document: Mapping[str, Any], source: str) -> dict[str, Any]:
+    problems: list[Problem] = []
+    result: dict[str, Any] = plain(document, problems)
+    if problems:
+        raise SpecError(problems, source)
+    return result
+
+
+def _sound_sections(document: Mapping[str, Any], wrong: set[str]) -> dict[str, object]:
+    """The sections in which nothing is wrong by themselves, so that what they mean together can be checked."""
+    sections: dict[str, object] = {}
+    for name, field in ExperimentSpec.model_fields.items():
+        if name in wrong:
+            continue
+        sections[name] = _adapter(name).validate_python(document[name]) if name in document else field.default
+    return sections
+
+
+@cache
+def _adapter(section: str) -> TypeAdapter[Any]:
+    return TypeAdapter(ExperimentSpec.model_fields[section].rebuild_annotation())
+
+
+def _resolve(document: dict[str, Any], base: Path) -> None:
+    """Make the estimator's local paths absolute, so that the spec means the same from everywhere."""
+    estimator = document.get("estimator")
+    if not isinstance(estimator, dict):
+        return
+    if isinstance(estimator.get("source_dir"), str):
+        estimator["source_dir"] = os.path.realpath(base / Path(estimator["source_dir"]).expanduser())
+    python = estimator.get("python")
+    if isinstance(python, str) and os.sep in python:
+        # Not resolved: a virtual environment's interpreter is a link, and is known by the link's place.
+        estimator["python"] = os.path.normpath(base.absolute() / Path(python).expanduser())
+    inputs = estimator.get("inputs")
+    if not isinstance(inputs, dict):
+        return
+    for name, location in inputs.items():
+        if isinstance(location, str) and location and "://" not in location:
+            inputs[name] = os.path.realpath(base / Path(location).expanduser())

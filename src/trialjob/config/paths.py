@@ -1,0 +1,64 @@
+"""Places in a spec as people write: ``limits.max_trials``, ``metrics[0].regex``, ``space["a.b"].lower``."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
+
+Part: TypeAlias = str | int
+
+_PLAIN = re.compile(r"[^.\[\]=\"\s]+")
+_PART = re.compile(r"\.([^.\[\]=\"\s]+)|\[(\d{1,6})\]|\[(\"(?:[^\"\\]|\\.)*\")\]")
+#: A value in a message is cut to this length.
+_LONGEST_VALUE = 80
+
+
+def path_text(parts: Sequence[Part]) -> str:
+    """The path as it is written."""
+    text = ""
+    for part in parts:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        elif _PLAIN.fullmatch(part):
+            text += f".{part}" if text else part
+        else:
+            text += f"[{json.dumps(part, ensure_ascii=False)}]"
+    return text
+
+
+def parse_path(text: str) -> list[Part] | None:
+    """The parts of a path, or None when it is none."""
+    parts: list[Part] = []
+    rest = f".{text}" if _PLAIN.match(text) else text
+    while rest:
+        match = _PART.match(rest)
+        if match is None:
+            return None
+        name, index, quoted = match.groups()
+        try:
+            parts.append(name or (int(index) if index else str(json.loads(quoted))))
+        except ValueError:
+            return None
+        rest = rest[match.end() :]
+    return parts or None
+
+
+def shown(value: object) -> str:
+    """A value for a message: as JSON where it can be, and never long."""
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError):
+        text = type(value).__name__
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """What to write instead of an unknown name."""
+    names = list(known)
+    close = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return f"known here: {', '.join(names)}" if names else "nothing can be written here"

@@ -1,0 +1,109 @@
+"""YAML text → plain values, or a SpecError with file and line. The only place that knows ruamel.yaml.
+
+Rule: nothing is built before it is known to be small. An alias counts as often as it is used.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NoReturn
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+
+from trialjob.errors import Problem, SpecError
+
+MAX_BYTES = 1_000_000
+MAX_NODES = 100_000
+MAX_DEPTH = 50
+
+
+def read_text(path: Path) -> str:
+    """The text of a spec file."""
+    source = str(path)
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except IsADirectoryError:
+        _refuse(source, "is a folder", "name the YAML file in it")
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        _refuse(source, f"cannot be read: {why}", "check the path")
+    if len(data) > MAX_BYTES:
+        _refuse(
+            source, f"is larger than {MAX_BYTES:,} bytes", "a spec is a small file; is this the right one?"
+        )
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        _refuse(source, f"line {line}: this is no UTF-8 text", "a spec is a YAML text file in UTF-8")
+
+
+def load_yaml(text: str, source: str) -> Any:  # noqa: ANN401 - whatever the text holds
+    """The value of a YAML text with one document; None when it is empty."""
+    yaml = YAML(typ="safe", pure=True)
+    try:
+        node = yaml.compose(text)
+        if node is None:
+            return None
+        _measure(node, {}, 1, source)
+        return yaml.constructor.construct_document(node)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"line {mark.line + 1}: " if mark else ""
+        _refuse(source, f"{where}{_words(error)}", _remedy(str(error.problem)))
+    except YAMLError as error:
+        position = getattr(error, "position", None)
+        where = f"line {text.count(chr(10), 0, position) + 1}: " if isinstance(position, int) else ""
+        _refuse(source, f"{where}this is no YAML text", "is it a binary file? a spec is a YAML text file")
+    except RecursionError:
+        _refuse(source, "is nested too deeply", f"write at most {MAX_DEPTH} levels")
+    except (ValueError, OverflowError) as error:
+        _refuse(source, f"holds a value that cannot be read: {error}", "put it in quotes")
+
+
+def _measure(node: Node, known: dict[int, int], depth: int, source: str) -> int:
+    """How many nodes ``node`` stands for with all aliases written out."""
+    line = f"line {node.start_mark.line + 1}: "
+    if depth > MAX_DEPTH:
+        _refuse(source, f"{line}nested too deeply", f"write at most {MAX_DEPTH} levels")
+    if id(node) in known:
+        if not known[id(node)]:
+            _refuse(source, f"{line}an alias contains itself", "write the value out")
+        return known[id(node)]
+    # 0 marks a node whose parts are being measured: meeting it again means that it is inside itself.
+    known[id(node)] = 0
+    total = 1 + sum(_measure(child, known, depth + 1, source) for child in _children(node))
+    if total > MAX_NODES:
+        _refuse(source, f"{line}stands for more than {MAX_NODES:,} values", "write fewer values and aliases")
+    known[id(node)] = total
+    return total
+
+
+def _children(node: Node) -> list[Node]:
+    if isinstance(node, MappingNode):
+        return [child for pair in node.value for child in pair]
+    return list(node.value) if isinstance(node, SequenceNode) else []
+
+
+def _words(error: MarkedYAMLError) -> str:
+    context = f" ({error.context})" if error.context else ""
+    return f"{error.problem}{context}"
+
+
+def _remedy(problem: str) -> str:
+    if "\\t" in problem:
+        return "indent with spaces; YAML takes no tabs"
+    if "duplicate key" in problem:
+        return "write each key once"
+    if "another document" in problem:
+        return "one file holds one experiment; remove the '---' and what follows"
+    if "constructor for the tag" in problem:
+        return "tags are not used in a spec; write the plain value"
+    return "correct the YAML at this line"
+
+
+def _refuse(source: str, message: str, remedy: str) -> NoReturn:
+    raise SpecError(Problem(field="", message=message, remedy=remedy), source) from None

@@ -1,0 +1,1 @@
+"""Estimators: what a trial's job is."""

@@ -1,0 +1,62 @@
+"""A trial's job as a script of the user's, inside a bundle.
+
+Rule: a request is a function of its arguments. Whatever else it depended on, a step after a crash would ask
+for another job under the same name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from trialjob.model.ids import ExperimentName, JobName, TrialId
+from trialjob.model.job import JobRequest
+from trialjob.model.json import Json, digest
+from trialjob.model.space import Config
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScriptEstimator:
+    """Runs one program of a bundle, with the trial's configuration as its arguments."""
+
+    experiment: ExperimentName
+    #: Digest of the bundle, as ``pack`` gave it.
+    bundle: str
+    #: Path of the program inside the bundle.
+    entry_point: str
+    #: Constants that every trial is given; the trial's configuration goes before them.
+    hyperparameters: Mapping[str, Json] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    #: Input channels: name to location.
+    inputs: Mapping[str, str] = field(default_factory=dict)
+
+    def request(
+        self, job: JobName, trial: TrialId, attempt: int, config: Config, max_runtime: float
+    ) -> JobRequest:
+        """The request for one attempt; equal arguments give an equal request."""
+        hyperparameters = {**self.hyperparameters, **config}
+        content: Json = {
+            "job": job,
+            "experiment": self.experiment,
+            "trial": trial,
+            "attempt": attempt,
+            "hyperparameters": hyperparameters,
+            "entry_point": self.entry_point,
+            "bundle": self.bundle,
+            "max_runtime": float(max_runtime),
+            "environment": dict(self.environment),
+            "inputs": dict(self.inputs),
+        }
+        return JobRequest(
+            job=job,
+            experiment=self.experiment,
+            trial=trial,
+            attempt=attempt,
+            hyperparameters=hyperparameters,
+            entry_point=self.entry_point,
+            bundle=self.bundle,
+            max_runtime=max_runtime,
+            environment=self.environment,
+            inputs=self.inputs,
+            digest=digest(content),
+        )

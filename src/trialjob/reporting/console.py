@@ -1,0 +1,244 @@
+"""Watching an experiment: a live view on a terminal, a line for each thing that matters elsewhere.
+
+Rule 1: a watcher is told a state and the events that led to it, and has no say in anything.
+Rule 2: what it costs to watch does not grow with the number of trials that have ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Protocol, Self
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from trialjob.model.ids import TrialId
+from trialjob.model.metric import Objective
+from trialjob.model.trial import Phase, TrialStatus
+from trialjob.orchestrator.core.events import Event, ReportsRead, TrialEnded
+from trialjob.orchestrator.core.state import State, Trial
+from trialjob.reporting import words
+from trialjob.reporting.news import news
+from trialjob.reporting.results import best_trial, counts_as_best, experiment_state
+from trialjob.reporting.tables import score_of
+from trialjob.reporting.terminal import clean, one_line
+
+#: Lines of the live view that are not running trials.
+_FRAME = 9
+
+
+class Watcher(Protocol):
+    """Shows an experiment while it runs, between ``with`` and its end."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def __call__(self, state: State, events: Sequence[Event]) -> None:
+        """Show ``state``, to which ``events`` have led."""
+        ...
+
+
+def watcher(console: Console, state: State, now: Callable[[], float]) -> Watcher:
+    """The live view on a terminal that can move its cursor, plain lines everywhere else."""
+    live = console.file.isatty() and not console.is_dumb_terminal
+    return LiveView(console, state, now) if live else PlainLines(console, state)
+
+
+class Leader:
+    """Knows the best trial so far, by looking only at the trials that changed."""
+
+    def __init__(self, state: State) -> None:
+        self._objective: Objective = state.objective
+        self.trial = best_trial(state.trials, state.objective)
+
+    def learn(self, state: State, events: Sequence[Event]) -> Trial | None:
+        """The best trial after ``events``."""
+        changed = {event.trial for event in events if isinstance(event, ReportsRead | TrialEnded)}
+        for number in sorted(changed):
+            self._look_at(state, state.trials[number])
+        return self.trial
+
+    def _look_at(self, state: State, trial: Trial) -> None:
+        best = self.trial
+        if best is None:
+            self.trial = trial if counts_as_best(trial) else None
+        elif trial.id == best.id:
+            # The leader's own score may have become worse, or it has failed: only then look at all.
+            kept = counts_as_best(trial) and not self._beats(best, trial)
+            self.trial = trial if kept else best_trial(state.trials, self._objective)
+        elif counts_as_best(trial) and (
+            self._beats(trial, best) or (trial.id < best.id and not self._beats(best, trial))
+        ):
+            self.trial = trial
+
+    def _beats(self, trial: Trial, other: Trial) -> bool:
+        return self._objective.key(trial.score or 0.0) > self._objective.key(other.score or 0.0)
+
+
+class PlainLines:
+    """A time and a sentence for each thing that matters, for logs and pipes."""
+
+    def __init__(self, console: Console, state: State) -> None:
+        self._console = console
+        self._leader = Leader(state)
+        self._said: dict[TrialId, str] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._console.file.flush()
+
+    def __call__(self, state: State, events: Sequence[Event]) -> None:
+        self._leader.learn(state, events)
+        for event in events:
+            for said in news(state, event, self._leader.trial):
+                # A job that waits for a free place is postponed again and again; once is enough.
+                if said.repeats is not None and self._said.get(said.repeats) == said.text:
+                    continue
+                if said.repeats is not None:
+                    self._said[said.repeats] = said.text
+                line = f"{_clock(state.updated_at)} {said.text}"
+                self._console.print(Text(line), soft_wrap=True)
+        self._console.file.flush()
+
+
+def _clock(at: float) -> str:
+    return datetime.fromtimestamp(at, tz=UTC).astimezone().strftime("%H:%M:%S")
+
+
+class LiveView:
+    """A view that is drawn again and again; failures are printed above it, where they stay."""
+
+    def __init__(self, console: Console, state: State, now: Callable[[], float]) -> None:
+        self._console = console
+        self._leader = Leader(state)
+        self._picture = Picture(state, self._leader.trial, now)
+        # Drawn by rich's own thread, so that the clock runs while a step waits.
+        self._live = Live(self._picture, console=console, refresh_per_second=4, transient=True)
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def __call__(self, state: State, events: Sequence[Event]) -> None:
+        self._leader.learn(state, events)
+        # One assignment: the drawing thread sees either the old picture or the new one.
+        self._picture.shown = (state, self._leader.trial)
+        for event in events:
+            for said in news(state, event, self._leader.trial):
+                if said.trouble:
+                    self._console.print(Text(f"{_clock(state.updated_at)} {said.text}", "red"))
+
+
+class Picture:
+    """What the live view shows at one moment."""
+
+    def __init__(self, state: State, best: Trial | None, now: Callable[[], float]) -> None:
+        self.shown = (state, best)
+        self._now = now
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        state, best = self.shown
+        now = state.updated_at if state.phase is Phase.ENDED else max(self._now(), state.updated_at)
+        yield Text.assemble(
+            (clean(state.name), "bold"), f"  {_phase(state)}", no_wrap=True, overflow="ellipsis"
+        )
+        yield _bars(state, now, options.max_width)
+        yield Text(_tally(state))
+        running = [trial for trial in state.open_trials() if trial.status is not TrialStatus.PROPOSED]
+        room = max(1, options.size.height - _FRAME)
+        if running:
+            yield _running(running[:room], state, now, options.max_width)
+        if len(running) > room:
+            yield Text(f"and {len(running) - room} more running", "dim")
+        if best is not None:
+            yield Text.assemble(
+                ("best so far: ", "bold"), score_of(best, state.objective), no_wrap=True, overflow="ellipsis"
+            )
+            yield Text(f"  {words.configuration(best.config)}", no_wrap=True, overflow="ellipsis")
+
+
+def _phase(state: State) -> str:
+    why = f": {one_line(state.reason.detail)}" if state.reason else ""
+    return f"{experiment_state(state)}{why}"
+
+
+def _bars(state: State, now: float, width: int) -> Table:
+    """How much of the trials and of the time is used."""
+    ended, started = len(state.trials) - len(state.open), len(state.trials)
+    most = state.limits.max_trials
+    bar = max(5, min(30, width - 34))
+    grid = Table.grid(padding=(0, 1))
+    grid.add_row("trials", _bar(ended, most, bar), f"{ended} of {most} ended, {started - ended} open")
+    elapsed, timeout = now - state.created_at, state.limits.timeout
+    if timeout is None:
+        grid.add_row("time", "", words.duration(elapsed))
+    else:
+        used = f"{words.duration(elapsed)} of {words.duration(timeout)}"
+        grid.add_row("time", _bar(elapsed, timeout, bar), used)
+    return grid
+
+
+def _bar(done: float, total: float, width: int) -> ProgressBar:
+    return ProgressBar(total=max(total, 1e-9), completed=min(done, total), width=width)
+
+
+def _tally(state: State) -> str:
+    finals = [
+        f"{state.counts.get(status, 0)} {status.value.replace('_', ' ')}"
+        for status in TrialStatus
+        if status in (TrialStatus.COMPLETED, TrialStatus.PRUNED, TrialStatus.FAILED)
+        or state.counts.get(status)
+    ]
+    return ", ".join(finals)
+
+
+def _running(trials: Sequence[Trial], state: State, now: float, width: int) -> Table:
+    """The running trials with their newest report; narrow terminals get fewer columns."""
+    objective = state.objective
+    table = Table(box=None, pad_edge=False, header_style="bold", expand=True)
+    wide = width >= 60  # noqa: PLR2004 - below this a configuration and a clock do not fit beside each other
+    heads = ["trial", clean(objective.resource), clean(objective.metric), *(["time"] if wide else [])]
+    for head in heads:
+        table.add_column(Text(head), justify="right", no_wrap=True)
+    # The one column that gives way when there is little room.
+    table.add_column(Text("config"), no_wrap=True, overflow="ellipsis", ratio=1)
+    for trial in trials:
+        last = trial.reports[-1] if trial.reports else None
+        cells = [
+            str(trial.id),
+            words.number(last.resource if last else None),
+            words.number(last.value(objective) if last else None),
+        ]
+        if wide:
+            cells.append(words.duration(now - trial.last.intended_at if trial.last else None))
+        table.add_row(
+            *(Text(cell) for cell in cells), Text(f"{_hint(trial)}{words.configuration(trial.config)}")
+        )
+    return table
+
+
+def _hint(trial: Trial) -> str:
+    """What is unusual about a running trial, in front of its configuration."""
+    attempt = trial.live
+    if attempt is None:
+        return "(waits for another attempt) "
+    if attempt.stop is not None:
+        return "(stopping) "
+    return f"(attempt {attempt.number}) " if attempt.number > 1 else ""

@@ -1,0 +1,320 @@
+"""Starts a training script as the SageMaker training toolkit would, in a tree laid out like ``/opt/ml``.
+
+It decides what the script finds: its code, its arguments, its environment. The local supervisor calls these
+functions; a container runs this file.
+
+Rule: standard library only, Python 3.8, one file, because it is sent into containers as it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+#: SageMaker shows so many characters of a failure.
+FAILURE_LENGTH = 1024
+
+_EXTENDED = "from pkgutil import extend_path\n\n__path__ = extend_path(__path__, __name__)\n"
+#: The package through which a script imports ``report`` where trialjob is not installed.
+_SHIM = {
+    "trialjob/__init__.py": _EXTENDED,
+    "trialjob/reporting/__init__.py": _EXTENDED + "from trialjob.reporting.in_job.report import report\n",
+}
+_SHIPPED = ("__init__.py", "report.py")
+
+
+class SetupError(Exception):
+    """The script could not be started; the message says what to mend."""
+
+
+# What is in the tree
+
+
+def read_config(root: Path, name: str) -> dict[str, Any]:
+    """One of the JSON files below ``input/config``; empty when it is not there. Raises SetupError."""
+    place = root / "input" / "config" / f"{name}.json"
+    try:
+        found = json.loads(place.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise SetupError(f"{place} cannot be read: {error}") from error
+    return found if isinstance(found, dict) else {}
+
+
+def hyperparameters(root: Path) -> dict[str, Any]:
+    """The values: each is kept as the JSON text of itself; a text that is no JSON stands for itself."""
+    return {name: _decoded(text) for name, text in sorted(read_config(root, "hyperparameters").items())}
+
+
+def _decoded(text: object) -> object:
+    if not isinstance(text, str):
+        return text
+    try:
+        # NaN is a word here: JSON has no such number, and the script shall see it as it was written.
+        return json.loads(text, parse_constant=_refuse)
+    except ValueError:
+        return text
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(constant)
+
+
+# What the script is given
+
+
+def text_of(value: object) -> str:
+    """A value as an argument or a variable: text as it is, True and False as Python has them, else JSON."""
+    if isinstance(value, str) or value is None:
+        return value or ""
+    return str(value) if isinstance(value, bool) else json.dumps(value)
+
+
+def arguments(values: Mapping[str, Any]) -> list[str]:
+    """``--name value`` sorted by name; None is left out."""
+    result: list[str] = []
+    for name in sorted(values):
+        if values[name] is None:
+            continue
+        text = text_of(values[name])
+        # Behind a space, argparse would take "-x" for an option.
+        result += [f"--{name}={text}"] if text.startswith("-") else [f"--{name}", text]
+    return result
+
+
+def environment(root: Path, base: Mapping[str, str]) -> dict[str, str]:
+    """``base`` and everything that scripts written for SageMaker look for."""
+    told = _training_env(root, base)
+    values, channels = told["hyperparameters"], told["channel_input_dirs"]
+    result = dict(base)
+    result.update({f"SM_HP_{name.upper()}": text_of(value) for name, value in values.items()})
+    result.update({f"SM_CHANNEL_{name.upper()}": folder for name, folder in channels.items()})
+    for name in ("input_dir", "input_config_dir", "model_dir", "output_dir", "output_data_dir"):
+        result[f"SM_{name.upper()}"] = told[name]
+    for name in ("current_host", "hosts", "num_cpus", "num_gpus"):
+        result[f"SM_{name.upper()}"] = text_of(told[name])
+    result["SM_HPS"] = json.dumps(values)
+    result["SM_CHANNELS"] = json.dumps(list(channels))
+    result["SM_USER_ARGS"] = json.dumps(arguments(values))
+    result["SM_TRAINING_ENV"] = json.dumps(told)
+    result["TRIALJOB_CHECKPOINT_DIR"] = str(root / "checkpoints")
+    result["PYTHONUNBUFFERED"] = "1"
+    places = [str(root / "code"), str(root / "shim"), base.get("PYTHONPATH", "")]
+    result["PYTHONPATH"] = os.pathsep.join(place for place in places if place)
+    return result
+
+
+def _training_env(root: Path, base: Mapping[str, str]) -> dict[str, Any]:
+    resource = read_config(root, "resourceconfig")
+    host = resource.get("current_host", "algo-1")
+    data = root / "input" / "data"
+    return {
+        "hyperparameters": hyperparameters(root),
+        "channel_input_dirs": {
+            name: str(data / name) for name in sorted(read_config(root, "inputdataconfig"))
+        },
+        "input_dir": str(root / "input"),
+        "input_config_dir": str(root / "input" / "config"),
+        "model_dir": str(root / "model"),
+        "output_dir": str(root / "output"),
+        "output_data_dir": str(root / "output" / "data"),
+        "current_host": host,
+        "hosts": resource.get("hosts", [host]),
+        "num_cpus": _cpus(),
+        "num_gpus": _gpus(base),
+        "job_name": base.get("TRAINING_JOB_NAME", ""),
+        "resource_config": resource,
+    }
+
+
+def _cpus() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _gpus(base: Mapping[str, str]) -> int:
+    """How many GPUs the script will see."""
+    if "CUDA_VISIBLE_DEVICES" in base:
+        return len([gpu for gpu in base["CUDA_VISIBLE_DEVICES"].split(",") if gpu.strip() not in ("", "-1")])
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return 0
+    try:
+        listed = subprocess.run([program, "-L"], capture_output=True, timeout=30, check=False)  # noqa: S603
+    except (OSError, subprocess.SubprocessError):
+        return 0
+    return sum(line.startswith(b"GPU ") for line in listed.stdout.splitlines())
+
+
+def command(root: Path, entry_point: str, python: str) -> list[str]:
+    """The command line of the script, without its arguments. Raises SetupError."""
+    if os.pardir in Path(entry_point).parts or Path(entry_point).is_absolute():
+        raise SetupError(f"entry point {entry_point!r} must be a path inside the source folder")
+    program = root / "code" / entry_point
+    if not program.is_file():
+        raise SetupError(
+            f"entry point {entry_point!r} is not in the bundle; it is a path inside the source folder"
+        )
+    if program.suffix == ".py":
+        return [python, str(program)]
+    if program.suffix == ".sh":
+        return [shutil.which("bash") or shutil.which("sh") or "/bin/sh", str(program)]
+    if not os.access(program, os.X_OK):
+        raise SetupError(f"entry point {entry_point!r} is not executable; run: chmod +x {entry_point}")
+    return [str(program)]
+
+
+# What happens
+
+
+def lay_out(root: Path) -> None:
+    """Make the folders that a script may rely on, and the package it imports ``report`` from."""
+    for name in ("model", "output/data", "checkpoints", "code", "input/data"):
+        (root / name).mkdir(parents=True, exist_ok=True)
+    shipped = root / "shim" / "trialjob" / "reporting" / "in_job"
+    shipped.mkdir(parents=True, exist_ok=True)
+    for name, text in _SHIM.items():
+        (root / "shim" / name).write_text(text, encoding="utf-8")
+    for name in _SHIPPED:
+        shutil.copyfile(Path(__file__).with_name(name), shipped / name)
+
+
+def unpack(bundle: Path, folder: Path) -> None:
+    """Unpack the code; an archive that reaches outside ``folder`` is refused. Raises SetupError."""
+    try:
+        with tarfile.open(bundle, "r:gz") as archive:
+            if hasattr(tarfile, "data_filter"):
+                archive.extractall(folder, filter="data")
+            else:
+                archive.extractall(folder, members=[_checked(member) for member in archive])  # noqa: S202 - checked
+    except Exception as error:  # a damaged archive raises nearly anything: zlib.error, EOFError, OSError, …
+        raise SetupError(f"bundle {bundle} cannot be unpacked: {error}") from error
+
+
+def _checked(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    """``member``, when it stays inside; for patch releases of Python that have no filters yet."""
+    if not (member.isreg() or member.isdir() or member.issym() or member.islnk()):
+        raise tarfile.ReadError(f"{member.name!r} is a device")
+    names = [member.name]
+    if member.issym():
+        names.append(os.path.join(os.path.dirname(member.name), member.linkname))  # noqa: PTH118, PTH120 - as written
+    elif member.islnk():
+        names.append(member.linkname)
+    for name in names:
+        if name.startswith("/") or os.pardir in Path(os.path.normpath(name)).parts:
+            raise tarfile.ReadError(f"{member.name!r} leads outside")
+    return member
+
+
+def install_requirements(root: Path, python: str) -> None:
+    """Install ``requirements.txt`` of the bundle, if it has one. Raises SetupError."""
+    wanted = root / "code" / "requirements.txt"
+    if not wanted.is_file():
+        return
+    line = [python, "-m", "pip", "install", "--disable-pip-version-check", "-r", str(wanted)]
+    status = subprocess.call(line)  # noqa: S603 - the user's own requirements
+    if status:
+        raise SetupError(f"requirements.txt could not be installed: pip ended with exit status {status}")
+
+
+def start(root: Path, entry_point: str, python: str, base: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Start the script in a session of its own, which a signal can reach as a whole. Raises SetupError."""
+    line = command(root, entry_point, python) + arguments(hyperparameters(root))
+    try:
+        return subprocess.Popen(  # noqa: S603 - the user's own code is what we are here to run
+            line,
+            cwd=str(root / "code"),
+            env=environment(root, base),
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    except (OSError, ValueError) as error:
+        raise SetupError(f"entry point {entry_point!r} cannot be started by {line[0]}: {error}") from error
+
+
+def signal_group(child: subprocess.Popen[bytes], number: int) -> None:
+    """Send a signal to the script and what it started; nothing happens when it has ended."""
+    if child.returncode is None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, number)
+
+
+def write_failure(root: Path, text: str) -> None:
+    """Leave the reason of a failure where SageMaker looks for it, unless the script has left its own."""
+    with contextlib.suppress(OSError), (root / "output" / "failure").open("x", encoding="utf-8") as file:
+        file.write(text[:FAILURE_LENGTH].encode("utf-8", "replace").decode("utf-8"))
+
+
+def how_it_ended(entry_point: str, status: int) -> str:
+    """The end of a script in words; ``status`` as Popen has it."""
+    if status >= 0:
+        return f"{entry_point} ended with exit status {status}"
+    try:
+        return f"{entry_point} was killed by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"{entry_point} was killed by signal {-status}"
+
+
+def run(
+    root: Path, entry_point: str, python: str, *, bundle: Path | None = None, install: bool = False
+) -> int:
+    """Do everything, and return the container's exit status. SIGTERM and SIGINT are passed on at once."""
+    children: list[subprocess.Popen[bytes]] = []
+    asked: list[int] = []
+
+    def pass_on(number: int, _frame: object) -> None:
+        asked.append(number)
+        for child in children:
+            signal_group(child, number)
+
+    signal.signal(signal.SIGTERM, pass_on)
+    signal.signal(signal.SIGINT, pass_on)
+    try:
+        lay_out(root)
+        if bundle is not None:
+            unpack(bundle, root / "code")
+        if install:
+            install_requirements(root, python)
+        if asked:
+            return 128 + asked[0]
+        child = start(root, entry_point, python, os.environ)
+    except (SetupError, OSError) as error:
+        write_failure(root, str(error))
+        sys.stderr.write(f"trialjob: {error}\n")
+        return 1
+    children.append(child)
+    for number in asked[:]:  # it came while the script was being started
+        signal_group(child, number)
+    status = child.wait()
+    if status:
+        write_failure(root, how_it_ended(entry_point, status))
+    return status if status >= 0 else 128 - status
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Start a training script below a tree like /opt/ml.")
+    parser.add_argument("--root", type=Path, default=Path("/opt/ml"))
+    parser.add_argument("--bundle", type=Path, help="the code as a tar.gz; default: it is there already")
+    parser.add_argument("--entry-point", required=True)
+    parser.add_argument("--python", default=sys.executable)
+    parser.add_argument("--requirements", action="store_true", help="install the bundle's requirements.txt")
+    told = parser.parse_args()
+    return run(
+        told.root.absolute(), told.entry_point, told.python, bundle=told.bundle, install=told.requirements
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

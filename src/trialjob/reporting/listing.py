@@ -1,0 +1,73 @@
+"""The overview of a store, and of one experiment at this moment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from trialjob.orchestrator.core.state import State, Trial
+from trialjob.reporting import words
+from trialjob.reporting.console import Picture
+from trialjob.reporting.results import best_trial, experiment_state
+from trialjob.reporting.terminal import clean
+
+_NARROW = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """One experiment of a store."""
+
+    name: str
+    state: State | None = None
+    best: Trial | None = None
+    #: Why it cannot be read.
+    problem: str = ""
+
+
+def print_list(console: Console, experiments: Sequence[Listed]) -> None:
+    """A line for each experiment."""
+    if not experiments:
+        console.print("no experiments here yet; start one with `trialjob run SPEC`")
+        return
+    wide = console.width >= _NARROW
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for head in ("name", "state", "trials", "best", *(("last change",) if wide else ())):
+        table.add_column(Text(head), overflow="fold")
+    for listed in experiments:
+        cells = _cells(listed)
+        table.add_row(*(Text(cell) for cell in (cells if wide else cells[:-1])))
+    console.print(table)
+
+
+def _cells(listed: Listed) -> list[str]:
+    state = listed.state
+    if state is None:
+        return [clean(listed.name), clean(listed.problem), "-", "-", "-"]
+    ended = len(state.trials) - len(state.open)
+    score = "-"
+    if listed.best is not None:
+        score = f"{clean(state.objective.metric)} {words.number(listed.best.score)}"
+    changed = datetime.fromtimestamp(state.updated_at, tz=UTC).astimezone()
+    return [
+        clean(state.name),
+        experiment_state(state),
+        f"{ended}/{state.limits.max_trials}",
+        score,
+        f"{changed:%Y-%m-%d %H:%M:%S}",
+    ]
+
+
+def print_status(console: Console, state: State, *, holder: str | None, where: str, now: float) -> None:
+    """One experiment as the live view would show it now, and who runs it."""
+    best = best_trial(state.trials, state.objective)
+    console.print(Picture(state, best, lambda: now))
+    if state.open or holder:
+        who = f"run by {holder}" if holder else "run by nobody now; go on with `trialjob resume`"
+        console.print(Text(clean(who)), soft_wrap=True)
+    console.print(Text(f"kept in {clean(where)}", "dim"), soft_wrap=True)

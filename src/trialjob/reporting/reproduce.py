@@ -1,0 +1,39 @@
+"""The command that runs one trial again by hand.
+
+Rule: it is a shell line that can be pasted as it stands, whatever the hyperparameters contain, and it gives
+the script the very arguments that the trial was given.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from pathlib import PurePath
+
+from trialjob.model.json import Json
+from trialjob.orchestrator.core.state import State
+from trialjob.reporting.in_job.entrypoint import arguments
+
+
+def command(state: State, config: Mapping[str, Json]) -> str | None:
+    """``cd examples/digits && python train.py --epochs 27 --hidden 64 --lr 0.01``; None for no script."""
+    estimator = state.document.get("estimator")
+    if not isinstance(estimator, Mapping) or "entry_point" not in estimator:
+        return None
+    words = _program(str(estimator["entry_point"]), str(estimator.get("python") or "python"))
+    words += arguments({**(estimator.get("hyperparameters") or {}), **config})
+    environment = estimator.get("environment") or {}
+    settings = [f"{name}={shlex.quote(str(value))}" for name, value in environment.items()]
+    line = " ".join([*settings, shlex.join(words)])
+    folder = str(estimator.get("source_dir") or ".")
+    return line if folder == "." else f"cd {shlex.quote(folder)} && {line}"
+
+
+def _program(entry_point: str, python: str) -> list[str]:
+    match PurePath(entry_point).suffix:
+        case ".py":
+            return [python, entry_point]
+        case ".sh":
+            return ["bash", entry_point]
+        case _:
+            return [entry_point if "/" in entry_point else f"./{entry_point}"]

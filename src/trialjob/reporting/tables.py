@@ -1,0 +1,168 @@
+"""Results as rich tables, for a terminal of any width.
+
+Rule: columns are left out where there is no room, in the order of how little they would be missed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from trialjob.model.job import JobEnd
+from trialjob.model.metric import Objective
+from trialjob.model.trial import EndKind, TrialStatus
+from trialjob.orchestrator.core.state import State, Trial
+from trialjob.reporting import words
+from trialjob.reporting.reproduce import command
+from trialjob.reporting.results import Result, Row, best_trial, counts_as_best, experiment_state, row_of
+from trialjob.reporting.terminal import clean, one_line
+
+BEST = 10
+#: What counts against ``max_failures``.
+FAILURES = (TrialStatus.FAILED, TrialStatus.METRICS_UNAVAILABLE)
+_STYLES = {"completed": "green", "running": "cyan", "failed": "red", "metrics_unavailable": "red"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Column:
+    header: str
+    cell: Callable[[Row], str]
+    #: Shown from this terminal width on.
+    width: int = 0
+    justify: str = "left"
+    #: Left out when it would say nothing for any row.
+    optional: bool = False
+
+
+def _columns(objective: Objective) -> list[_Column]:
+    def numeric(header: str, cell: Callable[[Row], str], width: int) -> _Column:
+        return _Column(header=header, cell=cell, width=width, justify="right", optional=True)
+
+    return [
+        _Column(header="trial", cell=lambda row: str(row.trial), justify="right"),
+        _Column(header="status", cell=lambda row: row.status.replace("_", " ")),
+        _Column(header=clean(objective.metric), cell=lambda row: words.number(row.score), justify="right"),
+        numeric(clean(objective.resource), lambda row: words.number(row.resource), 60),
+        _Column(header="config", cell=lambda row: words.configuration(row.config)),
+        numeric("time", lambda row: words.duration(row.seconds), 60),
+        numeric("cost", lambda row: words.dollars(row.dollars) if row.dollars else "-", 70),
+        numeric("attempts", lambda row: str(row.attempts) if row.attempts > 1 else "-", 90),
+        _Column(header="why", cell=lambda row: one_line(row.reason) or "-", width=100, optional=True),
+    ]
+
+
+def trials_table(rows: Iterable[Row], objective: Objective, width: int) -> Table:
+    """The rows in the order given, with the columns that ``width`` has room for."""
+    shown = list(rows)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    columns = []
+    for column in _columns(objective):
+        says = not column.optional or any(column.cell(row) != "-" for row in shown)
+        if width >= column.width and says:
+            columns.append(column)
+            table.add_column(Text(column.header), justify=column.justify, overflow="fold")  # type: ignore[arg-type]
+    for row in shown:
+        style = _STYLES.get(row.status, "")
+        table.add_row(
+            *(Text(column.cell(row), style if column.header == "status" else "") for column in columns)
+        )
+    return table
+
+
+def ranked(state: State) -> list[Row]:
+    """The trials that have a score, the best first; the earlier one of equals first."""
+    objective = state.objective
+    scored = [trial for trial in state.trials if counts_as_best(trial)]
+    scored.sort(key=lambda trial: (-objective.key(trial.score or 0.0), trial.id))
+    return [row_of(trial) for trial in scored]
+
+
+def print_results(console: Console, state: State) -> None:
+    """Every trial in a table, then the best one and how to run it again."""
+    print_headline(console, state)
+    rows = Result(state).trials
+    if rows:
+        console.print(trials_table(rows, state.objective, console.width))
+    print_best(console, state)
+
+
+def print_summary(console: Console, state: State) -> None:
+    """How it ended, the best trials in a table, and how to run the best one again."""
+    print_headline(console, state)
+    rows = ranked(state)
+    if rows:
+        console.print(trials_table(rows[:BEST], state.objective, console.width))
+        if len(rows) > BEST:
+            console.print(Text(f"the best {BEST} of {len(rows)}; `trialjob results` shows all", "dim"))
+    print_best(console, state)
+    if state.reason is not None and state.reason.kind in (EndKind.MAX_FAILURES, EndKind.NO_RESULT):
+        print_failure(console, state)
+
+
+def print_headline(console: Console, state: State) -> None:
+    """Where the experiment stands, why, and how many trials there are of each kind."""
+    headline = Text.assemble((clean(state.name), "bold"), f" {experiment_state(state)}")
+    if state.reason is not None:
+        headline.append(f": {one_line(state.reason.detail or state.reason.kind.value, 500)}")
+    console.print(headline)
+    console.print(Text(counts(state)))
+
+
+def counts(state: State) -> str:
+    """``32 trials: 5 completed, 27 pruned``."""
+    parts = [f"{state.counts[status]} {_words(status)}" for status in TrialStatus if state.counts.get(status)]
+    total = len(state.trials)
+    return f"{total} trial{'' if total == 1 else 's'}" + (f": {', '.join(parts)}" if parts else "")
+
+
+def _words(status: TrialStatus) -> str:
+    return str(status.value).replace("_", " ")
+
+
+def print_best(console: Console, state: State) -> None:
+    """The best configuration, and the command that trains it again."""
+    best = best_trial(state.trials, state.objective)
+    if best is None:
+        return
+    console.print()
+    console.print(Text.assemble(("best: ", "bold"), score_of(best, state.objective)))
+    console.print(Text(f"  {words.configuration(best.config)}"))
+    again = command(state, best.config)
+    if again is not None:
+        console.print(Text("run it again by hand:"))
+        # Not wrapped, so that it can be copied from a narrow terminal too.
+        console.print(Text(f"  {clean(again)}"), soft_wrap=True)
+
+
+def score_of(trial: Trial, objective: Objective) -> str:
+    """``trial 7, val_accuracy 0.97 at epoch 27``."""
+    reached = f", {clean(objective.resource)} {words.number(trial.resource)} reached"
+    return (
+        f"trial {trial.id}, {clean(objective.metric)} {words.number(trial.score)}"
+        f"{'' if trial.resource is None else reached}"
+    )
+
+
+def print_failure(console: Console, state: State) -> None:
+    """What the last failed trial left behind: why it failed and the end of its log."""
+    failed = [trial for trial in state.trials if trial.status in FAILURES]
+    if not failed:
+        return
+    trial = failed[-1]
+    console.print()
+    console.print(
+        Text(f"trial {trial.id}, {_words(trial.status)}: {one_line(row_of(trial).reason, 500)}", "red")
+    )
+    tail = last_tail([attempt.end for attempt in trial.attempts])
+    for line in clean(tail).splitlines():
+        console.print(Text(f"  | {line}"), soft_wrap=True)
+    console.print(Text(f"all of it: trialjob logs {clean(state.name)} {trial.id}", "dim"))
+
+
+def last_tail(ends: Sequence[JobEnd | None]) -> str:
+    """The end of the newest log that was kept."""
+    return next((end.tail for end in reversed(ends) if end is not None and end.tail), "")

@@ -1,0 +1,85 @@
+"""Where people read: an output stream that cannot break an experiment, and text that cannot break a terminal.
+
+Rule: what a program prints is never worth its work. A character that the stream cannot encode is replaced,
+and when the reader has gone (``| head``) the stream falls silent.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import unicodedata
+from typing import TYPE_CHECKING, TextIO, cast
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+class Output:
+    """A text stream over another one, which never fails to write."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.encoding = getattr(stream, "encoding", None) or "utf-8"
+        #: The reader has gone, or the disk behind a redirection is full.
+        self.closed_early = False
+
+    def write(self, text: str) -> int:
+        """Write ``text``, with ? for what cannot be encoded; nothing once the reader has gone."""
+        if not self.closed_early:
+            try:
+                self._stream.write(text.encode(self.encoding, "replace").decode(self.encoding, "replace"))
+            except (OSError, ValueError):
+                self._fall_silent()
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush, if anybody still reads."""
+        if not self.closed_early:
+            try:
+                self._stream.flush()
+            except (OSError, ValueError):
+                self._fall_silent()
+
+    def isatty(self) -> bool:
+        """True on a terminal."""
+        try:
+            return self._stream.isatty()
+        except ValueError:
+            return False
+
+    def fileno(self) -> int:
+        """The descriptor behind the stream."""
+        return self._stream.fileno()
+
+    def _fall_silent(self) -> None:
+        """Point the descriptor at nothing, or the interpreter would complain again when it exits."""
+        self.closed_early = True
+        try:
+            nothing = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nothing, self.fileno())
+            os.close(nothing)
+        except (OSError, ValueError):
+            return
+
+
+def console(stream: TextIO | None = None) -> Console:
+    """A rich console on ``stream`` (standard output unless told), safe to print anything to."""
+    from rich.console import Console  # noqa: PLC0415 - the command line starts without it
+
+    output = Output(stream or sys.stdout)
+    return Console(file=cast("TextIO", output), highlight=False, markup=False, emoji=False)
+
+
+def clean(text: str) -> str:
+    """``text`` with the characters that steer a terminal shown as �; line breaks and tabs stay."""
+    return "".join(
+        character if character in "\n\t" or unicodedata.category(character) not in {"Cc", "Cs"} else "\ufffd"
+        for character in text
+    )
+
+
+def one_line(text: str, most: int = 200) -> str:
+    """The first line of ``text``, cleaned, and cut when it is long."""
+    line = " ".join(clean(text.split("\n", 1)[0][: 4 * most]).split())
+    return line if len(line) <= most else line[: most - 3] + "..."

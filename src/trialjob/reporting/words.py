@@ -1,0 +1,50 @@
+"""How numbers, times and configurations are written for people."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+
+from trialjob.model.json import Json, canonical_json
+from trialjob.reporting.terminal import clean
+
+
+def number(value: float | None) -> str:
+    """Five significant digits, and a dash for what is not known."""
+    return "-" if value is None else f"{value:.5g}"
+
+
+def duration(seconds: float | None) -> str:
+    """``0.4s``, ``12s``, ``3m 05s``, ``2h 07m``, ``3d 04h``; a dash for what is not known."""
+    if seconds is None:
+        return "-"
+    if 0 < seconds < 1:
+        return f"{seconds:.1f}s"
+    whole = max(0, round(seconds))
+    for unit, size, part, part_size in (("d", 86_400, "h", 3600), ("h", 3600, "m", 60), ("m", 60, "s", 1)):
+        if whole >= size:
+            return f"{whole // size}{unit} {whole % size // part_size:02d}{part}"
+    return f"{whole}s"
+
+
+def dollars(value: float | None) -> str:
+    """``$0.0123``; a dash for what is not known."""
+    if value is None:
+        return "-"
+    return f"${value:.2f}" if value >= 1 or value == 0 else f"${value:.4f}"
+
+
+def value(given: Json) -> str:
+    """A hyperparameter's value, cleaned; numbers shortened."""
+    if isinstance(given, float):
+        return number(given)
+    return clean(given if isinstance(given, str) else canonical_json(given))
+
+
+def configuration(config: Mapping[str, Json]) -> str:
+    """``hidden=64 lr=0.01``."""
+    return " ".join(f"{clean(name)}={_quoted(value(given))}" for name, given in config.items())
+
+
+def _quoted(text: str) -> str:
+    return shlex.quote(text) if text == "" or any(character.isspace() for character in text) else text

@@ -1,0 +1,149 @@
+"""The files of one container: ``/opt/ml`` in a folder of its own, filled from S3 and emptied into it.
+
+A program finds the folder in the environment variable ``TRIALJOB_ML_ROOT``; where that is absent, in a real
+container, the root is ``/opt/ml``.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from trialjob.testing.fake_aws.job import Job
+from trialjob.testing.fake_aws.world import World, split_uri
+
+ML_ROOT = "TRIALJOB_ML_ROOT"
+OPT_ML = "/opt/ml"
+
+
+@dataclass(slots=True, kw_only=True)
+class Sandbox:
+    #: What stands for ``/opt/ml``.
+    root: Path
+    job: Job
+    world: World
+    #: Checkpoint files that S3 has, by key: size and time of change.
+    _saved: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def fill(self) -> None:
+        """Lay the folders out and fetch what the job reads."""
+        for folder in ("input/config", "input/data", "model", "output/data", "checkpoints", "code"):
+            (self.root / folder).mkdir(parents=True, exist_ok=True)
+        request = self.job.request
+        channels = request.get("InputDataConfig", [])
+        self._config("hyperparameters", request.get("HyperParameters", {}))
+        self._config("inputdataconfig", {c["ChannelName"]: {"TrainingInputMode": "File"} for c in channels})
+        hosts = [f"algo-{number}" for number in range(1, self.job.instances + 1)]
+        self._config(
+            "resourceconfig",
+            {
+                "current_host": hosts[0],
+                "current_instance_type": self.job.instance_type,
+                "hosts": hosts,
+                "network_interface_name": "lo",
+            },
+        )
+        for channel in channels:
+            source = channel["DataSource"].get("S3DataSource")
+            if source is not None:
+                self._fetch(source["S3Uri"], self.root / "input" / "data" / channel["ChannelName"])
+        if self.checkpoint_uri:
+            self._fetch(self.checkpoint_uri, self.checkpoints)
+            self._saved = dict(self._checkpoint_files())
+
+    def _config(self, name: str, value: dict[str, Any]) -> None:
+        (self.root / "input" / "config" / f"{name}.json").write_text(json.dumps(value))
+
+    def _fetch(self, uri: str, folder: Path) -> None:
+        bucket, prefix = split_uri(uri)
+        folder.mkdir(parents=True, exist_ok=True)
+        for key in self.world.keys(bucket, prefix):
+            name = key[len(prefix) :].lstrip("/") or key.rsplit("/", 1)[-1]
+            path = folder / name
+            if key.endswith("/") or not path.resolve().is_relative_to(folder.resolve()):
+                continue
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(self.world.read(bucket, key))
+
+    def inside(self, text: str) -> str:
+        """``text`` with ``/opt/ml`` replaced by the folder that stands for it."""
+        return text.replace(OPT_ML, str(self.root))
+
+    @property
+    def command(self) -> list[str]:
+        """What the container is to execute; ``train`` when the request leaves it to the image."""
+        algorithm = self.job.request["AlgorithmSpecification"]
+        words = [*algorithm.get("ContainerEntrypoint", ["train"]), *algorithm.get("ContainerArguments", [])]
+        return [self.inside(word) for word in words]
+
+    @property
+    def failure(self) -> str:
+        """What the program left to explain its failure."""
+        try:
+            return (self.root / "output" / "failure").read_bytes()[:1024].decode(errors="replace")
+        except OSError:
+            return ""
+
+    # --- what is kept ---
+
+    @property
+    def checkpoint_uri(self) -> str | None:
+        uri: str | None = self.job.request.get("CheckpointConfig", {}).get("S3Uri")
+        return uri
+
+    @property
+    def checkpoints(self) -> Path:
+        given = self.job.request.get("CheckpointConfig", {}).get("LocalPath", "/opt/ml/checkpoints")
+        return Path(self.inside(given)) if given.startswith(OPT_ML) else self.root / "checkpoints"
+
+    def sync_checkpoints(self) -> None:
+        """Mirror the checkpoint folder to S3: what is new or changed, and what was deleted."""
+        if not self.checkpoint_uri:
+            return
+        bucket, prefix = split_uri(self.checkpoint_uri.rstrip("/") + "/")
+        there = dict(self._checkpoint_files())
+        for name, stamp in there.items():
+            if self._saved.get(name) != stamp:
+                try:
+                    self.world.write(bucket, prefix + name, (self.checkpoints / name).read_bytes())
+                except FileNotFoundError:
+                    continue
+        for name in self._saved.keys() - there.keys():
+            self.world.delete(bucket, prefix + name)
+        self._saved = there
+
+    def _checkpoint_files(self) -> Iterator[tuple[str, tuple[int, int]]]:
+        for path in sorted(self.checkpoints.rglob("*")):
+            try:
+                stat = path.stat()
+            except FileNotFoundError:
+                continue
+            if path.is_file():
+                yield path.relative_to(self.checkpoints).as_posix(), (stat.st_size, stat.st_mtime_ns)
+
+    def upload_outputs(self) -> None:
+        """Send the model, and the other output if there is any, to where the request wants it."""
+        output = self.job.request["OutputDataConfig"]
+        bucket, prefix = split_uri(output["S3OutputPath"].rstrip("/") + f"/{self.job.name}/output")
+        for name, folder in (("model", self.root / "model"), ("output", self.root / "output" / "data")):
+            files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+            if name == "output" and not files:
+                continue
+            if output.get("CompressionType") == "NONE":
+                for path in files:
+                    self.world.write(bucket, f"{prefix}/{name}/{path.relative_to(folder)}", path.read_bytes())
+            else:
+                self.world.write(bucket, f"{prefix}/{name}.tar.gz", _tar(folder))
+
+
+def _tar(folder: Path) -> bytes:
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w:gz", compresslevel=1) as archive:
+        for path in sorted(folder.iterdir()):
+            archive.add(path, arcname=path.name)
+    return data.getvalue()

@@ -1,0 +1,162 @@
+"""The fake on a port: our own operations and moto's, behind one address.
+
+It tells them apart by ``X-Amz-Target``; whatever is not ours goes to moto untouched, but for the faults.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+from urllib.parse import parse_qs
+
+from trialjob.testing.fake_aws.errors import ServiceError
+from trialjob.testing.fake_aws.moto_world import MotoWorld
+from trialjob.testing.fake_aws.service import FakeService
+from trialjob.testing.fake_aws.wire import TARGETS
+
+Environ = dict[str, Any]
+StartResponse = Callable[..., Any]
+_SCOPE = re.compile(r"Credential=[^/]+/\d+/([a-z0-9-]+)/([a-z0-9-]+)/")
+
+
+class Dispatcher:
+    """A WSGI application: the fake before moto."""
+
+    def __init__(self, service: FakeService, world: MotoWorld) -> None:
+        from moto.moto_server.werkzeug_app import (  # noqa: PLC0415 - heavy
+            DomainDispatcherApplication,
+            create_backend_app,
+        )
+
+        self._service = service
+        self._world = world
+        self._moto: Any = DomainDispatcherApplication(create_backend_app)
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        faults = self._service.faults
+        if faults.hits("slow"):
+            self._service.clock.sleep(faults.slow_seconds)
+        region, signed_for = _scope(environ)
+        target, _, operation = environ.get("HTTP_X_AMZ_TARGET", "").partition(".")
+        if target in TARGETS:
+            return self._ours(environ, start_response, (TARGETS[target], operation, region))
+        return self._motos(environ, start_response, signed_for)
+
+    def _ours(
+        self, environ: Environ, start_response: StartResponse, asked: tuple[str, str, str]
+    ) -> list[bytes]:
+        service, operation, region = asked
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        try:
+            params = json.loads(body or b"{}")
+            answer, status = self._service.call(service, operation, params, region=region), 200
+        except ServiceError as error:
+            answer, status = {"__type": error.code, "message": error.message}, error.status
+        except ValueError as error:
+            answer, status = {"__type": "SerializationException", "message": str(error)}, 400
+        return _respond(start_response, status, "application/x-amz-json-1.1", json.dumps(answer).encode())
+
+    def _motos(self, environ: Environ, start_response: StartResponse, service: str) -> Iterable[bytes]:
+        name = f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}"
+        operation = _operation(environ, service)
+        answered: list[tuple[Any, ...]] = []
+
+        def work() -> list[bytes]:
+            if service == "s3" and environ["PATH_INFO"].split("/")[1] in self._world.foreign_buckets:
+                raise ServiceError("AccessDenied", "Access Denied", 403)
+            return list(self._moto(environ, lambda *args: answered.append(args)))
+
+        try:
+            body: list[bytes] = self._service.foreign(service, operation or name, work)
+        except ServiceError as error:
+            environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+            return _refuse(start_response, service, error, is_json="HTTP_X_AMZ_TARGET" in environ)
+        start_response(*answered[-1])
+        return body
+
+
+def _scope(environ: Environ) -> tuple[str, str]:
+    """The region and the service that a request was signed for."""
+    found = _SCOPE.search(environ.get("HTTP_AUTHORIZATION", ""))
+    return (found[1], found[2]) if found else ("us-east-1", "")
+
+
+_S3_OPERATIONS = {"GET": "GetObject", "PUT": "PutObject", "DELETE": "DeleteObject", "HEAD": "GetObject"}
+_S3_BUCKET_OPERATIONS = {
+    "GET": "ListBucket",
+    "PUT": "CreateBucket",
+    "DELETE": "DeleteBucket",
+    "HEAD": "ListBucket",
+}
+
+
+def _operation(environ: Environ, service: str) -> str:
+    """The operation's name, as IAM calls it, where it can be told from the head of the request."""
+    if service == "s3":
+        _, _, key = environ["PATH_INFO"].lstrip("/").partition("/")
+        method = str(environ["REQUEST_METHOD"])
+        return (_S3_OPERATIONS if key else _S3_BUCKET_OPERATIONS).get(method, "")
+    if "urlencoded" in environ.get("CONTENT_TYPE", ""):  # the query protocol names it in the body
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        environ["wsgi.input"] = io.BytesIO(body)
+        return str(parse_qs(body.decode()).get("Action", [""])[0])
+    return str(environ.get("HTTP_X_AMZ_TARGET", "").partition(".")[2])
+
+
+def _refuse(
+    start_response: StartResponse, service: str, error: ServiceError, *, is_json: bool
+) -> list[bytes]:
+    """The same refusal as the asked service writes it: JSON, S3's XML, or the query protocol's."""
+    code = error.code
+    if is_json:
+        body = json.dumps({"__type": code, "message": error.message}).encode()
+        return _respond(start_response, error.status, "application/x-amz-json-1.0", body)
+    code = {"ExpiredTokenException": "ExpiredToken", "ThrottlingException": "Throttling"}.get(code, code)
+    inner = f"<Error><Code>{code}</Code><Message>{error.message}</Message></Error>"
+    if service == "s3":
+        code = "InternalError" if code == "InternalFailure" else code
+        inner = f"<Error><Code>{code}</Code><Message>{error.message}</Message></Error>"
+    else:
+        inner = f"<ErrorResponse>{inner}<RequestId>0</RequestId></ErrorResponse>"
+    return _respond(start_response, error.status, "text/xml", inner.encode())
+
+
+def _respond(start_response: StartResponse, status: int, kind: str, body: bytes) -> list[bytes]:
+    headers = [("Content-Type", kind), ("Content-Length", str(len(body))), ("x-amzn-RequestId", "fake")]
+    start_response(f"{status} {'OK' if status == 200 else 'Refused'}", headers)
+    return [body]
+
+
+class Server:
+    """Serves an application on 127.0.0.1 from threads of this process."""
+
+    def __init__(self, application: Dispatcher, port: int) -> None:
+        from moto.moto_server.werkzeug_app import MotoRequestHandler  # noqa: PLC0415 - heavy
+        from werkzeug.serving import make_server  # noqa: PLC0415 - heavy
+
+        class Quiet(MotoRequestHandler):
+            """Logs nothing, and hangs up when the application lost the connection."""
+
+            def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002 - the name it overrides
+                pass
+
+            def connection_dropped(
+                self,
+                error: BaseException,  # noqa: ARG002 - overridden
+                environ: Environ | None = None,  # noqa: ARG002 - overridden
+            ) -> None:
+                self.close_connection = True
+
+        self._http = make_server("127.0.0.1", port, application, threaded=True, request_handler=Quiet)
+        self.port = int(self._http.server_port)
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._http.shutdown()
+        self._thread.join()
+        self._http.server_close()

@@ -1,0 +1,98 @@
+"""A folder in which scripts run as jobs of the local backend, for tests that want real processes."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from trialjob.backends.local.backend import LocalBackend
+from trialjob.estimators.bundle import pack
+from trialjob.estimators.script import ScriptEstimator
+from trialjob.model.ids import ExperimentName, JobName, TrialId, job_name
+from trialjob.model.job import JobEnd, JobRequest
+from trialjob.model.json import Json
+from trialjob.orchestrator.engine.clock import SystemClock
+from trialjob.orchestrator.ports import Submitted
+from trialjob.testing.backend_contract import FOREVER, Reader
+
+_EXPERIMENT = ExperimentName("local")
+
+
+class LocalJobs:
+    """Makes backends, scripts and requests below one folder, and ends what it has started."""
+
+    def __init__(self, folder: Path, *, stop_grace: float = 2.0, python: str = sys.executable) -> None:
+        self.folder = folder
+        self.clock = SystemClock()
+        self._stop_grace = stop_grace
+        self._python = python
+        self._jobs: set[JobName] = set()
+
+    def backend(self, *, gpus_per_trial: int = 0, gpus: tuple[str, ...] = ()) -> LocalBackend:
+        return LocalBackend(
+            jobs=self.folder / "jobs",
+            bundles=self.folder / "bundles",
+            clock=self.clock,
+            python=self._python,
+            stop_grace=self._stop_grace,
+            gpus_per_trial=gpus_per_trial,
+            gpus=gpus,
+        )
+
+    def write(self, name: str, text: str, *, mode: int = 0o644) -> Path:
+        """A file of the source folder."""
+        path = self.folder / "source" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        path.chmod(mode)
+        return path
+
+    def request(
+        self,
+        config: Mapping[str, Json] | None = None,
+        *,
+        trial: int = 1,
+        entry_point: str = "train.py",
+        max_runtime: float = FOREVER,
+        environment: Mapping[str, str] | None = None,
+        inputs: Mapping[str, str] | None = None,
+    ) -> JobRequest:
+        """A request to run the source folder as it is now."""
+        estimator = ScriptEstimator(
+            experiment=_EXPERIMENT,
+            bundle=pack(self.folder / "source", self.folder / "bundles"),
+            entry_point=entry_point,
+            environment=environment or {},
+            inputs=inputs or {},
+        )
+        number = TrialId(trial)
+        request = estimator.request(job_name(_EXPERIMENT, number, 1), number, 1, config or {}, max_runtime)
+        self._jobs.add(request.job)
+        return request
+
+    def start(self, request: JobRequest) -> Reader:
+        backend = self.backend()
+        assert isinstance(backend.submit(request), Submitted)
+        return Reader(backend, request.job)
+
+    def run(self, request: JobRequest) -> tuple[list[str], JobEnd]:
+        """The lines and the end of a job."""
+        reader = self.start(request)
+        self.wait_until(reader.ended)
+        assert reader.end is not None
+        return reader.lines, reader.end
+
+    def wait_until(self, predicate: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 60
+        while not predicate():
+            assert time.monotonic() < deadline, "a minute has passed"
+            self.clock.sleep(0.01)
+
+    def end_all(self) -> None:
+        """Stop every job that was asked for, and wait for its end."""
+        for job in self._jobs:
+            reader = Reader(self.backend(), job)
+            reader.backend.stop(job)
+            self.wait_until(reader.ended)

@@ -1,0 +1,278 @@
+"""The composition root: the only place that names concrete adapters.
+
+Rule: it decides what is put together and nothing about an experiment itself.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import secrets
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+
+import trialjob
+from trialjob import config
+from trialjob.backends.local.backend import LocalBackend
+from trialjob.backends.local.gpus import available_gpus, check_gpus
+from trialjob.config import AshaSpec, ExperimentSpec, GridSpec, RandomSpec
+from trialjob.errors import InvariantError, JournalConflict, Problem, SpecError, UsageError
+from trialjob.estimators.bundle import pack
+from trialjob.estimators.script import ScriptEstimator
+from trialjob.model.ids import ExperimentName, TrialId
+from trialjob.model.job import LogLine
+from trialjob.model.trial import EndKind, EndReason, Phase
+from trialjob.orchestrator.core.events import (
+    Event,
+    ExperimentCreated,
+    ExperimentEnding,
+    ExperimentResumed,
+    LimitsChanged,
+)
+from trialjob.orchestrator.core.rule import StoppingRule
+from trialjob.orchestrator.core.state import State, evolve
+from trialjob.orchestrator.engine.clock import SystemClock
+from trialjob.orchestrator.engine.loop import Loop, Watcher
+from trialjob.orchestrator.engine.step import Parts, Stepper
+from trialjob.orchestrator.journals.jsonl import FolderStore
+from trialjob.orchestrator.ports import Journal, Sampler
+from trialjob.orchestrator.rules.asha import Asha
+from trialjob.orchestrator.rules.none import NoStopping
+from trialjob.orchestrator.samplers.grid import GridSampler
+from trialjob.orchestrator.samplers.random import RandomSampler
+from trialjob.reporting.metrics import readers
+
+#: What may differ between a spec and the experiment that was started from it.
+CHANGEABLE = ("limits.", "backend.poll_interval")
+
+
+def open_store(location: str | Path | None = None) -> FolderStore:
+    """The store at ``location``, else at $TRIALJOB_STORE, else in ~/.trialjob."""
+    chosen = location or os.environ.get("TRIALJOB_STORE") or Path.home() / ".trialjob"
+    return FolderStore(Path(chosen).expanduser().absolute())
+
+
+def create(spec: ExperimentSpec, *, store: str | Path | None = None) -> Session:
+    """Journal a new experiment under ``spec.name``, with the code it will run.
+
+    Raises UsageError when the name is taken, SpecError when this machine cannot run the spec.
+    """
+    opened = open_store(store)
+    name = ExperimentName(spec.name)
+    _check_machine(spec)
+    taken = UsageError(
+        f"an experiment named {name} exists in {opened.root}; resume it, or choose another name"
+    )
+    journal = opened.journal(name)
+    if journal.read():
+        raise taken
+    spec = _with_seed(spec)
+    bundle = pack(Path(spec.estimator.source_dir), opened.folder(name) / "bundles", exclude=[opened.root])
+    created = ExperimentCreated(
+        name=name,
+        document=spec.document(),
+        bundle=bundle,
+        objective=spec.to_objective(),
+        limits=spec.to_limits(),
+        trialjob=trialjob.__version__,
+    )
+    try:
+        journal.append([created], after=0, at=SystemClock().now())
+    except JournalConflict:
+        raise taken from None
+    return attach(name, store=store)
+
+
+def attach(name: str, *, store: str | Path | None = None) -> Session:
+    """An experiment that exists. Raises UsageError, with the nearest name, when there is none."""
+    opened = open_store(store)
+    if name not in opened.names():
+        near = difflib.get_close_matches(name, opened.names(), n=1)
+        hint = f"did you mean {near[0]}?" if near else "`trialjob list` shows what there is"
+        raise UsageError(f"no experiment named {name!r} in {opened.root}; {hint}")
+    return Session(opened, ExperimentName(name))
+
+
+class Session:
+    """One experiment in a store: look at it, change its limits, run it."""
+
+    def __init__(self, store: FolderStore, name: ExperimentName) -> None:
+        self.name = name
+        self._folder = store.folder(name)
+        self._journal: Journal = store.journal(name)
+        self._clock = SystemClock()
+        self._state: State | None = None
+        self._loop: Loop | None = None
+        self._leaving = False
+        self.refresh()
+
+    @property
+    def where(self) -> str:
+        """Where the experiment is kept, for people."""
+        return str(self._folder)
+
+    @property
+    def state(self) -> State:
+        """The state as last read."""
+        if self._state is None:
+            raise InvariantError(f"{self.name} has no journal")
+        return self._state
+
+    @property
+    def spec(self) -> ExperimentSpec:
+        """The spec as it was resolved when the experiment was created, with its present limits."""
+        return config.parse(self.state.document, source=self.where, files=False)
+
+    def refresh(self) -> State:
+        """Read what has been journaled since."""
+        for record in self._journal.read(self._state.version if self._state else 0):
+            self._state = evolve(self._state, record)
+        return self.state
+
+    def holder(self) -> str | None:
+        """Who runs it now, in words, or None."""
+        return self._journal.holder()
+
+    def change(self, spec: ExperimentSpec) -> None:
+        """Agree to the limits of ``spec``.
+
+        Raises UsageError, with the differences, when it differs in anything else.
+        """
+        spec = self._as_recorded(spec)
+        differences = config.differences(self.state.document, spec.document())
+        refused = [each for each in differences if not each.path.startswith(CHANGEABLE)]
+        if refused:
+            lines = "\n".join(f"  {each.path}: {each.old!r} → {each.new!r}" for each in refused)
+            raise UsageError(
+                f"{self.name} was started with another spec; only limits can be changed\n{lines}\n"
+                "  → start a new experiment for another space, objective or code"
+            )
+        if differences:
+            self._append(lambda _state: [LimitsChanged(limits=spec.to_limits(), document=spec.document())])
+
+    def ask_stop(self) -> None:
+        """Journal that the user wants it stopped; whoever runs it will cancel what runs."""
+        reason = EndReason(kind=EndKind.STOPPED, detail="stopped by the user")
+        self._append(lambda state: [ExperimentEnding(reason=reason)] if state.phase is Phase.RUNNING else [])
+
+    def run(self, watch: Watcher) -> State:
+        """Step until the experiment ends or ``interrupt``; one that had ended goes on.
+
+        Raises ExperimentBusy when another process runs it.
+        """
+        with self._journal.hold():
+            self.refresh()
+            self._append(lambda state: [ExperimentResumed()] if state.phase is Phase.ENDED else [])
+            spec = self.spec
+            _check_machine(spec)
+            parts = self._parts(spec)
+            self._loop = Loop(Stepper(parts), self._clock, spec.backend.poll_interval)
+            try:
+                if self._leaving:
+                    self._loop.leave()
+                self._state = self._loop.run(watch)
+            finally:
+                parts.backend.close()
+                self._loop = None
+                self._leaving = False
+        return self.refresh()
+
+    def interrupt(self) -> None:
+        """Make ``run`` return after the present step; jobs run on. Safe in a signal handler."""
+        self._leaving = True
+        if self._loop is not None:
+            self._loop.leave()
+        self._clock.wake()
+
+    def log(self, trial: TrialId, attempt: int | None = None, cursor: str = "") -> Sequence[LogLine]:
+        """Some lines of the log of a trial's attempt (the newest by default) behind ``cursor``."""
+        number = attempt or len(self.state.trials[trial].attempts)
+        return self._backend.log(self.state.job(trial, number), cursor)
+
+    @cached_property
+    def _backend(self) -> LocalBackend:
+        spec = self.spec
+        return LocalBackend(
+            jobs=self._folder / "jobs",
+            bundles=self._folder / "bundles",
+            clock=self._clock,
+            python=spec.estimator.python or sys.executable,
+            stop_grace=spec.backend.stop_grace,
+            gpus_per_trial=spec.backend.gpus_per_trial,
+            gpus=available_gpus() if spec.backend.gpus_per_trial else (),
+        )
+
+    def _parts(self, spec: ExperimentSpec) -> Parts:
+        return Parts(
+            journal=self._journal,
+            backend=self._backend,
+            estimator=ScriptEstimator(
+                experiment=self.name,
+                bundle=self.state.bundle,
+                entry_point=spec.estimator.entry_point,
+                hyperparameters=spec.estimator.hyperparameters,
+                environment=spec.estimator.environment,
+                inputs=spec.estimator.inputs,
+            ),
+            rule=_rule(spec),
+            sampler=_sampler(spec),
+            readers=readers(spec.metric_definitions(), self.state.objective),
+            clock=self._clock,
+        )
+
+    def _as_recorded(self, spec: ExperimentSpec) -> ExperimentSpec:
+        """``spec`` with the name and the seed that were given when the experiment was created."""
+        sampler = spec.sampler
+        if isinstance(sampler, RandomSpec) and sampler.seed is None:
+            sampler = self.spec.sampler
+        return spec.model_copy(update={"name": self.name, "sampler": sampler})
+
+    def _append(self, events: Callable[[State], list[Event]]) -> None:
+        """Append what ``events`` makes of the present state, however often somebody is quicker."""
+        while new := events(self.state):
+            with suppress(JournalConflict):
+                self._journal.append(new, after=self.state.version, at=self._clock.now())
+                self.refresh()
+                return
+            self.refresh()
+
+
+def _with_seed(spec: ExperimentSpec) -> ExperimentSpec:
+    """``spec`` with a seed of its own when it has none, so that the journal can tell it again."""
+    sampler = spec.sampler
+    if not isinstance(sampler, RandomSpec) or sampler.seed is not None:
+        return spec
+    return spec.model_copy(update={"sampler": sampler.model_copy(update={"seed": secrets.randbelow(2**31)})})
+
+
+def _check_machine(spec: ExperimentSpec) -> None:
+    if spec.backend.gpus_per_trial:
+        check_gpus(
+            gpus_per_trial=spec.backend.gpus_per_trial,
+            max_concurrent_trials=spec.limits.max_concurrent_trials,
+            available=available_gpus(),
+        )
+
+
+def _rule(spec: ExperimentSpec) -> StoppingRule:
+    rule = spec.stopping
+    if isinstance(rule, AshaSpec):
+        return Asha(
+            min_resource=rule.min_resource,
+            max_resource=rule.max_resource,
+            reduction_factor=rule.reduction_factor,
+        )
+    return NoStopping()
+
+
+def _sampler(spec: ExperimentSpec) -> Callable[[], Sampler]:
+    space = spec.to_space()
+    if isinstance(spec.sampler, GridSpec):
+        return lambda: GridSampler(space)
+    seed = spec.sampler.seed
+    if seed is None:
+        raise SpecError(Problem(field="sampler.seed", message="is missing from the recorded spec"))
+    return lambda: RandomSampler(space, seed)

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import shutil
+import socket
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from trialjob.errors import SpecError, StoreError
+from trialjob.estimators.bundle import pack
+from trialjob.estimators.script import ScriptEstimator
+from trialjob.model.ids import ExperimentName, TrialId, job_name
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    source = tmp_path / "source"
+    (source / "pkg").mkdir(parents=True)
+    (source / "train.py").write_text("print(1)")
+    (source / "pkg" / "é.py").write_text("")
+    (source / "go.sh").write_text("echo")
+    (source / "go.sh").chmod(0o700)
+    return source
+
+
+def members(folder: Path, digest: str) -> dict[str, tarfile.TarInfo]:
+    with tarfile.open(folder / f"{digest}.tar.gz") as archive:
+        return {info.name: info for info in archive}
+
+
+def test_a_bundle_is_a_function_of_the_content(source: Path, tmp_path: Path) -> None:
+    first = pack(source, tmp_path / "a")
+    copy = tmp_path / "elsewhere" / "copy"
+    shutil.copytree(source, copy, copy_function=shutil.copy)
+    for path in copy.rglob("*"):
+        os.utime(path, (1, 1))
+        path.chmod(path.stat().st_mode | 0o070 if path.name == "go.sh" else path.stat().st_mode)
+    (copy / "__pycache__").mkdir()
+    (copy / "__pycache__" / "x.pyc").write_text("junk")
+    assert pack(copy, tmp_path / "b") == first
+    name = f"{first}.tar.gz"
+    assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    (copy / "train.py").write_text("print(2)")
+    assert pack(copy, tmp_path / "b") != first
+
+
+def test_the_digest_is_that_of_the_tar(source: Path, tmp_path: Path) -> None:
+    digest = pack(source, tmp_path / "b")
+    assert len(digest) == 16
+    packed = gzip.decompress((tmp_path / "b" / f"{digest}.tar.gz").read_bytes())
+    assert hashlib.sha256(packed).hexdigest().startswith(digest)
+
+
+def test_headers_say_nothing_of_who_packed(source: Path, tmp_path: Path) -> None:
+    found = members(tmp_path, pack(source, tmp_path))
+    assert list(found) == ["go.sh", "pkg", "pkg/é.py", "train.py"]
+    assert {name: info.mode for name, info in found.items()} == {
+        "go.sh": 0o755, "pkg": 0o755, "pkg/é.py": 0o644, "train.py": 0o644,
+    }  # fmt: skip
+    assert all((i.mtime, i.uid, i.gid, i.uname, i.gname) == (0, 0, 0, "", "") for i in found.values())
+
+
+def test_an_existing_bundle_is_kept_and_nothing_else_is_left(source: Path, tmp_path: Path) -> None:
+    digest = pack(source, tmp_path / "b")
+    before = (tmp_path / "b" / f"{digest}.tar.gz").stat()
+    pack(source, tmp_path / "b")
+    after = (tmp_path / "b" / f"{digest}.tar.gz").stat()
+    assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
+    assert [path.name for path in (tmp_path / "b").iterdir()] == [f"{digest}.tar.gz"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [".git/x", "__pycache__/x", "pkg/a.pyc", ".venv/x", "venv/x", ".trialjob/x", ".ipynb_checkpoints/x",
+     ".mypy_cache/x", ".pytest_cache/x", "node_modules/x", "pkg/node_modules/x"],
+)  # fmt: skip
+def test_what_is_no_code_is_left_out(source: Path, tmp_path: Path, name: str) -> None:
+    before = pack(source, tmp_path / "b")
+    (source / name).parent.mkdir(exist_ok=True)
+    (source / name).write_text("x")
+    assert pack(source, tmp_path / "b") == before
+
+
+def test_a_store_inside_the_source_is_left_out(source: Path) -> None:
+    before = pack(source, source / "runs" / "bundles", exclude=[source / "runs"])
+    (source / "runs" / "log").write_text("x")
+    assert pack(source, source / "runs" / "bundles", exclude=[source / "runs"]) == before
+
+
+def test_sockets_and_pipes_are_left_out(source: Path, tmp_path: Path) -> None:
+    before = pack(source, tmp_path / "b")
+    os.mkfifo(source / "pipe")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(source / "socket"))
+        assert pack(source, tmp_path / "b") == before
+
+
+def test_links_inside_are_kept_and_files_outside_are_followed(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "shared.py").write_text("shared")
+    (source / "pkg" / "same.py").symlink_to("../train.py")
+    (source / "absolute.py").symlink_to(source / "train.py")
+    (source / "folder").symlink_to("pkg")
+    (source / ".#lock").symlink_to("me@host.1:2")
+    (source / "outside.py").symlink_to(tmp_path / "shared.py")
+    found = members(tmp_path / "b", pack(source, tmp_path / "b"))
+    links = {name: info.linkname for name, info in found.items() if info.issym()}
+    assert links == {
+        "pkg/same.py": "../train.py", "absolute.py": "train.py", "folder": "pkg", ".#lock": "me@host.1:2",
+    }  # fmt: skip
+    assert found["outside.py"].isreg()
+    with tarfile.open(next((tmp_path / "b").iterdir())) as archive:
+        archive.extractall(tmp_path / "unpacked", filter="data")
+    assert (tmp_path / "unpacked" / "outside.py").read_text() == "shared"
+    assert (tmp_path / "unpacked" / "folder" / "same.py").read_text() == "print(1)"
+
+
+def test_a_link_to_a_folder_outside_is_refused_by_name(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (source / "data").symlink_to(tmp_path / "data")
+    with pytest.raises(SpecError, match=r"estimator\.source_dir: .*source/data is a link to .*data"):
+        pack(source, tmp_path / "b")
+
+
+def test_a_link_to_nothing_outside_is_refused_by_name(source: Path, tmp_path: Path) -> None:
+    (source / "gone").symlink_to(tmp_path / "gone")
+    with pytest.raises(SpecError, match="source/gone cannot be read"):
+        pack(source, tmp_path / "b")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_an_unreadable_file_is_named(source: Path, tmp_path: Path) -> None:
+    (source / "train.py").chmod(0)
+    with pytest.raises(SpecError, match=r"train\.py cannot be read: Permission denied"):
+        pack(source, tmp_path / "b")
+    assert list((tmp_path / "b").iterdir()) == []
+
+
+def test_a_source_that_is_no_folder_and_a_destination_that_is_none_are_named(
+    source: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(SpecError, match="nowhere is no folder"):
+        pack(tmp_path / "nowhere", tmp_path / "b")
+    (tmp_path / "b").write_text("")
+    with pytest.raises(StoreError, match=r"cannot write a bundle to .*: File exists"):
+        pack(source, tmp_path / "b")
+
+
+def test_an_empty_folder_makes_a_bundle(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert members(tmp_path, pack(tmp_path / "empty", tmp_path)) == {}
+
+
+def test_a_request_is_a_function_of_its_arguments() -> None:
+    experiment = ExperimentName("e")
+    estimator = ScriptEstimator(
+        experiment=experiment, bundle="b", entry_point="t.py", hyperparameters={"epochs": 3, "lr": 1.0}
+    )
+    name = job_name(experiment, TrialId(1), 1)
+    request = estimator.request(name, TrialId(1), 1, {"lr": 0.5}, 60)
+    assert request.hyperparameters == {"epochs": 3, "lr": 0.5}
+    assert request == estimator.request(name, TrialId(1), 1, {"lr": 0.5}, 60.0)
+    others = [
+        estimator.request(name, TrialId(1), 1, {"lr": 0.6}, 60),
+        estimator.request(name, TrialId(1), 1, {"lr": 0.5}, 61),
+        estimator.request(name, TrialId(2), 1, {"lr": 0.5}, 60),
+    ]
+    assert len({request.digest, *(other.digest for other in others)}) == 4

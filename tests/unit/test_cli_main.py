@@ -1,0 +1,125 @@
+"""What the shell and a person are told by every kind of end and failure."""
+
+from __future__ import annotations
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from trialjob.apps.cli.failures import Begun, ExitStatus, guarded
+from trialjob.apps.cli.main import cli, main
+from trialjob.errors import (
+    BackendError,
+    ExperimentBusy,
+    InvariantError,
+    JournalCorrupt,
+    JournalTooNew,
+    Problem,
+    SpecError,
+    StoreError,
+    UsageError,
+)
+
+COMMANDS = ["run", "resume", "status", "list", "stop", "results", "logs"]
+
+
+def test_the_help_names_every_command_and_exit_status() -> None:
+    done = CliRunner().invoke(cli, ["--help"])
+    assert done.exit_code == 0
+    assert all(f"  {name} " in done.output for name in COMMANDS)
+    assert all(f"  {number}  " in done.output for number in range(4))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_and_a_store(command: str) -> None:
+    done = CliRunner().invoke(cli, [command, "--help"])
+    assert done.exit_code == 0
+    assert "--store" in done.output
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["nonsense"],
+        ["run"],
+        ["run", "--backend", "moon", "x.yaml"],
+        ["logs", "name", "zero"],
+        ["logs", "name", "0"],
+        ["results", "name", "--format", "xml"],
+        ["run", "x.yaml", "--on-interrupt", "panic"],
+    ],
+)
+def test_a_wrong_command_is_status_2_and_no_traceback(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == ExitStatus.WRONG
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "Usage: " in told.err
+    assert "Traceback" not in told.err
+
+
+def test_help_and_version_are_status_0(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert main(["--help"]) == 0
+    assert "trialjob, version" in capsys.readouterr().out
+
+
+def failing(error: BaseException, *, begun: bool) -> int:
+    def command(this: Begun) -> None:
+        if begun:
+            this.name, this.come_back = "digits-x", "trialjob resume digits-x"
+        raise error
+
+    return guarded(command)
+
+
+@pytest.mark.parametrize("begun", [False, True])
+@pytest.mark.parametrize(
+    "error",
+    [
+        SpecError(Problem(field="limits.max_trials", message="0 is too small", remedy="write 1")),
+        UsageError("no such experiment"),
+        ExperimentBusy("somebody runs it"),
+        JournalCorrupt("record 3"),
+        JournalTooNew("upgrade"),
+    ],
+)
+def test_what_must_be_changed_first_is_status_2(
+    error: Exception, capsys: pytest.CaptureFixture[str], *, begun: bool
+) -> None:
+    assert failing(error, begun=begun) == ExitStatus.WRONG
+    told = capsys.readouterr().err
+    assert told == f"error: {error}\n"
+
+
+@pytest.mark.parametrize("error", [StoreError("disk full"), BackendError("refused")])
+def test_what_interrupts_an_experiment_is_status_3_and_says_how_to_resume(
+    error: Exception, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert failing(error, begun=True) == ExitStatus.CAN_GO_ON
+    told = capsys.readouterr().err
+    assert told.startswith(f"error: {error}\n")
+    assert told.endswith("Resume it with:\n  trialjob resume digits-x\n")
+    assert failing(error, begun=False) == ExitStatus.WRONG
+
+
+@pytest.mark.parametrize("error", [ValueError("oops"), InvariantError("impossible")])
+def test_a_bug_says_that_it_is_one(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
+    assert failing(error, begun=True) == ExitStatus.BUG
+    told = capsys.readouterr().err
+    assert f"this is a bug in trialjob: {type(error).__name__}: {error}" in told
+    assert "trialjob resume digits-x" in told
+    assert ("Traceback" in told) == isinstance(error, ValueError)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), click.Abort()])
+def test_an_interrupt_is_status_3(error: BaseException, capsys: pytest.CaptureFixture[str]) -> None:
+    assert failing(error, begun=False) == ExitStatus.CAN_GO_ON
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_escapes_in_an_error_do_not_reach_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    failing(UsageError("no experiment named '\x1b[2J'"), begun=False)
+    assert "\x1b" not in capsys.readouterr().err

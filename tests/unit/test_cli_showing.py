@@ -1,0 +1,129 @@
+"""The commands that look: on a store whose journals are written by hand."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from trialjob.apps.cli.main import main
+from trialjob.model.ids import ExperimentName, TrialId
+from trialjob.model.job import JobEnd, Outcome
+from trialjob.model.limits import Limits
+from trialjob.model.metric import Mode, Objective, Report
+from trialjob.model.trial import TrialStatus
+from trialjob.orchestrator.core.events import (
+    AttemptEnded,
+    AttemptIntended,
+    Event,
+    ExperimentCreated,
+    ReportsRead,
+    TrialEnded,
+    TrialProposed,
+)
+from trialjob.orchestrator.journals.jsonl import FolderStore
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> str:
+    journal = FolderStore(tmp_path).journal(ExperimentName("digits"))
+    created = ExperimentCreated(
+        name=ExperimentName("digits"),
+        document={},
+        bundle="",
+        objective=Objective(metric="acc", mode=Mode.MAX),
+        limits=Limits(max_trials=4),
+        trialjob="0",
+    )
+    one, two = TrialId(1), TrialId(2)
+    report = Report(resource=3, metrics={"acc": 0.75}, at=1.0)
+    events: list[Event] = [
+        created,
+        TrialProposed(trial=one, config={"lr": 0.5, "note": "a,b"}),
+        AttemptIntended(trial=one, attempt=1, max_runtime=9.0),
+        ReportsRead(trial=one, attempt=1, reports=(report,), cursor=""),
+        AttemptEnded(trial=one, attempt=1, end=JobEnd(outcome=Outcome.COMPLETED, seconds=4.0)),
+        TrialEnded(trial=one, status=TrialStatus.COMPLETED, reason=""),
+        TrialProposed(trial=two, config={"lr": 0.1, "note": ""}),
+    ]
+    journal.append(events, after=0, at=100.0)
+    return str(tmp_path)
+
+
+def test_results_as_json(store: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["results", "digits", "--format", "json", "--store", store]) == 0
+    told = capsys.readouterr()
+    value = json.loads(told.out)
+    assert (value["experiment"], value["state"], value["reason"]) == ("digits", "running", None)
+    assert value["best"]["trial"] == 1
+    assert [row["seconds"] for row in value["trials"]] == [4.0, None]
+    assert told.err == ""
+
+
+def test_results_as_csv(store: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["results", "digits", "--format", "csv", "--store", store]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [row["note"] for row in rows] == ["a,b", ""]
+
+
+def test_results_as_a_table(store: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["results", "digits", "--store", store]) == 0
+    text = capsys.readouterr().out
+    assert "digits running\n2 trials: 1 proposed, 1 completed\n" in text
+    assert "best: trial 1, acc 0.75, epoch 3 reached" in text
+
+
+def test_status(store: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status", "digits", "--store", store]) == 0
+    text = capsys.readouterr().out
+    assert "1 of 4 ended, 1 open" in text
+    assert "run by nobody now" in text
+    assert main(["status", "digits", "--format", "json", "--store", store]) == 0
+    value = json.loads(capsys.readouterr().out)
+    assert value["counts"] == {"completed": 1, "proposed": 1}
+    assert (value["run_by"], value["max_trials"]) == (None, 4)
+    assert value["created_at"] == "1970-01-01T00:01:40+00:00"
+
+
+def test_list_shows_also_what_cannot_be_read(store: str, capsys: pytest.CaptureFixture[str]) -> None:
+    broken = Path(store) / "broken"
+    broken.mkdir()
+    (broken / "journal.jsonl").write_text("junk\n{}\n")
+    assert main(["list", "--store", store]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split()[:2] == ["name", "state"]
+    assert any(line.startswith("broken") for line in lines)
+    assert any(line.split()[:3] == ["digits", "running", "1/4"] for line in lines)
+
+
+def test_list_of_an_empty_store(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "--store", str(tmp_path / "new")]) == 0
+    assert "no experiments here yet" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["status", "results", "stop", "resume"])
+def test_an_unknown_experiment_is_refused_with_the_nearest_name(
+    command: str, store: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([command, "digit", "--store", store]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "did you mean digits?" in told.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["9"], "has no trial 9; its trials are 1 to 2"),
+        (["2"], "trial 2 of digits has not been started"),
+        (["1", "--attempt", "5"], "has no attempt 5; its attempts are 1 to 1"),
+    ],
+)
+def test_logs_of_what_is_not_there(
+    arguments: list[str], words: str, store: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["logs", "digits", *arguments, "--store", store]) == 2
+    assert words in capsys.readouterr().err

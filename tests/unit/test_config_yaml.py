@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from trialjob.config import load
+from trialjob.errors import SpecError
+
+BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 10)
+)
+DEEP_ALIASES = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}]\n" for n in range(1, 3000))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (b"", "empty"),
+        (b"# nothing\n", "empty"),
+        (b"- a\n", "no mapping"),
+        (b"name: a\nname: b\n", "line 2"),
+        (b"name: a\nlimits:\n\tmax_trials: 3\n", "line 3"),
+        (b"name: \xff\xfe\n", "line 1"),
+        (b"name: a\nx: \x00\n", "line 2"),
+        (b"\x7fELF\x00\x01", "line 1"),
+        (BOMB.encode(), "100,000"),
+        (DEEP_ALIASES.encode(), "nested"),
+        (b"name: a\nspace: &s {x: *s}\n", "contains itself"),
+        (b"[" * 100_000, "nested"),
+        (b"a: " + b"9" * 5000, "quotes"),
+        (b"a: 2024-99-99\n", "quotes"),
+        (b"a: 2024-01-01\n", "date"),
+        (b"a: !!python/object:os.system {}\n", "line 1"),
+        (b"a: !!set {b}\n", "set"),
+        (b"1: a\n", "quotes"),
+        (b"{[1]: 2}\n", "quotes"),
+        (b"a: *b\n", "line 1"),
+        (b"a: 1\n---\nb: 2\n", "line 2"),
+        (b'a: "\\ud800"\n', "surrogates"),
+        (b"a: {b: .inf}\n", "a.b"),
+        (b"x" * 1_000_001, "1,000,000"),
+    ],
+)
+def test_what_is_no_spec_is_refused_with_file_and_line(tmp_path: Path, text: bytes, words: str) -> None:
+    path = tmp_path / "sweep.yaml"
+    path.write_bytes(text)
+    with pytest.raises(SpecError) as caught:
+        load(path)
+    assert str(path) in str(caught.value)
+    assert words in str(caught.value)
+
+
+def test_what_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="is a folder"):
+        load(tmp_path)
+    with pytest.raises(SpecError, match="cannot be read"):
+        load(tmp_path / "none.yaml")
+    with pytest.raises(SpecError, match="cannot be read"):
+        load(tmp_path / ("x" * 5000))

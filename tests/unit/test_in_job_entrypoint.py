@@ -1,0 +1,251 @@
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trialjob.reporting.in_job import entrypoint
+from trialjob.reporting.in_job.entrypoint import SetupError
+
+PYTHONS = [Path(sys.executable), *sorted(Path.home().glob(".pyenv/versions/3.8.*/bin/python"))[-1:]]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    root = tmp_path / "ml"
+    entrypoint.lay_out(root)
+    (root / "input" / "config").mkdir()
+    return root
+
+
+def config(root: Path, name: str, content: object) -> None:
+    (root / "input" / "config" / f"{name}.json").write_text(json.dumps(content))
+
+
+def bundle(path: Path, files: dict[str, str]) -> Path:
+    with tarfile.open(path, "w:gz") as archive:
+        for name, text in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(text.encode())
+            archive.addfile(info, io.BytesIO(text.encode()))
+    return path
+
+
+# Hyperparameters and arguments
+
+
+def test_values_are_the_json_in_their_text_and_other_text_stands_for_itself(root: Path) -> None:
+    config(
+        root,
+        "hyperparameters",
+        {
+            "lr": "0.1",
+            "name": '"adam"',
+            "raw": "adam",
+            "on": "true",
+            "layers": "[1, 2]",
+            "odd": "NaN",
+            "n": "null",
+        },
+    )
+    assert entrypoint.hyperparameters(root) == {
+        "lr": 0.1, "name": "adam", "raw": "adam", "on": True, "layers": [1, 2], "odd": "NaN", "n": None,
+    }  # fmt: skip
+
+
+def test_arguments_are_sorted_and_written_for_argparse() -> None:
+    values = {
+        "z": -0.5,
+        "b": "text",
+        "a": True,
+        "none": None,
+        "l": [1, "x"],
+        "d": {"k": 1},
+        "s": "",
+        "m": "--x",
+    }
+    assert entrypoint.arguments(values) == [
+        "--a", "True", "--b", "text", "--d", '{"k": 1}', "--l", '[1, "x"]', "--m=--x", "--s", "", "--z=-0.5",
+    ]  # fmt: skip
+
+
+@given(
+    st.dictionaries(st.sampled_from("abcdef"), st.text() | st.floats(allow_nan=False, allow_infinity=False))
+)
+def test_argparse_reads_back_what_was_given(values: dict[str, str | float]) -> None:
+    parser = argparse.ArgumentParser()
+    for name in "abcdef":
+        parser.add_argument(f"--{name}")
+    told = vars(parser.parse_args(entrypoint.arguments(values)))
+    assert {name: text for name, text in told.items() if text is not None} == {
+        name: entrypoint.text_of(value) for name, value in values.items()
+    }
+
+
+def test_a_config_that_is_no_json_is_named(root: Path) -> None:
+    (root / "input" / "config" / "hyperparameters.json").write_text("{")
+    with pytest.raises(SetupError, match=r"hyperparameters\.json"):
+        entrypoint.hyperparameters(root)
+
+
+# Environment
+
+
+def test_the_environment_is_that_of_the_training_toolkit(root: Path) -> None:
+    config(root, "hyperparameters", {"lr": "0.1", "batch-size": "32"})
+    config(root, "resourceconfig", {"current_host": "algo-2", "hosts": ["algo-1", "algo-2"]})
+    config(root, "inputdataconfig", {"train": {}, "test": {}})
+    found = entrypoint.environment(
+        root, {"KEPT": "yes", "CUDA_VISIBLE_DEVICES": "0,3", "PYTHONPATH": "/mine"}
+    )
+    expected = {
+        "KEPT": "yes",
+        "SM_HPS": '{"batch-size": 32, "lr": 0.1}',
+        "SM_HP_LR": "0.1",
+        "SM_HP_BATCH-SIZE": "32",
+        "SM_USER_ARGS": '["--batch-size", "32", "--lr", "0.1"]',
+        "SM_CHANNELS": '["test", "train"]',
+        "SM_CHANNEL_TRAIN": f"{root}/input/data/train",
+        "SM_CHANNEL_TEST": f"{root}/input/data/test",
+        "SM_MODEL_DIR": f"{root}/model",
+        "SM_OUTPUT_DIR": f"{root}/output",
+        "SM_OUTPUT_DATA_DIR": f"{root}/output/data",
+        "SM_INPUT_DIR": f"{root}/input",
+        "SM_INPUT_CONFIG_DIR": f"{root}/input/config",
+        "SM_NUM_GPUS": "2",
+        "SM_HOSTS": '["algo-1", "algo-2"]',
+        "SM_CURRENT_HOST": "algo-2",
+        "TRIALJOB_CHECKPOINT_DIR": f"{root}/checkpoints",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONPATH": f"{root}/code:{root}/shim:/mine",
+    }
+    assert {name: found.get(name) for name in expected} == expected
+    assert int(found["SM_NUM_CPUS"]) >= 1
+    told = json.loads(found["SM_TRAINING_ENV"])
+    assert told["hyperparameters"] == {"lr": 0.1, "batch-size": 32}
+    assert told["channel_input_dirs"]["train"] == found["SM_CHANNEL_TRAIN"]
+
+
+def test_an_empty_tree_has_an_environment_too(root: Path) -> None:
+    found = entrypoint.environment(root, {"CUDA_VISIBLE_DEVICES": ""})
+    assert (found["SM_HPS"], found["SM_CHANNELS"], found["SM_NUM_GPUS"]) == ("{}", "[]", "0")
+    assert (found["SM_CURRENT_HOST"], found["SM_HOSTS"]) == ("algo-1", '["algo-1"]')
+
+
+# Bundles
+
+
+@pytest.mark.parametrize("filtered", [True, False])
+@pytest.mark.parametrize(
+    ("name", "link"),
+    [("../out", ""), ("/out", ""), ("a/../../out", ""), ("link", "../out"), ("link", "/etc/passwd")],
+)
+def test_an_archive_that_leads_outside_is_refused(
+    tmp_path: Path, name: str, link: str, *, filtered: bool
+) -> None:
+    info = tarfile.TarInfo(name)
+    if link:
+        info.type, info.linkname = tarfile.SYMTYPE, link
+    if not filtered:
+        with pytest.raises(tarfile.ReadError, match="outside"):
+            entrypoint._checked(info)
+        return
+    with tarfile.open(tmp_path / "b.tar.gz", "w:gz") as archive:
+        archive.addfile(info)
+    if name == "/out":  # the filter makes it relative
+        entrypoint.unpack(tmp_path / "b.tar.gz", tmp_path / "x" / "code")
+    else:
+        with pytest.raises(SetupError, match=r"b\.tar\.gz"):
+            entrypoint.unpack(tmp_path / "b.tar.gz", tmp_path / "x" / "code")
+    assert not (tmp_path / "x" / "out").exists()
+    assert not (tmp_path / "out").exists()
+
+
+def test_harmless_members_pass_and_devices_do_not() -> None:
+    link = tarfile.TarInfo("a/link")
+    link.type, link.linkname = tarfile.SYMTYPE, "../b"
+    assert entrypoint._checked(link) is link
+    device = tarfile.TarInfo("fifo")
+    device.type = tarfile.FIFOTYPE
+    with pytest.raises(tarfile.ReadError, match="device"):
+        entrypoint._checked(device)
+
+
+# As a container's entry point
+
+
+def run(root: Path, python: Path, *more: str) -> subprocess.Popen[str]:
+    """Runs the file where it would be in a container, away from our package."""
+    place = root.parent / "in_job"
+    place.mkdir(exist_ok=True)
+    for name in ("__init__.py", "report.py", "entrypoint.py"):
+        shutil.copy(Path(entrypoint.__file__).with_name(name), place)
+    clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    line = [str(python), "-S", str(place / "entrypoint.py"), "--root", str(root), *more]
+    return subprocess.Popen(
+        line,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**clean, "TRAINING_JOB_NAME": "j-1"},
+    )
+
+
+@pytest.mark.parametrize("python", PYTHONS, ids=lambda path: path.parts[-3])
+def test_a_container_runs_the_bundle(root: Path, python: Path) -> None:
+    config(root, "hyperparameters", {"lr": "0.1"})
+    script = (
+        "import sys, os\nfrom trialjob.reporting import report\nreport(lr=float(sys.argv[2]))\nsys.exit(3)"
+    )
+    archive = bundle(root.parent / "b.tar.gz", {"pkg/train.py": script})
+    with run(root, python, "--bundle", str(archive), "--entry-point", "pkg/train.py") as child:
+        assert child.communicate()[0] == '[trialjob] {"seq":1,"metrics":{"lr":0.1}}\n'
+    assert child.returncode == 3
+    assert (root / "output" / "failure").read_text() == "pkg/train.py ended with exit status 3"
+
+
+def test_a_container_without_its_script_says_so(root: Path) -> None:
+    with run(root, PYTHONS[0], "--entry-point", "train.py") as child:
+        assert "'train.py' is not in the bundle" in child.communicate()[0]
+    assert child.returncode == 1
+    assert "'train.py' is not in the bundle" in (root / "output" / "failure").read_text()
+
+
+def test_a_failure_that_the_script_has_written_is_kept_and_a_long_one_is_cut(root: Path) -> None:
+    entrypoint.write_failure(root, "ü" * 5000)
+    entrypoint.write_failure(root, "another")
+    assert (root / "output" / "failure").read_text() == "ü" * entrypoint.FAILURE_LENGTH
+
+
+@pytest.mark.parametrize("catches", [True, False])
+def test_sigterm_reaches_the_script_at_once(root: Path, *, catches: bool) -> None:
+    script = "import signal, sys, time\n"
+    if catches:
+        script += "signal.signal(signal.SIGTERM, lambda *_: (print('saved'), sys.exit(0)))\n"
+    (root / "code" / "train.py").write_text(script + "print('up')\ntime.sleep(600)")
+    with run(root, PYTHONS[0], "--entry-point", "train.py") as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "up\n"
+        child.send_signal(signal.SIGTERM)
+        rest = child.stdout.read()
+    assert (rest, child.returncode) == (("saved\n", 0) if catches else ("", 128 + signal.SIGTERM))
+
+
+def test_requirements_are_installed_only_when_asked(root: Path) -> None:
+    (root / "code" / "requirements.txt").write_text("./no-such-package\n")
+    (root / "code" / "train.py").write_text("print('ran')")
+    with run(root, PYTHONS[0], "--entry-point", "train.py") as child:
+        assert child.communicate()[0] == "ran\n"
+    with pytest.raises(SetupError, match=r"requirements\.txt could not be installed"):
+        entrypoint.install_requirements(root, sys.executable)

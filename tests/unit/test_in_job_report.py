@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import ast
+import json
+import os
+import subprocess
+import sys
+import threading
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from trialjob.reporting import report
+from trialjob.reporting.in_job.report import MAX_LINE, PREFIX, RANKS
+
+IN_JOB = Path(__file__).parents[2] / "src" / "trialjob" / "reporting" / "in_job"
+
+
+class Scalar:
+    """A one-element tensor, as NumPy, PyTorch and JAX have them."""
+
+    def __init__(self, value: object) -> None:
+        self._value = value
+
+    def item(self) -> object:
+        return self._value
+
+
+class Many:
+    def item(self) -> float:
+        raise ValueError("only one element tensors can be converted to Python scalars")
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in RANKS:
+        monkeypatch.delenv(variable, raising=False)
+
+
+def said(capfd: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
+    lines = capfd.readouterr().out.splitlines()
+    assert all(line.startswith(PREFIX) for line in lines)
+    return [json.loads(line.removeprefix(PREFIX), parse_constant=pytest.fail)["metrics"] for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1, 1),
+        (0.5, 0.5),
+        (True, 1),
+        (False, 0),
+        (1e-300, 1e-300),
+        (float("nan"), "NaN"),
+        (float("inf"), "Infinity"),
+        (float("-inf"), "-Infinity"),
+        (Scalar(0.25), 0.25),
+        (Scalar(True), 1),  # noqa: FBT003
+        (Scalar(float("nan")), "NaN"),
+        (Scalar(7), 7),
+        (Decimal("0.5"), 0.5),
+        (Fraction(1, 4), 0.25),
+    ],
+)
+def test_every_scalar_is_a_number(value: object, text: object, capfd: pytest.CaptureFixture[str]) -> None:
+    report(loss=value)
+    (metrics,) = said(capfd)
+    assert metrics == {"loss": text}
+    assert type(metrics["loss"]) is type(text)
+
+
+@pytest.mark.parametrize("value", ["0.5", b"0.5", None, [1.0], {}, Many(), Scalar("x"), 1j, object()])
+def test_what_is_no_number_is_refused_by_name(value: object, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(TypeError, match="'loss'"):
+        report(epoch=1, loss=value)
+    assert said(capfd) == []
+
+
+def test_impossible_reports_are_refused() -> None:
+    with pytest.raises(ValueError, match="at least one metric"):
+        report()
+    with pytest.raises(ValueError, match="'loss' is too large"):
+        report(loss=10**400)
+    with pytest.raises(ValueError, match="must have fewer than 4096: 1 metrics, the longest name is 'xxx"):
+        report(**{"x" * MAX_LINE: 1})
+
+
+def test_reports_are_numbered_and_stand_behind_what_was_printed_before() -> None:
+    code = (
+        "from trialjob.reporting import report\n"
+        "print('first', end='\\n'); report(**{'val/é': 1}); print('second'); report(a=2)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.splitlines() == [
+        "first",
+        '[trialjob] {"seq":1,"metrics":{"val/\\u00e9":1}}',
+        "second",
+        '[trialjob] {"seq":2,"metrics":{"a":2}}',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("variables", "speaks"),
+    [
+        ({}, True),
+        ({"RANK": "0"}, True),
+        ({"RANK": "1"}, False),
+        ({"RANK": "0", "SLURM_PROCID": "3"}, True),
+        ({"RANK": "", "OMPI_COMM_WORLD_RANK": "2"}, False),
+        ({"PMI_RANK": "1"}, False),
+        ({"SLURM_PROCID": "0"}, True),
+        ({"RANK": "none"}, True),
+    ],
+)
+def test_only_the_first_process_reports(
+    variables: dict[str, str],
+    *,
+    speaks: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    report(loss=1)
+    assert bool(said(capfd)) == speaks
+
+
+@pytest.mark.parametrize("closing", ["os.close(1)", "sys.stdout.close(); os.close(1)", "sys.stdout = None"])
+def test_a_closed_output_does_not_end_the_training(closing: str) -> None:
+    code = f"import os, sys; from trialjob.reporting import report; {closing}; report(loss=1); os._exit(7)"
+    assert subprocess.run([sys.executable, "-c", code], check=False, capture_output=True).returncode == 7
+
+
+def test_a_broken_pipe_does_not_end_the_training() -> None:
+    code = (
+        "import os; from trialjob.reporting import report; os.read(0, 1); "
+        "report(loss=1); report(loss=2); os._exit(7)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        child.stdout.close()
+        child.stdin.write(b"\n")
+        child.stdin.close()
+        assert child.wait() == 7
+
+
+def test_a_full_pipe_that_does_not_block_loses_nothing() -> None:
+    code = (
+        "import os; from trialjob.reporting import report; os.set_blocking(1, False)\n"
+        "for n in range(3000): report(n=n, **{'x' * 90: 1})"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        lines = child.stdout.read().splitlines()
+    assert [json.loads(line[len(PREFIX) :])["seq"] for line in lines] == list(range(1, 3001))
+
+
+def test_threads_do_not_mix_their_lines(capfd: pytest.CaptureFixture[str]) -> None:
+    def speak() -> None:
+        for n in range(50):
+            report(n=n)
+
+    threads = [threading.Thread(target=speak) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    lines = capfd.readouterr().out.splitlines()
+    numbers = [json.loads(line.removeprefix(PREFIX))["seq"] for line in lines]
+    assert numbers == list(range(numbers[0], numbers[0] + 200))
+
+
+def test_the_reporter_loads_nothing_heavy() -> None:
+    code = "import sys; from trialjob.reporting import report; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    ours = {name for name in done.stdout.split() if name.startswith("trialjob")}
+    assert ours == {
+        "trialjob",
+        "trialjob.reporting",
+        "trialjob.reporting.in_job",
+        "trialjob.reporting.in_job.report",
+    }
+    assert not {"numpy", "torch", "pydantic", "rich"} & set(done.stdout.split())
+
+
+@pytest.mark.parametrize("path", sorted(IN_JOB.glob("*.py")), ids=lambda path: path.name)
+def test_what_runs_in_a_job_is_python_38_and_imports_only_the_standard_library(path: Path) -> None:
+    tree = ast.parse(path.read_text(), feature_version=(3, 8))
+    names = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    names += [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
+    assert {str(name).split(".")[0] for name in names} <= sys.stdlib_module_names
+
+
+def test_the_line_is_written_in_one_piece() -> None:
+    assert sys.platform != "linux" or os.pathconf("/", "PC_PIPE_BUF") >= MAX_LINE

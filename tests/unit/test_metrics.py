@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from trialjob.model.metric import MetricDefinition, Mode, Objective, Report
+from trialjob.reporting.metrics import LineReader, compiled, expand, parse_number, readers
+
+OBJECTIVE = Objective(metric="acc", mode=Mode.MAX)
+
+
+def reader(*regexes: tuple[str, str], so_far: int = 0) -> LineReader:
+    definitions = [MetricDefinition(name=name, regex=expand(regex)) for name, regex in regexes]
+    return LineReader(definitions, OBJECTIVE, reports_so_far=so_far)
+
+
+def fed(reader: LineReader, *lines: str) -> list[tuple[float, dict[str, float]]]:
+    reports = [reader.feed(line, 0.0) for line in lines]
+    return [(report.resource, dict(report.metrics)) for report in reports if report]
+
+
+@pytest.mark.parametrize(
+    "text", ["9.5e-05", "1e-4", "-0.5", "12", "+1.", ".5", "5.e3", "1E+10", "inf", "-Infinity", " 3\n"]
+)
+def test_numbers(text: str) -> None:
+    assert parse_number(text) == float(text)
+
+
+def test_nan_is_a_number() -> None:
+    assert math.isnan(parse_number("NaN") or 0.0)
+
+
+@pytest.mark.parametrize("text", ["", ".", "1_000", "0x1", "1e", "e5", "info", "nano", "1,5", "--1", "١"])
+def test_no_numbers(text: str) -> None:
+    assert parse_number(text) is None
+
+
+def test_other_braces_stay() -> None:
+    assert expand(r"\d{3}{x}") == r"\d{3}{x}"
+
+
+@pytest.mark.parametrize("regex", ["(", "a{99999999999999999999}", "[", "(?P<a>x)(?P<a>y)"])
+def test_what_is_no_regex_is_a_value_error(regex: str) -> None:
+    with pytest.raises(ValueError, match="."):
+        compiled(regex)
+
+
+def test_a_reporter_line_is_a_report_wherever_it_stands() -> None:
+    line = '[trialjob] {"seq": 1, "metrics": {"epoch": 3, "acc": 0.5, "s": "x", "b": true, "n": "NaN"}} tail'
+    assert [r[0] for r in fed(reader(), line, "half a line " + line)] == [3.0, 3.0]
+    report = reader().feed(line, 7.0)
+    assert report is not None
+    assert set(report.metrics) == {"acc", "n"}
+    assert math.isnan(report.metrics["n"])
+    assert report.at == 7.0
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[trialjob] {",
+        '[trialjob] {"metrics": 3}',
+        '[trialjob] {"metrics": {}}',
+        '[trialjob] {"metrics": {"acc": 0.5',
+        "[trialjob] acc",
+        '[trialjob] {"metrics":' + "[" * 5000,
+        "[trialjob] {" * 10_000,
+        "\0" * 100_000,
+        "[trialjob]",
+        "",
+    ],
+)
+def test_a_damaged_line_is_no_report(line: str) -> None:
+    assert fed(reader(("acc", "acc.*?({number})")), line) == []
+
+
+def test_a_whole_line_behind_a_torn_one_counts() -> None:
+    assert fed(reader(), '[trialjob] {"seq": 1, "met[trialjob] {"metrics": {"acc": 1}}') == [
+        (1.0, {"acc": 1.0})
+    ]
+
+
+def test_enormous_integers_are_infinite() -> None:
+    assert fed(reader(), '[trialjob] {"metrics": {"acc": 1%s}}' % ("0" * 400)) == [(1.0, {"acc": math.inf})]
+    assert fed(reader(), '[trialjob] {"metrics": {"acc": 1%s}}' % ("0" * 5000)) == []
+
+
+def test_regexes_gather_until_the_objective_comes() -> None:
+    lines = ["epoch 4", "loss=0.25", "acc=0.5", "acc=0.75", "loss=1 acc=9.5e-05 epoch 9"]
+    found = fed(
+        reader(("acc", "acc=({number})"), ("loss", "loss=({number})"), ("epoch", r"epoch (\d+)")), *lines
+    )
+    assert found == [
+        (4.0, {"loss": 0.25, "acc": 0.5}),
+        (2.0, {"acc": 0.75}),
+        (9.0, {"loss": 1.0, "acc": 9.5e-05}),
+    ]
+
+
+def test_a_resource_that_is_not_finite_is_counted() -> None:
+    assert fed(reader(so_far=4), '[trialjob] {"metrics": {"epoch": "NaN", "acc": 1}}') == [
+        (5.0, {"acc": 1.0})
+    ]
+
+
+def test_a_reporter_line_is_not_matched_by_regexes_and_takes_what_they_gathered() -> None:
+    lines = ["loss=2", '[trialjob] {"metrics": {"acc": 1}} acc=7', "acc=3"]
+    found = fed(reader(("acc", "acc=({number})"), ("loss", "loss=({number})")), *lines)
+    assert found == [(1.0, {"loss": 2.0, "acc": 1.0}), (2.0, {"acc": 3.0})]
+
+
+def test_a_group_that_takes_no_part_or_no_number_is_no_value() -> None:
+    assert fed(reader(("acc", "acc=(x)?")), "acc=1") == []
+    assert fed(reader(("acc", r"acc=(\S+)")), "acc=1,") == []
+
+
+@pytest.mark.parametrize("junk", ["1", "1e", ".5", "-", "nan", "\0", "e"])
+def test_a_flood_is_read_in_linear_time(junk: str) -> None:
+    assert fed(reader(("acc", "({number})%")), junk * 1_000_000) == []
+
+
+def test_the_end_of_a_long_line_is_read() -> None:
+    assert fed(reader(("acc", "acc=({number})")), "\r".join(["50%"] * 100_000) + " acc=0.5") == [
+        (1.0, {"acc": 0.5})
+    ]
+
+
+def test_a_factory_makes_readers_that_go_on_counting() -> None:
+    made = readers((), OBJECTIVE)(3)
+    assert made.feed('[trialjob] {"metrics": {"acc": 1}}', 2.0) == Report(
+        resource=4.0, metrics={"acc": 1.0}, at=2.0
+    )

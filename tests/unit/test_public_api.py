@@ -1,0 +1,72 @@
+"""The names a user may import, and that importing them costs nothing before they are used."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import trialjob
+
+PUBLIC = [
+    "Result",
+    "Script",
+    "SpecError",
+    "TrialjobError",
+    "Tuner",
+    "UsageError",
+    "asha",
+    "choice",
+    "grid_search",
+    "local",
+    "loguniform",
+    "maximize",
+    "minimize",
+    "no_stopping",
+    "randint",
+    "random_search",
+    "uniform",
+]
+HEAVY = {
+    *("boto3", "click", "filelock", "numpy", "optuna", "pandas", "psutil", "pydantic", "rich", "ruamel"),
+    *("ruamel.yaml", "sklearn"),
+}
+
+
+def modules_after(program: str) -> set[str]:
+    line = f"{program}\nimport sys; print(' '.join(sys.modules), file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", line], capture_output=True, text=True, check=True)
+    return set(done.stderr.split())
+
+
+def test_the_public_names() -> None:
+    assert trialjob.__all__ == PUBLIC
+    for name in PUBLIC:
+        assert getattr(trialjob, name).__name__ == name
+    assert set(PUBLIC) <= set(dir(trialjob))
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'Tunr'"):
+        _ = trialjob.Tunr  # type: ignore[attr-defined]
+
+
+def test_importing_trialjob_loads_nothing_heavy() -> None:
+    loaded = modules_after("import trialjob")
+    assert not loaded & HEAVY
+    assert {name for name in loaded if name.startswith("trialjob.")} == set()
+
+
+def test_describing_an_experiment_loads_nothing_heavy() -> None:
+    assert not modules_after("from trialjob import Script, Tuner, loguniform, maximize") & HEAVY
+
+
+def test_the_reporter_loads_nothing_heavy() -> None:
+    assert not modules_after("from trialjob.reporting import report") & HEAVY
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["run", "--help"], ["results", "--help"]])
+def test_the_help_is_light(arguments: list[str]) -> None:
+    loaded = modules_after(f"from trialjob.apps.cli.main import main\nassert main({arguments!r}) == 0")
+    assert loaded & HEAVY == {"click"}

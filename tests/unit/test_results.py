@@ -1,0 +1,210 @@
+"""Results are read off a state made by replaying events by hand."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import subprocess
+import sys
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trialjob.model.ids import ExperimentName, TrialId
+from trialjob.model.job import FailureKind, JobEnd, Outcome
+from trialjob.model.json import Json
+from trialjob.model.limits import Limits
+from trialjob.model.metric import Mode, Objective, Report
+from trialjob.model.trial import EndKind, EndReason, TrialStatus
+from trialjob.orchestrator.core.events import (
+    AttemptEnded,
+    AttemptIntended,
+    Event,
+    ExperimentCreated,
+    ExperimentEnded,
+    ExperimentEnding,
+    Record,
+    ReportsRead,
+    TrialEnded,
+    TrialProposed,
+)
+from trialjob.orchestrator.core.state import State, replay
+from trialjob.reporting.results import Result
+
+
+def created(mode: Mode = Mode.MAX) -> ExperimentCreated:
+    return ExperimentCreated(
+        name=ExperimentName("digits"),
+        document={},
+        bundle="",
+        objective=Objective(metric="acc", mode=mode),
+        limits=Limits(max_trials=9),
+        trialjob="0",
+    )
+
+
+def state_of(*events: Event, mode: Mode = Mode.MAX) -> State:
+    state = replay([Record(version=1, at=100.0, events=(created(mode), *events))])
+    assert state is not None
+    return state
+
+
+def trial(
+    number: int,
+    values: list[float],
+    *,
+    config: Mapping[str, Json] | None = None,
+    status: TrialStatus | None = TrialStatus.COMPLETED,
+    end: JobEnd | None = None,
+    reason: str = "",
+) -> list[Event]:
+    this = TrialId(number)
+    reports = tuple(Report(resource=i, metrics={"acc": v}, at=1.0) for i, v in enumerate(values, start=1))
+    events: list[Event] = [
+        TrialProposed(trial=this, config=config or {"lr": number / 10}),
+        AttemptIntended(trial=this, attempt=1, max_runtime=60.0),
+        ReportsRead(trial=this, attempt=1, reports=reports, cursor=""),
+    ]
+    if status is not None:
+        ended = end or JobEnd(outcome=Outcome.COMPLETED, seconds=10.0, dollars=0.5)
+        events += [
+            AttemptEnded(trial=this, attempt=1, end=ended),
+            TrialEnded(trial=this, status=status, reason=reason),
+        ]
+    return events
+
+
+def test_best_is_the_highest_and_of_equals_the_earlier() -> None:
+    best = Result(state_of(*trial(1, [0.1]), *trial(2, [0.9, 0.3]), *trial(3, [0.9]))).best
+    assert best is not None
+    assert (best.trial, best.score, best.resource) == (2, 0.9, 2)
+
+
+def test_best_is_the_lowest_when_minimising() -> None:
+    best = Result(state_of(*trial(1, [0.4]), *trial(2, [0.2]), mode=Mode.MIN)).best
+    assert best is not None
+    assert best.trial == 2
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_nan_is_never_the_best(mode: Mode) -> None:
+    assert Result(state_of(*trial(1, [math.nan]), mode=mode)).best is None
+    best = Result(state_of(*trial(1, [math.nan]), *trial(2, [0.1]), mode=mode)).best
+    assert best is not None
+    assert best.trial == 2
+
+
+def test_a_failed_trial_is_not_the_best_but_keeps_its_score() -> None:
+    failed = JobEnd(outcome=Outcome.FAILED, failure=FailureKind.USER_CODE, message="exit 1", tail="boom\n")
+    state = state_of(
+        *trial(1, [0.99], status=TrialStatus.FAILED, end=failed, reason="user_code: exit 1\nboom\n"),
+        *trial(2, [0.5]),
+    )
+    result = Result(state)
+    assert result.best is not None
+    assert result.best.trial == 2
+    assert result.trials[0].score == 0.99
+    assert result.trials[0].reason == "user_code: exit 1"
+
+
+def test_what_is_not_known_is_none_and_never_zero() -> None:
+    running = Result(state_of(*trial(1, [0.5], status=None))).trials[0]
+    assert (running.seconds, running.dollars, running.attempts) == (None, None, 1)
+    end = JobEnd(outcome=Outcome.COMPLETED, seconds=7.0)
+    unpriced = Result(state_of(*trial(1, [0.5], end=end))).trials[0]
+    assert (unpriced.seconds, unpriced.dollars) == (7.0, None)
+    proposed = Result(state_of(TrialProposed(trial=TrialId(1), config={}))).trials[0]
+    assert (proposed.seconds, proposed.score, proposed.attempts) == (None, None, 0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "word"),
+    [
+        (EndKind.MAX_TRIALS, "finished"),
+        (EndKind.TIMEOUT, "finished"),
+        (EndKind.SPACE_EXHAUSTED, "finished"),
+        (EndKind.MAX_FAILURES, "failed"),
+        (EndKind.NO_RESULT, "failed"),
+        (EndKind.STOPPED, "stopped"),
+    ],
+)
+def test_states(kind: EndKind, word: str) -> None:
+    reason = EndReason(kind=kind, detail="because")
+    assert Result(state_of()).state == "running"
+    ending = Result(state_of(ExperimentEnding(reason=reason)))
+    assert (ending.state, ending.reason) == ("ending", kind.value)
+    ended = Result(state_of(ExperimentEnding(reason=reason), ExperimentEnded(reason=reason)))
+    assert (ended.state, ended.reason, ended.detail) == (word, kind.value, "because")
+
+
+def test_json_is_one_strict_object() -> None:
+    text = Result(
+        state_of(*trial(1, [math.inf]), *trial(2, [math.nan], config={"x": [1, "é\x1b"]}))
+    ).to_json()
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    value = json.loads(text, parse_constant=refuse)
+    assert list(value) == ["experiment", "state", "reason", "detail", "best", "trials"]
+    assert list(value["trials"][0]) == [
+        *("trial", "status", "config", "score", "resource", "attempts", "seconds", "dollars", "reason")
+    ]
+    assert [row["score"] for row in value["trials"]] == [None, None]
+    assert value["trials"][1]["config"] == {"x": [1, "é\x1b"]}
+    assert text.isascii()
+
+
+def test_an_experiment_without_trials_has_results_too() -> None:
+    result = Result(state_of())
+    assert json.loads(result.to_json())["best"] is None
+    assert result.to_csv().splitlines() == ["trial,status,score,resource,attempts,seconds,dollars,reason"]
+    assert len(result.dataframe()) == 0
+
+
+def test_columns_are_prefixed_only_when_they_clash() -> None:
+    config: dict[str, Json] = {"lr": 0.5, "score": 3, "config.score": 4, "note": 'a,"b"\n', "flag": True}
+    result = Result(state_of(*trial(1, [0.25], config=config), *trial(2, [0.5], config={"other": None})))
+    frame = result.dataframe()
+    assert list(frame.columns)[:8] == [
+        *("trial", "status", "lr", "config.config.score", "config.score", "note", "flag", "other")
+    ]
+    assert frame["config.config.score"][0] == 3
+    assert frame["config.score"][0] == 4
+    rows = list(csv.DictReader(io.StringIO(result.to_csv())))
+    assert rows[0]["note"] == 'a,"b"\n'
+    assert (rows[0]["flag"], rows[0]["score"], rows[1]["lr"]) == ("true", "0.25", "")
+
+
+@given(st.lists(st.one_of(st.floats(), st.just(0.5)), max_size=8), st.sampled_from(list(Mode)))
+def test_best_is_never_beaten(scores: list[float], mode: Mode) -> None:
+    events = [event for number, score in enumerate(scores, start=1) for event in trial(number, [score])]
+    state = state_of(*events, mode=mode)
+    best = Result(state).best
+    numbers = [score for score in scores if not math.isnan(score)]
+    if not numbers:
+        assert best is None
+        return
+    assert best is not None
+    target = max(numbers) if mode is Mode.MAX else min(numbers)
+    assert best.trial == scores.index(target) + 1
+    json.loads(Result(state).to_json())
+
+
+def test_without_pandas_it_says_what_to_install() -> None:
+    program = """
+import sys
+sys.modules["pandas"] = None
+from trialjob.errors import UsageError
+from trialjob.reporting.results import Result
+try:
+    Result(None).dataframe()
+except UsageError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "trialjob[pandas]" in done.stdout
