@@ -145,7 +145,7 @@ class Session:
         differences = config.differences(self.state.document, spec.document())
         refused = [each for each in differences if not each.path.startswith(CHANGEABLE)]
         if refused:
-            lines = "\n".join(f"  {each.path}: {each.old!r} → {each.new!r}" for each in refused)
+            lines = "\n".join(f"  {each}" for each in refused)
             raise UsageError(
                 f"{self.name} was started with another spec; only limits can be changed\n{lines}\n"
                 "  → start a new experiment for another space, objective or code"

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import math
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,5 +39,8 @@ def test_both_ends_are_in_the_domain(domain: Domain) -> None:
 @given(st.dictionaries(st.text(max_size=3), st.integers(1, 4), min_size=1, max_size=3))
 def test_a_grid_lists_each_configuration_once(sizes: dict[str, int]) -> None:
     space = Space({name: RandInt(lower=0, upper=size) for name, size in sizes.items()})
-    grid = [canonical_json(config) for config in space.grid()]
-    assert len(grid) == len(set(grid)) == space.size()
+    size = space.size() or 0
+    grid = [canonical_json(space.nth(index)) for index in range(size)]
+    assert len(grid) == len(set(grid)) == math.prod(sizes.values())
+    with pytest.raises(IndexError):
+        space.nth(size)

@@ -283,6 +283,26 @@ def test_a_stopped_script_may_say_goodbye(jobs: LocalJobs) -> None:
     assert (reader.end.outcome, reader.end.exit_code) == (Outcome.STOPPED, 0)
 
 
+def test_a_process_that_hops_from_fork_to_fork_is_caught(jobs: LocalJobs) -> None:
+    jobs.write("train.py", "import os\nif os.fork() == 0:\n  while not os.fork(): pass\n  os._exit(0)")
+    _, end = jobs.run(jobs.request())
+    assert end.outcome is Outcome.COMPLETED
+    assert processes_of(jobs) == []
+
+
+def test_a_final_status_that_cannot_be_written_is_a_lost_job(jobs: LocalJobs) -> None:
+    # A folder where the supervisor wants its temporary file.
+    jobs.write(
+        "train.py",
+        "import os, time\nfolder = os.environ['TRIALJOB_JOB_FOLDER']\n"
+        "while 'training' not in open(folder + '/status.json').read(): time.sleep(0.01)\n"
+        "os.mkdir(f'{folder}/.status.json.{os.getppid()}')",
+    )
+    _, end = jobs.run(jobs.request())
+    assert (end.outcome, end.failure) == (Outcome.FAILED, FailureKind.LOST)
+    assert "Is a directory" in end.tail
+
+
 def test_a_killed_supervisor_is_a_lost_job_and_leaves_no_process(jobs: LocalJobs) -> None:
     jobs.write(
         "train.py",

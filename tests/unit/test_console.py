@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TextIO
 
 import pytest
@@ -300,6 +301,22 @@ def test_output_falls_silent_when_nobody_reads() -> None:
         output.write("more")
         output.flush()
         assert output.closed_early
+
+
+def test_output_without_a_stream_is_silent() -> None:
+    output = Output(None)
+    output.write("x")
+    output.flush()
+    assert output.closed_early
+    assert not output.isatty()
+
+
+def test_output_knows_why_it_could_not_be_written() -> None:
+    with Path("/dev/full").open("w") as stream:
+        output = Output(stream)
+        output.write("x")
+        output.flush()
+    assert output.problem == "No space left on device"
 
 
 def test_output_of_a_closed_stream_is_silent() -> None:

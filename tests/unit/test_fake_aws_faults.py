@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, HTTPClientError  # type: ignore[import-untyped]
 
 from trialjob.testing.fake_aws import Epoch, FakeAws, Faults, VirtualClock, most_instances
-from trialjob.testing.fake_aws.requests import BUCKET, LOG_GROUP, resources, spot, training_request
+from trialjob.testing.fake_aws.requests import (
+    BUCKET,
+    LOG_GROUP,
+    Client,
+    Value,
+    resources,
+    spot,
+    training_request,
+)
 
 COLD = 160.0
 HOUR = 3600.0
@@ -28,7 +35,7 @@ def fake() -> Iterator[FakeAws]:
 
 
 @pytest.fixture
-def sagemaker(fake: FakeAws) -> Any:
+def sagemaker(fake: FakeAws) -> Client:
     return fake.client("sagemaker")
 
 
@@ -55,7 +62,7 @@ def test_calls_are_throttled_at_the_real_rates(fake: FakeAws, operation: str, ra
     calls: dict[str, Callable[[], object]] = {
         "stop": lambda: sagemaker.stop_training_job(TrainingJobName="a"),
         "update": lambda: sagemaker.update_training_job(**update),
-        "list": lambda: sagemaker.list_training_jobs(),
+        "list": sagemaker.list_training_jobs,
         "describe": lambda: sagemaker.describe_training_job(TrainingJobName="a"),
         "filter": lambda: logs.filter_log_events(logGroupName=LOG_GROUP),
     }
@@ -67,7 +74,7 @@ def test_calls_are_throttled_at_the_real_rates(fake: FakeAws, operation: str, ra
         fake.clock.sleep(1.0)
 
 
-def test_create_is_throttled_and_a_scale_makes_it_lenient(fake: FakeAws, sagemaker: Any) -> None:
+def test_create_is_throttled_and_a_scale_makes_it_lenient(fake: FakeAws, sagemaker: Client) -> None:
     names = iter(f"job-{number}" for number in range(99))
 
     def create() -> object:
@@ -81,21 +88,21 @@ def test_create_is_throttled_and_a_scale_makes_it_lenient(fake: FakeAws, sagemak
     assert len(fake.service.jobs) == 4
 
 
-def test_internal_failures_change_nothing(fake: FakeAws, sagemaker: Any) -> None:
+def test_internal_failures_change_nothing(fake: FakeAws, sagemaker: Client) -> None:
     fake.faults.internal_failure = 1.0
     assert code(lambda: sagemaker.create_training_job(**training_request("a"))) == "InternalFailure"
     assert fake.service.jobs == {}
     assert fake.ledger.count("CreateTrainingJob", outcome="InternalFailure") == 1
 
 
-def test_a_connection_lost_before_the_call_changes_nothing(fake: FakeAws, sagemaker: Any) -> None:
+def test_a_connection_lost_before_the_call_changes_nothing(fake: FakeAws, sagemaker: Client) -> None:
     fake.faults.lost_before = 1.0
     assert code(lambda: sagemaker.create_training_job(**training_request("a"))) == "lost"
     assert fake.service.jobs == {}
     assert not fake.ledger.calls[-1].took_effect
 
 
-def test_a_connection_lost_after_the_call_hides_its_effect(fake: FakeAws, sagemaker: Any) -> None:
+def test_a_connection_lost_after_the_call_hides_its_effect(fake: FakeAws, sagemaker: Client) -> None:
     fake.faults.lost_after = 1.0
     assert code(lambda: sagemaker.create_training_job(**training_request("a"))) == "lost"
     assert list(fake.service.jobs) == ["a"]
@@ -116,7 +123,7 @@ def test_s3_is_lost_too(fake: FakeAws) -> None:
     assert code(lambda: s3.get_object(Bucket=BUCKET, Key="after")) == "InternalError"
 
 
-def test_credentials_expire_for_a_while(fake: FakeAws, sagemaker: Any) -> None:
+def test_credentials_expire_for_a_while(fake: FakeAws, sagemaker: Client) -> None:
     now = fake.clock.now()
     fake.faults.expired = (now + 10, now + 20)
     everyone: list[Callable[[], object]] = [
@@ -133,14 +140,14 @@ def test_credentials_expire_for_a_while(fake: FakeAws, sagemaker: Any) -> None:
     assert [code(call) for call in everyone] == ["ok"] * 4
 
 
-def test_slow_answers_take_their_time(fake: FakeAws, sagemaker: Any) -> None:
+def test_slow_answers_take_their_time(fake: FakeAws, sagemaker: Client) -> None:
     fake.faults.slow, fake.faults.slow_seconds = 1.0, 7.0
     before = fake.clock.now()
     sagemaker.list_training_jobs()
     assert fake.clock.now() == before + 7.0
 
 
-def test_a_hook_stands_at_both_sides_of_a_call(fake: FakeAws, sagemaker: Any) -> None:
+def test_a_hook_stands_at_both_sides_of_a_call(fake: FakeAws, sagemaker: Client) -> None:
     seen: list[tuple[str, str, int]] = []
     fake.faults.hook = lambda phase, operation: seen.append((phase, operation, len(fake.service.jobs)))
     sagemaker.create_training_job(**training_request("a"))
@@ -156,12 +163,12 @@ def test_boto3s_own_retries_get_through(fake: FakeAws) -> None:
 # --- logs ---
 
 
-def messages(fake: FakeAws, **asked: Any) -> list[str]:
+def messages(fake: FakeAws, **asked: Value) -> list[str]:
     pages = fake.client("logs").get_paginator("filter_log_events").paginate(logGroupName=LOG_GROUP, **asked)
     return [event["message"] for page in pages for event in page["events"]]
 
 
-def test_lines_arrive_late_with_their_own_time(fake: FakeAws, sagemaker: Any) -> None:
+def test_lines_arrive_late_with_their_own_time(fake: FakeAws, sagemaker: Client) -> None:
     fake.faults.log_delay = 100.0
     sagemaker.create_training_job(**training_request("a"))
     seen: list[int] = []
@@ -176,7 +183,7 @@ def test_lines_arrive_late_with_their_own_time(fake: FakeAws, sagemaker: Any) ->
     assert any(event["ingestionTime"] > event["timestamp"] + 30_000 for event in events)
 
 
-def test_lines_change_places(fake: FakeAws, sagemaker: Any) -> None:
+def test_lines_change_places(fake: FakeAws, sagemaker: Client) -> None:
     fake.faults.log_shuffle = 120.0
     sagemaker.create_training_job(**training_request("a"))
     fake.clock.sleep(HOUR)
@@ -185,7 +192,7 @@ def test_lines_change_places(fake: FakeAws, sagemaker: Any) -> None:
     assert sorted(lines) == [f"epoch={epoch} loss=0.{epoch}" for epoch in range(1, 6)]
 
 
-def test_lines_are_cut_in_two(fake: FakeAws, sagemaker: Any) -> None:
+def test_lines_are_cut_in_two(fake: FakeAws, sagemaker: Client) -> None:
     fake.faults.log_split = 1.0
     sagemaker.create_training_job(**training_request("a"))
     fake.clock.sleep(HOUR)
@@ -194,7 +201,7 @@ def test_lines_are_cut_in_two(fake: FakeAws, sagemaker: Any) -> None:
     assert "".join(parts) == "".join(f"epoch={epoch} loss=0.{epoch}" for epoch in range(1, 6))
 
 
-def test_pages_are_empty_and_go_on(fake: FakeAws, sagemaker: Any) -> None:
+def test_pages_are_empty_and_go_on(fake: FakeAws, sagemaker: Client) -> None:
     fake.faults.empty_page = 1.0
     sagemaker.create_training_job(**training_request("a"))
     fake.clock.sleep(HOUR)
@@ -207,7 +214,7 @@ def test_pages_are_empty_and_go_on(fake: FakeAws, sagemaker: Any) -> None:
 # --- list and search ---
 
 
-def test_list_and_search_are_late(fake: FakeAws, sagemaker: Any) -> None:
+def test_list_and_search_are_late(fake: FakeAws, sagemaker: Client) -> None:
     fake.faults.list_delay, fake.faults.search_delay = 20.0, 60.0
     sagemaker.create_training_job(**training_request("a"))
     listed: list[str] = []
@@ -226,7 +233,14 @@ def test_list_and_search_are_late(fake: FakeAws, sagemaker: Any) -> None:
 # --- jobs ---
 
 
-def test_capacity_and_internal_errors_fail_a_share_of_the_jobs(fake: FakeAws, sagemaker: Any) -> None:
+def test_somebody_else_takes_the_quota(fake: FakeAws, sagemaker: Client) -> None:
+    fake.faults.quota_taken = 1.0
+    assert code(lambda: sagemaker.create_training_job(**training_request("a"))) == "ResourceLimitExceeded"
+    fake.faults.quota_taken = 0.0
+    assert code(lambda: sagemaker.create_training_job(**training_request("a"))) == "ok"
+
+
+def test_capacity_and_internal_errors_fail_a_share_of_the_jobs(fake: FakeAws, sagemaker: Client) -> None:
     fake.faults.capacity_error = fake.faults.internal_server_error = 0.4
     for number in range(20):
         sagemaker.create_training_job(**training_request(f"job-{number}"))
@@ -235,7 +249,7 @@ def test_capacity_and_internal_errors_fail_a_share_of_the_jobs(fake: FakeAws, sa
     assert set(reasons) == {"CapacityError", "InternalServerError", "None"}
 
 
-def test_spot_jobs_are_interrupted_and_still_end(fake: FakeAws, sagemaker: Any) -> None:
+def test_spot_jobs_are_interrupted_and_still_end(fake: FakeAws, sagemaker: Client) -> None:
     fake.faults.interruption = 0.7
     for number in range(10):
         request = training_request(f"job-{number}", **spot(max_wait=100_000))
@@ -252,17 +266,15 @@ def run_with_everything(seed: int) -> tuple[list[tuple[str, str]], list[str]]:
     with FakeAws(clock=VirtualClock(), curve=curve) as fake:
         fake.create_bucket(BUCKET)
         fake.create_role()
-        faults = Faults.everything(seed)
+        faults = Faults.everything(seed, now=fake.clock.now() - 590)
         for name in Faults.__dataclass_fields__:
             if not name.startswith("_"):
                 setattr(fake.faults, name, getattr(faults, name))
         sagemaker = fake.client("sagemaker")
         for number in range(20):
             request = training_request(f"job-{number}", **resources(KeepAlivePeriodInSeconds=600))
-            while code(lambda request=request: sagemaker.create_training_job(**request)) not in {
-                "ok",
-                "ResourceInUse",
-            }:
+            create = partial(sagemaker.create_training_job, **request)
+            while code(create) not in {"ok", "ResourceInUse"}:
                 fake.clock.sleep(1)
         fake.clock.sleep(2 * HOUR)
         jobs = fake.service.jobs

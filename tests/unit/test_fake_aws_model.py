@@ -27,11 +27,11 @@ from trialjob.testing.fake_aws.agenda import Agenda
 from trialjob.testing.fake_aws.ledger import bill
 from trialjob.testing.fake_aws.log_patterns import compile_pattern
 from trialjob.testing.fake_aws.logs import LogStore
-from trialjob.testing.fake_aws.requests import BUCKET, resources, spot, training_request
+from trialjob.testing.fake_aws.requests import BUCKET, Value, resources, spot, training_request
 from trialjob.testing.fake_aws.wire import check
 
 
-def service(**options: Any) -> FakeService:
+def service(**options: Value) -> FakeService:
     world = MemoryWorld()
     world.buckets[BUCKET] = "us-east-1"
     made = FakeService(VirtualClock(), world=world, **options)
@@ -39,7 +39,7 @@ def service(**options: Any) -> FakeService:
     return made
 
 
-def create(made: FakeService, name: str, **changes: Any) -> None:
+def create(made: FakeService, name: str, **changes: Value) -> None:
     made.call("sagemaker", "CreateTrainingJob", training_request(name, **changes))
 
 
@@ -72,9 +72,12 @@ def test_the_agenda_keeps_to_the_order_of_time() -> None:
     clock = VirtualClock(start=0.0)
     agenda, seen = Agenda(clock), []
     agenda.later(10, lambda: seen.append(("b", agenda.now)))
-    agenda.later(
-        5, lambda: (seen.append(("a", agenda.now)), agenda.later(1, lambda: seen.append(("c", agenda.now))))
-    )
+
+    def twice() -> None:
+        seen.append(("a", agenda.now))
+        agenda.later(1, lambda: seen.append(("c", agenda.now)))
+
+    agenda.later(5, twice)
     clock.sleep(100)
     agenda.run()
     assert seen == [("a", 5), ("c", 6), ("b", 10)]

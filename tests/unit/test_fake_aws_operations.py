@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 
 from trialjob.testing.fake_aws import Epoch, FakeAws, VirtualClock
-from trialjob.testing.fake_aws.requests import BUCKET, LOG_GROUP, ROLE, resources, spot, training_request
+from trialjob.testing.fake_aws.requests import (
+    BUCKET,
+    LOG_GROUP,
+    ROLE,
+    Client,
+    Value,
+    resources,
+    spot,
+    training_request,
+)
 
 COLD = 160.0  # to the start of Training: 150 for instances, 10 to download
 HOUR = 3600.0
@@ -32,23 +45,23 @@ def fake() -> Iterator[FakeAws]:
 
 
 @pytest.fixture
-def sagemaker(fake: FakeAws) -> Any:
+def sagemaker(fake: FakeAws) -> Client:
     return fake.client("sagemaker")
 
 
 @pytest.fixture
-def logs(fake: FakeAws) -> Any:
+def logs(fake: FakeAws) -> Client:
     return fake.client("logs")
 
 
-def refusal(call: Any, **params: Any) -> tuple[str, str]:
+def refusal(call: Client, **params: Value) -> tuple[str, str]:
     with pytest.raises(ClientError) as caught:
         call(**params)
     error = caught.value.response["Error"]
     return error["Code"], error["Message"]
 
 
-def status(sagemaker: Any, name: str) -> tuple[str, str]:
+def status(sagemaker: Client, name: str) -> tuple[str, str]:
     answer = sagemaker.describe_training_job(TrainingJobName=name)
     return answer["TrainingJobStatus"], answer["SecondaryStatus"]
 
@@ -56,7 +69,7 @@ def status(sagemaker: Any, name: str) -> tuple[str, str]:
 # --- life ---
 
 
-def test_a_job_goes_through_its_life(fake: FakeAws, sagemaker: Any) -> None:
+def test_a_job_goes_through_its_life(fake: FakeAws, sagemaker: Client) -> None:
     rules = [{"Name": "acc", "Regex": "val_acc=([0-9.]+)"}]
     algorithm = {"TrainingImage": "image", "TrainingInputMode": "File", "MetricDefinitions": rules}
     request = training_request("run-1-1", AlgorithmSpecification=algorithm, HyperParameters={"epochs": "2"})
@@ -83,7 +96,7 @@ def test_a_job_goes_through_its_life(fake: FakeAws, sagemaker: Any) -> None:
     assert "WarmPoolStatus" not in job
 
 
-def test_an_exit_code_fails_the_job_with_the_failure_file(fake: FakeAws, sagemaker: Any) -> None:
+def test_an_exit_code_fails_the_job_with_the_failure_file(fake: FakeAws, sagemaker: Client) -> None:
     sagemaker.create_training_job(**training_request("a", HyperParameters={"exit": "3"}))
     fake.clock.sleep(HOUR)
     job = sagemaker.describe_training_job(TrainingJobName="a")
@@ -91,14 +104,14 @@ def test_an_exit_code_fails_the_job_with_the_failure_file(fake: FakeAws, sagemak
     assert job["FailureReason"] == "AlgorithmError: bad data, exit code: 3"
 
 
-def test_137_without_a_word_is_out_of_memory(fake: FakeAws, sagemaker: Any) -> None:
+def test_137_without_a_word_is_out_of_memory(fake: FakeAws, sagemaker: Client) -> None:
     fake.service.script(lambda _, __: Epoch(seconds=1, exit_code=137))
     sagemaker.create_training_job(**training_request("a"))
     fake.clock.sleep(HOUR)
     assert "more memory" in sagemaker.describe_training_job(TrainingJobName="a")["FailureReason"]
 
 
-def test_the_maximum_run_time_ends_a_job(fake: FakeAws, sagemaker: Any) -> None:
+def test_the_maximum_run_time_ends_a_job(fake: FakeAws, sagemaker: Client) -> None:
     stopping = {"MaxRuntimeInSeconds": 100}
     request = training_request("a", StoppingCondition=stopping, HyperParameters={"epochs": "99"})
     sagemaker.create_training_job(**request)
@@ -107,7 +120,7 @@ def test_the_maximum_run_time_ends_a_job(fake: FakeAws, sagemaker: Any) -> None:
     assert sagemaker.describe_training_job(TrainingJobName="a")["BillableTimeInSeconds"] == 106
 
 
-def test_unknown_image_and_missing_input_are_found_late(fake: FakeAws, sagemaker: Any) -> None:
+def test_unknown_image_and_missing_input_are_found_late(fake: FakeAws, sagemaker: Client) -> None:
     fake.service.lifecycle.unknown_images.add("no-such-image")
     algorithm = {"TrainingImage": "no-such-image", "TrainingInputMode": "File"}
     source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://bucket/nothing"}}
@@ -132,7 +145,7 @@ def test_unknown_image_and_missing_input_are_found_late(fake: FakeAws, sagemaker
 
 
 @pytest.mark.parametrize("after", [0.0, 155.0, 200.0], ids=["starting", "downloading", "training"])
-def test_stop_goes_over_stopping_to_stopped(fake: FakeAws, sagemaker: Any, after: float) -> None:
+def test_stop_goes_over_stopping_to_stopped(fake: FakeAws, sagemaker: Client, after: float) -> None:
     sagemaker.create_training_job(**training_request("a"))
     fake.clock.sleep(after)
     sagemaker.stop_training_job(TrainingJobName="a")
@@ -145,7 +158,7 @@ def test_stop_goes_over_stopping_to_stopped(fake: FakeAws, sagemaker: Any, after
     assert message == "The request was rejected because the training job is in status Stopped."
 
 
-def test_a_job_that_ignores_sigterm_is_killed_after_the_grace(fake: FakeAws, sagemaker: Any) -> None:
+def test_a_job_that_ignores_sigterm_is_killed_after_the_grace(fake: FakeAws, sagemaker: Client) -> None:
     fake.service.script(curve, stops_in=None)
     sagemaker.create_training_job(**training_request("a", HyperParameters={"epochs": "99"}))
     fake.clock.sleep(COLD + 1)
@@ -156,7 +169,7 @@ def test_a_job_that_ignores_sigterm_is_killed_after_the_grace(fake: FakeAws, sag
     assert status(sagemaker, "a")[0] == "Stopped"
 
 
-def test_unknown_jobs_are_a_validation_exception(sagemaker: Any) -> None:
+def test_unknown_jobs_are_a_validation_exception(sagemaker: Client) -> None:
     expected = ("ValidationException", "Requested resource not found.")
     assert refusal(sagemaker.describe_training_job, TrainingJobName="nobody") == expected
     assert refusal(sagemaker.stop_training_job, TrainingJobName="nobody") == expected
@@ -165,7 +178,7 @@ def test_unknown_jobs_are_a_validation_exception(sagemaker: Any) -> None:
 # --- strictness ---
 
 
-def test_a_name_is_used_once(fake: FakeAws, sagemaker: Any) -> None:
+def test_a_name_is_used_once(fake: FakeAws, sagemaker: Client) -> None:
     sagemaker.create_training_job(**training_request("a"))
     fake.clock.sleep(HOUR)
     code, message = refusal(sagemaker.create_training_job, **training_request("a"))
@@ -221,7 +234,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_a_bad_request_is_refused(fake: FakeAws, sagemaker: Any, case: str) -> None:
+def test_a_bad_request_is_refused(fake: FakeAws, sagemaker: Client, case: str) -> None:
     changes, words = BAD[case]
     code, message = refusal(sagemaker.create_training_job, **training_request("fresh", **changes))
     assert code == "ValidationException"
@@ -229,14 +242,14 @@ def test_a_bad_request_is_refused(fake: FakeAws, sagemaker: Any, case: str) -> N
     assert "fresh" not in fake.service.jobs
 
 
-def test_a_role_that_may_not_be_passed(fake: FakeAws, sagemaker: Any) -> None:
+def test_a_role_that_may_not_be_passed(fake: FakeAws, sagemaker: Client) -> None:
     fake.service.training.not_passable.add(ROLE)
     code, message = refusal(sagemaker.create_training_job, **training_request("a"))
     assert code == "AccessDeniedException"
     assert "is not authorized to perform: iam:PassRole" in message
 
 
-def test_denied_actions_name_themselves(fake: FakeAws, sagemaker: Any) -> None:
+def test_denied_actions_name_themselves(fake: FakeAws, sagemaker: Client) -> None:
     fake.faults.denied |= {"sagemaker:ListTrainingJobs", "sagemaker:AddTags"}
     code, message = refusal(sagemaker.list_training_jobs)
     assert code == "AccessDeniedException"
@@ -245,7 +258,7 @@ def test_denied_actions_name_themselves(fake: FakeAws, sagemaker: Any) -> None:
     assert "sagemaker:AddTags" in refusal(sagemaker.create_training_job, **tagged)[1]
 
 
-def test_quota_is_refused_at_once_and_in_the_known_words(fake: FakeAws, sagemaker: Any) -> None:
+def test_quota_is_refused_at_once_and_in_the_known_words(fake: FakeAws, sagemaker: Client) -> None:
     fake.service.quotas.set("ml.g5.xlarge", training=1, spot=0)
     sagemaker.create_training_job(**training_request("a"))
     code, message = refusal(sagemaker.create_training_job, **training_request("b"))
@@ -264,7 +277,7 @@ def test_quota_is_refused_at_once_and_in_the_known_words(fake: FakeAws, sagemake
     sagemaker.create_training_job(**training_request("b"))
 
 
-def test_another_region_is_another_world_without_quota(fake: FakeAws, sagemaker: Any) -> None:
+def test_another_region_is_another_world_without_quota(fake: FakeAws, sagemaker: Client) -> None:
     sagemaker.create_training_job(**training_request("a"))
     elsewhere = fake.client("sagemaker", region="eu-west-1")
     assert elsewhere.list_training_jobs()["TrainingJobSummaries"] == []
@@ -274,11 +287,11 @@ def test_another_region_is_another_world_without_quota(fake: FakeAws, sagemaker:
 # --- warm pools ---
 
 
-def keep(**changes: Any) -> dict[str, Any]:
+def keep(**changes: Value) -> dict[str, Any]:
     return resources(KeepAlivePeriodInSeconds=240, **changes)
 
 
-def test_a_pool_is_reused_by_the_next_job_that_matches(fake: FakeAws, sagemaker: Any) -> None:
+def test_a_pool_is_reused_by_the_next_job_that_matches(fake: FakeAws, sagemaker: Client) -> None:
     sagemaker.create_training_job(**training_request("a", **keep()))
     assert sagemaker.describe_training_job(TrainingJobName="a")["WarmPoolStatus"] == {"Status": "InUse"}
     fake.clock.sleep(COLD + 95 + 100)
@@ -294,7 +307,7 @@ def test_a_pool_is_reused_by_the_next_job_that_matches(fake: FakeAws, sagemaker:
     assert status(sagemaker, "other-size")[1] == "Starting"
 
 
-def test_a_pool_ends_by_itself_or_by_zero(fake: FakeAws, sagemaker: Any) -> None:
+def test_a_pool_ends_by_itself_or_by_zero(fake: FakeAws, sagemaker: Client) -> None:
     for name in ("a", "b"):
         sagemaker.create_training_job(**training_request(name, **keep()))
     early = {"TrainingJobName": "a", "ResourceConfig": {"KeepAlivePeriodInSeconds": 0}}
@@ -314,7 +327,7 @@ def test_a_pool_ends_by_itself_or_by_zero(fake: FakeAws, sagemaker: Any) -> None
     assert fake.service.bill().idle == 250
 
 
-def test_keep_alive_can_be_prolonged(fake: FakeAws, sagemaker: Any) -> None:
+def test_keep_alive_can_be_prolonged(fake: FakeAws, sagemaker: Client) -> None:
     sagemaker.create_training_job(**training_request("a", **keep()))
     fake.clock.sleep(COLD + 95)
     longer = {"TrainingJobName": "a", "ResourceConfig": {"KeepAlivePeriodInSeconds": 600}}
@@ -325,7 +338,7 @@ def test_keep_alive_can_be_prolonged(fake: FakeAws, sagemaker: Any) -> None:
     assert sagemaker.describe_training_job(TrainingJobName="a")["WarmPoolStatus"]["Status"] == "Terminated"
 
 
-def test_without_pool_quota_the_service_is_silent(fake: FakeAws, sagemaker: Any) -> None:
+def test_without_pool_quota_the_service_is_silent(fake: FakeAws, sagemaker: Client) -> None:
     fake.service.quotas.set("ml.g5.xlarge", warm_pool=0)
     sagemaker.create_training_job(**training_request("a", **keep()))
     fake.clock.sleep(HOUR)
@@ -336,7 +349,7 @@ def test_without_pool_quota_the_service_is_silent(fake: FakeAws, sagemaker: Any)
     assert "training warm pool usage" in message
 
 
-def test_a_waiting_pool_counts_within_the_training_quota(fake: FakeAws, sagemaker: Any) -> None:
+def test_a_waiting_pool_counts_within_the_training_quota(fake: FakeAws, sagemaker: Client) -> None:
     fake.service.quotas.set("ml.g5.xlarge", training=1)
     sagemaker.create_training_job(**training_request("a", **keep()))
     fake.clock.sleep(COLD + 95)
@@ -348,7 +361,7 @@ def test_a_waiting_pool_counts_within_the_training_quota(fake: FakeAws, sagemake
 # --- spot ---
 
 
-def test_an_interrupted_spot_job_goes_on_under_its_name(fake: FakeAws, sagemaker: Any, logs: Any) -> None:
+def test_an_interrupted_spot_job_keeps_its_name(fake: FakeAws, sagemaker: Client, logs: Client) -> None:
     checkpoints = {"CheckpointConfig": {"S3Uri": "s3://bucket/checkpoints"}}
     sagemaker.create_training_job(**training_request("a", **spot(), **checkpoints))
     fake.clock.sleep(COLD + 70)
@@ -366,7 +379,7 @@ def test_an_interrupted_spot_job_goes_on_under_its_name(fake: FakeAws, sagemaker
     assert len({event["logStreamName"] for event in events}) == 2
 
 
-def test_without_checkpoints_epochs_are_told_again(fake: FakeAws, sagemaker: Any, logs: Any) -> None:
+def test_without_checkpoints_epochs_are_told_again(fake: FakeAws, sagemaker: Client, logs: Client) -> None:
     sagemaker.create_training_job(**training_request("a", **spot()))
     fake.clock.sleep(COLD + 70)
     fake.service.interrupt("a")
@@ -375,7 +388,7 @@ def test_without_checkpoints_epochs_are_told_again(fake: FakeAws, sagemaker: Any
     assert len(logs.filter_log_events(logGroupName=LOG_GROUP)["events"]) == 5
 
 
-def test_a_spot_job_that_never_starts_waits_its_time_out(fake: FakeAws, sagemaker: Any) -> None:
+def test_a_spot_job_that_never_starts_waits_its_time_out(fake: FakeAws, sagemaker: Client) -> None:
     fake.faults.no_capacity.add("ml.g5.xlarge")
     sagemaker.create_training_job(**training_request("a", **spot()))
     fake.clock.sleep(7000)
@@ -388,7 +401,7 @@ def test_a_spot_job_that_never_starts_waits_its_time_out(fake: FakeAws, sagemake
 # --- capacity ---
 
 
-def test_without_capacity_a_job_fails_after_a_while(fake: FakeAws, sagemaker: Any) -> None:
+def test_without_capacity_a_job_fails_after_a_while(fake: FakeAws, sagemaker: Client) -> None:
     fake.faults.no_capacity.add("ml.g5.xlarge")
     sagemaker.create_training_job(**training_request("a"))
     fake.clock.sleep(100)
@@ -401,7 +414,7 @@ def test_without_capacity_a_job_fails_after_a_while(fake: FakeAws, sagemaker: An
     assert "TrainingStartTime" not in job
 
 
-def test_the_first_preferred_type_with_capacity_is_taken(fake: FakeAws, sagemaker: Any) -> None:
+def test_the_first_preferred_type_with_capacity_is_taken(fake: FakeAws, sagemaker: Client) -> None:
     fake.faults.no_capacity.add("ml.g5.xlarge")
     preferences = [{"InstanceType": name, "InstanceCount": 1} for name in ("ml.g5.xlarge", "ml.g4dn.xlarge")]
     chosen = {"ResourceConfig": {"InstancePreferences": preferences, "VolumeSizeInGB": 30}}
@@ -412,7 +425,7 @@ def test_the_first_preferred_type_with_capacity_is_taken(fake: FakeAws, sagemake
     assert job["ResourceConfig"]["SelectedInstanceType"] == "ml.g4dn.xlarge"
 
 
-def test_internal_errors_are_retried_only_when_the_request_says_so(fake: FakeAws, sagemaker: Any) -> None:
+def test_internal_errors_are_retried_only_when_the_request_says_so(fake: FakeAws, sagemaker: Client) -> None:
     fake.faults.internal_server_error = 1.0
     sagemaker.create_training_job(**training_request("a"))
     sagemaker.create_training_job(**training_request("b", RetryStrategy={"MaximumRetryAttempts": 2}))
@@ -428,7 +441,7 @@ def test_internal_errors_are_retried_only_when_the_request_says_so(fake: FakeAws
 # --- list, search, tags ---
 
 
-def test_list_pages_sorts_and_filters(fake: FakeAws, sagemaker: Any) -> None:
+def test_list_pages_sorts_and_filters(fake: FakeAws, sagemaker: Client) -> None:
     for number in range(12):
         sagemaker.create_training_job(**training_request(f"run-{number:02d}"))
         fake.clock.sleep(1)
@@ -450,7 +463,7 @@ def test_list_pages_sorts_and_filters(fake: FakeAws, sagemaker: Any) -> None:
     assert {row["TrainingJobName"] for row in late} == {"run-11", "other"}
 
 
-def test_status_is_filtered_after_the_page_is_cut(fake: FakeAws, sagemaker: Any) -> None:
+def test_status_is_filtered_after_the_page_is_cut(sagemaker: Client) -> None:
     for number in range(4):
         sagemaker.create_training_job(**training_request(f"run-{number}"))
     sagemaker.stop_training_job(TrainingJobName="run-3")
@@ -462,13 +475,13 @@ def test_status_is_filtered_after_the_page_is_cut(fake: FakeAws, sagemaker: Any)
     assert [row["TrainingJobName"] for row in found["TrainingJobSummaries"]] == ["run-3"]
 
 
-def test_list_refuses_what_the_service_refuses(sagemaker: Any) -> None:
+def test_list_refuses_what_the_service_refuses(sagemaker: Client) -> None:
     assert refusal(sagemaker.list_training_jobs, MaxResults=101)[0] == "ValidationException"
     assert refusal(sagemaker.list_training_jobs, NameContains="a_b")[0] == "ValidationException"
     assert refusal(sagemaker.list_training_jobs, NextToken="bogus")[0] == "ValidationException"
 
 
-def test_changed_since(fake: FakeAws, sagemaker: Any) -> None:
+def test_changed_since(fake: FakeAws, sagemaker: Client) -> None:
     sagemaker.create_training_job(**training_request("old"))
     fake.clock.sleep(HOUR)
     mark = fake.clock.now()
@@ -477,7 +490,7 @@ def test_changed_since(fake: FakeAws, sagemaker: Any) -> None:
     assert [row["TrainingJobName"] for row in rows] == ["new"]
 
 
-def test_search_by_tags(fake: FakeAws, sagemaker: Any) -> None:
+def test_search_by_tags(sagemaker: Client) -> None:
     for number in range(3):
         tags = [{"Key": "trial", "Value": str(number)}, {"Key": "experiment", "Value": "run"}]
         sagemaker.create_training_job(**training_request(f"run-{number}", Tags=tags))
@@ -493,7 +506,7 @@ def test_search_by_tags(fake: FakeAws, sagemaker: Any) -> None:
     )
 
 
-def test_tags_are_added_over_old_ones(sagemaker: Any) -> None:
+def test_tags_are_added_over_old_ones(sagemaker: Client) -> None:
     request = training_request("a", Tags=[{"Key": "k", "Value": "v"}])
     arn = sagemaker.create_training_job(**request)["TrainingJobArn"]
     sagemaker.add_tags(ResourceArn=arn, Tags=[{"Key": "k", "Value": "w"}, {"Key": "l", "Value": ""}])
@@ -503,7 +516,7 @@ def test_tags_are_added_over_old_ones(sagemaker: Any) -> None:
     ]
 
 
-def test_delete_is_for_ended_jobs_without_a_pool(fake: FakeAws, sagemaker: Any) -> None:
+def test_delete_is_for_ended_jobs_without_a_pool(fake: FakeAws, sagemaker: Client) -> None:
     sagemaker.create_training_job(**training_request("a", **keep()))
     assert refusal(sagemaker.delete_training_job, TrainingJobName="a")[0] == "ValidationException"
     fake.clock.sleep(COLD + 95)
@@ -516,7 +529,7 @@ def test_delete_is_for_ended_jobs_without_a_pool(fake: FakeAws, sagemaker: Any) 
 # --- logs ---
 
 
-def test_logs_by_prefix_pattern_time_and_page(fake: FakeAws, sagemaker: Any, logs: Any) -> None:
+def test_logs_by_prefix_pattern_time_and_page(fake: FakeAws, sagemaker: Client, logs: Client) -> None:
     missing = refusal(logs.filter_log_events, logGroupName=LOG_GROUP)
     assert missing == ("ResourceNotFoundException", "The specified log group does not exist.")
     sagemaker.create_training_job(**training_request("run-1-1"))
@@ -543,7 +556,7 @@ def test_logs_by_prefix_pattern_time_and_page(fake: FakeAws, sagemaker: Any, log
     )
 
 
-def test_one_stream_forwards_and_backwards(fake: FakeAws, sagemaker: Any, logs: Any) -> None:
+def test_one_stream_forwards_and_backwards(fake: FakeAws, sagemaker: Client, logs: Client) -> None:
     sagemaker.create_training_job(**training_request("a"))
     fake.clock.sleep(HOUR)
     streams = logs.describe_log_streams(logGroupName=LOG_GROUP, logStreamNamePrefix="a/")["logStreams"]
@@ -596,6 +609,49 @@ def test_moto_answers_for_the_others(fake: FakeAws) -> None:
     assert {"s3:PutObject", "sts:GetCallerIdentity", "dynamodb:ListTables"} <= fake.ledger.actions()
 
 
+def test_permissions_can_be_asked_for(fake: FakeAws) -> None:
+    fake.faults.denied.add("sagemaker:Search")
+    fake.service.training.not_passable.add(ROLE)
+    asked = {"PolicySourceArn": "arn:aws:iam::123456789012:user/me", "ResourceArns": [ROLE]}
+    actions = ["sagemaker:Search", "sagemaker:AddTags", "iam:PassRole"]
+    answer = fake.client("iam").simulate_principal_policy(ActionNames=actions, **asked)["EvaluationResults"]
+    decisions = {row["EvalActionName"]: row["EvalDecision"] for row in answer}
+    assert decisions == dict(zip(actions, ["implicitDeny", "allowed", "implicitDeny"], strict=True))
+
+
+def test_a_role_that_sagemaker_may_not_take_on(fake: FakeAws, sagemaker: Client) -> None:
+    trust = json.dumps({"Version": "2012-10-17", "Statement": []})
+    role = fake.client("iam").create_role(RoleName="Closed", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    assert (
+        "Could not assume" in refusal(sagemaker.create_training_job, **training_request("a", RoleArn=role))[1]
+    )
+
+
+def test_any_aws_program_gets_there_by_the_environment(fake: FakeAws, tmp_path: Path) -> None:
+    big = tmp_path / "big"
+    big.write_bytes(b"x" * 9_000_000)
+    program = (
+        "import boto3, sys;"
+        f"s3 = boto3.client('s3'); s3.upload_file(sys.argv[1], '{BUCKET}', 'big');"
+        f"print(s3.head_object(Bucket='{BUCKET}', Key='big')['ContentLength']);"
+        f"s3.put_object(Bucket='{BUCKET}', Key='small', Body=b'1');"
+        "print(boto3.client('sagemaker').list_training_jobs()['TrainingJobSummaries'])"
+    )
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), **fake.env}
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(big)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "9000000\n[]\n", done.stderr
+    assert fake.world.read(BUCKET, "small") == b"1"
+    assert {call.operation for call in fake.ledger.calls} == {"PutObject", "GetObject", "ListTrainingJobs"}
+    assert fake.ledger.count("PutObject") == 5  # a multipart upload in four calls, and a plain one
+
+
 def test_another_accounts_bucket_is_closed(fake: FakeAws) -> None:
     fake.world.foreign_buckets.add(BUCKET)
+    assert refusal(fake.client("s3").head_bucket, Bucket=BUCKET)[0] == "403"
     assert refusal(fake.client("s3").list_objects_v2, Bucket=BUCKET)[0] == "AccessDenied"

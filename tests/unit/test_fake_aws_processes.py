@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from trialjob.testing.fake_aws import Durations, FakeAws, ScaledClock
-from trialjob.testing.fake_aws.requests import BUCKET, spot, training_request
+from trialjob.testing.fake_aws.requests import BUCKET, Value, spot, training_request
 
 ROOT = "ml = os.environ['TRIALJOB_ML_ROOT']\n"
 
@@ -30,7 +30,7 @@ def fake() -> Iterator[FakeAws]:
         yield fake
 
 
-def start(fake: FakeAws, script: str, name: str = "a", **changes: Any) -> None:
+def start(fake: FakeAws, script: str, name: str = "a", **changes: Value) -> None:
     # The model allows an entrypoint's string 256 characters, so a script travels in S3, as a bundle would.
     fake.world.write(
         BUCKET, f"code/{name}/main.py", ("import json, os, signal, sys, time\n" + ROOT + script).encode()

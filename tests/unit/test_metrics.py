@@ -31,7 +31,9 @@ def test_nan_is_a_number() -> None:
     assert math.isnan(parse_number("NaN") or 0.0)
 
 
-@pytest.mark.parametrize("text", ["", ".", "1_000", "0x1", "1e", "e5", "info", "nano", "1,5", "--1", "١"])
+@pytest.mark.parametrize(
+    "text", ["", ".", "1_000", "0x1", "1e", "e5", "info", "nano", "1,5", "--1", "\u0661"]
+)
 def test_no_numbers(text: str) -> None:
     assert parse_number(text) is None
 
@@ -42,7 +44,7 @@ def test_other_braces_stay() -> None:
 
 @pytest.mark.parametrize("regex", ["(", "a{99999999999999999999}", "[", "(?P<a>x)(?P<a>y)"])
 def test_what_is_no_regex_is_a_value_error(regex: str) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"\S"):
         compiled(regex)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from trialjob.config.grammar import is_free, known_keys
+from trialjob.config.grammar import DOMAINS, KINDS, is_free, known_keys
 from trialjob.config.paths import Part, nearest, parse_path, path_text, shown
 from trialjob.config.plain import plain
 from trialjob.config.yaml_text import load_yaml
@@ -75,7 +75,8 @@ def _check(place: object, path: list[Part], part: Part) -> None:
 
 def _forget_other_kind(place: dict[str, Any], path: list[Part]) -> None:
     """Another kind has other keys; those of the former kind are not meant any more."""
-    known = known_keys(path, place)
-    if len(known) > 1:
+    kinds = DOMAINS if path[:1] == ["space"] else KINDS.get(path_text(path), {})
+    if place.get("type" if kinds is DOMAINS else "kind") in list(kinds):
+        known = known_keys(path, place)
         for key in [key for key in place if key not in known]:
             del place[key]

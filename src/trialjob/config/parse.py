@@ -70,7 +70,7 @@ def _plain(document: Mapping[str, Any], source: str) -> dict[str, Any]:
 
 
 def _sound_sections(document: Mapping[str, Any], wrong: set[str]) -> dict[str, object]:
-    """The sections in which nothing is wrong by themselves, so that what they mean together can be checked."""
+    """The sections that are sound by themselves, so that what they mean together can be checked."""
     sections: dict[str, object] = {}
     for name, field in ExperimentSpec.model_fields.items():
         if name in wrong:

@@ -57,9 +57,8 @@ def _scalar(value: object, problems: list[Problem], path: tuple[Part, ...]) -> o
     if isinstance(value, float):
         if math.isfinite(value):
             return value
-        return _refuse(
-            problems, path, f"{value} is not a finite number", "write a finite number, or quote it"
-        )
+        _refuse(problems, path, f"{value} is not a finite number", "write a finite number, or quote it")
+        return None
     what = f"{value} is a {type(value).__name__}, which a spec cannot hold"
     _refuse(problems, path, what, "put the value in quotes to have it as text")
     return None

@@ -6,6 +6,8 @@ every word a user reads, is elsewhere.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
@@ -20,7 +22,15 @@ from trialjob.reporting.metrics import expand
 
 def _constant(value: object) -> object:
     """A bare scalar in the space is a choice of that one value."""
-    return {"type": "choice", "values": [value]} if isinstance(value, str | int | float | None) else value
+    if value is None or isinstance(value, str | int | float):
+        return {"type": "choice", "values": [value]}
+    if isinstance(value, Mapping):
+        # A dataclass is not strict: it would take true for 1 and "3" for 3.
+        for end in ("lower", "upper"):
+            given = value.get(end, 0)
+            if isinstance(given, bool | str):
+                raise ValueError(f"{end} {json.dumps(given)} is not a number; write a number without quotes")  # noqa: TRY004 - what pydantic takes
+    return value
 
 
 def _plain(value: float) -> float | int:
@@ -94,8 +104,8 @@ class AshaSpec(_Part):
 
     kind: Literal["asha"] = "asha"
     max_resource: Number = Field(gt=0)
-    min_resource: Number = Field(default=1, gt=0)
-    reduction_factor: Number = Field(default=3, ge=2)
+    min_resource: Number = Field(default=1.0, gt=0)
+    reduction_factor: Number = Field(default=3.0, ge=2)
 
 
 class LimitsSpec(_Part):

@@ -8,6 +8,7 @@ the numbers alone.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol, TypeAlias
@@ -137,8 +138,8 @@ class Choice:
     def __post_init__(self) -> None:
         if not self.values:
             raise ValueError("values [] is empty; list at least one value")
-        texts = [canonical_json(value) for value in self.values]
-        twice = sorted({text for text in texts if texts.count(text) > 1})
+        counts = Counter(canonical_json(value) for value in self.values)
+        twice = sorted(text for text, count in counts.items() if count > 1)
         if twice:
             raise ValueError(f"values lists {', '.join(twice)} more than once; list each value once")
 

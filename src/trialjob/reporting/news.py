@@ -59,7 +59,9 @@ def news(state: State, event: Event, best: Trial | None) -> list[News]:
         case ExperimentResumed():
             return [News(text=f"{clean(state.name)} goes on")]
         case ExperimentEnding():
-            return [News(text=f"cancelling what runs: {one_line(event.reason.detail or event.reason.kind.value)}")]
+            return [
+                News(text=f"cancelling what runs: {one_line(event.reason.detail or event.reason.kind.value)}")
+            ]
         case ExperimentEnded():
             return [News(text=f"ended: {one_line(event.reason.detail or event.reason.kind.value)}")]
         case _:

@@ -6,6 +6,7 @@ and when the reader has gone (``| head``) the stream falls silent.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import unicodedata
@@ -18,19 +19,22 @@ if TYPE_CHECKING:
 class Output:
     """A text stream over another one, which never fails to write."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    def __init__(self, stream: TextIO | None) -> None:
+        # Python has no stream at all for a descriptor that was closed before it started.
+        self._stream = io.StringIO() if stream is None else stream
         self.encoding = getattr(stream, "encoding", None) or "utf-8"
-        #: The reader has gone, or the disk behind a redirection is full.
-        self.closed_early = False
+        #: Nobody can read what is written from now on.
+        self.closed_early = stream is None
+        #: Why, when it is not that the reader has gone: the disk behind a redirection is full.
+        self.problem = ""
 
     def write(self, text: str) -> int:
         """Write ``text``, with ? for what cannot be encoded; nothing once the reader has gone."""
         if not self.closed_early:
             try:
                 self._stream.write(text.encode(self.encoding, "replace").decode(self.encoding, "replace"))
-            except (OSError, ValueError):
-                self._fall_silent()
+            except (OSError, ValueError) as error:
+                self._fall_silent(error)
         return len(text)
 
     def flush(self) -> None:
@@ -38,8 +42,8 @@ class Output:
         if not self.closed_early:
             try:
                 self._stream.flush()
-            except (OSError, ValueError):
-                self._fall_silent()
+            except (OSError, ValueError) as error:
+                self._fall_silent(error)
 
     def isatty(self) -> bool:
         """True on a terminal."""
@@ -52,9 +56,11 @@ class Output:
         """The descriptor behind the stream."""
         return self._stream.fileno()
 
-    def _fall_silent(self) -> None:
+    def _fall_silent(self, error: Exception) -> None:
         """Point the descriptor at nothing, or the interpreter would complain again when it exits."""
         self.closed_early = True
+        if not isinstance(error, BrokenPipeError):
+            self.problem = getattr(error, "strerror", None) or str(error)
         try:
             nothing = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nothing, self.fileno())
@@ -67,7 +73,7 @@ def console(stream: TextIO | None = None) -> Console:
     """A rich console on ``stream`` (standard output unless told), safe to print anything to."""
     from rich.console import Console  # noqa: PLC0415 - the command line starts without it
 
-    output = Output(stream or sys.stdout)
+    output = Output(sys.stdout if stream is None else stream)
     return Console(file=cast("TextIO", output), highlight=False, markup=False, emoji=False)
 
 

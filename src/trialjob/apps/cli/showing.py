@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from trialjob import wiring
 from trialjob.apps.cli.failures import ExitStatus
-from trialjob.errors import TrialjobError
+from trialjob.errors import TrialjobError, UsageError
 from trialjob.model.ids import ExperimentName
 from trialjob.orchestrator.core.state import State, replay
 from trialjob.orchestrator.engine.clock import SystemClock
@@ -93,3 +93,6 @@ def _print(text: str) -> None:
     output = Output(sys.stdout)
     output.write(text)
     output.flush()
+    if output.problem:
+        # Half a file of results must not look like a whole one.
+        raise UsageError(f"the results could not be written out: {output.problem}")

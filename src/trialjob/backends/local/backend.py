@@ -42,7 +42,8 @@ class LocalBackend:
         self._jobs = jobs.absolute()
         self._bundles = bundles.absolute()
         self._clock = clock
-        self._python = python
+        # A name is looked up in PATH; a path must not depend on where the script runs.
+        self._python = str(Path(python).absolute()) if os.sep in python else python
         self._stop_grace = stop_grace
         self._gpus_per_trial = gpus_per_trial
         self._claims = GpuClaims(self._jobs / ".gpus", gpus, self._has_ended)

@@ -16,7 +16,6 @@ import signal
 import subprocess
 import sys
 import time
-import traceback
 from pathlib import Path
 
 from trialjob.backends.local.folder import MARK, Facts, JobFolder
@@ -37,6 +36,7 @@ class Supervisor:
         self._request = request
         self._status: Facts = {"state": "starting", "pid": os.getpid()}
         self._stop_asked = False
+        self._group: int | None = None
         self._woken, wake = os.pipe()
         os.set_blocking(wake, False)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
@@ -59,7 +59,7 @@ class Supervisor:
             entrypoint.write_failure(self._folder.tree, str(error))
             ended = {"outcome": "failed", "failure": "setup", "message": str(error)}
         except Exception as error:  # noqa: BLE001 - a bug of ours must not look like a lost machine
-            traceback.print_exc()
+            sys.excepthook(*sys.exc_info())
             ended = {
                 "outcome": "failed",
                 "failure": "internal",
@@ -75,6 +75,7 @@ class Supervisor:
         child = entrypoint.start(
             self._folder.tree, self._request["entry_point"], self._request["python"], self._environment()
         )
+        self._group = child.pid
         started, began = _now(), time.monotonic()
         self._status.update(state="training", started_at=started)
         with contextlib.suppress(OSError):  # the end is what counts, and it is written again
@@ -136,7 +137,7 @@ class Supervisor:
                     self._folder.ask_stop()
                 entrypoint.signal_group(child, signal.SIGTERM)
             elif why and now >= wake_at:
-                _kill_descendants()
+                self._kill_descendants()
                 wake_at = now + 1.0
             self._sleep(wake_at - time.monotonic())
         return why
@@ -168,19 +169,22 @@ class Supervisor:
         try:
             while os.waitpid(-1, os.WNOHANG) != (0, 0):
                 pass  # a zombie
-            _kill_descendants()
+            self._kill_descendants()
         except ChildProcessError:
             if not _is_subreaper():
                 from trialjob.backends.local.processes import kill_marked  # noqa: PLC0415
 
                 kill_marked(self._folder.path)
 
+    def _kill_descendants(self) -> None:
+        # Imported when it is needed, because most scripts end by themselves.
+        from trialjob.backends.local.processes import kill_descendants  # noqa: PLC0415
 
-def _kill_descendants() -> None:
-    # Imported when it is needed, because most scripts end by themselves.
-    from trialjob.backends.local.processes import kill_descendants  # noqa: PLC0415
-
-    kill_descendants()
+        if self._group is not None:
+            # All at once, which a process that keeps forking cannot escape.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._group, signal.SIGKILL)
+        kill_descendants()
 
 
 def _reap_orphans(child: int) -> None:

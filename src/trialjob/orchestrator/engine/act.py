@@ -5,12 +5,14 @@ Rule: a call that could not be made leaves no answer. The command stays due, and
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import assert_never
 
 from trialjob.errors import BackendError, BackendUnavailable
+from trialjob.model.job import FailureKind
 from trialjob.orchestrator.core.due import Command, StopJob, SubmitJob
 from trialjob.orchestrator.core.seen import Postponed, Rejected, Seen, StopAnswered, SubmitAnswered
-from trialjob.orchestrator.core.state import State
+from trialjob.orchestrator.core.state import State, Trial
 from trialjob.orchestrator.ports import Estimator, JobBackend
 
 
@@ -39,7 +41,7 @@ def _submit(state: State, command: SubmitJob, backend: JobBackend, estimator: Es
         trial.attempts[command.attempt - 1].max_runtime,
     )
     try:
-        answer = backend.submit(request)
+        answer = backend.submit(replace(request, capacity_failures=_capacity_failures(trial, command)))
     except BackendUnavailable as error:
         return SubmitAnswered(
             trial=command.trial, attempt=command.attempt, answer=Postponed(reason=str(error))
@@ -49,3 +51,9 @@ def _submit(state: State, command: SubmitJob, backend: JobBackend, estimator: Es
             trial=command.trial, attempt=command.attempt, answer=Rejected(reason=str(error))
         )
     return SubmitAnswered(trial=command.trial, attempt=command.attempt, answer=answer)
+
+
+def _capacity_failures(trial: Trial, command: SubmitJob) -> int:
+    """How many attempts before this one ended because there was no machine."""
+    ends = [attempt.end for attempt in trial.attempts[: command.attempt - 1]]
+    return sum(1 for end in ends if end is not None and end.failure is FailureKind.CAPACITY)

@@ -10,21 +10,27 @@ from collections.abc import Sequence
 
 from trialjob.testing.fake_aws.clock import ScaledClock
 from trialjob.testing.fake_aws.fake import FakeAws
+from trialjob.testing.fake_aws.lifecycle import Durations
 
 BUCKET = "trialjob-demo"
+#: Somebody is waiting: instances come in seconds, and only the jobs themselves take their real time.
+QUICK = Durations(
+    cold_start=5, warm_start=1, download=0.5, upload=0.5, stop=0.5, capacity_wait=10, interruption=5
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until interrupted, after printing the environment to export."""
     parser = argparse.ArgumentParser(prog="python -m trialjob.testing.fake_aws", description=__doc__)
     parser.add_argument("--port", type=int, default=5055, help="0 takes any free port (default: 5055)")
-    parser.add_argument("--time-scale", type=float, default=60.0, help="how many times as fast as real time")
+    parser.add_argument("--time-scale", type=float, default=1.0, help="how many times as fast time runs")
     parser.add_argument("--region", default="us-east-1")
     chosen = parser.parse_args(arguments)
     if chosen.time_scale <= 0:
         parser.error(f"--time-scale must be above 0, not {chosen.time_scale}")
     try:
-        with FakeAws(clock=ScaledClock(chosen.time_scale), region=chosen.region, port=chosen.port) as fake:
+        clock = ScaledClock(chosen.time_scale)
+        with FakeAws(clock=clock, durations=QUICK, region=chosen.region, port=chosen.port) as fake:
             _greet(fake)
             _wait()
     except ModuleNotFoundError as error:

@@ -25,10 +25,6 @@ from trialjob.testing.fake_aws.service import FakeService
 
 #: Real seconds between two looks at what is due when nobody calls.
 _PULSE = 0.02
-_TRUST = (
-    '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole",'
-    '"Principal":{"Service":"sagemaker.amazonaws.com"}}]}'
-)
 
 
 @cache
@@ -141,16 +137,10 @@ class FakeAws:
         return self._clients[key]
 
     def create_bucket(self, name: str) -> str:
-        """Make a bucket and return its address."""
-        where = (
-            {}
-            if self.region == "us-east-1"
-            else {"CreateBucketConfiguration": {"LocationConstraint": self.region}}
-        )
-        self.client("s3").create_bucket(Bucket=name, **where)
+        """Make a bucket, past all faults, and return its address."""
+        self.world.create_bucket(name, self.region)
         return f"s3://{name}"
 
     def create_role(self, name: str = "SageMakerExecution") -> str:
-        """Make a role that SageMaker may assume and return its ARN."""
-        role = self.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=_TRUST)
-        return str(role["Role"]["Arn"])
+        """Make a role that SageMaker may take on, past all faults, and return its ARN."""
+        return self.world.create_role(name)

@@ -62,6 +62,8 @@ class Faults:
     #: A launch ends in CapacityError after a wait; always so for the types in ``no_capacity``.
     capacity_error: float = 0.0
     no_capacity: set[str] = field(default_factory=set)
+    #: A launch finds the account's whole quota taken by somebody else.
+    quota_taken: float = 0.0
     #: A launch ends in InternalServerError.
     internal_server_error: float = 0.0
     #: A spot launch is interrupted, after a part of ``interruption_within`` seconds of training.
@@ -72,10 +74,12 @@ class Faults:
     _dice: dict[str, random.Random] = field(default_factory=dict, init=False)
 
     @classmethod
-    def everything(cls, seed: int = 0) -> Faults:
-        """All at once, at rates that still let an experiment end."""
+    def everything(cls, seed: int = 0, *, now: float = 0.0) -> Faults:
+        """All at once, at rates that let an experiment end; credentials expire ten minutes after ``now``."""
         return cls(
             seed=seed,
+            expired=(now + 600.0, now + 660.0),
+            quota_taken=0.05,
             throttle=1.0,
             internal_failure=0.03,
             lost_before=0.03,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
 from trialjob.testing.fake_aws.training import ACCOUNT
+
+TRUSTED = "sagemaker.amazonaws.com"
 
 
 class MotoWorld:
@@ -18,6 +21,28 @@ class MotoWorld:
         self._iam: Any = get_backend("iam")[ACCOUNT]["aws"]
         #: Buckets of another account: they exist, and nothing may be done with them.
         self.foreign_buckets: set[str] = set()
+
+    def create_bucket(self, name: str, region: str) -> None:
+        self._s3.create_bucket(name, region)
+
+    def create_role(self, name: str) -> str:
+        """Make a role that SageMaker may take on, and return its ARN."""
+        trust = {
+            "Version": "2012-10-17",
+            "Statement": [
+                {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": TRUSTED}},
+            ],
+        }
+        role = self._iam.create_role(
+            role_name=name,
+            assume_role_policy_document=json.dumps(trust),
+            path="/",
+            permissions_boundary=None,
+            description="",
+            tags=[],
+            max_session_duration="3600",
+        )
+        return str(role.arn)
 
     def bucket_region(self, bucket: str) -> str | None:
         found = self._s3.buckets.get(bucket)
@@ -43,4 +68,8 @@ class MotoWorld:
         self._s3.delete_object(bucket, key)
 
     def has_role(self, arn: str) -> bool:
-        return any(role.arn == arn for role in tuple(self._iam.get_roles()))
+        """Whether there is such a role, and SageMaker may take it on."""
+        return any(
+            role.arn == arn and TRUSTED in str(role.assume_role_policy_document)
+            for role in tuple(self._iam.get_roles())
+        )

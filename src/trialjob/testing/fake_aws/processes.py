@@ -157,6 +157,8 @@ class ProcessEngine:
 
     def _sync(self, container: _Container) -> None:
         while not container.gone.wait(self._sync_seconds):
+            if container.reclaimed:
+                return
             with contextlib.suppress(OSError, KeyError):
                 container.sandbox.sync_checkpoints()
 

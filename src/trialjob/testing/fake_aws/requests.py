@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 BUCKET = "bucket"
 ROLE = "arn:aws:iam::123456789012:role/SageMakerExecution"
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 
+#: Clients, which boto3 makes without types, and the values of requests.
+Client: TypeAlias = Any
+Value: TypeAlias = Any
 
-def training_request(name: str, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - any field of the request
+
+def training_request(name: str, **changes: Value) -> dict[str, Any]:
     """The least that makes an instance job; ``changes`` replace whole fields, and None removes one."""
     request: dict[str, Any] = {
         "TrainingJobName": name,
@@ -22,13 +26,13 @@ def training_request(name: str, **changes: Any) -> dict[str, Any]:  # noqa: ANN4
     return {key: value for key, value in (request | changes).items() if value is not None}
 
 
-def spot(max_wait: int = 7200, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - any field of the request
+def spot(max_wait: int = 7200, **changes: Value) -> dict[str, Any]:
     """The changes that make it a spot job."""
     stopping = {"MaxRuntimeInSeconds": 3600, "MaxWaitTimeInSeconds": max_wait}
     return {"EnableManagedSpotTraining": True, "StoppingCondition": stopping} | changes
 
 
-def resources(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 - any field of ResourceConfig
+def resources(**changes: Value) -> dict[str, Any]:
     """The change that replaces fields of ResourceConfig."""
     given = {"InstanceType": "ml.g5.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 30} | changes
     return {"ResourceConfig": {key: value for key, value in given.items() if value is not None}}

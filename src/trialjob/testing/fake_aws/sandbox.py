@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +30,7 @@ class Sandbox:
     world: World
     #: Checkpoint files that S3 has, by key: size and time of change.
     _saved: dict[str, tuple[int, int]] = field(default_factory=dict)
+    _syncing: threading.Lock = field(default_factory=threading.Lock)
 
     def fill(self) -> None:
         """Lay the folders out and fetch what the job reads."""
@@ -103,9 +105,12 @@ class Sandbox:
 
     def sync_checkpoints(self) -> None:
         """Mirror the checkpoint folder to S3: what is new or changed, and what was deleted."""
-        if not self.checkpoint_uri:
-            return
-        bucket, prefix = split_uri(self.checkpoint_uri.rstrip("/") + "/")
+        if self.checkpoint_uri:
+            with self._syncing:
+                self._sync(self.checkpoint_uri)
+
+    def _sync(self, uri: str) -> None:
+        bucket, prefix = split_uri(uri.rstrip("/") + "/")
         there = dict(self._checkpoint_files())
         for name, stamp in there.items():
             if self._saved.get(name) != stamp:

@@ -15,6 +15,7 @@ from urllib.parse import parse_qs
 
 from trialjob.testing.fake_aws.errors import ServiceError
 from trialjob.testing.fake_aws.moto_world import MotoWorld
+from trialjob.testing.fake_aws.policy_simulation import simulate
 from trialjob.testing.fake_aws.service import FakeService
 from trialjob.testing.fake_aws.wire import TARGETS
 
@@ -61,17 +62,19 @@ class Dispatcher:
         return _respond(start_response, status, "application/x-amz-json-1.1", json.dumps(answer).encode())
 
     def _motos(self, environ: Environ, start_response: StartResponse, service: str) -> Iterable[bytes]:
-        name = f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}"
-        operation = _operation(environ, service)
+        operation, form = _operation(environ, service)
         answered: list[tuple[Any, ...]] = []
 
         def work() -> list[bytes]:
             if service == "s3" and environ["PATH_INFO"].split("/")[1] in self._world.foreign_buckets:
                 raise ServiceError("AccessDenied", "Access Denied", 403)
+            if operation == "SimulatePrincipalPolicy":  # moto has none
+                answered.append(("200 OK", [("Content-Type", "text/xml")]))
+                return [simulate(form, self._service.faults.denied, self._service.training.not_passable)]
             return list(self._moto(environ, lambda *args: answered.append(args)))
 
         try:
-            body: list[bytes] = self._service.foreign(service, operation or name, work)
+            body: list[bytes] = self._service.foreign(service, operation, environ["PATH_INFO"], work)
         except ServiceError as error:
             environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
             return _refuse(start_response, service, error, is_json="HTTP_X_AMZ_TARGET" in environ)
@@ -85,26 +88,35 @@ def _scope(environ: Environ) -> tuple[str, str]:
     return (found[1], found[2]) if found else ("us-east-1", "")
 
 
-_S3_OPERATIONS = {"GET": "GetObject", "PUT": "PutObject", "DELETE": "DeleteObject", "HEAD": "GetObject"}
-_S3_BUCKET_OPERATIONS = {
+_OBJECT = {
+    "GET": "GetObject",
+    "PUT": "PutObject",
+    "POST": "PutObject",
+    "DELETE": "DeleteObject",
+    "HEAD": "GetObject",
+}
+_BUCKET = {
     "GET": "ListBucket",
     "PUT": "CreateBucket",
+    "POST": "DeleteObject",
     "DELETE": "DeleteBucket",
     "HEAD": "ListBucket",
 }
 
 
-def _operation(environ: Environ, service: str) -> str:
-    """The operation's name, as IAM calls it, where it can be told from the head of the request."""
+def _operation(environ: Environ, service: str) -> tuple[str, dict[str, list[str]]]:
+    """The operation's name, as IAM calls it, and the form of a query request."""
     if service == "s3":
         _, _, key = environ["PATH_INFO"].lstrip("/").partition("/")
-        method = str(environ["REQUEST_METHOD"])
-        return (_S3_OPERATIONS if key else _S3_BUCKET_OPERATIONS).get(method, "")
+        if environ.get("QUERY_STRING", "").startswith("location"):
+            return "GetBucketLocation", {}
+        return (_OBJECT if key else _BUCKET).get(str(environ["REQUEST_METHOD"]), "?"), {}
     if "urlencoded" in environ.get("CONTENT_TYPE", ""):  # the query protocol names it in the body
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         environ["wsgi.input"] = io.BytesIO(body)
-        return str(parse_qs(body.decode()).get("Action", [""])[0])
-    return str(environ.get("HTTP_X_AMZ_TARGET", "").partition(".")[2])
+        form = parse_qs(body.decode())
+        return form.get("Action", ["?"])[0], form
+    return str(environ.get("HTTP_X_AMZ_TARGET", "").partition(".")[2]) or str(environ["REQUEST_METHOD"]), {}
 
 
 def _refuse(

@@ -26,7 +26,7 @@ from trialjob.testing.fake_aws.training import ACCOUNT, USER, Training
 from trialjob.testing.fake_aws.world import MemoryWorld, World
 
 Answer = dict[str, Any]
-_SUBJECTS = ("TrainingJobName", "ResourceArn", "logGroupName", "ServiceCode")
+_SUBJECTS = ("TrainingJobName", "ResourceArn", "logGroupName", "ServiceCode", "Path")
 _ROWS = ("TrainingJobSummaries", "Results", "events", "logStreams", "Quotas", "PriceList")
 
 
@@ -159,10 +159,10 @@ class FakeService:
                 outcome = "lost after" if outcome == "lost after" else "lost before"
                 raise
             finally:
-                self._note(service, operation, params, outcome, answer)
+                self._note(service, operation, params, outcome=outcome, answer=answer)
             return answer
 
-    def _note(self, service: str, operation: str, params: Answer, outcome: str, answer: Answer) -> None:
+    def _note(self, service: str, operation: str, params: Answer, *, outcome: str, answer: Answer) -> None:
         subject = next((str(params[key]) for key in _SUBJECTS if key in params), "")
         returned = sum(len(answer.get(key, ())) for key in _ROWS)
         self.ledger.calls.append(
@@ -177,7 +177,7 @@ class FakeService:
             )
         )
 
-    def foreign(self, service: str, operation: str, work: Callable[[], Any]) -> Any:  # noqa: ANN401 - passes it on
+    def foreign(self, service: str, operation: str, path: str, work: Callable[[], Any]) -> Any:  # noqa: ANN401 - passes it on
         """Let a call that somebody else answers pass the same faults and the ledger."""
         outcome = "ok"
         try:
@@ -195,7 +195,7 @@ class FakeService:
             raise
         finally:
             with self._lock:
-                self._note(service, operation, {}, outcome, {})
+                self._note(service, operation, {"Path": path}, outcome=outcome, answer={})
         return answer
 
     def _answer(self, service: str, operation: str, params: Answer, region: str) -> Answer:

@@ -54,6 +54,8 @@ class Training:
         job.choose(self.lifecycle.faults.no_capacity)
         kind, quotas = (SPOT if job.spot else TRAINING), self.lifecycle.quotas
         limit, used = quotas.limit(job.instance_type, kind), self.in_use(job.instance_type, spot=job.spot)
+        if self.lifecycle.faults.hits("quota_taken"):
+            used = max(used, limit)
         taken = pools.fitting(self.jobs.values(), job.request)
         asked = job.instances
         if used - (taken.instances if taken else 0) + asked > limit:

@@ -1,0 +1,299 @@
+"""Calls AWS; the only place that knows boto3.
+
+It decides how long an answer is waited for and which calls are made again. Every vendor error leaves it as
+one of ``faults``. Credentials, profile, region and endpoint come by boto3's own rules. It must not know what
+the calls are for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+from trialjob.backends.sagemaker import faults
+from trialjob.backends.sagemaker.limiter import Limiter
+from trialjob.backends.sagemaker.status import Facts
+from trialjob.orchestrator.ports import Clock
+
+T = TypeVar("T")
+
+LOG_GROUP: Final = "/aws/sagemaker/TrainingJobs"
+#: Seconds until a connection, and an answer, is given up.
+_CONNECT, _ANSWER = 5.0, 20.0
+#: A call that only reads is made again so often at once, when no answer came.
+_READS: Final = 3
+_PAGE: Final = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Some rows, and the token that fetches the next ones."""
+
+    rows: tuple[Facts, ...]
+    token: str | None = None
+
+
+class SageMakerClient:
+    """One account in one region."""
+
+    def __init__(
+        self, clock: Clock, limiter: Limiter, *, region: str | None = None, profile: str | None = None
+    ) -> None:
+        self._clock = clock
+        self._limiter = limiter
+        self._region = region
+        self._profile = profile
+        self._session: Any = None
+        self._clients: dict[str, Any] = {}
+
+    # Training jobs
+
+    def create(self, request: Mapping[str, Any]) -> None:
+        """CreateTrainingJob. A reply that was lost shows as a duplicate name next time."""
+        self._write("create", "sagemaker", "create_training_job", **request)
+
+    def describe(self, job: str) -> Facts:
+        """DescribeTrainingJob."""
+        return self._read("describe", "sagemaker", "describe_training_job", TrainingJobName=job)
+
+    def tags(self, arn: str) -> dict[str, str]:
+        """ListTags."""
+        answer = self._read("tags", "sagemaker", "list_tags", ResourceArn=arn, MaxResults=_PAGE)
+        return {row["Key"]: row["Value"] for row in answer["Tags"]}
+
+    def stop(self, job: str) -> None:
+        """StopTrainingJob."""
+        self._write("stop", "sagemaker", "stop_training_job", TrainingJobName=job)
+
+    def keep_alive(self, job: str, seconds: int) -> None:
+        """UpdateTrainingJob: how long the pool behind an ended job may still wait; 0 ends it."""
+        resources = {"KeepAlivePeriodInSeconds": seconds}
+        self._write(
+            "update", "sagemaker", "update_training_job", TrainingJobName=job, ResourceConfig=resources
+        )
+
+    def jobs(
+        self,
+        name_contains: str,
+        *,
+        created_after: float | None = None,
+        modified_after: float | None = None,
+        token: str | None = None,
+    ) -> Page:
+        """One page of ListTrainingJobs, the oldest jobs first."""
+        given = {
+            "CreationTimeAfter": None if created_after is None else _moment(created_after),
+            "LastModifiedTimeAfter": None if modified_after is None else _moment(modified_after),
+            "NextToken": token,
+        }
+        answer = self._read(
+            "list",
+            "sagemaker",
+            "list_training_jobs",
+            NameContains=name_contains[:63],
+            MaxResults=_PAGE,
+            SortBy="CreationTime",
+            SortOrder="Ascending",
+            **{name: value for name, value in given.items() if value is not None},
+        )
+        return Page(rows=tuple(answer["TrainingJobSummaries"]), token=answer.get("NextToken"))
+
+    def search(self, tags: Mapping[str, str], token: str | None = None) -> Page:
+        """One page of Search for the training jobs with these tags, whatever experiment they are of."""
+        filters = [
+            {"Name": f"Tags.{key}", "Operator": "Equals", "Value": value} for key, value in tags.items()
+        ]
+        answer = self._read(
+            "search",
+            "sagemaker",
+            "search",
+            Resource="TrainingJob",
+            SearchExpression={"Filters": filters},
+            MaxResults=_PAGE,
+            **({"NextToken": token} if token else {}),
+        )
+        rows = tuple(row["TrainingJob"] for row in answer["Results"])
+        return Page(rows=rows, token=answer.get("NextToken"))
+
+    # Logs
+
+    def log_events(self, prefix: str, *, since: int, token: str | None = None) -> Page:
+        """One page of FilterLogEvents over the streams that begin with ``prefix``; ``since`` in milliseconds.
+
+        A page may be empty and still have a token. Nothing has been logged yet when the group is missing.
+        """
+        try:
+            answer = self._read(
+                "filter_logs",
+                "logs",
+                "filter_log_events",
+                logGroupName=LOG_GROUP,
+                logStreamNamePrefix=prefix,
+                startTime=max(0, since),
+                **({"nextToken": token} if token else {}),
+            )
+        except faults.NotFound:
+            return Page(rows=())
+        return Page(rows=tuple(answer.get("events", ())), token=answer.get("nextToken"))
+
+    # Objects
+
+    def has(self, uri: str) -> bool:
+        """Whether there is an object at this address."""
+        bucket, key = split(uri)
+        try:
+            self._read("s3", "s3", "head_object", Bucket=bucket, Key=key)
+        except faults.NotFound:
+            return False
+        return True
+
+    def put(self, uri: str, data: bytes) -> None:
+        """Write an object. Doing it twice is the same as once."""
+        bucket, key = split(uri)
+        self._read("s3", "s3", "put_object", Bucket=bucket, Key=key, Body=data)
+
+    def keys(self, uri: str) -> Iterator[str]:
+        """The addresses of the objects below a prefix."""
+        bucket, prefix = split(uri)
+        token: dict[str, str] = {}
+        while True:
+            page = self._read("s3", "s3", "list_objects_v2", Bucket=bucket, Prefix=prefix, **token)
+            for row in page.get("Contents", ()):
+                yield f"s3://{bucket}/{row['Key']}"
+            if not page.get("IsTruncated"):
+                return
+            token = {"ContinuationToken": page["NextContinuationToken"]}
+
+    # The account
+
+    def quotas(self) -> dict[str, float]:
+        """Every quota of SageMaker by name, such as ``ml.g5.xlarge for training job usage``."""
+        found: dict[str, float] = {}
+        token: dict[str, str] = {}
+        while True:
+            page = self._read(
+                "quotas", "service-quotas", "list_service_quotas",
+                ServiceCode="sagemaker", MaxResults=_PAGE, **token,
+            )  # fmt: skip
+            found |= {row["QuotaName"]: float(row["Value"]) for row in page["Quotas"]}
+            if not page.get("NextToken"):
+                return found
+            token = {"NextToken": page["NextToken"]}
+
+    def identity(self) -> Facts:
+        """Who calls: ``Account`` and ``Arn``."""
+        return self._read("identity", "sts", "get_caller_identity")
+
+    def simulate(self, principal: str, actions: list[str], resources: list[str]) -> dict[str, bool]:
+        """Which of these actions the principal may do, by IAM's policy simulator."""
+        answer = self._read(
+            "simulate", "iam", "simulate_principal_policy",
+            PolicySourceArn=principal, ActionNames=actions, ResourceArns=resources,
+        )  # fmt: skip
+        return {row["EvalActionName"]: row["EvalDecision"] == "allowed" for row in answer["EvaluationResults"]}
+
+    def close(self) -> None:
+        """Close the connections."""
+        for client in self._clients.values():
+            client.close()
+        self._clients.clear()
+
+    # How calls are made
+
+    def _write(self, bucket: str, service: str, method: str, **given: Any) -> Any:  # noqa: ANN401
+        """Once only: the next step sees what came of it."""
+        return self._call(bucket, service, method, given)
+
+    def _read(self, bucket: str, service: str, method: str, **given: Any) -> Any:  # noqa: ANN401
+        """Again at once when no answer came. A throttle is left to the next step."""
+        import tenacity  # noqa: PLC0415 - not needed before the first call
+
+        again = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(faults.Unreachable),
+            stop=tenacity.stop_after_attempt(_READS),
+            wait=tenacity.wait_random_exponential(multiplier=0.2, max=1.0),
+            sleep=self._clock.sleep,
+            reraise=True,
+        )
+        return again(self._call, bucket, service, method, given)
+
+    def _call(self, bucket: str, service: str, method: str, given: dict[str, Any]) -> Any:  # noqa: ANN401
+        if not self._limiter.take(bucket):
+            raise faults.Throttled(f"waiting for a turn to {bucket.replace('_', ' ')}: {method} is limited")
+        try:
+            return _translated(lambda: getattr(self._client(service), method)(**given), service, method)
+        except faults.Throttled:
+            self._limiter.drain(bucket)
+            raise
+        except faults.ExpiredCredentials:
+            # A new session reads the credentials again, which somebody may have renewed by then.
+            self._session = None
+            self._clients.clear()
+            raise
+
+    def _client(self, service: str) -> Any:  # noqa: ANN401 - boto3 has no types
+        if service not in self._clients:
+            import boto3  # type: ignore[import-untyped] # noqa: PLC0415 - heavy
+            from botocore.config import Config  # type: ignore[import-untyped] # noqa: PLC0415 - heavy
+
+            if self._session is None:
+                self._session = boto3.session.Session(profile_name=self._profile, region_name=self._region)
+            config = Config(
+                connect_timeout=_CONNECT,
+                read_timeout=_ANSWER,
+                retries={"total_max_attempts": 1, "mode": "standard"},
+                user_agent_extra="trialjob",
+            )
+            self._clients[service] = self._session.client(service, config=config)
+        return self._clients[service]
+
+
+def split(uri: str) -> tuple[str, str]:
+    """Bucket and key of an ``s3://`` address."""
+    parts = urlsplit(uri)
+    return parts.netloc, parts.path.lstrip("/")
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(max(0.0, seconds), UTC)
+
+
+def _translated(call: Callable[[], T], service: str, method: str) -> T:
+    """Make a call; whatever boto3 raises becomes one of ``faults``."""
+    from botocore import exceptions as vendor  # type: ignore[import-untyped] # noqa: PLC0415 - heavy
+
+    try:
+        return call()
+    except vendor.ClientError as error:
+        told = error.response.get("Error", {})
+        raise faults.fault_of(
+            code=str(told.get("Code", "")),
+            message=str(told.get("Message", "")),
+            status=int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)),
+            action=_action(service, method),
+        ) from error
+    except (
+        vendor.NoCredentialsError,
+        vendor.PartialCredentialsError,
+        vendor.CredentialRetrievalError,
+        vendor.SSOError,
+        vendor.TokenRetrievalError,
+    ) as error:
+        raise faults.ExpiredCredentials(f"{error}; renew them, for example by `aws sso login`") from error
+    except (vendor.HTTPClientError, vendor.ConnectionError, vendor.ResponseStreamingError) as error:
+        raise faults.Unreachable(f"no answer from {service}: {error}") from error
+    except vendor.BotoCoreError as error:
+        # Malformed parameters, no region, no such profile: the same next time.
+        raise faults.Invalid(str(error)) from error
+
+
+#: IAM's names of operations, where they differ from the method's.
+_ACTIONS: Final[Mapping[str, str]] = {"head_object": "GetObject", "list_objects_v2": "ListBucket"}
+
+
+def _action(service: str, method: str) -> str:
+    camel = "".join(word.capitalize() for word in method.split("_"))
+    return f"{service.replace('-', '')}:{_ACTIONS.get(method, camel)}"

@@ -1,0 +1,110 @@
+"""Where in the spec the user wrote what stands at a place of a CreateTrainingJob request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from trialjob.errors import Problem
+
+#: Names of fields, keys of maps and places in lists, from the outside in.
+Path: TypeAlias = tuple[str | int, ...]
+
+_FIELDS: Final[dict[Path, str]] = {
+    ("TrainingJobName",): "name",
+    ("RoleArn",): "estimator.role",
+    ("HyperParameters",): "hyperparameters",
+    ("Environment",): "estimator.environment",
+    ("InputDataConfig",): "estimator.inputs",
+    ("Tags",): "estimator.tags",
+    ("AlgorithmSpecification", "TrainingImage"): "estimator.image_uri",
+    ("AlgorithmSpecification", "ContainerArguments"): "estimator.entry_point",
+    ("AlgorithmSpecification", "MetricDefinitions"): "metrics",
+    ("OutputDataConfig", "S3OutputPath"): "backend.s3_uri",
+    ("OutputDataConfig", "KmsKeyId"): "estimator.output_kms_key",
+    ("CheckpointConfig", "S3Uri"): "backend.s3_uri",
+    ("ResourceConfig", "InstanceType"): "estimator.instance_type",
+    ("ResourceConfig", "InstanceCount"): "estimator.instance_count",
+    ("ResourceConfig", "VolumeSizeInGB"): "estimator.volume_size",
+    ("ResourceConfig", "VolumeKmsKeyId"): "estimator.volume_kms_key",
+    ("ResourceConfig", "KeepAlivePeriodInSeconds"): "estimator.keep_alive",
+    ("VpcConfig", "Subnets"): "estimator.subnets",
+    ("VpcConfig", "SecurityGroupIds"): "estimator.security_group_ids",
+    ("StoppingCondition", "MaxRuntimeInSeconds"): "limits.trial_timeout",
+    ("StoppingCondition", "MaxWaitTimeInSeconds"): "estimator.spot.max_wait",
+    ("EnableManagedSpotTraining",): "estimator.spot",
+    ("EnableNetworkIsolation",): "estimator.network_isolation",
+    ("EnableInterContainerTrafficEncryption",): "estimator.encrypt_inter_container_traffic",
+}
+#: What the service calls by its place in a list, a spec calls by its name, which this member holds.
+_NAMED_BY: Final = {"InputDataConfig": "ChannelName", "Tags": "Key"}
+_WORDS: Final = {"ContentType": "content_type", "InputMode": "mode"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One thing wrong with a request."""
+
+    path: Path
+    message: str
+    remedy: str
+    #: The request does not even have the types that the rules take for granted.
+    structural: bool = False
+
+
+def problem_of(fault: Fault, request: Mapping[str, Any], raw: Mapping[str, Any]) -> Problem:
+    """The fault, at the place where the user wrote it; ``raw`` is what they wrote as ``request``."""
+    field = _raw_field(fault.path, request, raw) or spec_field(fault.path, request)
+    return Problem(field=field, message=fault.message, remedy=fault.remedy)
+
+
+def spec_field(path: Path, request: Mapping[str, Any]) -> str:
+    """The field of the spec that ends up at ``path``."""
+    for length in range(len(path), 0, -1):
+        field = _FIELDS.get(path[:length])
+        if field is not None:
+            return ".".join((field, *_rest(path[:length], path[length:], request)))
+    return ".".join(("estimator.request", *map(str, path)))
+
+
+def _rest(head: Path, rest: Path, request: Mapping[str, Any]) -> Sequence[str]:
+    if not rest:
+        return ()
+    if head in {("HyperParameters",), ("Environment",)}:
+        return (str(rest[0]),)
+    if head[-1] == "MetricDefinitions":
+        return (str(rest[0]), *(str(part).lower() for part in rest[1:]))
+    named_by = _NAMED_BY.get(str(head[-1]))
+    if named_by is None or not isinstance(rest[0], int):
+        return ()
+    name = value_at(request, (*head, rest[0], named_by))
+    option = _WORDS.get(str(rest[-1]))
+    return (str(name), option) if option else (str(name),)
+
+
+def value_at(value: Any, path: Path) -> Any:  # noqa: ANN401 - a part of a request
+    """What stands at ``path``, or None."""
+    for part in path:
+        try:
+            value = value[part]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return value
+
+
+def _raw_field(path: Path, request: Mapping[str, Any], raw: Mapping[str, Any]) -> str | None:
+    """The place in ``raw`` when the value comes from there."""
+    inner: Any = raw
+    for depth, part in enumerate(path):
+        if isinstance(part, int) and isinstance(inner, list | tuple):
+            # Rows of the user's stand behind ours.
+            place = part - (len(value_at(request, path[:depth])) - len(inner))
+            if place < 0:
+                return None
+            inner = inner[place]
+        elif isinstance(inner, Mapping) and part in inner:
+            inner = inner[part]
+        else:
+            return None
+    return ".".join(("estimator.request", *map(str, path)))

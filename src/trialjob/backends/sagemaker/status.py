@@ -1,0 +1,161 @@
+"""What the service says of a job, in the words of the model. Pure.
+
+Rule 1: a status we do not know is a value, not an error; a job is over only when the service says so in a
+word we know. Rule 2: what the service leaves out is None, never zero.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from trialjob.model.job import FailureKind, JobEnd, JobState, Outcome
+
+#: An answer of DescribeTrainingJob, or a row of ListTrainingJobs.
+Facts = Mapping[str, Any]
+
+TERMINAL: Final = frozenset({"Completed", "Failed", "Stopped"})
+_TRAINING: Final = frozenset({"Training", "Uploading", "Interrupted"})
+_STOPPING: Final = frozenset({"Stopping", "Stopped", "MaxRuntimeExceeded", "MaxWaitTimeExceeded"})
+
+#: The beginning of a FailureReason tells the kind. It is a custom of the service and no contract.
+_KINDS: Final[Mapping[str, FailureKind]] = {
+    "AlgorithmError": FailureKind.USER_CODE,
+    "ClientError": FailureKind.SETUP,
+    "CapacityError": FailureKind.CAPACITY,
+    "InternalServerError": FailureKind.INTERNAL,
+}
+_EXIT_CODE: Final = re.compile(r"exit (?:code|status)[: ]+(-?\d+)|ExitCode[: ]+(-?\d+)", re.IGNORECASE)
+_MEMORY: Final = re.compile(
+    r"out of memory|outofmemory|more memory|MemoryError|cannot allocate memory|\bOOM\b", re.IGNORECASE
+)
+#: What our own entrypoint says when the script could not even be started.
+_SETUP: Final = re.compile(
+    r"requirements\.txt could not be installed|bundle .* cannot be unpacked|^AlgorithmError: entry point '"
+)
+_KILLED: Final = 137
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolFacts:
+    """The cluster that a job left behind, kept warm."""
+
+    #: ``InUse``, ``Available``, ``Reused``, ``Terminated``, or a word of a later day.
+    status: str
+    #: Seconds it waited so far, which are paid for.
+    idle: float | None = None
+    reused_by: str | None = None
+
+    @property
+    def waits(self) -> bool:
+        return self.status == "Available"
+
+
+def is_over(facts: Facts) -> bool:
+    return facts.get("TrainingJobStatus") in TERMINAL
+
+
+def state_of(facts: Facts, *, has_lines: bool = False) -> JobState:
+    """Where a job stands. Lists may not tell its second status; lines in its log say that it trains."""
+    status, second = facts.get("TrainingJobStatus"), facts.get("SecondaryStatus")
+    if status == "Stopping" or second in _STOPPING:
+        return JobState.STOPPING
+    return JobState.TRAINING if second in _TRAINING or has_lines or is_over(facts) else JobState.STARTING
+
+
+def end_of(facts: Facts, tail: str = "") -> JobEnd | None:
+    """How a described job ended; None while it has not. ``tail`` is the end of its log."""
+    status, second = facts.get("TrainingJobStatus"), facts.get("SecondaryStatus")
+    if not is_over(facts):
+        return None
+    reason = str(facts.get("FailureReason") or "")
+    failure, outcome = None, Outcome.COMPLETED
+    if status == "Failed":
+        outcome, failure = Outcome.FAILED, failure_kind(reason)
+    elif second == "MaxWaitTimeExceeded":
+        outcome, failure = Outcome.FAILED, FailureKind.CAPACITY
+        reason = reason or "MaxWaitTimeExceeded: no spot capacity within spot.max_wait"
+    elif second == "MaxRuntimeExceeded":
+        outcome = Outcome.TIMED_OUT
+    elif status == "Stopped":
+        outcome = Outcome.STOPPED
+    return JobEnd(
+        outcome=outcome,
+        failure=failure,
+        exit_code=exit_code(reason) if failure is not None else None,
+        message=reason,
+        tail=tail if failure is not None or outcome is Outcome.COMPLETED else "",
+        started_at=_seconds(facts.get("TrainingStartTime")),
+        ended_at=_seconds(facts.get("TrainingEndTime") or facts.get("LastModifiedTime")),
+        seconds=_number(facts.get("BillableTimeInSeconds")),
+    )
+
+
+def failure_kind(reason: str) -> FailureKind:
+    """What a FailureReason stands for; of an unknown one nobody but the service is to blame."""
+    kind = next((kind for prefix, kind in _KINDS.items() if reason.startswith(prefix)), FailureKind.INTERNAL)
+    if kind in {FailureKind.USER_CODE, FailureKind.SETUP} and (
+        _MEMORY.search(reason) or exit_code(reason) == _KILLED
+    ):
+        return FailureKind.OUT_OF_MEMORY
+    return FailureKind.SETUP if _SETUP.search(reason) else kind
+
+
+def exit_code(reason: str) -> int | None:
+    """The container's exit code, when a FailureReason names one; the last one named is its own."""
+    found = _EXIT_CODE.findall(reason)
+    return int(found[-1][0] or found[-1][1]) if found else None
+
+
+def pool_of(facts: Facts) -> PoolFacts | None:
+    """The warm pool that a job holds or has left; None when there is none."""
+    told = facts.get("WarmPoolStatus")
+    if not told:
+        return None
+    return PoolFacts(
+        status=str(told.get("Status", "")),
+        idle=_number(told.get("ResourceRetainedBillableTimeInSeconds")),
+        reused_by=told.get("ReusedByJob"),
+    )
+
+
+def pool_until(facts: Facts) -> float | None:
+    """When the pool that waits behind an ended job will be given up, in seconds since the epoch."""
+    pool, end = pool_of(facts), facts.get("TrainingEndTime") or facts.get("LastModifiedTime")
+    keep_alive = (facts.get("ResourceConfig") or {}).get("KeepAlivePeriodInSeconds")
+    if pool is None or not pool.waits or end is None or keep_alive is None:
+        return None
+    return (_seconds(end) or 0.0) + float(keep_alive)
+
+
+def lost_its_pool(facts: Facts) -> bool:
+    """True when a job that ended well asked for a warm pool and none was kept: a sign of a zero quota."""
+    asked = (facts.get("ResourceConfig") or {}).get("KeepAlivePeriodInSeconds")
+    if not asked or facts.get("TrainingJobStatus") != "Completed":
+        return False
+    pool = pool_of(facts)
+    return pool is None or (pool.status == "Terminated" and not pool.idle)
+
+
+def interruptions(facts: Facts) -> int:
+    """How often spot capacity was taken away from it."""
+    return sum(row.get("Status") == "Interrupted" for row in facts.get("SecondaryStatusTransitions") or ())
+
+
+def instances(facts: Facts) -> int | None:
+    """By how many machines its seconds are to be multiplied."""
+    resources = facts.get("ResourceConfig") or {}
+    groups = resources.get("InstanceGroups") or ()
+    count = resources.get("SelectedInstanceCount") or resources.get("InstanceCount")
+    return int(count) if count else sum(int(group["InstanceCount"]) for group in groups) or None
+
+
+def _seconds(moment: datetime | float | None) -> float | None:
+    return moment.timestamp() if isinstance(moment, datetime) else _number(moment)
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None else float(value)
