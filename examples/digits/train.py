@@ -35,9 +35,9 @@ def main() -> None:
             warnings.simplefilter("ignore", (ConvergenceWarning, RuntimeWarning))
             model.partial_fit(train_x, train_y, classes=range(10))
         accuracy = model.score(val_x, val_y)
-        # The loss is read off this line by the regex in sweep.yaml; the rest is reported.
-        print(f"epoch {epoch}: loss={model.loss_:.4f}", flush=True)
         report(epoch=epoch, val_accuracy=accuracy)
+        # Without the line above, the regex in sweep.yaml would find the value here.
+        print(f"epoch {epoch}: loss={model.loss_:.4f} val_acc={accuracy:.4f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ LINES = st.lists(PRINTED | REPORTED | st.text(max_size=20) | st.builds("{} {}".f
 
 
 def whole(lines: list[str]) -> list[tuple[int, Report]]:
-    reader = READERS(0)
+    reader = READERS(())
     found = [(place, reader.feed(line, float(place))) for place, line in enumerate(lines)]
     return [(place, report) for place, report in found if report is not None]
 
@@ -35,7 +35,7 @@ def whole(lines: list[str]) -> list[tuple[int, Report]]:
 def test_a_log_read_on_behind_any_report_gives_the_same_reports(lines: list[str]) -> None:
     reports = whole(lines)
     for count, (place, _) in enumerate(reports, start=1):
-        reader = READERS(count)
+        reader = READERS([report for _, report in reports[:count]])
         rest = [reader.feed(line, float(at)) for at, line in enumerate(lines) if at > place]
         assert [report for report in rest if report] == [report for _, report in reports[count:]]
 

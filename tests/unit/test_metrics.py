@@ -12,7 +12,8 @@ OBJECTIVE = Objective(metric="acc", mode=Mode.MAX)
 
 def reader(*regexes: tuple[str, str], so_far: int = 0) -> LineReader:
     definitions = [MetricDefinition(name=name, regex=expand(regex)) for name, regex in regexes]
-    return LineReader(definitions, OBJECTIVE, reports_so_far=so_far)
+    earlier = [Report(resource=1.0, metrics={"loss": 1.0}, at=0.0)] * so_far
+    return LineReader(definitions, OBJECTIVE, earlier)
 
 
 def fed(reader: LineReader, *lines: str) -> list[tuple[float, dict[str, float]]]:
@@ -107,7 +108,7 @@ def test_a_resource_that_is_not_finite_is_counted() -> None:
 
 
 def test_a_reporter_line_is_not_matched_by_regexes_and_takes_what_they_gathered() -> None:
-    lines = ["loss=2", '[trialjob] {"metrics": {"acc": 1}} acc=7', "acc=3"]
+    lines = ["loss=2", '[trialjob] {"metrics": {"acc": 1}} acc=7 loss=9', '[trialjob] {"metrics": {"acc": 3}}']
     found = fed(reader(("acc", "acc=({number})"), ("loss", "loss=({number})")), *lines)
     assert found == [(1.0, {"loss": 2.0, "acc": 1.0}), (2.0, {"acc": 3.0})]
 
@@ -129,7 +130,29 @@ def test_the_end_of_a_long_line_is_read() -> None:
 
 
 def test_a_factory_makes_readers_that_go_on_counting() -> None:
-    made = readers((), OBJECTIVE)(3)
+    made = readers((), OBJECTIVE)([Report(resource=1.0, metrics={}, at=0.0)] * 3)
     assert made.feed('[trialjob] {"metrics": {"acc": 1}}', 2.0) == Report(
         resource=4.0, metrics={"acc": 1.0}, at=2.0
     )
+
+
+def test_a_script_that_prints_and_reports_is_heard_once() -> None:
+    both = reader(("acc", "acc=({number})"), ("loss", "loss=({number})"))
+    sent = '[trialjob] {"metrics": {"epoch": %d, "acc": 0.%d}}'
+    lines = [line for epoch in (1, 2, 3) for line in (sent % (epoch, epoch), f"acc=0.{epoch} loss={epoch}")]
+    assert fed(both, *lines) == [
+        (1.0, {"acc": 0.1}),
+        (2.0, {"acc": 0.2, "loss": 1.0}),
+        (3.0, {"acc": 0.3, "loss": 2.0}),
+    ]
+
+
+def test_a_reporter_without_the_objective_leaves_it_to_the_regexes() -> None:
+    both = reader(("acc", "acc=({number})"))
+    sent = '[trialjob] {"metrics": {"epoch": %d, "loss": 1}}'
+    assert fed(both, sent % 1, "acc=0.1", sent % 2, "acc=0.2") == [
+        (1.0, {"loss": 1.0}),
+        (1.0, {"acc": 0.1}),
+        (2.0, {"loss": 1.0}),
+        (2.0, {"acc": 0.2}),
+    ]

@@ -104,8 +104,9 @@ def local(**options: Json) -> Document:
 class Experiment:
     """An experiment that has been started."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, store: str | Path | None = None) -> None:
         self._session = session
+        self._store = store
 
     @property
     def name(self) -> str:
@@ -125,7 +126,9 @@ class Experiment:
         out = console()
         attended = attend(self._session, out, on_interrupt)
         if attended.detached:
-            out.print(farewell(attended.state, f"Tuner.attach({str(self.name)!r}).run()"), soft_wrap=True)
+            where = "" if self._store is None else f", store={str(self._store)!r}"
+            again = f"Tuner.attach({str(self.name)!r}{where}).run()"
+            out.print(farewell(attended.state, again), soft_wrap=True)
         else:
             print_summary(out, attended.state)
         if attended.signal is not None and attended.signal != signal.SIGINT:
@@ -194,16 +197,19 @@ class Tuner:
         """Come back to an experiment that was started before, here or on the command line."""
         from trialjob import wiring  # noqa: PLC0415 - as above
 
-        return Experiment(wiring.attach(name, store=store))
+        return Experiment(wiring.attach(name, store=store), store)
 
     def run(self, on_interrupt: OnInterrupt | None = None) -> Result:
         """Start the experiment, or go on with it when this was called before; see ``Experiment.run``."""
         from trialjob import config, wiring  # noqa: PLC0415 - as above
+        from trialjob.reporting.terminal import console  # noqa: PLC0415 - as above
 
         if self._experiment is None:
             for problem in config.warnings(self._spec):
                 warnings.warn(str(problem), stacklevel=2)
-            self._experiment = Experiment(wiring.create(self._spec, store=self._store))
+            session = wiring.create(self._spec, store=self._store)
+            console().print(f"experiment {session.name}, kept in {session.where}", soft_wrap=True)
+            self._experiment = Experiment(session, self._store)
         return self._experiment.run(on_interrupt)
 
 

@@ -68,6 +68,8 @@ class Report:
     metrics: Mapping[str, float]
     #: When it was read, in seconds since the epoch.
     at: float
+    #: It was found in the log by regular expressions, not sent by the in-job reporter.
+    scraped: bool = False
 
     def value(self, objective: Objective) -> float | None:
         """The objective's value, or None when this report does not have it."""

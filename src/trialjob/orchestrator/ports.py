@@ -148,8 +148,8 @@ class LogReader(Protocol):
 class LogReaders(Protocol):
     """Makes log readers."""
 
-    def __call__(self, reports_so_far: int) -> LogReader:
-        """A reader for an attempt that has already made so many reports."""
+    def __call__(self, earlier: Sequence[Report]) -> LogReader:
+        """A reader for an attempt that has already made these reports."""
         ...
 
 

@@ -1,8 +1,10 @@
 """Turns the lines of a job's log into reports: lines of the in-job reporter, and regular expressions.
 
-Rule 1: what a reader remembers is empty right after a report, but for their number. So reading may go on
-there with a new reader, and every report comes out the same.
-Rule 2: no line can break or stall it. A log is whatever a stranger's program prints.
+Rule 1: right after a report a reader remembers nothing but the reports so far. So reading may go on there
+with a new reader, and every report comes out the same.
+Rule 2: where the reporter sends the objective, it alone makes the reports. A script that also prints the
+value, where a regex finds it, would otherwise report every epoch twice.
+Rule 3: no line can break or stall it. A log is whatever a stranger's program prints.
 """
 
 from __future__ import annotations
@@ -58,11 +60,13 @@ class LineReader:
     """Reads one attempt's log, line by line."""
 
     def __init__(
-        self, definitions: Sequence[MetricDefinition], objective: Objective, *, reports_so_far: int = 0
+        self, definitions: Sequence[MetricDefinition], objective: Objective, earlier: Sequence[Report] = ()
     ) -> None:
         self._patterns = [(definition.name, compiled(definition.regex)) for definition in definitions]
         self._objective = objective
-        self._count = reports_so_far
+        self._scraped = sum(report.scraped for report in earlier)
+        self._sent = len(earlier) - self._scraped
+        self._reporter_has_it = any(objective.metric in r.metrics for r in earlier if not r.scraped)
         #: What the regular expressions found since the last report.
         self._gathered: dict[str, float] = {}
 
@@ -73,9 +77,9 @@ class LineReader:
         if mark is not None:
             # The reporter's line is its own: no regex reads it a second time, not even a damaged one.
             reported = _reported(text, mark)
-            return self._report({**self._gathered, **reported}, at) if reported else None
+            return self._sent_report(reported, at) if reported else None
         self._gather(text)
-        return self._report(self._gathered, at) if self._objective.metric in self._gathered else None
+        return self._scraped_report(at) if self._objective.metric in self._gathered else None
 
     def _gather(self, text: str) -> None:
         for name, pattern in self._patterns:
@@ -84,21 +88,34 @@ class LineReader:
             if value is not None:
                 self._gathered[name] = value
 
-    def _report(self, values: Mapping[str, float], at: float) -> Report:
-        self._count += 1
+    def _sent_report(self, reported: Mapping[str, float], at: float) -> Report:
+        self._sent += 1
+        if self._objective.metric in reported:
+            self._reporter_has_it = True
+            self._gathered.pop(self._objective.metric, None)
+        return self._report({**self._gathered, **reported}, at, scraped=False)
+
+    def _scraped_report(self, at: float) -> Report | None:
+        if self._reporter_has_it:
+            del self._gathered[self._objective.metric]
+            return None
+        self._scraped += 1
+        return self._report(self._gathered, at, scraped=True)
+
+    def _report(self, values: Mapping[str, float], at: float, *, scraped: bool) -> Report:
         metrics = dict(values)
         resource = metrics.pop(self._objective.resource, math.nan)
+        if not math.isfinite(resource):
+            resource = float(self._scraped if scraped else self._sent)
         self._gathered = {}
-        return Report(
-            resource=resource if math.isfinite(resource) else float(self._count), metrics=metrics, at=at
-        )
+        return Report(resource=resource, metrics=metrics, at=at, scraped=scraped)
 
 
 def readers(definitions: Sequence[MetricDefinition], objective: Objective) -> LogReaders:
     """Makes the readers of an experiment's logs."""
 
-    def reader(reports_so_far: int) -> LineReader:
-        return LineReader(definitions, objective, reports_so_far=reports_so_far)
+    def reader(earlier: Sequence[Report]) -> LineReader:
+        return LineReader(definitions, objective, earlier)
 
     return reader
 

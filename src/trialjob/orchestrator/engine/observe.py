@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from trialjob.model.ids import JobName, TrialId
+from trialjob.model.ids import JobName
 from trialjob.model.job import JobSeen, Watch
 from trialjob.model.metric import Report
 from trialjob.model.trial import AttemptStatus
 from trialjob.orchestrator.core.seen import JobObserved
-from trialjob.orchestrator.core.state import Attempt, State
+from trialjob.orchestrator.core.state import Attempt, State, Trial
 from trialjob.orchestrator.ports import JobBackend, LogReader, LogReaders
 
 
@@ -36,23 +36,27 @@ class Observer:
     def look(self, state: State, now: float) -> tuple[list[JobObserved], bool]:
         """What is new, and whether more is ready at once. Raises BackendUnavailable."""
         watched = {
-            state.job(trial.id, live.number): (trial.id, live)
+            state.job(trial.id, live.number): (trial, live)
             for trial in state.open_trials()
             if (live := trial.live) is not None and live.status is not AttemptStatus.INTENDED
         }
         if not watched:
             return [], False
-        marks = [Watch(job=job, cursor=self._reading(job, live).cursor) for job, (_, live) in watched.items()]
+        marks = [
+            Watch(job=job, cursor=self._reading(job, trial, live).cursor)
+            for job, (trial, live) in watched.items()
+        ]
         seen = self._backend.observe(marks)
         observed = [self._observed(sight, *watched[sight.job], now) for sight in seen if sight.job in watched]
         return observed, any(sight.more for sight in seen)
 
-    def _reading(self, job: JobName, attempt: Attempt) -> _Reading:
+    def _reading(self, job: JobName, trial: Trial, attempt: Attempt) -> _Reading:
         if job not in self._readings:
-            self._readings[job] = _Reading(reader=self._readers(attempt.reports), cursor=attempt.cursor)
+            earlier = trial.reports[len(trial.reports) - attempt.reports :]
+            self._readings[job] = _Reading(reader=self._readers(earlier), cursor=attempt.cursor)
         return self._readings[job]
 
-    def _observed(self, sight: JobSeen, trial: TrialId, attempt: Attempt, now: float) -> JobObserved:
+    def _observed(self, sight: JobSeen, trial: Trial, attempt: Attempt, now: float) -> JobObserved:
         reading = self._readings[sight.job]
         reports: list[Report] = []
         cursor = ""
@@ -66,7 +70,7 @@ class Observer:
         if sight.end is not None:
             del self._readings[sight.job]
         return JobObserved(
-            trial=trial,
+            trial=trial.id,
             attempt=attempt.number,
             state=sight.state,
             reports=tuple(reports),

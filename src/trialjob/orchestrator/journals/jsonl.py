@@ -9,6 +9,7 @@ version exactly one writes. Being the orchestrator is another, longer lock.
 
 from __future__ import annotations
 
+import errno
 import getpass
 import json
 import os
@@ -157,6 +158,8 @@ class FolderStore:
 
     def names(self) -> Sequence[ExperimentName]:
         with _store_errors(self.root):
+            if self.root.exists() and not self.root.is_dir():
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
             return sorted(ExperimentName(path.parent.name) for path in self.root.glob("*/journal.jsonl"))
 
     def journal(self, name: ExperimentName) -> JsonlJournal:

@@ -1,0 +1,165 @@
+"""Experiments in a store, as wiring puts them together: created, changed, stopped, resumed, fought over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from trialjob import config
+from trialjob.config import ExperimentSpec
+from trialjob.errors import ExperimentBusy, SpecError, UsageError
+from trialjob.model.ids import TrialId
+from trialjob.model.trial import EndKind, Phase, TrialStatus
+from trialjob.orchestrator.core.events import Event
+from trialjob.orchestrator.core.state import State
+from trialjob.wiring import Session, attach, create
+
+SCRIPT = """\
+for epoch in 1 2; do echo "acc=0.$epoch"; done
+sleep "$SM_HP_SECONDS"
+"""
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> Callable[..., ExperimentSpec]:
+    code = tmp_path / "code"
+    code.mkdir()
+    (code / "train.sh").write_text(SCRIPT)
+
+    def make(**changes: object) -> ExperimentSpec:
+        document: dict[str, object] = {
+            "name": "shell",
+            "estimator": {
+                "kind": "script",
+                "source_dir": str(code),
+                "entry_point": "train.sh",
+                "hyperparameters": {"seconds": 0},
+            },
+            "space": {"x": {"type": "uniform", "lower": 0.0, "upper": 1.0}},
+            "objective": {"metric": "acc", "mode": "max"},
+            "metrics": [{"name": "acc", "regex": "acc=({number})"}],
+            "limits": {"max_trials": 2, "max_concurrent_trials": 2},
+        }
+        return config.parse({**document, **changes})  # type: ignore[dict-item]
+
+    return make
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    return tmp_path / "store"
+
+
+def quiet(_state: State, _events: Sequence[Event]) -> None:
+    pass
+
+
+def test_a_seed_is_drawn_once_and_recorded(spec: Callable[..., ExperimentSpec], store: Path) -> None:
+    session = create(spec(), store=store)
+    first = session.run(quiet)
+    seed = attach("shell", store=store).spec.sampler
+    assert getattr(seed, "seed", None) is not None
+    other = create(spec(name="other", sampler=seed.model_dump()), store=store).run(quiet)
+    assert [trial.config for trial in other.trials] == [trial.config for trial in first.trials]
+
+
+def test_a_name_is_taken_once(spec: Callable[..., ExperimentSpec], store: Path) -> None:
+    create(spec(), store=store)
+    with pytest.raises(UsageError, match="exists"):
+        create(spec(), store=store)
+    with pytest.raises(UsageError, match="did you mean shell"):
+        attach("shel", store=store)
+
+
+def test_limits_may_change_and_nothing_else(spec: Callable[..., ExperimentSpec], store: Path) -> None:
+    create(spec(), store=store).run(quiet)
+    session = attach("shell", store=store)
+    with pytest.raises(UsageError, match=r"space\.x\.upper: 1\.0 → 2\.0"):
+        session.change(spec(space={"x": {"type": "uniform", "lower": 0.0, "upper": 2.0}}))
+    with pytest.raises(UsageError, match=r"objective\.mode"):
+        session.change(spec(objective={"metric": "acc", "mode": "min"}))
+    session.change(spec(name="the-name-in-the-file", limits={"max_trials": 3}))
+    state = session.run(quiet)
+    assert len(state.trials) == 3
+    assert attach("shell", store=store).spec.limits.max_trials == 3
+    # What has not changed is not journaled again.
+    version = state.version
+    session.change(spec(limits={"max_trials": 3}))
+    assert session.refresh().version == version
+
+
+def test_code_that_changed_or_vanished_after_the_start_changes_nothing(
+    spec: Callable[..., ExperimentSpec], store: Path, tmp_path: Path
+) -> None:
+    create(spec(), store=store)
+    (tmp_path / "code" / "train.sh").unlink()
+    (tmp_path / "code").rmdir()
+    state = attach("shell", store=store).run(quiet)
+    assert state.count(TrialStatus.COMPLETED) == 2
+
+
+def test_only_one_orchestrator_runs_it(spec: Callable[..., ExperimentSpec], store: Path) -> None:
+    session = create(spec(), store=store)
+    refused: list[str] = []
+
+    def watch(_state: State, _events: Sequence[Event]) -> None:
+        if not refused:
+            with pytest.raises(ExperimentBusy) as busy:
+                attach("shell", store=store).run(quiet)
+            refused.append(str(busy.value))
+
+    session.run(watch)
+    assert "is being run by process" in refused[0]
+
+
+def test_stopped_while_it_runs_and_resumed_later(spec: Callable[..., ExperimentSpec], store: Path) -> None:
+    document = spec().document()
+    document["estimator"]["hyperparameters"]["seconds"] = 60  # type: ignore[index,call-overload]
+    session = create(config.parse(document), store=store)
+
+    def stop_when_reported(state: State, _events: Sequence[Event]) -> None:
+        if state.phase is Phase.RUNNING and len(state.trials) == 2 and all(t.score for t in state.trials):
+            attach("shell", store=store).ask_stop()
+
+    state = session.run(stop_when_reported)
+    assert state.reason is not None
+    assert state.reason.kind is EndKind.STOPPED
+    assert [trial.status for trial in state.trials] == [TrialStatus.CANCELLED] * 2
+    # The results are kept, and there is nothing more to start.
+    assert [trial.score for trial in state.trials] == [0.2, 0.2]
+    again = attach("shell", store=store).run(quiet)
+    assert again.reason is not None
+    assert again.reason.kind is EndKind.MAX_TRIALS
+
+
+def test_interrupted_it_detaches_and_its_jobs_run_on(
+    spec: Callable[..., ExperimentSpec], store: Path
+) -> None:
+    document = spec().document()
+    document["estimator"]["hyperparameters"]["seconds"] = 1  # type: ignore[index,call-overload]
+    session = create(config.parse(document), store=store)
+
+    def leave_when_started(state: State, _events: Sequence[Event]) -> None:
+        if state.live:
+            session.interrupt()
+
+    state = session.run(leave_when_started)
+    assert state.phase is Phase.RUNNING
+    assert session.holder() is None
+    resumed: Session = attach("shell", store=store)
+    state = resumed.run(quiet)
+    assert [len(trial.attempts) for trial in state.trials] == [1, 1]
+    assert state.count(TrialStatus.COMPLETED) == 2
+    assert "acc=0.1" in [line.text for line in resumed.log(TrialId(1))]
+
+
+def test_more_gpus_than_there_are(
+    spec: Callable[..., ExperimentSpec], store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    wanted = spec(backend={"kind": "local", "gpus_per_trial": 2})
+    with pytest.raises(SpecError, match=r"required 4, available 2"):
+        create(wanted, store=store)
+    assert not store.exists()
