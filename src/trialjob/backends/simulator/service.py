@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from trialjob.model.ids import JobName
 from trialjob.model.job import FailureKind, JobEnd, JobRequest, JobState, Outcome
 
+#: Lines of the log that a failure shows.
+_TAIL = 20
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Course:
@@ -68,6 +71,9 @@ class SimulatedJob:
             failure=self.course.failure if failed else None,
             exit_code=self.course.exit_code if failed or self.outcome is Outcome.COMPLETED else None,
             message=f"exit status {self.course.exit_code}" if failed else "",
+            tail="\n".join(text for _, text in self.course.lines[: self.printed(now)][-_TAIL:])
+            if failed
+            else "",
             started_at=self.begins_at,
             ended_at=self.ends_at,
             seconds=max(0.0, self.ends_at - self.begins_at),
