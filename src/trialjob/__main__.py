@@ -1,6 +1,8 @@
 """``python -m trialjob`` is the command ``trialjob``."""
 
+import sys
+
 from trialjob.apps.cli.main import main
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,0 +1,119 @@
+"""What the papers show is what happens."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from trialjob.apps.cli.main import cli
+from trialjob.config import load
+from trialjob.config.spec import ExperimentSpec
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+SPEC_PAGE = (ROOT / "docs" / "spec.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+
+
+def test_the_spec_in_the_readme_is_the_example() -> None:
+    shown = blocks("yaml")[0].removeprefix("# examples/digits/sweep.yaml\n")
+    assert shown == (ROOT / "examples" / "digits" / "sweep.yaml").read_text()
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("examples/*/*.yaml")), ids=lambda path: path.parent.name)
+def test_every_example_is_a_sound_spec(path: Path) -> None:
+    load(path)
+
+
+def run(arguments: list[str], store: Path, folder: Path = ROOT) -> str:
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env={"PATH": "/usr/bin:/bin", "TRIALJOB_STORE": str(store), "OMP_NUM_THREADS": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=110,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def test_the_python_in_the_readme_runs(tmp_path: Path) -> None:
+    code = next(block for block in blocks("python") if "Tuner(" in block)
+    last = run(["-c", code], tmp_path).splitlines()[-1]
+    config, score = re.fullmatch(r"(\{.*\}) ([\d.]+)", last).groups()  # type: ignore[union-attr]
+    assert "'lr'" in config
+    assert float(score) > 0.9
+
+
+def test_the_shell_example_runs(tmp_path: Path) -> None:
+    output = run(["-m", "trialjob", "run", "examples/shell/sweep.yaml"], tmp_path)
+    assert "finished: all 12 trials of max_trials have ended" in output
+
+
+def test_the_digits_example_runs(tmp_path: Path) -> None:
+    fewer = ["--set", "limits.max_trials=2", "--set", "estimator.hyperparameters.epochs=3"]
+    output = run(["-m", "trialjob", "run", "examples/digits/sweep.yaml", *fewer], tmp_path)
+    assert "finished: all 2 trials of max_trials have ended" in output
+
+
+def test_the_error_in_the_readme_is_the_error(tmp_path: Path) -> None:
+    command, shown = re.search(
+        r"\$ trialjob (run sweep.yaml.*?)\n(error: .*?)\n```", README, re.DOTALL
+    ).groups()  # type: ignore[union-attr]
+    done = subprocess.run(
+        [sys.executable, "-m", "trialjob", *command.split()],
+        cwd=ROOT / "examples" / "digits",
+        env={"TRIALJOB_STORE": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.strip() == shown.replace("/home/ada/digits", str(ROOT / "examples" / "digits"))
+
+
+def test_every_command_is_in_the_readme() -> None:
+    for name in cli.commands:
+        assert f"`trialjob {name}" in README, name
+
+
+def fields(model: type[BaseModel]) -> set[str]:
+    """The names of all fields of a model and of the models inside it."""
+    names = set(model.model_fields)
+    for field in model.model_fields.values():
+        for inner in _models(field.rebuild_annotation()):
+            names |= fields(inner)
+    return names
+
+
+def _models(annotation: object) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for inner in getattr(annotation, "__args__", ()) for model in _models(inner)]
+
+
+def test_every_field_of_a_spec_is_explained() -> None:
+    known = fields(ExperimentSpec) - {"kind", "regex"}
+    assert {"max_trials", "gpus_per_trial", "reduction_factor", "seed"} <= known
+    for name in known:
+        assert re.search(rf"(^## |`){name}\b", SPEC_PAGE, re.MULTILINE), name
+
+
+@pytest.mark.parametrize(
+    "page", sorted([ROOT / "README.md", *ROOT.glob("docs/*.md")]), ids=lambda page: page.name
+)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
+        assert (page.parent / target).exists(), target
