@@ -18,7 +18,7 @@ LIMITS = Limits(max_trials=9, max_concurrent_trials=3)
 
 
 def simulation() -> Simulation:
-    return Simulation(limits=LIMITS, rule=Asha(max_resource=9), poll_interval=20.0)
+    return Simulation(limits=LIMITS, rule=Asha(max_resource=9), poll_interval=20.0, keep_alive=240.0)
 
 
 def fused(sim: Simulation, fuse: Fuse) -> Stepper:
@@ -40,7 +40,8 @@ def outcome(sim: Simulation, state: State) -> object:
         )
         for trial in state.trials
     ]
-    return trials, state.reason, state.rungs, sorted(sim.service.jobs), sim.clock.now()
+    pools = sim.service.pools(sim.clock.now())
+    return trials, state.reason, state.rungs, sorted(sim.service.jobs), pools, sim.clock.now()
 
 
 def run_with_crash(blows_at: int, *, after: bool) -> object:
@@ -103,4 +104,5 @@ def test_stop_is_carried_out_whatever_crashes(blows_at: int) -> None:
     state = sim.stepper().state
     assert state.phase is Phase.ENDED
     assert sim.service.running(sim.clock.now()) == 0
+    assert sim.service.pools(sim.clock.now()) == 0
     assert not state.open

@@ -272,3 +272,32 @@ def test_fewer_trials_than_have_been_started() -> None:
     state = sim.run(watch)
     assert state.phase is Phase.ENDED
     assert len(state.trials) <= 11
+
+
+@pytest.mark.parametrize("workers", [1, 4, 8])
+def test_warm_machines_are_reused_and_none_is_left(workers: int) -> None:
+    limits = Limits(max_trials=24, max_concurrent_trials=workers)
+    sim = Simulation(limits=limits, keep_alive=240.0)
+    state = sim.run()
+    reused = sum(job.reused_pool for job in sim.service.jobs.values())
+    assert reused == limits.max_trials - workers
+    assert sim.service.pools(sim.clock.now()) == 0
+    assert state.pools == ()
+    assert state.reason is not None
+    assert state.reason.kind is EndKind.MAX_TRIALS
+
+
+def test_warm_machines_are_given_back_as_soon_as_no_launch_can_use_them() -> None:
+    limits = Limits(max_trials=8, max_concurrent_trials=8)
+    sim = Simulation(limits=limits, keep_alive=3600.0)
+    kept: list[int] = []
+    sim.run(lambda _state, _events: kept.append(sim.service.pools(sim.clock.now())))
+    assert max(kept) == 0
+
+
+def test_warm_machines_are_given_back_after_a_stop() -> None:
+    sim = Simulation(
+        limits=Limits(max_trials=100, max_concurrent_trials=4, timeout=1500.0), keep_alive=3600.0
+    )
+    sim.run()
+    assert sim.service.pools(sim.clock.now()) == 0

@@ -55,6 +55,10 @@ class JobEnd:
     seconds: float | None = None
     #: What it cost; None means not known.
     dollars: float | None = None
+    #: Until when its machine is kept warm for a job to come, and paid for; None when it is not.
+    pool_until: float | None = None
+    #: It ran on a machine that an earlier job had left warm.
+    reused_pool: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

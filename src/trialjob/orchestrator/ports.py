@@ -102,12 +102,23 @@ class JobBackend(Protocol):
         """
         ...
 
-    def log(self, job: JobName, cursor: str = "") -> Sequence[LogLine]:
-        """Some lines of a job's log behind ``cursor``; empty at its present end. For people to read."""
+    def end_pools(self, jobs: Sequence[JobName]) -> bool:
+        """Give back the machines that these ended jobs have left warm, so that nobody pays for them.
+
+        Returns True once none of them is left, False when some call is still to be made.
+        """
         ...
 
     def close(self) -> None:
         """Give back what only this process holds. Jobs run on."""
+        ...
+
+
+class LogSource(Protocol):
+    """Lets people read a job's log. Every backend of ours is one too."""
+
+    def log(self, job: JobName, cursor: str = "") -> Sequence[LogLine]:
+        """Some lines of a job's log behind ``cursor``; empty at its present end."""
         ...
 
 
@@ -161,6 +172,7 @@ __all__ = [
     "Journal",
     "LogReader",
     "LogReaders",
+    "LogSource",
     "Postponed",
     "Rejected",
     "Sampler",

@@ -15,16 +15,20 @@ import pytest
 from trialjob.errors import BackendError
 from trialjob.model.ids import JobName
 from trialjob.model.job import FailureKind, JobEnd, JobRequest, JobState, Outcome, Watch
-from trialjob.orchestrator.ports import JobBackend, Submitted
+from trialjob.orchestrator.ports import JobBackend, LogSource, Submitted
 
 #: Longer than any of these tests lets a job run.
 FOREVER = 600.0
 
 
+class ReadableBackend(JobBackend, LogSource, Protocol):
+    """A backend whose logs people can read, as they can of every one of ours."""
+
+
 class Harness(Protocol):
     """The world around one backend."""
 
-    def backend(self) -> JobBackend:
+    def backend(self) -> ReadableBackend:
         """A new backend object on the same jobs, as after a restart of the orchestrator."""
         ...
 
@@ -52,7 +56,7 @@ class Harness(Protocol):
 class Reader:
     """Reads one job as an orchestrator does, and may be given another backend at any time."""
 
-    backend: JobBackend
+    backend: ReadableBackend
     job: JobName
     cursor: str = ""
     lines: list[str] = field(default_factory=list)
@@ -257,3 +261,9 @@ class BackendContract:
         harness.wait_until(reader.ended)
         assert reader.end is not None
         assert reader.end.outcome is Outcome.COMPLETED
+
+    def test_pools_of_ended_jobs_are_given_back_however_often_it_is_asked(self, harness: Harness) -> None:
+        job = self.run(harness, harness.job()).job
+        harness.wait_until(lambda: harness.backend().end_pools([job]))
+        harness.wait_until(lambda: harness.backend().end_pools([job]))
+        assert harness.backend().end_pools([])

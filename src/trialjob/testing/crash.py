@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from typing import TypeVar
 
 from trialjob.model.ids import JobName
-from trialjob.model.job import JobRequest, JobSeen, LogLine, Watch
+from trialjob.model.job import JobRequest, JobSeen, Watch
 from trialjob.orchestrator.core.events import Event, Record
 from trialjob.orchestrator.ports import JobBackend, Journal, Postponed, Rejected, Submitted
 
@@ -73,8 +73,8 @@ class FusedBackend:
     def observe(self, watched: Sequence[Watch]) -> Sequence[JobSeen]:
         return self._fuse.call(lambda: self._backend.observe(watched))
 
-    def log(self, job: JobName, cursor: str = "") -> Sequence[LogLine]:
-        return self._backend.log(job, cursor)
+    def end_pools(self, jobs: Sequence[JobName]) -> bool:
+        return self._fuse.call(lambda: self._backend.end_pools(jobs))
 
     def close(self) -> None:
         self._backend.close()

@@ -81,11 +81,14 @@ class Simulation:
     sampler: Callable[[], Sampler] | None = None
     course: Callable[[JobRequest], Course] = course
     poll_interval: float = 10.0
+    keep_alive: float = 0.0
     clock: VirtualClock = field(default_factory=VirtualClock)
     journal: Journal = field(default_factory=MemoryJournal)
 
     def __post_init__(self) -> None:
-        self.service = SimulatedService(self.course, stop_delay=20.0)
+        self.service = SimulatedService(
+            self.course, stop_delay=20.0, keep_alive=self.keep_alive, warm_delay=15.0
+        )
         self.backend: JobBackend = SimulatorBackend(self.service, self.clock)
         created = ExperimentCreated(
             name=NAME, document={}, bundle="", objective=self.objective, limits=self.limits, trialjob="0"

@@ -57,6 +57,11 @@ class SimulatorBackend:
         known = self._service.jobs.get(job)
         return _lines(known, cursor, self._clock.now()) if known else ()
 
+    def end_pools(self, jobs: Sequence[JobName]) -> bool:
+        for job in jobs:
+            self._service.jobs[job].pool_gone = True
+        return True
+
     def close(self) -> None:
         """Nothing is held."""
 

@@ -28,7 +28,7 @@ class Course:
     #: What it fails of, or None when it ends well.
     failure: FailureKind | None = None
     exit_code: int = 0
-    #: Seconds between submission and the beginning of training.
+    #: Seconds between submission and the beginning of training on a machine that is not warm.
     start_delay: float = 0.0
     #: It goes on after SIGTERM and has to be killed.
     ignores_sigterm: bool = False
@@ -43,12 +43,24 @@ class SimulatedJob:
     submitted_at: float
     ends_at: float
     outcome: Outcome
+    #: When training begins.
+    begins_at: float
+    #: Seconds its machine is kept warm after its end, unless somebody takes it or gives it back.
+    keep_alive: float = 0.0
+    #: It began on a machine that another job had left warm.
+    reused_pool: bool = False
+    #: Its own machine was taken by a later job, or given back.
+    pool_gone: bool = False
     stop_asked: bool = False
 
     @property
-    def begins_at(self) -> float:
-        """When training begins."""
-        return self.submitted_at + self.course.start_delay
+    def pool_until(self) -> float:
+        """Until when its machine is kept warm, if nobody takes it."""
+        return self.ends_at + self.keep_alive
+
+    def keeps_pool(self, now: float) -> bool:
+        """True while its machine waits for another job."""
+        return not self.pool_gone and self.ends_at <= now < self.pool_until
 
     def state(self, now: float) -> JobState:
         """Where it stands; JobState has no word for an ended job, see ``end``."""
@@ -78,6 +90,8 @@ class SimulatedJob:
             ended_at=self.ends_at,
             seconds=max(0.0, self.ends_at - self.begins_at),
             dollars=0.0,
+            pool_until=self.pool_until if self.keep_alive else None,
+            reused_pool=self.reused_pool,
         )
 
 
@@ -90,8 +104,12 @@ class SimulatedService:
         *,
         stop_delay: float = 0.0,
         stop_grace: float = 120.0,
+        keep_alive: float = 0.0,
+        warm_delay: float = 0.0,
     ) -> None:
         self._course = course
+        self._keep_alive = keep_alive
+        self._warm_delay = warm_delay
         self._stop_delay = stop_delay
         self._stop_grace = stop_grace
         self.jobs: dict[JobName, SimulatedJob] = {}
@@ -101,13 +119,25 @@ class SimulatedService:
     def create(self, request: JobRequest, now: float) -> SimulatedJob:
         """Accept a job."""
         course = self._course(request)
-        begins_at = now + course.start_delay
+        pool = next((job for job in self.jobs.values() if job.keeps_pool(now)), None)
+        if pool is not None:
+            pool.pool_gone = True
+        begins_at = now + (course.start_delay if pool is None else self._warm_delay)
         outcome, ends_at = Outcome.COMPLETED, begins_at + course.runs_for
         if course.failure is not None:
             outcome = Outcome.FAILED
         if course.runs_for > request.max_runtime:
             outcome, ends_at = Outcome.TIMED_OUT, begins_at + request.max_runtime
-        job = SimulatedJob(request=request, course=course, submitted_at=now, ends_at=ends_at, outcome=outcome)
+        job = SimulatedJob(
+            request=request,
+            course=course,
+            submitted_at=now,
+            ends_at=ends_at,
+            outcome=outcome,
+            begins_at=begins_at,
+            keep_alive=self._keep_alive,
+            reused_pool=pool is not None,
+        )
         self.jobs[request.job] = job
         return job
 
@@ -119,6 +149,10 @@ class SimulatedService:
         grace = self._stop_grace if job.course.ignores_sigterm else self._stop_delay
         if now + grace < job.ends_at:
             job.ends_at, job.outcome = now + grace, Outcome.STOPPED
+
+    def pools(self, now: float) -> int:
+        """How many machines are kept warm."""
+        return sum(job.keeps_pool(now) for job in self.jobs.values())
 
     def running(self, now: float) -> int:
         """How many jobs hold a machine."""

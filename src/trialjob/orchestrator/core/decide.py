@@ -31,6 +31,7 @@ from trialjob.orchestrator.core.events import (
     ExperimentEnding,
     JobProgressed,
     JobSubmitted,
+    PoolsEnded,
     ReportsRead,
     RetryPlanned,
     RungReached,
@@ -44,6 +45,7 @@ from trialjob.orchestrator.core.retry import retry_wait
 from trialjob.orchestrator.core.rule import StoppingRule
 from trialjob.orchestrator.core.seen import (
     JobObserved,
+    PoolsAnswered,
     Postponed,
     Rejected,
     Seen,
@@ -112,6 +114,8 @@ class _Draft:
         match sight:
             case Suggested():
                 self._propose(sight)
+            case PoolsAnswered():
+                self._record(PoolsEnded())
             case SubmitAnswered():
                 if self._runs(sight.trial, sight.attempt):
                     self._submit_answered(sight)
@@ -258,6 +262,8 @@ class _Draft:
         state = self.state
         if state.open or state.phase is Phase.ENDED:
             return
+        if any(pool.until > self._now for pool in state.pools):
+            return  # machines that are kept warm cost money: they are given back first
         if state.phase is Phase.ENDING and state.reason is not None:
             self._record(ExperimentEnded(reason=state.reason))
         elif state.exhausted or len(state.trials) >= state.limits.max_trials:

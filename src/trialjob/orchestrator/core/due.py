@@ -30,6 +30,14 @@ class StopJob:
     attempt: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndPools:
+    """Give back the machines that ended jobs have left warm."""
+
+    #: Trial and attempt of each of these jobs.
+    left_by: tuple[tuple[TrialId, int], ...]
+
+
 Command: TypeAlias = SubmitJob | StopJob
 
 
@@ -37,6 +45,23 @@ def due(state: State, now: float) -> list[Command]:
     """The commands of this moment: stops first, as each frees a slot and saves money."""
     commands = [command for trial in sorted(state.live) if (command := due_of(state, trial, now))]
     return sorted(commands, key=lambda command: isinstance(command, SubmitJob))
+
+
+def pools_due(state: State, now: float) -> EndPools | None:
+    """The warm machines that no launch can use any more; None when there are none or one may yet."""
+    kept = tuple((pool.trial, pool.attempt) for pool in state.pools if pool.until > now)
+    if not kept or state.phase is Phase.ENDED:
+        return None
+    if state.phase is Phase.RUNNING:
+        proposing = not state.exhausted and len(state.trials) < state.limits.max_trials
+        launching = any(
+            live.status is AttemptStatus.INTENDED
+            for trial in state.live
+            if (live := state.trials[trial].live) is not None
+        )
+        if proposing or launching or state.open - state.live:
+            return None
+    return EndPools(left_by=kept)
 
 
 def due_of(state: State, trial: TrialId, now: float) -> Command | None:

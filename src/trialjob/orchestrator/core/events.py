@@ -140,6 +140,11 @@ class AttemptEnded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PoolsEnded:
+    """The machines that ended jobs had left warm are given back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPlanned:
     """The trial will be attempted again, not before ``not_before``."""
 
@@ -185,6 +190,7 @@ Event: TypeAlias = (
     | RungReached
     | StopIntended
     | AttemptEnded
+    | PoolsEnded
     | RetryPlanned
     | TrialEnded
     | ExperimentEnding

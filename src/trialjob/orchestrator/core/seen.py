@@ -71,4 +71,9 @@ class Suggested:
     config: Config | None
 
 
-Seen: TypeAlias = SubmitAnswered | StopAnswered | JobObserved | Suggested
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolsAnswered:
+    """None of the machines that were to be given back is left."""
+
+
+Seen: TypeAlias = SubmitAnswered | StopAnswered | JobObserved | Suggested | PoolsAnswered

@@ -31,6 +31,7 @@ from trialjob.orchestrator.core.events import (
     JobProgressed,
     JobSubmitted,
     LimitsChanged,
+    PoolsEnded,
     Record,
     ReportsRead,
     RetryPlanned,
@@ -160,6 +161,15 @@ class Rung:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """A machine that an ended job may have left warm; a later job may have taken it since."""
+
+    trial: TrialId
+    attempt: int
+    until: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class State:
     """An experiment after ``version`` records."""
 
@@ -184,6 +194,8 @@ class State:
     #: How many trials have each status.
     counts: Mapping[TrialStatus, int] = field(default_factory=dict)
     rungs: Mapping[float, Rung] = field(default_factory=dict)
+    #: Those that may still be kept.
+    pools: tuple[Pool, ...] = ()
     exhausted: bool = False
 
     def count(self, *statuses: TrialStatus) -> int:
@@ -245,6 +257,8 @@ def apply(state: State | None, event: Event, at: float) -> State:
             return replace(state, limits=event.limits, document=event.document)
         case SpaceExhausted():
             return replace(state, exhausted=True)
+        case PoolsEnded():
+            return replace(state, pools=())
         case ExperimentEnding():
             return _move(state, Phase.ENDING, event.reason)
         case ExperimentEnded():
@@ -265,9 +279,12 @@ def apply(state: State | None, event: Event, at: float) -> State:
                 None,
                 Trial(id=event.trial, config=event.config, status=TrialStatus.PROPOSED, proposed_at=at),
             )
+        case AttemptEnded(end=end) if end.pool_until is not None:
+            pool = Pool(trial=event.trial, attempt=event.attempt, until=end.pool_until)
+            kept = tuple(pool for pool in state.pools if pool.until > at)
+            return _to_trial(replace(state, pools=(*kept, pool)), event, at)
         case _:
-            trial = state.trials[event.trial]
-            return _put(state, trial, _apply_to_trial(trial, event, at, state.objective))
+            return _to_trial(state, event, at)
 
 
 _TrialEvent: TypeAlias = (
@@ -281,6 +298,11 @@ _TrialEvent: TypeAlias = (
     | RetryPlanned
     | TrialEnded
 )
+
+
+def _to_trial(state: State, event: _TrialEvent, at: float) -> State:
+    trial = state.trials[event.trial]
+    return _put(state, trial, _apply_to_trial(trial, event, at, state.objective))
 
 
 def _apply_to_trial(trial: Trial, event: _TrialEvent, at: float, objective: Objective) -> Trial:

@@ -10,8 +10,15 @@ from typing import assert_never
 
 from trialjob.errors import BackendError, BackendUnavailable
 from trialjob.model.job import FailureKind
-from trialjob.orchestrator.core.due import Command, StopJob, SubmitJob
-from trialjob.orchestrator.core.seen import Postponed, Rejected, Seen, StopAnswered, SubmitAnswered
+from trialjob.orchestrator.core.due import Command, EndPools, StopJob, SubmitJob
+from trialjob.orchestrator.core.seen import (
+    PoolsAnswered,
+    Postponed,
+    Rejected,
+    Seen,
+    StopAnswered,
+    SubmitAnswered,
+)
 from trialjob.orchestrator.core.state import State, Trial
 from trialjob.orchestrator.ports import Estimator, JobBackend
 
@@ -29,6 +36,15 @@ def act(state: State, command: Command, backend: JobBackend, estimator: Estimato
             return StopAnswered(trial=command.trial, attempt=command.attempt, known=known)
         case _:
             assert_never(command)
+
+
+def end_pools(state: State, command: EndPools, backend: JobBackend) -> PoolsAnswered | None:
+    """Give warm machines back; None when some are left."""
+    jobs = [state.job(trial, attempt) for trial, attempt in command.left_by]
+    try:
+        return PoolsAnswered() if backend.end_pools(jobs) else None
+    except BackendUnavailable:
+        return None
 
 
 def _submit(state: State, command: SubmitJob, backend: JobBackend, estimator: Estimator) -> SubmitAnswered:

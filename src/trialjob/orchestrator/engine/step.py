@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from trialjob.errors import BackendUnavailable, JournalConflict, UsageError
 from trialjob.model.ids import TrialId
 from trialjob.orchestrator.core.decide import decide, wanted
-from trialjob.orchestrator.core.due import due, due_of
+from trialjob.orchestrator.core.due import due, due_of, pools_due
 from trialjob.orchestrator.core.events import Event, Record
 from trialjob.orchestrator.core.rule import StoppingRule
 from trialjob.orchestrator.core.seen import Seen, Suggested
 from trialjob.orchestrator.core.state import State, apply, evolve
-from trialjob.orchestrator.engine.act import act
+from trialjob.orchestrator.engine.act import act, end_pools
 from trialjob.orchestrator.engine.observe import Observer
 from trialjob.orchestrator.ports import Clock, Estimator, JobBackend, Journal, LogReaders, Sampler
 
@@ -95,9 +95,15 @@ class Stepper:
                 continue
             answer = act(self.state, command, self._parts.backend, self._parts.estimator)
             # Journaled one by one, so that a process that dies often still gets on.
-            events = self._decide(self.state, [answer] if answer else [], now)
-            self._tell(events)
-            self._append(events, now)
+            self._take_in(answer, now)
+        pools = pools_due(self.state, now)
+        if pools is not None:
+            self._take_in(end_pools(self.state, pools, self._parts.backend), now)
+
+    def _take_in(self, answer: Seen | None, now: float) -> None:
+        events = self._decide(self.state, [answer] if answer else [], now)
+        self._tell(events)
+        self._append(events, now)
 
     def _decide(self, state: State, seen: Sequence[Seen], now: float) -> list[Event]:
         return decide(state, seen, self._parts.rule, now)
