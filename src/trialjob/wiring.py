@@ -11,18 +11,24 @@ import secrets
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import trialjob
 from trialjob import config
 from trialjob.backends.local.backend import LocalBackend
 from trialjob.backends.local.gpus import available_gpus, check_gpus
-from trialjob.config import AshaSpec, ExperimentSpec, GridSpec, RandomSpec
+from trialjob.backends.sagemaker.backend import SageMakerBackend
+from trialjob.backends.sagemaker.client import SageMakerClient
+from trialjob.backends.sagemaker.code import Code
+from trialjob.backends.sagemaker.limiter import Limiter
+from trialjob.backends.sagemaker.preview import preview, refuse
+from trialjob.config import AshaSpec, ExperimentSpec, GridSpec, LocalBackendSpec, RandomSpec
+from trialjob.config.sagemaker import SageMakerBackendSpec
 from trialjob.errors import InvariantError, JournalConflict, Problem, SpecError, UsageError
 from trialjob.estimators.bundle import pack
 from trialjob.estimators.script import ScriptEstimator
-from trialjob.model.ids import ExperimentName, TrialId
+from trialjob.model.ids import ExperimentName, TrialId, job_name
 from trialjob.model.job import LogLine
 from trialjob.model.trial import EndKind, EndReason, Phase
 from trialjob.orchestrator.core.events import (
@@ -37,12 +43,13 @@ from trialjob.orchestrator.core.state import State, evolve
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.engine.loop import Loop, Watcher
 from trialjob.orchestrator.engine.step import Parts, Stepper
-from trialjob.orchestrator.journals.jsonl import FolderStore
-from trialjob.orchestrator.ports import Journal, Sampler
+from trialjob.orchestrator.journals.jsonl import FolderStore, this_process
+from trialjob.orchestrator.ports import Clock, Journal, Sampler
 from trialjob.orchestrator.rules.asha import Asha
 from trialjob.orchestrator.rules.none import NoStopping
 from trialjob.orchestrator.samplers.grid import GridSampler
 from trialjob.orchestrator.samplers.random import RandomSampler
+from trialjob.reporting import in_job
 from trialjob.reporting.metrics import readers
 
 #: What may differ between a spec and the experiment that was started from it.
@@ -70,6 +77,8 @@ def create(spec: ExperimentSpec, *, store: str | Path | None = None) -> Session:
     if journal.read():
         raise taken
     spec = _with_seed(spec)
+    if isinstance(spec.backend, SageMakerBackendSpec):
+        _check_requests(spec)
     bundle = pack(Path(spec.estimator.source_dir), opened.folder(name) / "bundles", exclude=[opened.root])
     created = ExperimentCreated(
         name=name,
@@ -142,7 +151,8 @@ class Session:
         Raises UsageError, with the differences, when it differs in anything else.
         """
         spec = self._as_recorded(spec)
-        differences = config.differences(self.state.document, spec.document())
+        # Not the document as it was written: an older trialjob left out what it had no word for.
+        differences = config.differences(self.spec.document(), spec.document())
         refused = [each for each in differences if not each.path.startswith(CHANGEABLE)]
         if refused:
             lines = "\n".join(f"  {each}" for each in refused)
@@ -158,14 +168,18 @@ class Session:
         reason = EndReason(kind=EndKind.STOPPED, detail="stopped by the user")
         self._append(lambda state: [ExperimentEnding(reason=reason)] if state.phase is Phase.RUNNING else [])
 
+    def reopen(self) -> None:
+        """Let an experiment that has ended go on, as far as its limits allow; ``run`` alone does not."""
+        self.refresh()
+        self._append(lambda state: [ExperimentResumed()] if state.phase is Phase.ENDED else [])
+
     def run(self, watch: Watcher) -> State:
-        """Step until the experiment ends or ``interrupt``; one that had ended goes on.
+        """Step until the experiment ends or ``interrupt``.
 
         Raises ExperimentBusy when another process runs it.
         """
         with self._journal.hold():
             self.refresh()
-            self._append(lambda state: [ExperimentResumed()] if state.phase is Phase.ENDED else [])
             spec = self.spec
             _check_machine(spec)
             parts = self._parts(spec)
@@ -192,31 +206,19 @@ class Session:
         number = attempt or len(self.state.trials[trial].attempts)
         return self._backend.log(self.state.job(trial, number), cursor)
 
+    def notices(self) -> Sequence[str]:
+        """What a person should know now of the backend, such as credentials that have expired."""
+        return self._backend.notices() if isinstance(self._backend, SageMakerBackend) else ()
+
     @cached_property
-    def _backend(self) -> LocalBackend:
-        spec = self.spec
-        return LocalBackend(
-            jobs=self._folder / "jobs",
-            bundles=self._folder / "bundles",
-            clock=self._clock,
-            python=spec.estimator.python or sys.executable,
-            stop_grace=spec.backend.stop_grace,
-            gpus_per_trial=spec.backend.gpus_per_trial,
-            gpus=available_gpus() if spec.backend.gpus_per_trial else (),
-        )
+    def _backend(self) -> LocalBackend | SageMakerBackend:
+        return _backend(self.spec, self.name, self._folder, self._clock)
 
     def _parts(self, spec: ExperimentSpec) -> Parts:
         return Parts(
             journal=self._journal,
             backend=self._backend,
-            estimator=ScriptEstimator(
-                experiment=self.name,
-                bundle=self.state.bundle,
-                entry_point=spec.estimator.entry_point,
-                hyperparameters=spec.estimator.hyperparameters,
-                environment=spec.estimator.environment,
-                inputs=spec.estimator.inputs,
-            ),
+            estimator=_estimator(spec, self.name, self.state.bundle),
             rule=_rule(spec),
             sampler=_sampler(spec),
             readers=readers(spec.metric_definitions(), self.state.objective),
@@ -248,7 +250,66 @@ def _with_seed(spec: ExperimentSpec) -> ExperimentSpec:
     return spec.model_copy(update={"sampler": sampler.model_copy(update={"seed": secrets.randbelow(2**31)})})
 
 
+def _backend(
+    spec: ExperimentSpec, name: ExperimentName, folder: Path, clock: Clock
+) -> LocalBackend | SageMakerBackend:
+    where = spec.backend
+    if isinstance(where, LocalBackendSpec):
+        return LocalBackend(
+            jobs=folder / "jobs",
+            bundles=folder / "bundles",
+            clock=clock,
+            python=spec.estimator.python or sys.executable,
+            stop_grace=where.stop_grace,
+            gpus_per_trial=where.gpus_per_trial,
+            gpus=available_gpus() if where.gpus_per_trial else (),
+        )
+    settings = spec.sagemaker_settings()
+    limiter = Limiter(clock, where.requests_per_second.model_dump())
+    return SageMakerBackend(
+        client=SageMakerClient(clock, limiter, region=where.region, profile=where.profile),
+        settings=settings,
+        experiment=name,
+        code=Code(bundles=folder / "bundles", files=_in_job_files()),
+        clock=clock,
+        owner="{user}@{host}".format(**this_process()),
+        check=partial(refuse, settings=settings, region=where.region or ""),
+    )
+
+
+def _in_job_files() -> dict[str, Path]:
+    """What runs beside the user's code in a container."""
+    folder = Path(in_job.__file__).parent
+    return {name: folder / name for name in ("__init__.py", "report.py", "entrypoint.py")}
+
+
+def _estimator(spec: ExperimentSpec, name: ExperimentName, bundle: str) -> ScriptEstimator:
+    return ScriptEstimator(
+        experiment=name,
+        bundle=bundle,
+        entry_point=spec.estimator.entry_point,
+        hyperparameters=spec.estimator.hyperparameters,
+        environment=spec.estimator.environment,
+        inputs=spec.estimator.locations(),
+    )
+
+
+def _check_requests(spec: ExperimentSpec) -> None:
+    """Refuse a spec whose jobs the service would refuse, before anything is kept or called."""
+    name, first = ExperimentName(spec.name), TrialId(1)
+    config = _sampler(spec)().ask(first) or {}
+    job = _estimator(spec, name, "0" * 16).request(
+        job_name(name, first, 1), first, 1, config, spec.limits.trial_timeout
+    )
+    region = spec.backend.region if isinstance(spec.backend, SageMakerBackendSpec) else None
+    problems = preview(spec.sagemaker_settings(), job, region=region or "")
+    if problems:
+        raise SpecError(problems)
+
+
 def _check_machine(spec: ExperimentSpec) -> None:
+    if not isinstance(spec.backend, LocalBackendSpec):
+        return
     if spec.backend.gpus_per_trial:
         check_gpus(
             gpus_per_trial=spec.backend.gpus_per_trial,

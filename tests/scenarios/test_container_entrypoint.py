@@ -142,6 +142,31 @@ def test_the_script_is_told_of_a_stop_and_ends_in_its_own_way(container: Contain
     assert container.failure == ""
 
 
+BUSY = """
+import signal, sys
+from trialjob.reporting import report
+def save(*_):
+    report(epoch=-1)
+    sys.exit(0)
+signal.signal(signal.SIGTERM, save)
+while True:
+    report(epoch=1)
+    print("between", end=" ")
+"""
+
+
+def test_a_stop_in_the_middle_of_a_report_is_reported_all_the_same(container: Container) -> None:
+    log = container.start({"train.py": BUSY})
+    for _ in range(20):
+        log.readline()
+    container.stop()
+    lines = [line.partition("[trialjob] ")[2] for line in log.read().splitlines()]
+    numbers = [json.loads(line)["seq"] for line in lines if line]
+    assert len(numbers) == len(set(numbers))
+    assert any(json.loads(line)["metrics"] == {"epoch": -1} for line in lines if line)
+    assert container.status() == 0
+
+
 def test_a_script_that_knows_no_signals_ends_too(container: Container) -> None:
     log = container.start({"train.py": "import time\nprint('up')\ntime.sleep(600)\nprint('end')"})
     assert log.readline() == "up\n"

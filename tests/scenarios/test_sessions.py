@@ -81,6 +81,9 @@ def test_limits_may_change_and_nothing_else(spec: Callable[..., ExperimentSpec],
     with pytest.raises(UsageError, match=r"objective\.mode"):
         session.change(spec(objective={"metric": "acc", "mode": "min"}))
     session.change(spec(name="the-name-in-the-file", limits={"max_trials": 3}))
+    assert session.run(quiet).phase is Phase.ENDED
+    assert len(session.state.trials) == 2
+    session.reopen()
     state = session.run(quiet)
     assert len(state.trials) == 3
     assert attach("shell", store=store).spec.limits.max_trials == 3
@@ -129,7 +132,9 @@ def test_stopped_while_it_runs_and_resumed_later(spec: Callable[..., ExperimentS
     assert [trial.status for trial in state.trials] == [TrialStatus.CANCELLED] * 2
     # The results are kept, and there is nothing more to start.
     assert [trial.score for trial in state.trials] == [0.2, 0.2]
-    again = attach("shell", store=store).run(quiet)
+    resumed = attach("shell", store=store)
+    resumed.reopen()
+    again = resumed.run(quiet)
     assert again.reason is not None
     assert again.reason.kind is EndKind.MAX_TRIALS
 

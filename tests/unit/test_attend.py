@@ -63,6 +63,9 @@ class SimulatedSession:
         assert self.loop is not None
         self.loop.leave()
 
+    def notices(self) -> Sequence[str]:
+        return ["a quota is 0"] if self.steps > 1 else []
+
     def ask_stop(self) -> None:
         self.asked += 1
         state = self.state

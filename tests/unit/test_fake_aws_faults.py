@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 import pytest
 from botocore.exceptions import ClientError, HTTPClientError  # type: ignore[import-untyped]
@@ -152,6 +158,32 @@ def test_a_hook_stands_at_both_sides_of_a_call(fake: FakeAws, sagemaker: Client)
     fake.faults.hook = lambda phase, operation: seen.append((phase, operation, len(fake.service.jobs)))
     sagemaker.create_training_job(**training_request("a"))
     assert seen == [("before", "CreateTrainingJob", 0), ("after", "CreateTrainingJob", 1)]
+
+
+def test_a_client_can_be_killed_behind_its_back(fake: FakeAws) -> None:
+    program = (
+        "import boto3, json, sys; sagemaker = boto3.client('sagemaker'); print('ready', flush=True);"
+        "sys.stdin.readline(); sagemaker.create_training_job(**json.loads(sys.argv[1]))"
+    )
+    command = [sys.executable, "-c", program, json.dumps(training_request("a"))]
+    pipes: dict[str, Value] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env=os.environ | fake.env, **pipes) as client:
+        assert client.stdin is not None
+        assert client.stdout is not None
+        client.stdout.readline()
+        fake.faults.hook = lambda phase, _: client.kill() if phase == "after" else None
+        client.stdin.write("go\n")
+        client.stdin.flush()
+        assert client.wait(20) == -signal.SIGKILL
+    assert list(fake.service.jobs) == ["a"]
+
+
+def test_denied_actions_of_motos_services(fake: FakeAws) -> None:
+    fake.faults.denied |= {"s3:PutObject", "sts:GetCallerIdentity", "dynamodb:ListTables"}
+    assert code(lambda: fake.client("s3").put_object(Bucket=BUCKET, Key="k", Body=b"")) == "AccessDenied"
+    assert code(fake.client("sts").get_caller_identity) == "AccessDenied"
+    assert code(fake.client("dynamodb").list_tables) == "AccessDeniedException"
+    assert fake.world.keys(BUCKET, "") == []
 
 
 def test_boto3s_own_retries_get_through(fake: FakeAws) -> None:

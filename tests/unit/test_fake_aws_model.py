@@ -100,6 +100,7 @@ EVENTS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(events=EVENTS, limit=st.integers(1, 7), start=st.integers(0, 60_000), empty=st.booleans())
 def test_pages_hold_every_event_once_and_in_order(
     events: list[tuple[str, int]], limit: int, start: int, empty: bool
@@ -162,6 +163,7 @@ def test_patterns_that_are_refused(pattern: str) -> None:
 # --- strictness ---
 
 
+@settings(deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(max_size=5),
@@ -216,6 +218,24 @@ def test_the_ledger_knows_what_tests_ask() -> None:
     assert figures.idle == 3 * 2 * 60
     assert made.ledger.by_operation() == {"CreateTrainingJob": 4}
     assert made.ledger.calls[0].subject == "run-1-1"
+
+
+def test_violations_are_told_in_words() -> None:
+    made = service()
+    tags = [{"Key": "trial", "Value": "1"}, {"Key": "attempt", "Value": "1"}]
+    attempt = ("trial", "attempt")
+    create(made, "a", Tags=tags, **resources(KeepAlivePeriodInSeconds=600))
+    made.clock.sleep(400)
+    assert made.violations(most=1, attempt=attempt) == ["1 warm pools are left"]
+    create(made, "b", Tags=tags, **resources(VolumeSizeInGB=31))
+    create(made, "c", Tags=[{"Key": "trial", "Value": "2"}], **resources(VolumeSizeInGB=31))
+    assert made.violations(most=1, attempt=attempt) == [
+        "2 jobs for one attempt: {'trial': '1', 'attempt': '1'}",
+        "b is still Starting",
+        "c is still Starting",
+        "2 instances at one time, where 1 are allowed",
+        "1 warm pools are left",
+    ]
 
 
 # --- whole experiments ---

@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -571,6 +573,56 @@ def test_one_stream_forwards_and_backwards(fake: FakeAws, sagemaker: Client, log
     end = logs.get_log_events(**asked, nextToken=page["nextForwardToken"])
     assert end["events"] == []
     assert end["nextForwardToken"] == page["nextForwardToken"]
+
+
+# --- hostile input ---
+
+TARGETS = (
+    "SageMaker.CreateTrainingJob",
+    "SageMaker.ListTrainingJobs",
+    "SageMaker.Search",
+    "SageMaker.Nope",
+    "Logs_20140328.FilterLogEvents",
+    "Logs_20140328.GetLogEvents",
+    "Logs_20140328.DescribeLogStreams",
+    "ServiceQuotasV20190624.ListServiceQuotas",
+    "AWSPriceListService.GetProducts",
+)
+JUNK = (
+    b"[1]",
+    b"null",
+    b"\xff",
+    b'"x"',
+    b"1e999",
+    b'{"TrainingJobName": null}',
+    b'{"MaxResults": "1"}',
+    b'{"MaxResults": NaN}',
+    b'{"CreationTimeAfter": "yesterday"}',
+    b'{"Unknown": 1}',
+    *(
+        b'{"logGroupName": "/aws/sagemaker/TrainingJobs", "logStreamName": "s", "nextToken": "%s"}' % token
+        for token in (b"?", b"W10=", b"bnVsbA==", b"WzUsIHRydWVd", b"f/x")
+    ),
+    *(
+        b'{"Resource": "TrainingJob", "ServiceCode": "sagemaker", "NextToken": "%s"}' % token
+        for token in (b"?", b"W10=", b"bnVsbA==", b"WzEsIDJd")
+    ),
+    *(b'{"NextToken": "%s"}' % token for token in (b"?", b"W10=", b"bnVsbA==", b"WzEsIDJd")),
+)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_junk_is_refused_and_never_an_internal_error(fake: FakeAws, sagemaker: Client, target: str) -> None:
+    sagemaker.create_training_job(**training_request("a"))
+    fake.clock.sleep(HOUR)
+    assert fake.service.lines()
+    for junk in JUNK:
+        headers = {"X-Amz-Target": target, "Content-Type": "application/x-amz-json-1.1"}
+        request = urllib.request.Request(fake.url, data=junk, headers=headers)  # noqa: S310 - our own server
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(request, timeout=10)  # noqa: S310 - as above
+        caught.value.close()
+        assert caught.value.code == 400, junk
 
 
 # --- quotas, prices, moto's own ---

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 OnInterrupt: TypeAlias = Literal["stop", "detach"]
+Watch: TypeAlias = Callable[[State, Sequence[Event]], None]
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
@@ -40,7 +41,7 @@ class Session(Protocol):
         """Read what has been journaled since."""
         ...
 
-    def run(self, watch: Callable[[State, Sequence[Event]], None]) -> State:
+    def run(self, watch: Watch) -> State:
         """Step until the end or ``interrupt``. Raises ExperimentBusy."""
         ...
 
@@ -50,6 +51,10 @@ class Session(Protocol):
 
     def ask_stop(self) -> None:
         """Journal that it is to end."""
+        ...
+
+    def notices(self) -> Sequence[str]:
+        """What a person should know now."""
         ...
 
 
@@ -103,10 +108,25 @@ def _run_once(session: Session, console: Console, caught: Caught) -> bool:
 
     try:
         with _signals(session, caught), watcher(console, session.state, SystemClock().now) as watch:
-            session.run(watch)
+            session.run(_noticing(session, console, watch))
     except LeaveNow:
         return True
     return False
+
+
+def _noticing(session: Session, console: Console, watch: Watch) -> Watch:
+    """``watch``, and a line for each thing that a person should know, when it is news."""
+    before: set[str] = set()
+
+    def watching(state: State, events: Sequence[Event]) -> None:
+        watch(state, events)
+        now = set(session.notices())
+        for notice in sorted(now - before):
+            console.print(f"notice: {notice}", markup=False, soft_wrap=True)
+        before.clear()
+        before.update(now)
+
+    return watching
 
 
 @contextmanager
@@ -149,13 +169,8 @@ def _choice(console: Console, number: int, on_interrupt: OnInterrupt | None) -> 
     return "stop" if answer in {"s", "stop"} else "detach"
 
 
-def running_jobs(state: State) -> int:
-    """How many jobs hold a slot."""
-    return sum(1 for trial in state.open_trials() if trial.live is not None)
-
-
 def farewell(state: State, come_back: str) -> str:
     """What to say when leaving an experiment that can go on."""
-    jobs = running_jobs(state)
+    jobs = len(state.live)
     left = "no job is running" if jobs == 0 else "1 job runs on" if jobs == 1 else f"{jobs} jobs run on"
     return f"left {state.name}: {left}. Come back with:\n  {come_back}"

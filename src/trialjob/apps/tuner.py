@@ -123,6 +123,7 @@ class Experiment:
         from trialjob.reporting.tables import print_summary  # noqa: PLC0415 - as above
         from trialjob.reporting.terminal import console  # noqa: PLC0415 - as above
 
+        self._session.reopen()
         out = console()
         attended = attend(self._session, out, on_interrupt)
         if attended.detached:

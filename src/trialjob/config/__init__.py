@@ -3,6 +3,7 @@
 from trialjob.config.differences import Difference, differences
 from trialjob.config.doubts import warnings
 from trialjob.config.parse import load, parse
+from trialjob.config.sagemaker import SageMakerBackendSpec
 from trialjob.config.spec import (
     AshaSpec,
     ExperimentSpec,
@@ -27,6 +28,7 @@ __all__ = [
     "NoStoppingSpec",
     "ObjectiveSpec",
     "RandomSpec",
+    "SageMakerBackendSpec",
     "ScriptSpec",
     "differences",
     "load",

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Literal
 
 from trialjob.config.paths import nearest, path_text, shown
+from trialjob.config.sagemaker import REQUIRED, SageMakerBackendSpec
 from trialjob.config.spec import (
     AshaSpec,
+    BackendSpec,
     DomainSpec,
     GridSpec,
     LimitsSpec,
@@ -117,6 +119,15 @@ def _regex(path: tuple[str | int, ...], regex: str) -> Iterator[Problem]:
         yield _problem(path, f"{shown(regex)} has no group", remedy)
 
 
+def _sagemaker(estimator: ScriptSpec, backend: BackendSpec) -> Iterator[Problem]:
+    if not isinstance(backend, SageMakerBackendSpec):
+        return
+    for name, example in REQUIRED.items():
+        if not getattr(estimator, name):
+            message = "is missing, and backend.kind is 'sagemaker'"
+            yield _problem(("estimator", name), message, f"write {name}: {example}")
+
+
 def _limits(limits: LimitsSpec) -> Iterator[Problem]:
     if limits.max_concurrent_trials > limits.max_trials:
         message = f"{limits.max_concurrent_trials} is more than limits.max_trials, {limits.max_trials}"
@@ -155,7 +166,7 @@ def _files(estimator: ScriptSpec) -> Iterator[Problem]:
     if estimator.python is not None and shutil.which(estimator.python) is None:
         message = f"{shown(estimator.python)} is no program that can be run"
         yield _problem(("estimator", "python"), message, "write the path of a Python interpreter")
-    for name, location in estimator.inputs.items():
+    for name, location in estimator.locations().items():
         if not location or ("://" not in location and _kind(Path(location)) == "nothing"):
             path = ("estimator", "inputs", name)
             yield _problem(path, f"{shown(location)} does not exist", "write the path of a file or folder")
@@ -194,6 +205,7 @@ CHECKS: tuple[tuple[Check, tuple[str, ...]], ...] = (
     (_grid, ("sampler", "space")),
     (_stopping, ("stopping",)),
     (_limits, ("limits",)),
+    (_sagemaker, ("estimator", "backend")),
 )
 #: Those that look at this machine's files.
 FILE_CHECKS: tuple[tuple[Check, tuple[str, ...]], ...] = ((_files, ("estimator",)),)

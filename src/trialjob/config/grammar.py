@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from trialjob.config.paths import Part
+from trialjob.config.sagemaker import InputSpec, RatesSpec, SageMakerBackendSpec, SpotSpec
 from trialjob.config.spec import (
     AshaSpec,
     ExperimentSpec,
@@ -28,7 +29,7 @@ KINDS: dict[str, dict[str, type[BaseModel]]] = {
     "estimator": {"script": ScriptSpec},
     "sampler": {"random": RandomSpec, "grid": GridSpec},
     "stopping": {"none": NoStoppingSpec, "asha": AshaSpec},
-    "backend": {"local": LocalBackendSpec},
+    "backend": {"local": LocalBackendSpec, "sagemaker": SageMakerBackendSpec},
 }
 DOMAINS: dict[str, type[Any]] = {
     "uniform": Uniform,
@@ -38,12 +39,17 @@ DOMAINS: dict[str, type[Any]] = {
 }
 _SECTIONS: dict[str, type[BaseModel]] = {"objective": ObjectiveSpec, "limits": LimitsSpec}
 #: Mappings whose keys are the user's own.
-_FREE = {("estimator", "hyperparameters"), ("estimator", "environment"), ("estimator", "inputs")}
+_FREE = {("estimator", name) for name in ("hyperparameters", "environment", "inputs", "tags", "request")}
+#: What stands inside a section.
+_INNER: dict[tuple[str, str], type[BaseModel]] = {
+    ("estimator", "spot"): SpotSpec,
+    ("backend", "requests_per_second"): RatesSpec,
+}
 
 
 def is_free(path: Sequence[Part]) -> bool:
     """True when any key may be written into the mapping at ``path``."""
-    return tuple(path) in _FREE
+    return tuple(path) in _FREE or tuple(path[:2]) == ("estimator", "request")
 
 
 def known_keys(path: Sequence[Part], value: object) -> list[str]:
@@ -58,6 +64,10 @@ def known_keys(path: Sequence[Part], value: object) -> list[str]:
             models = KINDS[section]
             chosen = [models[kind]] if isinstance(kind, str) and kind in models else list(models.values())
             return list(dict.fromkeys(key for model in chosen for key in model.model_fields))
+        case [str(section), str(part)] if (section, part) in _INNER:
+            return list(_INNER[section, part].model_fields)
+        case ["estimator", "inputs", str()]:
+            return list(InputSpec.model_fields)
         case ["metrics", int()]:
             return list(MetricSpec.model_fields)
         case ["space", str()]:

@@ -45,8 +45,12 @@ def _apply(document: dict[str, Any], override: str, problems: list[Problem]) -> 
     for depth, part in enumerate(path[:-1]):
         place = _entered(place, path[:depth], part)
     _check(place, path[:-1], path[-1])
+    former = place[path[-1]] if isinstance(place, dict) and path[-1] in place else None
     place[path[-1]] = value
-    if path[-1] in ("kind", "type"):
+    if path == ["backend", "kind"] and former not in (None, value):
+        # What two backends call the same, such as the pause between looks, they do not mean the same by.
+        document["backend"] = {"kind": value}
+    elif path[-1] in ("kind", "type"):
         _forget_other_kind(place, path[:-1])
 
 

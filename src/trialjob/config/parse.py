@@ -98,6 +98,14 @@ def _resolve(document: dict[str, Any], base: Path) -> None:
     inputs = estimator.get("inputs")
     if not isinstance(inputs, dict):
         return
-    for name, location in inputs.items():
-        if isinstance(location, str) and location and "://" not in location:
-            inputs[name] = os.path.realpath(base / Path(location).expanduser())
+    for name, given in inputs.items():
+        if isinstance(given, dict):
+            inputs[name] = given | {key: _resolved(given[key], base) for key in ("location",) if key in given}
+        else:
+            inputs[name] = _resolved(given, base)
+
+
+def _resolved(location: object, base: Path) -> object:
+    if isinstance(location, str) and location and "://" not in location:
+        return os.path.realpath(base / Path(location).expanduser())
+    return location

@@ -10,9 +10,12 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import BeforeValidator, Field
 
-from trialjob.config.durations import format_duration, parse_duration
+from trialjob.backends.sagemaker.settings import SageMakerSettings
+from trialjob.config.parts import Duration, Number, SpecPart
+from trialjob.config.sagemaker import InputChannel, SageMakerBackendSpec, SageMakerJobSpec, settings_of
+from trialjob.errors import Problem, SpecError
 from trialjob.model.json import Json
 from trialjob.model.limits import DEFAULT_TRIAL_TIMEOUT, Limits
 from trialjob.model.metric import MetricDefinition, Mode, Objective, Score
@@ -33,38 +36,36 @@ def _constant(value: object) -> object:
     return value
 
 
-def _plain(value: float) -> float | int:
-    return int(value) if value.is_integer() else value
+def _local_by_default(value: object) -> object:
+    return {"kind": "local", **value} if isinstance(value, Mapping) and value.get("kind") is None else value
 
 
-Duration: TypeAlias = Annotated[float, BeforeValidator(parse_duration), PlainSerializer(format_duration)]
-Number: TypeAlias = Annotated[float, PlainSerializer(_plain)]
 DomainSpec: TypeAlias = Annotated[
     Annotated[Uniform | LogUniform | RandInt | Choice, Field(discriminator="type")],
     BeforeValidator(_constant),
 ]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class ScriptSpec(_Part):
+class ScriptSpec(SageMakerJobSpec):
     """A folder of code and the program in it that trains."""
 
     kind: Literal["script"]
     source_dir: str
     entry_point: str
     #: Constants, passed to every trial.
-    hyperparameters: dict[str, Json] = {}
-    environment: dict[str, str] = {}
+    hyperparameters: dict[str, Json] = Field(default_factory=dict)
+    environment: dict[str, str] = Field(default_factory=dict)
     #: Input channels: name to location.
-    inputs: dict[str, str] = {}
+    inputs: dict[str, InputChannel] = Field(default_factory=dict)
     #: The interpreter for Python scripts on this machine.
     python: str | None = None
 
+    def locations(self) -> dict[str, str]:
+        """Where each input channel is."""
+        return {name: given.location for name, given in self.inputs.items()}
 
-class ObjectiveSpec(_Part):
+
+class ObjectiveSpec(SpecPart):
     """What is optimised."""
 
     metric: str
@@ -73,33 +74,33 @@ class ObjectiveSpec(_Part):
     score: Literal["best", "last"] = "best"
 
 
-class MetricSpec(_Part):
+class MetricSpec(SpecPart):
     """A metric to be found in the log."""
 
     name: str
     regex: str
 
 
-class RandomSpec(_Part):
+class RandomSpec(SpecPart):
     """Random search; without a seed one is drawn when the experiment is created."""
 
     kind: Literal["random"] = "random"
     seed: int | None = None
 
 
-class GridSpec(_Part):
+class GridSpec(SpecPart):
     """Every configuration, one after the other."""
 
     kind: Literal["grid"] = "grid"
 
 
-class NoStoppingSpec(_Part):
+class NoStoppingSpec(SpecPart):
     """Every trial runs to its end."""
 
     kind: Literal["none"] = "none"
 
 
-class AshaSpec(_Part):
+class AshaSpec(SpecPart):
     """Asynchronous successive halving, the stopping variant."""
 
     kind: Literal["asha"] = "asha"
@@ -108,7 +109,7 @@ class AshaSpec(_Part):
     reduction_factor: Number = Field(default=3.0, ge=2)
 
 
-class LimitsSpec(_Part):
+class LimitsSpec(SpecPart):
     """What the user agrees to pay for. A job's name has room for six digits of trial."""
 
     max_trials: int = Field(ge=1, le=999_999)
@@ -118,7 +119,7 @@ class LimitsSpec(_Part):
     max_failures: int = Field(default=3, ge=1)
 
 
-class LocalBackendSpec(_Part):
+class LocalBackendSpec(SpecPart):
     """Processes on this machine."""
 
     kind: Literal["local"] = "local"
@@ -127,7 +128,13 @@ class LocalBackendSpec(_Part):
     poll_interval: Duration = 0.1
 
 
-class ExperimentSpec(_Part):
+BackendSpec: TypeAlias = Annotated[
+    Annotated[LocalBackendSpec | SageMakerBackendSpec, Field(discriminator="kind")],
+    BeforeValidator(_local_by_default),
+]
+
+
+class ExperimentSpec(SpecPart):
     """A whole experiment, with every default filled in."""
 
     name: str
@@ -138,7 +145,7 @@ class ExperimentSpec(_Part):
     sampler: Annotated[RandomSpec | GridSpec, Field(discriminator="kind")] = RandomSpec()
     stopping: Annotated[NoStoppingSpec | AshaSpec, Field(discriminator="kind")] = NoStoppingSpec()
     limits: LimitsSpec
-    backend: LocalBackendSpec = LocalBackendSpec()
+    backend: BackendSpec = LocalBackendSpec()
 
     def document(self) -> dict[str, Json]:
         """The spec as a JSON document that parses to an equal spec."""
@@ -162,3 +169,16 @@ class ExperimentSpec(_Part):
     def metric_definitions(self) -> tuple[MetricDefinition, ...]:
         """The regular expressions, ``{number}`` replaced."""
         return tuple(MetricDefinition(name=m.name, regex=expand(m.regex)) for m in self.metrics)
+
+    def sagemaker_settings(self) -> SageMakerSettings:
+        """What every training job of this experiment has in common. Raises SpecError for another backend."""
+        if not isinstance(self.backend, SageMakerBackendSpec):
+            problem = Problem(field="backend.kind", message=f"{self.backend.kind!r} runs no training jobs")
+            raise SpecError(problem)
+        return settings_of(
+            self.estimator,
+            self.backend,
+            inputs=self.estimator.inputs,
+            metrics=self.metric_definitions(),
+            objective=self.objective.metric,
+        )

@@ -22,3 +22,7 @@ class Limits:
     trial_timeout: float = DEFAULT_TRIAL_TIMEOUT
     #: The experiment ends when this many trials have failed.
     max_failures: int = 3
+    #: The experiment ends when a trial reports a value at least as good as this.
+    target: float | None = None
+    #: The experiment ends when so many trials in a row have ended without a score better than all before.
+    max_trials_without_improvement: int | None = None

@@ -16,6 +16,17 @@ class Mode(Enum):
     MAX = "max"
 
 
+class NanPolicy(Enum):
+    """What a NaN of the objective means."""
+
+    #: It is worse than every number.
+    WORST = "worst"
+    #: The trial has failed.
+    FAIL = "fail"
+    #: It is no value at all.
+    IGNORE = "ignore"
+
+
 class Score(Enum):
     """Which of a trial's values is its score."""
 
@@ -32,6 +43,7 @@ class Objective:
     #: The metric that counts progress (epochs, steps). A report without it counts as one more than the last.
     resource: str = "epoch"
     score: Score = Score.BEST
+    nan: NanPolicy = NanPolicy.WORST
 
     def better(self, a: float, b: float) -> bool:
         """True when ``a`` is strictly better than ``b``; NaN is worse than every number."""
@@ -42,6 +54,10 @@ class Objective:
         if math.isnan(value):
             return -math.inf
         return value if self.mode is Mode.MAX else -value
+
+    def value_of(self, key: float) -> float:
+        """The value whose key is ``key``; NaN has none of its own and comes back as the worst number."""
+        return key if self.mode is Mode.MAX else -key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,4 +89,7 @@ class Report:
 
     def value(self, objective: Objective) -> float | None:
         """The objective's value, or None when this report does not have it."""
-        return self.metrics.get(objective.metric)
+        value = self.metrics.get(objective.metric)
+        if value is not None and math.isnan(value) and objective.nan is NanPolicy.IGNORE:
+            return None
+        return value

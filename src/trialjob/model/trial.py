@@ -52,12 +52,18 @@ class EndKind(Enum):
     MAX_FAILURES = "max_failures"
     #: Trials ended, but not one of them has a value of the objective.
     NO_RESULT = "no_result"
+    #: A trial has reported the value that was wanted.
+    TARGET = "target"
+    #: So many trials in a row have ended without a better score.
+    NO_IMPROVEMENT = "max_trials_without_improvement"
+    #: The stopping rule cannot judge what was reported.
+    STOPPING_RULE = "stopping_rule"
     STOPPED = "stopped"
 
     @property
     def is_failure(self) -> bool:
         """True when it was failures that ended the experiment, not one of its limits or its user."""
-        return self in (EndKind.MAX_FAILURES, EndKind.NO_RESULT)
+        return self in (EndKind.MAX_FAILURES, EndKind.NO_RESULT, EndKind.STOPPING_RULE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +82,8 @@ class StopKind(Enum):
     MAX_RESOURCE = "max_resource"
     CANCELLED = "cancelled"
     PAUSED = "paused"
+    #: What it reported makes it a failure.
+    FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

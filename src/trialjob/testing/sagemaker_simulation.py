@@ -30,7 +30,7 @@ from trialjob.orchestrator.ports import JobBackend, Journal
 from trialjob.orchestrator.rules.asha import Asha
 from trialjob.orchestrator.samplers.random import RandomSampler
 from trialjob.reporting.metrics import readers
-from trialjob.testing.fake_aws import Durations, Epoch, Faults, FakeService, VirtualClock
+from trialjob.testing.fake_aws import Durations, Epoch, FakeService, Faults, VirtualClock
 from trialjob.testing.fake_aws.in_process import boto3_session
 from trialjob.testing.fake_aws.requests import ROLE
 from trialjob.testing.simulation import NAME, OBJECTIVE, SPACE, PlainEstimator, curve

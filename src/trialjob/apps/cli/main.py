@@ -62,7 +62,9 @@ def cli() -> None:
 
 @cli.command()
 @click.argument("spec", type=click.Path())
-@click.option("--backend", type=click.Choice(["local"]), help="Where the jobs run, in place of the spec's.")
+@click.option(
+    "--backend", type=click.Choice(["local", "sagemaker"]), help="Where the jobs run, in place of the spec's."
+)
 @click.option("--name", help="The experiment's name, as it is [default: the spec's with a unique suffix].")
 @set_option
 @interrupt_option

@@ -33,7 +33,8 @@ def run_spec(
     store: str | None,
 ) -> int:
     """Start the experiment of a spec file and attend it."""
-    wanted = [*overrides, *([f"backend.kind={backend}"] if backend else []), *_named(name)]
+    # The backend first: which other fields of it there are depends on it.
+    wanted = [*([f"backend.kind={backend}"] if backend else []), *overrides, *_named(name)]
     spec = config.load(path, overrides=wanted)
     if name is None:
         spec = spec.model_copy(update={"name": unique_name(spec.name)})
@@ -62,6 +63,7 @@ def resume_experiment(
         apply_overrides(document, overrides, "")
         # The code is in the bundle; the folder that it came from need not be here.
         session.change(config.parse(document, files=False))
+    session.reopen()
     return _attend(begun, session, console(), on_interrupt=on_interrupt, store=store)
 
 

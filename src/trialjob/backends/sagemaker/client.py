@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -40,14 +41,26 @@ class SageMakerClient:
     """One account in one region."""
 
     def __init__(
-        self, clock: Clock, limiter: Limiter, *, region: str | None = None, profile: str | None = None
+        self,
+        clock: Clock,
+        limiter: Limiter,
+        *,
+        region: str | None = None,
+        profile: str | None = None,
+        session: Any = None,  # noqa: ANN401 - boto3 has no types
     ) -> None:
+        """``session`` is a boto3 session to be used instead of a new one for ``region`` and ``profile``."""
         self._clock = clock
         self._limiter = limiter
         self._region = region
         self._profile = profile
-        self._session: Any = None
+        self._given = session
+        self._session: Any = session
         self._clients: dict[str, Any] = {}
+
+    def wait(self, operation: str) -> float:
+        """Seconds until there is a turn for ``create``, ``stop``, ``update``, ``list``, ``describe``, …"""
+        return self._limiter.wait(operation)
 
     # Training jobs
 
@@ -57,7 +70,8 @@ class SageMakerClient:
 
     def describe(self, job: str) -> Facts:
         """DescribeTrainingJob."""
-        return self._read("describe", "sagemaker", "describe_training_job", TrainingJobName=job)
+        answer: Facts = self._read("describe", "sagemaker", "describe_training_job", TrainingJobName=job)
+        return answer
 
     def tags(self, arn: str) -> dict[str, str]:
         """ListTags."""
@@ -79,13 +93,11 @@ class SageMakerClient:
         self,
         name_contains: str,
         *,
-        created_after: float | None = None,
         modified_after: float | None = None,
         token: str | None = None,
     ) -> Page:
-        """One page of ListTrainingJobs, the oldest jobs first."""
+        """One page of ListTrainingJobs, the newest jobs first."""
         given = {
-            "CreationTimeAfter": None if created_after is None else _moment(created_after),
             "LastModifiedTimeAfter": None if modified_after is None else _moment(modified_after),
             "NextToken": token,
         }
@@ -96,7 +108,7 @@ class SageMakerClient:
             NameContains=name_contains[:63],
             MaxResults=_PAGE,
             SortBy="CreationTime",
-            SortOrder="Ascending",
+            SortOrder="Descending",
             **{name: value for name, value in given.items() if value is not None},
         )
         return Page(rows=tuple(answer["TrainingJobSummaries"]), token=answer.get("NextToken"))
@@ -185,15 +197,92 @@ class SageMakerClient:
 
     def identity(self) -> Facts:
         """Who calls: ``Account`` and ``Arn``."""
-        return self._read("identity", "sts", "get_caller_identity")
+        answer: Facts = self._read("identity", "sts", "get_caller_identity")
+        return answer
 
-    def simulate(self, principal: str, actions: list[str], resources: list[str]) -> dict[str, bool]:
-        """Which of these actions the principal may do, by IAM's policy simulator."""
+    def simulate(
+        self, principal: str, actions: list[str], resource: str, context: Mapping[str, str]
+    ) -> dict[str, bool | None]:
+        """Which of these actions the principal may do, by IAM's policy simulator; None: it cannot tell."""
+        entries = [
+            {"ContextKeyName": key, "ContextKeyType": "string", "ContextKeyValues": [value]}
+            for key, value in context.items()
+        ]
         answer = self._read(
             "simulate", "iam", "simulate_principal_policy",
-            PolicySourceArn=principal, ActionNames=actions, ResourceArns=resources,
+            PolicySourceArn=principal, ActionNames=actions, ResourceArns=[resource], ContextEntries=entries,
         )  # fmt: skip
-        return {row["EvalActionName"]: row["EvalDecision"] == "allowed" for row in answer["EvaluationResults"]}
+        # Who is refused for want of a value that only a real call has may be allowed by then.
+        return {
+            row["EvalActionName"]: row["EvalDecision"] == "allowed"
+            or (None if row.get("MissingContextValues") else False)
+            for row in answer["EvaluationResults"]
+        }
+
+    # What is asked before an experiment
+
+    def region(self) -> str:
+        """Where calls go. Raises Invalid when nothing says it."""
+        return str(_translated(lambda: self._client("sagemaker").meta.region_name, "sagemaker", "region"))
+
+    def regions(self) -> list[str]:
+        """Every region of the same partition in which this boto3 knows SageMaker. Raises Invalid."""
+
+        def known() -> list[str]:
+            partition = self._session.get_partition_for_region(region)
+            return list(self._session.get_available_regions("sagemaker", partition))
+
+        region = self.region()
+        return _translated(known, "sagemaker", "regions")
+
+    def server_time(self) -> float | None:
+        """What time it is for AWS, in whole seconds, whether it lets us in or not."""
+        try:
+            answer = self.identity()
+        except faults.Fault as fault:
+            answer = getattr(fault.__cause__, "response", None) or {}
+            if not answer:
+                raise
+        date = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
+        return parsedate_to_datetime(date).timestamp() if date else None
+
+    def role(self, name: str) -> Facts:
+        """GetRole: its ``Arn``, and who may take it on as ``AssumeRolePolicyDocument``."""
+        answer: Facts = self._read("role", "iam", "get_role", RoleName=name)["Role"]
+        return answer
+
+    def bucket_region(self, bucket: str) -> str:
+        """Where a bucket is; "" when the endpoint does not say."""
+        answer = self._read("s3", "s3", "head_bucket", Bucket=bucket)
+        headers = answer["ResponseMetadata"]["HTTPHeaders"]
+        return str(answer.get("BucketRegion") or headers.get("x-amz-bucket-region") or "")
+
+    def delete(self, uri: str) -> None:
+        """Remove an object; one that is not there is removed already."""
+        bucket, key = split(uri)
+        self._read("s3", "s3", "delete_object", Bucket=bucket, Key=key)
+
+    def has_image(self, registry: str, repository: str, image: Mapping[str, str]) -> bool:
+        """Whether a registry of this region has an image, by ``imageTag`` or ``imageDigest``."""
+        try:
+            self._read(
+                "image", "ecr", "describe_images",
+                registryId=registry, repositoryName=repository, imageIds=[dict(image)],
+            )  # fmt: skip
+        except faults.NotFound:
+            return False
+        return True
+
+    def has_log_group(self) -> bool:
+        """Whether any training job has ever logged in this account and region."""
+        try:
+            self._read(
+                "filter_logs", "logs", "filter_log_events",
+                logGroupName=LOG_GROUP, logStreamNamePrefix="trialjob-doctor/", limit=1,
+            )  # fmt: skip
+        except faults.NotFound:
+            return False
+        return True
 
     def close(self) -> None:
         """Close the connections."""
@@ -230,7 +319,7 @@ class SageMakerClient:
             raise
         except faults.ExpiredCredentials:
             # A new session reads the credentials again, which somebody may have renewed by then.
-            self._session = None
+            self._session = self._given
             self._clients.clear()
             raise
 
@@ -291,7 +380,11 @@ def _translated(call: Callable[[], T], service: str, method: str) -> T:
 
 
 #: IAM's names of operations, where they differ from the method's.
-_ACTIONS: Final[Mapping[str, str]] = {"head_object": "GetObject", "list_objects_v2": "ListBucket"}
+_ACTIONS: Final[Mapping[str, str]] = {
+    "head_object": "GetObject",
+    "head_bucket": "ListBucket",
+    "list_objects_v2": "ListBucket",
+}
 
 
 def _action(service: str, method: str) -> str:

@@ -74,7 +74,10 @@ _EXPIRED: Final = frozenset({
     "UnrecognizedClientException", "InvalidAccessKeyId", "SignatureDoesNotMatch",
 })  # fmt: skip
 _DENIED: Final = frozenset({"AccessDeniedException", "AccessDenied", "UnauthorizedOperation", "403"})
-_MISSING: Final = frozenset({"ResourceNotFound", "ResourceNotFoundException", "NoSuchKey", "404"})
+_MISSING: Final = frozenset({
+    "ResourceNotFound", "ResourceNotFoundException", "NoSuchKey", "404", "NoSuchEntity",
+    "RepositoryNotFoundException", "ImageNotFoundException",
+})  # fmt: skip
 _FAILING: Final = frozenset({"InternalFailure", "InternalServerError", "InternalError", "ServiceUnavailable",
                              "ServiceUnavailableException", "RequestTimeout"})  # fmt: skip
 _SIMPLE: Final[tuple[tuple[frozenset[str], Callable[[str], Fault]], ...]] = (
@@ -99,6 +102,9 @@ def fault_of(*, code: str, message: str, status: int, action: str) -> Fault:
             return NotFound(message)
         if "rejected because the training job is in status" in message:
             return AlreadyEnded(message)
+    if code == "400":
+        # S3 has no room for words in its answer to HEAD; this is what it says when credentials have expired.
+        return ExpiredCredentials(f"{action} was refused, as it is when credentials have expired")
     for codes, fault in _SIMPLE:
         if code in codes:
             return fault(message)

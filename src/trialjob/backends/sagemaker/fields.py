@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -37,13 +39,14 @@ _FIELDS: Final[dict[Path, str]] = {
     ("EnableNetworkIsolation",): "estimator.network_isolation",
     ("EnableInterContainerTrafficEncryption",): "estimator.encrypt_inter_container_traffic",
 }
+_PLAIN: Final = re.compile(r"[^.\[\]=\"\s]+")
 #: What the service calls by its place in a list, a spec calls by its name, which this member holds.
 _NAMED_BY: Final = {"InputDataConfig": "ChannelName", "Tags": "Key"}
 _WORDS: Final = {"ContentType": "content_type", "InputMode": "mode"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
+class Flaw:
     """One thing wrong with a request."""
 
     path: Path
@@ -53,30 +56,47 @@ class Fault:
     structural: bool = False
 
 
-def problem_of(fault: Fault, request: Mapping[str, Any], raw: Mapping[str, Any]) -> Problem:
-    """The fault, at the place where the user wrote it; ``raw`` is what they wrote as ``request``."""
-    field = _raw_field(fault.path, request, raw) or spec_field(fault.path, request)
-    return Problem(field=field, message=fault.message, remedy=fault.remedy)
+def problem_of(flaw: Flaw, request: Mapping[str, Any], raw: Mapping[str, Any]) -> Problem:
+    """The flaw, at the place where the user wrote it; ``raw`` is what they wrote as ``request``."""
+    field = _raw_field(flaw.path, request, raw) or spec_field(flaw.path, request)
+    return Problem(field=field, message=flaw.message, remedy=flaw.remedy)
 
 
 def spec_field(path: Path, request: Mapping[str, Any]) -> str:
     """The field of the spec that ends up at ``path``."""
+    if path[:2] == ("InputDataConfig", 0) and "DataSource" in path:
+        return "backend.s3_uri"  # the channel that is ours
     for length in range(len(path), 0, -1):
         field = _FIELDS.get(path[:length])
         if field is not None:
-            return ".".join((field, *_rest(path[:length], path[length:], request)))
-    return ".".join(("estimator.request", *map(str, path)))
+            return _text(field, _rest(path[:length], path[length:], request))
+    return raw_field(path)
 
 
-def _rest(head: Path, rest: Path, request: Mapping[str, Any]) -> Sequence[str]:
+def raw_field(path: Path) -> str:
+    """The place of ``path`` in what the user wrote as ``request``."""
+    return _text("estimator.request", path)
+
+
+def _text(field: str, rest: Path) -> str:
+    """``field`` and what is in it, as people write paths: ``metrics[0].regex``, ``estimator.tags["a.b"]``."""
+    for part in rest:
+        if isinstance(part, int):
+            field += f"[{part}]"
+        else:
+            field += f".{part}" if _PLAIN.fullmatch(part) else f"[{json.dumps(part, ensure_ascii=False)}]"
+    return field
+
+
+def _rest(head: Path, rest: Path, request: Mapping[str, Any]) -> Path:
     if not rest:
         return ()
     if head in {("HyperParameters",), ("Environment",)}:
         return (str(rest[0]),)
     if head[-1] == "MetricDefinitions":
-        return (str(rest[0]), *(str(part).lower() for part in rest[1:]))
+        return (rest[0], *(str(part).lower() for part in rest[1:]))
     named_by = _NAMED_BY.get(str(head[-1]))
-    if named_by is None or not isinstance(rest[0], int):
+    if named_by is None:
         return ()
     name = value_at(request, (*head, rest[0], named_by))
     option = _WORDS.get(str(rest[-1]))
@@ -107,4 +127,6 @@ def _raw_field(path: Path, request: Mapping[str, Any], raw: Mapping[str, Any]) -
             inner = inner[part]
         else:
             return None
-    return ".".join(("estimator.request", *map(str, path)))
+        if inner is None:  # taken away, with all that was in it
+            return raw_field(path[: depth + 1])
+    return raw_field(path)

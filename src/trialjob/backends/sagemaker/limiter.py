@@ -17,6 +17,10 @@ RATES: Final[Mapping[str, float]] = MappingProxyType({
 })  # fmt: skip
 
 
+#: So much less than a whole token will do, or rounding would refuse a call that is made exactly in time.
+_HAIR: Final = 1e-6
+
+
 class Limiter:
     """A bucket for each operation with a rate; an operation without one is never refused."""
 
@@ -33,8 +37,7 @@ class Limiter:
             return True
         now = self._clock.now()
         tokens = self._tokens(operation, rate, now)
-        # A hair less than one will do, or rounding would refuse a call that is made exactly in time.
-        granted = tokens >= 1.0 - 1e-6
+        granted = tokens >= 1.0 - _HAIR
         self._buckets[operation] = (tokens - 1.0 if granted else tokens, now)
         return granted
 
@@ -48,7 +51,8 @@ class Limiter:
         rate = self._rates.get(operation)
         if rate is None:
             return 0.0
-        return max(0.0, 1.0 - self._tokens(operation, rate, self._clock.now())) / rate
+        missing = 1.0 - self._tokens(operation, rate, self._clock.now())
+        return missing / rate if missing > _HAIR else 0.0
 
     def _tokens(self, operation: str, rate: float, now: float) -> float:
         size = max(1.0, rate)

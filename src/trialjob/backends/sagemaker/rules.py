@@ -9,16 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 from trialjob.backends.sagemaker import shapes
-from trialjob.backends.sagemaker.fields import Fault, Path, problem_of, value_at
-from trialjob.backends.sagemaker.request import CODE_CHANNEL, TAG_PREFIX, build, code_uri
-from trialjob.backends.sagemaker.settings import SageMakerSettings
+from trialjob.backends.sagemaker.fields import Flaw, Path, problem_of, value_at
+from trialjob.backends.sagemaker.request import CODE_CHANNEL, TAG_PREFIX
 from trialjob.backends.sagemaker.shapes import shown
 from trialjob.errors import Problem
-from trialjob.model.job import JobRequest
 
 #: The guide's limit on a warm pool's idle time; the model allows more than the service does.
 KEEP_ALIVE_MAX: Final = 3600
@@ -33,82 +30,31 @@ _LOCAL_DISK: Final = re.compile(
 _ECR: Final = re.compile(r"\d{12}\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/\S+")
 _S3: Final = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?", re.DOTALL)
 
-#: What a raw request may not set, because something of ours depends on it; and what sets it instead.
-_RESERVED: Final[dict[Path, str]] = {
-    ("TrainingJobName",): "name",
-    ("HyperParameters",): "estimator.hyperparameters",
-    ("EnableManagedSpotTraining",): "estimator.spot",
-    ("StoppingCondition", "MaxRuntimeInSeconds"): "limits.trial_timeout",
-    ("StoppingCondition", "MaxWaitTimeInSeconds"): "estimator.spot.max_wait",
-    ("ResourceConfig", "KeepAlivePeriodInSeconds"): "estimator.keep_alive",
-    ("ResourceConfig", "InstanceType"): "estimator.instance_type",
-    ("ResourceConfig", "InstanceCount"): "estimator.instance_count",
-    ("CheckpointConfig", "S3Uri"): "backend.s3_uri, which gives each trial a folder of its own",
-}
-#: Of those, what it may take away, to put something else in its place.
-_REMOVABLE: Final = {("ResourceConfig", "InstanceType"), ("ResourceConfig", "InstanceCount")}
-
-
-def preview(settings: SageMakerSettings, job: JobRequest, *, region: str = "") -> list[Problem]:
-    """What is wrong with the calls that ``job`` may lead to, on every kind of machine it may ask for.
-
-    ``job`` may be of any trial: the first configuration that the sampler proposes is a good one.
-    """
-    found = [*_reserved(settings.request)]
-    for failures in _turns(settings):
-        request = build(
-            settings,
-            replace(job, capacity_failures=failures),
-            code_uri=code_uri(settings, job.experiment, job.bundle),
-            owner="",
-        )
-        found += _renamed(problems(request, raw=settings.request, region=region), settings, request)
-    return list(dict.fromkeys(found))
-
-
-def _turns(settings: SageMakerSettings) -> list[int]:
-    """Numbers of capacity failures that lead to every placement there is."""
-    types = len(settings.instance_types)
-    limit = settings.spot.on_demand_after if settings.spot else None
-    return [*range(types)] if limit is None else [*range(min(limit, types)), *range(limit, limit + types)]
-
-
-def _renamed(found: list[Problem], settings: SageMakerSettings, request: Mapping[str, Any]) -> list[Problem]:
-    """The problems of a machine that was not the first choice, at the list of those."""
-    if value_at(request, ("ResourceConfig", "InstanceType")) == settings.instance_type:
-        return found
-    first, others = "estimator.instance_type", "estimator.fallback_instance_types"
-    return [replace(each, field=others) if each.field == first else each for each in found]
-
 
 def problems(
     request: Mapping[str, Any], *, raw: Mapping[str, Any] | None = None, region: str = ""
 ) -> list[Problem]:
-    """What is wrong with a CreateTrainingJob request; ``raw`` is the user's part of it, ``region`` the call's."""
-    faults = list(_half_vpc(request))
-    known = {fault.path for fault in faults}
-    faults += [fault for fault in shapes.faults(request) if fault.path not in known]
-    if not any(fault.structural for fault in faults):
-        known = {fault.path for fault in faults}
-        faults += [fault for rule in _RULES for fault in rule(request) if fault.path not in known]
-        faults += _image(request, region)
-    return [problem_of(fault, request, raw or {}) for fault in faults]
+    """What is wrong with a CreateTrainingJob request.
+
+    ``raw`` is the part of it that the user wrote raw; ``region`` is where the call goes.
+    """
+    flaws = list(shapes.flaws(request))
+    if not any(flaw.structural for flaw in flaws):
+        # First, because what is said of the same thing on both sides, the rules say in plainer words.
+        flaws = [*(flaw for rule in _RULES for flaw in rule(request)), *_image(request, region), *flaws]
+    found = [problem_of(flaw, request, raw or {}) for flaw in flaws]
+    return one_each(found)
 
 
-def _reserved(raw: Mapping[str, Any]) -> Iterator[Problem]:
-    for path, instead in _RESERVED.items():
-        holder = value_at(raw, path[:-1])
-        if not isinstance(holder, Mapping) or path[-1] not in holder:
-            continue
-        value = holder[path[-1]]
-        if value is None and path in _REMOVABLE:
-            continue
-        field = ".".join(("estimator.request", *map(str, path)))
-        message = f"{shown(value)} would replace what trialjob itself must decide"
-        yield Problem(field=field, message=message, remedy=f"remove it, and set {instead}")
+def one_each(found: list[Problem]) -> list[Problem]:
+    """The first problem of each field; the others mostly follow from it."""
+    first: dict[str, Problem] = {}
+    for problem in found:
+        first.setdefault(problem.field, problem)
+    return list(first.values())
 
 
-def _parts(request: Mapping[str, Any]) -> Iterator[Fault]:
+def _parts(request: Mapping[str, Any]) -> Iterator[Flaw]:
     """What the model leaves open for jobs without instances, and what we need to find a job again."""
     for path in (
         ("AlgorithmSpecification",),
@@ -116,19 +62,23 @@ def _parts(request: Mapping[str, Any]) -> Iterator[Fault]:
         ("StoppingCondition", "MaxRuntimeInSeconds"),
     ):
         if value_at(request, path) is None:
-            yield Fault(path=path, message="is missing", remedy="do not take it away in estimator.request")
-    named = {"TrainingImage", "AlgorithmName"} & request.get("AlgorithmSpecification", {}).keys()
+            yield Flaw(path=path, message="is missing", remedy="do not take it away in estimator.request")
+    algorithm = request.get("AlgorithmSpecification", {})
+    named = {"TrainingImage", "AlgorithmName"} & algorithm.keys()
+    if algorithm.get("TrainingImage") == "":
+        remedy = "name the image that the training runs in"
+        yield Flaw(path=("AlgorithmSpecification", "TrainingImage"), message="is empty", remedy=remedy)
     if len(named) != 1:
         message = f"{' and '.join(sorted(named)) or 'nothing'} says what to run"
         remedy = "name an image or an algorithm, and take the other away"
-        yield Fault(path=("AlgorithmSpecification", "AlgorithmName"), message=message, remedy=remedy)
+        yield Flaw(path=("AlgorithmSpecification", "AlgorithmName"), message=message, remedy=remedy)
     keys = [tag["Key"] for tag in request.get("Tags", [])]
     if f"{TAG_PREFIX}digest" not in keys:
         remedy = "do not take Tags away in estimator.request"
-        yield Fault(path=("Tags",), message="lacks the tags by which jobs are found again", remedy=remedy)
+        yield Flaw(path=("Tags",), message="lacks the tags by which jobs are found again", remedy=remedy)
 
 
-def _resources(request: Mapping[str, Any]) -> Iterator[Fault]:
+def _resources(request: Mapping[str, Any]) -> Iterator[Flaw]:
     path: Path = ("ResourceConfig",)
     resources = request.get("ResourceConfig", {})
     groups = [name for name in ("InstanceGroups", "InstancePreferences") if name in resources]
@@ -136,23 +86,27 @@ def _resources(request: Mapping[str, Any]) -> Iterator[Fault]:
     for name in groups:
         if single or len(groups) > 1:
             remedy = "write InstanceType: null and InstanceCount: null beside it in estimator.request"
-            yield Fault(
+            yield Flaw(
                 path=(*path, name), message=f"cannot go together with {single or groups}", remedy=remedy
             )
     for name in {"InstanceType", "InstanceCount"} - {*single} if not groups else ():
-        yield Fault(path=(*path, name), message="is missing", remedy="write it")
+        yield Flaw(path=(*path, name), message="is missing", remedy="write it")
     if "InstanceCount" in resources and resources["InstanceCount"] < 1:
-        yield Fault(path=(*path, "InstanceCount"), message="0 is too small", remedy="write at least 1")
+        yield Flaw(
+            path=(*path, "InstanceCount"),
+            message=f"{resources['InstanceCount']} is too small",
+            remedy="write at least 1",
+        )
     size = resources.get("VolumeSizeInGB", 1)
     if not 1 <= size <= VOLUME_MAX:
         message = f"{size} is no size of a volume in gigabytes"
         remedy = f"write a number from 1 to {VOLUME_MAX}"
-        yield Fault(path=(*path, "VolumeSizeInGB"), message=message, remedy=remedy)
+        yield Flaw(path=(*path, "VolumeSizeInGB"), message=message, remedy=remedy)
     local = [kind for kind in _types(resources) if _LOCAL_DISK.fullmatch(kind)]
     if "VolumeKmsKeyId" in resources and local:
         message = f"{shown(resources['VolumeKmsKeyId'])} cannot encrypt the local disk of {local[0]}"
         remedy = "remove it: these disks are encrypted by their hardware"
-        yield Fault(path=(*path, "VolumeKmsKeyId"), message=message, remedy=remedy)
+        yield Flaw(path=(*path, "VolumeKmsKeyId"), message=message, remedy=remedy)
 
 
 def _types(resources: Mapping[str, Any]) -> list[str]:
@@ -160,7 +114,7 @@ def _types(resources: Mapping[str, Any]) -> list[str]:
     return [row["InstanceType"] for row in rows if "InstanceType" in row]
 
 
-def _pools(request: Mapping[str, Any]) -> Iterator[Fault]:
+def _pools(request: Mapping[str, Any]) -> Iterator[Flaw]:
     resources = request.get("ResourceConfig", {})
     seconds, path = (
         resources.get("KeepAlivePeriodInSeconds", 0),
@@ -168,71 +122,71 @@ def _pools(request: Mapping[str, Any]) -> Iterator[Fault]:
     )
     if seconds > KEEP_ALIVE_MAX:
         message = f"{seconds} s is longer than a warm pool may wait"
-        yield Fault(path=path, message=message, remedy=f"write at most {KEEP_ALIVE_MAX // 60}m")
+        yield Flaw(path=path, message=message, remedy=f"write at most {KEEP_ALIVE_MAX // 60}m")
     if seconds and request.get("EnableManagedSpotTraining"):
-        yield Fault(
+        yield Flaw(
             path=path,
             message=f"{seconds} s: spot instances cannot be kept warm",
             remedy="remove estimator.keep_alive or estimator.spot",
         )
     if seconds and "InstanceGroups" in resources:
         message = f"{seconds} s: instance groups cannot be kept warm"
-        yield Fault(path=path, message=message, remedy="remove it, or the groups")
+        yield Flaw(path=path, message=message, remedy="remove it, or the groups")
     if request.get("EnableManagedSpotTraining") and "InstancePreferences" in resources:
-        yield Fault(
+        yield Flaw(
             path=("EnableManagedSpotTraining",),
             message="cannot go together with InstancePreferences",
             remedy="use estimator.fallback_instance_types",
         )
 
 
-def _times(request: Mapping[str, Any]) -> Iterator[Fault]:
+def _times(request: Mapping[str, Any]) -> Iterator[Flaw]:
     stopping = request.get("StoppingCondition", {})
     runtime, wait = stopping.get("MaxRuntimeInSeconds", 0), stopping.get("MaxWaitTimeInSeconds")
     wait_path = ("StoppingCondition", "MaxWaitTimeInSeconds")
     if runtime > RUNTIME_MAX:
         message = f"{runtime} s is longer than a job may run"
-        yield Fault(
+        yield Flaw(
             path=("StoppingCondition", "MaxRuntimeInSeconds"), message=message, remedy="write at most 28d"
         )
     if not request.get("EnableManagedSpotTraining"):
         if wait is not None:
             message = f"{wait} s: only spot jobs wait for capacity"
-            yield Fault(path=wait_path, message=message, remedy="remove it, or use estimator.spot")
+            yield Flaw(path=wait_path, message=message, remedy="remove it, or use estimator.spot")
     elif wait is None:
-        yield Fault(
+        yield Flaw(
             path=wait_path, message="is missing", remedy="write how long a spot job may take, such as 2h"
         )
     elif wait < runtime:
         message = f"{wait} s is less than the {runtime} s that the job may run (limits.trial_timeout)"
         remedy = "waiting and running count together: raise it, or lower limits.trial_timeout"
-        yield Fault(path=wait_path, message=message, remedy=remedy)
+        yield Flaw(path=wait_path, message=message, remedy=remedy)
 
 
-def _values(request: Mapping[str, Any]) -> Iterator[Fault]:
+def _values(request: Mapping[str, Any]) -> Iterator[Flaw]:
     for name, value in request.get("HyperParameters", {}).items():
         if len(value) > VALUE_MAX:
-            yield Fault(
+            yield Flaw(
                 path=("HyperParameters", name),
                 message=f"{shown(value)} has {len(value)} characters; the service takes {VALUE_MAX}",
                 remedy="put long values into a file in source_dir or an input channel",
             )
 
 
-def _names(request: Mapping[str, Any]) -> Iterator[Fault]:
+def _names(request: Mapping[str, Any]) -> Iterator[Flaw]:
     for part, key in (("InputDataConfig", "ChannelName"), ("Tags", "Key")):
         names = [row[key] for row in request.get(part, [])]
         for place, name in enumerate(names):
             if name in names[:place]:
                 taken = name == CODE_CHANNEL or name.startswith(TAG_PREFIX)
                 message = f"{shown(name)} is {'a name of trialjob itself' if taken else 'there twice'}"
-                yield Fault(path=(part, place), message=message, remedy="choose another name")
+                yield Flaw(path=(part, place), message=message, remedy="choose another name")
             elif part == "Tags" and name.lower().startswith("aws:"):
                 message = f"{shown(name)} begins as AWS's own tags do"
-                yield Fault(path=(part, place), message=message, remedy="choose another name")
+                yield Flaw(path=(part, place), message=message, remedy="choose another name")
 
 
-def _addresses(request: Mapping[str, Any]) -> Iterator[Fault]:
+def _addresses(request: Mapping[str, Any]) -> Iterator[Flaw]:
     paths: list[Path] = [("OutputDataConfig", "S3OutputPath"), ("CheckpointConfig", "S3Uri")]
     places = range(len(request.get("InputDataConfig", [])))
     paths += [("InputDataConfig", place, "DataSource", "S3DataSource", "S3Uri") for place in places]
@@ -240,26 +194,26 @@ def _addresses(request: Mapping[str, Any]) -> Iterator[Fault]:
         uri = value_at(request, path)
         if uri is not None and not _S3.fullmatch(uri):
             message = f"{shown(uri)} is no address in S3"
-            yield Fault(path=path, message=message, remedy="write s3://bucket/prefix")
+            yield Flaw(path=path, message=message, remedy="write s3://bucket/prefix")
 
 
-def _image(request: Mapping[str, Any], region: str) -> Iterator[Fault]:
+def _image(request: Mapping[str, Any], region: str) -> Iterator[Flaw]:
     path: Path = ("AlgorithmSpecification", "TrainingImage")
     image = value_at(request, path)
     found = _ECR.fullmatch(image or "")
     if region and found and found[1] != region:
         message = f"{shown(image)} is in {found[1]}, and the job would run in {region}"
-        yield Fault(path=path, message=message, remedy=f"name the image of {region}")
+        yield Flaw(path=path, message=message, remedy=f"name the image of {region}")
 
 
-def _half_vpc(request: Mapping[str, Any]) -> Iterator[Fault]:
+def _half_vpc(request: Mapping[str, Any]) -> Iterator[Flaw]:
     """A network that is named by half; one that is empty altogether is left to the model."""
     given = request.get("VpcConfig")
     for name, other in (("Subnets", "SecurityGroupIds"), ("SecurityGroupIds", "Subnets")):
         if isinstance(given, Mapping) and given.get(other) and not given.get(name):
             remedy = "write both estimator.subnets and estimator.security_group_ids, or neither"
             message = "is empty; subnets and security groups go together"
-            yield Fault(path=("VpcConfig", name), message=message, remedy=remedy)
+            yield Flaw(path=("VpcConfig", name), message=message, remedy=remedy)
 
 
-_RULES: Final = (_parts, _resources, _pools, _times, _values, _names, _addresses)
+_RULES: Final = (_parts, _resources, _pools, _times, _values, _names, _addresses, _half_vpc)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, Final
 
-from trialjob.backends.sagemaker.fields import Fault, Path
+from trialjob.backends.sagemaker.fields import Flaw, Path
 from trialjob.errors import UsageError
 
 _UPGRADE: Final = "correct it; when the service is newer than this boto3, upgrade boto3"
@@ -52,17 +52,17 @@ def _shape() -> Any:  # noqa: ANN401 - botocore has no types
     return model.operation_model("CreateTrainingJob").input_shape
 
 
-def faults(request: Mapping[str, Any]) -> Iterator[Fault]:
+def flaws(request: Mapping[str, Any]) -> Iterator[Flaw]:
     """Everything in which ``request`` is not as the model wants it."""
     yield from _walk(_shape(), request, ())
 
 
-def _walk(shape: Any, value: Any, path: Path) -> Iterator[Fault]:  # noqa: ANN401 - botocore has no types
+def _walk(shape: Any, value: Any, path: Path) -> Iterator[Flaw]:  # noqa: ANN401 - botocore has no types
     wanted = _TYPES.get(shape.type_name, (object,))
     if not isinstance(value, wanted) or (isinstance(value, bool) and shape.type_name != "boolean"):
         words = _TYPE_WORDS[shape.type_name]
         message = f"{shown(value)} is not {words}"
-        yield Fault(path=path, message=message, remedy=f"write {words}", structural=True)
+        yield Flaw(path=path, message=message, remedy=f"write {words}", structural=True)
         return
     match shape.type_name:
         case "structure":
@@ -82,60 +82,59 @@ def _walk(shape: Any, value: Any, path: Path) -> Iterator[Fault]:  # noqa: ANN40
             yield from _number(shape, value, path)
 
 
-def _structure(shape: Any, value: Mapping[str, Any], path: Path) -> Iterator[Fault]:  # noqa: ANN401
+def _structure(shape: Any, value: Mapping[str, Any], path: Path) -> Iterator[Flaw]:  # noqa: ANN401
     for name in shape.required_members:
         if name not in value:
-            yield Fault(path=(*path, name), message="is missing", remedy="write it", structural=True)
+            yield Flaw(path=(*path, name), message="is missing", remedy="write it", structural=True)
     for name, inner in value.items():
         if name in shape.members:
             yield from _walk(shape.members[name], inner, (*path, name))
             continue
         near = difflib.get_close_matches(str(name), shape.members, n=1)
         remedy = f"did you mean {near[0]}?" if near else _UPGRADE
-        yield Fault(
+        yield Flaw(
             path=(*path, name),
             message="is no field of CreateTrainingJob that this boto3 knows",
             remedy=remedy,
         )
 
 
-def _size(shape: Any, size: int, what: str, path: Path) -> Iterator[Fault]:  # noqa: ANN401
+def _size(shape: Any, size: int, what: str, path: Path) -> Iterator[Flaw]:  # noqa: ANN401
     most, least = shape.metadata.get("max"), shape.metadata.get("min")
     if most is not None and size > most:
         message = f"has {size} {what}; the service takes at most {most}"
-        yield Fault(path=path, message=message, remedy=f"keep it to {most}")
+        yield Flaw(path=path, message=message, remedy=f"keep it to {most}")
     if least is not None and size < least:
         message = "is empty" if size == 0 else f"has {size} {what}; the service takes no fewer than {least}"
-        yield Fault(path=path, message=message, remedy="write it in full, or leave it out")
+        yield Flaw(path=path, message=message, remedy="write it in full, or leave it out")
 
 
-def _number(shape: Any, value: int, path: Path) -> Iterator[Fault]:  # noqa: ANN401
+def _number(shape: Any, value: int, path: Path) -> Iterator[Flaw]:  # noqa: ANN401
     most, least = shape.metadata.get("max"), shape.metadata.get("min")
     if most is not None and value > most:
-        yield Fault(path=path, message=f"{value} is too large", remedy=f"write at most {most}")
+        yield Flaw(path=path, message=f"{value} is too large", remedy=f"write at most {most}")
     if least is not None and value < least:
-        yield Fault(path=path, message=f"{value} is too small", remedy=f"write at least {least}")
+        yield Flaw(path=path, message=f"{value} is too small", remedy=f"write at least {least}")
 
 
-def _string(shape: Any, value: str, path: Path) -> Iterator[Fault]:  # noqa: ANN401
+def _string(shape: Any, value: str, path: Path) -> Iterator[Flaw]:  # noqa: ANN401
     if not _is_sendable(value):
-        yield Fault(path=path, message=f"{shown(value)} is no valid Unicode", remedy="remove half characters")
+        yield Flaw(path=path, message=f"{shown(value)} is no valid Unicode", remedy="remove half characters")
         return
-    yield from _size(shape, len(value), "characters", path)
-    known = shape.metadata.get("enum")
+    if len(value) > shape.metadata.get("max", len(value)):
+        yield from _size(shape, len(value), "characters", path)
+        return
+    known, pattern = shape.metadata.get("enum"), shape.metadata.get("pattern")
     if known and value not in known:
         near = difflib.get_close_matches(value, known, n=3, cutoff=0.5)
         guess = f"did you mean {' or '.join(near)}? Otherwise " if near else ""
-        yield Fault(
-            path=path, message=f"{shown(value)} is not known to this boto3", remedy=f"{guess}{_UPGRADE}"
-        )
-    pattern = shape.metadata.get("pattern")
-    if pattern and value and not _matches(pattern, value):
-        yield Fault(
-            path=path,
-            message=f"{shown(value)} does not have the form that the service wants",
-            remedy=f"it must match {pattern}" if not pattern.startswith(".") else "keep it on one line",
-        )
+        message = f"{shown(value)} is not known to this boto3"
+        yield Flaw(path=path, message=message, remedy=guess + _UPGRADE)
+    if pattern and not _matches(pattern, value):
+        message = f"{shown(value)} does not have the form that the service wants"
+        remedy = "keep it on one line" if pattern.startswith(".") else f"it must match {pattern}"
+        yield Flaw(path=path, message=message, remedy=remedy)
+    yield from _size(shape, len(value), "characters", path)
 
 
 def _is_sendable(value: str) -> bool:

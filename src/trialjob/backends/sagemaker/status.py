@@ -50,8 +50,9 @@ class PoolFacts:
     reused_by: str | None = None
 
     @property
-    def waits(self) -> bool:
-        return self.status == "Available"
+    def is_kept(self) -> bool:
+        """It waits for the next job, or will as soon as the service is done with the last one."""
+        return self.status in {"InUse", "Available"}
 
 
 def is_over(facts: Facts) -> bool:
@@ -66,7 +67,7 @@ def state_of(facts: Facts, *, has_lines: bool = False) -> JobState:
     return JobState.TRAINING if second in _TRAINING or has_lines or is_over(facts) else JobState.STARTING
 
 
-def end_of(facts: Facts, tail: str = "") -> JobEnd | None:
+def end_of(facts: Facts, tail: str = "", *, reused_pool: bool = False) -> JobEnd | None:
     """How a described job ended; None while it has not. ``tail`` is the end of its log."""
     status, second = facts.get("TrainingJobStatus"), facts.get("SecondaryStatus")
     if not is_over(facts):
@@ -87,11 +88,18 @@ def end_of(facts: Facts, tail: str = "") -> JobEnd | None:
         failure=failure,
         exit_code=exit_code(reason) if failure is not None else None,
         message=reason,
-        tail=tail if failure is not None or outcome is Outcome.COMPLETED else "",
-        started_at=_seconds(facts.get("TrainingStartTime")),
-        ended_at=_seconds(facts.get("TrainingEndTime") or facts.get("LastModifiedTime")),
+        tail=tail if failure is not None else _brief(tail) if outcome is Outcome.COMPLETED else "",
+        started_at=seconds_of(facts.get("TrainingStartTime")),
+        ended_at=seconds_of(facts.get("TrainingEndTime") or facts.get("LastModifiedTime")),
         seconds=_number(facts.get("BillableTimeInSeconds")),
+        pool_until=pool_until(facts),
+        reused_pool=reused_pool,
     )
+
+
+def _brief(tail: str) -> str:
+    """Enough to see why a job that ended well made no reports, and no burden for the journal otherwise."""
+    return "\n".join(tail.splitlines()[-5:])[-1000:]
 
 
 def failure_kind(reason: str) -> FailureKind:
@@ -123,12 +131,12 @@ def pool_of(facts: Facts) -> PoolFacts | None:
 
 
 def pool_until(facts: Facts) -> float | None:
-    """When the pool that waits behind an ended job will be given up, in seconds since the epoch."""
+    """Until when the pool behind an ended job waits, in seconds since the epoch."""
     pool, end = pool_of(facts), facts.get("TrainingEndTime") or facts.get("LastModifiedTime")
     keep_alive = (facts.get("ResourceConfig") or {}).get("KeepAlivePeriodInSeconds")
-    if pool is None or not pool.waits or end is None or keep_alive is None:
+    if pool is None or not pool.is_kept or end is None or keep_alive is None:
         return None
-    return (_seconds(end) or 0.0) + float(keep_alive)
+    return (seconds_of(end) or 0.0) + float(keep_alive)
 
 
 def lost_its_pool(facts: Facts) -> bool:
@@ -153,7 +161,7 @@ def instances(facts: Facts) -> int | None:
     return int(count) if count else sum(int(group["InstanceCount"]) for group in groups) or None
 
 
-def _seconds(moment: datetime | float | None) -> float | None:
+def seconds_of(moment: datetime | float | None) -> float | None:
     return moment.timestamp() if isinstance(moment, datetime) else _number(moment)
 
 

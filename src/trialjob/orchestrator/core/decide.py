@@ -8,11 +8,13 @@ Rule 3: nothing that has been read is thrown away, whatever has been decided abo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import assert_never
 
 from trialjob.model.ids import TrialId
 from trialjob.model.job import FailureKind, JobEnd, JobState, Outcome
+from trialjob.model.metric import NanPolicy
 from trialjob.model.trial import (
     AttemptStatus,
     EndKind,
@@ -182,12 +184,14 @@ class _Draft:
     def _job_observed(self, sight: JobObserved) -> None:
         self._progress(sight.trial, _STATUS[sight.state])
         if sight.reports:
+            curve = self.state.trials[sight.trial].curve
+            reached = curve[-1][0] if curve else -math.inf
             self._record(
                 ReportsRead(
                     trial=sight.trial, attempt=sight.attempt, reports=sight.reports, cursor=sight.cursor
                 )
             )
-            self._judge(sight)
+            self._judge(sight, reached)
         if sight.end is not None:
             self._end_attempt(sight.trial, sight.end)
 
@@ -197,16 +201,29 @@ class _Draft:
         if status in transitions.ATTEMPT[attempt.status]:
             self._record(JobProgressed(trial=trial, attempt=attempt.number, status=status))
 
-    def _judge(self, sight: JobObserved) -> None:
+    def _judge(self, sight: JobObserved, reached: float) -> None:
+        """Judge each report that goes further than ``reached``; a repeated epoch says nothing new."""
         for report in sight.reports:
             trial = self.state.trials[sight.trial]
-            if report.value(self.state.objective) is None or self._attempt(sight.trial).stop is not None:
+            value = report.value(self.state.objective)
+            if value is None or self._attempt(sight.trial).stop is not None:
                 continue
+            if math.isnan(value) and self.state.objective.nan is NanPolicy.FAIL:
+                detail = f"{self.state.objective.metric} is NaN at {self.state.objective.resource}"
+                reason = StopReason(kind=StopKind.FAILED, detail=f"{detail} {report.resource:g}")
+                self._record(StopIntended(trial=sight.trial, attempt=sight.attempt, reason=reason))
+                continue
+            if report.resource <= reached:
+                continue
+            reached = report.resource
             judgement = self._rule.judge(self.state, trial, report)
-            for rung, value in judgement.enters:
-                self._record(RungReached(trial=sight.trial, rung=rung, value=value))
+            for rung, entered in judgement.enters:
+                self._record(RungReached(trial=sight.trial, rung=rung, value=entered))
             if judgement.stop is not None:
                 self._record(StopIntended(trial=sight.trial, attempt=sight.attempt, reason=judgement.stop))
+            if judgement.refusal is not None and self.state.phase is Phase.RUNNING:
+                end = EndReason(kind=EndKind.STOPPING_RULE, detail=judgement.refusal)
+                self._record(ExperimentEnding(reason=end))
 
     # The end of a job
 
@@ -226,6 +243,9 @@ class _Draft:
                 self._record(RetryPlanned(trial=trial, not_before=self._now + wait, reason=reason))
                 return
         status, reason = _verdict(self.state, self.state.trials[trial], attempt, end)
+        if status is TrialStatus.COMPLETED:
+            for rung, value in self._rule.settle(self.state, self.state.trials[trial]):
+                self._record(RungReached(trial=trial, rung=rung, value=value))
         self._record(TrialEnded(trial=trial, status=status, reason=reason))
 
     # Limits
@@ -279,6 +299,8 @@ def _runtime_left(trial: Trial, trial_timeout: float) -> float:
 def _verdict(state: State, trial: Trial, attempt: Attempt, end: JobEnd) -> tuple[TrialStatus, str]:
     """The final status of a trial whose last job has ended, and why."""
     stop = attempt.stop
+    if stop is not None and stop.kind is StopKind.FAILED:
+        return TrialStatus.FAILED, stop.detail
     if end.outcome is Outcome.COMPLETED or (stop is not None and stop.kind is StopKind.MAX_RESOURCE):
         if trial.score is None:
             return (
@@ -313,6 +335,17 @@ def _limit_reached(state: State, now: float) -> EndReason | None:
         return EndReason(
             kind=EndKind.MAX_FAILURES,
             detail=f"{state.failures} trials failed ({', '.join(parts)}), as many as max_failures allows",
+        )
+    best, target = state.best, limits.target
+    if best is not None and target is not None and not state.objective.better(target, best):
+        detail = f"{state.objective.metric} reached {best:g}; the target was {target:g}"
+        return EndReason(kind=EndKind.TARGET, detail=detail)
+    patience = limits.max_trials_without_improvement
+    if patience is not None and state.without_improvement >= patience:
+        return EndReason(
+            kind=EndKind.NO_IMPROVEMENT,
+            detail=f"{state.without_improvement} trials in a row ended without a score better than "
+            f"{state.best_score:g}",
         )
     if limits.timeout is not None and now - state.created_at >= limits.timeout:
         return EndReason(kind=EndKind.TIMEOUT, detail=f"timeout of {limits.timeout:g} s reached")

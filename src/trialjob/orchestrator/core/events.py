@@ -34,6 +34,18 @@ class ExperimentCreated:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KnownResult:
+    """An earlier experiment, or a table, has the score of a configuration; samplers learn from it."""
+
+    __pydantic_config__: ClassVar = {"ser_json_inf_nan": "strings"}
+
+    config: Mapping[str, Json]
+    score: float
+    #: The resource at which it was cut short, or None when it ran to its end.
+    pruned_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LimitsChanged:
     """The user agreed to other limits; ``document`` is the spec with them in it."""
 
@@ -178,6 +190,7 @@ class ExperimentEnded:
 
 Event: TypeAlias = (
     ExperimentCreated
+    | KnownResult
     | LimitsChanged
     | ExperimentResumed
     | TrialProposed

@@ -18,11 +18,20 @@ class Judgement:
     enters: tuple[tuple[float, float], ...] = ()
     #: Why the trial is to be stopped, or None to let it run.
     stop: StopReason | None = None
+    #: Why the rule makes no sense for what was reported, and what to do; it ends the experiment.
+    refusal: str | None = None
 
 
 class StoppingRule(Protocol):
     """Says whether a trial may go on. A pure function of the recorded state; it has no memory."""
 
     def judge(self, state: State, trial: Trial, report: Report) -> Judgement:
-        """The judgement on ``trial`` upon a report of it that has the objective's value."""
+        """The judgement on ``trial`` upon a report of it that is the newest point of its curve.
+
+        Reports behind that one may already be in the state; a rule looks at ``trial.curve_to(report)``.
+        """
+        ...
+
+    def settle(self, state: State, trial: Trial) -> tuple[tuple[float, float], ...]:
+        """Rungs that ``trial``, which has just completed, enters with its whole curve."""
         ...

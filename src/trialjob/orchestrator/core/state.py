@@ -7,6 +7,7 @@ so that putting one of 10,000 trials copies two short tuples, and finished trial
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -30,6 +31,7 @@ from trialjob.orchestrator.core.events import (
     ExperimentResumed,
     JobProgressed,
     JobSubmitted,
+    KnownResult,
     LimitsChanged,
     PoolsEnded,
     Record,
@@ -75,6 +77,8 @@ class Trial:
     proposed_at: float
     attempts: tuple[Attempt, ...] = ()
     reports: tuple[Report, ...] = ()
+    #: Resource and value of each report that has the objective's value and went further than all before it.
+    curve: tuple[tuple[float, float], ...] = ()
     #: The objective's value that counts for this trial; None before the first.
     score: float | None = None
     #: The largest resource reported.
@@ -96,6 +100,10 @@ class Trial:
         """The attempt that holds a slot, if one does."""
         last = self.last
         return last if last is not None and last.status is not AttemptStatus.ENDED else None
+
+    def curve_to(self, report: Report) -> tuple[tuple[float, float], ...]:
+        """The curve up to ``report``."""
+        return self.curve[: bisect_right(self.curve, report.resource, key=lambda point: point[0])]
 
     @property
     def ended(self) -> bool:
@@ -155,6 +163,18 @@ class Rung:
         """How many values are strictly better."""
         return len(self.keys) - bisect_right(self.keys, key)
 
+    def best(self) -> float:
+        """The best value; -inf when there is none."""
+        return self.keys[-1] if self.keys else -math.inf
+
+    def median(self) -> float:
+        """The middle value, or the mean of the two in the middle; -inf when there is none."""
+        if not self.keys:
+            return -math.inf
+        low, high = self.keys[(len(self.keys) - 1) // 2], self.keys[len(self.keys) // 2]
+        # Halved before they are added, as two large numbers may have no sum; infinities have no mean at all.
+        return low if low == high or math.isinf(low) else low / 2 + high / 2
+
     def worse_than(self, key: float) -> int:
         """How many values are strictly worse."""
         return bisect_left(self.keys, key)
@@ -197,6 +217,11 @@ class State:
     #: Those that may still be kept.
     pools: tuple[Pool, ...] = ()
     exhausted: bool = False
+    #: The best value that any trial has reported.
+    best: float | None = None
+    #: The best score of the trials that have ended, and how many in a row have not improved on it.
+    best_score: float | None = None
+    without_improvement: int = 0
 
     def count(self, *statuses: TrialStatus) -> int:
         """How many trials have one of these statuses."""
@@ -253,6 +278,8 @@ def apply(state: State | None, event: Event, at: float) -> State:
     if state is None:
         raise InvariantError(f"{type(event).__name__} before the experiment was created")
     match event:
+        case KnownResult():
+            return state  # only the sampler learns from it
         case LimitsChanged():
             return replace(state, limits=event.limits, document=event.document)
         case SpaceExhausted():
@@ -279,12 +306,8 @@ def apply(state: State | None, event: Event, at: float) -> State:
                 None,
                 Trial(id=event.trial, config=event.config, status=TrialStatus.PROPOSED, proposed_at=at),
             )
-        case AttemptEnded(end=end) if end.pool_until is not None:
-            pool = Pool(trial=event.trial, attempt=event.attempt, until=end.pool_until)
-            kept = tuple(pool for pool in state.pools if pool.until > at)
-            return _to_trial(replace(state, pools=(*kept, pool)), event, at)
         case _:
-            return _to_trial(state, event, at)
+            return _with_sums(_to_trial(state, event, at), event, at)
 
 
 _TrialEvent: TypeAlias = (
@@ -360,14 +383,56 @@ def _on_attempt(
 
 def _with_reports(trial: Trial, reports: tuple[Report, ...], objective: Objective) -> Trial:
     score, resource = trial.score, trial.resource
+    curve = list(trial.curve)
     for report in reports:
         value = report.value(objective)
+        if value is not None and (not curve or report.resource > curve[-1][0]):
+            curve.append((report.resource, value))
         if value is not None and (
             score is None or objective.score is Score.LAST or objective.better(value, score)
         ):
             score = value
         resource = report.resource if resource is None else max(resource, report.resource)
-    return replace(trial, reports=(*trial.reports, *reports), score=score, resource=resource)
+    return replace(
+        trial,
+        reports=(*trial.reports, *reports),
+        curve=tuple(curve) if len(curve) > len(trial.curve) else trial.curve,
+        score=score,
+        resource=resource,
+    )
+
+
+def _with_sums(state: State, event: _TrialEvent, at: float) -> State:
+    """``state`` with what is known of all trials brought up to what happened to one."""
+    match event:
+        case ReportsRead():
+            return _with_best(state, event.reports)
+        case TrialEnded():
+            return _with_improvement(state, state.trials[event.trial])
+        case AttemptEnded(end=end) if end.pool_until is not None:
+            pool = Pool(trial=event.trial, attempt=event.attempt, until=end.pool_until)
+            kept = tuple(pool for pool in state.pools if pool.until > at)
+            return replace(state, pools=(*kept, pool))
+        case _:
+            return state
+
+
+def _with_best(state: State, reports: tuple[Report, ...]) -> State:
+    best = state.best
+    for report in reports:
+        value = report.value(state.objective)
+        if value is not None and (best is None or state.objective.better(value, best)):
+            best = value
+    return state if best is state.best else replace(state, best=best)
+
+
+def _with_improvement(state: State, ended: Trial) -> State:
+    """Count a trial with a score; failures are counted apart, and say nothing about the search."""
+    if ended.score is None or ended.status is TrialStatus.FAILED:
+        return state
+    if state.best_score is None or state.objective.better(ended.score, state.best_score):
+        return replace(state, best_score=ended.score, without_improvement=0)
+    return replace(state, without_improvement=state.without_improvement + 1)
 
 
 def _put(state: State, old: Trial | None, new: Trial) -> State:

@@ -75,7 +75,7 @@ class JsonlJournal:
                 ) from None
         try:
             with _store_errors(self._folder):
-                self._holder_path.write_text(json.dumps(_me()))
+                self._holder_path.write_text(json.dumps(this_process()))
             yield
         finally:
             lock.release()
@@ -193,7 +193,8 @@ def _sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-def _me() -> dict[str, object]:
+def this_process() -> dict[str, object]:
+    """Who we are, for whoever finds the experiment held: pid, host and user."""
     try:
         user = getpass.getuser()
     except (OSError, KeyError):

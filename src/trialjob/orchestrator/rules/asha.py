@@ -56,6 +56,9 @@ class Asha:
             stop = self._compare(state, reached[-1], value)
         return Judgement(enters=tuple((level, value) for level in reached), stop=stop)
 
+    def settle(self, state: State, trial: Trial) -> tuple[tuple[float, float], ...]:  # noqa: ARG002 - the protocol
+        return ()
+
     def _compare(self, state: State, level: float, value: float) -> StopReason | None:
         key = state.objective.key(value)
         rung = state.rungs.get(level, Rung())

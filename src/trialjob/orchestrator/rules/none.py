@@ -15,3 +15,6 @@ class NoStopping:
 
     def judge(self, state: State, trial: Trial, report: Report) -> Judgement:  # noqa: ARG002 - the protocol
         return Judgement()
+
+    def settle(self, state: State, trial: Trial) -> tuple[tuple[float, float], ...]:  # noqa: ARG002 - the protocol
+        return ()

@@ -6,21 +6,39 @@ functions; a container runs this file.
 Rule: standard library only, Python 3.8, one file, because it is sent into containers as it is.
 """
 
+# ruff: noqa: E402 - a signal must be heard before anything else is loaded
 from __future__ import annotations
+
+import signal
+from typing import Any, NoReturn
+
+#: Signals that came before there was anything to pass them on to.
+_asked: list[int] = []
+
+if __name__ == "__main__":
+    # The first process of a container has no default for these: without a handler they are lost.
+    for _number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(_number, lambda number, _frame: _asked.append(number))
 
 import argparse
 import contextlib
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
 
+#: Where the tree is when it is not at its place in a container.
+ML_ROOT = "TRIALJOB_ML_ROOT"
+#: Names the program that starts the script in several processes: torchrun, or nothing.
+DISTRIBUTION = "TRIALJOB_DISTRIBUTION"
+#: Which of several hosts this is, for ``report`` where no launcher has numbered the processes.
+HOST_RANK = "TRIALJOB_HOST_RANK"
+#: On the first host, for the processes to find each other.
+_MASTER_PORT = 29500
 #: SageMaker shows so many characters of a failure.
 FAILURE_LENGTH = 1024
 
@@ -108,6 +126,7 @@ def environment(root: Path, base: Mapping[str, str]) -> dict[str, str]:
     result["SM_CHANNELS"] = json.dumps(list(channels))
     result["SM_USER_ARGS"] = json.dumps(arguments(values))
     result["SM_TRAINING_ENV"] = json.dumps(told)
+    result[HOST_RANK] = str(_host_rank(told["hosts"], told["current_host"]))
     result["TRIALJOB_CHECKPOINT_DIR"] = str(root / "checkpoints")
     result["PYTHONUNBUFFERED"] = "1"
     places = [str(root / "code"), str(root / "shim"), base.get("PYTHONPATH", "")]
@@ -122,7 +141,9 @@ def _training_env(root: Path, base: Mapping[str, str]) -> dict[str, Any]:
     return {
         "hyperparameters": hyperparameters(root),
         "channel_input_dirs": {
-            name: str(data / name) for name in sorted(read_config(root, "inputdataconfig"))
+            name: str(data / name)
+            for name in sorted(read_config(root, "inputdataconfig"))
+            if (data / name).resolve() != _here()
         },
         "input_dir": str(root / "input"),
         "input_config_dir": str(root / "input" / "config"),
@@ -136,6 +157,15 @@ def _training_env(root: Path, base: Mapping[str, str]) -> dict[str, Any]:
         "job_name": base.get("TRAINING_JOB_NAME", ""),
         "resource_config": resource,
     }
+
+
+def _here() -> Path:
+    """Our own folder: in a container, an input channel that is none of the script's business."""
+    return Path(__file__).resolve().parent
+
+
+def _host_rank(hosts: list[str], host: str) -> int:
+    return sorted(hosts).index(host) if host in hosts else 0
 
 
 def _cpus() -> int:
@@ -174,6 +204,24 @@ def command(root: Path, entry_point: str, python: str) -> list[str]:
     if not os.access(program, os.X_OK):
         raise SetupError(f"entry point {entry_point!r} is not executable; run: chmod +x {entry_point}")
     return [str(program)]
+
+
+def distributed(line: list[str], told: Mapping[str, str]) -> list[str]:
+    """``line``, started once for each GPU of each host when that was asked for. Raises SetupError.
+
+    Several processes are worth it with several GPUs or hosts only; otherwise the line stays as it is.
+    """
+    hosts, gpus = json.loads(told["SM_HOSTS"]), int(told["SM_NUM_GPUS"])
+    if told.get(DISTRIBUTION) != "torchrun" or (len(hosts) < 2 and gpus < 2):  # noqa: PLR2004 - one is alone
+        return line
+    if not line[-1].endswith(".py"):
+        raise SetupError(f"torchrun starts Python scripts, and {line[-1]} is none; set distribution: none")
+    torchrun = [line[0], "-m", "torch.distributed.run", "--nproc_per_node", str(max(1, gpus))]
+    if len(hosts) == 1:
+        return [*torchrun, "--standalone", *line[1:]]
+    nodes = ["--nnodes", str(len(hosts)), "--node_rank", told[HOST_RANK]]
+    master = ["--master_addr", min(hosts), "--master_port", str(_MASTER_PORT)]
+    return [*torchrun, *nodes, *master, *line[1:]]
 
 
 # What happens
@@ -218,25 +266,58 @@ def _checked(member: tarfile.TarInfo) -> tarfile.TarInfo:
     return member
 
 
-def install_requirements(root: Path, python: str) -> None:
-    """Install ``requirements.txt`` of the bundle, if it has one. Raises SetupError."""
+def install_requirements(root: Path, python: str, attend: Attendant | None = None) -> None:
+    """Install ``requirements.txt`` of the bundle, if it has one. Raises SetupError with pip's own reason."""
     wanted = root / "code" / "requirements.txt"
     if not wanted.is_file():
         return
     line = [python, "-m", "pip", "install", "--disable-pip-version-check", "-r", str(wanted)]
-    status = subprocess.call(line)  # noqa: S603 - the user's own requirements
+    attend = attend or Attendant()
+    try:
+        pip = subprocess.Popen(  # noqa: S603 - the user's own requirements
+            line,
+            env=_pip_environment(),
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise SetupError(f"requirements.txt could not be installed: {python}: {error}") from error
+    attend.to(pip)
+    with pip:
+        reason = _relay(pip.stderr or ())
+        status = attend.until_end()
     if status:
-        raise SetupError(f"requirements.txt could not be installed: pip ended with exit status {status}")
+        why = f"requirements.txt could not be installed: pip ended with exit status {status}"
+        raise SetupError(f"{why}: {reason}" if reason else why)
+
+
+def _pip_environment() -> dict[str, str]:
+    """In a container of its own, pip may do what a distribution keeps it from elsewhere."""
+    alone = {"PIP_BREAK_SYSTEM_PACKAGES": "1", "PIP_ROOT_USER_ACTION": "ignore"}
+    return {**alone, **os.environ} if os.getpid() == 1 else dict(os.environ)
+
+
+def _relay(complaints: Iterable[bytes]) -> str:
+    """Pass on what a child complains of, and return its last error, or else its last word."""
+    last = error = b""
+    for line in complaints:
+        sys.stderr.buffer.write(line)
+        sys.stderr.buffer.flush()
+        last = line.strip() or last
+        error = line.strip() if line.startswith(b"ERROR:") else error
+    return (error or last).decode("utf-8", "replace")
 
 
 def start(root: Path, entry_point: str, python: str, base: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """Start the script in a session of its own, which a signal can reach as a whole. Raises SetupError."""
-    line = command(root, entry_point, python) + arguments(hyperparameters(root))
+    variables = environment(root, base)
+    line = distributed(command(root, entry_point, python), variables) + arguments(hyperparameters(root))
     try:
         return subprocess.Popen(  # noqa: S603 - the user's own code is what we are here to run
             line,
             cwd=str(root / "code"),
-            env=environment(root, base),
+            env=variables,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )
@@ -267,37 +348,71 @@ def how_it_ended(entry_point: str, status: int) -> str:
         return f"{entry_point} was killed by signal {-status}"
 
 
+class Attendant:
+    """Waits for one child after the other, and passes SIGTERM and SIGINT on to the present one at once."""
+
+    def __init__(self) -> None:
+        self.asked = _asked
+        self._child: subprocess.Popen[bytes] | None = None
+        self._passed_on = 0
+
+    def listen(self) -> None:
+        """Take the signals from here on."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._hear)
+
+    def _hear(self, number: int, _frame: object) -> None:
+        self.asked.append(number)
+        self._pass_on()
+
+    def _pass_on(self) -> None:
+        while self._child is not None and self._passed_on < len(self.asked):
+            self._passed_on += 1
+            signal_group(self._child, self.asked[self._passed_on - 1])
+
+    def to(self, child: subprocess.Popen[bytes]) -> None:
+        """Turn to a child, which is told what came while it was being started."""
+        self._child = child
+        self._pass_on()
+
+    def until_end(self) -> int:
+        """The child's status, as Popen has it. What else ends here meanwhile was orphaned, and is buried."""
+        child = self._child
+        if child is None:
+            return 0
+        while hasattr(os, "waitid") and child.returncode is None:
+            # Looked at before it is taken away: until then its group's number cannot be another's.
+            found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+            if found is None or found.si_pid == child.pid:
+                signal_group(child, signal.SIGKILL)  # what it left behind would end with the container
+                break
+            os.waitpid(found.si_pid, 0)
+        self._child = None
+        return child.wait()
+
+
 def run(
     root: Path, entry_point: str, python: str, *, bundle: Path | None = None, install: bool = False
 ) -> int:
     """Do everything, and return the container's exit status. SIGTERM and SIGINT are passed on at once."""
-    children: list[subprocess.Popen[bytes]] = []
-    asked: list[int] = []
-
-    def pass_on(number: int, _frame: object) -> None:
-        asked.append(number)
-        for child in children:
-            signal_group(child, number)
-
-    signal.signal(signal.SIGTERM, pass_on)
-    signal.signal(signal.SIGINT, pass_on)
+    attend = Attendant()
+    attend.listen()
     try:
         lay_out(root)
         if bundle is not None:
             unpack(bundle, root / "code")
         if install:
-            install_requirements(root, python)
-        if asked:
-            return 128 + asked[0]
-        child = start(root, entry_point, python, os.environ)
+            install_requirements(root, python, attend)
+        if attend.asked:
+            return 128 + attend.asked[0]
+        attend.to(start(root, entry_point, python, os.environ))
     except (SetupError, OSError) as error:
+        if attend.asked:  # not a failure: what was asked to end did
+            return 128 + attend.asked[0]
         write_failure(root, str(error))
         sys.stderr.write(f"trialjob: {error}\n")
         return 1
-    children.append(child)
-    for number in asked[:]:  # it came while the script was being started
-        signal_group(child, number)
-    status = child.wait()
+    status = attend.until_end()
     if status:
         write_failure(root, how_it_ended(entry_point, status))
     return status if status >= 0 else 128 - status
@@ -305,7 +420,7 @@ def run(
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Start a training script below a tree like /opt/ml.")
-    parser.add_argument("--root", type=Path, default=Path("/opt/ml"))
+    parser.add_argument("--root", type=Path, default=Path(os.environ.get(ML_ROOT) or "/opt/ml"))
     parser.add_argument("--bundle", type=Path, help="the code as a tar.gz; default: it is there already")
     parser.add_argument("--entry-point", required=True)
     parser.add_argument("--python", default=sys.executable)

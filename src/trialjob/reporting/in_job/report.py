@@ -7,6 +7,7 @@ except a mistake in the call itself.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import math
 import os
@@ -19,11 +20,16 @@ from typing import Any
 PREFIX = "[trialjob] "
 #: A pipe takes so many bytes in one piece (POSIX: PIPE_BUF is at least 512; 4096 on Linux).
 MAX_LINE = 4096
-#: Where launchers say which of several processes this is: torchrun, Open MPI, MPICH and Intel MPI, Slurm.
-RANKS = ("RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID")
+#: Room is kept for numbers up to this one.
+_LARGEST_NUMBER = 10**9
+#: Where launchers say which of several processes this is: torchrun, Open MPI, MPICH and Intel MPI, Slurm;
+#: and, where there is no launcher, our entrypoint which of several hosts.
+RANKS = ("RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID", "TRIALJOB_HOST_RANK")
 
-_lock = threading.Lock()
-_sequence = 0
+# A handler of SIGTERM may report while a report is being made, in the same thread: the lock lets it, and a
+# number is drawn in one indivisible step.
+_lock = threading.RLock()
+_numbers = itertools.count(1)
 
 
 def report(**metrics: Any) -> None:  # noqa: ANN401 - any scalar of any library
@@ -79,19 +85,21 @@ def _is_first() -> bool:
 
 
 def _say(values: dict[str, Any]) -> None:
-    global _sequence  # noqa: PLW0603 - the count is the process's, as its standard output is
+    body = json.dumps(values, separators=(",", ":"))
+    size = len(_line(_LARGEST_NUMBER, body))
+    if size >= MAX_LINE:
+        raise ValueError(_too_long(values, size))
     with _lock:
-        text = json.dumps({"seq": _sequence + 1, "metrics": values}, separators=(",", ":"))
-        line = (PREFIX + text + "\n").encode("ascii")
-        if len(line) >= MAX_LINE:
-            raise ValueError(_too_long(values, len(line)))
-        _sequence += 1
         # What the script printed before must stand before it. A closed or broken stdout is no reason to
-        # end a training.
-        with contextlib.suppress(OSError, ValueError, AttributeError):
+        # end a training; nor is one that this very thread was writing to when a signal came (RuntimeError).
+        with contextlib.suppress(OSError, ValueError, AttributeError, RuntimeError):
             sys.stdout.flush()
         with contextlib.suppress(OSError):
-            _write(1, line)
+            _write(1, _line(next(_numbers), body))
+
+
+def _line(number: int, body: str) -> bytes:
+    return (PREFIX + '{"seq":' + str(number) + ',"metrics":' + body + "}\n").encode("ascii")
 
 
 def _too_long(values: dict[str, Any], size: int) -> str:

@@ -18,6 +18,7 @@ from trialjob.testing.fake_aws.fake import FakeAws as FakeAws
 from trialjob.testing.fake_aws.faults import Faults as Faults
 from trialjob.testing.fake_aws.ledger import jobs_by_tags as jobs_by_tags
 from trialjob.testing.fake_aws.ledger import most_instances as most_instances
+from trialjob.testing.fake_aws.ledger import violations as violations
 from trialjob.testing.fake_aws.lifecycle import Durations as Durations
 from trialjob.testing.fake_aws.service import FakeService as FakeService
 from trialjob.testing.fake_aws.world import MemoryWorld as MemoryWorld

@@ -54,7 +54,6 @@ class FakeAws:
         self._curve = curve
         self._options: dict[str, Any] = {"faults": faults, "durations": durations, "quota": quota}
         self._port = port
-        self._folder = tempfile.TemporaryDirectory(prefix="fake-aws-", ignore_cleanup_errors=True)
         self._stopping = threading.Event()
         self._clients: dict[str, Any] = {}
 
@@ -63,6 +62,7 @@ class FakeAws:
         from moto.core.base_backend import BackendDict  # noqa: PLC0415 - heavy
         from moto.core.model_instances import reset_model_data  # noqa: PLC0415 - heavy
 
+        self._folder = tempfile.TemporaryDirectory(prefix="fake-aws-", ignore_cleanup_errors=True)
         BackendDict.reset()
         reset_model_data()
         self.world = MotoWorld()

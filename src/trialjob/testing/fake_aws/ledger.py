@@ -104,3 +104,23 @@ def bill(jobs: Iterable[Job], now: float) -> Bill:
         warm_starts=sum(job.warm_from is not None for job in jobs),
         interruptions=sum(moment.secondary == "Interrupted" for job in jobs for moment in job.history),
     )
+
+
+def violations(jobs: Iterable[Job], *, most: int, attempt: tuple[str, ...], now: float) -> list[str]:
+    """What must never be true after an experiment, in words; empty when all is well.
+
+    ``attempt`` names the tags that together identify one attempt; ``most`` is how many instances there may be
+    at one time, those of stopping jobs included.
+    """
+    jobs = list(jobs)
+    wrong = [
+        f"{count} jobs for one attempt: {dict(zip(attempt, values, strict=True))}"
+        for values, count in jobs_by_tags(jobs, *attempt).items()
+        if count > 1
+    ]
+    wrong += [f"{job.name} is still {job.secondary}" for job in jobs if not job.terminal]
+    if (used := most_instances(jobs)) > most:
+        wrong.append(f"{used} instances at one time, where {most} are allowed")
+    if left := bill(jobs, now).pools_left:
+        wrong.append(f"{left} warm pools are left")
+    return wrong

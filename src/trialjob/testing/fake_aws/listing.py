@@ -104,7 +104,10 @@ def _page(
     rows = sorted(rows, key=place, reverse=down)
     if "NextToken" in params:
         last = _untoken(params["NextToken"])
-        rows = [row for row in rows if (place(row) < last if down else place(row) > last)]
+        try:
+            rows = [row for row in rows if (place(row) < last if down else place(row) > last)]
+        except TypeError:  # a token of another order
+            raise validation("Invalid NextToken") from None
     size = params.get("MaxResults", 10)
     page = rows[:size]
     return page, (_token(place(page[-1])) if len(rows) > size else None)
@@ -117,6 +120,8 @@ def _token(place: tuple[Any, str]) -> str:
 def _untoken(token: str) -> tuple[Any, str]:
     try:
         value, name = json.loads(base64.urlsafe_b64decode(token))
-    except ValueError:
+    except (ValueError, TypeError):
         raise validation("Invalid NextToken") from None
+    if not isinstance(name, str):
+        raise validation("Invalid NextToken")
     return value, name

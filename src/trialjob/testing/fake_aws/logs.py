@@ -161,7 +161,7 @@ class LogStore:
             found.sort(key=lambda item: item[1].events[-1].timestamp)
         if params.get("descending"):
             found.reverse()
-        start, limit = int(params.get("nextToken", 0)), params.get("limit", 50)
+        start, limit = _number(params.get("nextToken", "0")), params.get("limit", 50)
         answer: dict[str, Any] = {
             "logStreams": [self._stream(group, name, stream) for name, stream in found[start : start + limit]]
         }
@@ -190,9 +190,9 @@ def _window(events: list[LogEvent], params: dict[str, Any]) -> tuple[int, int]:
     limit = min(params.get("limit", PAGE_EVENTS), PAGE_EVENTS)
     direction, _, place = params.get("nextToken", "").partition("/")
     if direction == "f" or (not direction and params.get("startFromHead")):
-        start = min(int(place or 0), len(events))
+        start = min(_number(place or "0"), len(events))
         return start, min(start + limit, len(events))
-    end = min(int(place), len(events)) if direction == "b" else len(events)
+    end = min(_number(place), len(events)) if direction == "b" else len(events)
     return max(0, end - limit), end
 
 
@@ -227,9 +227,16 @@ def _position(token: str | None) -> tuple[tuple[int, int, int] | None, bool]:
         return None, False
     try:
         after, was_empty = json.loads(base64.urlsafe_b64decode(token))
-    except ValueError:
+        timestamp, ingested, number = after or (0, 0, 0)
+    except (ValueError, TypeError):
         raise _invalid("The specified nextToken is invalid.") from None
-    return (tuple(after) if after else None), was_empty
+    return (int(timestamp), int(ingested), int(number)), bool(was_empty)
+
+
+def _number(token: str) -> int:
+    if not token.isdecimal():
+        raise _invalid("The specified nextToken is invalid.")
+    return int(token)
 
 
 def _invalid(message: str) -> ServiceError:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from trialjob.testing.fake_aws.errors import ServiceError
+
 #: Dollars an hour; only there to be read back, so their date does not matter.
 PRICES = {
     "ml.m5.large": "0.115",
@@ -26,7 +28,10 @@ def get_products(params: dict[str, Any]) -> dict[str, Any]:
             attributes = _attributes(instance_type, region, prefix)
             if params.get("ServiceCode") == "AmazonSageMaker" and wanted.items() <= attributes.items():
                 found.append(json.dumps(_product(attributes, price)))
-    start, size = int(params.get("NextToken", 0)), params.get("MaxResults", 100)
+    token = params.get("NextToken", "0")
+    if not token.isdecimal():
+        raise ServiceError("InvalidNextTokenException", "Invalid NextToken")
+    start, size = int(token), params.get("MaxResults", 100)
     answer: dict[str, Any] = {"FormatVersion": "aws_v1", "PriceList": found[start : start + size]}
     if start + size < len(found):
         answer["NextToken"] = str(start + size)

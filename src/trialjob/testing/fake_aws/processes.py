@@ -38,7 +38,7 @@ class _Container:
 
 
 class ProcessEngine:
-    """Runs ``ContainerEntrypoint`` and ``ContainerArguments`` on this machine."""
+    """Runs ``ContainerEntrypoint`` and ``ContainerArguments`` here; of several instances, the first."""
 
     def __init__(
         self,

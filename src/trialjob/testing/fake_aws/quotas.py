@@ -42,7 +42,7 @@ class Quotas:
     def page(self, params: dict[str, Any]) -> dict[str, Any]:
         """ListServiceQuotas."""
         rows = self._rows(params)
-        start, size = int(params.get("NextToken", 0)), params.get("MaxResults", 100)
+        start, size = _number(params.get("NextToken", "0")), params.get("MaxResults", 100)
         answer: dict[str, Any] = {"Quotas": rows[start : start + size]}
         if start + size < len(rows):
             answer["NextToken"] = str(start + size)
@@ -73,6 +73,12 @@ class Quotas:
             "Adjustable": True,
             "GlobalQuota": False,
         }
+
+
+def _number(token: str) -> int:
+    if not token.isdecimal():
+        raise ServiceError("InvalidPaginationTokenException", "Invalid pagination token.")
+    return int(token)
 
 
 def _unknown() -> ServiceError:

@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import parse_qs
 
-from trialjob.testing.fake_aws.errors import ServiceError
+from trialjob.testing.fake_aws.errors import ServiceError, access_denied
 from trialjob.testing.fake_aws.moto_world import MotoWorld
 from trialjob.testing.fake_aws.policy_simulation import simulate
 from trialjob.testing.fake_aws.service import FakeService
+from trialjob.testing.fake_aws.training import USER
 from trialjob.testing.fake_aws.wire import TARGETS
 
 Environ = dict[str, Any]
@@ -53,7 +54,7 @@ class Dispatcher:
         service, operation, region = asked
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         try:
-            params = json.loads(body or b"{}")
+            params = _object(body)
             answer, status = self._service.call(service, operation, params, region=region), 200
         except ServiceError as error:
             answer, status = {"__type": error.code, "message": error.message}, error.status
@@ -68,6 +69,10 @@ class Dispatcher:
         def work() -> list[bytes]:
             if service == "s3" and environ["PATH_INFO"].split("/")[1] in self._world.foreign_buckets:
                 raise ServiceError("AccessDenied", "Access Denied", 403)
+            if f"{service}:{operation}" in self._service.faults.denied:
+                json_too = "HTTP_X_AMZ_TARGET" in environ
+                refused = access_denied(USER, f"{service}:{operation}", "*")
+                raise refused if json_too else ServiceError("AccessDenied", refused.message, 403)
             if operation == "SimulatePrincipalPolicy":  # moto has none
                 answered.append(("200 OK", [("Content-Type", "text/xml")]))
                 return [simulate(form, self._service.faults.denied, self._service.training.not_passable)]
@@ -80,6 +85,14 @@ class Dispatcher:
             return _refuse(start_response, service, error, is_json="HTTP_X_AMZ_TARGET" in environ)
         start_response(*answered[-1])
         return body
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    """The members of a JSON request; raises ValueError for anything else."""
+    value = json.loads(body or b"{}")
+    if not isinstance(value, dict):
+        raise ValueError("the body of a request is a JSON object")  # noqa: TRY004 - as json.loads does
+    return value
 
 
 def _scope(environ: Environ) -> tuple[str, str]:

@@ -18,7 +18,7 @@ from trialjob.testing.fake_aws.agenda import Agenda
 from trialjob.testing.fake_aws.engines import Curve, Engine, ScriptedEngine
 from trialjob.testing.fake_aws.faults import Faults, Gate
 from trialjob.testing.fake_aws.job import Job
-from trialjob.testing.fake_aws.ledger import Bill, Call, Ledger, bill
+from trialjob.testing.fake_aws.ledger import Bill, Call, Ledger, bill, violations
 from trialjob.testing.fake_aws.lifecycle import LOG_GROUP, Durations, Lifecycle
 from trialjob.testing.fake_aws.logs import LogEvent, LogStore
 from trialjob.testing.fake_aws.quotas import Quotas
@@ -130,6 +130,10 @@ class FakeService:
     def bill(self) -> Bill:
         """What all jobs of the home region came to."""
         return bill(self.jobs.values(), self.clock.now())
+
+    def violations(self, *, most: int, attempt: tuple[str, ...]) -> list[str]:
+        """What is wrong with all jobs of the home region by now; see ``ledger.violations``."""
+        return violations(self.jobs.values(), most=most, attempt=attempt, now=self.clock.now())
 
     def lines(self, prefix: str = "") -> list[LogEvent]:
         """Every line of the jobs whose names begin with ``prefix``, also those that are still to be seen."""

@@ -89,6 +89,8 @@ def _broken(shape: Any, value: Any) -> list[str]:  # noqa: ANN401 - botocore has
         broken += _limits(len(value), rules, "length")
     elif shape.type_name in {"integer", "long", "float", "double"}:
         broken += _limits(value, rules, "value")
+    elif shape.type_name == "timestamp" and not isinstance(value, int | float):
+        broken.append("Member must be seconds since the epoch")
     return broken
 
 

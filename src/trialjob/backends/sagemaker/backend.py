@@ -1,0 +1,279 @@
+"""Runs every trial as one SageMaker training job.
+
+It decides what follows from each answer of the service. It keeps nothing that another process could not find
+again: a new one, on another machine, sees the same jobs and goes on in their logs where the journal is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+from trialjob.backends.sagemaker import faults, status
+from trialjob.backends.sagemaker.client import SageMakerClient
+from trialjob.backends.sagemaker.code import Code, Uploads
+from trialjob.backends.sagemaker.follow import Follower
+from trialjob.backends.sagemaker.logs import LogBook
+from trialjob.backends.sagemaker.request import TAG_PREFIX, Request, build, folder
+from trialjob.backends.sagemaker.roster import Roster
+from trialjob.backends.sagemaker.settings import SageMakerSettings
+from trialjob.backends.sagemaker.status import Facts, PoolFacts
+from trialjob.errors import BackendError, BackendUnavailable, SpecError
+from trialjob.model.ids import ExperimentName, JobName
+from trialjob.model.job import FailureKind, JobEnd, JobRequest, JobSeen, JobState, LogLine, Outcome, Watch
+from trialjob.orchestrator.ports import Clock, Postponed, Rejected, Submitted
+
+#: After a quota was found used up, no launch is tried for so many seconds.
+_QUOTA_PAUSE: Final = 30.0
+_NEVER_STARTED: Final = JobEnd(outcome=Outcome.STOPPED, message="never started", seconds=0.0, dollars=0.0)
+
+
+class SageMakerBackend:
+    """One experiment's jobs in one account and region."""
+
+    def __init__(
+        self,
+        *,
+        client: SageMakerClient,
+        settings: SageMakerSettings,
+        experiment: ExperimentName,
+        code: Code,
+        clock: Clock,
+        owner: str,
+        check: Callable[[Request], None] = lambda _request: None,
+        log_overlap: float = 30.0,
+        log_settle: float = 10.0,
+    ) -> None:
+        self._client = client
+        self._settings = settings
+        self._experiment = experiment
+        self._clock = clock
+        self._owner = owner
+        self._check = check
+        self._uploads = Uploads(client, settings, code)
+        self._roster = Roster(client, clock, experiment)
+        self._follower = Follower(client, clock, experiment, overlap=log_overlap, settle=log_settle)
+        self._full_until, self._full_why = float("-inf"), ""
+        self._notices: dict[str, str] = {}
+        #: Jobs whose pools are gone for certain.
+        self._given_back: set[JobName] = set()
+
+    # Launching
+
+    def submit(self, request: JobRequest) -> Submitted | Postponed | Rejected:
+        """Start the job, or find that it was started before (same name and digest)."""
+        if self._clock.now() < self._full_until:
+            return Postponed(reason=self._full_why)
+        with self._answered():
+            try:
+                return self._launch(request)
+            except faults.QuotaExceeded as fault:
+                if fault.for_ever:
+                    return Rejected(reason=f"{fault}\n    → ask for a higher quota, or for fewer instances")
+                self._full_until, self._full_why = self._clock.now() + _QUOTA_PAUSE, str(fault)
+                return Postponed(reason=self._full_why)
+            except (faults.Invalid, SpecError) as fault:
+                return Rejected(reason=str(fault))
+
+    def _launch(self, job: JobRequest) -> Submitted:
+        if self._client.wait("create"):
+            # Found out before anything else is asked: with many workers most launches wait at first.
+            raise faults.Throttled("waiting for a turn: SageMaker starts one training job a second")
+        if self._is_buried(job.job):
+            self._end_if_any(job.job)
+            return Submitted(adopted=True)
+        request = build(self._settings, job, code_uri=self._uploads.uri(job), owner=self._owner)
+        self._check(request)
+        try:
+            self._client.create(request)
+        except faults.DuplicateName:
+            self._adopt(job)
+            return Submitted(adopted=True)
+        self._roster.started(job.job)
+        # Another orchestrator may have found that there is no such job just before there was one.
+        if self._is_buried(job.job):
+            self._end_if_any(job.job)
+        return Submitted()
+
+    def _adopt(self, job: JobRequest) -> None:
+        """Find that the job of that name is this one; else raise BackendError."""
+        facts = self._client.describe(job.job)
+        tags = self._client.tags(facts["TrainingJobArn"])
+        theirs = tags.get(f"{TAG_PREFIX}digest")
+        if theirs != job.digest:
+            why = "it was not started by trialjob" if theirs is None else f"its digest is {theirs}"
+            raise BackendError(
+                f"a training job named {job.job} exists and is not this experiment's ({why}); "
+                "run under another --name"
+            )
+
+    # Stopping
+
+    def stop(self, job: JobName) -> bool:
+        """Ask for the job's end. A job that was never started gets a grave, so that it never will run."""
+        with self._answered():
+            if not self._end_if_any(job):
+                self._client.put(self._grave(job), b"")
+                # It may have been created between the two; whoever creates it later sees the grave.
+                return self._end_if_any(job)
+        return True
+
+    def _end_if_any(self, job: JobName) -> bool:
+        """Have a job end; False when there is none of that name."""
+        try:
+            self._client.stop(job)
+        except faults.AlreadyEnded:
+            return True
+        except faults.NotFound:
+            return False
+        return True
+
+    def _grave(self, job: JobName) -> str:
+        return folder(self._settings, self._experiment, "never-started", job)
+
+    def _is_buried(self, job: JobName) -> bool:
+        return self._client.has(self._grave(job))
+
+    # Watching
+
+    def observe(self, watched: Sequence[Watch]) -> Sequence[JobSeen]:
+        """What became of these jobs: one list call, one log call, and two calls for a job that has ended."""
+        with self._answered():
+            jobs = {watch.job for watch in watched}
+            self._roster.forget(jobs)
+            self._follower.keep(jobs)
+            self._roster.look([watch.job for watch in watched])
+            for watch in watched:
+                self._follow(watch)
+            self._follower.read()
+            # Nothing is handed out before the last call has been made, or a failure of it would lose lines.
+            ends = {watch.job: self._end_of(watch.job) for watch in watched}
+        seen = [self._seen(watch.job, ends[watch.job]) for watch in watched]
+        return [one for one in seen if one is not None]
+
+    def _follow(self, watch: Watch) -> None:
+        facts = self._roster.facts(watch.job)
+        if facts is not None:
+            self._follower.watch(watch.job, watch.cursor, status.seconds_of(facts["CreationTime"]) or 0.0)
+
+    def _end_of(self, job: JobName) -> JobEnd | None:
+        """The end of a job whose log has been read to its end."""
+        if self._roster.is_unknown(job):
+            return self._end_of_missing(job)
+        facts = self._roster.facts(job)
+        end = status.end_of(facts) if facts is not None else None
+        if facts is None or end is None:
+            return None
+        if "StoppingCondition" not in facts:
+            return None  # it has not been described yet
+        began = status.seconds_of(facts["CreationTime"]) or 0.0
+        if not self._follower.drain(job, began=began, ended=end.ended_at or began):
+            return None
+        self._note_pool(facts)
+        return status.end_of(facts, self._follower.tail(job), reused_pool=self._roster.was_warm(job))
+
+    def _end_of_missing(self, job: JobName) -> JobEnd | None:
+        if self._is_buried(job):
+            return _NEVER_STARTED
+        if not self._roster.is_missing(job):
+            return None
+        message = f"SageMaker knows no training job {job}; somebody may have deleted it"
+        return JobEnd(outcome=Outcome.FAILED, failure=FailureKind.LOST, message=message)
+
+    def _seen(self, job: JobName, end: JobEnd | None) -> JobSeen | None:
+        facts = self._roster.facts(job)
+        if facts is None:
+            return None if end is None else JobSeen(job=job, state=JobState.STOPPING, end=end)
+        lines = self._follower.book.take(job)
+        state = status.state_of(facts, has_lines=self._follower.book.has_lines(job))
+        return JobSeen(job=job, state=state, lines=lines, end=end)
+
+    def log(self, job: JobName, cursor: str = "") -> Sequence[LogLine]:
+        """Some lines of a job's log behind ``cursor``; empty at its present end."""
+        book = LogBook()
+        book.watch(job, cursor, 0)
+        since = book.since() or 0
+        with self._answered():
+            rows: list[Facts] = []
+            token: str | None = None
+            while True:
+                page = self._client.log_events(f"{job}/", since=since - 60_000, token=token)
+                rows += page.rows
+                token = page.token
+                if token is None:
+                    break
+        book.absorb(rows, [job])
+        book.release(job)
+        return book.take(job)
+
+    # Warm pools and warnings
+
+    def pool(self, job: JobName) -> PoolFacts | None:
+        """The warm pool behind an ended job, with the seconds it has waited; None when there is none."""
+        with self._answered():
+            return status.pool_of(self._client.describe(job))
+
+    def end_pools(self, jobs: Sequence[JobName]) -> bool:
+        """Give up the warm pools behind these ended jobs; False when some call is still to be made."""
+        left = [job for job in jobs if job not in self._given_back]
+        with self._answered():
+            # The newest have the longest to wait, and are the least likely to have been taken over.
+            for job in reversed(left):
+                try:
+                    if self._give_back(job):
+                        self._given_back.add(job)
+                except faults.Throttled:
+                    return False
+        return self._given_back.issuperset(jobs)
+
+    def _give_back(self, job: JobName) -> bool:
+        """End one pool; False when the service is not ready for that."""
+        try:
+            # Asked first, because of these calls the service grants many more.
+            pool = status.pool_of(self._client.describe(job))
+            if pool is None or not pool.is_kept:
+                return True
+            self._client.keep_alive(job, 0)
+        except faults.NotFound:
+            return True
+        except faults.Invalid:
+            # Taken over in between, or not waiting yet: the next look tells.
+            return False
+        return True
+
+    def notices(self) -> tuple[str, ...]:
+        """What a person should know now, such as expired credentials or a warm pool that is not kept."""
+        return tuple(self._notices.values())
+
+    def _note_pool(self, facts: Facts) -> None:
+        pool = status.pool_of(facts)
+        if pool is not None and (pool.is_kept or pool.reused_by):
+            self._notices.pop("pool", None)
+        elif status.lost_its_pool(facts):
+            kind = (facts.get("ResourceConfig") or {}).get("InstanceType", "the instance type")
+            self._notices["pool"] = (
+                f"keep_alive is asked for, but no warm pool was kept after {facts['TrainingJobName']}; the "
+                f"account's quota '{kind} for training warm pool usage' is probably 0 or used up. Every job "
+                "starts cold until it is raised in Service Quotas"
+            )
+
+    def close(self) -> None:
+        """Close the connections. Jobs run on."""
+        self._client.close()
+
+    @contextmanager
+    def _answered(self) -> Iterator[None]:
+        """Turn faults into what the engine knows, and keep in mind what a person should be told."""
+        try:
+            yield
+        except faults.ExpiredCredentials as fault:
+            self._notices["credentials"] = f"waiting for valid AWS credentials: {fault}"
+            raise BackendUnavailable(self._notices["credentials"]) from fault
+        except (faults.Throttled, faults.Unreachable) as fault:
+            raise BackendUnavailable(str(fault)) from fault
+        except faults.AccessDenied as fault:
+            raise BackendError(f"{fault}\n    → allow {fault.action} to whoever runs trialjob") from fault
+        except faults.Fault as fault:
+            raise BackendError(str(fault)) from fault
+        self._notices.pop("credentials", None)

@@ -1,0 +1,65 @@
+"""Brings the code of an experiment to S3, once.
+
+Rule: the address is a function of the content. What is there need not be sent again, by whomever it was sent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from trialjob.backends.sagemaker.client import SageMakerClient
+from trialjob.backends.sagemaker.request import BUNDLE_FILE, code_uri
+from trialjob.backends.sagemaker.settings import SageMakerSettings
+from trialjob.errors import BackendError
+from trialjob.model.job import JobRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Code:
+    """What every job of an experiment is shipped with."""
+
+    #: Folder that holds ``<digest>.tar.gz`` for each bundle.
+    bundles: Path
+    #: Our files beside the bundle, by the name they get.
+    files: Mapping[str, Path]
+
+
+class Uploads:
+    """What has been brought to S3."""
+
+    def __init__(self, client: SageMakerClient, settings: SageMakerSettings, code: Code) -> None:
+        self._client = client
+        self._settings = settings
+        self._code = code
+        self._done: dict[str, str] = {}
+
+    def uri(self, job: JobRequest) -> str:
+        """The prefix with this job's code, which is there when this returns. Raises a Fault, BackendError."""
+        if job.bundle not in self._done:
+            try:
+                files = {name: path.read_bytes() for name, path in self._code.files.items()}
+                bundle = self._code.bundles / f"{job.bundle}.tar.gz"
+                uri = code_uri(self._settings, job.experiment, _digest(job.bundle, files))
+                # The bundle is read only when it must be sent: it may be large.
+                self._bring(uri, files)
+                if not self._client.has(f"{uri}/{BUNDLE_FILE}"):
+                    self._client.put(f"{uri}/{BUNDLE_FILE}", bundle.read_bytes())
+            except OSError as error:
+                raise BackendError(f"the code of {job.job} cannot be read: {error}") from error
+            self._done[job.bundle] = uri
+        return self._done[job.bundle]
+
+    def _bring(self, uri: str, files: Mapping[str, bytes]) -> None:
+        for name, data in sorted(files.items()):
+            if not self._client.has(f"{uri}/{name}"):
+                self._client.put(f"{uri}/{name}", data)
+
+
+def _digest(bundle: str, files: Mapping[str, bytes]) -> str:
+    digest = hashlib.sha256(bundle.encode())
+    for name, data in sorted(files.items()):
+        digest.update(f"\0{name}\0{len(data)}\0".encode() + data)
+    return digest.hexdigest()[:16]

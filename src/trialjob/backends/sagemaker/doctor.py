@@ -1,0 +1,141 @@
+"""Looks at everything in the account that an experiment will need, before it is started.
+
+Rule 1: nothing is launched and nothing is paid for; the one thing that is written is an empty object, which
+is removed again. Rule 2: every check is made, whatever the others found. Rule 3: what cannot be found out is
+said to be so; only what is known to be wrong is called wrong.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Final, TypeAlias
+
+from trialjob.backends.sagemaker import access, faults, supplies
+from trialjob.backends.sagemaker.check import Case, Check
+from trialjob.backends.sagemaker.client import LOG_GROUP, SageMakerClient
+from trialjob.backends.sagemaker.preview import preview
+from trialjob.backends.sagemaker.settings import SageMakerSettings
+from trialjob.model.job import JobRequest
+from trialjob.orchestrator.ports import Clock
+
+Checking: TypeAlias = Callable[[Case], Iterator[Check]]
+
+#: Seconds that this clock may differ from AWS's, which is told in whole seconds and takes its time to come.
+_SKEW: Final = 60.0
+
+
+def examine(
+    client: SageMakerClient, settings: SageMakerSettings, job: JobRequest, *, workers: int, clock: Clock
+) -> Iterator[Check]:
+    """Every check, one after the other, for an experiment whose first job is ``job``."""
+    case = Case(client=client, settings=settings, job=job, workers=workers, clock=clock)
+    case = replace(case, region=_quietly(client.region), caller=_quietly(lambda: client.identity()["Arn"]))
+    for name, check in CHECKS:
+        yield from _tried(name, check, case)
+
+
+def _quietly(ask: Callable[[], str]) -> str:
+    """An answer, or "" where the check of the very thing will say what is wrong."""
+    try:
+        return ask()
+    except faults.Fault:
+        return ""
+
+
+def _tried(name: str, check: Checking, case: Case) -> Iterator[Check]:
+    try:
+        yield from check(case)
+    except faults.ExpiredCredentials:
+        yield Check(name=name, ok=None, detail="not looked at: there are no valid credentials")
+    except faults.AccessDenied as fault:
+        yield Check(name=name, ok=None, detail=f"cannot be checked: {fault.action} is not allowed")
+    except faults.Fault as fault:
+        yield Check(name=name, ok=None, detail=f"cannot be checked: {fault}")
+
+
+def _region(case: Case) -> Iterator[Check]:
+    try:
+        region, known = case.client.region(), case.client.regions()
+    except faults.Invalid as fault:
+        remedy = "write backend.region, set AWS_REGION, or name a profile that has one"
+        yield Check(name="region", ok=False, detail=str(fault), remedy=remedy)
+        return
+    if region in known:
+        yield Check(name="region", ok=True, detail=region)
+        return
+    near = difflib.get_close_matches(region, known, n=1)
+    guess = f"did you mean {near[0]}? " if near else ""
+    yield Check(
+        name="region",
+        ok=False,
+        detail=f"this boto3 knows no SageMaker in {region!r}",
+        remedy=f"{guess}If it is newer than this boto3, upgrade boto3",
+    )
+
+
+def _credentials(case: Case) -> Iterator[Check]:
+    try:
+        caller = case.client.identity()
+    except faults.ExpiredCredentials as fault:
+        remedy = "log in (`aws sso login`, `aws configure`), or set AWS_PROFILE or AWS_ACCESS_KEY_ID"
+        yield Check(name="credentials", ok=False, detail=str(fault), remedy=remedy)
+    else:
+        yield Check(name="credentials", ok=True, detail=caller["Arn"])
+
+
+def _clock(case: Case) -> Iterator[Check]:
+    theirs = case.client.server_time()
+    if theirs is None:
+        yield Check(name="clock", ok=None, detail="cannot be checked: the endpoint does not tell its time")
+        return
+    ahead = case.clock.now() - theirs
+    if abs(ahead) <= _SKEW:
+        yield Check(name="clock", ok=True, detail=f"within {_SKEW:.0f} seconds of AWS's")
+        return
+    yield Check(
+        name="clock",
+        ok=False,
+        detail=f"this machine is {abs(ahead):.0f} seconds {'ahead of' if ahead > 0 else 'behind'} AWS",
+        remedy="set its clock, by NTP; AWS refuses every call at a difference of 5 minutes",
+    )
+
+
+def _log_group(case: Case) -> Iterator[Check]:
+    try:
+        there = case.client.has_log_group()
+    except faults.AccessDenied as fault:
+        remedy = f"allow {fault.action} on {LOG_GROUP}; without it no metric is seen (docs/iam.md)"
+        yield Check(name="log group", ok=False, detail=f"{fault.action} is not allowed", remedy=remedy)
+        return
+    detail = LOG_GROUP if there else "not there yet; SageMaker makes it with the account's first training job"
+    yield Check(name="log group", ok=True, detail=detail)
+
+
+def _first_job(case: Case) -> Iterator[Check]:
+    # Of the image's region the check of the image speaks.
+    found = preview(case.settings, case.job)
+    for problem in found:
+        detail = f"{problem.field}: {problem.message}"
+        yield Check(name="first job", ok=False, detail=detail, remedy=problem.remedy)
+    if not found:
+        yield Check(
+            name="first job", ok=True, detail="SageMaker will take the request, as far as its form goes"
+        )
+
+
+CHECKS: Final[tuple[tuple[str, Checking], ...]] = (
+    ("region", _region),
+    ("credentials", _credentials),
+    ("clock", _clock),
+    ("permissions", access.permissions),
+    ("role", access.role),
+    ("pass role", access.pass_role),
+    ("bucket", supplies.bucket),
+    ("inputs", supplies.inputs),
+    ("image", supplies.image),
+    ("quota", supplies.quotas),
+    ("log group", _log_group),
+    ("first job", _first_job),
+)

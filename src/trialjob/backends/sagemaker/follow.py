@@ -1,0 +1,123 @@
+"""Reads the logs of all watched jobs by one call, and the log of one job to its end.
+
+It decides when and from where on to read; ``logs`` decides what is a line and what is new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from trialjob.backends.sagemaker import faults
+from trialjob.backends.sagemaker.client import SageMakerClient
+from trialjob.backends.sagemaker.logs import LogBook, tail_of
+from trialjob.model.ids import ExperimentName, JobName
+from trialjob.orchestrator.ports import Clock
+
+#: Lines are waited for so long after a job's end at most, however late others came.
+_LONGEST_SETTLE: Final = 120.0
+
+
+@dataclass(slots=True)
+class _Read:
+    """One read of many pages, which may take more than one step."""
+
+    jobs: frozenset[JobName]
+    since: int
+    token: str | None = None
+    rows: list[Mapping[str, Any]] = field(default_factory=list)
+
+
+class Follower:
+    """Keeps a book up to date."""
+
+    def __init__(
+        self,
+        client: SageMakerClient,
+        clock: Clock,
+        experiment: ExperimentName,
+        *,
+        overlap: float,
+        settle: float,
+    ) -> None:
+        self.book = LogBook()
+        self._client = client
+        self._clock = clock
+        self._experiment = experiment
+        self._overlap = round(overlap * 1000)
+        self._settle = settle
+        self._shared: _Read | None = None
+        self._single: dict[JobName, _Read] = {}
+        #: The last lines of logs that have been read to their end.
+        self._tails: dict[JobName, str] = {}
+
+    def watch(self, job: JobName, cursor: str, began: float) -> None:
+        """Follow a job from ``cursor`` on; ``began`` is when it was created."""
+        if self.book.watch(job, cursor, round(began * 1000)):
+            self._tails.pop(job, None)
+            self._single.pop(job, None)
+
+    def read(self) -> None:
+        """Read what is new of all jobs, as far as the tokens reach. Raises a Fault."""
+        since = self.book.since()
+        if self._shared is None:
+            if since is None:
+                return
+            self._shared = _Read(jobs=self.book.jobs, since=since - self._overlap)
+        # The prefix ends in a hyphen, so that run1 does not read the logs of run10.
+        if self._pages(self._shared, f"{self._experiment}-"):
+            read, self._shared = self._shared, None
+            self.book.absorb(read.rows, read.jobs)
+
+    def drain(self, job: JobName, *, began: float, ended: float) -> bool:
+        """Read an ended job's log once more, from its beginning; True when nothing can be new any more.
+
+        Raises a Fault.
+        """
+        if job in self._tails:
+            return True
+        settle = min(_LONGEST_SETTLE, max(self._settle, self.book.lag / 1000 * 1.5))
+        if self._clock.now() - ended < settle:
+            return False
+        read = self._single.setdefault(
+            job, _Read(jobs=frozenset([job]), since=round(began * 1000) - self._overlap)
+        )
+        if not self._pages(read, f"{job}/"):
+            return False
+        del self._single[job]
+        if self.book.absorb(read.rows, read.jobs):
+            return False
+        self.book.release(job)
+        self._tails[job] = tail_of(read.rows)
+        return True
+
+    def tail(self, job: JobName) -> str:
+        """The end of a drained log."""
+        return self._tails.get(job, "")
+
+    def keep(self, jobs: set[JobName]) -> None:
+        """Forget all others."""
+        self.book.keep(jobs)
+        for job in self._tails.keys() - jobs:
+            del self._tails[job]
+        for job in self._single.keys() - jobs:
+            del self._single[job]
+
+    def _pages(self, read: _Read, prefix: str) -> bool:
+        """Read on; True at the last page. A throttle or a lost answer leaves the rest to the next step."""
+        while True:
+            try:
+                page = self._client.log_events(prefix, since=read.since, token=read.token)
+            except faults.Throttled:
+                return False
+            except faults.Invalid:
+                if read.token is None:
+                    raise
+                # The token has grown too old: begin again.
+                read.token, read.rows = None, []
+                return False
+            read.rows += page.rows
+            read.token = page.token
+            if page.token is None:
+                return True

@@ -1,0 +1,84 @@
+"""What is wrong with a spec's jobs, before the first of them is started.
+
+Rule: nothing is called; ``rules`` judges every request that may come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from trialjob.backends.sagemaker.fields import Path, raw_field, value_at
+from trialjob.backends.sagemaker.request import Request, build, code_uri
+from trialjob.backends.sagemaker.rules import one_each, problems
+from trialjob.backends.sagemaker.settings import SageMakerSettings
+from trialjob.backends.sagemaker.shapes import shown
+from trialjob.errors import BackendError, Problem
+from trialjob.model.job import JobRequest
+
+#: What a raw request may not set, because something of ours depends on it; and what sets it instead.
+_RESERVED: Final[dict[Path, str]] = {
+    ("TrainingJobName",): "name",
+    ("HyperParameters",): "estimator.hyperparameters",
+    ("EnableManagedSpotTraining",): "estimator.spot",
+    ("StoppingCondition", "MaxRuntimeInSeconds"): "limits.trial_timeout",
+    ("StoppingCondition", "MaxWaitTimeInSeconds"): "estimator.spot.max_wait",
+    ("ResourceConfig", "KeepAlivePeriodInSeconds"): "estimator.keep_alive",
+    ("ResourceConfig", "InstanceType"): "estimator.instance_type",
+    ("ResourceConfig", "InstanceCount"): "estimator.instance_count",
+    ("CheckpointConfig", "S3Uri"): "backend.s3_uri, which gives each trial a folder of its own",
+}
+#: Of those, what it may take away, to put something else in its place.
+_REMOVABLE: Final = {("ResourceConfig", "InstanceType"), ("ResourceConfig", "InstanceCount")}
+
+
+def preview(settings: SageMakerSettings, job: JobRequest, *, region: str = "") -> list[Problem]:
+    """What is wrong with the calls that ``job`` may lead to, on every kind of machine it may ask for.
+
+    ``job`` may be of any trial: the first configuration that the sampler proposes is a good one.
+    """
+    found = [*_reserved(settings.request)]
+    for failures in _turns(settings):
+        request = build(
+            settings,
+            replace(job, capacity_failures=failures),
+            code_uri=code_uri(settings, job.experiment, job.bundle),
+            owner="",
+        )
+        found += _renamed(problems(request, raw=settings.request, region=region), settings, request)
+    return one_each(found)
+
+
+def refuse(request: Request, settings: SageMakerSettings, *, region: str = "") -> None:
+    """Raise BackendError, with every problem, for a request that the service would not take."""
+    found = problems(request, raw=settings.request, region=region)
+    if found:
+        raise BackendError("the service would refuse this job:\n" + "\n".join(f"  {each}" for each in found))
+
+
+def _turns(settings: SageMakerSettings) -> list[int]:
+    """Numbers of capacity failures that lead to every placement there is."""
+    types = len(settings.instance_types)
+    limit = settings.spot.on_demand_after if settings.spot else None
+    return [*range(types)] if limit is None else [*range(min(limit, types)), *range(limit, limit + types)]
+
+
+def _renamed(found: list[Problem], settings: SageMakerSettings, request: Mapping[str, Any]) -> list[Problem]:
+    """The problems of a machine that was not the first choice, at the list of those."""
+    if value_at(request, ("ResourceConfig", "InstanceType")) == settings.instance_type:
+        return found
+    first, others = "estimator.instance_type", "estimator.fallback_instance_types"
+    return [replace(each, field=others) if each.field == first else each for each in found]
+
+
+def _reserved(raw: Mapping[str, Any]) -> Iterator[Problem]:
+    for path, instead in _RESERVED.items():
+        holder = value_at(raw, path[:-1])
+        if not isinstance(holder, Mapping) or path[-1] not in holder:
+            continue
+        value = holder[path[-1]]
+        if value is None and path in _REMOVABLE:
+            continue
+        message = f"{shown(value)} would replace what trialjob itself must decide"
+        yield Problem(field=raw_field(path), message=message, remedy=f"remove it, and set {instead}")

@@ -1,0 +1,157 @@
+"""Where every job of an experiment stands: one list call a look, one description a job at its end.
+
+Rule: a list may be late and it may be cut short, so what it does not show is not gone. A job that stays away
+is asked for by its name, and only that answer counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from trialjob.backends.sagemaker import faults
+from trialjob.backends.sagemaker.client import SageMakerClient
+from trialjob.backends.sagemaker.status import Facts, is_over, pool_of, seconds_of
+from trialjob.model.ids import ExperimentName, JobName, parse_job_name
+from trialjob.orchestrator.ports import Clock
+
+#: A look asks for what changed since the newest change it knows, less this, and from time to time for all.
+_MARGIN: Final = 120.0
+_FULL: Final = 600.0
+#: A job that no list shows is asked for so often, in seconds.
+_ASK: Final = 60.0
+
+
+class Roster:
+    """What is known of the jobs. It remembers only to spare calls; a new one finds the same."""
+
+    def __init__(self, client: SageMakerClient, clock: Clock, experiment: ExperimentName) -> None:
+        self._client = client
+        self._clock = clock
+        self._experiment = experiment
+        self._facts: dict[JobName, Facts] = {}
+        #: The look that is under way, and what it has asked for.
+        self._token: str | None = None
+        self._full = True
+        self._since: float | None = None
+        self._last_full = float("-inf")
+        self._newest = float("-inf")
+        #: Whom the look has shown so far.
+        self._shown: set[JobName] = set()
+        #: When a job was last shown, or asked for by its name.
+        self._asked: dict[JobName, float] = {}
+        self._missing: dict[JobName, int] = {}
+        #: Jobs that took over a warm pool.
+        self._warm: set[JobName] = set()
+
+    def started(self, job: JobName) -> None:
+        """It has just been created; lists will show it in a while."""
+        now = self._clock.now()
+        self._facts.setdefault(job, {"TrainingJobStatus": "InProgress", "CreationTime": now})
+        self._asked[job] = now
+
+    def facts(self, job: JobName) -> Facts | None:
+        """The newest that is known; of an ended job its description, once that has been fetched."""
+        return self._facts.get(job)
+
+    def was_warm(self, job: JobName) -> bool:
+        """It started on the warm pool of an earlier job, as far as lists have told."""
+        return job in self._warm
+
+    def is_unknown(self, job: JobName) -> bool:
+        """The service has said that there is no such job."""
+        return job in self._missing
+
+    def is_missing(self, job: JobName) -> bool:
+        """It has said so twice, a while apart."""
+        return self._missing.get(job, 0) > 1
+
+    def look(self, watched: Iterable[JobName]) -> None:
+        """Bring up to date what is known, as far as the tokens reach. Raises a Fault."""
+        wanted = [job for job in watched if not self._is_described(job)]
+        if not wanted:
+            return
+        whole = self._list(wanted)
+        for job in wanted:
+            facts = self._facts.get(job)
+            if (facts is not None and is_over(facts)) or (whole and self._is_overdue(job)):
+                try:
+                    self._describe(job)
+                except faults.Throttled:
+                    return
+
+    def _list(self, wanted: list[JobName]) -> bool:
+        """Read the pages of one look; False when it goes on in the next step."""
+        now = self._clock.now()
+        if self._token is None:
+            unseen = any(job not in self._facts for job in wanted)
+            self._full = now - self._last_full >= (_ASK if unseen else _FULL)
+            self._since = None if self._full else self._newest - _MARGIN
+            self._shown.clear()
+            if self._full:
+                self._last_full = now
+        try:
+            while True:
+                page = self._client.jobs(
+                    f"{self._experiment}-", modified_after=self._since, token=self._token
+                )
+                self._learn(page.rows)
+                self._token = page.token
+                if page.token is None or (self._full and self._shown.issuperset(wanted)):
+                    self._token = None
+                    return True
+        except faults.Throttled:
+            return False
+        except faults.Invalid:
+            # A token may have grown too old.
+            if self._token is None:
+                raise
+            self._token, self._last_full = None, float("-inf")
+            return False
+
+    def _learn(self, rows: Iterable[Facts]) -> None:
+        for row in rows:
+            job = JobName(row["TrainingJobName"])
+            if parse_job_name(self._experiment, job) is None:
+                continue
+            self._shown.add(job)
+            if heir := (row.get("WarmPoolStatus") or {}).get("ReusedByJob"):
+                self._warm.add(JobName(heir))
+            self._asked[job] = self._clock.now()
+            self._newest = max(self._newest, seconds_of(row.get("LastModifiedTime")) or self._newest)
+            if self._is_described(job):
+                # A description says more than a row, but for the pool, whose story goes on.
+                pool = {"WarmPoolStatus": row["WarmPoolStatus"]} if row.get("WarmPoolStatus") else {}
+                self._facts[job] = {**self._facts[job], **pool}
+            else:
+                self._facts[job] = row
+
+    def _is_described(self, job: JobName) -> bool:
+        facts = self._facts.get(job)
+        # Only a description has it.
+        return facts is not None and is_over(facts) and "StoppingCondition" in facts
+
+    def _is_overdue(self, job: JobName) -> bool:
+        facts = self._facts.get(job)
+        # Silence about a job that was listed says only that nothing changed, until full looks leave it out.
+        patience = 2 * _FULL if facts is not None and "TrainingJobArn" in facts else _ASK
+        return self._clock.now() - self._asked.get(job, float("-inf")) >= patience
+
+    def _describe(self, job: JobName) -> None:
+        try:
+            self._facts[job] = self._client.describe(job)
+            self._missing.pop(job, None)
+        except faults.NotFound:
+            self._missing[job] = self._missing.get(job, 0) + 1
+        self._asked[job] = self._clock.now()
+
+    def forget(self, keep: Iterable[JobName]) -> None:
+        """Drop what is remembered of jobs that are over, but for these and for pools that wait."""
+        kept = set(keep)
+        for job in [job for job in self._facts if job not in kept and self._is_settled(job)]:
+            del self._facts[job]
+            self._warm.discard(job)
+
+    def _is_settled(self, job: JobName) -> bool:
+        pool = pool_of(self._facts[job])
+        return is_over(self._facts[job]) and (pool is None or not pool.is_kept)

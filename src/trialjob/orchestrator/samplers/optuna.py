@@ -1,0 +1,318 @@
+"""Optuna's samplers, asked and told through a study in memory.
+
+Rule 1: a proposal is a function of the seed, the trial's number and what was told before. Each one is made by
+a new sampler of Optuna's with a seed of its own, so no random state lives longer than a proposal.
+Rule 2: to Optuna every score is a loss; NaN, the worst of all, is infinity.
+Rule 3: what Optuna keeps beside a trial (generations of CMA-ES and NSGA-II) is not in the journal. Those
+samplers are asked again when they are told of a proposal that they did not just make.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Literal, TypeAlias, assert_never
+
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.samplers import BaseSampler
+from optuna.study import Study, StudyDirection
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from trialjob.errors import UsageError
+from trialjob.model.ids import TrialId
+from trialjob.model.json import canonical_json
+from trialjob.model.metric import Objective, Score
+from trialjob.model.space import Config, Space
+from trialjob.model.trial import TrialStatus
+from trialjob.orchestrator.core.events import (
+    Event,
+    ExperimentCreated,
+    KnownResult,
+    ReportsRead,
+    TrialEnded,
+    TrialProposed,
+)
+from trialjob.orchestrator.samplers.axes import Axis, Categories, Integers, Unit, axis_of
+from trialjob.orchestrator.samplers.random import RandomSampler
+
+Kind: TypeAlias = Literal["tpe", "cmaes", "qmc", "gp", "nsga2"]
+
+#: Those that keep something beside a trial that is not in the journal.
+_REMEMBERS: frozenset[Kind] = frozenset({"cmaes", "qmc", "nsga2"})
+#: What must be installed beyond trialjob's own requirements.
+_NEEDS: Mapping[Kind, tuple[str, ...]] = {"qmc": ("scipy",), "gp": ("torch", "scipy")}
+#: Proposals thrown away as repetitions before one is drawn from what is left of the space.
+_DRAWS = 10
+_POPULATION = 16
+
+
+@dataclass(slots=True)
+class _Told:
+    """A trial of ours in Optuna's storage."""
+
+    id: int
+    score: float | None = None
+    resource: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Proposal:
+    """A proposal that has been made and not been told yet."""
+
+    trial: TrialId
+    config: Config
+    id: int
+
+
+class OptunaSampler:
+    """One of Optuna's samplers.
+
+    Pruned trials are told as such with their score at the resource they reached: TPE ranks them behind the
+    completed ones, the furthest first; CMA-ES, NSGA-II and the Gaussian process leave them out. So do all
+    with failed trials.
+
+    Raises UsageError when a package is missing.
+    """
+
+    def __init__(
+        self, space: Space, seed: int, *, kind: Kind = "tpe", n_startup_trials: int | None = None
+    ) -> None:
+        check_installed(kind)
+        self._space = space
+        self._size = space.size()
+        self._seed = seed
+        self._kind: Kind = kind
+        self._startup = n_startup_trials
+        self._axes: dict[str, Axis] = {name: axis_of(domain) for name, domain in space.domains.items()}
+        self._distributions = {name: _distribution(axis) for name, axis in self._axes.items()}
+        self._random = RandomSampler(space, seed)
+        self._proposed: set[str] = set()
+        self._objective: Objective | None = None
+        self._trials: dict[TrialId, _Told] = {}
+        self._known: list[FrozenTrial] = []
+        self._pending: _Proposal | None = None
+        self._study, self._study_id = _study()
+        self._storage = self._study._storage  # noqa: SLF001 - what Optuna's own samplers write to
+
+    # Ask
+
+    def ask(self, trial: TrialId) -> Config | None:
+        if self._size is not None and len(self._proposed) >= self._size:
+            return None
+        if self._pending is None or self._pending.trial != trial:
+            self._drop()
+            self._pending = self._propose(trial)
+        return self._random.ask(trial) if self._pending is None else self._pending.config
+
+    def _propose(self, trial: TrialId) -> _Proposal | None:
+        """A configuration that is new, or None when only repetitions were drawn."""
+        for draw in range(_DRAWS):
+            self._study.sampler = self._sampler(trial, draw)
+            asked = self._study.ask(self._distributions)
+            id_ = self._storage.get_trial_id_from_study_id_trial_number(self._study_id, asked.number)
+            config = {name: axis.value(asked.params[name]) for name, axis in self._axes.items()}
+            proposal = _Proposal(trial, config, id_)
+            if canonical_json(config) not in self._proposed:
+                return proposal
+            self._end(id_, TrialState.FAIL)
+        return None
+
+    def _sampler(self, trial: TrialId, draw: int) -> BaseSampler:
+        numeric = {name for name, given in self._distributions.items() if _numeric(given)}
+        return _make(
+            self._kind,
+            seed=_seed(f"{self._seed}/{trial}/{draw}"),
+            sequence=_seed(str(self._seed)),
+            startup=self._startup,
+            known=[_only(known, numeric) for known in self._known],
+        )
+
+    # Tell
+
+    def tell(self, events: Sequence[Event]) -> None:
+        self._random.tell(events)
+        for event in events:
+            match event:
+                case ExperimentCreated():
+                    self._objective = event.objective
+                case KnownResult():
+                    self._know(event)
+                case TrialProposed():
+                    self._take(event)
+                case ReportsRead():
+                    self._read(event)
+                case TrialEnded():
+                    self._finish(event)
+                case _:
+                    pass
+
+    def _know(self, event: KnownResult) -> None:
+        self._drop()
+        trial = self._frozen(event.config)
+        id_ = self._storage.create_new_trial(self._study_id, template_trial=trial)
+        score = math.inf if self._objective is None else -self._objective.key(event.score)
+        if event.pruned_at is None:
+            self._end(id_, TrialState.COMPLETE, score)
+            self._known.append(self._storage.get_trial(id_))
+        else:
+            self._prune(id_, event.pruned_at, score)
+
+    def _take(self, event: TrialProposed) -> None:
+        told = canonical_json(event.config)
+        if self._kind in _REMEMBERS:
+            self.ask(event.trial)
+        mine = self._pending
+        if self._kind in _REMEMBERS and mine is not None and canonical_json(mine.config) == told:
+            self._pending = None
+            id_ = mine.id
+        else:
+            # Placed by its values, as after a crash, and not where the model had meant it to the last digit.
+            self._drop()
+            id_ = self._storage.create_new_trial(self._study_id, template_trial=self._frozen(event.config))
+        self._trials[event.trial] = _Told(id_)
+        self._proposed.add(told)
+
+    def _read(self, event: ReportsRead) -> None:
+        told, objective = self._trials[event.trial], self._objective
+        for report in event.reports if objective is not None else ():
+            value = report.value(objective)
+            told.resource = max(told.resource, report.resource)
+            if value is None:
+                continue
+            last = told.score is None or objective.score is Score.LAST
+            told.score = value if last or objective.better(value, told.score) else told.score
+
+    def _finish(self, event: TrialEnded) -> None:
+        told, objective = self._trials[event.trial], self._objective
+        loss = None if told.score is None or objective is None else -objective.key(told.score)
+        match event.status:
+            case TrialStatus.COMPLETED if loss is not None:
+                self._end(told.id, TrialState.COMPLETE, loss)
+            # A limit has cut it short, and what it had reached until then is true.
+            case TrialStatus.PRUNED | TrialStatus.CANCELLED if loss is not None:
+                self._prune(told.id, told.resource, loss)
+            case _:
+                self._end(told.id, TrialState.FAIL)
+
+    # Optuna's storage
+
+    def _drop(self) -> None:
+        """Forget a proposal that nobody took."""
+        if self._pending is not None:
+            self._end(self._pending.id, TrialState.FAIL)
+            self._pending = None
+
+    def _prune(self, id_: int, resource: float, loss: float) -> None:
+        # Optuna means whole steps and only ever compares them, which it does as well with epoch 0.5.
+        self._storage.set_trial_intermediate_value(id_, resource, loss)  # type: ignore[arg-type]
+        self._end(id_, TrialState.PRUNED, loss)
+
+    def _end(self, id_: int, state: TrialState, loss: float | None = None) -> None:
+        self._storage.set_trial_state_values(id_, state, None if loss is None else [loss])
+
+    def _frozen(self, config: Config) -> FrozenTrial:
+        axes = {name: axis for name, axis in self._axes.items() if name in config}
+        return create_trial(
+            state=TrialState.RUNNING,
+            params={name: axis.place(config[name]) for name, axis in axes.items()},
+            distributions={name: self._distributions[name] for name in axes},
+        )
+
+
+def check_installed(kind: Kind) -> None:
+    """Raise UsageError, with what to install, when a sampler cannot work on this machine."""
+    missing = [package for package in _NEEDS.get(kind, ()) if find_spec(package) is None]
+    if missing:
+        raise UsageError(
+            f"the sampler {kind!r} needs {' and '.join(missing)}, not installed here; "
+            f"run: pip install 'trialjob[{kind}]'"
+        )
+
+
+def _study() -> tuple[Study, int]:
+    """A study in memory, made without a word in the log."""
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        storage = optuna.storages.InMemoryStorage()
+        id_ = storage.create_new_study([StudyDirection.MINIMIZE], "trialjob")
+        return Study("trialjob", storage), id_
+    finally:
+        optuna.logging.set_verbosity(level)
+
+
+def _make(
+    kind: Kind, *, seed: int, sequence: int, startup: int | None, known: Sequence[FrozenTrial]
+) -> BaseSampler:
+    samplers = optuna.samplers
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        match kind:
+            case "tpe":
+                return samplers.TPESampler(
+                    seed=seed,
+                    n_startup_trials=10 if startup is None else startup,
+                    multivariate=True,
+                    group=True,
+                    constant_liar=True,
+                )
+            case "cmaes":
+                return samplers.CmaEsSampler(
+                    seed=seed, warn_independent_sampling=False, source_trials=list(known) or None
+                )
+            case "qmc":
+                # The sequence is one for the whole experiment; the study counts its points.
+                return samplers.QMCSampler(
+                    qmc_type="halton", scramble=True, seed=sequence, warn_independent_sampling=False
+                )
+            case "gp":
+                return samplers.GPSampler(
+                    seed=seed,
+                    n_startup_trials=10 if startup is None else startup,
+                    warn_independent_sampling=False,
+                )
+            case "nsga2":
+                return samplers.NSGAIISampler(seed=seed, population_size=_POPULATION)
+            case _:
+                assert_never(kind)
+
+
+def _distribution(axis: Axis) -> BaseDistribution:
+    match axis:
+        case Categories():
+            return CategoricalDistribution(tuple(range(len(axis.values))))
+        case Integers():
+            return IntDistribution(axis.lower, axis.upper)
+        case Unit():
+            return FloatDistribution(0.0, 1.0)
+        case _:
+            assert_never(axis)
+
+
+def _numeric(distribution: BaseDistribution) -> bool:
+    return not isinstance(distribution, CategoricalDistribution) and not distribution.single()
+
+
+def _only(trial: FrozenTrial, names: set[str]) -> FrozenTrial:
+    """``trial`` with the hyperparameters that CMA-ES can use, and no others, as it demands."""
+    return create_trial(
+        state=TrialState.COMPLETE,
+        values=trial.values,
+        params={name: trial.params[name] for name in trial.params if name in names},
+        distributions={name: trial.distributions[name] for name in trial.params if name in names},
+    )
+
+
+def _seed(text: str) -> int:
+    """The same number for a text in every process and version of Python."""
+    return int.from_bytes(hashlib.sha512(text.encode()).digest()[:4], "big")

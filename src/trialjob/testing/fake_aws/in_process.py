@@ -1,0 +1,122 @@
+"""Lets boto3 talk to a ``FakeService`` in the same process, without a socket: experiments in virtual time.
+
+boto3 makes and signs each request as ever and parses the answer; only the wire between is missing. Of S3 it
+has what an object store must have: HEAD, PUT, GET and DELETE of an object.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+from urllib.parse import unquote
+
+from trialjob.testing.fake_aws.errors import ConnectionLost, ServiceError
+from trialjob.testing.fake_aws.service import FakeService
+from trialjob.testing.fake_aws.wire import TARGETS
+from trialjob.testing.fake_aws.world import split_uri
+
+
+@cache
+def _loader() -> Any:  # noqa: ANN401 - botocore has no types
+    """One loader for all sessions, because reading the services' models takes seconds."""
+    from botocore.loaders import Loader  # type: ignore[import-untyped] # noqa: PLC0415 - heavy
+
+    return Loader()
+
+
+def boto3_session(service: FakeService) -> Any:  # noqa: ANN401 - boto3 has no types
+    """A boto3 session whose every call ends in ``service``."""
+    import boto3  # type: ignore[import-untyped] # noqa: PLC0415 - heavy
+    from botocore.session import Session  # type: ignore[import-untyped] # noqa: PLC0415 - heavy
+
+    inner = Session()
+    inner.register_component("data_loader", _loader())
+    inner.set_credentials("AKIAFAKEFAKEFAKEFAKE", "fake")
+    session = boto3.session.Session(botocore_session=inner, region_name=service.region)
+    session.events.register("before-send", _Wire(service))
+    return session
+
+
+class _Body(io.BytesIO):
+    """What botocore reads an answer from."""
+
+    def stream(self, **_: Any) -> Iterator[bytes]:  # noqa: ANN401 - as urllib3 has it
+        yield self.read()
+
+
+class _Wire:
+    def __init__(self, service: FakeService) -> None:
+        self._service = service
+
+    def __call__(self, request: Any, **_: Any) -> Any:  # noqa: ANN401 - botocore has no types
+        from botocore.awsrequest import AWSResponse  # type: ignore[import-untyped] # noqa: PLC0415 - heavy
+        from botocore.exceptions import (  # type: ignore[import-untyped] # noqa: PLC0415 - heavy
+            ConnectionClosedError,
+        )
+
+        try:
+            status, body = self._answer(request)
+        except ConnectionLost as error:
+            raise ConnectionClosedError(endpoint_url=request.url, error=error) from error
+        return AWSResponse(request.url, status, {"x-amzn-RequestId": "fake"}, _Body(body))
+
+    def _answer(self, request: Any) -> tuple[int, bytes]:  # noqa: ANN401
+        target, _, operation = _text(request.headers.get("X-Amz-Target", "")).partition(".")
+        if target not in TARGETS:
+            return self._object(request)
+        try:
+            answer = self._service.call(TARGETS[target], operation, json.loads(_bytes(request.body) or b"{}"))
+        except ServiceError as error:
+            return error.status, json.dumps({"__type": error.code, "message": error.message}).encode()
+        return 200, json.dumps(answer).encode()
+
+    def _object(self, request: Any) -> tuple[int, bytes]:  # noqa: ANN401
+        bucket, key = _place(request.url)
+        world = self._service.world
+
+        def work() -> tuple[int, bytes]:
+            match request.method:
+                case "PUT":
+                    world.write(bucket, key, _bytes(request.body))
+                    return 200, b""
+                case "DELETE":
+                    world.delete(bucket, key)
+                    return 204, b""
+            if key not in world.keys(bucket, key):
+                raise ServiceError("NoSuchKey", "The specified key does not exist.", 404)
+            return 200, world.read(bucket, key) if request.method == "GET" else b""
+
+        name = {"PUT": "PutObject", "DELETE": "DeleteObject"}.get(request.method, "GetObject")
+        try:
+            answer: tuple[int, bytes] = self._service.foreign("s3", name, f"/{bucket}/{key}", work)
+        except ServiceError as error:
+            if request.method == "HEAD":
+                return error.status, b""
+            text = f"<Error><Code>{error.code}</Code><Message>{error.message}</Message></Error>"
+            return error.status, text.encode()
+        return answer
+
+
+def _place(url: str) -> tuple[str, str]:
+    """Bucket and key of a request to S3, by either style of address."""
+    host, path = split_uri(url)
+    if not host.startswith(("s3.", "s3-")):
+        return host.partition(".s3")[0], unquote(path)
+    bucket, _, key = path.partition("/")
+    return bucket, unquote(key)
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def _bytes(body: Any) -> bytes:  # noqa: ANN401 - bytes, text or a file
+    if body is None:
+        return b""
+    if hasattr(body, "read"):
+        data: bytes = body.read()
+        return data
+    return body.encode() if isinstance(body, str) else bytes(body)

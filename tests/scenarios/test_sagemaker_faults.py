@@ -1,0 +1,228 @@
+"""Whole experiments on the SageMaker backend while everything goes wrong, and what must hold all the same."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from trialjob.backends.sagemaker.settings import Spot
+from trialjob.model.ids import ExperimentName, TrialId, job_name, parse_job_name
+from trialjob.model.limits import Limits
+from trialjob.model.trial import Phase, TrialStatus
+from trialjob.orchestrator.core.events import AttemptEnded, Event, JobSubmitted, ReportsRead, SubmitPostponed
+from trialjob.orchestrator.core.state import State
+from trialjob.orchestrator.core.transitions import is_final
+from trialjob.testing.crash import Crash
+from trialjob.testing.fake_aws import Faults, jobs_by_tags, most_instances
+from trialjob.testing.sagemaker_simulation import SETTINGS, BundledEstimator, SageMakerSimulation
+from trialjob.testing.simulation import NAME
+
+HOUR = 3600.0
+WORKERS = 4
+
+
+def simulation(folder: Path, *, trials: int = 12, **given: object) -> SageMakerSimulation:
+    limits = Limits(max_trials=trials, max_concurrent_trials=WORKERS, trial_timeout=HOUR, max_failures=trials)
+    return SageMakerSimulation(limits=limits, folder=folder, **given)  # type: ignore[arg-type]
+
+
+def run(simulation: SageMakerSimulation) -> State:
+    """Run to the end; an experiment that does not end fails instead of standing still for ever."""
+    steps = 0
+
+    def watch(_state: State, _events: Sequence[Event]) -> None:
+        nonlocal steps
+        steps += 1
+        assert steps < 4000, "it does not come to an end"
+
+    return simulation.run(watch)
+
+
+def delivered(simulation: SageMakerSimulation) -> Counter[tuple[int, int, float]]:
+    """The reports in the journal, by trial, attempt and epoch."""
+    return Counter(
+        (event.trial, event.attempt, report.resource)
+        for record in simulation.journal.read()
+        for event in record.events
+        if isinstance(event, ReportsRead)
+        for report in event.reports
+    )
+
+
+def logged(simulation: SageMakerSimulation) -> Counter[tuple[int, int, float]]:
+    """The reports that reached the log, by trial, attempt and epoch."""
+    texts: dict[str, str] = {}
+    for streams in simulation.service.logs.groups.values():
+        for name, stream in streams.items():
+            in_order = sorted(stream.events, key=lambda event: event.number)
+            job = name.partition("/")[0]
+            texts[job] = texts.get(job, "") + "".join(event.message for event in in_order)
+    found: Counter[tuple[int, int, float]] = Counter()
+    for job, text in texts.items():
+        parsed = parse_job_name(ExperimentName(NAME), job)
+        assert parsed is not None
+        for report in re.findall(r"\[trialjob\] (\{.*?\}\})", text):
+            found[(*parsed, json.loads(report)["metrics"]["epoch"])] += 1
+    return found
+
+
+def check(simulation: SageMakerSimulation, state: State) -> None:
+    jobs = simulation.service.jobs
+    assert state.phase is Phase.ENDED
+    assert len(state.trials) == state.limits.max_trials
+    assert all(is_final(trial.status) for trial in state.trials)
+    assert set(jobs_by_tags(jobs.values(), "trialjob:trial", "trialjob:attempt").values()) == {1}
+    assert not [job.name for job in jobs.values() if not job.terminal]
+    assert most_instances(jobs.values()) <= WORKERS
+    assert delivered(simulation) == logged(simulation)
+    assert simulation.service.bill().pools_left == 0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_with_every_fault_at_once(tmp_path: Path, seed: int) -> None:
+    simulated = simulation(
+        tmp_path,
+        faults=Faults.everything(seed),
+        settings=replace(SETTINGS, keep_alive=240.0),
+        options={"log_settle": 30.0},
+        seed=seed,
+    )
+    check(simulated, run(simulated))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_on_spot_with_every_fault_at_once(tmp_path: Path, seed: int) -> None:
+    faults = Faults.everything(seed)
+    faults.interruption, faults.interruption_within = 0.6, 100.0
+    simulated = simulation(
+        tmp_path,
+        faults=faults,
+        settings=replace(SETTINGS, spot=Spot(max_wait=HOUR)),
+        options={"log_settle": 30.0},
+        seed=seed,
+    )
+    check(simulated, run(simulated))
+    assert simulated.service.bill().interruptions
+
+
+@pytest.mark.parametrize("after", ["before", "after"])
+@pytest.mark.parametrize("every", [11, 17])
+def test_killed_again_and_again_at_the_boundary_of_a_call(tmp_path: Path, every: int, after: str) -> None:
+    faults = Faults(seed=every, log_delay=15.0, log_split=0.3, log_shuffle=3.0, list_delay=10.0, throttle=1.0)
+    simulated = simulation(tmp_path, trials=8, faults=faults, options={"log_settle": 25.0})
+    calls = 0
+
+    def hook(when: str, _operation: str) -> None:
+        nonlocal calls
+        calls += when == after
+        if when == after and calls % every == 0:
+            raise Crash
+
+    faults.hook = hook
+    for _ in range(3000):
+        try:
+            state = run(simulated)
+            break
+        except Crash:
+            # The interpreter's next start takes a while; and a fixed rhythm could be that of the faults.
+            calls += 1
+            simulated.clock.sleep(3.0)
+    else:
+        pytest.fail("it does not come to an end")
+    check(simulated, state)
+
+
+def test_expired_credentials_are_waited_for_and_nothing_is_lost(tmp_path: Path) -> None:
+    faults = Faults()
+    simulated = simulation(tmp_path, faults=faults)
+    begin = simulated.clock.now()
+    faults.expired = (begin + 250, begin + 700)
+    state = run(simulated)
+    check(simulated, state)
+    reasons = [
+        event.reason
+        for record in simulated.journal.read()
+        for event in record.events
+        if isinstance(event, SubmitPostponed)
+    ]
+    assert simulated.clock.now() > begin + 700
+    assert all("waiting for" in reason for reason in reasons)
+
+
+def test_an_exhausted_quota_delays_and_fails_nothing(tmp_path: Path) -> None:
+    simulated = simulation(tmp_path)
+    simulated.service.quotas.set("ml.g5.xlarge", training=2)
+    state = run(simulated)
+    check(simulated, state)
+    assert most_instances(simulated.service.jobs.values()) == 2
+    reasons = {
+        event.reason
+        for record in simulated.journal.read()
+        for event in record.events
+        if isinstance(event, SubmitPostponed)
+    }
+    assert any("ml.g5.xlarge for training job usage' is 2 Instances" in reason for reason in reasons)
+
+
+def test_a_zero_quota_is_no_wait_without_end(tmp_path: Path) -> None:
+    simulated = simulation(tmp_path, trials=3)
+    simulated.service.quotas.set("ml.g5.xlarge", training=0)
+    state = run(simulated)
+    assert not simulated.service.jobs
+    assert all(trial.status is TrialStatus.FAILED for trial in state.trials)
+    assert "higher quota" in state.trials[TrialId(1)].reason
+
+
+def test_the_cost_of_watching_is_two_calls_a_poll(tmp_path: Path) -> None:
+    simulated = simulation(tmp_path)
+    polls = 0
+
+    def watch(_state: State, _events: Sequence[Event]) -> None:
+        nonlocal polls
+        polls += 1
+
+    state = simulated.run(watch)
+    check(simulated, state)
+    count = simulated.service.ledger.count
+    ended = len(simulated.service.jobs)
+    assert count("ListTrainingJobs") <= polls
+    assert count("FilterLogEvents") <= polls + ended
+    assert count("DescribeTrainingJob") == count("CreateTrainingJob") == ended
+    assert count("PutObject") == 2
+
+
+def test_the_same_code_is_not_sent_again(tmp_path: Path) -> None:
+    simulated = simulation(tmp_path, trials=1)
+    run(simulated)
+    sent = simulated.service.ledger.count("PutObject")
+    other = simulated.backend()
+    request = BundledEstimator().request(job_name(NAME, TrialId(1), 1), TrialId(1), 1, {"lr": 0.1}, 60.0)
+    uri = other._uploads.uri(request)
+    assert simulated.service.ledger.count("PutObject") == sent
+    assert uri.startswith("s3://bucket/tuning/simulated/code/")
+
+
+def test_ended_jobs_know_what_they_cost(tmp_path: Path) -> None:
+    simulated = simulation(tmp_path, trials=4)
+    run(simulated)
+    ends = [
+        event.end
+        for record in simulated.journal.read()
+        for event in record.events
+        if isinstance(event, AttemptEnded)
+    ]
+    assert len(ends) == 4
+    assert all(end.seconds for end in ends)
+    adopted = [
+        event.adopted
+        for record in simulated.journal.read()
+        for event in record.events
+        if isinstance(event, JobSubmitted)
+    ]
+    assert adopted == [False] * 4

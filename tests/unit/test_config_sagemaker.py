@@ -1,0 +1,164 @@
+"""What a spec says about SageMaker: where it is wrong, what it becomes, and that this machine runs it too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trialjob.backends.sagemaker.settings import Channel, Spot
+from trialjob.config import LocalBackendSpec, SageMakerBackendSpec, load, parse
+from trialjob.errors import SpecError
+
+SPEC = """
+name: digits
+estimator:
+  kind: script
+  source_dir: .
+  entry_point: train.py
+  image_uri: 763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.8.0-gpu-py312
+  role: arn:aws:iam::123456789012:role/SageMakerExecution
+  instance_type: ml.g4dn.xlarge
+  fallback_instance_types: [ml.g5.xlarge]
+  volume_size: 50
+  spot: {max_wait: 2h, on_demand_after: 2}
+  inputs:
+    train: {location: "s3://bucket/data/train", mode: FastFile}
+    test: s3://bucket/data/test
+  tags: {team: vision}
+  subnets: [subnet-1]
+  security_group_ids: [sg-1]
+  distribution: torchrun
+  request: {RetryStrategy: {MaximumRetryAttempts: 2}}
+space: {lr: {type: loguniform, lower: 1e-4, upper: 1}}
+objective: {metric: val_accuracy, mode: max}
+metrics: [{name: loss, regex: "loss=({number})"}]
+limits: {max_trials: 8, trial_timeout: 1h}
+backend:
+  kind: sagemaker
+  s3_uri: s3://bucket/tuning
+  requests_per_second: {filter_logs: 5}
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    (tmp_path / "train.py").touch()
+    (tmp_path / "sweep.yaml").write_text(SPEC)
+    return tmp_path / "sweep.yaml"
+
+
+def problems(path: Path, *overrides: str) -> dict[str, str]:
+    with pytest.raises(SpecError) as caught:
+        load(path, overrides=overrides)
+    return {each.field: f"{each.message} {each.remedy}" for each in caught.value.problems}
+
+
+def test_the_settings_are_what_the_spec_says(path: Path) -> None:
+    settings = load(path).sagemaker_settings()
+    assert settings.s3_uri == "s3://bucket/tuning"
+    assert settings.instance_types == ("ml.g4dn.xlarge", "ml.g5.xlarge")
+    assert settings.spot == Spot(max_wait=7200, on_demand_after=2)
+    assert settings.channels == {"train": Channel(mode="FastFile")}
+    assert (settings.volume_size, settings.instance_count, settings.keep_alive) == (50, 1, None)
+    assert (settings.subnets, settings.security_group_ids) == (("subnet-1",), ("sg-1",))
+    assert settings.distribution == "torchrun"
+    assert [each.name for each in settings.metric_definitions] == ["loss"]
+    assert settings.objective == "val_accuracy"
+    assert settings.request == {"RetryStrategy": {"MaximumRetryAttempts": 2}}
+
+
+def test_the_backend_has_the_services_rates_by_default(path: Path) -> None:
+    backend = load(path).backend
+    assert isinstance(backend, SageMakerBackendSpec)
+    assert backend.poll_interval == 10
+    assert dict(backend.requests_per_second) == {
+        "create": 1, "stop": 1, "update": 1, "list": 2, "describe": 5, "filter_logs": 5,
+    }  # fmt: skip
+
+
+def test_a_document_reads_back_as_the_same_spec(path: Path) -> None:
+    spec = load(path)
+    document: Any = spec.document()
+    assert parse(document) == spec
+    assert document["estimator"]["inputs"]["test"] == "s3://bucket/data/test"
+
+
+def test_the_same_spec_runs_on_this_machine(path: Path) -> None:
+    spec = load(path, overrides=["backend.kind=local"])
+    assert spec.backend == LocalBackendSpec()
+    assert spec.estimator.locations()["test"] == "s3://bucket/data/test"
+    with pytest.raises(SpecError, match="runs no training jobs"):
+        spec.sagemaker_settings()
+
+
+def test_a_backend_without_a_kind_is_this_machine(path: Path) -> None:
+    document: Any = load(path).document()
+    document["backend"] = {"gpus_per_trial": 2}
+    assert parse(document).backend == LocalBackendSpec(gpus_per_trial=2)
+    del document["backend"]
+    assert parse(document).backend == LocalBackendSpec()
+
+
+@pytest.mark.parametrize("field", ["image_uri", "role", "instance_type"])
+def test_what_a_training_job_needs_is_asked_for(path: Path, field: str) -> None:
+    path.write_text("\n".join(line for line in SPEC.splitlines() if f" {field}:" not in line))
+    assert "write " + field in problems(path)[f"estimator.{field}"]
+    assert load(path, overrides=["backend.kind=local"]).backend == LocalBackendSpec()
+
+
+@pytest.mark.parametrize(
+    ("override", "field", "words"),
+    [
+        ("estimator.spot.max_wait=soon", "estimator.spot.max_wait", "2h"),
+        ("estimator.spot.on_demand_after=0", "estimator.spot.on_demand_after", "at least 1"),
+        ("estimator.keep_alive=-1", "estimator.keep_alive", "duration"),
+        ("estimator.instance_count=0", "estimator.instance_count", "at least 1"),
+        ("estimator.subnets=subnet-1", "estimator.subnets", "write a list"),
+        ("estimator.tags.cost=5", "estimator.tags.cost", "is not text"),
+        ("estimator.distribution=horovod", "estimator.distribution", "'none' or 'torchrun'"),
+        ("estimator.inputs.train.mode=file", "estimator.inputs.train.mode", "'File'"),
+        ("estimator.inputs.train=5", "estimator.inputs.train", "is not a mapping"),
+        ("estimator.request=5", "estimator.request", "is not a mapping"),
+        ("backend.requests_per_second.list=0", "backend.requests_per_second.list", "above 0"),
+        ("backend.s3_uri=5", "backend.s3_uri", "is not text"),
+        ("backend={kind: sagemaker}", "backend.s3_uri", "is missing"),
+        ("backend={kind: sagemeker, s3_uri: x}", "backend.kind", "did you mean 'sagemaker'"),
+    ],
+)
+def test_what_is_wrong_is_said_where_it_is(path: Path, override: str, field: str, words: str) -> None:
+    found = problems(path, override)
+    assert field in found, found
+    assert words in found[field]
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("estimator.spott.max_wait=1h", "spot"),
+        ("estimator.spot.max_wiat=1h", "max_wait"),
+        ("backend.requests_per_second.lits=1", "list"),
+        ("backend.gpus_per_trial=1", "known"),
+    ],
+)
+def test_an_override_of_what_there_is_not_is_refused(path: Path, override: str, words: str) -> None:
+    assert words in problems(path, override)[f"--set {override}"]
+
+
+def test_overrides_reach_into_the_raw_request_and_the_users_own_keys(path: Path) -> None:
+    overrides = [
+        "estimator.request.RetryStrategy.MaximumRetryAttempts=5",
+        "estimator.request.ProfilerConfig.DisableProfiler=true",
+        "estimator.tags.cost=x",
+    ]
+    settings = load(path, overrides=overrides).sagemaker_settings()
+    assert settings.request["RetryStrategy"] == {"MaximumRetryAttempts": 5}
+    assert settings.request["ProfilerConfig"] == {"DisableProfiler": True}
+    assert settings.tags["cost"] == "x"
+
+
+def test_a_local_input_with_options_is_found_from_everywhere(path: Path) -> None:
+    (path.parent / "data").mkdir()
+    spec = load(path, overrides=["estimator.inputs.train={location: data, content_type: text/csv}"])
+    assert spec.estimator.locations()["train"] == str(path.parent / "data")

@@ -1,0 +1,510 @@
+"""What the SageMaker backend makes of each answer: boto3 on a fake service, in virtual time."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from trialjob.backends.sagemaker import faults
+from trialjob.backends.sagemaker.backend import SageMakerBackend
+from trialjob.backends.sagemaker.client import SageMakerClient
+from trialjob.backends.sagemaker.limiter import Limiter
+from trialjob.errors import BackendError, BackendUnavailable, Problem, SpecError
+from trialjob.model.ids import JobName, TrialId, job_name
+from trialjob.model.job import FailureKind, JobRequest, JobSeen, JobState, LogLine, Outcome, Watch
+from trialjob.model.limits import Limits
+from trialjob.orchestrator.ports import Postponed, Rejected, Submitted
+from trialjob.testing.fake_aws import ConnectionLost, VirtualClock
+from trialjob.testing.fake_aws.requests import LOG_GROUP, training_request
+from trialjob.testing.sagemaker_simulation import SETTINGS, BundledEstimator, SageMakerSimulation
+from trialjob.testing.simulation import NAME
+
+JOB = job_name(NAME, TrialId(1), 1)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> SageMakerSimulation:
+    return SageMakerSimulation(limits=Limits(max_trials=1), folder=tmp_path, rates={})
+
+
+@pytest.fixture
+def backend(world: SageMakerSimulation) -> SageMakerBackend:
+    return world.backend()
+
+
+def request(trial: int = 1, max_runtime: float = 3600.0) -> JobRequest:
+    config = {"lr": 0.5, "hidden": 16}
+    return BundledEstimator().request(
+        job_name(NAME, TrialId(trial), 1), TrialId(trial), 1, config, max_runtime
+    )
+
+
+def seen(backend: SageMakerBackend, cursor: str = "", job: JobName = JOB) -> JobSeen | None:
+    found = backend.observe([Watch(job=job, cursor=cursor)])
+    return found[0] if found else None
+
+
+def follow(
+    world: SageMakerSimulation, backend: SageMakerBackend, job: JobName = JOB
+) -> tuple[list[LogLine], JobSeen]:
+    """Watch a job to its end."""
+    lines: list[LogLine] = []
+    for _ in range(400):
+        look = seen(backend, lines[-1].cursor if lines else "", job)
+        if look is not None:
+            lines += look.lines
+            if look.end is not None:
+                return lines, look
+        world.clock.sleep(10)
+    pytest.fail("it does not end")
+
+
+def lose(world: SageMakerSimulation, operation: str, when: str = "after") -> None:
+    """Lose the next connection of this operation, before or after it took effect."""
+
+    def hook(moment: str, name: str) -> None:
+        if (moment, name) == (when, operation):
+            world.faults.hook = None
+            raise ConnectionLost("lost")
+
+    world.faults.hook = hook
+
+
+# Launching
+
+
+@pytest.mark.parametrize(("when", "adopted"), [("after", True), ("before", False)])
+def test_after_a_lost_reply_the_next_call_finds_out(
+    world: SageMakerSimulation, backend: SageMakerBackend, when: str, *, adopted: bool
+) -> None:
+    lose(world, "CreateTrainingJob", when)
+    with pytest.raises(BackendUnavailable):
+        backend.submit(request())
+    assert backend.submit(request()) == Submitted(adopted=adopted)
+    assert list(world.service.jobs) == [JOB]
+
+
+def test_a_job_of_that_name_that_is_not_ours_is_not_adopted(
+    world: SageMakerSimulation, backend: SageMakerBackend
+) -> None:
+    world.service.call("sagemaker", "CreateTrainingJob", training_request(JOB))
+    with pytest.raises(BackendError, match="not started by trialjob"):
+        backend.submit(request())
+    backend.submit(request(2))
+    with pytest.raises(BackendError, match="its digest is"):
+        backend.submit(replace(request(2), digest="another"))
+
+
+def test_a_throttle_is_waited_out(world: SageMakerSimulation, backend: SageMakerBackend) -> None:
+    backend.submit(request(1))
+    world.faults.throttle = 1.0
+    backend.submit(request(2))
+    with pytest.raises(BackendUnavailable, match="Rate exceeded"):
+        backend.submit(request(3))
+    world.clock.sleep(1)
+    assert backend.submit(request(3)) == Submitted()
+
+
+def test_our_own_rate_refuses_before_the_service_does(world: SageMakerSimulation) -> None:
+    limiter = Limiter(world.clock, {"create": 1.0})
+    world.client = SageMakerClient(world.clock, limiter, session=world.session)
+    backend = world.backend()
+    backend.submit(request(1))
+    with pytest.raises(BackendUnavailable, match="waiting for a turn"):
+        backend.submit(request(2))
+    assert world.service.ledger.count("CreateTrainingJob") == 1
+
+
+def test_a_used_up_quota_postpones_in_the_services_words_and_pauses(
+    world: SageMakerSimulation, backend: SageMakerBackend
+) -> None:
+    world.service.quotas.set("ml.g5.xlarge", training=1)
+    backend.submit(request(1))
+    answers = [backend.submit(request(2)) for _ in range(5)]
+    assert all(isinstance(answer, Postponed) and "is 1 Instances" in answer.reason for answer in answers)
+    assert world.service.ledger.count("CreateTrainingJob") == 2
+
+
+def test_a_quota_of_zero_rejects(world: SageMakerSimulation, backend: SageMakerBackend) -> None:
+    world.service.quotas.set("ml.g5.xlarge", training=0)
+    answer = backend.submit(request())
+    assert isinstance(answer, Rejected)
+    assert "ask for a higher quota" in answer.reason
+
+
+def test_a_missing_permission_is_named(world: SageMakerSimulation, backend: SageMakerBackend) -> None:
+    world.faults.denied = {"sagemaker:AddTags"}
+    with pytest.raises(BackendError, match="allow sagemaker:AddTags"):
+        backend.submit(request())
+    world.faults.denied = set()
+    world.service.training.not_passable = {SETTINGS.role}
+    with pytest.raises(BackendError, match="allow iam:PassRole"):
+        backend.submit(request())
+
+
+def test_a_malformed_request_is_rejected(world: SageMakerSimulation) -> None:
+    world.settings = replace(SETTINGS, keep_alive=7200.0)
+    answer = world.backend().submit(request())
+    assert isinstance(answer, Rejected)
+    assert "KeepAlivePeriodInSeconds" in answer.reason
+
+
+def test_a_check_of_our_own_costs_no_call(world: SageMakerSimulation) -> None:
+    def check(_request: object) -> None:
+        raise SpecError(Problem(field="estimator.role", message="is wrong"))
+
+    world.options = {"check": check}
+    answer = world.backend().submit(request())
+    assert isinstance(answer, Rejected)
+    assert "estimator.role" in answer.reason
+    assert world.service.ledger.count("CreateTrainingJob") == 0
+
+
+def test_expired_credentials_are_said_until_they_are_renewed(
+    world: SageMakerSimulation, backend: SageMakerBackend
+) -> None:
+    now = world.clock.now()
+    world.faults.expired = (now, now + 60)
+    with pytest.raises(BackendUnavailable, match="credentials"):
+        backend.submit(request())
+    with pytest.raises(BackendUnavailable, match="credentials"):
+        seen(backend)
+    assert "waiting for valid AWS credentials" in backend.notices()[0]
+    world.clock.sleep(61)
+    assert backend.submit(request()) == Submitted()
+    assert backend.notices() == ()
+
+
+def test_the_code_is_sent_once_and_found_by_its_content(
+    world: SageMakerSimulation, backend: SageMakerBackend
+) -> None:
+    puts = world.service.ledger.count
+    backend.submit(request(1))
+    backend.submit(request(2))
+    assert puts("PutObject") == 2
+    world.backend().submit(request(3))
+    assert puts("PutObject") == 2
+    (world.folder / "entrypoint.py").write_bytes(b"another")
+    world.backend().submit(request(4))
+    assert puts("PutObject") == 4
+
+
+def test_a_missing_bundle_is_said(world: SageMakerSimulation, backend: SageMakerBackend) -> None:
+    (world.folder / "simulated.tar.gz").unlink()
+    with pytest.raises(BackendError, match=r"simulated\.tar\.gz"):
+        backend.submit(request())
+
+
+# Stopping
+
+
+def test_a_job_created_while_it_was_being_buried_is_stopped(
+    world: SageMakerSimulation, backend: SageMakerBackend
+) -> None:
+    other = world.backend()
+
+    def hook(moment: str, name: str) -> None:
+        if (moment, name) == ("before", "CreateTrainingJob"):
+            world.faults.hook = None
+            assert other.stop(JOB) is False
+
+    world.faults.hook = hook
+    assert backend.submit(request()) == Submitted()
+    assert world.service.jobs[JOB].status == "Stopping"
+
+
+def test_a_stop_whose_reply_is_lost_is_made_again(
+    world: SageMakerSimulation, backend: SageMakerBackend
+) -> None:
+    backend.submit(request())
+    lose(world, "StopTrainingJob")
+    with pytest.raises(BackendUnavailable):
+        backend.stop(JOB)
+    world.clock.sleep(60)
+    assert backend.stop(JOB) is True
+    assert world.service.jobs[JOB].status == "Stopped"
+
+
+# Watching
+
+
+def test_a_job_is_followed_to_its_end(world: SageMakerSimulation, backend: SageMakerBackend) -> None:
+    backend.submit(request())
+    lines, look = follow(world, backend)
+    assert len(lines) == 16
+    assert look.end is not None
+    assert look.end.outcome is Outcome.COMPLETED
+    assert look.end.seconds == pytest.approx(495, abs=2)
+    assert world.service.ledger.count("DescribeTrainingJob") == 1
+
+
+def test_lines_of_a_second_instance_are_not_reports(
+    world: SageMakerSimulation, backend: SageMakerBackend
+) -> None:
+    backend.submit(request())
+    world.clock.sleep(200)
+    world.service.logs.put(LOG_GROUP, f"{JOB}/algo-2-1767225700", "of another", world.clock.now())
+    lines, _ = follow(world, backend)
+    assert all("another" not in line.text for line in lines)
+    assert all("another" not in line.text for line in backend.log(JOB))
+
+
+def test_another_experiment_of_a_longer_name_is_not_seen(
+    world: SageMakerSimulation, backend: SageMakerBackend
+) -> None:
+    backend.submit(request())
+    for name in (f"{NAME}-2-0001-1", f"{NAME}2-0001-1", f"x-{JOB}"):
+        other = training_request(name, HyperParameters={"lr": "0.5", "hidden": "16"})
+        world.service.call("sagemaker", "CreateTrainingJob", other)
+    lines, _ = follow(world, backend)
+    assert len(lines) == 16
+    assert set(backend._roster._facts) <= {JOB}
+
+
+def test_a_job_that_lists_do_not_show_is_asked_for_by_name(
+    world: SageMakerSimulation, backend: SageMakerBackend
+) -> None:
+    backend.submit(request())
+    world.faults.list_delay = 1e6
+    _, look = follow(world, world.backend())
+    assert look.end is not None
+    assert look.end.outcome is Outcome.COMPLETED
+
+
+def test_a_job_that_somebody_deleted_is_lost(world: SageMakerSimulation, backend: SageMakerBackend) -> None:
+    backend.submit(request())
+    assert seen(backend) is not None
+    del world.service.training.jobs[JOB]
+    _, look = follow(world, backend)
+    assert look.end is not None
+    assert look.end.failure is FailureKind.LOST
+
+
+def test_a_job_far_down_the_list_is_found(world: SageMakerSimulation, backend: SageMakerBackend) -> None:
+    backend.submit(request())
+    world.clock.sleep(1)
+    world.service.quotas.set("ml.g5.xlarge", training=1000)
+    for number in range(2, 252):
+        world.service.call("sagemaker", "CreateTrainingJob", training_request(f"{NAME}-{number:04d}-1"))
+    look = seen(world.backend())
+    assert look is not None
+    assert look.state is JobState.STARTING
+    assert world.service.ledger.count("ListTrainingJobs") == 3
+
+
+def test_a_long_list_goes_on_in_the_next_step(world: SageMakerSimulation, backend: SageMakerBackend) -> None:
+    backend.submit(request())
+    world.clock.sleep(1)
+    world.service.quotas.set("ml.g5.xlarge", training=1000)
+    for number in range(2, 352):
+        world.service.call("sagemaker", "CreateTrainingJob", training_request(f"{NAME}-{number:04d}-1"))
+    limiter = Limiter(world.clock, {"list": 2.0})
+    world.client = SageMakerClient(world.clock, limiter, session=world.session)
+    backend = world.backend()
+    assert seen(backend) is None
+    world.clock.sleep(1)
+    assert seen(backend) is not None
+
+
+def test_a_log_of_many_pages_goes_on_in_the_next_step(
+    world: SageMakerSimulation, backend: SageMakerBackend
+) -> None:
+    backend.submit(request())
+    world.clock.sleep(180)
+    for number in range(25_000):
+        world.service.logs.put(
+            LOG_GROUP, f"{JOB}/algo-1-1767225760", f"line {number}", world.clock.now() + number / 1e6
+        )
+    world.clock.sleep(1)
+    limiter = Limiter(world.clock, {"filter_logs": 1.0})
+    world.client = SageMakerClient(world.clock, limiter, session=world.session)
+    backend = world.backend()
+    lines: list[LogLine] = []
+    for _ in range(4):
+        look = seen(backend, lines[-1].cursor if lines else "")
+        lines += look.lines if look is not None else ()
+        world.clock.sleep(1)
+    assert [line.text for line in lines] == [f"line {number}" for number in range(25_000)]
+
+
+def test_marks_stay_small_in_a_flood(world: SageMakerSimulation, backend: SageMakerBackend) -> None:
+    backend.submit(request())
+    world.clock.sleep(180)
+    for number in range(3_000):
+        at = world.clock.now() + number / 100
+        world.service.logs.put(LOG_GROUP, f"{JOB}/algo-1-1767225760", f"line {number}", at)
+    world.clock.sleep(60)
+    look = seen(backend)
+    assert look is not None
+    assert len(look.lines) >= 3_000
+    assert max(len(line.cursor) for line in look.lines) < 4_000
+
+
+def test_a_failed_observation_loses_no_lines(world: SageMakerSimulation, backend: SageMakerBackend) -> None:
+    backend.submit(request())
+    lines: list[LogLine] = []
+    look = None
+    for number in range(400):
+        world.faults.internal_failure = 0.4 if number < 100 else 0.0
+        try:
+            look = seen(backend, lines[-1].cursor if lines else "")
+        except BackendUnavailable:
+            look = None
+        if look is not None:
+            lines += look.lines
+            if look.end is not None:
+                break
+        world.clock.sleep(10)
+    assert look is not None
+    assert len({line.text for line in lines}) == len(lines) == 16
+
+
+# Warm pools
+
+
+def test_a_pool_that_waits_can_be_ended(world: SageMakerSimulation) -> None:
+    world.settings = replace(SETTINGS, keep_alive=600.0)
+    backend = world.backend()
+    backend.submit(request())
+    follow(world, backend)
+    pool = backend.pool(JOB)
+    assert pool is not None
+    assert pool.is_kept
+    assert backend.end_pools([JOB])
+    assert world.backend().end_pools([JOB])
+    assert world.service.ledger.count("UpdateTrainingJob") == 1
+    pool = backend.pool(JOB)
+    assert pool is not None
+    assert (pool.status, pool.is_kept) == ("Terminated", False)
+    assert backend.notices() == ()
+
+
+def test_a_pool_that_another_job_took_is_not_ended(world: SageMakerSimulation) -> None:
+    world.settings = replace(SETTINGS, keep_alive=600.0)
+    backend = world.backend()
+    backend.submit(request(1))
+    _, look = follow(world, backend)
+    assert look.end is not None
+    assert look.end.pool_until == pytest.approx(world.clock.now() + 600, abs=60)
+    assert not look.end.reused_pool
+    backend.submit(request(2))
+    assert backend.end_pools([JOB])
+    assert world.service.ledger.count("UpdateTrainingJob") == 0
+    pool = backend.pool(JOB)
+    assert pool is not None
+    assert pool.reused_by == job_name(NAME, TrialId(2), 1)
+    assert backend.end_pools([JobName("never-0001-1")])
+    _, look = follow(world, backend, job_name(NAME, TrialId(2), 1))
+    assert look.end is not None
+    assert look.end.reused_pool
+    assert look.end.pool_until is not None
+
+
+def test_pools_beyond_the_rate_are_ended_in_later_steps(world: SageMakerSimulation) -> None:
+    world.settings = replace(SETTINGS, keep_alive=600.0)
+    world.client = SageMakerClient(world.clock, Limiter(world.clock, {"update": 1.0}), session=world.session)
+    backend = world.backend()
+    jobs = [request(trial).job for trial in range(1, 5)]
+    for trial in range(1, 5):
+        backend.submit(request(trial))
+    for job in jobs:
+        follow(world, backend, job)
+    answers: list[bool] = []
+    while not answers or not answers[-1]:
+        answers.append(backend.end_pools(jobs))
+        world.clock.sleep(1)
+    assert answers == [False, False, False, True]
+    assert world.service.bill().pools_left == 0
+
+
+def test_a_missing_warm_pool_quota_is_said(world: SageMakerSimulation) -> None:
+    world.settings = replace(SETTINGS, keep_alive=600.0)
+    world.service.quotas.set("ml.g5.xlarge", warm_pool=0)
+    backend = world.backend()
+    backend.submit(request())
+    follow(world, backend)
+    assert "ml.g5.xlarge for training warm pool usage" in backend.notices()[0]
+
+
+# The client
+
+
+@pytest.mark.parametrize(
+    ("call", "action"),
+    [
+        (lambda client: client.describe("x"), "sagemaker:DescribeTrainingJob"),
+        (lambda client: client.stop("x"), "sagemaker:StopTrainingJob"),
+        (lambda client: client.keep_alive("x", 0), "sagemaker:UpdateTrainingJob"),
+        (lambda client: client.jobs("x"), "sagemaker:ListTrainingJobs"),
+        (lambda client: client.search({"a": "b"}), "sagemaker:Search"),
+        (lambda client: client.log_events("x", since=0), "logs:FilterLogEvents"),
+        (lambda client: client.quotas(), "servicequotas:ListServiceQuotas"),
+    ],
+)
+def test_every_call_names_the_permission_it_lacks(
+    world: SageMakerSimulation, call: Callable[[SageMakerClient], object], action: str
+) -> None:
+    world.faults.denied = {action, action.replace("servicequotas", "service-quotas")}
+    with pytest.raises(faults.AccessDenied) as caught:
+        call(world.client)
+    assert caught.value.action == action
+
+
+def test_reads_are_made_again_at_once_and_writes_are_not(world: SageMakerSimulation) -> None:
+    world.faults.internal_failure = 1.0
+    with pytest.raises(faults.Unreachable):
+        world.client.describe(JOB)
+    assert world.service.ledger.count("DescribeTrainingJob") == 3
+    with pytest.raises(faults.Unreachable):
+        world.client.stop(JOB)
+    assert world.service.ledger.count("StopTrainingJob") == 1
+
+
+def test_jobs_are_found_by_their_tags_and_quotas_by_their_names(
+    world: SageMakerSimulation, backend: SageMakerBackend
+) -> None:
+    backend.submit(request())
+    page = world.client.search({"trialjob:experiment": NAME})
+    assert [row["TrainingJobName"] for row in page.rows] == [JOB]
+    world.service.quotas.set("ml.p5.48xlarge", warm_pool=3)
+    assert world.client.quotas()["ml.p5.48xlarge for training warm pool usage"] == 3.0
+
+
+def test_no_credentials_and_no_region_are_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    clock = VirtualClock()
+    with pytest.raises(faults.Invalid, match="region"):
+        SageMakerClient(clock, Limiter(clock)).describe("x")
+    with pytest.raises(faults.ExpiredCredentials, match="credentials"):
+        SageMakerClient(clock, Limiter(clock), region="us-east-1").describe("x")
+    with pytest.raises(faults.Invalid, match="profile"):
+        SageMakerClient(clock, Limiter(clock), profile="nobody").describe("x")
+
+
+def test_nobody_who_listens_is_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+    clock = VirtualClock()
+    client = SageMakerClient(clock, Limiter(clock), region="us-east-1")
+    with pytest.raises(faults.Unreachable):
+        client.stop("x")
+    client.close()
+
+
+def test_the_backend_is_imported_without_boto3() -> None:
+    code = (
+        "import sys, trialjob.backends.sagemaker.backend; "
+        "sys.exit(' '.join({'boto3', 'botocore', 'tenacity'} & set(sys.modules)) or 0)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
