@@ -65,10 +65,10 @@ def simulate(folder: Path, *, trials: int, events: int | None = None, watch: Wat
     written = 1  # the experiment's creation
     while stepper.state.phase is not Phase.ENDED and (events is None or written < events):
         began = time.process_time() - backend.used
-        news, busy = stepper.step()
+        step = stepper.step()
         if watch is not None:
             watch(stepper.state, time.process_time() - backend.used - began)
-        written += len(news)
-        if not busy:
+        written += len(step.events)
+        if not step.more:
             simulation.clock.sleep(POLL_INTERVAL)
     return written

@@ -29,7 +29,12 @@ def _branin(config: Config) -> float:
     return (y - b * x * x + c * x - 6) ** 2 + 10 * (1 - t) * math.cos(x) + 10 - 0.39788735772973816
 
 
-_A = ((10, 3, 17, 3.5, 1.7, 8), (0.05, 10, 17, 0.1, 8, 14), (3, 3.5, 1.7, 10, 17, 8), (17, 8, 0.05, 10, 0.1, 14))
+_A = (
+    (10, 3, 17, 3.5, 1.7, 8),
+    (0.05, 10, 17, 0.1, 8, 14),
+    (3, 3.5, 1.7, 10, 17, 8),
+    (17, 8, 0.05, 10, 0.1, 14),
+)
 _P = (
     (0.1312, 0.1696, 0.5569, 0.0124, 0.8283, 0.5886),
     (0.2329, 0.4135, 0.8307, 0.3736, 0.1004, 0.9991),
@@ -63,11 +68,7 @@ def _training(config: Config) -> float:
     rate = (math.log10(_number(config, "lr")) - best) ** 2 * 0.15
     decay = (math.log10(_number(config, "weight_decay")) + 4) ** 2 * 0.02
     width = (math.log2(_number(config, "width")) - 10 + 0.5 * _number(config, "layers")) ** 2 * 0.02
-    return rate + decay + width + floor + (_number(config, "dropout") - 0.2) ** 2 - _TRAINING_LEAST
-
-
-#: Two, four, six … layers put the best width on one of the choices.
-_TRAINING_LEAST = 0.0
+    return rate + decay + width + floor + (_number(config, "dropout") - 0.2) ** 2
 
 
 _KERNELS = ("a", "b", "c", "d", "e", "f")
@@ -81,7 +82,11 @@ def _categories(config: Config) -> float:
 
 REALS = Uniform(lower=0.0, upper=1.0)
 PROBLEMS = (
-    Problem("branin 2d", Space({"x": Uniform(lower=-5.0, upper=10.0), "y": Uniform(lower=0.0, upper=15.0)}), _branin),
+    Problem(
+        "branin 2d",
+        Space({"x": Uniform(lower=-5.0, upper=10.0), "y": Uniform(lower=0.0, upper=15.0)}),
+        _branin,
+    ),
     Problem("hartmann 6d", Space({f"x{i}": REALS for i in range(6)}), _hartmann),
     Problem("rastrigin 4d", Space({f"x{i}": Uniform(lower=-4.1, upper=5.12) for i in range(4)}), _rastrigin),
     Problem(

@@ -1,6 +1,6 @@
 """Regret of every sampler in virtual time: trials take different times, so they end out of order.
 
-    python benchmarks/search/samplers.py --seeds 30
+python benchmarks/search/samplers.py --seeds 30
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import json
 import math
 import random
 import statistics
-import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -37,6 +36,10 @@ WORKERS = (4, 8)
 MARKS = (32, 64)
 
 
+#: Sampler, place of the problem, workers, seed.
+Job = tuple[str, int, int, int]
+
+
 def _optuna(kind: str) -> Callable[[Space, int], Sampler]:
     return lambda space, seed: OptunaSampler(space, seed, kind=kind)  # type: ignore[arg-type]
 
@@ -55,7 +58,7 @@ def course(problem: Problem, seed: int, request: JobRequest) -> Course:
     return Course(lines=[(seconds, "[trialjob] " + line)], runs_for=seconds + 1, start_delay=10.0)
 
 
-def regrets(job: tuple[str, int, int, int]) -> list[float]:
+def regrets(job: Job) -> list[float]:
     """The least loss after each number of ``MARKS`` trials, in the order of their ends."""
     name, place, workers, seed = job
     problem = PROBLEMS[place]
@@ -81,31 +84,40 @@ def better_than_random(ours: Sequence[float], randoms: Sequence[float]) -> float
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seeds", type=int, default=30)
-    parser.add_argument("--samplers", nargs="+", default=[each for each in SAMPLERS if each != "gp"])
+    parser.add_argument("--samplers", nargs="+", default=list(SAMPLERS))
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--save", type=Path)
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--save", type=Path, help="where the regrets are kept")
+    parser.add_argument("--load", type=Path, nargs="*", default=[], help="regrets that are shown as well")
     given = parser.parse_args()
-    names = list(dict.fromkeys(["random", *given.samplers]))
-    jobs = [
-        (name, place, workers, seed)
-        for name, place, workers in product(names, range(len(PROBLEMS)), WORKERS)
-        for seed in range(given.seeds)
-    ]
+    seeds = range(given.first, given.first + given.seeds)
+    jobs = list(product(given.samplers, range(len(PROBLEMS)), WORKERS, seeds))
+    found: dict[Job, list[float]] = {}
+    for path in given.load:
+        found |= {(row[0], row[1], row[2], row[3]): row[4:] for row in json.loads(path.read_text())}
     with ProcessPoolExecutor(given.processes) as pool:
-        found = dict(zip(jobs, pool.map(regrets, jobs, chunksize=given.seeds), strict=True))
+        found |= dict(zip(jobs, pool.map(regrets, jobs), strict=True))
     if given.save:
         given.save.write_text(json.dumps([[*job, *values] for job, values in found.items()]))
     for mark, workers in product(range(len(MARKS)), WORKERS):
-        print(f"\nAfter {MARKS[mark]} trials, {workers} workers, {given.seeds} seeds\n")
-        print("| |", " | ".join(names), "|\n|---|" + "--:|" * len(names))
-        for place, problem in enumerate(PROBLEMS):
-            runs = {name: [found[name, place, workers, s][mark] for s in range(given.seeds)] for name in names}
-            cells = [
-                f"{statistics.median(values):.3g} ({better_than_random(values, runs['random']):.2f})"
-                for values in runs.values()
-            ]
-            print(f"| {problem.name} |", " | ".join(cells), "|")
-    sys.stdout.flush()
+        show(found, mark, workers)
+
+
+def show(found: dict[Job, list[float]], mark: int, workers: int) -> None:
+    """Print one table."""
+    names = [name for name in SAMPLERS if any(job[0] == name for job in found)]
+    print(f"\nAfter {MARKS[mark]} trials, {workers} workers\n")
+    print("| |", " | ".join(names), "|\n|---|" + "--:|" * len(names))
+    for place, problem in enumerate(PROBLEMS):
+        runs = {
+            name: [values[mark] for job, values in found.items() if job[:3] == (name, place, workers)]
+            for name in names
+        }
+        cells = [
+            f"{statistics.median(values):.3g} ({better_than_random(values, runs['random']):.2f})"
+            for values in runs.values()
+        ]
+        print(f"| {problem.name} |", " | ".join(cells), "|")
 
 
 if __name__ == "__main__":

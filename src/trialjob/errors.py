@@ -12,6 +12,7 @@
     ├── JournalConflict      a lost race: read again and decide again
     ├── BackendError         the backend refused or broke in a way no retry will mend
     │   └── BackendUnavailable   it may work on the next step
+    │       └── BackendBusy      it was asked too often; it says when the same call is welcome
     └── InvariantError       a bug of ours: an illegal transition, an impossible count
 
 The classes carry data; the words a person reads are made here, so that they are the same everywhere.
@@ -86,6 +87,14 @@ class BackendError(TrialjobError):
 
 class BackendUnavailable(BackendError):
     """The backend cannot be reached now; the next step tries again."""
+
+
+class BackendBusy(BackendUnavailable):
+    """The backend is asked too often; the same call is welcome after ``seconds``."""
+
+    def __init__(self, message: str, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__(message)
 
 
 class InvariantError(TrialjobError):

@@ -15,7 +15,7 @@ from trialjob.backends.sagemaker import faults
 from trialjob.backends.sagemaker.backend import SageMakerBackend
 from trialjob.backends.sagemaker.client import SageMakerClient
 from trialjob.backends.sagemaker.limiter import Limiter
-from trialjob.errors import BackendError, BackendUnavailable, Problem, SpecError
+from trialjob.errors import BackendBusy, BackendError, BackendUnavailable, Problem, SpecError
 from trialjob.model.ids import JobName, TrialId, job_name
 from trialjob.model.job import FailureKind, JobRequest, JobSeen, JobState, LogLine, Outcome, Watch
 from trialjob.model.limits import Limits
@@ -365,6 +365,88 @@ def test_a_failed_observation_loses_no_lines(world: SageMakerSimulation, backend
     assert len({line.text for line in lines}) == len(lines) == 16
 
 
+def test_an_end_waits_for_lines_that_are_on_their_way(world: SageMakerSimulation) -> None:
+    world.faults.log_delay = 80.0
+    world.options = {"log_settle": 90.0}
+    backend = world.backend()
+    backend.submit(request())
+    lines, _ = follow(world, backend)
+    assert len(lines) == 16
+
+
+def put_late(world: SageMakerSimulation, late: float) -> None:
+    """A line from the middle of the job that can be seen only so long after its end."""
+    ended = world.clock.now() + 645
+    stream, printed = f"{JOB}/algo-1-1767225760", round(ended * 1000) - 200_000
+    world.service.logs._add(LOG_GROUP, stream, f"late by {late}", printed, round((ended + late) * 1000))
+
+
+def test_an_end_waits_until_a_read_brings_nothing_new(
+    world: SageMakerSimulation, backend: SageMakerBackend
+) -> None:
+    backend.submit(request())
+    for late in (5, 15, 25):
+        put_late(world, late)
+    lines, _ = follow(world, backend)
+    assert [line.text for line in lines[16:]] == ["late by 5", "late by 15", "late by 25"]
+
+
+def test_a_process_for_every_step_comes_to_the_end_too(world: SageMakerSimulation) -> None:
+    world.backend().submit(request())
+    put_late(world, 5)
+    world.clock.sleep(641)
+    look = seen(world.backend())
+    assert look is not None
+    mark = look.lines[-1].cursor
+    for _ in range(40):  # the late line is no report, so that the journal's mark stays where it is
+        look = seen(world.backend(), mark)
+        if look is not None and look.end is not None:
+            break
+        world.clock.sleep(10)
+    assert look is not None
+    assert look.end is not None
+    assert [line.text for line in look.lines] == ["late by 5"]
+
+
+def test_a_reader_that_starts_again_amid_a_long_read_misses_nothing(
+    world: SageMakerSimulation, backend: SageMakerBackend
+) -> None:
+    backend.submit(request())
+    world.clock.sleep(180)
+    stream = f"{JOB}/algo-1-1767225760"
+
+    def flood(first: int) -> None:
+        for number in range(first, first + 12_000):
+            at = world.clock.now() + number / 1e6
+            world.service.logs.put(LOG_GROUP, stream, f"line {number}", at)
+
+    flood(0)
+    world.clock.sleep(1)
+    look = seen(backend)
+    assert look is not None
+    mark = look.lines[100].cursor
+    world.clock.sleep(100)
+    look = seen(backend, look.lines[-1].cursor)
+    assert look is not None
+    flood(12_000)
+    world.clock.sleep(1)
+    world.client = SageMakerClient(
+        world.clock, Limiter(world.clock, {"filter_logs": 1.0}), session=world.session
+    )
+    backend._follower._client = world.client
+    waiting = seen(backend, look.lines[-1].cursor)  # the first of two pages
+    assert waiting is not None
+    assert not waiting.lines
+    texts = []
+    for _ in range(8):
+        world.clock.sleep(1)
+        look = seen(backend, mark)
+        assert look is not None
+        texts += [line.text for line in look.lines if line.text.startswith("line")]
+        mark = look.lines[-1].cursor if look.lines else mark
+    assert texts == [f"line {number}" for number in range(101, 24_000)]
+
+
 # Warm pools
 
 
@@ -415,11 +497,15 @@ def test_pools_beyond_the_rate_are_ended_in_later_steps(world: SageMakerSimulati
         backend.submit(request(trial))
     for job in jobs:
         follow(world, backend, job)
-    answers: list[bool] = []
-    while not answers or not answers[-1]:
-        answers.append(backend.end_pools(jobs))
-        world.clock.sleep(1)
-    assert answers == [False, False, False, True]
+    waits: list[float] = []
+    while True:
+        try:
+            assert backend.end_pools(jobs)
+            break
+        except BackendBusy as busy:
+            waits.append(busy.seconds)
+            world.clock.sleep(busy.seconds)
+    assert waits == [1.0, 1.0, 1.0]
     assert world.service.bill().pools_left == 0
 
 

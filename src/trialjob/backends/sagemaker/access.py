@@ -51,7 +51,8 @@ def role(case: Case) -> Iterator[Check]:
     arn = case.settings.role
     found = _ROLE.fullmatch(arn)
     if found is None:
-        yield Check(name="role", ok=False, detail=f"{arn!r} is no ARN of a role", remedy=_write_role())
+        remedy = "write one such as arn:aws:iam::123456789012:role/SageMakerExecution"
+        yield Check(name="role", ok=False, detail=f"{arn!r} is no ARN of a role", remedy=remedy)
         return
     account, name = found.groups()
     if case.account and account != case.account:
@@ -61,7 +62,7 @@ def role(case: Case) -> Iterator[Check]:
     try:
         facts = case.client.role(name)
     except faults.NotFound:
-        remedy = f"create it as docs/iam.md says, or name another; {_write_role()}"
+        remedy = "create it as docs/iam.md says, or name another in estimator.role"
         yield Check(name="role", ok=False, detail=f"there is no role {arn}", remedy=remedy)
         return
     if facts["Arn"] != arn:
@@ -137,7 +138,3 @@ def _principal(case: Case) -> str | None:
         # The session's ARN leaves out the role's path, which the simulator wants to know.
         return str(case.client.role(rest.split("/")[0])["Arn"])
     return None
-
-
-def _write_role() -> str:
-    return "write estimator.role: arn:aws:iam::123456789012:role/NAME"

@@ -19,7 +19,7 @@ from trialjob.backends.sagemaker.request import TAG_PREFIX, Request, build, fold
 from trialjob.backends.sagemaker.roster import Roster
 from trialjob.backends.sagemaker.settings import SageMakerSettings
 from trialjob.backends.sagemaker.status import Facts, PoolFacts
-from trialjob.errors import BackendError, BackendUnavailable, SpecError
+from trialjob.errors import BackendBusy, BackendError, BackendUnavailable, SpecError
 from trialjob.model.ids import ExperimentName, JobName
 from trialjob.model.job import FailureKind, JobEnd, JobRequest, JobSeen, JobState, LogLine, Outcome, Watch
 from trialjob.orchestrator.ports import Clock, Postponed, Rejected, Submitted
@@ -79,7 +79,7 @@ class SageMakerBackend:
     def _launch(self, job: JobRequest) -> Submitted:
         if self._client.wait("create"):
             # Found out before anything else is asked: with many workers most launches wait at first.
-            raise faults.Throttled("waiting for a turn: SageMaker starts one training job a second")
+            raise self._client.throttled("create")
         if self._is_buried(job.job):
             self._end_if_any(job.job)
             return Submitted(adopted=True)
@@ -220,11 +220,8 @@ class SageMakerBackend:
         with self._answered():
             # The newest have the longest to wait, and are the least likely to have been taken over.
             for job in reversed(left):
-                try:
-                    if self._give_back(job):
-                        self._given_back.add(job)
-                except faults.Throttled:
-                    return False
+                if self._give_back(job):
+                    self._given_back.add(job)
         return self._given_back.issuperset(jobs)
 
     def _give_back(self, job: JobName) -> bool:
@@ -270,7 +267,9 @@ class SageMakerBackend:
         except faults.ExpiredCredentials as fault:
             self._notices["credentials"] = f"waiting for valid AWS credentials: {fault}"
             raise BackendUnavailable(self._notices["credentials"]) from fault
-        except (faults.Throttled, faults.Unreachable) as fault:
+        except faults.Throttled as fault:
+            raise BackendBusy(str(fault), fault.seconds) from fault
+        except faults.Unreachable as fault:
             raise BackendUnavailable(str(fault)) from fault
         except faults.AccessDenied as fault:
             raise BackendError(f"{fault}\n    → allow {fault.action} to whoever runs trialjob") from fault

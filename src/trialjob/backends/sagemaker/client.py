@@ -58,8 +58,14 @@ class SageMakerClient:
         self._session: Any = session
         self._clients: dict[str, Any] = {}
 
+    def throttled(self, operation: str) -> faults.Throttled:
+        """The fault of calling an operation before its turn."""
+        fault = faults.Throttled(f"waiting for a turn to {operation.replace('_', ' ')}")
+        fault.seconds = max(self._limiter.wait(operation), 0.01)
+        return fault
+
     def wait(self, operation: str) -> float:
-        """Seconds until there is a turn for ``create``, ``stop``, ``update``, ``list``, ``describe``, …"""
+        """Seconds until there is a turn for an operation, such as ``create``."""
         return self._limiter.wait(operation)
 
     # Training jobs
@@ -311,11 +317,12 @@ class SageMakerClient:
 
     def _call(self, bucket: str, service: str, method: str, given: dict[str, Any]) -> Any:  # noqa: ANN401
         if not self._limiter.take(bucket):
-            raise faults.Throttled(f"waiting for a turn to {bucket.replace('_', ' ')}: {method} is limited")
+            raise self.throttled(bucket)
         try:
             return _translated(lambda: getattr(self._client(service), method)(**given), service, method)
-        except faults.Throttled:
+        except faults.Throttled as fault:
             self._limiter.drain(bucket)
+            fault.seconds = self.throttled(bucket).seconds
             raise
         except faults.ExpiredCredentials:
             # A new session reads the credentials again, which somebody may have renewed by then.

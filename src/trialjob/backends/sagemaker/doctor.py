@@ -65,8 +65,8 @@ def _region(case: Case) -> Iterator[Check]:
     if region in known:
         yield Check(name="region", ok=True, detail=region)
         return
-    near = difflib.get_close_matches(region, known, n=1)
-    guess = f"did you mean {near[0]}? " if near else ""
+    near = difflib.get_close_matches(region, known, n=3)
+    guess = f"did you mean {' or '.join(near)}? " if near else ""
     yield Check(
         name="region",
         ok=False,

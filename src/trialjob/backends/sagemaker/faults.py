@@ -18,6 +18,9 @@ class Fault(Exception):
 class Throttled(Fault):
     """Too many calls a second, by our own count or by the service's. Nothing happened."""
 
+    #: Seconds until the same call is welcome.
+    seconds: float = 1.0
+
 
 class Unreachable(Fault):
     """No answer, or a failure of the service itself. The call may have taken effect."""

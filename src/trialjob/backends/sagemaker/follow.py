@@ -17,6 +17,8 @@ from trialjob.orchestrator.ports import Clock
 
 #: Lines are waited for so long after a job's end at most, however late others came.
 _LONGEST_SETTLE: Final = 120.0
+#: And so long again at most while there are still new ones.
+_PATIENCE: Final = 60.0
 
 
 @dataclass(slots=True)
@@ -57,6 +59,9 @@ class Follower:
         if self.book.watch(job, cursor, round(began * 1000)):
             self._tails.pop(job, None)
             self._single.pop(job, None)
+            if self._shared is not None:
+                # It began before anybody knew how far back this job must be read.
+                self._shared.jobs -= {job}
 
     def read(self) -> None:
         """Read what is new of all jobs, as far as the tokens reach. Raises a Fault."""
@@ -78,7 +83,8 @@ class Follower:
         if job in self._tails:
             return True
         settle = min(_LONGEST_SETTLE, max(self._settle, self.book.lag / 1000 * 1.5))
-        if self._clock.now() - ended < settle:
+        waited = self._clock.now() - ended
+        if waited < settle:
             return False
         read = self._single.setdefault(
             job, _Read(jobs=frozenset([job]), since=round(began * 1000) - self._overlap)
@@ -86,7 +92,9 @@ class Follower:
         if not self._pages(read, f"{job}/"):
             return False
         del self._single[job]
-        if self.book.absorb(read.rows, read.jobs):
+        # Where one line comes this late, more may follow; but a process that makes one step and exits would
+        # find the same lines new for ever.
+        if self.book.absorb(read.rows, read.jobs) and waited < settle + _PATIENCE:
             return False
         self.book.release(job)
         self._tails[job] = tail_of(read.rows)

@@ -203,14 +203,18 @@ def _environment(settings: SageMakerSettings, job: JobRequest) -> dict[str, str]
     return {**job.environment, **told}
 
 
+def tag_value(text: str) -> str:
+    """``text`` as a tag takes it: a login or a machine may be called anything, a tag may not."""
+    return _NOT_IN_TAGS.sub("_", text)[:_TAG_VALUE]
+
+
 def _tags(settings: SageMakerSettings, job: JobRequest, owner: str) -> list[dict[str, str]]:
     ours = {
         "experiment": job.experiment,
         "trial": str(job.trial),
         "attempt": str(job.attempt),
         "digest": job.digest,
-        # A login or a machine may be called anything; a tag may not.
-        "owner": _NOT_IN_TAGS.sub("_", owner)[:_TAG_VALUE],
+        "owner": tag_value(owner),
     }
     rows = [{"Key": TAG_PREFIX + name, "Value": value} for name, value in ours.items()]
     return rows + [{"Key": key, "Value": value} for key, value in sorted(settings.tags.items())]

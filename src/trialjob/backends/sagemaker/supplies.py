@@ -71,17 +71,22 @@ def inputs(case: Case) -> Iterator[Check]:
 
 
 def _input(case: Case, channel: str, uri: str) -> Check:
+    wrong = ""
     try:
-        empty, why = next(iter(case.client.keys(uri)), None) is None, ""
+        region = case.client.bucket_region(split(uri)[0])
+        if case.region and region and region != case.region:
+            wrong = f"{uri} is in {region}, and the jobs would run in {case.region}"
+        elif next(iter(case.client.keys(uri)), None) is None:
+            wrong = f"there is nothing at {uri}"
+    except faults.NotFound:
+        wrong = f"there is no bucket for {uri}"
     except faults.AccessDenied as fault:
         detail = f"{channel}: {uri} cannot be checked: {fault.action} is not allowed"
         return Check(name="inputs", ok=None, detail=detail)
-    except faults.Invalid as fault:
-        empty, why = True, f" ({fault})"
-    if not empty:
+    if not wrong:
         return Check(name="inputs", ok=True, detail=f"{channel}: {uri}")
-    remedy = f"put the data there, or correct estimator.inputs.{channel}"
-    return Check(name="inputs", ok=False, detail=f"{channel}: nothing at {uri}{why}", remedy=remedy)
+    remedy = f"put the data where the jobs can read it, or correct estimator.inputs.{channel}"
+    return Check(name="inputs", ok=False, detail=f"{channel}: {wrong}", remedy=remedy)
 
 
 def image(case: Case) -> Iterator[Check]:

@@ -38,11 +38,11 @@ class EndPools:
     left_by: tuple[tuple[TrialId, int], ...]
 
 
-Command: TypeAlias = SubmitJob | StopJob
+Command: TypeAlias = SubmitJob | StopJob | EndPools
 
 
-def due(state: State, now: float) -> list[Command]:
-    """The commands of this moment: stops first, as each frees a slot and saves money."""
+def due(state: State, now: float) -> list[SubmitJob | StopJob]:
+    """The commands of this moment for trials: stops first, as each frees a slot and saves money."""
     commands = [command for trial in sorted(state.live) if (command := due_of(state, trial, now))]
     return sorted(commands, key=lambda command: isinstance(command, SubmitJob))
 
@@ -64,7 +64,7 @@ def pools_due(state: State, now: float) -> EndPools | None:
     return EndPools(left_by=kept)
 
 
-def due_of(state: State, trial: TrialId, now: float) -> Command | None:
+def due_of(state: State, trial: TrialId, now: float) -> SubmitJob | StopJob | None:
     """The one command that is due for a trial, if any is."""
     live = state.trials[trial].live
     if live is None or state.phase is Phase.ENDED:

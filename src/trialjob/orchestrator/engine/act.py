@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import assert_never
 
-from trialjob.errors import BackendError, BackendUnavailable
+from trialjob.errors import BackendBusy, BackendError, BackendUnavailable
 from trialjob.model.job import FailureKind
 from trialjob.orchestrator.core.due import Command, EndPools, StopJob, SubmitJob
 from trialjob.orchestrator.core.seen import (
@@ -24,27 +24,27 @@ from trialjob.orchestrator.ports import Estimator, JobBackend
 
 
 def act(state: State, command: Command, backend: JobBackend, estimator: Estimator) -> Seen | None:
-    """Make one call; None when there is no answer."""
-    match command:
-        case SubmitJob():
-            return _submit(state, command, backend, estimator)
-        case StopJob():
-            try:
-                known = backend.stop(state.job(command.trial, command.attempt))
-            except BackendUnavailable:
-                return None
-            return StopAnswered(trial=command.trial, attempt=command.attempt, known=known)
-        case _:
-            assert_never(command)
-
-
-def end_pools(state: State, command: EndPools, backend: JobBackend) -> PoolsAnswered | None:
-    """Give warm machines back; None when some are left."""
-    jobs = [state.job(trial, attempt) for trial, attempt in command.left_by]
+    """Make one call; None when there is no answer. Raises BackendBusy when it is not our turn."""
     try:
-        return PoolsAnswered() if backend.end_pools(jobs) else None
-    except BackendUnavailable:
-        return None
+        match command:
+            case SubmitJob():
+                return _submit(state, command, backend, estimator)
+            case StopJob():
+                known = backend.stop(state.job(command.trial, command.attempt))
+                return StopAnswered(trial=command.trial, attempt=command.attempt, known=known)
+            case EndPools():
+                jobs = [state.job(trial, attempt) for trial, attempt in command.left_by]
+                return PoolsAnswered() if backend.end_pools(jobs) else None
+            case _:
+                assert_never(command)
+    except BackendBusy:
+        raise
+    except BackendUnavailable as error:
+        if not isinstance(command, SubmitJob):
+            return None
+        # A person should know what the launch waits for.
+        waiting = Postponed(reason=str(error))
+        return SubmitAnswered(trial=command.trial, attempt=command.attempt, answer=waiting)
 
 
 def _submit(state: State, command: SubmitJob, backend: JobBackend, estimator: Estimator) -> SubmitAnswered:
@@ -58,10 +58,8 @@ def _submit(state: State, command: SubmitJob, backend: JobBackend, estimator: Es
     )
     try:
         answer = backend.submit(replace(request, capacity_failures=_capacity_failures(trial, command)))
-    except BackendUnavailable as error:
-        return SubmitAnswered(
-            trial=command.trial, attempt=command.attempt, answer=Postponed(reason=str(error))
-        )
+    except BackendUnavailable:
+        raise
     except BackendError as error:
         return SubmitAnswered(
             trial=command.trial, attempt=command.attempt, answer=Rejected(reason=str(error))

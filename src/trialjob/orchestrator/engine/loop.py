@@ -10,6 +10,9 @@ from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.engine.step import Stepper
 from trialjob.orchestrator.ports import Clock
 
+#: Seconds; no backend is asked again sooner than this because of a turn.
+_SHORTEST = 0.02
+
 Watcher = Callable[[State, Sequence[Event]], None]
 
 
@@ -25,11 +28,20 @@ class Loop:
     def run(self, watch: Watcher) -> State:
         """Step until the end or until ``leave``; ``watch`` sees the state after every step."""
         watch(self._stepper.state, ())
+        look_at = self._clock.now()
         while self._goes_on():
-            events, busy = self._stepper.step()
-            watch(self._stepper.state, events)
-            if not busy and self._goes_on():
-                self._clock.sleep(self._poll_interval)
+            look = self._clock.now() >= look_at
+            step = self._stepper.step(look=look)
+            watch(self._stepper.state, step.events)
+            now = self._clock.now()
+            if step.more:
+                look_at = now
+            elif look:
+                look_at = now + self._poll_interval
+            # A call that waits for its turn does not wait for the next look.
+            wake_at = look_at if step.turn_at is None else min(look_at, step.turn_at)
+            if wake_at > now and self._goes_on():
+                self._clock.sleep(max(wake_at - now, _SHORTEST))
         return self._stepper.state
 
     def _goes_on(self) -> bool:

@@ -10,15 +10,15 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from trialjob.errors import BackendUnavailable, JournalConflict, UsageError
+from trialjob.errors import BackendBusy, BackendUnavailable, JournalConflict, UsageError
 from trialjob.model.ids import TrialId
 from trialjob.orchestrator.core.decide import decide, wanted
-from trialjob.orchestrator.core.due import due, due_of, pools_due
+from trialjob.orchestrator.core.due import Command, due, due_of, pools_due
 from trialjob.orchestrator.core.events import Event, Record
 from trialjob.orchestrator.core.rule import StoppingRule
 from trialjob.orchestrator.core.seen import Seen, Suggested
 from trialjob.orchestrator.core.state import State, apply, evolve
-from trialjob.orchestrator.engine.act import act, end_pools
+from trialjob.orchestrator.engine.act import act
 from trialjob.orchestrator.engine.observe import Observer
 from trialjob.orchestrator.ports import Clock, Estimator, JobBackend, Journal, LogReaders, Sampler
 
@@ -37,6 +37,17 @@ class Parts:
     clock: Clock
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What a step has done, and when the next one is worth while."""
+
+    events: Sequence[Event]
+    #: More is ready to be seen at once.
+    more: bool
+    #: When a call that had to wait for its turn can be made; None when none waits.
+    turn_at: float | None
+
+
 class Stepper:
     """Steps one experiment. It holds no memory that the journal does not have."""
 
@@ -50,6 +61,8 @@ class Stepper:
         self._sampler = self._parts.sampler()
         self._observer = Observer(self._parts.backend, self._parts.readers)
         self._news: list[Event] = []
+        #: When the next call of a kind is welcome, of the kinds that the backend was asked too often for.
+        self._turns: dict[type[Command], float] = {}
         self._read()
         if self._state is None:
             raise UsageError("there is no such experiment; start it with `trialjob run SPEC`")
@@ -60,47 +73,54 @@ class Stepper:
         assert self._state is not None, "set by _begin"  # noqa: S101 - narrows the type
         return self._state
 
-    def step(self) -> tuple[Sequence[Event], bool]:
-        """Move the experiment on; returns what happened and whether more is ready at once.
+    def step(self, *, look: bool = True) -> Step:
+        """Move the experiment on; without ``look`` only what is due is done and no job is looked at.
 
         Raises StoreError when the journal cannot be written: then nothing was done that is not in it.
         """
         self._news = []
         self._read()
         try:
-            busy = self._step()
+            more = self._step(look=look)
         except JournalConflict:
             self._begin()
-            busy = True
-        return self._news, busy
+            more = True
+        return Step(events=self._news, more=more, turn_at=min(self._turns.values(), default=None))
 
-    def _step(self) -> bool:
+    def _step(self, *, look: bool) -> bool:
         now = self._parts.clock.now()
         seen: Sequence[Seen] = ()
-        busy = False
-        # When nothing can be seen, time still passes and limits still hold.
-        with suppress(BackendUnavailable):
-            seen, busy = self._observer.look(self.state, now)
+        more = False
+        if look:
+            # When nothing can be seen, time still passes and limits still hold.
+            with suppress(BackendUnavailable):
+                seen, more = self._observer.look(self.state, now)
         events = self._decide(self.state, seen, now)
         self._tell(events)
         events += self._suggest(events, now)
         self._append(events, now)
         self._act(now)
-        return busy
+        return more
 
     def _act(self, now: float) -> None:
+        self._turns = {kind: at for kind, at in self._turns.items() if at > now}
         for command in due(self.state, now):
             # An answer may have ended the experiment, and then what was due no longer is.
-            if due_of(self.state, command.trial, now) != command:
-                continue
-            answer = act(self.state, command, self._parts.backend, self._parts.estimator)
-            # Journaled one by one, so that a process that dies often still gets on.
-            self._take_in(answer, now)
+            if due_of(self.state, command.trial, now) == command:
+                self._carry_out(command, now)
         pools = pools_due(self.state, now)
         if pools is not None:
-            self._take_in(end_pools(self.state, pools, self._parts.backend), now)
+            self._carry_out(pools, now)
 
-    def _take_in(self, answer: Seen | None, now: float) -> None:
+    def _carry_out(self, command: Command, now: float) -> None:
+        """Make one call and journal its answer at once, so that a process that dies often still gets on."""
+        if type(command) in self._turns:
+            return
+        try:
+            answer = act(self.state, command, self._parts.backend, self._parts.estimator)
+        except BackendBusy as busy:
+            self._turns[type(command)] = now + busy.seconds
+            return
         events = self._decide(self.state, [answer] if answer else [], now)
         self._tell(events)
         self._append(events, now)

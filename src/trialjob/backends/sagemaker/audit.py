@@ -1,0 +1,272 @@
+"""Finds what runs in an account and region under our tags, whoever started it, and ends what nobody minds.
+
+Rule 1: names only narrow the search; a job is ours when its tags say so. Search would do it in one call, but
+it shows a job some while after it was started, and an audit must not miss the newest.
+Rule 2: an experiment has an owner as long as anybody may come back to it. Only what surely has none is ended
+without its name being said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import Enum
+from functools import partial
+from itertools import groupby
+from typing import Final, TypeVar
+
+from trialjob.backends.sagemaker import faults, status
+from trialjob.backends.sagemaker.client import SageMakerClient
+from trialjob.backends.sagemaker.request import TAG_PREFIX, tag_value
+from trialjob.backends.sagemaker.status import Facts
+from trialjob.errors import BackendError
+from trialjob.model.ids import ExperimentName, JobName, parse_job_name
+from trialjob.model.trial import Phase
+from trialjob.orchestrator.ports import Clock
+
+T = TypeVar("T")
+
+#: Nothing that was last touched longer ago can run: a job waits and runs 28 days at most, each.
+_OLDEST: Final = 60 * 86_400.0
+#: So often, a second apart, a call is tried that is one too many for the service.
+_TURNS: Final = 60
+#: Seconds between two looks at jobs that are stopping, and until they are no longer waited for.
+_LOOK, _PATIENCE = 3.0, 900.0
+
+
+class Standing(Enum):
+    """Who minds an experiment."""
+
+    #: A process runs it now.
+    RUN = "run"
+    #: It is in the store here and can go on; nobody runs it now.
+    LEFT = "left"
+    #: Another user or machine started it, and may know it.
+    ELSEWHERE = "elsewhere"
+    #: It is in the store here and has ended: nobody will look at its jobs again.
+    ENDED = "ended"
+    #: This user started it on this machine, and the store does not know it any more.
+    FORGOTTEN = "forgotten"
+
+    @property
+    def has_owner(self) -> bool:
+        return self not in {Standing.ENDED, Standing.FORGOTTEN}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What the store here knows of an experiment."""
+
+    phase: Phase
+    #: Who runs it now, in words.
+    holder: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A job that has not ended, or the warm pool that waits behind one that has."""
+
+    job: JobName
+    experiment: ExperimentName
+    #: Who started it: user and machine.
+    owner: str
+    instance_type: str
+    instances: int
+    #: The service's word for where the job stands; "WarmPool" for a pool.
+    state: str
+    #: Since when it runs or waits.
+    since: float
+
+    @property
+    def is_pool(self) -> bool:
+        return self.state == _POOL
+
+
+_POOL: Final = "WarmPool"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """All of one experiment."""
+
+    experiment: ExperimentName
+    owner: str
+    standing: Standing
+    #: Who runs it now, in words.
+    holder: str | None
+    found: tuple[Found, ...]
+
+
+class Audit:
+    """One account in one region, seen from one store."""
+
+    def __init__(
+        self,
+        client: SageMakerClient,
+        clock: Clock,
+        *,
+        known: Callable[[ExperimentName], Known | None],
+        me: str,
+    ) -> None:
+        """``known`` asks the store; ``me`` is what this user's jobs have as their owner."""
+        self._client = client
+        self._clock = clock
+        self._known = known
+        self._me = tag_value(me)
+
+    def region(self) -> str:
+        """Where it looks. Raises BackendError when nothing says it."""
+        with _told():
+            return self._client.region()
+
+    def look(self, experiment: str = "") -> list[Group]:
+        """Everything that runs or waits, or that of one experiment, by experiment."""
+        with _told():
+            found = sorted(self._find(experiment), key=lambda each: (each.experiment, each.job))
+        return [
+            self._group(name, tuple(members))
+            for name, members in groupby(found, key=lambda each: each.experiment)
+        ]
+
+    def stop(self, found: Iterable[Found], say: Callable[[str], None]) -> list[Found]:
+        """Stop these jobs and end these pools, and those that the jobs leave; returns what could not be.
+
+        It waits for the jobs' ends, because only then is there a pool to be ended.
+        """
+        waiting = list(found)
+        with _told():
+            for each in waiting:
+                if not each.is_pool:
+                    self._stop(each.job)
+                    say(f"stopping {each.job}")
+            given_up = self._clock.now() + _PATIENCE
+            while True:
+                waiting = [each for each in waiting if not self._is_gone(each, say)]
+                if not waiting or self._clock.now() >= given_up:
+                    return waiting
+                self._clock.sleep(_LOOK)
+
+    # Finding
+
+    def _find(self, experiment: str) -> Iterator[Found]:
+        """Of one experiment, or of every one that a job's name may belong to."""
+        for row in self._rows(f"{experiment}-"):
+            name = ExperimentName(row["TrainingJobName"].rsplit("-", 2)[0])
+            if parse_job_name(name, row["TrainingJobName"]) is None or (experiment and name != experiment):
+                continue
+            if not _runs(row) and not _waits(row):
+                continue
+            found = self._confirmed(name, row)
+            if found is not None:
+                yield found
+
+    def _rows(self, contains: str) -> Iterator[Facts]:
+        # No filter by status: the service would cut the pages first and filter then, and save no call.
+        since, token = self._clock.now() - _OLDEST, ""
+        while True:
+            asked = partial(self._client.jobs, contains, modified_after=since, token=token or None)
+            page = self._patiently(asked)
+            yield from page.rows
+            if page.token is None:
+                return
+            token = page.token
+
+    def _confirmed(self, experiment: ExperimentName, row: Facts) -> Found | None:
+        """The row as a job of ours, if it is one and has not ended by now."""
+        try:
+            tags = self._patiently(lambda: self._client.tags(row["TrainingJobArn"]))
+            if tags.get(f"{TAG_PREFIX}experiment") != experiment:
+                return None
+            facts = self._patiently(lambda: self._client.describe(row["TrainingJobName"]))
+        except faults.NotFound:
+            return None
+        if not _runs(facts) and not _waits(facts):
+            return None
+        since = facts.get("TrainingEndTime") if _waits(facts) else facts.get("CreationTime")
+        return Found(
+            job=JobName(row["TrainingJobName"]),
+            experiment=experiment,
+            owner=tags.get(f"{TAG_PREFIX}owner", ""),
+            instance_type=(facts.get("ResourceConfig") or {}).get("InstanceType", ""),
+            instances=status.instances(facts) or 1,
+            state=_POOL if _waits(facts) else str(facts.get("SecondaryStatus") or facts["TrainingJobStatus"]),
+            since=status.seconds_of(since) or self._clock.now(),
+        )
+
+    def _group(self, experiment: ExperimentName, found: tuple[Found, ...]) -> Group:
+        known, owner = self._known(experiment), found[0].owner
+        if known is None:
+            standing = Standing.FORGOTTEN if owner == self._me else Standing.ELSEWHERE
+        elif known.holder:
+            standing = Standing.RUN
+        else:
+            standing = Standing.ENDED if known.phase is Phase.ENDED else Standing.LEFT
+        return Group(
+            experiment=experiment,
+            owner=owner,
+            standing=standing,
+            holder=known.holder if known else None,
+            found=found,
+        )
+
+    # Ending
+
+    def _stop(self, job: JobName) -> None:
+        try:
+            self._patiently(lambda: self._client.stop(job))
+        except (faults.AlreadyEnded, faults.NotFound):
+            return
+
+    def _is_gone(self, found: Found, say: Callable[[str], None]) -> bool:
+        """Whether nothing is left of a job and its pool, which is ended if it is there to be ended."""
+        try:
+            facts = self._patiently(lambda: self._client.describe(found.job))
+            if _runs(facts):
+                return False
+            if _waits(facts):
+                self._patiently(lambda: self._client.keep_alive(found.job, 0))
+                say(f"{found.job} has ended, and so has its warm pool")
+                return True
+        except faults.Invalid:
+            # The job has ended just now, or another one has taken the pool over: the next look tells.
+            return False
+        except faults.NotFound:
+            pass
+        say(f"{found.job} has ended" if not found.is_pool else f"the warm pool of {found.job} is gone")
+        return True
+
+    def _patiently(self, call: Callable[[], T]) -> T:
+        """Make a call when it is its turn."""
+        for _ in range(_TURNS):
+            try:
+                return call()
+            except faults.Throttled:
+                self._clock.sleep(1.0)
+        return call()
+
+
+def without_owner(groups: Sequence[Group]) -> list[Found]:
+    """What may be ended without asking whose it is."""
+    return [each for group in groups if not group.standing.has_owner for each in group.found]
+
+
+def _runs(facts: Facts) -> bool:
+    """Whether machines work for it; of a word we do not know, better say so once too often."""
+    return not status.is_over(facts) and facts.get("TrainingJobStatus") != "Deleting"
+
+
+def _waits(facts: Facts) -> bool:
+    pool = status.pool_of(facts)
+    return status.is_over(facts) and pool is not None and pool.is_kept
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Turn faults into what the command line knows."""
+    try:
+        yield
+    except faults.AccessDenied as fault:
+        raise BackendError(f"{fault}\n    → allow {fault.action} to whoever runs trialjob") from fault
+    except faults.Fault as fault:
+        raise BackendError(str(fault)) from fault
