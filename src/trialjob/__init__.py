@@ -6,24 +6,47 @@ too; for the same reason this file runs on Python 3.8 and needs nothing but the 
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING
+# What typing.TYPE_CHECKING is, for type checkers too; importing typing would take most of the time there is.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from trialjob.apps.domains import (
+        choice,
+        grid,
+        lognormal,
+        lograndint,
+        loguniform,
+        normal,
+        ordinal,
+        qlognormal,
+        qloguniform,
+        qnormal,
+        quniform,
+        randint,
+        reverseloguniform,
+        uniform,
+    )
     from trialjob.apps.tuner import (
         Script,
         Tuner,
         asha,
-        choice,
+        bandit,
+        bayesian_search,
+        cmaes,
+        early_stop,
+        gp,
         grid_search,
         local,
-        loguniform,
         maximize,
+        median_stopping,
         minimize,
         no_stopping,
-        randint,
+        nsga2,
+        qmc,
         random_search,
-        uniform,
+        sobol_search,
+        tpe,
+        truncation,
     )
     from trialjob.errors import SpecError, TrialjobError, UsageError
     from trialjob.reporting.results import Result
@@ -38,19 +61,45 @@ __all__ = [
     "Tuner",
     "UsageError",
     "asha",
+    "bandit",
+    "bayesian_search",
     "choice",
+    "cmaes",
+    "early_stop",
+    "gp",
+    "grid",
     "grid_search",
     "local",
+    "lognormal",
+    "lograndint",
     "loguniform",
     "maximize",
+    "median_stopping",
     "minimize",
     "no_stopping",
+    "normal",
+    "nsga2",
+    "ordinal",
+    "qlognormal",
+    "qloguniform",
+    "qmc",
+    "qnormal",
+    "quniform",
     "randint",
     "random_search",
+    "reverseloguniform",
+    "sobol_search",
+    "tpe",
+    "truncation",
     "uniform",
 ]
 
+_DOMAINS = (
+    *("choice", "grid", "lognormal", "lograndint", "loguniform", "normal", "ordinal", "qlognormal"),
+    *("qloguniform", "qnormal", "quniform", "randint", "reverseloguniform", "uniform"),
+)
 _HOME = {
+    **dict.fromkeys(_DOMAINS, "trialjob.apps.domains"),
     "Result": "trialjob.reporting.results",
     "SpecError": "trialjob.errors",
     "TrialjobError": "trialjob.errors",
@@ -64,6 +113,8 @@ if not TYPE_CHECKING:  # a type checker would take every misspelt name for a pub
         """Import a public name when it is first asked for."""
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        import importlib  # noqa: PLC0415 - only when a name is asked for
+
         value: object = getattr(importlib.import_module(_HOME.get(name, "trialjob.apps.tuner")), name)
         globals()[name] = value
         return value

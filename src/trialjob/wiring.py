@@ -6,36 +6,54 @@ Rule: it decides what is put together and nothing about an experiment itself.
 from __future__ import annotations
 
 import difflib
+import importlib
 import os
 import secrets
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property, partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import trialjob
 from trialjob import config
 from trialjob.backends.local.backend import LocalBackend
 from trialjob.backends.local.gpus import available_gpus, check_gpus
+from trialjob.backends.sagemaker.audit import Audit, Known
 from trialjob.backends.sagemaker.backend import SageMakerBackend
+from trialjob.backends.sagemaker.check import Check
 from trialjob.backends.sagemaker.client import SageMakerClient
 from trialjob.backends.sagemaker.code import Code
+from trialjob.backends.sagemaker.doctor import examine
 from trialjob.backends.sagemaker.limiter import Limiter
 from trialjob.backends.sagemaker.preview import preview, refuse
-from trialjob.config import AshaSpec, ExperimentSpec, GridSpec, LocalBackendSpec, RandomSpec
+from trialjob.config import ExperimentSpec, LocalBackendSpec
 from trialjob.config.sagemaker import SageMakerBackendSpec
-from trialjob.errors import InvariantError, JournalConflict, Problem, SpecError, UsageError
+from trialjob.config.samplers import (
+    BayesianSpec,
+    GpSpec,
+    GridSpec,
+    LearningSpec,
+    RandomSpec,
+    SobolSpec,
+    TpeSpec,
+    decided,
+    settled,
+)
+from trialjob.config.stopping import AshaSpec, BanditSpec, EarlyStopSpec, MedianSpec, TruncationSpec
+from trialjob.errors import InvariantError, JournalConflict, Problem, SpecError, StoreError, UsageError
 from trialjob.estimators.bundle import pack
 from trialjob.estimators.script import ScriptEstimator
 from trialjob.model.ids import ExperimentName, TrialId, job_name
-from trialjob.model.job import LogLine
+from trialjob.model.job import JobRequest, LogLine
 from trialjob.model.trial import EndKind, EndReason, Phase
 from trialjob.orchestrator.core.events import (
     Event,
     ExperimentCreated,
     ExperimentEnding,
     ExperimentResumed,
+    KnownResult,
     LimitsChanged,
 )
 from trialjob.orchestrator.core.rule import StoppingRule
@@ -46,12 +64,22 @@ from trialjob.orchestrator.engine.step import Parts, Stepper
 from trialjob.orchestrator.journals.jsonl import FolderStore, this_process
 from trialjob.orchestrator.ports import Clock, Journal, Sampler
 from trialjob.orchestrator.rules.asha import Asha
+from trialjob.orchestrator.rules.bandit import Bandit
+from trialjob.orchestrator.rules.early_stop import EarlyStop
+from trialjob.orchestrator.rules.intervals import Intervals
+from trialjob.orchestrator.rules.median import Median, MedianVariant
 from trialjob.orchestrator.rules.none import NoStopping
+from trialjob.orchestrator.rules.truncation import Truncation
 from trialjob.orchestrator.samplers.grid import GridSampler
+from trialjob.orchestrator.samplers.known import Earlier, Present, of_experiment, of_table
+from trialjob.orchestrator.samplers.points import PointsFirst
 from trialjob.orchestrator.samplers.random import RandomSampler
+from trialjob.orchestrator.samplers.sobol import SobolSampler
 from trialjob.reporting import in_job
 from trialjob.reporting.metrics import readers
 
+#: Up to so many trials `bayesian` is the Gaussian process; benchmarks/search/results.md says why.
+_GP_TRIALS = 200
 #: What may differ between a spec and the experiment that was started from it.
 CHANGEABLE = ("limits.", "backend.poll_interval")
 
@@ -76,7 +104,11 @@ def create(spec: ExperimentSpec, *, store: str | Path | None = None) -> Session:
     journal = opened.journal(name)
     if journal.read():
         raise taken
-    spec = _with_seed(spec)
+    spec = _settled(spec)
+    # These say what they lack before anything is written.
+    _sampler(spec)()
+    _rule(spec)
+    known, notes = _known(spec, opened)
     if isinstance(spec.backend, SageMakerBackendSpec):
         _check_requests(spec)
     bundle = pack(Path(spec.estimator.source_dir), opened.folder(name) / "bundles", exclude=[opened.root])
@@ -89,10 +121,12 @@ def create(spec: ExperimentSpec, *, store: str | Path | None = None) -> Session:
         trialjob=trialjob.__version__,
     )
     try:
-        journal.append([created], after=0, at=SystemClock().now())
+        journal.append([created, *known], after=0, at=SystemClock().now())
     except JournalConflict:
         raise taken from None
-    return attach(name, store=store)
+    session = attach(name, store=store)
+    session.notes = notes
+    return session
 
 
 def attach(name: str, *, store: str | Path | None = None) -> Session:
@@ -103,6 +137,40 @@ def attach(name: str, *, store: str | Path | None = None) -> Session:
         hint = f"did you mean {near[0]}?" if near else "`trialjob list` shows what there is"
         raise UsageError(f"no experiment named {name!r} in {opened.root}; {hint}")
     return Session(opened, ExperimentName(name))
+
+
+def doctor(spec: ExperimentSpec) -> Iterator[Check]:
+    """Look at what ``spec`` will need outside of this machine, one check after the other."""
+    where = spec.backend
+    if isinstance(where, LocalBackendSpec):
+        yield Check(name="backend", ok=True, detail="local; it needs no account")
+        return
+    clock = SystemClock()
+    yield from examine(
+        _client(where, clock),
+        spec.sagemaker_settings(),
+        _first_job(spec),
+        workers=min(spec.limits.max_concurrent_trials, spec.limits.max_trials),
+        clock=clock,
+    )
+
+
+def audit(*, region: str | None, profile: str | None, store: str | Path | None) -> Audit:
+    """Everything that runs under our tags, and what the store here knows of it."""
+    opened, clock = open_store(store), SystemClock()
+    names = set(opened.names())
+
+    def known(name: ExperimentName) -> Known | None:
+        if name not in names:
+            return None
+        try:
+            session = Session(opened, name)
+            return Known(phase=session.state.phase, holder=session.holder())
+        except (StoreError, InvariantError):
+            return Known(phase=Phase.RUNNING)  # unreadable, and therefore not known to be over
+
+    client = SageMakerClient(clock, Limiter(clock), region=region, profile=profile)
+    return Audit(client, clock, known=known, me=_me())
 
 
 class Session:
@@ -116,6 +184,8 @@ class Session:
         self._state: State | None = None
         self._loop: Loop | None = None
         self._leaving = False
+        #: What a user may want to know of how it was created.
+        self.notes: tuple[str, ...] = ()
         self.refresh()
 
     @property
@@ -226,10 +296,8 @@ class Session:
         )
 
     def _as_recorded(self, spec: ExperimentSpec) -> ExperimentSpec:
-        """``spec`` with the name and the seed that were given when the experiment was created."""
-        sampler = spec.sampler
-        if isinstance(sampler, RandomSpec) and sampler.seed is None:
-            sampler = self.spec.sampler
+        """``spec`` with the name and what was decided when the experiment was created."""
+        sampler = decided(spec.sampler, self.spec.sampler)
         return spec.model_copy(update={"name": self.name, "sampler": sampler})
 
     def _append(self, events: Callable[[State], list[Event]]) -> None:
@@ -242,12 +310,48 @@ class Session:
             self.refresh()
 
 
-def _with_seed(spec: ExperimentSpec) -> ExperimentSpec:
-    """``spec`` with a seed of its own when it has none, so that the journal can tell it again."""
-    sampler = spec.sampler
-    if not isinstance(sampler, RandomSpec) or sampler.seed is not None:
-        return spec
-    return spec.model_copy(update={"sampler": sampler.model_copy(update={"seed": secrets.randbelow(2**31)})})
+def _settled(spec: ExperimentSpec) -> ExperimentSpec:
+    """``spec`` with what it leaves open decided, so that the journal can tell it again."""
+    gp = _installed("torch", "scipy") and spec.limits.max_trials <= _GP_TRIALS
+    sampler = settled(spec.sampler, model="gp" if gp else "tpe", seed=secrets.randbelow(2**31))
+    return spec.model_copy(update={"sampler": sampler})
+
+
+def _installed(*packages: str) -> bool:
+    return all(find_spec(package) is not None for package in packages)
+
+
+def _known(spec: ExperimentSpec, store: FolderStore) -> tuple[list[KnownResult], tuple[str, ...]]:
+    """What the sampler is to learn from before its first trial, and what is to be said of it."""
+    sources = spec.sampler.warm_start if isinstance(spec.sampler, LearningSpec) else ()
+    results: list[KnownResult] = []
+    notes: list[str] = []
+    present = Present(
+        space=spec.to_space(),
+        constants=spec.estimator.hyperparameters,
+        objective=spec.to_objective(),
+    )
+    for source in sources:
+        known = _known_by(source, store, present)
+        if not known.results:
+            raise UsageError(
+                f"sampler.warm_start: {source} has no trial that lies in this space"
+                f" ({known.dropped} lie outside of it); remove it, or widen the space"
+            )
+        outside = f"; {known.dropped} lie outside of this space and are left out" if known.dropped else ""
+        notes.append(f"warm start: {len(known.results)} trials of {source}{outside}")
+        results += known.results
+    return results, tuple(notes)
+
+
+def _known_by(source: str, store: FolderStore, present: Present) -> Earlier:
+    if not source.endswith(".csv"):
+        return of_experiment(attach(source, store=store.root).state, present)
+    try:
+        text = Path(source).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"sampler.warm_start: {source} cannot be read: {error}") from error
+    return of_table(text, source, present)
 
 
 def _backend(
@@ -265,16 +369,25 @@ def _backend(
             gpus=available_gpus() if where.gpus_per_trial else (),
         )
     settings = spec.sagemaker_settings()
-    limiter = Limiter(clock, where.requests_per_second.model_dump())
     return SageMakerBackend(
-        client=SageMakerClient(clock, limiter, region=where.region, profile=where.profile),
+        client=_client(where, clock),
         settings=settings,
         experiment=name,
         code=Code(bundles=folder / "bundles", files=_in_job_files()),
         clock=clock,
-        owner="{user}@{host}".format(**this_process()),
+        owner=_me(),
         check=partial(refuse, settings=settings, region=where.region or ""),
     )
+
+
+def _client(where: SageMakerBackendSpec, clock: Clock) -> SageMakerClient:
+    limiter = Limiter(clock, where.requests_per_second.model_dump())
+    return SageMakerClient(clock, limiter, region=where.region, profile=where.profile)
+
+
+def _me() -> str:
+    """What jobs that are started from here have as their owner."""
+    return "{user}@{host}".format(**this_process())
 
 
 def _in_job_files() -> dict[str, Path]:
@@ -296,15 +409,19 @@ def _estimator(spec: ExperimentSpec, name: ExperimentName, bundle: str) -> Scrip
 
 def _check_requests(spec: ExperimentSpec) -> None:
     """Refuse a spec whose jobs the service would refuse, before anything is kept or called."""
-    name, first = ExperimentName(spec.name), TrialId(1)
-    config = _sampler(spec)().ask(first) or {}
-    job = _estimator(spec, name, "0" * 16).request(
-        job_name(name, first, 1), first, 1, config, spec.limits.trial_timeout
-    )
     region = spec.backend.region if isinstance(spec.backend, SageMakerBackendSpec) else None
-    problems = preview(spec.sagemaker_settings(), job, region=region or "")
+    problems = preview(spec.sagemaker_settings(), _first_job(spec), region=region or "")
     if problems:
         raise SpecError(problems)
+
+
+def _first_job(spec: ExperimentSpec) -> JobRequest:
+    """What trial 1 would ask for, but for its code, which has not been packed."""
+    name, first = ExperimentName(spec.name), TrialId(1)
+    config = _sampler(_settled(spec))().ask(first) or {}
+    return _estimator(spec, name, "0" * 16).request(
+        job_name(name, first, 1), first, 1, config, spec.limits.trial_timeout
+    )
 
 
 def _check_machine(spec: ExperimentSpec) -> None:
@@ -320,20 +437,80 @@ def _check_machine(spec: ExperimentSpec) -> None:
 
 def _rule(spec: ExperimentSpec) -> StoppingRule:
     rule = spec.stopping
-    if isinstance(rule, AshaSpec):
-        return Asha(
-            min_resource=rule.min_resource,
-            max_resource=rule.max_resource,
-            reduction_factor=rule.reduction_factor,
+    match rule:
+        case AshaSpec():
+            return Asha(
+                min_resource=rule.min_resource,
+                max_resource=rule.max_resource,
+                reduction_factor=rule.reduction_factor,
+            )
+        case EarlyStopSpec():
+            return EarlyStop(name=rule.early_stop, function=_function(rule.early_stop))
+        case BanditSpec() | MedianSpec() | TruncationSpec():
+            return _interval_rule(rule)
+        case _:
+            return NoStopping()
+
+
+def _interval_rule(rule: BanditSpec | MedianSpec | TruncationSpec) -> StoppingRule:
+    intervals = Intervals(
+        evaluation_interval=rule.evaluation_interval, delay_evaluation=rule.delay_evaluation
+    )
+    match rule:
+        case BanditSpec():
+            return Bandit(slack_factor=rule.slack_factor, slack_amount=rule.slack_amount, intervals=intervals)
+        case MedianSpec():
+            return Median(variant=MedianVariant(rule.variant), intervals=intervals)
+        case TruncationSpec():
+            return Truncation(
+                truncation_percentage=rule.truncation_percentage,
+                exclude_finished_jobs=rule.exclude_finished_jobs,
+                intervals=intervals,
+            )
+
+
+def _function(name: str) -> Callable[..., object]:
+    """The user's function ``module:function``, looked for in the working directory as well."""
+    module, _, attribute = name.partition(":")
+    here = str(Path.cwd())
+    sys.path.insert(0, here)
+    try:
+        found: object = getattr(importlib.import_module(module), attribute)
+    except Exception as error:
+        problem = Problem(
+            field="stopping.early_stop",
+            message=f"{name!r} cannot be imported: {type(error).__name__}: {error}",
+            remedy=f"write module:function of a module in {here} or on the Python path",
         )
-    return NoStopping()
+        raise SpecError(problem) from error
+    finally:
+        with suppress(ValueError):
+            sys.path.remove(here)
+    if not callable(found):
+        problem = Problem(
+            field="stopping.early_stop", message=f"{name!r} is no function", remedy="name a function"
+        )
+        raise SpecError(problem)
+    return found
 
 
 def _sampler(spec: ExperimentSpec) -> Callable[[], Sampler]:
-    space = spec.to_space()
-    if isinstance(spec.sampler, GridSpec):
-        return lambda: GridSampler(space)
-    seed = spec.sampler.seed
-    if seed is None:
-        raise SpecError(Problem(field="sampler.seed", message="is missing from the recorded spec"))
-    return lambda: RandomSampler(space, seed)
+    after, points = _searching(spec), spec.points_to_evaluate
+    seed = 0 if isinstance(spec.sampler, GridSpec) else spec.sampler.seed or 0
+    return (lambda: PointsFirst(points, spec.to_space(), seed, after())) if points else after
+
+
+def _searching(spec: ExperimentSpec) -> Callable[[], Sampler]:
+    space, given = spec.to_space(), spec.sampler
+    if isinstance(given, GridSpec):
+        return partial(GridSampler, space)
+    if given.seed is None or isinstance(given, BayesianSpec):
+        raise SpecError(Problem(field="sampler", message="is not as it was recorded"))
+    if isinstance(given, RandomSpec):
+        return partial(RandomSampler, space, given.seed)
+    if isinstance(given, SobolSpec):
+        return partial(SobolSampler, space, given.seed)
+    from trialjob.orchestrator.samplers.optuna import OptunaSampler  # noqa: PLC0415 - slow to import
+
+    startup = given.n_startup_trials if isinstance(given, TpeSpec | GpSpec) else None
+    return partial(OptunaSampler, space, given.seed, kind=given.kind, n_startup_trials=startup)

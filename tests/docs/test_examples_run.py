@@ -89,12 +89,13 @@ def test_every_command_is_in_the_readme() -> None:
         assert f"`trialjob {name}" in README, name
 
 
-def fields(model: type[BaseModel]) -> set[str]:
-    """The names of all fields of a model and of the models inside it."""
+def fields(model: type[BaseModel], seen: frozenset[type[BaseModel]] = frozenset()) -> set[str]:
+    """The names of all fields of a model and of the models inside it, which may be inside themselves."""
     names = set(model.model_fields)
     for field in model.model_fields.values():
         for inner in _models(field.rebuild_annotation()):
-            names |= fields(inner)
+            if inner not in seen:
+                names |= fields(inner, seen | {model})
     return names
 
 

@@ -138,11 +138,23 @@ def test_killed_again_and_again_at_the_boundary_of_a_call(tmp_path: Path, every:
     check(simulated, state)
 
 
+def test_a_new_process_for_every_step(tmp_path: Path) -> None:
+    faults = Faults(seed=1, log_delay=15.0, log_split=0.3, list_delay=10.0, throttle=1.0, lost_after=0.05)
+    simulated = simulation(tmp_path, trials=6, faults=faults, options={"log_settle": 25.0})
+    for _ in range(400):
+        stepper = simulated.stepper()
+        stepper.step()
+        if stepper.state.phase is Phase.ENDED:
+            break
+        simulated.clock.sleep(60.0)
+    check(simulated, stepper.state)
+
+
 def test_expired_credentials_are_waited_for_and_nothing_is_lost(tmp_path: Path) -> None:
     faults = Faults()
     simulated = simulation(tmp_path, faults=faults)
     begin = simulated.clock.now()
-    faults.expired = (begin + 250, begin + 700)
+    faults.expired = (begin + 250, begin + 400)
     state = run(simulated)
     check(simulated, state)
     reasons = [
@@ -151,7 +163,7 @@ def test_expired_credentials_are_waited_for_and_nothing_is_lost(tmp_path: Path) 
         for event in record.events
         if isinstance(event, SubmitPostponed)
     ]
-    assert simulated.clock.now() > begin + 700
+    assert simulated.clock.now() > begin + 400
     assert all("waiting for" in reason for reason in reasons)
 
 

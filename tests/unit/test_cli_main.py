@@ -20,13 +20,13 @@ from trialjob.errors import (
     UsageError,
 )
 
-COMMANDS = ["run", "resume", "status", "list", "stop", "results", "logs"]
+COMMANDS = ["run", "resume", "status", "list", "stop", "results", "logs", "audit"]
 
 
 def test_the_help_names_every_command_and_exit_status() -> None:
     done = CliRunner().invoke(cli, ["--help"])
     assert done.exit_code == 0
-    assert all(f"  {name} " in done.output for name in COMMANDS)
+    assert all(f"  {name} " in done.output for name in [*COMMANDS, "doctor"])
     assert all(f"  {number}  " in done.output for number in range(4))
 
 

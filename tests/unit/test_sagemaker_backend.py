@@ -571,7 +571,7 @@ def test_no_credentials_and_no_region_are_said(monkeypatch: pytest.MonkeyPatch, 
     clock = VirtualClock()
     with pytest.raises(faults.Invalid, match="region"):
         SageMakerClient(clock, Limiter(clock)).describe("x")
-    with pytest.raises(faults.ExpiredCredentials, match="credentials"):
+    with pytest.raises(faults.NoCredentials, match="credentials"):
         SageMakerClient(clock, Limiter(clock), region="us-east-1").describe("x")
     with pytest.raises(faults.Invalid, match="profile"):
         SageMakerClient(clock, Limiter(clock), profile="nobody").describe("x")

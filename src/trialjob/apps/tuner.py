@@ -46,26 +46,6 @@ class Script:
         }
 
 
-def uniform(lower: float, upper: float) -> Document:
-    """A real number in [lower, upper]."""
-    return {"type": "uniform", "lower": lower, "upper": upper}
-
-
-def loguniform(lower: float, upper: float) -> Document:
-    """A positive real number whose logarithm is uniform."""
-    return {"type": "loguniform", "lower": lower, "upper": upper}
-
-
-def randint(lower: int, upper: int) -> Document:
-    """A whole number in [lower, upper): the upper end is exclusive."""
-    return {"type": "randint", "lower": lower, "upper": upper}
-
-
-def choice(values: Sequence[Json]) -> Document:
-    """One of ``values``."""
-    return {"type": "choice", "values": list(values)}
-
-
 def maximize(metric: str, **options: Json) -> Document:
     """More of ``metric`` is better; ``resource="epoch"`` names what counts progress."""
     return {"metric": metric, "mode": "max", **options}
@@ -86,9 +66,73 @@ def grid_search() -> Document:
     return {"kind": "grid"}
 
 
+def bayesian_search(*, seed: int | None = None, warm_start: Sequence[str] = ()) -> Document:
+    """The best model for the space: the Gaussian process where it is installed, else TPE.
+
+    ``warm_start`` names experiments in the same store and .csv files to learn from.
+    """
+    return _sampler("bayesian", seed=seed, warm_start=warm_start)
+
+
+def sobol_search(*, seed: int | None = None) -> Document:
+    """A scrambled Sobol sequence."""
+    return _sampler("sobol", seed=seed)
+
+
+def tpe(*, seed: int | None = None, warm_start: Sequence[str] = (), **options: Json) -> Document:
+    """Optuna's tree-structured Parzen estimator; ``n_startup_trials`` as in a spec file."""
+    return _sampler("tpe", seed=seed, warm_start=warm_start, **options)
+
+
+def gp(*, seed: int | None = None, warm_start: Sequence[str] = (), **options: Json) -> Document:
+    """Optuna's Gaussian process; ``n_startup_trials`` as in a spec file."""
+    return _sampler("gp", seed=seed, warm_start=warm_start, **options)
+
+
+def cmaes(*, seed: int | None = None, warm_start: Sequence[str] = ()) -> Document:
+    """Optuna's CMA-ES."""
+    return _sampler("cmaes", seed=seed, warm_start=warm_start)
+
+
+def nsga2(*, seed: int | None = None) -> Document:
+    """Optuna's genetic algorithm."""
+    return _sampler("nsga2", seed=seed)
+
+
+def qmc(*, seed: int | None = None) -> Document:
+    """Optuna's scrambled Halton sequence."""
+    return _sampler("qmc", seed=seed)
+
+
+def _sampler(kind: str, *, seed: int | None, warm_start: Sequence[str] = (), **options: Json) -> Document:
+    given = {} if seed is None else {"seed": seed}
+    learned = {"warm_start": list(warm_start)} if warm_start else {}
+    return {"kind": kind, **given, **learned, **options}
+
+
 def asha(*, max_resource: float, **options: Json) -> Document:
     """Asynchronous successive halving; ``min_resource`` and ``reduction_factor`` as in a spec file."""
     return {"kind": "asha", "max_resource": max_resource, **options}
+
+
+def bandit(**options: Json) -> Document:
+    """Trials behind the best by more than ``slack_factor`` or ``slack_amount`` are ended, as in Azure ML."""
+    return {"kind": "bandit", **options}
+
+
+def median_stopping(variant: str = "azure", **options: Json) -> Document:
+    """Trials worse than the median of running averages are ended, as by ``azure``, ``amt`` or ``vizier``."""
+    return {"kind": "median", "variant": variant, **options}
+
+
+def truncation(truncation_percentage: int, **options: Json) -> Document:
+    """The worst so many percent are ended at each interval, as in Azure ML."""
+    return {"kind": "truncation", "truncation_percentage": truncation_percentage, **options}
+
+
+def early_stop(function: str) -> Document:
+    """Your own ``"module:function"`` is asked whether a trial is to be ended; see docs/spec.md."""
+    return {"kind": "python", "early_stop": function}
 
 
 def no_stopping() -> Document:
@@ -165,6 +209,7 @@ class Tuner:
         limits: Mapping[str, Json],
         metrics: Mapping[str, str] | None = None,
         sampler: Document | None = None,
+        points_to_evaluate: Sequence[Mapping[str, Json]] = (),
         stopping: Document | None = None,
         backend: Document | None = None,
         name: str | None = None,
@@ -184,6 +229,7 @@ class Tuner:
             "objective": objective,
             "metrics": [{"name": key, "regex": regex} for key, regex in (metrics or {}).items()],
             "sampler": sampler,
+            "points_to_evaluate": [dict(point) for point in points_to_evaluate],
             "stopping": stopping,
             "limits": dict(limits),
             "backend": backend,
@@ -210,6 +256,8 @@ class Tuner:
                 warnings.warn(str(problem), stacklevel=2)
             session = wiring.create(self._spec, store=self._store)
             console().print(f"experiment {session.name}, kept in {session.where}", soft_wrap=True)
+            for note in session.notes:
+                console().print(note, soft_wrap=True)
             self._experiment = Experiment(session, self._store)
         return self._experiment.run(on_interrupt)
 

@@ -4,24 +4,31 @@ from trialjob.config.differences import Difference, differences
 from trialjob.config.doubts import warnings
 from trialjob.config.parse import load, parse
 from trialjob.config.sagemaker import SageMakerBackendSpec
-from trialjob.config.spec import (
-    AshaSpec,
-    ExperimentSpec,
+from trialjob.config.samplers import (
+    BayesianSpec,
     GridSpec,
+    LearningSpec,
+    RandomSpec,
+    SamplerSpec,
+    SobolSpec,
+)
+from trialjob.config.spec import (
+    ExperimentSpec,
     LimitsSpec,
     LocalBackendSpec,
     MetricSpec,
-    NoStoppingSpec,
     ObjectiveSpec,
-    RandomSpec,
     ScriptSpec,
 )
+from trialjob.config.stopping import AshaSpec, NoStoppingSpec
 
 __all__ = [
     "AshaSpec",
+    "BayesianSpec",
     "Difference",
     "ExperimentSpec",
     "GridSpec",
+    "LearningSpec",
     "LimitsSpec",
     "LocalBackendSpec",
     "MetricSpec",
@@ -29,7 +36,9 @@ __all__ = [
     "ObjectiveSpec",
     "RandomSpec",
     "SageMakerBackendSpec",
+    "SamplerSpec",
     "ScriptSpec",
+    "SobolSpec",
     "differences",
     "load",
     "parse",

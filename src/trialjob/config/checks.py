@@ -9,25 +9,26 @@ import re
 import shutil
 import stat
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
 from trialjob.config.paths import nearest, path_text, shown
 from trialjob.config.sagemaker import REQUIRED, SageMakerBackendSpec
+from trialjob.config.samplers import CmaesSpec, GridSpec, LearningSpec, SamplerSpec
+from trialjob.config.space import DomainSpec, space_of
+from trialjob.config.space_checks import all_names, grid_problems, point_problems, space_problems
 from trialjob.config.spec import (
-    AshaSpec,
     BackendSpec,
-    DomainSpec,
-    GridSpec,
     LimitsSpec,
     MetricSpec,
-    NoStoppingSpec,
     ObjectiveSpec,
-    RandomSpec,
     ScriptSpec,
 )
+from trialjob.config.stopping import StoppingSpec, ratio_problems, stopping_problems
 from trialjob.errors import Problem
 from trialjob.model.ids import experiment_name_problem
+from trialjob.model.space import Choice
 from trialjob.reporting.metrics import compiled, expand
 
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -50,8 +51,9 @@ def _name(name: str) -> Iterator[Problem]:
 def _space(space: Mapping[str, DomainSpec]) -> Iterator[Problem]:
     if not space:
         yield _problem(("space",), "{} is empty", "name at least one hyperparameter to search")
-    for name in space:
-        yield from _argument(("space", name), name)
+    for path, name in all_names(space):
+        yield from _argument(path, name)
+    yield from space_problems(space)
 
 
 def _hyperparameters(estimator: ScriptSpec) -> Iterator[Problem]:
@@ -59,18 +61,18 @@ def _hyperparameters(estimator: ScriptSpec) -> Iterator[Problem]:
         yield from _argument(("estimator", "hyperparameters", name), name)
 
 
-def _argument(path: tuple[str, ...], name: str) -> Iterator[Problem]:
+def _argument(path: tuple[str | int, ...], name: str) -> Iterator[Problem]:
     if not _ARGUMENT_NAME.fullmatch(name):
         remedy = "use a name without spaces and '=' that does not begin with '-'"
         yield _problem(path, f"{shown(name)} cannot be the name of a --argument", remedy)
 
 
 def _overlap(estimator: ScriptSpec, space: Mapping[str, DomainSpec]) -> Iterator[Problem]:
-    for name in space:
+    for path, name in all_names(space):
         if name in estimator.hyperparameters:
             value = shown(estimator.hyperparameters[name])
             message = f"is searched, and is the constant {value} in estimator.hyperparameters too"
-            yield _problem(("space", name), message, "remove it from one of the two")
+            yield _problem(path, message, "remove it from one of the two")
 
 
 def _environment(estimator: ScriptSpec) -> Iterator[Problem]:
@@ -134,21 +136,39 @@ def _limits(limits: LimitsSpec) -> Iterator[Problem]:
         yield _problem(("limits", "max_concurrent_trials"), message, f"write at most {limits.max_trials}")
 
 
-def _grid(sampler: RandomSpec | GridSpec, space: Mapping[str, DomainSpec]) -> Iterator[Problem]:
+def _grid(sampler: SamplerSpec, space: Mapping[str, DomainSpec]) -> Iterator[Problem]:
     if not isinstance(sampler, GridSpec):
         return
-    for name, domain in space.items():
-        if domain.listed() is None:
-            message = f"{domain.type} has too many values for the sampler 'grid'"
-            yield _problem(("space", name), message, "use a choice of values, or the sampler 'random'")
+    yield from grid_problems(space)
 
 
-def _stopping(stopping: NoStoppingSpec | AshaSpec) -> Iterator[Problem]:
-    if isinstance(stopping, AshaSpec) and stopping.min_resource >= stopping.max_resource:
-        message = (
-            f"{stopping.min_resource:g} must be less than stopping.max_resource, {stopping.max_resource:g}"
-        )
-        yield _problem(("stopping", "min_resource"), message, "lower it, or raise stopping.max_resource")
+def _cmaes(sampler: SamplerSpec, space: Mapping[str, DomainSpec]) -> Iterator[Problem]:
+    if not isinstance(sampler, CmaesSpec):
+        return
+    with suppress(ValueError):
+        domains = space_of(space).domains.values()
+        if all(isinstance(domain, Choice) or len(domain.listed() or (0, 1)) == 1 for domain in domains):
+            message = "'cmaes' moves numbers, and the space has none that vary"
+            yield _problem(("sampler", "kind"), message, "use the sampler 'tpe'")
+
+
+def _warm_start(sampler: SamplerSpec) -> Iterator[Problem]:
+    for place, source in enumerate(sampler.warm_start if isinstance(sampler, LearningSpec) else ()):
+        wrong = None if source.endswith(".csv") else experiment_name_problem(source)
+        if wrong:
+            remedy = "write the name of an experiment, or the path of a .csv file"
+            yield _problem(("sampler", "warm_start", place), f"{shown(source)} {wrong}", remedy)
+
+
+def _tables(sampler: SamplerSpec) -> Iterator[Problem]:
+    for place, source in enumerate(sampler.warm_start if isinstance(sampler, LearningSpec) else ()):
+        if source.endswith(".csv") and _kind(Path(source)) != "file":
+            remedy = f"in {Path(source).parent} there is: {_listed(Path(source).parent)}"
+            yield _problem(("sampler", "warm_start", place), f"{shown(source)} is no file", remedy)
+
+
+def _ratio(stopping: StoppingSpec, objective: ObjectiveSpec, limits: LimitsSpec) -> Iterator[Problem]:
+    yield from ratio_problems(stopping, objective.metric, limits.target)
 
 
 def _files(estimator: ScriptSpec) -> Iterator[Problem]:
@@ -203,9 +223,16 @@ CHECKS: tuple[tuple[Check, tuple[str, ...]], ...] = (
     (_objective, ("objective",)),
     (_metrics, ("metrics",)),
     (_grid, ("sampler", "space")),
-    (_stopping, ("stopping",)),
+    (_cmaes, ("sampler", "space")),
+    (_warm_start, ("sampler",)),
+    (point_problems, ("points_to_evaluate", "space")),
+    (stopping_problems, ("stopping",)),
+    (_ratio, ("stopping", "objective", "limits")),
     (_limits, ("limits",)),
     (_sagemaker, ("estimator", "backend")),
 )
 #: Those that look at this machine's files.
-FILE_CHECKS: tuple[tuple[Check, tuple[str, ...]], ...] = ((_files, ("estimator",)),)
+FILE_CHECKS: tuple[tuple[Check, tuple[str, ...]], ...] = (
+    (_files, ("estimator",)),
+    (_tables, ("sampler",)),
+)

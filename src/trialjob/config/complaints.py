@@ -8,8 +8,9 @@ from typing import Any
 from pydantic_core import ErrorDetails
 
 from trialjob.config.durations import FORMS
-from trialjob.config.grammar import DOMAINS, KINDS, known_keys
+from trialjob.config.grammar import KINDS, known_keys
 from trialjob.config.paths import Part, nearest, path_text, shown
+from trialjob.config.space import BRANCHES, DOMAINS
 from trialjob.errors import Problem
 
 _FORMS: dict[str, tuple[str, str]] = {
@@ -54,9 +55,21 @@ def _written(loc: tuple[Part, ...]) -> list[Part]:
     path = list(loc)
     if len(path) > 1 and path[0] in ("sampler", "stopping", "backend") and path[1] in KINDS[str(path[0])]:
         del path[1]
-    if len(path) > 2 and path[0] == "space" and path[2] in DOMAINS:  # noqa: PLR2004 - space, name, tag
-        del path[2]
-    return path
+    return _without_domain_tags(path) if path[0] == "space" else path
+
+
+def _without_domain_tags(path: list[Part]) -> list[Part]:
+    """The same for ``space``, where a tag follows each name, also of those inside a choice of branches."""
+    written, rest = path[:1], path[1:]
+    while rest:
+        written.append(rest.pop(0))
+        nested = bool(rest) and rest[0] == BRANCHES
+        if rest and (nested or rest[0] in DOMAINS):
+            del rest[0]
+        inner = 2 if nested else len(rest)
+        written += rest[:inner]
+        rest = rest[inner:]
+    return written
 
 
 def _at(document: object, path: list[Part]) -> object:

@@ -4,38 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from typing import Any
 
 from pydantic import BaseModel
 
 from trialjob.config.paths import Part
 from trialjob.config.sagemaker import InputSpec, RatesSpec, SageMakerBackendSpec, SpotSpec
+from trialjob.config.samplers import SAMPLERS
+from trialjob.config.space import DOMAINS
 from trialjob.config.spec import (
-    AshaSpec,
     ExperimentSpec,
-    GridSpec,
     LimitsSpec,
     LocalBackendSpec,
     MetricSpec,
-    NoStoppingSpec,
     ObjectiveSpec,
-    RandomSpec,
     ScriptSpec,
 )
-from trialjob.model.space import Choice, LogUniform, RandInt, Uniform
+from trialjob.config.stopping import STOPPING
 
 #: Sections whose form depends on their ``kind``: what each kind is.
 KINDS: dict[str, dict[str, type[BaseModel]]] = {
     "estimator": {"script": ScriptSpec},
-    "sampler": {"random": RandomSpec, "grid": GridSpec},
-    "stopping": {"none": NoStoppingSpec, "asha": AshaSpec},
+    "sampler": dict(SAMPLERS),
+    "stopping": dict(STOPPING),
     "backend": {"local": LocalBackendSpec, "sagemaker": SageMakerBackendSpec},
-}
-DOMAINS: dict[str, type[Any]] = {
-    "uniform": Uniform,
-    "loguniform": LogUniform,
-    "randint": RandInt,
-    "choice": Choice,
 }
 _SECTIONS: dict[str, type[BaseModel]] = {"objective": ObjectiveSpec, "limits": LimitsSpec}
 #: Mappings whose keys are the user's own.
@@ -70,7 +61,7 @@ def known_keys(path: Sequence[Part], value: object) -> list[str]:
             return list(InputSpec.model_fields)
         case ["metrics", int()]:
             return list(MetricSpec.model_fields)
-        case ["space", str()]:
+        case ["space", str(), *inner] if len(inner) % 3 == 0:  # values, a value, a name; and so on
             named = value.get("type") if isinstance(value, Mapping) else None
             known = DOMAINS.get(named) if isinstance(named, str) else None
             return [field.name for field in fields(known)] if known else ["type"]

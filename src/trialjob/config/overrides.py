@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from trialjob.config.grammar import DOMAINS, KINDS, is_free, known_keys
+from trialjob.config.grammar import KINDS, is_free, known_keys
 from trialjob.config.paths import Part, nearest, parse_path, path_text, shown
 from trialjob.config.plain import plain
+from trialjob.config.space import DOMAINS
 from trialjob.config.yaml_text import load_yaml
 from trialjob.errors import Problem, SpecError
 

@@ -85,7 +85,13 @@ def _adapter(section: str) -> TypeAdapter[Any]:
 
 
 def _resolve(document: dict[str, Any], base: Path) -> None:
-    """Make the estimator's local paths absolute, so that the spec means the same from everywhere."""
+    """Make the spec's local paths absolute, so that it means the same from everywhere."""
+    sampler = document.get("sampler")
+    if isinstance(sampler, dict) and isinstance(sampler.get("warm_start"), list):
+        sampler["warm_start"] = [
+            _resolved(source, base) if isinstance(source, str) and source.endswith(".csv") else source
+            for source in sampler["warm_start"]
+        ]
     estimator = document.get("estimator")
     if not isinstance(estimator, dict):
         return

@@ -6,7 +6,6 @@ every word a user reads, is elsewhere.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Annotated, Literal, TypeAlias
 
@@ -15,35 +14,19 @@ from pydantic import BeforeValidator, Field
 from trialjob.backends.sagemaker.settings import SageMakerSettings
 from trialjob.config.parts import Duration, Number, SpecPart
 from trialjob.config.sagemaker import InputChannel, SageMakerBackendSpec, SageMakerJobSpec, settings_of
+from trialjob.config.samplers import RandomSpec, SamplerSpec
+from trialjob.config.space import DomainSpec, space_of
+from trialjob.config.stopping import NoStoppingSpec, StoppingSpec
 from trialjob.errors import Problem, SpecError
 from trialjob.model.json import Json
 from trialjob.model.limits import DEFAULT_TRIAL_TIMEOUT, Limits
-from trialjob.model.metric import MetricDefinition, Mode, Objective, Score
-from trialjob.model.space import Choice, LogUniform, RandInt, Space, Uniform
+from trialjob.model.metric import MetricDefinition, Mode, NanPolicy, Objective, Score
+from trialjob.model.space import Space
 from trialjob.reporting.metrics import expand
-
-
-def _constant(value: object) -> object:
-    """A bare scalar in the space is a choice of that one value."""
-    if value is None or isinstance(value, str | int | float):
-        return {"type": "choice", "values": [value]}
-    if isinstance(value, Mapping):
-        # A dataclass is not strict: it would take true for 1 and "3" for 3.
-        for end in ("lower", "upper"):
-            given = value.get(end, 0)
-            if isinstance(given, bool | str):
-                raise ValueError(f"{end} {json.dumps(given)} is not a number; write a number without quotes")  # noqa: TRY004 - what pydantic takes
-    return value
 
 
 def _local_by_default(value: object) -> object:
     return {"kind": "local", **value} if isinstance(value, Mapping) and value.get("kind") is None else value
-
-
-DomainSpec: TypeAlias = Annotated[
-    Annotated[Uniform | LogUniform | RandInt | Choice, Field(discriminator="type")],
-    BeforeValidator(_constant),
-]
 
 
 class ScriptSpec(SageMakerJobSpec):
@@ -72,6 +55,7 @@ class ObjectiveSpec(SpecPart):
     mode: Literal["min", "max"]
     resource: str = "epoch"
     score: Literal["best", "last"] = "best"
+    nan: Literal["worst", "fail", "ignore"] = "worst"
 
 
 class MetricSpec(SpecPart):
@@ -79,34 +63,6 @@ class MetricSpec(SpecPart):
 
     name: str
     regex: str
-
-
-class RandomSpec(SpecPart):
-    """Random search; without a seed one is drawn when the experiment is created."""
-
-    kind: Literal["random"] = "random"
-    seed: int | None = None
-
-
-class GridSpec(SpecPart):
-    """Every configuration, one after the other."""
-
-    kind: Literal["grid"] = "grid"
-
-
-class NoStoppingSpec(SpecPart):
-    """Every trial runs to its end."""
-
-    kind: Literal["none"] = "none"
-
-
-class AshaSpec(SpecPart):
-    """Asynchronous successive halving, the stopping variant."""
-
-    kind: Literal["asha"] = "asha"
-    max_resource: Number = Field(gt=0)
-    min_resource: Number = Field(default=1.0, gt=0)
-    reduction_factor: Number = Field(default=3.0, ge=2)
 
 
 class LimitsSpec(SpecPart):
@@ -117,6 +73,8 @@ class LimitsSpec(SpecPart):
     timeout: Duration | None = None
     trial_timeout: Duration = DEFAULT_TRIAL_TIMEOUT
     max_failures: int = Field(default=3, ge=1)
+    target: Number | None = None
+    max_trials_without_improvement: int | None = Field(default=None, ge=1)
 
 
 class LocalBackendSpec(SpecPart):
@@ -142,8 +100,10 @@ class ExperimentSpec(SpecPart):
     space: dict[str, DomainSpec]
     objective: ObjectiveSpec
     metrics: tuple[MetricSpec, ...] = Field(default=(), strict=False)
-    sampler: Annotated[RandomSpec | GridSpec, Field(discriminator="kind")] = RandomSpec()
-    stopping: Annotated[NoStoppingSpec | AshaSpec, Field(discriminator="kind")] = NoStoppingSpec()
+    sampler: SamplerSpec = RandomSpec()
+    #: Configurations to be tried before the sampler's; what they leave out is drawn at random.
+    points_to_evaluate: tuple[dict[str, Json], ...] = Field(default=(), strict=False)
+    stopping: StoppingSpec = NoStoppingSpec()
     limits: LimitsSpec
     backend: BackendSpec = LocalBackendSpec()
 
@@ -153,13 +113,17 @@ class ExperimentSpec(SpecPart):
 
     def to_space(self) -> Space:
         """What is searched."""
-        return Space(dict(self.space))
+        return space_of(self.space)
 
     def to_objective(self) -> Objective:
         """What is optimised."""
         given = self.objective
         return Objective(
-            metric=given.metric, mode=Mode(given.mode), resource=given.resource, score=Score(given.score)
+            metric=given.metric,
+            mode=Mode(given.mode),
+            resource=given.resource,
+            score=Score(given.score),
+            nan=NanPolicy(given.nan),
         )
 
     def to_limits(self) -> Limits:

@@ -76,7 +76,8 @@ class JobBackend(Protocol):
     """Runs jobs.
 
     ``submit`` and ``stop`` are idempotent by the job's name: calling them again after a crash is harmless.
-    Every method may raise BackendUnavailable, which the engine takes as "nothing happened, ask again".
+    Every method may raise BackendUnavailable, which the engine takes as "nothing happened, ask again", and
+    BackendBusy, which says when.
     """
 
     def submit(self, request: JobRequest) -> Submitted | Postponed | Rejected:

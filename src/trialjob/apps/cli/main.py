@@ -21,7 +21,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 _EPILOG = """\b
 Exit status:
   0  the experiment ended by one of its own limits, or the command did its work
-  1  the experiment ended by failures
+  1  the experiment ended by failures; doctor found a fault; audit found what runs
   2  the spec or the command is wrong
   3  interrupted, detached or stopped: the experiment can go on
 """
@@ -174,6 +174,54 @@ def logs(*, name: str, trial: int, attempt: int | None, follow: bool, store: str
     from trialjob.apps.cli.logs import print_log
 
     return print_log(name, trial, attempt=attempt, follow=follow, store=store)
+
+
+@cli.command()
+@click.argument("spec", type=click.Path())
+@set_option
+def doctor(*, spec: str, overrides: tuple[str, ...]) -> int:
+    """Check the account for what a SPEC will need: credentials, role, bucket, image, quotas.
+
+    Launches nothing. Exit status 1 when something is wrong.
+    """
+    from trialjob.apps.cli.checking import check_spec
+
+    return check_spec(spec, overrides=overrides)
+
+
+@cli.command()
+@click.option("--stop", is_flag=True, help="Stop the jobs and end the warm pools that have no owner.")
+@click.option("--experiment", metavar="NAME", help="Only this experiment; with --stop, whoever owns it.")
+@click.option("--yes", is_flag=True, help="Do not ask before stopping.")
+@click.option("--region", help="Where to look [default: by boto3's rules].")
+@click.option("--profile", help="As whom to look [default: by boto3's rules].")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@store_option
+def audit(
+    *,
+    stop: bool,
+    experiment: str | None,
+    yes: bool,
+    region: str | None,
+    profile: str | None,
+    form: str,
+    store: str | None,
+) -> int:
+    """Show every job and warm pool of trialjob's in the account and region, whoever started it.
+
+    Exit status 0 when nothing runs (any more), 1 when something does.
+    """
+    from trialjob.apps.cli.auditing import audit_account
+
+    return audit_account(
+        stop=stop,
+        experiment=experiment,
+        yes=yes,
+        region=region,
+        profile=profile,
+        form=form,
+        store=store,
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -42,6 +42,8 @@ def run_spec(
     session = wiring.create(spec, store=store)
     out = console()
     out.print(f"experiment {clean(session.name)}, kept in {clean(session.where)}", soft_wrap=True)
+    for note in session.notes:
+        out.print(clean(note), soft_wrap=True)
     return _attend(begun, session, out, on_interrupt=on_interrupt, store=store)
 
 

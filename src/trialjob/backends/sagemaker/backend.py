@@ -264,6 +264,8 @@ class SageMakerBackend:
         """Turn faults into what the engine knows, and keep in mind what a person should be told."""
         try:
             yield
+        except faults.NoCredentials as fault:
+            raise BackendError(str(fault)) from fault
         except faults.ExpiredCredentials as fault:
             self._notices["credentials"] = f"waiting for valid AWS credentials: {fault}"
             raise BackendUnavailable(self._notices["credentials"]) from fault

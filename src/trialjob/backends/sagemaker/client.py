@@ -57,6 +57,8 @@ class SageMakerClient:
         self._given = session
         self._session: Any = session
         self._clients: dict[str, Any] = {}
+        #: Some call has been answered, so there were credentials.
+        self._known_here = False
 
     def throttled(self, operation: str) -> faults.Throttled:
         """The fault of calling an operation before its turn."""
@@ -319,16 +321,21 @@ class SageMakerClient:
         if not self._limiter.take(bucket):
             raise self.throttled(bucket)
         try:
-            return _translated(lambda: getattr(self._client(service), method)(**given), service, method)
+            answer = _translated(lambda: getattr(self._client(service), method)(**given), service, method)
         except faults.Throttled as fault:
             self._limiter.drain(bucket)
             fault.seconds = self.throttled(bucket).seconds
             raise
-        except faults.ExpiredCredentials:
+        except faults.ExpiredCredentials as fault:
             # A new session reads the credentials again, which somebody may have renewed by then.
             self._session = self._given
             self._clients.clear()
+            if isinstance(fault, faults.NoCredentials) and self._known_here:
+                # They were there a moment ago and will be again: a metadata service that did not answer.
+                raise faults.ExpiredCredentials(str(fault)) from fault
             raise
+        self._known_here = True
+        return answer
 
     def _client(self, service: str) -> Any:  # noqa: ANN401 - boto3 has no types
         if service not in self._clients:
@@ -371,9 +378,9 @@ def _translated(call: Callable[[], T], service: str, method: str) -> T:
             status=int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)),
             action=_action(service, method),
         ) from error
+    except (vendor.NoCredentialsError, vendor.PartialCredentialsError) as error:
+        raise faults.NoCredentials(f"{error}; configure some, for example by `aws configure`") from error
     except (
-        vendor.NoCredentialsError,
-        vendor.PartialCredentialsError,
         vendor.CredentialRetrievalError,
         vendor.SSOError,
         vendor.TokenRetrievalError,

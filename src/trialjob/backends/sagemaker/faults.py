@@ -30,6 +30,10 @@ class ExpiredCredentials(Fault):
     """There are no credentials that hold now. Nothing happened."""
 
 
+class NoCredentials(ExpiredCredentials):
+    """There are none, and there have been none. Nothing happened."""
+
+
 class AccessDenied(Fault):
     """The caller may not do this."""
 

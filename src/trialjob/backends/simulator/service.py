@@ -119,7 +119,8 @@ class SimulatedService:
     def create(self, request: JobRequest, now: float) -> SimulatedJob:
         """Accept a job."""
         course = self._course(request)
-        pool = next((job for job in self.jobs.values() if job.keeps_pool(now)), None)
+        kept = (job for job in self.jobs.values() if job.keeps_pool(now))
+        pool = next(kept, None) if self._keep_alive else None
         if pool is not None:
             pool.pool_gone = True
         begins_at = now + (course.start_delay if pool is None else self._warm_delay)

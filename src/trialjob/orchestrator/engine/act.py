@@ -1,6 +1,8 @@
 """Carries out a command, and says what was answered.
 
-Rule: a call that could not be made leaves no answer. The command stays due, and the next step tries again.
+Rule 1: a call that could not be made leaves no answer. The command stays due, and the next step tries again.
+Rule 2: what the backend refuses to us, not to this request (no permission, a name that is taken), is raised
+and costs no trial: it can be set right, and the experiment resumed.
 """
 
 from __future__ import annotations
@@ -8,13 +10,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import assert_never
 
-from trialjob.errors import BackendBusy, BackendError, BackendUnavailable
+from trialjob.errors import BackendBusy, BackendUnavailable
 from trialjob.model.job import FailureKind
 from trialjob.orchestrator.core.due import Command, EndPools, StopJob, SubmitJob
 from trialjob.orchestrator.core.seen import (
     PoolsAnswered,
     Postponed,
-    Rejected,
     Seen,
     StopAnswered,
     SubmitAnswered,
@@ -56,14 +57,7 @@ def _submit(state: State, command: SubmitJob, backend: JobBackend, estimator: Es
         trial.config,
         trial.attempts[command.attempt - 1].max_runtime,
     )
-    try:
-        answer = backend.submit(replace(request, capacity_failures=_capacity_failures(trial, command)))
-    except BackendUnavailable:
-        raise
-    except BackendError as error:
-        return SubmitAnswered(
-            trial=command.trial, attempt=command.attempt, answer=Rejected(reason=str(error))
-        )
+    answer = backend.submit(replace(request, capacity_failures=_capacity_failures(trial, command)))
     return SubmitAnswered(trial=command.trial, attempt=command.attempt, answer=answer)
 
 

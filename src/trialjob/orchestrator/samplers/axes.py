@@ -70,10 +70,14 @@ class Unit:
         """The middle of the quantiles that give ``value``."""
         rank = self._rank(value)
         first = self._edge(lambda other: other >= rank)
-        return (first + self._edge(lambda other: other > rank)) / 2
+        middle = (first + self._edge(lambda other: other > rank)) / 2
+        # Far out on a normal distribution a value may have a single quantile, and there is no middle.
+        return middle if self._rank(self.value(middle)) == rank else first
 
     def _edge(self, beyond: Callable[[float], bool]) -> float:
         """The quantile at which ``beyond`` begins to hold, by bisection: domains never decrease."""
+        if beyond(self._rank(self.domain.at(0.0))):
+            return 0.0
         low, high = 0.0, 1.0
         for _ in range(53):
             middle = (low + high) / 2

@@ -12,7 +12,8 @@ from __future__ import annotations
 import hashlib
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Literal, TypeAlias, assert_never
@@ -116,11 +117,17 @@ class OptunaSampler:
 
     def _propose(self, trial: TrialId) -> _Proposal | None:
         """A configuration that is new, or None when only repetitions were drawn."""
+        with _quiet():
+            return self._drawn(trial)
+
+    def _drawn(self, trial: TrialId) -> _Proposal | None:
         for draw in range(_DRAWS):
             self._study.sampler = self._sampler(trial, draw)
             asked = self._study.ask(self._distributions)
             id_ = self._storage.get_trial_id_from_study_id_trial_number(self._study_id, asked.number)
-            config = {name: axis.value(asked.params[name]) for name, axis in self._axes.items()}
+            config = self._space.active(
+                {name: axis.value(asked.params[name]) for name, axis in self._axes.items()}
+            )
             proposal = _Proposal(trial, config, id_)
             if canonical_json(config) not in self._proposed:
                 return proposal
@@ -183,14 +190,17 @@ class OptunaSampler:
         self._proposed.add(told)
 
     def _read(self, event: ReportsRead) -> None:
-        told, objective = self._trials[event.trial], self._objective
-        for report in event.reports if objective is not None else ():
+        objective = self._objective
+        if objective is None:
+            return
+        told = self._trials[event.trial]
+        for report in event.reports:
             value = report.value(objective)
+            if value is not None and (
+                told.score is None or objective.score is Score.LAST or objective.better(value, told.score)
+            ):
+                told.score = value
             told.resource = max(told.resource, report.resource)
-            if value is None:
-                continue
-            last = told.score is None or objective.score is Score.LAST
-            told.score = value if last or objective.better(value, told.score) else told.score
 
     def _finish(self, event: TrialEnded) -> None:
         told, objective = self._trials[event.trial], self._objective
@@ -221,11 +231,17 @@ class OptunaSampler:
         self._storage.set_trial_state_values(id_, state, None if loss is None else [loss])
 
     def _frozen(self, config: Config) -> FrozenTrial:
-        axes = {name: axis for name, axis in self._axes.items() if name in config}
+        places = {name: self._axes[name].place(value) for name, value in config.items()}
+        if self._kind != "tpe":
+            # The others only know spaces where everything is there: what is inactive stands in the middle.
+            places = {
+                name: places[name] if name in places else axis.place(self._space.domains[name].at(0.5))
+                for name, axis in self._axes.items()
+            }
         return create_trial(
             state=TrialState.RUNNING,
-            params={name: axis.place(config[name]) for name, axis in axes.items()},
-            distributions={name: self._distributions[name] for name in axes},
+            params=places,
+            distributions={name: self._distributions[name] for name in places},
         )
 
 
@@ -239,52 +255,61 @@ def check_installed(kind: Kind) -> None:
         )
 
 
-def _study() -> tuple[Study, int]:
-    """A study in memory, made without a word in the log."""
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what Optuna tells its own users from ours: they can do nothing about it."""
     level = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        optuna.logging.set_verbosity(level)
+
+
+def _study() -> tuple[Study, int]:
+    """A study in memory."""
+    with _quiet():
         storage = optuna.storages.InMemoryStorage()
         id_ = storage.create_new_study([StudyDirection.MINIMIZE], "trialjob")
         return Study("trialjob", storage), id_
-    finally:
-        optuna.logging.set_verbosity(level)
 
 
 def _make(
     kind: Kind, *, seed: int, sequence: int, startup: int | None, known: Sequence[FrozenTrial]
 ) -> BaseSampler:
     samplers = optuna.samplers
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        match kind:
-            case "tpe":
-                return samplers.TPESampler(
-                    seed=seed,
-                    n_startup_trials=10 if startup is None else startup,
-                    multivariate=True,
-                    group=True,
-                    constant_liar=True,
-                )
-            case "cmaes":
-                return samplers.CmaEsSampler(
-                    seed=seed, warn_independent_sampling=False, source_trials=list(known) or None
-                )
-            case "qmc":
-                # The sequence is one for the whole experiment; the study counts its points.
-                return samplers.QMCSampler(
-                    qmc_type="halton", scramble=True, seed=sequence, warn_independent_sampling=False
-                )
-            case "gp":
-                return samplers.GPSampler(
-                    seed=seed,
-                    n_startup_trials=10 if startup is None else startup,
-                    warn_independent_sampling=False,
-                )
-            case "nsga2":
-                return samplers.NSGAIISampler(seed=seed, population_size=_POPULATION)
-            case _:
-                assert_never(kind)
+    match kind:
+        case "tpe":
+            return samplers.TPESampler(
+                seed=seed,
+                n_startup_trials=10 if startup is None else startup,
+                multivariate=True,
+                group=True,
+                constant_liar=True,
+            )
+        case "cmaes":
+            # It begins at the best tenth of what is known, and so must be given ten, if the same ones again.
+            known = [*known] * math.ceil(10 / len(known)) if known else []
+            return samplers.CmaEsSampler(
+                seed=seed, warn_independent_sampling=False, source_trials=known or None
+            )
+        case "qmc":
+            # The sequence is one for the whole experiment; the study counts its points.
+            return samplers.QMCSampler(
+                qmc_type="halton", scramble=True, seed=sequence, warn_independent_sampling=False
+            )
+        case "gp":
+            return samplers.GPSampler(
+                seed=seed,
+                n_startup_trials=10 if startup is None else startup,
+                warn_independent_sampling=False,
+            )
+        case "nsga2":
+            return samplers.NSGAIISampler(seed=seed, population_size=_POPULATION)
+        case _:
+            assert_never(kind)
 
 
 def _distribution(axis: Axis) -> BaseDistribution:

@@ -16,8 +16,6 @@ from trialjob.model.space import Config, Space
 from trialjob.orchestrator.core.events import Event, TrialProposed
 from trialjob.orchestrator.samplers.random import RandomSampler
 
-#: SciPy has direction numbers for so many hyperparameters.
-MOST_DIMENSIONS = 21_201
 #: The largest float below 1; SciPy's points are below 1, but rounding is no law.
 _LAST = 1 - 2**-53
 
@@ -45,9 +43,9 @@ class SobolSampler:
         )
 
     def _point(self, trial: TrialId) -> Config:
-        from scipy.stats import qmc  # noqa: PLC0415 - it is an extra, and slow to import
+        from scipy.stats import qmc  # type: ignore[import-untyped]  # noqa: PLC0415 - an extra, and slow
 
-        # A new sequence each time: moving one costs nothing, and keeping one would make calls depend on order.
+        # A new sequence each time: moving it is cheap, and a kept one would depend on the order of calls.
         sequence = qmc.Sobol(len(self._space.domains), scramble=True, rng=self._seed)
         point = sequence.fast_forward(trial - 1).random()[0] if trial > 1 else sequence.random()[0]
         names = self._space.domains
@@ -58,5 +56,5 @@ def check_installed() -> None:
     """Raise UsageError when SciPy is missing."""
     if find_spec("scipy") is None:
         raise UsageError(
-            "the sampler 'sobol' needs scipy, not installed here; run: pip install 'trialjob[sobol]'"
+            "the sampler 'sobol' needs scipy, not installed here; run: pip install 'trialjob[qmc]'"
         )

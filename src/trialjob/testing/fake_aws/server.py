@@ -17,7 +17,7 @@ from trialjob.testing.fake_aws.errors import ServiceError, access_denied
 from trialjob.testing.fake_aws.moto_world import MotoWorld
 from trialjob.testing.fake_aws.policy_simulation import simulate
 from trialjob.testing.fake_aws.service import FakeService
-from trialjob.testing.fake_aws.training import USER
+from trialjob.testing.fake_aws.training import ACCOUNT, USER
 from trialjob.testing.fake_aws.wire import TARGETS
 
 Environ = dict[str, Any]
@@ -73,6 +73,8 @@ class Dispatcher:
                 json_too = "HTTP_X_AMZ_TARGET" in environ
                 refused = access_denied(USER, f"{service}:{operation}", "*")
                 raise refused if json_too else ServiceError("AccessDenied", refused.message, 403)
+            if operation == "DescribeImages":
+                _refuse_foreign_registry(environ)
             if operation == "SimulatePrincipalPolicy":  # moto has none
                 answered.append(("200 OK", [("Content-Type", "text/xml")]))
                 return [simulate(form, self._service.faults.denied, self._service.training.not_passable)]
@@ -85,6 +87,15 @@ class Dispatcher:
             return _refuse(start_response, service, error, is_json="HTTP_X_AMZ_TARGET" in environ)
         start_response(*answered[-1])
         return body
+
+
+def _refuse_foreign_registry(environ: Environ) -> None:
+    """Raise AccessDenied for a registry of another account, of which moto would say that it is empty."""
+    body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    environ["wsgi.input"] = io.BytesIO(body)
+    registry = _object(body).get("registryId", ACCOUNT)
+    if registry != ACCOUNT:
+        raise access_denied(USER, "ecr:DescribeImages", f"arn:aws:ecr:*:{registry}:repository/*")
 
 
 def _object(body: bytes) -> dict[str, Any]:

@@ -1,0 +1,152 @@
+"""What runs in the account under our tags, and ending it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from trialjob import wiring
+from trialjob.apps.cli.failures import ExitStatus, say
+from trialjob.backends.sagemaker.audit import Audit, Found, Group, Standing, without_owner
+from trialjob.errors import UsageError
+from trialjob.model.ids import experiment_name_problem
+from trialjob.orchestrator.engine.clock import SystemClock
+from trialjob.reporting import words
+from trialjob.reporting.results import strict_json
+from trialjob.reporting.terminal import Output, clean, console
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def audit_account(
+    *,
+    stop: bool,
+    experiment: str | None,
+    yes: bool,
+    region: str | None,
+    profile: str | None,
+    form: str,
+    store: str | None,
+) -> int:
+    """Show what runs; with ``stop``, end what has no owner, or what belongs to ``experiment``."""
+    if stop and not yes and not sys.stdin.isatty():
+        raise UsageError("--stop asks before it stops anything, and nobody can be asked here; add --yes")
+    if experiment is not None and (wrong := experiment_name_problem(experiment)):
+        raise UsageError(f"--experiment {experiment!r} {wrong}")  # "" would be all of them
+    audit = wiring.audit(region=region, profile=profile, store=store)
+    groups = audit.look(experiment or "")
+    out = console()
+    if form == "text":
+        _show(out, audit, groups)
+    chosen = _chosen(groups, named=experiment is not None) if stop else []
+    if stop and form == "text":
+        _announce(out, groups, chosen)
+    if chosen and not (yes or click.confirm("stop and end these?", err=True)):
+        chosen = []
+    left = audit.stop(chosen, say) if chosen else []
+    ended = [each for each in chosen if each not in left]
+    if form == "json":
+        _print(_document(audit, groups, ended))
+    for each in left:
+        say(f"{each.job} has not ended yet; look again with `trialjob audit`")
+    return ExitStatus.FAILED if len(ended) < sum(len(group.found) for group in groups) else ExitStatus.DONE
+
+
+def _chosen(groups: Sequence[Group], *, named: bool) -> list[Found]:
+    if not named:
+        return without_owner(groups)
+    for group in groups:
+        if group.standing is Standing.RUN:
+            raise UsageError(
+                f"{group.experiment} is run by {group.holder}; "
+                f"`trialjob stop {group.experiment}` ends it and keeps its results"
+            )
+    return [each for group in groups for each in group.found]
+
+
+def _show(out: Console, audit: Audit, groups: Sequence[Group]) -> None:
+    if not groups:
+        out.print(f"nothing of trialjob's runs in {clean(audit.region())}")
+        return
+    now = SystemClock().now()
+    for group in groups:
+        out.print(f"{clean(group.experiment)}: {_whose(group)}", soft_wrap=True)
+        for each in group.found:
+            state = "warm pool" if each.is_pool else each.state
+            machines = f"{each.instances} x {each.instance_type or '?'}"
+            age = words.duration(now - each.since)
+            out.print(f"  {clean(each.job):<28} {machines:<20} {clean(state):<12} {age:>8}", soft_wrap=True)
+    found = [each for group in groups for each in group.found]
+    pools = sum(each.is_pool for each in found)
+    out.print(
+        f"{_count(len(found) - pools, 'job')} and {_count(pools, 'warm pool')} in {clean(audit.region())}"
+    )
+
+
+def _whose(group: Group) -> str:
+    match group.standing:
+        case Standing.RUN:
+            return f"run by {clean(group.holder or '')}"
+        case Standing.LEFT:
+            name = clean(group.experiment)
+            return f"run by nobody now; `trialjob resume {name}` goes on, `trialjob stop {name}` ends it"
+        case Standing.ELSEWHERE:
+            return f"started by {clean(group.owner) or 'somebody'}; not in the store here"
+        case Standing.ENDED:
+            return "has ended here, so nobody minds what is left of it"
+        case Standing.FORGOTTEN:
+            return f"started by {clean(group.owner)}, and not in the store here any more"
+
+
+def _announce(out: Console, groups: Sequence[Group], chosen: Sequence[Found]) -> None:
+    kept = [group for group in groups if not set(group.found) & set(chosen)]
+    for group in kept:
+        hint = "" if group.standing is Standing.RUN else f"; --experiment {clean(group.experiment)} ends it"
+        out.print(f"left alone: {clean(group.experiment)}, it has an owner{hint}", soft_wrap=True)
+    if chosen:
+        out.print("to be ended: " + ", ".join(clean(each.job) for each in chosen), soft_wrap=True)
+
+
+def _document(audit: Audit, groups: Sequence[Group], ended: Sequence[Found]) -> str:
+    now = SystemClock().now()
+    return strict_json(
+        {
+            "region": audit.region(),
+            "experiments": [
+                {
+                    "experiment": group.experiment,
+                    "owner": group.owner,
+                    "standing": group.standing.value,
+                    "run_by": group.holder,
+                    "jobs": [_row(each, now, ended=each in ended) for each in group.found],
+                }
+                for group in groups
+            ],
+        }
+    )
+
+
+def _row(each: Found, now: float, *, ended: bool) -> dict[str, object]:
+    return {
+        "job": each.job,
+        "state": each.state,
+        "is_pool": each.is_pool,
+        "instance_type": each.instance_type,
+        "instances": each.instances,
+        "seconds": round(max(0.0, now - each.since), 3),
+        "stopped_now": ended,
+    }
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _print(text: str) -> None:
+    output = Output(sys.stdout)
+    output.write(text + "\n")
+    output.flush()

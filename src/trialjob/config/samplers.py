@@ -1,0 +1,121 @@
+"""What may be written under ``sampler``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field
+
+from trialjob.config.parts import SpecPart, Texts
+
+
+class GridSpec(SpecPart):
+    """Every configuration, one after the other."""
+
+    kind: Literal["grid"] = "grid"
+
+
+class SeededSpec(SpecPart):
+    """A sampler that draws; without a seed one is drawn when the experiment is created."""
+
+    seed: int | None = None
+
+
+class RandomSpec(SeededSpec):
+    """Random search."""
+
+    kind: Literal["random"] = "random"
+
+
+class SobolSpec(SeededSpec):
+    """A scrambled Sobol sequence."""
+
+    kind: Literal["sobol"] = "sobol"
+
+
+class QmcSpec(SeededSpec):
+    """Optuna's scrambled Halton sequence."""
+
+    kind: Literal["qmc"] = "qmc"
+
+
+class Nsga2Spec(SeededSpec):
+    """Optuna's genetic algorithm."""
+
+    kind: Literal["nsga2"] = "nsga2"
+
+
+class LearningSpec(SeededSpec):
+    """A sampler with a model, which can learn from earlier results."""
+
+    #: Experiments in the same store, and CSV files.
+    warm_start: Texts = ()
+
+
+class CmaesSpec(LearningSpec):
+    """Optuna's CMA-ES."""
+
+    kind: Literal["cmaes"] = "cmaes"
+
+
+class TpeSpec(LearningSpec):
+    """Optuna's tree-structured Parzen estimator."""
+
+    kind: Literal["tpe"] = "tpe"
+    #: Trials that end before the model is asked; until then configurations are random.
+    n_startup_trials: int = Field(default=10, ge=1)
+
+
+class GpSpec(LearningSpec):
+    """Optuna's Gaussian process."""
+
+    kind: Literal["gp"] = "gp"
+    n_startup_trials: int = Field(default=10, ge=1)
+
+
+class BayesianSpec(LearningSpec):
+    """The best model for the space at hand; which one that is, is recorded when the experiment is created."""
+
+    kind: Literal["bayesian"] = "bayesian"
+
+
+#: What each kind is.
+SAMPLERS: dict[str, type[SpecPart]] = {
+    "random": RandomSpec,
+    "grid": GridSpec,
+    "sobol": SobolSpec,
+    "bayesian": BayesianSpec,
+    "tpe": TpeSpec,
+    "gp": GpSpec,
+    "cmaes": CmaesSpec,
+    "nsga2": Nsga2Spec,
+    "qmc": QmcSpec,
+}
+
+SamplerSpec: TypeAlias = Annotated[
+    RandomSpec | GridSpec | SobolSpec | BayesianSpec | TpeSpec | GpSpec | CmaesSpec | Nsga2Spec | QmcSpec,
+    Field(discriminator="kind"),
+]
+
+
+def settled(given: SamplerSpec, *, model: Literal["tpe", "gp"], seed: int) -> SamplerSpec:
+    """``given`` with nothing left open: ``model`` for `bayesian`, and ``seed`` where there is none."""
+    if isinstance(given, BayesianSpec):
+        chosen = GpSpec if model == "gp" else TpeSpec
+        given = chosen(seed=given.seed, warm_start=given.warm_start)
+    if isinstance(given, SeededSpec) and given.seed is None:
+        return given.model_copy(update={"seed": seed})
+    return given
+
+
+def decided(given: SamplerSpec, recorded: SamplerSpec) -> SamplerSpec:
+    """``given`` with what it leaves open taken from what was recorded."""
+    if isinstance(given, BayesianSpec) and isinstance(recorded, TpeSpec | GpSpec):
+        return recorded.model_copy(update={"warm_start": given.warm_start, **_seed_of(given)})
+    if isinstance(given, SeededSpec) and given.kind == recorded.kind:
+        return given.model_copy(update={"seed": recorded.seed, **_seed_of(given)})
+    return given
+
+
+def _seed_of(given: SeededSpec) -> dict[str, int]:
+    return {} if given.seed is None else {"seed": given.seed}

@@ -1,0 +1,72 @@
+"""What a search space, and points in it, must be beyond each domain by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+
+from trialjob.config.paths import Part, path_text
+from trialjob.config.space import BranchesSpec, DomainSpec, space_of
+from trialjob.errors import Problem
+from trialjob.model.json import Json, canonical_json
+
+_Path = tuple[Part, ...]
+
+
+def all_names(space: Mapping[str, DomainSpec], above: _Path = ("space",)) -> Iterator[tuple[_Path, str]]:
+    """Every hyperparameter and where it is written, those inside choices included."""
+    for path, name, _ in _all(space, above):
+        yield path, name
+
+
+def _all(space: Mapping[str, DomainSpec], above: _Path) -> Iterator[tuple[_Path, str, DomainSpec]]:
+    for name, domain in space.items():
+        path = (*above, name)
+        yield path, name, domain
+        if isinstance(domain, BranchesSpec):
+            for value, inner in domain.values.items():
+                yield from _all(inner, (*path, "values", value))
+
+
+def space_problems(space: Mapping[str, DomainSpec]) -> Iterator[Problem]:
+    """Names with two meanings."""
+    try:
+        space_of(space)
+    except ValueError as error:
+        message, _, remedy = str(error).partition("; ")
+        yield Problem(field="space", message=message, remedy=remedy)
+
+
+def grid_problems(space: Mapping[str, DomainSpec]) -> Iterator[Problem]:
+    """Domains that a grid cannot go through."""
+    for path, _, domain in _all(space, ("space",)):
+        if not isinstance(domain, BranchesSpec) and domain.listed() is None:
+            yield Problem(
+                field=path_text(path),
+                message=f"{domain.type} has too many values for the sampler 'grid'",
+                remedy="use a choice of values, or the sampler 'random'",
+            )
+
+
+def point_problems(
+    points: Sequence[Mapping[str, Json]], space: Mapping[str, DomainSpec]
+) -> Iterator[Problem]:
+    """Points that do not lie in the space; each complaint names the point and the key."""
+    with suppress(ValueError):
+        whole = space_of(space)
+        for place, point in enumerate(points):
+            for name, message in whole.problems(point):
+                remedy = f"the space has {', '.join(whole.domains)}" if "not in the space" in message else ""
+                yield Problem(
+                    field=path_text(("points_to_evaluate", place, name)),
+                    message=message,
+                    remedy=remedy or "write a value of its domain, or leave it out to have it drawn",
+                )
+    texts = [canonical_json(point) for point in points]
+    for place, text in enumerate(texts):
+        if text in texts[:place] and len(points[place]) == len(space):
+            yield Problem(
+                field=path_text(("points_to_evaluate", place)),
+                message=f"is the same as points_to_evaluate[{texts.index(text)}]",
+                remedy="write each point once",
+            )

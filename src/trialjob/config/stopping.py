@@ -1,0 +1,127 @@
+"""What may be written under ``stopping``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field
+
+from trialjob.config.parts import Number, SpecPart
+from trialjob.config.paths import shown
+from trialjob.errors import Problem
+
+#: Metrics that may be below 0 whatever their owners hope, by the names they usually have.
+_MAY_BE_NEGATIVE = re.compile(
+    r"(^|_|-)(neg|negative|r2|mcc|matthews|elbo|log_?likelihood)($|_|-)", re.IGNORECASE
+)
+_FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+
+
+class NoStoppingSpec(SpecPart):
+    """Every trial runs to its end."""
+
+    kind: Literal["none"] = "none"
+
+
+class AshaSpec(SpecPart):
+    """Asynchronous successive halving, the stopping variant."""
+
+    kind: Literal["asha"] = "asha"
+    max_resource: Number = Field(gt=0)
+    min_resource: Number = Field(default=1.0, gt=0)
+    reduction_factor: Number = Field(default=3.0, ge=2)
+
+
+class _IntervalSpec(SpecPart):
+    #: In units of the objective's resource, as are all intervals.
+    evaluation_interval: int = Field(default=1, ge=1)
+    delay_evaluation: int = Field(default=0, ge=0)
+
+
+class BanditSpec(_IntervalSpec):
+    """Trials that fall behind the best by more than a slack are ended."""
+
+    kind: Literal["bandit"] = "bandit"
+    slack_factor: Number | None = Field(default=None, ge=0)
+    slack_amount: Number | None = Field(default=None, ge=0)
+
+
+class MedianSpec(_IntervalSpec):
+    """Trials that are worse than the median of running averages are ended."""
+
+    kind: Literal["median"] = "median"
+    variant: Literal["azure", "amt", "vizier"] = "azure"
+
+
+class TruncationSpec(_IntervalSpec):
+    """The worst so many percent are ended at each interval."""
+
+    kind: Literal["truncation"] = "truncation"
+    truncation_percentage: int = Field(ge=1, le=99)
+    exclude_finished_jobs: bool = False
+
+
+class EarlyStopSpec(SpecPart):
+    """A function of the user's decides."""
+
+    kind: Literal["python"] = "python"
+    #: ``module:function``.
+    early_stop: str
+
+
+StoppingSpec: TypeAlias = Annotated[
+    NoStoppingSpec | AshaSpec | BanditSpec | MedianSpec | TruncationSpec | EarlyStopSpec,
+    Field(discriminator="kind"),
+]
+STOPPING: dict[str, type[SpecPart]] = {
+    "none": NoStoppingSpec,
+    "asha": AshaSpec,
+    "bandit": BanditSpec,
+    "median": MedianSpec,
+    "truncation": TruncationSpec,
+    "python": EarlyStopSpec,
+}
+
+
+def stopping_problems(stopping: StoppingSpec) -> Iterator[Problem]:
+    """What is wrong with a rule by itself."""
+    match stopping:
+        case AshaSpec() if stopping.min_resource >= stopping.max_resource:
+            yield Problem(
+                field="stopping.min_resource",
+                message=f"{stopping.min_resource:g} must be less than stopping.max_resource, "
+                f"{stopping.max_resource:g}",
+                remedy="lower it, or raise stopping.max_resource",
+            )
+        case BanditSpec() if (stopping.slack_factor is None) is (stopping.slack_amount is None):
+            both = stopping.slack_factor is not None
+            yield Problem(
+                field="stopping.slack_factor",
+                message="and slack_amount are both given" if both else "is missing, and so is slack_amount",
+                remedy="write one of the two: a ratio, or a distance in units of the metric",
+            )
+        case EarlyStopSpec() if not _FUNCTION.fullmatch(stopping.early_stop):
+            yield Problem(
+                field="stopping.early_stop",
+                message=f"{shown(stopping.early_stop)} names no function",
+                remedy="write module:function, such as my_rules:hopeless",
+            )
+        case _:
+            pass
+
+
+def ratio_problems(stopping: StoppingSpec, metric: str, target: float | None) -> Iterator[Problem]:
+    """A ratio of something that is below 0 makes no sense."""
+    if not isinstance(stopping, BanditSpec) or stopping.slack_factor is None:
+        return
+    negative = f"limits.target is {target:g}" if target is not None and target < 0 else ""
+    if not negative and _MAY_BE_NEGATIVE.search(metric):
+        negative = f"{shown(metric)} can be negative"
+    if negative:
+        yield Problem(
+            field="stopping.slack_factor",
+            message=f"{stopping.slack_factor:g} is a ratio, and {negative}",
+            remedy="write slack_amount in its place, a distance in units of the metric",
+        )

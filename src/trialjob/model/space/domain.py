@@ -1,0 +1,73 @@
+"""What a domain is: a map from the unit interval to the values of one hyperparameter.
+
+Rule: a domain has no randomness of its own. A sampler brings numbers in [0, 1); ``at(u)`` turns each into a
+value, so every sampler (random, Sobol, grid) sees the same scaling, and a configuration is a function of
+the numbers alone. ``at`` never decreases.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Protocol, TypeAlias
+
+from trialjob.model.json import Json
+
+#: One trial's hyperparameters, constants excluded.
+Config: TypeAlias = Mapping[str, Json]
+#: Above this many values a domain is not listed.
+MOST_LISTED = 100_000
+
+
+class Domain(Protocol):
+    """The values one hyperparameter may take."""
+
+    def at(self, u: float) -> Json:
+        """The value at quantile ``u`` in [0, 1)."""
+        ...
+
+    def contains(self, value: Json) -> bool:
+        """True when ``value`` belongs to the domain."""
+        ...
+
+    def listed(self) -> Sequence[Json] | None:
+        """All values in order, or None when there are more than can be listed."""
+        ...
+
+
+def as_number(value: Json) -> float | None:
+    """``value`` as a finite float, or None; booleans are no numbers here."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def is_whole(value: Json) -> bool:
+    """True for a whole number that is written as one."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def check_range(lower: float, upper: float) -> None:
+    """Raise ValueError unless the two are a range."""
+    if not (math.isfinite(lower) and math.isfinite(upper)):
+        raise ValueError(f"lower {lower!r} and upper {upper!r} must both be finite")
+    if lower >= upper:
+        raise ValueError(f"lower {lower!r} must be less than upper {upper!r}; swap them, or write a constant")
+
+
+def check_logarithmic(lower: float) -> None:
+    """Raise ValueError unless the range has a logarithm."""
+    if lower <= 0:
+        raise ValueError(f"lower {lower!r} must be above 0 on a log scale; use 'uniform' instead")
+
+
+def check_normal(mu: float, sigma: float) -> None:
+    """Raise ValueError unless the two are the parameters of a normal distribution."""
+    if not (math.isfinite(mu) and math.isfinite(sigma)):
+        raise ValueError(f"mu {mu!r} and sigma {sigma!r} must both be finite")
+    if sigma <= 0:
+        raise ValueError(f"sigma {sigma!r} must be above 0; write a constant for a value that does not vary")

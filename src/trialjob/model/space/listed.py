@@ -1,0 +1,68 @@
+"""Values that are listed one by one; any JSON value may be."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from trialjob.model.json import Json, canonical_json
+from trialjob.model.space.domain import Domain
+
+
+def _check(values: Sequence[Json]) -> None:
+    if not values:
+        raise ValueError("values [] is empty; list at least one value")
+    counts = Counter(canonical_json(value) for value in values)
+    twice = sorted(text for text, count in counts.items() if count > 1)
+    if twice:
+        raise ValueError(f"values lists {', '.join(twice)} more than once; list each value once")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Listed:
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    values: tuple[Json, ...]
+
+    def __post_init__(self) -> None:
+        _check(self.values)
+
+    def at(self, u: float) -> Json:
+        return self.values[min(len(self.values) - 1, int(u * len(self.values)))]
+
+    def contains(self, value: Json) -> bool:
+        # By their text, because 1, 1.0 and True are equal in Python and different values in a spec.
+        return canonical_json(value) in {canonical_json(known) for known in self.values}
+
+    def listed(self) -> Sequence[Json]:
+        return self.values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice(_Listed):
+    """One of the listed values, each equally likely."""
+
+    type: Literal["choice"] = "choice"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Branches(Choice):
+    """A choice between names, each of which brings hyperparameters of its own; ``values`` are the names."""
+
+    branches: Mapping[str, Mapping[str, Domain]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ordinal(_Listed):
+    """One of the listed values, which stand in a meaningful order; neighbours are alike."""
+
+    type: Literal["ordinal"] = "ordinal"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grid(_Listed):
+    """The values that a grid goes through; to any other sampler, the values of an ordinal."""
+
+    type: Literal["grid"] = "grid"

@@ -1,0 +1,132 @@
+"""Numbers drawn from a distribution and rounded to multiples of ``q``: round(x / q) * q, always.
+
+The definitions are those of Hyperopt and of Azure ML: half-way cases go to the even multiple, and a bound
+that is no multiple of ``q`` is rounded as well, so a result may lie up to q / 2 outside [lower, upper].
+
+https://hyperopt.github.io/hyperopt/getting-started/search_spaces/
+https://learn.microsoft.com/python/api/azureml-train-core/azureml.train.hyperdrive.parameter_expressions
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from trialjob.model.json import Json
+from trialjob.model.space import scales
+from trialjob.model.space.domain import as_number, check_logarithmic, check_normal, check_range
+from trialjob.model.space.multiples import Multiples
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QUniform:
+    """round(uniform(lower, upper) / q) * q."""
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    lower: float
+    upper: float
+    q: float
+    type: Literal["quniform"] = "quniform"
+
+    def __post_init__(self) -> None:
+        check_range(self.lower, self.upper)
+        Multiples(self.q)
+
+    def at(self, u: float) -> Json:
+        return Multiples(self.q).nearest(scales.uniform(u, self.lower, self.upper))
+
+    def contains(self, value: Json) -> bool:
+        return _between(Multiples(self.q), self.lower, self.upper, value)
+
+    def listed(self) -> Sequence[Json] | None:
+        return _listed(Multiples(self.q), self.lower, self.upper)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QLogUniform:
+    """round(exp(uniform(log(lower), log(upper))) / q) * q; the bounds are those of the number itself."""
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    lower: float
+    upper: float
+    q: float
+    type: Literal["qloguniform"] = "qloguniform"
+
+    def __post_init__(self) -> None:
+        check_range(self.lower, self.upper)
+        check_logarithmic(self.lower)
+        Multiples(self.q)
+
+    def at(self, u: float) -> Json:
+        return Multiples(self.q).nearest(scales.loguniform(u, self.lower, self.upper))
+
+    def contains(self, value: Json) -> bool:
+        return _between(Multiples(self.q), self.lower, self.upper, value)
+
+    def listed(self) -> Sequence[Json] | None:
+        return _listed(Multiples(self.q), self.lower, self.upper)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QNormal:
+    """round(normal(mu, sigma) / q) * q."""
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    mu: float
+    sigma: float
+    q: float
+    type: Literal["qnormal"] = "qnormal"
+
+    def __post_init__(self) -> None:
+        check_normal(self.mu, self.sigma)
+        Multiples(self.q)
+
+    def at(self, u: float) -> Json:
+        return Multiples(self.q).nearest(scales.normal(u, self.mu, self.sigma))
+
+    def contains(self, value: Json) -> bool:
+        return Multiples(self.q).includes(value)
+
+    def listed(self) -> None:
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QLogNormal:
+    """round(exp(normal(mu, sigma)) / q) * q, which may be 0."""
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    mu: float
+    sigma: float
+    q: float
+    type: Literal["qlognormal"] = "qlognormal"
+
+    def __post_init__(self) -> None:
+        check_normal(self.mu, self.sigma)
+        Multiples(self.q)
+
+    def at(self, u: float) -> Json:
+        return Multiples(self.q).nearest(scales.lognormal(u, self.mu, self.sigma))
+
+    def contains(self, value: Json) -> bool:
+        number = as_number(value)
+        return number is not None and number >= 0 and Multiples(self.q).includes(value)
+
+    def listed(self) -> None:
+        return None
+
+
+def _between(multiples: Multiples, lower: float, upper: float, value: Json) -> bool:
+    number = as_number(value)
+    if number is None or not multiples.includes(value):
+        return False
+    return float(multiples.nearest(lower)) <= number <= float(multiples.nearest(upper))
+
+
+def _listed(multiples: Multiples, lower: float, upper: float) -> Sequence[Json] | None:
+    return multiples.between(multiples.number(lower), multiples.number(upper))

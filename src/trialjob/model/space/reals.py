@@ -1,0 +1,143 @@
+"""Real numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from trialjob.model.json import Json
+from trialjob.model.space import scales
+from trialjob.model.space.domain import as_number, check_logarithmic, check_normal, check_range
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Uniform:
+    """A real number, every value in [lower, upper] equally likely."""
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    lower: float
+    upper: float
+    type: Literal["uniform"] = "uniform"
+
+    def __post_init__(self) -> None:
+        check_range(self.lower, self.upper)
+
+    def at(self, u: float) -> Json:
+        return scales.uniform(u, self.lower, self.upper)
+
+    def contains(self, value: Json) -> bool:
+        number = as_number(value)
+        return number is not None and self.lower <= number <= self.upper
+
+    def listed(self) -> None:
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogUniform:
+    """A positive real number whose logarithm is uniform.
+
+    ``lower`` and ``upper`` are the bounds of the number itself; ``loguniform(a, b)`` of Azure ML and Hyperopt
+    is ours with ``lower = exp(a)`` and ``upper = exp(b)``.
+    """
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    lower: float
+    upper: float
+    type: Literal["loguniform"] = "loguniform"
+
+    def __post_init__(self) -> None:
+        check_range(self.lower, self.upper)
+        check_logarithmic(self.lower)
+
+    def at(self, u: float) -> Json:
+        return scales.loguniform(u, self.lower, self.upper)
+
+    def contains(self, value: Json) -> bool:
+        number = as_number(value)
+        return number is not None and self.lower <= number <= self.upper
+
+    def listed(self) -> None:
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReverseLogUniform:
+    """A number in [0, 1) whose distance from 1 has a uniform logarithm, for a momentum or a decay.
+
+    SageMaker's reverse logarithmic scaling,
+    https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning-define-ranges.html.
+    """
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    lower: float
+    upper: float
+    type: Literal["reverseloguniform"] = "reverseloguniform"
+
+    def __post_init__(self) -> None:
+        check_range(self.lower, self.upper)
+        if self.lower < 0 or self.upper >= 1:
+            raise ValueError(
+                f"lower {self.lower!r} and upper {self.upper!r} must be at least 0 and below 1 on a reverse "
+                "log scale; use 'uniform' instead"
+            )
+
+    def at(self, u: float) -> Json:
+        return scales.reverseloguniform(u, self.lower, self.upper)
+
+    def contains(self, value: Json) -> bool:
+        number = as_number(value)
+        return number is not None and self.lower <= number <= self.upper
+
+    def listed(self) -> None:
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Normal:
+    """A real number, normally distributed about ``mu`` with standard deviation ``sigma``."""
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    mu: float
+    sigma: float
+    type: Literal["normal"] = "normal"
+
+    def __post_init__(self) -> None:
+        check_normal(self.mu, self.sigma)
+
+    def at(self, u: float) -> Json:
+        return scales.normal(u, self.mu, self.sigma)
+
+    def contains(self, value: Json) -> bool:
+        return as_number(value) is not None
+
+    def listed(self) -> None:
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogNormal:
+    """exp(normal(mu, sigma)), as in Azure ML and Hyperopt: the parameters are those of the logarithm."""
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    mu: float
+    sigma: float
+    type: Literal["lognormal"] = "lognormal"
+
+    def __post_init__(self) -> None:
+        check_normal(self.mu, self.sigma)
+
+    def at(self, u: float) -> Json:
+        return scales.lognormal(u, self.mu, self.sigma)
+
+    def contains(self, value: Json) -> bool:
+        number = as_number(value)
+        return number is not None and number > 0
+
+    def listed(self) -> None:
+        return None

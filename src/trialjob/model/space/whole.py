@@ -1,0 +1,64 @@
+"""Whole numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from trialjob.model.json import Json
+from trialjob.model.space.domain import MOST_LISTED, check_logarithmic, is_whole
+
+
+def _check(lower: int, upper: int) -> None:
+    if lower >= upper:
+        raise ValueError(f"lower {lower} must be less than upper {upper}; the upper end is exclusive")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RandInt:
+    """A whole number in [lower, upper): the upper end is exclusive, as in NumPy, Ray Tune and Snowflake."""
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    lower: int
+    upper: int
+    type: Literal["randint"] = "randint"
+
+    def __post_init__(self) -> None:
+        _check(self.lower, self.upper)
+
+    def at(self, u: float) -> Json:
+        return min(self.upper - 1, self.lower + int(u * (self.upper - self.lower)))
+
+    def contains(self, value: Json) -> bool:
+        return isinstance(value, int) and is_whole(value) and self.lower <= value < self.upper
+
+    def listed(self) -> Sequence[Json] | None:
+        return range(self.lower, self.upper) if self.upper - self.lower <= MOST_LISTED else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogRandInt:
+    """A whole number in [lower, upper): floor(exp(uniform(log(lower), log(upper))))."""
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    lower: int
+    upper: int
+    type: Literal["lograndint"] = "lograndint"
+
+    def __post_init__(self) -> None:
+        _check(self.lower, self.upper)
+        check_logarithmic(self.lower)
+
+    def at(self, u: float) -> Json:
+        low, high = math.log(self.lower), math.log(self.upper)
+        return min(self.upper - 1, max(self.lower, int(math.exp(low * (1 - u) + high * u))))
+
+    def contains(self, value: Json) -> bool:
+        return isinstance(value, int) and is_whole(value) and self.lower <= value < self.upper
+
+    def listed(self) -> Sequence[Json] | None:
+        return range(self.lower, self.upper) if self.upper - self.lower <= MOST_LISTED else None

@@ -1,0 +1,151 @@
+"""Warm start: what earlier experiments and tables know, in the words of the present space.
+
+Rule: what does not lie in the present space is dropped and counted, never bent to fit.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from trialjob.errors import UsageError
+from trialjob.model.json import Json, canonical_json
+from trialjob.model.metric import Objective
+from trialjob.model.space import Config, Space
+from trialjob.model.trial import TrialStatus
+from trialjob.orchestrator.core.events import KnownResult
+from trialjob.orchestrator.core.state import State
+
+_COMPLETED, _PRUNED = TrialStatus.COMPLETED.value, TrialStatus.PRUNED.value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Earlier:
+    """What one source knows."""
+
+    results: tuple[KnownResult, ...]
+    #: Trials that have a score and do not lie in the present space.
+    dropped: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Present:
+    """The experiment that is to learn."""
+
+    space: Space
+    constants: Mapping[str, Json]
+    objective: Objective
+
+    def config(self, given: Mapping[str, Json], searched: Sequence[str] = ()) -> Config | None:
+        """The part of ``given`` that is searched now; None when it does not lie in the space.
+
+        What was ``searched`` then and is a constant now must have that very value.
+        """
+        try:
+            config = self.space.complete(given, {})
+        except KeyError:
+            return None
+        if next(self.space.problems(config), None) is not None:
+            return None
+        elsewhere = [name for name in searched if name not in self.space.domains]
+        same = all(
+            name in self.constants and canonical_json(self.constants[name]) == canonical_json(given[name])
+            for name in elsewhere
+        )
+        return config if same else None
+
+
+def of_experiment(state: State, present: Present) -> Earlier:
+    """The completed and the pruned trials of an earlier experiment.
+
+    Raises UsageError when it optimised something else.
+    """
+    then, now = state.objective, present.objective
+    if (then.metric, then.mode) != (now.metric, now.mode):
+        raise UsageError(
+            f"sampler.warm_start: {state.name} has the objective {then.mode.value} {then.metric}, "
+            f"this spec has {now.mode.value} {now.metric}; its scores mean nothing here"
+        )
+    estimator = state.document.get("estimator")
+    constants = estimator.get("hyperparameters") if isinstance(estimator, Mapping) else None
+    results: list[KnownResult] = []
+    dropped = 0
+    for trial in state.trials:
+        if trial.score is None or trial.status not in (TrialStatus.COMPLETED, TrialStatus.PRUNED):
+            continue
+        config = present.config({**(constants or {}), **trial.config}, tuple(trial.config))
+        if config is None:
+            dropped += 1
+            continue
+        pruned_at = trial.resource if trial.status is TrialStatus.PRUNED else None
+        results.append(KnownResult(config=config, score=trial.score, pruned_at=pruned_at))
+    return Earlier(results=tuple(results), dropped=dropped)
+
+
+def of_table(text: str, where: str, present: Present) -> Earlier:
+    """The rows of a CSV file with a column for each hyperparameter and one for the score.
+
+    The score's column has the metric's name, or is called ``score`` as in `trialjob results --format csv`,
+    whose ``status`` and ``resource`` are understood too. Raises UsageError when a column is missing.
+    """
+    table = csv.DictReader(io.StringIO(text))
+    columns = list(table.fieldnames or ())
+    metric = present.objective.metric
+    score = metric if metric in columns else "score"
+    missing = [name for name in (*present.space.domains, score) if name not in columns]
+    if missing:
+        wanted = f"{metric} (or score)" if missing == ["score"] else ", ".join(missing)
+        raise UsageError(
+            f"sampler.warm_start: {where} has no column {wanted}; it has: {', '.join(columns) or 'none'}"
+        )
+    results: list[KnownResult] = []
+    dropped = 0
+    for row in table:
+        value, status = _number(row[score]), row.get("status") or _COMPLETED
+        if value is None or status not in (_COMPLETED, _PRUNED):
+            continue
+        config = _config(row, present)
+        if config is None:
+            dropped += 1
+            continue
+        pruned_at = (_number(row.get("resource")) or 0.0) if status == _PRUNED else None
+        results.append(KnownResult(config=config, score=value, pruned_at=pruned_at))
+    return Earlier(results=tuple(results), dropped=dropped)
+
+
+def _config(row: Mapping[str, str | None], present: Present) -> Config | None:
+    given: dict[str, Json] = {}
+    for name, domain in present.space.domains.items():
+        fitting = [value for value in _readings(row[name]) if domain.contains(value)]
+        if fitting:
+            given[name] = fitting[0]
+    return present.config(given)
+
+
+def _readings(cell: str | None) -> Iterator[Json]:
+    """What a cell may mean: text, JSON, or a whole number that a spreadsheet has written as 3.0."""
+    text = (cell or "").strip()
+    if text == "":
+        yield None
+    try:
+        value: Json = json.loads(text)
+    except ValueError:
+        value = text
+    yield value
+    if isinstance(value, float) and value.is_integer():
+        yield int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        yield float(value)
+    if text.lower() in ("true", "false"):
+        yield text.lower() == "true"
+    yield text
+
+
+def _number(cell: str | None) -> float | None:
+    try:
+        return float(cell or "")
+    except ValueError:
+        return None

@@ -1,0 +1,119 @@
+"""The policies on the page are enough for an experiment, and allow nothing that it does not use."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trialjob.backends.sagemaker.access import trusts_sagemaker
+from trialjob.backends.sagemaker.audit import Audit
+from trialjob.backends.sagemaker.client import SageMakerClient
+from trialjob.backends.sagemaker.doctor import examine
+from trialjob.backends.sagemaker.limiter import Limiter
+from trialjob.model.ids import TrialId, job_name
+from trialjob.model.limits import Limits
+from trialjob.model.trial import Phase
+from trialjob.testing.fake_aws import FakeAws, VirtualClock
+from trialjob.testing.sagemaker_simulation import SETTINGS, BundledEstimator, SageMakerSimulation, epochs
+from trialjob.testing.simulation import NAME
+
+PAGE = (Path(__file__).parents[2] / "docs" / "iam.md").read_text()
+CALLER, OPTIONAL, TRUST, ROLE = (
+    json.loads(block) for block in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
+)
+IMAGE = "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.8.0-gpu-py312"
+#: Needs no permission.
+FREE = {"sts:GetCallerIdentity"}
+#: What CreateTrainingJob is checked for besides itself, as it names a role and carries tags.
+IMPLIED = {"iam:PassRole", "sagemaker:AddTags"}
+
+
+def actions(policy: dict[str, Any]) -> set[str]:
+    listed = [statement["Action"] for statement in policy["Statement"]]
+    return {action for given in listed for action in ([given] if isinstance(given, str) else given)}
+
+
+class AllBut(set[str]):
+    """Every action but these, for ``Faults.denied``."""
+
+    def __contains__(self, action: object) -> bool:
+        return not super().__contains__(action)
+
+
+class Account:
+    """An experiment in an account that allows some actions only."""
+
+    def __init__(self, fake: FakeAws, clock: VirtualClock, folder: Path) -> None:
+        self.fake, self.clock = fake, clock
+        self.simulation = SageMakerSimulation(
+            limits=Limits(max_trials=4, max_concurrent_trials=2),
+            folder=folder,
+            settings=replace(SETTINGS, keep_alive=240.0, image_uri=IMAGE),
+            clock=clock,
+        )
+        # Not the simulation's own service, but one with IAM and all the rest.
+        self.client = SageMakerClient(clock, Limiter(clock))
+        self.simulation.client = self.client
+
+    def allow(self, allowed: set[str]) -> None:
+        self.fake.faults.denied = AllBut(allowed)
+
+    def everything(self) -> set[str]:
+        """Examine, run, adopt, stop and audit; the actions that it took."""
+        first = BundledEstimator().request(job_name(NAME, TrialId(1), 1), TrialId(1), 1, {"x": 0.5}, 3600)
+        settings = self.simulation.settings
+        checks = list(examine(self.client, settings, first, workers=2, clock=self.clock))
+        # The fake tells the real time and this experiment has its own.
+        assert {check.name for check in checks if check.ok is False} <= {"clock"}
+        assert self.simulation.run().phase is Phase.ENDED
+        # Another process finds a job that was started already, then leaves it alone with its machine.
+        late = replace(first, job=job_name(NAME, TrialId(99), 1), trial=TrialId(99))
+        assert not self.simulation.backend().submit(late).adopted  # type: ignore[union-attr]
+        self.clock.sleep(2)
+        assert self.simulation.backend().submit(late).adopted  # type: ignore[union-attr]
+        self.clock.sleep(300)
+        audit = Audit(self.client, self.clock, known=lambda _: None, me="")
+        (group,) = audit.look(NAME)
+        assert audit.stop(group.found, lambda _: None) == []
+        return self.fake.ledger.actions() - FREE
+
+
+@pytest.fixture
+def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
+    clock = VirtualClock()
+    with FakeAws(clock=clock, curve=epochs) as fake:
+        for name, value in fake.env.items():
+            monkeypatch.setenv(name, value)
+        fake.create_bucket("bucket")
+        assert fake.create_role() == SETTINGS.role
+        yield Account(fake, clock, tmp_path)
+
+
+def test_the_callers_policies_are_what_is_used(account: Account) -> None:
+    used = account.everything()
+    assert "sagemaker:UpdateTrainingJob" in used
+    assert used | IMPLIED == actions(CALLER) | actions(OPTIONAL)
+
+
+def test_an_experiment_runs_without_what_is_optional(account: Account) -> None:
+    account.allow(actions(CALLER) | FREE)
+    account.everything()
+    refused = {call.action for call in account.fake.ledger.calls if call.outcome.startswith("AccessDenied")}
+    assert refused <= actions(OPTIONAL)
+
+
+def test_the_roles_trust_policy_is_what_the_doctor_wants() -> None:
+    assert trusts_sagemaker(TRUST)
+    assert {"s3:GetObject", "s3:PutObject", "s3:ListBucket", "logs:PutLogEvents"} <= actions(ROLE)
+
+
+@pytest.mark.parametrize("policy", [CALLER, OPTIONAL, ROLE])
+def test_every_statement_is_explained(policy: dict[str, Any]) -> None:
+    for statement in policy["Statement"]:
+        assert re.search(rf"^\|.*`{statement['Sid']}`.*\|", PAGE, re.MULTILINE), statement["Sid"]

@@ -1,0 +1,393 @@
+"""What the doctor says of an account, on a fake one: everything that may be wrong with it, one at a time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import boto3  # type: ignore[import-untyped]
+import pytest
+from botocore.loaders import Loader  # type: ignore[import-untyped]
+from botocore.session import Session  # type: ignore[import-untyped]
+
+from trialjob.apps.cli.main import main
+from trialjob.backends.sagemaker.access import trusts_sagemaker
+from trialjob.backends.sagemaker.check import Check
+from trialjob.backends.sagemaker.client import SageMakerClient
+from trialjob.backends.sagemaker.doctor import CHECKS, examine
+from trialjob.backends.sagemaker.limiter import Limiter
+from trialjob.backends.sagemaker.settings import SageMakerSettings, Spot
+from trialjob.model.ids import ExperimentName, TrialId, job_name
+from trialjob.model.job import JobRequest
+from trialjob.orchestrator.engine.clock import SystemClock
+from trialjob.orchestrator.ports import Clock
+from trialjob.testing.fake_aws import FakeAws, VirtualClock
+
+NAME = ExperimentName("digits")
+ROLE = "arn:aws:iam::123456789012:role/SageMakerExecution"
+SETTINGS = SageMakerSettings(
+    s3_uri="s3://bucket/tuning",
+    image_uri="123456789012.dkr.ecr.us-east-1.amazonaws.com/mine:1",
+    role=ROLE,
+    instance_type="ml.g5.xlarge",
+    keep_alive=240.0,
+)
+JOB = JobRequest(
+    job=job_name(NAME, TrialId(1), 1), experiment=NAME, trial=TrialId(1), attempt=1,
+    hyperparameters={"lr": 0.1}, entry_point="train.py", bundle="b", max_runtime=3600, digest="d",
+    inputs={"train": "s3://bucket/data/train"},
+)  # fmt: skip
+MANIFEST = {
+    "schemaVersion": 2,
+    "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+    "layers": [],
+}
+Examine = Callable[..., dict[str, list[Check]]]
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAws]:
+    with FakeAws(curve=lambda _told, _epoch: None) as fake:
+        for name, value in fake.env.items():
+            monkeypatch.setenv(name, value)
+        fake.create_bucket("bucket")
+        fake.world.write("bucket", "data/train/x", b"1")
+        assert fake.create_role() == ROLE
+        ecr = fake.client("ecr")
+        ecr.create_repository(repositoryName="mine")
+        ecr.put_image(repositoryName="mine", imageManifest=json.dumps(MANIFEST), imageTag="1")
+        yield fake
+
+
+@cache
+def loader() -> Any:  # noqa: ANN401 - botocore has no types
+    """One for all tests, because reading the services' models takes its time."""
+    return Loader()
+
+
+def session_of(region: str | None) -> Any:  # noqa: ANN401 - as above
+    inner = Session()
+    inner.register_component("data_loader", loader())
+    return boto3.session.Session(botocore_session=inner, region_name=region)
+
+
+@pytest.fixture
+def checks() -> Examine:
+    def run(
+        settings: SageMakerSettings = SETTINGS,
+        job: JobRequest = JOB,
+        *,
+        region: str | None = None,
+        clock: Clock | None = None,
+        profile: str | None = None,
+    ) -> dict[str, list[Check]]:
+        waits = VirtualClock()
+        session = None if profile else session_of(region)
+        client = SageMakerClient(waits, Limiter(waits, {}), profile=profile, session=session)
+        found: dict[str, list[Check]] = {}
+        for check in examine(client, settings, job, workers=8, clock=clock or SystemClock()):
+            found.setdefault(check.name, []).append(check)
+        client.close()
+        # Whatever is wrong, every check has something to say, and whatever is wrong has a remedy.
+        assert set(found) | {"inputs"} == {name for name, _ in CHECKS}
+        assert all(check.remedy for each in found.values() for check in each if check.ok is False)
+        return found
+
+    return run
+
+
+def wrong(found: dict[str, list[Check]]) -> dict[str, str]:
+    """The details of what is wrong, by check."""
+    return {name: check.detail for name, each in found.items() for check in each if check.ok is False}
+
+
+def unsure(found: dict[str, list[Check]]) -> set[str]:
+    return {name for name, each in found.items() if any(check.ok is None for check in each)}
+
+
+def test_nothing_is_wrong_with_a_sound_account_and_nothing_is_left_or_launched(
+    fake: FakeAws, checks: Examine
+) -> None:
+    found = checks()
+    assert wrong(found) == {}
+    assert unsure(found) == set()
+    assert [check.detail for check in found["log group"]] == [
+        "not there yet; SageMaker makes it with the account's first training job"
+    ]
+    assert fake.world.keys("bucket", "") == ["data/train/x"]
+    assert fake.ledger.count("CreateTrainingJob") == 0
+
+
+def test_another_region_than_everything_is_in(fake: FakeAws, checks: Examine) -> None:
+    found = checks(region="eu-west-1")
+    assert "is in us-east-1, and the jobs would run in eu-west-1" in wrong(found)["bucket"]
+    assert "is in us-east-1, and the jobs would run in eu-west-1" in wrong(found)["image"]
+    assert "is in us-east-1, and the jobs would run in eu-west-1" in wrong(found)["inputs"]
+    assert "no job can start" in found["quota"][0].detail
+    assert fake.ledger.count("PutObject") == 0
+
+
+@pytest.mark.usefixtures("fake")
+def test_a_region_that_is_none(checks: Examine) -> None:
+    region = checks(region="us-esat-1")["region"][0]
+    assert region.ok is False
+    assert "us-east-1" in region.remedy
+
+
+@pytest.mark.usefixtures("fake")
+def test_a_role_that_is_missing_or_is_another(checks: Examine) -> None:
+    other = ROLE.replace("Execution", "Nobody")
+    assert wrong(checks(replace(SETTINGS, role=other))) == {"role": f"there is no role {other}"}
+    moved = ROLE.replace("role/", "role/service-role/")
+    assert wrong(checks(replace(SETTINGS, role=moved)))["role"].endswith(f"is {ROLE}")
+    foreign = ROLE.replace("123456789012", "999999999999")
+    assert "is in another account" in wrong(checks(replace(SETTINGS, role=foreign)))["role"]
+    assert "is no ARN of a role" in wrong(checks(replace(SETTINGS, role="SageMakerExecution")))["role"]
+
+
+def test_a_role_that_sagemaker_may_not_take_on(fake: FakeAws, checks: Examine) -> None:
+    policy = {"Version": "2012-10-17", "Statement": trust({"Service": "lambda.amazonaws.com"})}
+    fake.client("iam").create_role(RoleName="Lambda", AssumeRolePolicyDocument=json.dumps(policy))
+    found = wrong(checks(replace(SETTINGS, role=ROLE.replace("SageMakerExecution", "Lambda"))))
+    assert "does not let sagemaker.amazonaws.com take it on" in found["role"]
+
+
+def trust(principal: object, **changes: object) -> list[dict[str, Any]]:
+    return [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": principal, **changes}]
+
+
+@pytest.mark.parametrize(
+    ("statement", "trusted"),
+    [
+        (trust({"Service": "sagemaker.amazonaws.com"}), True),
+        (trust({"Service": ["lambda.amazonaws.com", "sagemaker.amazonaws.com"]}), True),
+        (trust({"Service": "sagemaker.amazonaws.com"})[0], True),
+        (trust({"Service": "sagemaker.amazonaws.com"}, Action=["sts:AssumeRole", "sts:TagSession"]), True),
+        (trust("*"), True),
+        (trust({"Service": "sagemaker.amazonaws.com"}, Effect="Deny"), False),
+        (trust({"Service": "sagemaker.amazonaws.com"}, Action="sts:TagSession"), False),
+        (trust({"AWS": "arn:aws:iam::123456789012:root"}), False),
+        ([], False),
+        (None, False),
+    ],
+)
+def test_what_a_trust_policy_says(statement: object, trusted: bool) -> None:
+    assert trusts_sagemaker({"Statement": statement}) is trusted
+
+
+def test_a_role_that_may_not_be_passed_on(fake: FakeAws, checks: Examine) -> None:
+    fake.service.training.not_passable.add(ROLE)
+    assert wrong(checks()) == {"pass role": f"iam:PassRole on {ROLE} is not allowed"}
+
+
+def test_a_permission_that_is_missing(fake: FakeAws, checks: Examine) -> None:
+    fake.faults.denied = {"sagemaker:AddTags", "logs:FilterLogEvents"}
+    found = wrong(checks())
+    assert found["permissions"] == "sagemaker:AddTags not allowed"
+    assert found["log group"] == "logs:FilterLogEvents is not allowed"
+
+
+def test_what_may_not_be_looked_at_is_not_called_wrong(fake: FakeAws, checks: Examine) -> None:
+    fake.faults.denied = {
+        "iam:SimulatePrincipalPolicy", "iam:GetRole", "servicequotas:ListServiceQuotas", "ecr:DescribeImages",
+        "s3:DeleteObject",
+    }  # fmt: skip
+    found = checks()
+    assert wrong(found) == {}
+    assert unsure(found) == {"permissions", "pass role", "role", "quota", "image"}
+    assert "iam:SimulatePrincipalPolicy is not allowed" in found["pass role"][0].detail
+    assert "stays there" in found["bucket"][0].detail
+
+
+def test_a_bucket_of_another_account_or_none(fake: FakeAws, checks: Examine) -> None:
+    missing = checks(replace(SETTINGS, s3_uri="s3://none-such/tuning"))
+    assert wrong(missing) == {"bucket": "there is no bucket none-such"}
+    fake.create_bucket("theirs")
+    fake.world.foreign_buckets.add("theirs")
+    foreign = wrong(checks(replace(SETTINGS, s3_uri="s3://theirs/tuning")))
+    assert foreign == {"bucket": "theirs is another account's, or s3:ListBucket on it is not allowed"}
+
+
+def test_a_bucket_that_may_not_be_written(fake: FakeAws, checks: Examine) -> None:
+    fake.faults.denied = {"s3:PutObject"}
+    uri = "s3://bucket/tuning/.trialjob-doctor"
+    assert wrong(checks()) == {"bucket": f"s3:PutObject on {uri} is not allowed"}
+
+
+def test_inputs_that_are_not_there(fake: FakeAws, checks: Examine) -> None:
+    inputs = {
+        "a": "s3://bucket/nothing",
+        "b": "s3://none-such/x",
+        "c": "s3://bucket/data",
+        "d": "s3://theirs/x",
+    }
+    fake.create_bucket("theirs")
+    fake.world.foreign_buckets.add("theirs")
+    found = checks(job=replace(JOB, inputs=inputs))["inputs"]
+    assert [(check.ok, check.detail.split(":")[0]) for check in found] == [
+        (False, "a"), (False, "b"), (True, "c"), (None, "d"),
+    ]  # fmt: skip
+
+
+@pytest.mark.usefixtures("fake")
+@pytest.mark.parametrize(
+    ("image", "ok"),
+    [
+        ("123456789012.dkr.ecr.us-east-1.amazonaws.com/mine:2", False),
+        ("123456789012.dkr.ecr.us-east-1.amazonaws.com/mine", False),
+        ("123456789012.dkr.ecr.us-east-1.amazonaws.com/none/such:1", False),
+        ("763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.8.0-gpu-py312", None),
+        ("registry.example.com/mine:1", None),
+    ],
+)
+def test_an_image_that_is_not_there_or_is_somebody_elses(
+    checks: Examine, image: str, ok: bool | None
+) -> None:
+    assert checks(replace(SETTINGS, image_uri=image))["image"][0].ok is ok
+
+
+def test_a_warm_pool_quota_of_zero_is_said_aloud(fake: FakeAws, checks: Examine) -> None:
+    fake.service.quotas.set("ml.g5.xlarge", warm_pool=0)
+    found = wrong(checks())
+    assert found == {
+        "quota": "'ml.g5.xlarge for training warm pool usage' is 0: NO MACHINE IS KEPT WARM, every job "
+        "starts cold, and SageMaker will not tell"
+    }
+    assert wrong(checks(replace(SETTINGS, keep_alive=None))) == {}
+
+
+def test_quotas_are_held_against_all_jobs_at_one_time(fake: FakeAws, checks: Examine) -> None:
+    fake.service.quotas.set("ml.g5.xlarge", training=17, spot=1)
+    two = replace(SETTINGS, instance_count=2, keep_alive=None)
+    assert wrong(checks(two)) == {}
+    three = checks(replace(two, instance_count=3))["quota"][0]
+    assert three.detail.endswith("is 17: only 5 of 8 trials can run at one time")
+    assert three.remedy.endswith("set limits.max_concurrent_trials: 5")
+    spot = replace(two, spot=Spot(max_wait=7200))
+    assert wrong(checks(spot))["quota"].endswith("is 1: no job can start, each needs 2")
+    both = checks(replace(spot, spot=Spot(max_wait=7200, on_demand_after=1)))["quota"]
+    assert [check.ok for check in both] == [True, False]
+
+
+def test_a_quota_that_is_not_listed_is_not_zero(fake: FakeAws, checks: Examine) -> None:
+    assert fake.service.quotas.default
+    quota = checks(replace(SETTINGS, instance_type="ml.p5.48xlarge"))["quota"]
+    assert [check.ok for check in quota] == [None, None]
+
+
+def test_fallback_types_have_quotas_too(fake: FakeAws, checks: Examine) -> None:
+    fake.service.quotas.set("ml.m5.large", training=0)
+    found = checks(replace(SETTINGS, fallback_instance_types=("ml.m5.large",), keep_alive=None))["quota"]
+    assert [check.ok for check in found] == [True, False]
+
+
+def test_an_expired_token(fake: FakeAws, checks: Examine) -> None:
+    fake.faults.expired = (0, 1e12)
+    found = checks()
+    assert wrong(found) == {"credentials": "The security token included in the request is expired"}
+    # Of AWS's time its refusal tells, and the request needs no account.
+    assert found["clock"][0].ok
+    assert found["first job"][0].ok
+
+
+def test_nothing_configured(checks: Examine, monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
+    nothing = {
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": f"{tmp_path}/no",
+        "AWS_SHARED_CREDENTIALS_FILE": f"{tmp_path}/no",
+    }
+    for name, value in nothing.items():
+        monkeypatch.setenv(name, value)
+    found = checks()
+    assert wrong(found) == {
+        "region": "You must specify a region.",
+        "credentials": "Unable to locate credentials; configure some, for example by `aws configure`",
+    }
+    profile = wrong(checks(profile="nope"))
+    assert profile == {"region": "The config profile (nope) could not be found"}
+
+
+@pytest.mark.usefixtures("fake")
+@pytest.mark.parametrize(("ahead", "words"), [(600.0, "ahead of AWS"), (-600.0, "behind AWS")])
+def test_a_clock_that_is_wrong(checks: Examine, ahead: float, words: str) -> None:
+    clock = VirtualClock(SystemClock().now() + ahead)
+    assert words in wrong(checks(clock=clock))["clock"]
+
+
+@pytest.mark.usefixtures("fake")
+def test_a_request_that_the_service_would_refuse(checks: Examine) -> None:
+    found = checks(replace(SETTINGS, keep_alive=7200.0), replace(JOB, hyperparameters={"a": "x" * 300}))
+    assert len(found["first job"]) == 2
+    assert any("estimator.keep_alive" in check.detail for check in found["first job"])
+
+
+def test_a_service_that_does_not_answer(fake: FakeAws, checks: Examine) -> None:
+    fake.faults.internal_failure = 1.0
+    found = checks()
+    assert wrong(found) == {}
+    assert {"bucket", "quota", "log group", "role"} <= unsure(found)
+
+
+def test_a_role_that_is_taken_on_is_asked_about_by_its_own_arn(
+    fake: FakeAws, checks: Examine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = json.dumps({"Version": "2012-10-17", "Statement": trust({"AWS": "*"})})
+    arn = fake.client("iam").create_role(RoleName="Tuner", Path="/people/", AssumeRolePolicyDocument=policy)[
+        "Role"
+    ]["Arn"]
+    session = fake.client("sts").assume_role(RoleArn=arn, RoleSessionName="ada")["Credentials"]
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", session["AccessKeyId"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", session["SecretAccessKey"])
+    monkeypatch.setenv("AWS_SESSION_TOKEN", session["SessionToken"])
+    found = checks()
+    assert found["credentials"][0].detail.endswith(":assumed-role/Tuner/ada")
+    assert wrong(found) == {}
+    assert unsure(found) == set()
+
+
+# The command
+
+SPEC = """
+name: digits
+estimator:
+  kind: script
+  source_dir: .
+  entry_point: train.sh
+  image_uri: 123456789012.dkr.ecr.us-east-1.amazonaws.com/mine:1
+  role: arn:aws:iam::123456789012:role/SageMakerExecution
+  instance_type: ml.g5.xlarge
+space: {x: {type: choice, values: [1, 2, 3, 4]}}
+objective: {metric: acc, mode: max}
+metrics: [{name: acc, regex: "acc=({number})"}]
+limits: {max_trials: 8, max_concurrent_trials: 4}
+backend: {kind: sagemaker, s3_uri: s3://bucket/tuning}
+"""
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> str:
+    (tmp_path / "train.sh").write_text("echo acc=1\n")
+    (tmp_path / "sweep.yaml").write_text(SPEC)
+    return str(tmp_path / "sweep.yaml")
+
+
+@pytest.mark.usefixtures("fake")
+def test_the_command_tells_by_its_exit_status(spec: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", spec]) == 0
+    assert capsys.readouterr().out.endswith("\nnothing wrong\n")
+    assert main(["doctor", spec, "--set", "backend.s3_uri=s3://none-such/x"]) == 1
+    told = capsys.readouterr().out
+    assert "\nWRONG bucket       there is no bucket none-such\n" in told
+    assert told.endswith("\n1 wrong\n")
+    assert main(["doctor", spec, "--set", "limits.max_trials=0"]) == 2
+
+
+def test_a_local_spec_needs_no_account(spec: str, capsys: pytest.CaptureFixture[str]) -> None:
+    text = Path(spec).read_text().replace("kind: sagemaker, s3_uri: s3://bucket/tuning", "kind: local")
+    Path(spec).write_text(text)
+    assert main(["doctor", spec]) == 0
+    assert capsys.readouterr().out == "ok    backend      local; it needs no account\nnothing wrong\n"

@@ -1,0 +1,453 @@
+"""Bandit, median, truncation and the user's own function: the published examples, and the laws of each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trialjob.model.ids import ExperimentName, TrialId
+from trialjob.model.job import JobEnd, JobState, Outcome
+from trialjob.model.limits import Limits
+from trialjob.model.metric import Mode, NanPolicy, Objective, Report
+from trialjob.model.trial import EndKind, Phase, StopKind, TrialStatus
+from trialjob.orchestrator.core.decide import decide
+from trialjob.orchestrator.core.events import (
+    AttemptIntended,
+    Event,
+    ExperimentCreated,
+    JobSubmitted,
+    RungReached,
+    TrialProposed,
+)
+from trialjob.orchestrator.core.rule import StoppingRule
+from trialjob.orchestrator.core.seen import JobObserved
+from trialjob.orchestrator.core.state import State, apply
+from trialjob.orchestrator.rules.bandit import Bandit
+from trialjob.orchestrator.rules.early_stop import EarlyStop
+from trialjob.orchestrator.rules.intervals import Intervals, running_averages
+from trialjob.orchestrator.rules.median import Median, MedianVariant
+from trialjob.orchestrator.rules.none import NoStopping
+from trialjob.orchestrator.rules.truncation import Truncation
+
+MAX = Objective(metric="acc", mode=Mode.MAX)
+MIN = Objective(metric="acc", mode=Mode.MIN)
+COMPLETED = JobEnd(outcome=Outcome.COMPLETED, seconds=1.0, dollars=0.0)
+
+
+class Play:
+    """An experiment whose jobs report what a test says; every verdict is the core's own."""
+
+    def __init__(
+        self, rule: StoppingRule, trials: int = 1, objective: Objective = MAX, **limits: float
+    ) -> None:
+        self.rule = rule
+        self.events: list[Event] = []
+        self.state = apply(
+            None,
+            ExperimentCreated(
+                name=ExperimentName("e"),
+                document={},
+                bundle="",
+                objective=objective,
+                limits=Limits(max_trials=trials + 1, max_concurrent_trials=trials, **limits),  # type: ignore[arg-type]
+                trialjob="0",
+            ),
+            0.0,
+        )
+        for number in range(1, trials + 1):
+            trial = TrialId(number)
+            self._apply(TrialProposed(trial=trial, config={"x": number}))
+            self._apply(AttemptIntended(trial=trial, attempt=1, max_runtime=1.0))
+            self._apply(JobSubmitted(trial=trial, attempt=1))
+
+    def _apply(self, event: Event) -> None:
+        self.state = apply(self.state, event, 0.0)
+        self.events.append(event)
+
+    def see(
+        self, trial: int, reports: Sequence[tuple[float, float]] = (), *, end: JobEnd | None = None
+    ) -> str | None:
+        """What the trial is to be stopped for after these reports, each a resource and a value."""
+        made = tuple(Report(resource=resource, metrics={"acc": value}, at=0.0) for resource, value in reports)
+        sight = JobObserved(
+            trial=TrialId(trial), attempt=1, state=JobState.TRAINING, reports=made, cursor="", end=end
+        )
+        for event in decide(self.state, [sight], self.rule, 0.0):
+            self._apply(event)
+        stop = self.state.trials[TrialId(trial)].attempts[0].stop
+        return None if stop is None else stop.detail
+
+    def at(self, resource: float, values: Sequence[float]) -> list[bool]:
+        """One report of each trial, in order; which of them are stopped."""
+        return [
+            self.see(trial, [(resource, value)]) is not None for trial, value in enumerate(values, start=1)
+        ]
+
+
+def every(interval: int = 1, *, delay: int = 0) -> Intervals:
+    return Intervals(evaluation_interval=interval, delay_evaluation=delay)
+
+
+# Bandit
+
+
+@pytest.mark.parametrize(("value", "stopped"), [(0.66, True), (0.6666, True), (0.6667, False), (0.7, False)])
+def test_bandit_azures_example(value: float, stopped: bool) -> None:
+    """At interval 10 the best is 0.8; a slack_factor of 0.2 ends what is below 0.8 / 1.2 = 0.66."""
+    play = Play(Bandit(slack_factor=0.2, intervals=every(10)), trials=2)
+    assert play.at(10, [0.8, value]) == [False, stopped]
+
+
+def test_bandit_by_amount_azures_example() -> None:
+    """The best is 0.8 after 100 iterations; a slack_amount of 0.2 ends what is below 0.6."""
+    play = Play(Bandit(slack_amount=0.2, intervals=every(100)), trials=3)
+    assert play.at(100, [0.8, 0.59, 0.61]) == [False, True, False]
+
+
+def test_bandit_minimising() -> None:
+    assert Play(Bandit(slack_factor=0.5), 3, MIN).at(1, [1.0, 1.5, 1.51]) == [False, False, True]
+    assert Play(Bandit(slack_amount=0.5), 3, MIN).at(1, [-1.0, -0.5, -0.4]) == [False, False, True]
+
+
+def test_bandit_compares_best_values_at_the_same_interval_only() -> None:
+    play = Play(Bandit(slack_amount=0.1), trials=2)
+    assert play.see(1, [(1, 0.5), (2, 0.95), (3, 0.1)]) is None
+    assert play.see(2, [(1, 0.45)]) is None
+    assert play.see(2, [(2, 0.4)]) == "acc was 0.45 at epoch 2; the best there, 0.95, allows 0.85"
+
+
+def test_bandit_evaluation_interval_and_delay() -> None:
+    """With interval 2 and delay 5 the policy applies at 6, 8, and so on."""
+    play = Play(Bandit(slack_amount=0.0, intervals=every(2, delay=5)), trials=2)
+    play.see(1, [(epoch, 1.0) for epoch in range(1, 11)])
+    for epoch in range(1, 6):
+        assert play.see(2, [(epoch, 0.0)]) is None
+    assert "at epoch 6" in (play.see(2, [(6, 0.0)]) or "")
+
+
+def test_a_ratio_on_a_negative_best_ends_the_experiment_with_the_remedy() -> None:
+    play = Play(Bandit(slack_factor=0.2), trials=3)
+    assert play.at(1, [-0.5, -0.9, -0.7]) == [True, True, True]
+    assert play.state.reason is not None
+    assert play.state.reason.kind is EndKind.STOPPING_RULE
+    assert play.state.reason.kind.is_failure
+    assert play.state.reason.detail == (
+        "the best acc is -0.5, and a slack_factor makes no sense below 0; start a new experiment with "
+        "stopping.slack_amount in place of slack_factor 0.2"
+    )
+    assert Play(Bandit(slack_factor=0.2), 2).at(1, [0.0, -1.0]) == [False, True]
+
+
+# Median
+
+
+def test_median_azures_example() -> None:
+    """Ended at interval 5: the best value is worse than the median of the averages over intervals 1 to 5."""
+    play = Play(Median(intervals=every(delay=5)), trials=3)
+    play.see(1, [(epoch, 0.1 * epoch) for epoch in range(1, 6)])  # average 0.3
+    play.see(2, [(epoch, 0.2 * epoch) for epoch in range(1, 6)])  # average 0.6
+    low = [0.1, 0.2, 0.29, 0.1, 0.1]  # average 0.158, and the median of the three is 0.3
+    assert play.see(3, list(enumerate(low[:4], start=1))) is None
+    assert play.see(3, [(5, low[4])]) == (
+        "its best acc was 0.29 at epoch 5; the median of 3 running averages is 0.3"
+    )
+
+
+def test_median_azure_lets_a_best_above_the_median_go_on() -> None:
+    play = Play(Median(), trials=3)
+    play.see(1, [(1, 0.5), (2, 0.5)])
+    play.see(2, [(1, 0.6), (2, 0.6)])
+    assert play.see(3, [(1, 0.9), (2, 0.0)]) is None
+
+
+def test_median_amts_example() -> None:
+    """The current value against the median of the running averages of the trials before it."""
+    play = Play(Median(variant=MedianVariant.AMT), trials=4)
+    play.see(1, [(1, 0.2), (2, 0.4)])  # averages 0.2, 0.3
+    play.see(2, [(1, 0.6), (2, 0.8)])  # averages 0.6, 0.7
+    play.see(3, [(1, 0.4), (2, 0.6)])  # averages 0.4, 0.5
+    assert play.see(4, [(1, 0.9)]) is None
+    assert play.see(4, [(2, 0.49)]) == (
+        "its acc was 0.49 at epoch 2; the median of 3 running averages is 0.5"
+    )
+
+
+def test_median_amt_minimising_and_exactly_the_median() -> None:
+    play = Play(Median(variant=MedianVariant.AMT), 3, MIN)
+    assert play.at(1, [1.0, 1.0, 1.1]) == [False, False, True]
+
+
+def test_median_of_an_even_number_is_the_mean_of_the_two_in_the_middle() -> None:
+    play = Play(Median(variant=MedianVariant.AMT), trials=4)
+    assert play.at(1, [0.9, 0.95, 0.95, 0.9249])[3]
+    play = Play(Median(variant=MedianVariant.AMT), trials=3)
+    assert play.at(1, [0.2, 0.1, 0.14])[2]
+
+
+def test_median_viziers_compares_with_completed_trials() -> None:
+    play = Play(Median(variant=MedianVariant.VIZIER), trials=3)
+    assert play.see(1, [(1, 0.5), (2, 0.7), (3, 0.9)]) is None
+    assert play.see(2, [(1, 0.1)]) is None, "nobody has completed yet"
+    play.see(1, end=COMPLETED)
+    assert {level: rung.keys for level, rung in play.state.rungs.items()} == {
+        1: (0.5,),
+        2: (pytest.approx(0.6),),
+        3: (pytest.approx(0.7),),
+    }
+    assert "the median of 1 running averages is 0.6" in (play.see(2, [(2, 0.2)]) or "")
+    assert play.see(3, [(1, 0.5)]) is None
+
+
+@given(st.lists(st.floats(allow_nan=True), min_size=1, max_size=20), st.sampled_from(Mode))
+def test_running_averages_lie_between_the_least_and_the_greatest(values: list[float], mode: Mode) -> None:
+    objective = Objective(metric="acc", mode=mode)
+    averages = running_averages(list(enumerate(values, start=1)), objective)
+    for count, average in enumerate(averages, start=1):
+        keys = [objective.key(value) for value in values[:count]]
+        assert min(keys) <= average <= max(keys)
+
+
+# Truncation
+
+
+def test_truncation_azures_example() -> None:
+    """At interval 5, ended when among the lowest 20 % of all at interval 5."""
+    play = Play(Truncation(truncation_percentage=20, intervals=every(delay=5)), trials=5)
+    assert play.at(4, [0.5, 0.4, 0.3, 0.2, 0.1]) == [False] * 5
+    # Four have no fifth part; of five the lowest one is ended.
+    assert play.at(5, [0.5, 0.6, 0.7, 0.8, 0.4]) == [False, False, False, False, True]
+
+
+def test_truncation_ends_the_lowest_fifth() -> None:
+    play = Play(Truncation(truncation_percentage=20), trials=10)
+    stopped = play.at(1, [0.5, 0.6, 0.7, 0.8, 0.4, 0.45, 0.55, 0.65, 0.42, 0.41])
+    # 0.4 is the lowest of five. Of nine, one fifth is one, which 0.4 is; of ten it is two, 0.4 and 0.41.
+    assert stopped == [False, False, False, False, True, False, False, False, False, True]
+
+
+def test_truncation_can_leave_out_finished_jobs() -> None:
+    for exclude in (False, True):
+        play = Play(Truncation(truncation_percentage=50, exclude_finished_jobs=exclude), trials=3)
+        play.see(1, [(1, 0.1)], end=COMPLETED)
+        play.see(2, [(1, 0.9)])
+        # Of all three 0.5 is second to last and half of three is one; of the two that run it is last.
+        assert (play.see(3, [(1, 0.5)]) is not None) is exclude
+
+
+def test_truncation_compares_with_what_others_had_at_the_interval() -> None:
+    for exclude in (False, True):
+        play = Play(Truncation(truncation_percentage=50, exclude_finished_jobs=exclude), trials=2)
+        play.see(1, [(1, 0.1), (2, 0.9)])
+        assert play.see(2, [(1, 0.2)]) is None
+        assert play.see(2, [(2, 0.3)]) is not None
+
+
+# The user's own
+
+
+def test_a_function_is_given_the_reports_and_the_best_value() -> None:
+    calls: list[tuple[list[float], float | None]] = []
+
+    def hopeless(reports: tuple[Report, ...], best: float | None) -> bool:
+        calls.append(([report.metrics["acc"] for report in reports], best))
+        return len(reports) == 2
+
+    play = Play(EarlyStop(name="mine:hopeless", function=hopeless), trials=2)
+    play.see(1, [(1, 0.9)])
+    assert play.see(2, [(1, 0.1), (2, 0.2), (3, 0.3)]) == "ended by mine:hopeless at epoch 2"
+    assert calls == [([0.9], 0.9), ([0.1], 0.9), ([0.1, 0.2], 0.9)]
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (lambda _reports, _best: 1 / 0, "raised ZeroDivisionError: division by zero (trial 1); correct it"),
+        (lambda _reports, _best: "no", "returned 'no', which is neither True nor False"),
+    ],
+)
+def test_a_function_that_fails_ends_the_experiment(
+    function: Callable[[object, object], object], words: str
+) -> None:
+    play = Play(EarlyStop(name="mine:broken", function=function), trials=1)
+    play.see(1, [(1, 0.5)])
+    assert play.state.phase is not Phase.RUNNING
+    assert play.state.reason is not None
+    assert words in play.state.reason.detail
+
+
+# Completion and NaN
+
+
+def test_the_target_ends_the_experiment() -> None:
+    play = Play(NoStopping(), trials=2, target=0.9)
+    assert play.see(1, [(1, 0.899)]) is None
+    assert play.see(2, [(1, 0.9), (2, 0.1)]) == "acc reached 0.9; the target was 0.9"
+    assert play.state.reason is not None
+    assert play.state.reason.kind is EndKind.TARGET
+    assert not play.state.reason.kind.is_failure
+    assert [stop.kind for trial in play.state.trials if (stop := trial.attempts[0].stop)] == (
+        [StopKind.CANCELLED] * 2
+    )
+
+
+def test_the_target_minimising_and_nan() -> None:
+    play = Play(NoStopping(), 1, MIN, target=0.1)
+    assert play.see(1, [(1, math.nan), (2, 0.2)]) is None
+    assert play.see(1, [(3, 0.05)]) is not None
+
+
+def test_trials_without_improvement() -> None:
+    play = Play(NoStopping(), trials=6, max_trials_without_improvement=3)
+    for trial, value in enumerate([0.5, 0.4, 0.6, 0.6, 0.1], start=1):
+        play.see(trial, [(1, value)], end=COMPLETED)
+        assert play.state.phase is Phase.RUNNING
+    play.see(6, [(1, 0.59)], end=COMPLETED)
+    assert play.state.reason is not None
+    assert play.state.reason.kind is EndKind.NO_IMPROVEMENT
+    assert play.state.reason.detail == "3 trials in a row ended without a score better than 0.6"
+
+
+@pytest.mark.parametrize("end", [None, COMPLETED])
+def test_nan_can_be_a_failure(end: JobEnd | None) -> None:
+    play = Play(NoStopping(), 1, Objective(metric="acc", mode=Mode.MAX, nan=NanPolicy.FAIL))
+    assert play.see(1, [(1, 0.5), (2, math.nan)], end=end) == "acc is NaN at epoch 2"
+    if end is None:
+        play.see(1, end=JobEnd(outcome=Outcome.STOPPED, seconds=1.0, dollars=0.0))
+    trial = play.state.trials[TrialId(1)]
+    assert trial.status is TrialStatus.FAILED
+    assert len(trial.attempts) == 1
+    assert play.state.failures == 1
+
+
+def test_nan_can_be_ignored() -> None:
+    play = Play(NoStopping(), 2, Objective(metric="acc", mode=Mode.MAX, nan=NanPolicy.IGNORE))
+    play.see(1, [(1, math.nan), (2, 0.5), (3, math.nan)], end=COMPLETED)
+    play.see(2, [(1, math.nan)], end=COMPLETED)
+    trials = list(play.state.trials)
+    assert [trial.status for trial in trials] == [TrialStatus.COMPLETED, TrialStatus.METRICS_UNAVAILABLE]
+    assert trials[0].score == 0.5
+    assert trials[0].curve == ((2, 0.5),)
+
+
+# Laws
+
+VALUES = st.floats(-1e308, 1e308) | st.sampled_from([0.0, 0.5, 1.0, math.nan, math.inf, -math.inf])
+RULES: st.SearchStrategy[StoppingRule] = st.one_of(
+    st.floats(0, 1e6).map(lambda amount: Bandit(slack_amount=amount)),
+    st.floats(0, 1e6).map(lambda factor: Bandit(slack_factor=factor)),
+    st.just(Median()),
+    st.tuples(st.integers(1, 99), st.booleans()).map(
+        lambda given: Truncation(truncation_percentage=given[0], exclude_finished_jobs=given[1])
+    ),
+)
+
+
+@given(
+    RULES, st.lists(st.lists(VALUES, min_size=3, max_size=3), min_size=1, max_size=8), st.sampled_from(Mode)
+)
+def test_the_leader_is_never_pruned(rule: StoppingRule, curves: list[list[float]], mode: Mode) -> None:
+    objective = Objective(metric="acc", mode=mode)
+    play = Play(rule, len(curves), objective)
+    stopped: set[int] = set()
+    for epoch, (trial, curve) in product((1, 2, 3), enumerate(curves, start=1)):
+        play.see(trial, [(epoch, curve[epoch - 1])])
+        stop = play.state.trials[TrialId(trial)].attempts[0].stop
+        if trial not in stopped and stop is not None and stop.kind is StopKind.PRUNED:
+            stopped.add(trial)
+            mine = max(objective.key(value) for value in curve[:epoch])
+            others = [
+                objective.key(value)
+                for other in play.state.trials
+                if len(other.curve) >= epoch
+                for _, value in other.curve[:epoch]
+            ]
+            assert mine < max(others)
+
+
+@given(st.lists(VALUES, min_size=1, max_size=8), st.sampled_from(Mode))
+def test_amt_never_prunes_a_value_that_no_average_beats(values: list[float], mode: Mode) -> None:
+    objective = Objective(metric="acc", mode=mode)
+    play = Play(Median(variant=MedianVariant.AMT), len(values), objective)
+    best = -math.inf
+    for stopped, value in zip(play.at(1, values), values, strict=True):
+        if objective.key(value) >= best:
+            assert not stopped
+            best = objective.key(value)
+
+
+EVERY_RULE = [
+    Bandit(slack_amount=0.05, intervals=every(2)),
+    Bandit(slack_factor=0.1),
+    Median(intervals=every(delay=2)),
+    Median(variant=MedianVariant.AMT),
+    Median(variant=MedianVariant.VIZIER),
+    Truncation(truncation_percentage=40),
+    Truncation(truncation_percentage=40, exclude_finished_jobs=True),
+]
+CURVES = st.lists(st.lists(st.integers(0, 9), min_size=6, max_size=6), min_size=2, max_size=5)
+
+
+def told(play: Play) -> object:
+    """All that a rule has done and remembers."""
+    return (
+        play.state.rungs,
+        [(trial.attempts[0].stop, trial.curve, trial.rung) for trial in play.state.trials],
+        play.state.reason,
+    )
+
+
+@pytest.mark.parametrize("rule", EVERY_RULE, ids=repr)
+@given(curves=CURVES, data=st.data())
+def test_repeated_epochs_and_batches_change_nothing(
+    rule: StoppingRule, curves: list[list[int]], data: st.DataObject
+) -> None:
+    once, again = Play(rule, len(curves)), Play(rule, len(curves))
+    for epoch in range(1, 7, 2):
+        for trial, values in enumerate(curves, start=1):
+            reports = [(float(at), values[at - 1] / 10) for at in (epoch, epoch + 1)]
+            for report in reports:
+                once.see(trial, [report])
+            earlier = [(float(at), data.draw(st.integers(0, 9)) / 10) for at in range(1, epoch)]
+            again.see(
+                trial, [*data.draw(st.lists(st.sampled_from(earlier))), *reports] if earlier else reports
+            )
+    assert told(again) == told(once)
+
+
+@pytest.mark.parametrize("rule", EVERY_RULE[1:], ids=repr)
+@given(curves=CURVES, missing=st.sets(st.integers(1, 5)))
+def test_an_epoch_that_is_missing_shifts_no_comparison(
+    rule: StoppingRule, curves: list[list[int]], missing: set[int]
+) -> None:
+    """A trial that never reported some epochs is judged at the others, against what was there."""
+    play = Play(rule, len(curves))
+    for trial, values in enumerate(curves, start=1):
+        for epoch in range(1, 7):
+            if trial > 1 or epoch not in missing:
+                play.see(trial, [(epoch, values[epoch - 1] / 10)])
+    for event in play.events:
+        if isinstance(event, RungReached):
+            assert event.trial != 1 or event.rung not in missing
+    for level, rung in play.state.rungs.items():
+        assert len(rung) <= len(curves) - (level in missing)
+
+
+def test_levels_are_those_of_the_resource() -> None:
+    assert every().reached([(1, 0.0)]) == 1
+    assert every().reached([(0.98, 0.0)]) is None
+    assert every().reached([(0.98, 0.0), (1.97, 0.0)]) == 1
+    assert every(1000).reached([(999, 0.0), (2500, 0.0)]) == 2000
+    assert every(1000).reached([(2100, 0.0), (2500, 0.0)]) is None
+    assert every(2, delay=5).reached([(5, 0.0)]) is None
+    assert every(2, delay=5).reached([(5, 0.0), (6, 0.0)]) == 6
+    assert every().reached([(1e300, 0.0)]) == 1e300
+
+
+def test_nothing_is_best_at_first() -> None:
+    state: State = Play(NoStopping(), 1).state
+    assert (state.best, state.best_score, state.without_improvement) == (None, None, 0)

@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from trialjob.errors import UsageError
+from trialjob.model.ids import ExperimentName, TrialId
+from trialjob.model.limits import Limits
+from trialjob.model.metric import Mode, Objective, Report
+from trialjob.model.space import Branches, Choice, LogUniform, RandInt, Space, Uniform
+from trialjob.model.trial import TrialStatus
+from trialjob.orchestrator.core.events import (
+    AttemptIntended,
+    Event,
+    ExperimentCreated,
+    KnownResult,
+    ReportsRead,
+    TrialEnded,
+    TrialProposed,
+)
+from trialjob.orchestrator.core.state import State, apply
+from trialjob.orchestrator.samplers.known import Present, of_experiment, of_table
+from trialjob.reporting.results import Result
+
+ACCURACY = Objective(metric="acc", mode=Mode.MAX)
+SPACE = Space({"lr": LogUniform(lower=1e-4, upper=1.0), "n": RandInt(lower=1, upper=9)})
+
+
+def present(space: Space = SPACE, objective: Objective = ACCURACY, **constants: int) -> Present:
+    return Present(space=space, constants=constants, objective=objective)
+
+
+def earlier(*trials: tuple[dict[str, object], TrialStatus, float | None], **constants: int) -> State:
+    """An experiment whose trials had these configurations, ends and scores."""
+    events: list[Event] = [
+        ExperimentCreated(
+            name=ExperimentName("earlier"),
+            document={"estimator": {"hyperparameters": constants}},
+            bundle="",
+            objective=ACCURACY,
+            limits=Limits(max_trials=9),
+            trialjob="0",
+        )
+    ]
+    for number, (config, status, score) in enumerate(trials, 1):
+        trial = TrialId(number)
+        events.append(TrialProposed(trial=trial, config=config))  # type: ignore[arg-type]
+        events.append(AttemptIntended(trial=trial, attempt=1, max_runtime=1.0))
+        if score is not None:
+            report = Report(resource=3.0, metrics={"acc": score}, at=0.0)
+            events.append(ReportsRead(trial=trial, attempt=1, reports=(report,), cursor=""))
+        events.append(TrialEnded(trial=trial, status=status, reason=""))
+    state: State | None = None
+    for event in events:
+        state = apply(state, event, 0.0)
+    assert state is not None
+    return state
+
+
+def test_completed_and_pruned_trials_are_known_and_others_are_not() -> None:
+    state = earlier(
+        ({"lr": 0.1, "n": 3}, TrialStatus.COMPLETED, 0.7),
+        ({"lr": 0.2, "n": 3}, TrialStatus.PRUNED, 0.3),
+        ({"lr": 0.3, "n": 3}, TrialStatus.FAILED, 0.9),
+        ({"lr": 0.4, "n": 3}, TrialStatus.METRICS_UNAVAILABLE, None),
+    )
+    known = of_experiment(state, present())
+    assert known.dropped == 0
+    assert known.results == (
+        KnownResult(config={"lr": 0.1, "n": 3}, score=0.7),
+        KnownResult(config={"lr": 0.2, "n": 3}, score=0.3, pruned_at=3.0),
+    )
+
+
+def test_what_lies_outside_of_a_narrower_space_is_dropped_and_counted() -> None:
+    state = earlier(
+        ({"lr": 0.1, "n": 3}, TrialStatus.COMPLETED, 0.7), ({"lr": 0.5, "n": 3}, TrialStatus.COMPLETED, 0.8)
+    )
+    narrow = Space({"lr": LogUniform(lower=1e-3, upper=0.2), "n": Choice(values=(3, 4))})
+    known = of_experiment(state, present(narrow))
+    assert (len(known.results), known.dropped) == (1, 1)
+
+
+def test_a_constant_is_a_value_like_any_other() -> None:
+    wide = Space({**SPACE.tree, "depth": RandInt(lower=1, upper=5)})
+    state = earlier(({"lr": 0.1, "n": 3}, TrialStatus.COMPLETED, 0.7), depth=2)
+    assert of_experiment(state, present(wide)).results[0].config == {"lr": 0.1, "n": 3, "depth": 2}
+
+    narrow = Space({"lr": SPACE.tree["lr"]})
+    assert of_experiment(state, present(narrow, n=3)).results[0].config == {"lr": 0.1}
+    assert of_experiment(state, present(narrow, n=4)).dropped == 1
+    assert of_experiment(state, present(narrow)).dropped == 1
+
+
+def test_scores_of_another_objective_mean_nothing() -> None:
+    state = earlier(({"lr": 0.1, "n": 3}, TrialStatus.COMPLETED, 0.7))
+    other = Objective(metric="loss", mode=Mode.MIN)
+    with pytest.raises(UsageError, match="earlier has the objective max acc, this spec has min loss"):
+        of_experiment(state, present(objective=other))
+
+
+def test_the_results_of_an_experiment_are_a_table() -> None:
+    state = earlier(
+        ({"lr": 0.1, "n": 3}, TrialStatus.COMPLETED, 0.7),
+        ({"lr": 0.2, "n": 3}, TrialStatus.PRUNED, math.nan),
+        ({"lr": 0.3, "n": 3}, TrialStatus.CANCELLED, 0.9),
+    )
+    known, same = of_table(Result(state).to_csv(), "t.csv", present()), of_experiment(state, present())
+    assert repr(known) == repr(same)
+
+
+def test_a_table_of_somebody_else() -> None:
+    text = "n,lr,acc,comment\n3.0,1e-2,0.5,good\n7,0.1,,no score\n99,0.1,0.6,outside\n4, 0.5 ,0.25,\n"
+    known = of_table(text, "t.csv", present())
+    assert known.dropped == 1
+    assert [(result.config, result.score) for result in known.results] == [
+        ({"lr": 0.01, "n": 3}, 0.5),
+        ({"lr": 0.5, "n": 4}, 0.25),
+    ]
+
+
+def test_cells_are_read_as_the_domain_means_them() -> None:
+    space = Space(
+        {
+            "a": Choice(values=(None, True, "1", 2, "x,y", (1, 2))),
+            "b": Branches(
+                values=("on", "off"), branches={"on": {"c": Uniform(lower=0.0, upper=1.0)}, "off": {}}
+            ),
+        }
+    )
+    text = (
+        'a,b,c,acc\n,off,,1\ntrue,on,0.5,2\n1,off,,3\n2.0,off,7,4\n"x,y",off,,5\n"[1, 2]",off,,6\n2,on,,7\n'
+    )
+    known = of_table(text, "t.csv", present(space))
+    assert [result.config["a"] for result in known.results] == [None, True, "1", 2, "x,y", [1, 2]]
+    assert known.results[1].config == {"a": True, "b": "on", "c": 0.5}
+    assert known.results[3].config == {"a": 2, "b": "off"}
+    assert known.dropped == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "t.csv has no column lr, n, score; it has: none"),
+        ("lr,acc\n", "t.csv has no column n; it has: lr, acc"),
+        ("lr,n\n", r"t.csv has no column acc \(or score\); it has: lr, n"),
+    ],
+)
+def test_a_column_that_is_missing_is_named(text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        of_table(text, "t.csv", present())
