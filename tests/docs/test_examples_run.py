@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -9,10 +10,12 @@ from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
+from ruamel.yaml import YAML
 
 from trialjob.apps.cli.main import cli
 from trialjob.config import load
 from trialjob.config.spec import ExperimentSpec
+from trialjob.testing.fake_aws import FakeAws, ScaledClock
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -26,6 +29,27 @@ def blocks(language: str) -> list[str]:
 def test_the_spec_in_the_readme_is_the_example() -> None:
     shown = blocks("yaml")[0].removeprefix("# examples/digits/sweep.yaml\n")
     assert shown == (ROOT / "examples" / "digits" / "sweep.yaml").read_text()
+
+
+def test_the_sagemaker_spec_in_the_readme_is_one_that_the_service_takes(tmp_path: Path) -> None:
+    shown = YAML(typ="safe", pure=True).load(blocks("yaml")[1])
+    spec = YAML(typ="safe", pure=True).load((ROOT / "examples" / "digits" / "sweep.yaml").read_text())
+    with FakeAws(clock=ScaledClock(1000)) as aws:
+        aws.create_bucket("bucket")
+        aws.create_role("SageMakerExecution")
+        (tmp_path / "sweep.yaml").write_text(json.dumps({**spec, **shown}))
+        (tmp_path / "train.py").touch()
+        done = subprocess.run(
+            [sys.executable, "-m", "trialjob", "doctor", "sweep.yaml"],
+            cwd=tmp_path,
+            env=aws.env,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=100,
+        )
+    assert "WRONG" not in done.stdout
+    assert "first job    SageMaker will take the request" in done.stdout
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("examples/*/*.yaml")), ids=lambda path: path.parent.name)
@@ -70,7 +94,7 @@ def test_the_digits_example_runs(tmp_path: Path) -> None:
 
 def test_the_error_in_the_readme_is_the_error(tmp_path: Path) -> None:
     command, shown = re.search(
-        r"\$ trialjob (run sweep.yaml.*?)\n(error: .*?)\n```", README, re.DOTALL
+        r"\$ trialjob (run sweep.yaml --set.*?)\n(error: .*?)\n```", README, re.DOTALL
     ).groups()  # type: ignore[union-attr]
     done = subprocess.run(
         [sys.executable, "-m", "trialjob", *command.split()],

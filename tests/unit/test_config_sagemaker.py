@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from trialjob.backends.sagemaker.settings import Channel, Spot
-from trialjob.config import LocalBackendSpec, SageMakerBackendSpec, load, parse
+from trialjob.config import LocalBackendSpec, SageMakerBackendSpec, load, parse, warnings
 from trialjob.errors import SpecError
 
 SPEC = """
@@ -162,3 +162,10 @@ def test_a_local_input_with_options_is_found_from_everywhere(path: Path) -> None
     (path.parent / "data").mkdir()
     spec = load(path, overrides=["estimator.inputs.train={location: data, content_type: text/csv}"])
     assert spec.estimator.locations()["train"] == str(path.parent / "data")
+
+
+def test_spot_without_a_checkpoint_in_sight_is_doubtful(path: Path) -> None:
+    doubts = {each.field: each.message for each in warnings(load(path))}
+    assert "an interruption costs everything" in doubts["estimator.spot"]
+    (path.parent / "train.py").write_text('folder = os.environ["TRIALJOB_CHECKPOINT_DIR"]\n')
+    assert "estimator.spot" not in {each.field for each in warnings(load(path))}

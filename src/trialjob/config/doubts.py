@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from trialjob.config.paths import path_text, shown
+from trialjob.config.sagemaker import SageMakerBackendSpec
 from trialjob.config.spec import ExperimentSpec
 from trialjob.errors import Problem
 from trialjob.reporting.metrics import compiled, expand
@@ -15,6 +16,7 @@ from trialjob.reporting.metrics import compiled, expand
 #: How programs print small, negative, whole and missing values.
 _SAMPLES = ("9.5e-05", "1e-4", "-0.5", "12", "nan")
 _REPORTS = re.compile(rb"trialjob[.]reporting|from trialjob import|\[trialjob\]")
+_CHECKPOINTS = re.compile(rb"checkpoint", re.IGNORECASE)
 _SKIPPED_FOLDERS = {"node_modules", "__pycache__", "venv", "site-packages"}
 _SKIPPED_ENDINGS = (".yaml", ".yml", ".md", ".rst", ".pyc")
 _MOST_FILES = 2_000
@@ -23,19 +25,33 @@ _MOST_BYTES = 1_000_000
 
 def warnings(spec: ExperimentSpec) -> list[Problem]:
     """Everything doubtful, in the order of the spec."""
-    return [*_no_metric(spec), *_narrow_groups(spec)]
+    return [*_no_metric(spec), *_narrow_groups(spec), *_no_checkpoint(spec)]
 
 
 def _no_metric(spec: ExperimentSpec) -> Iterator[Problem]:
     metric, folder = spec.objective.metric, Path(spec.estimator.source_dir)
     if any(definition.name == metric for definition in spec.metrics):
         return
-    if not folder.is_dir() or any(_has_reporter(path) for path in _sources(folder)):
+    if not folder.is_dir() or any(_has(_REPORTS, path) for path in _sources(folder)):
         return
     yield Problem(
         field="objective.metric",
         message=f"no metric in sight: {shown(metric)} has no regex, and no file in {folder} reports",
         remedy="call trialjob.reporting.report in the script, or define the metric by a regex under metrics",
+    )
+
+
+def _no_checkpoint(spec: ExperimentSpec) -> Iterator[Problem]:
+    folder = Path(spec.estimator.source_dir)
+    if spec.estimator.spot is None or not isinstance(spec.backend, SageMakerBackendSpec):
+        return
+    if not folder.is_dir() or any(_has(_CHECKPOINTS, path) for path in _sources(folder)):
+        return
+    yield Problem(
+        field="estimator.spot",
+        message=f"no checkpoint in sight: no file in {folder} speaks of checkpoints, so an interruption "
+        "costs everything that the trial has done and paid until then",
+        remedy="save to TRIALJOB_CHECKPOINT_DIR after every epoch and begin from what is there",
     )
 
 
@@ -51,12 +67,12 @@ def _sources(folder: Path) -> Iterator[Path]:
                 yield Path(root, name)
 
 
-def _has_reporter(path: Path) -> bool:
+def _has(pattern: re.Pattern[bytes], path: Path) -> bool:
     try:
         if not path.is_file():
             return False
         with path.open("rb") as file:
-            return _REPORTS.search(file.read(_MOST_BYTES)) is not None
+            return pattern.search(file.read(_MOST_BYTES)) is not None
     except OSError:
         return False
 

@@ -51,8 +51,11 @@ class JobEnd:
     tail: str = ""
     started_at: float | None = None
     ended_at: float | None = None
-    #: Seconds that are paid for; None means not known yet, never zero.
+    #: Seconds that are paid for, on each instance; None means not known yet, never zero.
     seconds: float | None = None
+    instances: int = 1
+    #: How often spot capacity was taken away from it while it ran; the service went on by itself.
+    interruptions: int = 0
     #: What it cost; None means not known.
     dollars: float | None = None
     #: Until when its machine is kept warm for a job to come, and paid for; None when it is not.

@@ -92,6 +92,8 @@ def end_of(facts: Facts, tail: str = "", *, reused_pool: bool = False) -> JobEnd
         started_at=seconds_of(facts.get("TrainingStartTime")),
         ended_at=seconds_of(facts.get("TrainingEndTime") or facts.get("LastModifiedTime")),
         seconds=_number(facts.get("BillableTimeInSeconds")),
+        instances=instances(facts) or 1,
+        interruptions=interruptions(facts),
         pool_until=pool_until(facts),
         reused_pool=reused_pool,
     )

@@ -292,8 +292,15 @@ class _Draft:
 
 def _runtime_left(trial: Trial, trial_timeout: float) -> float:
     """Seconds the next attempt may take; earlier ones have used up part of the trial's time."""
-    used = sum(attempt.end.seconds or 0.0 for attempt in trial.attempts if attempt.end is not None)
+    used = sum(_ran_for(attempt.end) for attempt in trial.attempts if attempt.end is not None)
     return max(1.0, trial_timeout - used)
+
+
+def _ran_for(end: JobEnd) -> float:
+    # Not the seconds paid for: of those spot capacity takes fewer than have passed.
+    if end.started_at is None or end.ended_at is None:
+        return end.seconds or 0.0
+    return max(0.0, end.ended_at - end.started_at)
 
 
 def _verdict(state: State, trial: Trial, attempt: Attempt, end: JobEnd) -> tuple[TrialStatus, str]:
