@@ -144,6 +144,24 @@ def test_a_stubborn_job_and_its_children_are_killed_after_the_grace(fake: FakeAw
     wait_for(fake, lambda: not is_running(child))
 
 
+def test_a_child_in_a_session_of_its_own_goes_with_its_container(fake: FakeAws) -> None:
+    script = (
+        "import subprocess\n"
+        "sleep = [sys.executable, '-c', 'import time; time.sleep(600)']\n"
+        "child = subprocess.Popen(sleep, start_new_session=True)\n"
+        "print(child.pid)\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "time.sleep(600)\n"
+    )
+    start(fake, script)
+    wait_for(fake, lambda: output(fake))
+    child = int(output(fake)[0])
+    assert is_running(child)
+    fake.client("sagemaker").stop_training_job(TrainingJobName="a")
+    assert ended(fake)["TrainingJobStatus"] == "Stopped"
+    assert not is_running(child)
+
+
 def is_running(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().split(")")[1].split()[0] != "Z"

@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from trialjob.backends.local.folder import MARK
+from trialjob.backends.local.processes import kill_marked
 from trialjob.testing.fake_aws.engines import Run
 from trialjob.testing.fake_aws.sandbox import ML_ROOT, Sandbox
 from trialjob.testing.fake_aws.world import World
@@ -83,11 +85,11 @@ class ProcessEngine:
         process = container.process
         if process is None or process.returncode is not None:
             return
+        if number is signal.SIGKILL:
+            kill_marked(container.sandbox.root)
+            return
         with contextlib.suppress(ProcessLookupError):
-            if number is signal.SIGKILL:
-                os.killpg(process.pid, number)
-            else:
-                os.kill(process.pid, number)
+            os.kill(process.pid, number)
 
     def close(self) -> None:
         """Kill what still runs and wait for the threads."""
@@ -131,8 +133,7 @@ class ProcessEngine:
         reader = threading.Thread(target=self._read, args=(container, process.stdout), daemon=True)
         reader.start()
         code = process.wait()
-        with contextlib.suppress(ProcessLookupError):  # a container's end is the end of all that it started
-            os.killpg(process.pid, signal.SIGKILL)
+        kill_marked(container.sandbox.root)  # a container's end is the end of all that it started
         reader.join(5)
         return code if code >= 0 else 128 - code
 
@@ -147,6 +148,7 @@ class ProcessEngine:
             "TRAINING_JOB_NAME": job.name,
             "TRAINING_JOB_ARN": job.arn,
             ML_ROOT: str(container.sandbox.root),
+            MARK: str(container.sandbox.root),
         }
 
     def _read(self, container: _Container, output: IO[bytes]) -> None:
