@@ -1,4 +1,4 @@
-"""``make bench``: measures, prints one table and writes it to results.md. No figure makes it fail."""
+"""``make bench``: measures, prints tables, writes results.md and sagemaker.md. No figure makes it fail."""
 
 from __future__ import annotations
 
@@ -32,12 +32,14 @@ trialjob journals every event with fsync before it acts, and gives each trial a 
 def main() -> None:
     skipped = _install_syne_tune()
     rows = [_HEADINGS, *(row for name in _MEASUREMENTS for row in _measure(name))]
-    text = f"# Benchmarks\n\n{_machine()}{skipped}\n\n{_table(rows)}\n{_NOTES}"
+    text = f"# Benchmarks\n\n{machine()}{skipped}\n\n{table(rows)}\n{_NOTES}"
     (_HERE / "results.md").write_text(text, encoding="utf-8")
     print(text)
+    print("measuring sagemaker_case …", file=sys.stderr, flush=True)
+    subprocess.run([sys.executable, "-m", "benchmarks.sagemaker_case"], cwd=_ROOT, check=True)
 
 
-def _table(rows: Sequence[Sequence[str]]) -> str:
+def table(rows: Sequence[Sequence[str]]) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
@@ -73,7 +75,7 @@ def _install_syne_tune() -> str:
     return ""
 
 
-def _machine() -> str:
+def machine() -> str:
     load = os.getloadavg()[0]
     return (
         f"{time.strftime('%Y-%m-%d', time.gmtime())}; {platform.system()} {platform.machine()}, "

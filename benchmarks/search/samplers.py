@@ -1,6 +1,6 @@
 """Regret of every sampler in virtual time: trials take different times, so they end out of order.
 
-python benchmarks/search/samplers.py --seeds 30
+python -m benchmarks.search.samplers --seeds 30
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from functools import partial
 from itertools import product
 from pathlib import Path
 
-from functions import PROBLEMS, Problem
+from benchmarks.search.functions import PROBLEMS, Problem
 
 from trialjob.backends.simulator.service import Course
 from trialjob.model.job import JobRequest

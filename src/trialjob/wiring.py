@@ -28,7 +28,7 @@ from trialjob.backends.sagemaker.code import Code
 from trialjob.backends.sagemaker.doctor import examine
 from trialjob.backends.sagemaker.limiter import Limiter
 from trialjob.backends.sagemaker.preview import preview, refuse
-from trialjob.config import ExperimentSpec, LocalBackendSpec
+from trialjob.config import ExperimentSpec, LocalBackendSpec, NoStoppingSpec
 from trialjob.config.sagemaker import SageMakerBackendSpec
 from trialjob.config.samplers import (
     BayesianSpec,
@@ -41,7 +41,14 @@ from trialjob.config.samplers import (
     decided,
     settled,
 )
-from trialjob.config.stopping import AshaSpec, BanditSpec, EarlyStopSpec, MedianSpec, TruncationSpec
+from trialjob.config.stopping import (
+    AshaSpec,
+    BanditSpec,
+    EarlyStopSpec,
+    HyperbandSpec,
+    MedianSpec,
+    TruncationSpec,
+)
 from trialjob.errors import InvariantError, JournalConflict, Problem, SpecError, StoreError, UsageError
 from trialjob.estimators.bundle import pack
 from trialjob.estimators.script import ScriptEstimator
@@ -66,9 +73,11 @@ from trialjob.orchestrator.ports import Clock, Journal, Sampler
 from trialjob.orchestrator.rules.asha import Asha
 from trialjob.orchestrator.rules.bandit import Bandit
 from trialjob.orchestrator.rules.early_stop import EarlyStop
+from trialjob.orchestrator.rules.hyperband import Hyperband
 from trialjob.orchestrator.rules.intervals import Intervals
 from trialjob.orchestrator.rules.median import Median, MedianVariant
 from trialjob.orchestrator.rules.none import NoStopping
+from trialjob.orchestrator.rules.promotion import Promotion
 from trialjob.orchestrator.rules.truncation import Truncation
 from trialjob.orchestrator.samplers.grid import GridSampler
 from trialjob.orchestrator.samplers.known import Earlier, Present, of_experiment, of_table
@@ -312,7 +321,9 @@ class Session:
 
 def _settled(spec: ExperimentSpec) -> ExperimentSpec:
     """``spec`` with what it leaves open decided, so that the journal can tell it again."""
-    gp = _installed("torch", "scipy") and spec.limits.max_trials <= _GP_TRIALS
+    # The Gaussian process learns from completed trials only, and most are pruned where there is a rule.
+    whole = isinstance(spec.stopping, NoStoppingSpec) and spec.limits.max_trials <= _GP_TRIALS
+    gp = whole and _installed("torch", "scipy")
     sampler = settled(spec.sampler, model="gp" if gp else "tpe", seed=secrets.randbelow(2**31))
     return spec.model_copy(update={"sampler": sampler})
 
@@ -338,8 +349,8 @@ def _known(spec: ExperimentSpec, store: FolderStore) -> tuple[list[KnownResult],
                 f"sampler.warm_start: {source} has no trial that lies in this space"
                 f" ({known.dropped} lie outside of it); remove it, or widen the space"
             )
-        outside = f"; {known.dropped} lie outside of this space and are left out" if known.dropped else ""
-        notes.append(f"warm start: {len(known.results)} trials of {source}{outside}")
+        learned = f"{len(known.results)} results learned, {known.dropped} outside of this space left out"
+        notes.append(f"warm start from {source}: {learned}")
         results += known.results
     return results, tuple(notes)
 
@@ -435,11 +446,15 @@ def _check_machine(spec: ExperimentSpec) -> None:
         )
 
 
+_ASHA: dict[str, type[Asha | Promotion]] = {"stopping": Asha, "promotion": Promotion}
+
+
 def _rule(spec: ExperimentSpec) -> StoppingRule:
     rule = spec.stopping
     match rule:
-        case AshaSpec():
-            return Asha(
+        case AshaSpec() | HyperbandSpec():
+            kind = Hyperband if isinstance(rule, HyperbandSpec) else _ASHA[rule.variant]
+            return kind(
                 min_resource=rule.min_resource,
                 max_resource=rule.max_resource,
                 reduction_factor=rule.reduction_factor,

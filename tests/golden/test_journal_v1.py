@@ -1,4 +1,4 @@
-"""Journals written by trialjob 0.1.0 mean the same to every later version. These files are never rewritten."""
+"""Journals written by trialjob 0.1.0 mean the same to every later version; they are never rewritten."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from trialjob.config import ExperimentSpec, differences, load, parse, warnings
+from trialjob.config import ExperimentSpec, LocalBackendSpec, differences, load, parse, warnings
 from trialjob.errors import SpecError
 from trialjob.model.metric import Mode
 from trialjob.model.space import Choice, LogUniform
@@ -190,6 +190,7 @@ def test_overrides(sweep: Path) -> None:
     assert spec.estimator.hyperparameters == {"epochs": 3, "new": [1]}
     assert spec.metrics[0].regex == "acc: ({number})"
     assert spec.stopping.kind == "none"
+    assert isinstance(spec.backend, LocalBackendSpec)
     assert spec.backend.stop_grace == 0.5
 
 

@@ -17,8 +17,10 @@ from trialjob.model.metric import NanPolicy
 from trialjob.model.space import Branches, LogRandInt, QUniform
 from trialjob.orchestrator.rules.bandit import Bandit
 from trialjob.orchestrator.rules.early_stop import EarlyStop
+from trialjob.orchestrator.rules.hyperband import Hyperband
 from trialjob.orchestrator.rules.intervals import Intervals
 from trialjob.orchestrator.rules.median import Median, MedianVariant
+from trialjob.orchestrator.rules.promotion import Promotion
 from trialjob.orchestrator.rules.truncation import Truncation
 
 SWEEP = """\
@@ -99,7 +101,7 @@ def test_python_says_the_same(path: Path, document: dict[str, Any], monkeypatch:
                             {"step": {"every": trialjob.lograndint(1, 9)}, "flat": None}
                         ),
                     },
-                    "adam": {"beta1": trialjob.uniform(0.8, 0.999), "eps": 1e-8},  # type: ignore[dict-item]
+                    "adam": {"beta1": trialjob.uniform(0.8, 0.999), "eps": 1e-8},
                     "adafactor": {},
                 }
             ),
@@ -130,6 +132,8 @@ def test_points_come_first(path: Path) -> None:
             {"kind": "bandit", "slack_amount": 0.2, "delay_evaluation": 5},
             Bandit(slack_amount=0.2, intervals=Intervals(delay_evaluation=5)),
         ),
+        ({"kind": "asha", "max_resource": 9, "variant": "promotion"}, Promotion(max_resource=9)),
+        ({"kind": "hyperband", "max_resource": 81}, Hyperband(max_resource=81)),
         ({"kind": "median"}, Median()),
         ({"kind": "median", "variant": "amt"}, Median(variant=MedianVariant.AMT)),
         (
@@ -199,7 +203,7 @@ OPTIMIZER = "space.optimizer.values"
             "type: choice",
         ),
         ({"space": {"x": {"type": "choice", "values": {"a": 3}}}}, "space.x.values.a", "not a mapping"),
-        ({"space": {"x": {"type": "choice", "values": {}}}}, "space.x.values", ""),
+        ({"space": {"x": {"type": "choice", "values": {}}}}, "space.x.values", "is empty"),
         (
             {"space": {"x": 1, "y": {"type": "choice", "values": {"a": {"x": 2}}}}},
             "space",
@@ -267,7 +271,13 @@ OPTIMIZER = "space.optimizer.values"
             "module:function",
         ),
         ({"stopping": {"kind": "medain"}}, "stopping.kind", "'median'"),
-        ({"stopping": {"kind": "hyperband"}}, "stopping.kind", "known: "),
+        ({"stopping": {"kind": "hyperband"}}, "stopping.max_resource", "is missing"),
+        ({"stopping": {"kind": "asha"}}, "stopping.max_resource", "is missing"),
+        (
+            {"stopping": {"kind": "hyperband", "max_resource": 1}},
+            "stopping.min_resource",
+            "must be less than stopping.max_resource",
+        ),
         ({"limits": {"max_trials": 8, "target": -0.5}}, "stopping.slack_factor", "limits.target is -0.5"),
         (
             {"objective": {"metric": "neg_log_loss", "mode": "max"}},

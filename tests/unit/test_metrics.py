@@ -108,7 +108,8 @@ def test_a_resource_that_is_not_finite_is_counted() -> None:
 
 
 def test_a_reporter_line_is_not_matched_by_regexes_and_takes_what_they_gathered() -> None:
-    lines = ["loss=2", '[trialjob] {"metrics": {"acc": 1}} acc=7 loss=9', '[trialjob] {"metrics": {"acc": 3}}']
+    sent = '[trialjob] {"metrics": {"acc": %d}}'
+    lines = ["loss=2", sent % 1 + " acc=7 loss=9", sent % 3]
     found = fed(reader(("acc", "acc=({number})"), ("loss", "loss=({number})")), *lines)
     assert found == [(1.0, {"loss": 2.0, "acc": 1.0}), (2.0, {"acc": 3.0})]
 

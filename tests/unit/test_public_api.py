@@ -25,6 +25,7 @@ PUBLIC = [
     "gp",
     "grid",
     "grid_search",
+    "hyperband",
     "local",
     "lognormal",
     "lograndint",

@@ -15,11 +15,13 @@ from trialjob.orchestrator.core.events import (
     Event,
     ExperimentCreated,
     KnownResult,
+    Record,
     ReportsRead,
     TrialEnded,
     TrialProposed,
 )
 from trialjob.orchestrator.core.state import State, apply
+from trialjob.orchestrator.journals.codec import decode, encode
 from trialjob.orchestrator.samplers.known import Present, of_experiment, of_table
 from trialjob.reporting.results import Result
 
@@ -150,3 +152,10 @@ def test_cells_are_read_as_the_domain_means_them() -> None:
 def test_a_column_that_is_missing_is_named(text: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         of_table(text, "t.csv", present())
+
+
+@pytest.mark.parametrize("score", [0.5, math.nan, -math.inf])
+def test_it_is_kept_in_a_journal_as_it_is(score: float) -> None:
+    events = (KnownResult(config={"lr": 5e-324, "n": [None]}, score=score, pruned_at=1.5),)
+    record = Record(version=1, at=0.0, events=events)
+    assert repr(decode(encode(record), "here")) == repr(record)

@@ -111,8 +111,13 @@ def _sampler(kind: str, *, seed: int | None, warm_start: Sequence[str] = (), **o
 
 
 def asha(*, max_resource: float, **options: Json) -> Document:
-    """Asynchronous successive halving; ``min_resource`` and ``reduction_factor`` as in a spec file."""
+    """Asynchronous successive halving; ``variant``, ``min_resource`` and so on as in a spec file."""
     return {"kind": "asha", "max_resource": max_resource, **options}
+
+
+def hyperband(*, max_resource: float, **options: Json) -> Document:
+    """Brackets of successive halving; ``min_resource`` and ``reduction_factor`` as in a spec file."""
+    return {"kind": "hyperband", "max_resource": max_resource, **options}
 
 
 def bandit(**options: Json) -> Document:

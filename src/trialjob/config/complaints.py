@@ -22,6 +22,7 @@ _FORMS: dict[str, tuple[str, str]] = {
     "float_parsing": ("is not a number", "write a number"),
     "tuple_type": ("is not a list", "write a list: [a, b]"),
     "list_type": ("is not a list", "write a list: [a, b]"),
+    "too_short": ("is empty", "name at least one value"),
     "dict_type": ("is not a mapping", "write key: value pairs"),
     "model_type": ("is not a mapping", "write key: value pairs"),
     "model_attributes_type": ("is not a mapping", "write key: value pairs"),

@@ -25,10 +25,21 @@ class NoStoppingSpec(SpecPart):
     kind: Literal["none"] = "none"
 
 
+class HyperbandSpec(SpecPart):
+    """Brackets of successive halving, which pause and resume trials."""
+
+    kind: Literal["hyperband"] = "hyperband"
+    max_resource: Number = Field(gt=0)
+    min_resource: Number = Field(default=1.0, gt=0)
+    reduction_factor: Number = Field(default=3.0, ge=2)
+
+
 class AshaSpec(SpecPart):
-    """Asynchronous successive halving, the stopping variant."""
+    """Asynchronous successive halving."""
 
     kind: Literal["asha"] = "asha"
+    #: Stop trials at a rung, or pause them there and resume the best.
+    variant: Literal["stopping", "promotion"] = "stopping"
     max_resource: Number = Field(gt=0)
     min_resource: Number = Field(default=1.0, gt=0)
     reduction_factor: Number = Field(default=3.0, ge=2)
@@ -72,12 +83,13 @@ class EarlyStopSpec(SpecPart):
 
 
 StoppingSpec: TypeAlias = Annotated[
-    NoStoppingSpec | AshaSpec | BanditSpec | MedianSpec | TruncationSpec | EarlyStopSpec,
+    NoStoppingSpec | AshaSpec | HyperbandSpec | BanditSpec | MedianSpec | TruncationSpec | EarlyStopSpec,
     Field(discriminator="kind"),
 ]
 STOPPING: dict[str, type[SpecPart]] = {
     "none": NoStoppingSpec,
     "asha": AshaSpec,
+    "hyperband": HyperbandSpec,
     "bandit": BanditSpec,
     "median": MedianSpec,
     "truncation": TruncationSpec,
@@ -88,7 +100,7 @@ STOPPING: dict[str, type[SpecPart]] = {
 def stopping_problems(stopping: StoppingSpec) -> Iterator[Problem]:
     """What is wrong with a rule by itself."""
     match stopping:
-        case AshaSpec() if stopping.min_resource >= stopping.max_resource:
+        case AshaSpec() | HyperbandSpec() if stopping.min_resource >= stopping.max_resource:
             yield Problem(
                 field="stopping.min_resource",
                 message=f"{stopping.min_resource:g} must be less than stopping.max_resource, "

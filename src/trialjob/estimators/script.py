@@ -15,6 +15,11 @@ from trialjob.model.json import Json, digest
 from trialjob.model.space import Config
 
 
+def resource_environment(resource: float | None) -> dict[str, str]:
+    """How a script learns where it may end by itself."""
+    return {} if resource is None else {"TRIALJOB_MAX_RESOURCE": f"{resource:.15g}"}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScriptEstimator:
     """Runs one program of a bundle, with the trial's configuration as its arguments."""
@@ -31,10 +36,18 @@ class ScriptEstimator:
     inputs: Mapping[str, str] = field(default_factory=dict)
 
     def request(
-        self, job: JobName, trial: TrialId, attempt: int, config: Config, max_runtime: float
+        self,
+        job: JobName,
+        trial: TrialId,
+        attempt: int,
+        config: Config,
+        max_runtime: float,
+        *,
+        resource: float | None = None,
     ) -> JobRequest:
         """The request for one attempt; equal arguments give an equal request."""
         hyperparameters = {**self.hyperparameters, **config}
+        environment = {**self.environment, **resource_environment(resource)}
         content: Json = {
             "job": job,
             "experiment": self.experiment,
@@ -44,7 +57,7 @@ class ScriptEstimator:
             "entry_point": self.entry_point,
             "bundle": self.bundle,
             "max_runtime": float(max_runtime),
-            "environment": dict(self.environment),
+            "environment": environment,
             "inputs": dict(self.inputs),
         }
         return JobRequest(
@@ -56,7 +69,7 @@ class ScriptEstimator:
             entry_point=self.entry_point,
             bundle=self.bundle,
             max_runtime=max_runtime,
-            environment=self.environment,
+            environment=environment,
             inputs=self.inputs,
             digest=digest(content),
         )

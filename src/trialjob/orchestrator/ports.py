@@ -143,9 +143,19 @@ class Estimator(Protocol):
     """Knows what a trial's job is."""
 
     def request(
-        self, job: JobName, trial: TrialId, attempt: int, config: Config, max_runtime: float
+        self,
+        job: JobName,
+        trial: TrialId,
+        attempt: int,
+        config: Config,
+        max_runtime: float,
+        *,
+        resource: float | None = None,
     ) -> JobRequest:
-        """The request for one attempt; equal arguments give an equal request."""
+        """The request for one attempt; equal arguments give an equal request.
+
+        ``resource`` is where the script may end by itself, as it will be stopped there.
+        """
         ...
 
 

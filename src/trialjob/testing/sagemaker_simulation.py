@@ -54,9 +54,19 @@ class BundledEstimator:
     """Requests that name a bundle."""
 
     def request(
-        self, job: JobName, trial: TrialId, attempt: int, config: Config, max_runtime: float
+        self,
+        job: JobName,
+        trial: TrialId,
+        attempt: int,
+        config: Config,
+        max_runtime: float,
+        *,
+        resource: float | None = None,
     ) -> JobRequest:
-        return replace(PlainEstimator().request(job, trial, attempt, config, max_runtime), bundle="simulated")
+        return replace(
+            PlainEstimator().request(job, trial, attempt, config, max_runtime, resource=resource),
+            bundle="simulated",
+        )
 
 
 @dataclass(kw_only=True)

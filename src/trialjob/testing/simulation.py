@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from trialjob.backends.simulator.backend import SimulatorBackend
 from trialjob.backends.simulator.clock import VirtualClock
 from trialjob.backends.simulator.service import Course, SimulatedService
+from trialjob.estimators.script import resource_environment
 from trialjob.model.ids import ExperimentName, JobName, TrialId
 from trialjob.model.job import JobRequest
 from trialjob.model.json import Json, digest
@@ -55,7 +56,14 @@ class PlainEstimator:
     """Requests with nothing but the configuration in them."""
 
     def request(
-        self, job: JobName, trial: TrialId, attempt: int, config: Config, max_runtime: float
+        self,
+        job: JobName,
+        trial: TrialId,
+        attempt: int,
+        config: Config,
+        max_runtime: float,
+        *,
+        resource: float | None = None,
     ) -> JobRequest:
         return JobRequest(
             job=job,
@@ -66,6 +74,7 @@ class PlainEstimator:
             entry_point="train.py",
             bundle="",
             max_runtime=max_runtime,
+            environment=resource_environment(resource),
             digest=digest({"trial": trial, "attempt": attempt, "config": config}),
         )
 

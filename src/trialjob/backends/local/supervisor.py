@@ -88,6 +88,7 @@ class Supervisor:
     def _prepare(self) -> None:
         """Lay out what the script finds."""
         tree, request = self._folder.tree, self._request
+        self._share_checkpoints()
         entrypoint.lay_out(tree)
         entrypoint.unpack(Path(request["bundle_file"]), tree / "code")
         (tree / "input" / "config").mkdir(parents=True, exist_ok=True)
@@ -107,6 +108,16 @@ class Supervisor:
             place = tree / "input" / "data" / channel
             place.unlink(missing_ok=True)
             place.symlink_to(Path(location).absolute())
+
+    def _share_checkpoints(self) -> None:
+        """Give every attempt of a trial the same checkpoint folder, so that the next goes on from there."""
+        # Beside the folder of all jobs, as on SageMaker it is beside what each job leaves.
+        shared = self._folder.path.parent.parent / "checkpoints" / f"{self._request['trial']:06d}"
+        shared.mkdir(parents=True, exist_ok=True)
+        place = self._folder.tree / "checkpoints"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if not place.exists():
+            place.symlink_to(shared.absolute())
 
     def _environment(self) -> dict[str, str]:
         """The environment of whoever submitted the job, which is ours, and what names the job."""

@@ -16,7 +16,7 @@ from trialjob.model.ids import ExperimentName, JobName, parse_job_name
 from trialjob.orchestrator.ports import Clock
 
 #: A look asks for what changed since the newest change it knows, less this, and from time to time for all.
-_MARGIN: Final = 120.0
+_MARGIN: Final = 60.0
 _FULL: Final = 600.0
 #: A job that no list shows is asked for so often, in seconds.
 _ASK: Final = 60.0

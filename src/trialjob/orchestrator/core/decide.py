@@ -41,6 +41,7 @@ from trialjob.orchestrator.core.events import (
     StopIntended,
     SubmitPostponed,
     TrialEnded,
+    TrialPaused,
     TrialProposed,
 )
 from trialjob.orchestrator.core.retry import retry_wait
@@ -77,7 +78,10 @@ def decide(state: State, seen: Sequence[Seen], rule: StoppingRule, now: float) -
 
 
 def wanted(state: State, now: float) -> bool:
-    """True when a new trial could start at once, if the sampler had one."""
+    """True when a new trial could start at once, if the sampler had one.
+
+    Paused trials that are to be resumed have got their slots before, in ``launch``.
+    """
     return (
         state.phase is Phase.RUNNING
         and not state.exhausted
@@ -93,8 +97,8 @@ def slots_free(state: State) -> int:
 
 def _waiting(state: State, now: float) -> list[Trial]:
     """Trials that want a job and hold none: those to be retried first, as they were promised first."""
-    idle = [state.trials[trial] for trial in sorted(state.open - state.live)]
-    return [trial for trial in idle if trial.status is not TrialStatus.PAUSED and trial.not_before <= now]
+    idle = [state.trials[trial] for trial in sorted(state.open - state.live - state.resting)]
+    return [trial for trial in idle if trial.not_before <= now]
 
 
 class _Draft:
@@ -242,11 +246,30 @@ class _Draft:
                 reason = f"{end.failure.value if end.failure else 'lost'}: {end.message}"
                 self._record(RetryPlanned(trial=trial, not_before=self._now + wait, reason=reason))
                 return
+        if self._pause(self.state.trials[trial], attempt, end):
+            return
         status, reason = _verdict(self.state, self.state.trials[trial], attempt, end)
         if status is TrialStatus.COMPLETED:
             for rung, value in self._rule.settle(self.state, self.state.trials[trial]):
                 self._record(RungReached(trial=trial, rung=rung, value=value))
         self._record(TrialEnded(trial=trial, status=status, reason=reason))
+
+    def _pause(self, trial: Trial, attempt: Attempt, end: JobEnd) -> bool:
+        """Pause a trial that has come to where it was to pause: stopped there by us, or by its own doing."""
+        target, stop = attempt.resource, attempt.stop
+        if target is None or not self._rule.pauses_at(target) or self.state.phase is not Phase.RUNNING:
+            return False
+        if stop is None and end.outcome is Outcome.COMPLETED:
+            value = next((value for resource, value in trial.curve if resource >= target), None)
+            if value is None:
+                return False  # it came to its end before
+            if trial.rung is None or trial.rung < target:
+                self._record(RungReached(trial=trial.id, rung=target, value=value))
+        elif stop is None or stop.kind is not StopKind.PAUSED:
+            return False
+        detail = f"paused at {self.state.objective.resource} {target:g}"
+        self._record(TrialPaused(trial=trial.id, reason=detail))
+        return True
 
     # Limits
 
@@ -269,16 +292,26 @@ class _Draft:
         if self.state.phase is not Phase.RUNNING:
             return
         for trial in _waiting(self.state, self._now)[: max(0, slots_free(self.state))]:
-            self._record(
-                AttemptIntended(
-                    trial=trial.id,
-                    attempt=len(trial.attempts) + 1,
-                    max_runtime=_runtime_left(trial, self.state.limits.trial_timeout),
-                )
+            self._intend(trial)
+        while slots_free(self.state) > 0 and self.state.phase is Phase.RUNNING:
+            promoted = self._rule.promote(self.state)
+            if promoted is None:
+                return
+            self._intend(self.state.trials[promoted])
+
+    def _intend(self, trial: Trial) -> None:
+        self._record(
+            AttemptIntended(
+                trial=trial.id,
+                attempt=len(trial.attempts) + 1,
+                max_runtime=_runtime_left(trial, self.state.limits.trial_timeout),
+                resource=self._rule.target(trial),
             )
+        )
 
     def finish(self) -> None:
         """End the experiment once nothing is left to do."""
+        self._end_paused()
         state = self.state
         if state.open or state.phase is Phase.ENDED:
             return
@@ -288,6 +321,17 @@ class _Draft:
             self._record(ExperimentEnded(reason=state.reason))
         elif state.exhausted or len(state.trials) >= state.limits.max_trials:
             self._record(ExperimentEnded(reason=_natural_end(state)))
+
+    def _end_paused(self) -> None:
+        """End the trials that nobody will ever resume."""
+        state = self.state
+        over = state.exhausted or len(state.trials) >= state.limits.max_trials
+        if state.phase is not Phase.RUNNING or not over:
+            return
+        if state.open == state.resting:
+            for trial in state.open_trials():
+                reason = f"{trial.reason}, and not resumed"
+                self._record(TrialEnded(trial=trial.id, status=TrialStatus.PRUNED, reason=reason))
 
 
 def _runtime_left(trial: Trial, trial_timeout: float) -> float:

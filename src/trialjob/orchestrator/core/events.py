@@ -79,6 +79,8 @@ class AttemptIntended:
     attempt: int
     #: Seconds after which the backend ends the job by itself.
     max_runtime: float
+    #: The resource at which the trial is to pause or end; None when it runs to its own end.
+    resource: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +168,14 @@ class RetryPlanned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrialPaused:
+    """The trial's job is over, and the stopping rule may resume it as a new attempt with more resource."""
+
+    trial: TrialId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrialEnded:
     """The trial has its final status."""
 
@@ -205,6 +215,7 @@ Event: TypeAlias = (
     | AttemptEnded
     | PoolsEnded
     | RetryPlanned
+    | TrialPaused
     | TrialEnded
     | ExperimentEnding
     | ExperimentEnded

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from trialjob.model.ids import TrialId
 from trialjob.model.metric import Report
 from trialjob.model.trial import StopReason
 from trialjob.orchestrator.core.state import State, Trial
@@ -22,6 +23,24 @@ class Judgement:
     refusal: str | None = None
 
 
+class PlainRule:
+    """What a rule answers that only ever stops trials."""
+
+    __slots__ = ()
+
+    def settle(self, state: State, trial: Trial) -> tuple[tuple[float, float], ...]:  # noqa: ARG002 - the protocol
+        return ()
+
+    def target(self, trial: Trial) -> float | None:  # noqa: ARG002 - the protocol
+        return None
+
+    def pauses_at(self, resource: float) -> bool:  # noqa: ARG002 - the protocol
+        return False
+
+    def promote(self, state: State) -> TrialId | None:  # noqa: ARG002 - the protocol
+        return None
+
+
 class StoppingRule(Protocol):
     """Says whether a trial may go on. A pure function of the recorded state; it has no memory."""
 
@@ -34,4 +53,16 @@ class StoppingRule(Protocol):
 
     def settle(self, state: State, trial: Trial) -> tuple[tuple[float, float], ...]:
         """Rungs that ``trial``, which has just completed, enters with its whole curve."""
+        ...
+
+    def target(self, trial: Trial) -> float | None:
+        """The resource at which the next attempt of ``trial`` is to pause or end; None for its own end."""
+        ...
+
+    def pauses_at(self, resource: float) -> bool:
+        """True when a trial whose target was ``resource`` pauses there and is not complete."""
+        ...
+
+    def promote(self, state: State) -> TrialId | None:
+        """The paused trial that is to be resumed now, if one is."""
         ...

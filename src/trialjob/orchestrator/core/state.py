@@ -42,6 +42,7 @@ from trialjob.orchestrator.core.events import (
     StopIntended,
     SubmitPostponed,
     TrialEnded,
+    TrialPaused,
     TrialProposed,
 )
 
@@ -54,6 +55,8 @@ class Attempt:
     status: AttemptStatus
     max_runtime: float
     intended_at: float
+    #: The resource at which the trial is to pause or end.
+    resource: float | None = None
     #: Not to be submitted before this time, and why.
     postponed_until: float = 0.0
     postponed_why: str = ""
@@ -83,8 +86,9 @@ class Trial:
     score: float | None = None
     #: The largest resource reported.
     resource: float | None = None
-    #: The highest rung entered.
+    #: The highest rung entered, and the value it was entered with.
     rung: float | None = None
+    rung_value: float | None = None
     #: For a trial that waits for its next attempt.
     not_before: float = 0.0
     #: Why it has the status it has.
@@ -214,6 +218,9 @@ class State:
     #: How many trials have each status.
     counts: Mapping[TrialStatus, int] = field(default_factory=dict)
     rungs: Mapping[float, Rung] = field(default_factory=dict)
+    resting: frozenset[TrialId] = frozenset()
+    #: The paused trials, which ``resting`` holds together, of each rung: as (key, -trial) in ascending order, so that the best is the last.
+    paused: Mapping[float, tuple[tuple[float, int], ...]] = field(default_factory=dict)
     #: Those that may still be kept.
     pools: tuple[Pool, ...] = ()
     exhausted: bool = False
@@ -298,7 +305,7 @@ def apply(state: State | None, event: Event, at: float) -> State:
             return replace(
                 state,
                 rungs={**state.rungs, event.rung: rung},
-                trials=state.trials.put(replace(trial, rung=max(event.rung, trial.rung or event.rung))),
+                trials=state.trials.put(_with_rung(trial, event)),
             )
         case TrialProposed():
             return _put(
@@ -319,6 +326,7 @@ _TrialEvent: TypeAlias = (
     | StopIntended
     | AttemptEnded
     | RetryPlanned
+    | TrialPaused
     | TrialEnded
 )
 
@@ -338,6 +346,7 @@ def _apply_to_trial(trial: Trial, event: _TrialEvent, at: float, objective: Obje
                 status=AttemptStatus.INTENDED,
                 max_runtime=event.max_runtime,
                 intended_at=at,
+                resource=event.resource,
             )
             if trial.status is not TrialStatus.RUNNING:
                 trial = _with_status(trial, TrialStatus.RUNNING)
@@ -358,10 +367,18 @@ def _apply_to_trial(trial: Trial, event: _TrialEvent, at: float, objective: Obje
             return _with_reports(trial, event.reports, objective)
         case RetryPlanned():
             return replace(trial, not_before=event.not_before, reason=event.reason)
+        case TrialPaused():
+            return replace(_with_status(trial, TrialStatus.PAUSED), reason=event.reason)
         case TrialEnded():
             return replace(_with_status(trial, event.status), reason=event.reason)
         case _:
             assert_never(event)
+
+
+def _with_rung(trial: Trial, event: RungReached) -> Trial:
+    if trial.rung is not None and event.rung < trial.rung:
+        return trial
+    return replace(trial, rung=event.rung, rung_value=event.value)
 
 
 def _with_status(trial: Trial, status: TrialStatus) -> Trial:
@@ -448,7 +465,26 @@ def _put(state: State, old: Trial | None, new: Trial) -> State:
         counts[old.status] -= 1
     counts[new.status] = counts.get(new.status, 0) + 1
     open_ = state.open - {new.id} if new.ended else state.open | {new.id}
-    return replace(state, trials=trials, counts=counts, open=open_, live=live)
+    state = replace(state, trials=trials, counts=counts, open=open_, live=live)
+    was_paused = old is not None and old.status is TrialStatus.PAUSED
+    return _with_paused(state, new) if was_paused or new.status is TrialStatus.PAUSED else state
+
+
+def _with_paused(state: State, trial: Trial) -> State:
+    """``state`` with a trial that has been paused, or no longer is, in its rung's list or out of it."""
+    rung = trial.rung or 0.0
+    value = math.nan if trial.rung_value is None else trial.rung_value
+    entry = (state.objective.key(value), -trial.id)
+    waiting = state.paused.get(rung, ())
+    place = bisect_left(waiting, entry)
+    if trial.status is TrialStatus.PAUSED:
+        waiting = (*waiting[:place], entry, *waiting[place:])
+    else:
+        waiting = (*waiting[:place], *waiting[place + 1 :])
+    resting = state.resting - {trial.id}
+    if trial.status is TrialStatus.PAUSED:
+        resting |= {trial.id}
+    return replace(state, paused={**state.paused, rung: waiting}, resting=resting)
 
 
 def _move(state: State, phase: Phase, reason: EndReason | None) -> State:

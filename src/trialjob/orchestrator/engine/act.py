@@ -56,6 +56,7 @@ def _submit(state: State, command: SubmitJob, backend: JobBackend, estimator: Es
         command.attempt,
         trial.config,
         trial.attempts[command.attempt - 1].max_runtime,
+        resource=trial.attempts[command.attempt - 1].resource,
     )
     answer = backend.submit(replace(request, capacity_failures=_capacity_failures(trial, command)))
     return SubmitAnswered(trial=command.trial, attempt=command.attempt, answer=answer)

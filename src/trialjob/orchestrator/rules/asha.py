@@ -14,12 +14,12 @@ from dataclasses import dataclass
 
 from trialjob.model.metric import Report
 from trialjob.model.trial import StopKind, StopReason
-from trialjob.orchestrator.core.rule import Judgement
+from trialjob.orchestrator.core.rule import Judgement, PlainRule
 from trialjob.orchestrator.core.state import Rung, State, Trial
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asha:
+class Asha(PlainRule):
     """Resources are in units of the objective's resource metric, epochs for example."""
 
     max_resource: float
@@ -55,9 +55,6 @@ class Asha:
         elif reached:
             stop = self._compare(state, reached[-1], value)
         return Judgement(enters=tuple((level, value) for level in reached), stop=stop)
-
-    def settle(self, state: State, trial: Trial) -> tuple[tuple[float, float], ...]:  # noqa: ARG002 - the protocol
-        return ()
 
     def _compare(self, state: State, level: float, value: float) -> StopReason | None:
         key = state.objective.key(value)

@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 
 from trialjob.model.metric import Mode, Objective, Report
 from trialjob.model.trial import StopKind, StopReason
-from trialjob.orchestrator.core.rule import Judgement
+from trialjob.orchestrator.core.rule import Judgement, PlainRule
 from trialjob.orchestrator.core.state import Rung, State, Trial
 from trialjob.orchestrator.rules.intervals import Intervals, best
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bandit:
+class Bandit(PlainRule):
     """One of ``slack_factor`` and ``slack_amount`` is given."""
 
     slack_factor: float | None = None
@@ -49,9 +49,6 @@ class Bandit:
             f"the best there, {objective.value_of(leader):g}, allows {objective.value_of(allowed):g}"
         )
         return Judgement(enters=enters, stop=StopReason(kind=StopKind.PRUNED, detail=detail))
-
-    def settle(self, state: State, trial: Trial) -> tuple[tuple[float, float], ...]:  # noqa: ARG002 - the protocol
-        return ()
 
     def _allowed(self, objective: Objective, leader: float) -> float:
         """The worst key that may go on."""

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 
 from trialjob.model.metric import Report
 from trialjob.model.trial import StopKind, StopReason
-from trialjob.orchestrator.core.rule import Judgement
+from trialjob.orchestrator.core.rule import Judgement, PlainRule
 from trialjob.orchestrator.core.state import State, Trial
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EarlyStop:
+class EarlyStop(PlainRule):
     """Asks ``function``; ``name`` is what the user calls it."""
 
     name: str
@@ -39,9 +39,6 @@ class EarlyStop:
             return Judgement()
         where = f"{state.objective.resource} {report.resource:g}"
         return Judgement(stop=StopReason(kind=StopKind.PRUNED, detail=f"ended by {self.name} at {where}"))
-
-    def settle(self, state: State, trial: Trial) -> tuple[tuple[float, float], ...]:  # noqa: ARG002 - the protocol
-        return ()
 
     def _refused(self, what: str, trial: Trial) -> Judgement:
         return Judgement(refusal=f"stopping.early_stop {self.name} {what} (trial {trial.id}); correct it")

@@ -18,7 +18,7 @@ from enum import Enum
 
 from trialjob.model.metric import Report
 from trialjob.model.trial import StopKind, StopReason
-from trialjob.orchestrator.core.rule import Judgement
+from trialjob.orchestrator.core.rule import Judgement, PlainRule
 from trialjob.orchestrator.core.state import Rung, State, Trial
 from trialjob.orchestrator.rules.intervals import Intervals, best, running_averages
 
@@ -32,7 +32,7 @@ class MedianVariant(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Median:
+class Median(PlainRule):
     """A rung holds the running averages up to its interval."""
 
     variant: MedianVariant = MedianVariant.AZURE

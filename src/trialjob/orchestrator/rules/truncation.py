@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 
 from trialjob.model.metric import Report
 from trialjob.model.trial import StopKind, StopReason
-from trialjob.orchestrator.core.rule import Judgement
+from trialjob.orchestrator.core.rule import Judgement, PlainRule
 from trialjob.orchestrator.core.state import Rung, State, Trial
 from trialjob.orchestrator.rules.intervals import Intervals, best
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Truncation:
+class Truncation(PlainRule):
     """A rung holds the best values up to its interval."""
 
     #: 1 to 99.
@@ -46,9 +46,6 @@ class Truncation:
             f"the worst {self.truncation_percentage} % are ended"
         )
         return Judgement(enters=enters, stop=StopReason(kind=StopKind.PRUNED, detail=detail))
-
-    def settle(self, state: State, trial: Trial) -> tuple[tuple[float, float], ...]:  # noqa: ARG002 - the protocol
-        return ()
 
     def _running(self, state: State, trial: Trial, level: float) -> Rung:
         """The values at ``level`` of the other trials that have not ended: as many as there are slots."""

@@ -1,0 +1,187 @@
+"""What a whole experiment on the SageMaker backend calls, reads, waits for and pays; writes ``sagemaker.md``.
+
+Time is virtual. Calls take none of it; in reality each takes some tenths of a second.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from statistics import mean, median
+
+from benchmarks.run import machine, table
+from benchmarks.sagemaker_runs import Case, Done, run
+
+from trialjob.backends.sagemaker.settings import Spot
+from trialjob.model.ids import TrialId, job_name
+from trialjob.model.trial import StopKind
+from trialjob.orchestrator.core.events import ReportsRead, RungReached, StopIntended
+from trialjob.testing.fake_aws import jobs_by_tags, most_instances
+from trialjob.testing.sagemaker_simulation import SETTINGS
+from trialjob.testing.simulation import NAME
+
+CASES = (
+    Case(name="8 workers", trials=32, workers=8),
+    Case(name="64 workers", trials=256, workers=64),
+    Case(name="100 workers", trials=400, workers=100),
+    Case(name="8, cold", trials=32, workers=8, settings=SETTINGS),
+    Case(name="8, spot", trials=32, workers=8, settings=replace(SETTINGS, spot=Spot(max_wait=4 * 3600.0))),
+)
+_NOTES = """
+ASHA with reduction factor 2 up to 8 epochs of 50 to 80 s; a look every 10 s. A cold start takes 180 s and a
+warm one 25 s, the download included; a pool waits 240 s. A job prints 30 lines an epoch and its report, and
+a line is seen up to 3 s late. On spot, 3 of 10 launches are interrupted within 5 minutes, and billable
+seconds are what a discount of 70 % leaves. The service refuses calls beyond its published rates. All times
+are virtual, but for the CPU; calls take no virtual time.
+
+- *Slot use*: the share of the slots' time, until the last launch, in which a job held the slot; *training*:
+  in which it trained.
+- *Watching*: ListTrainingJobs and FilterLogEvents of a look at running jobs. The log of an ended job is
+  read once more, which is among the calls of a trial.
+- GetObject is what asks whether a job was to be stopped before it was there: before and after each launch.
+  Of DescribeTrainingJob one is for a job's end, the others are for pools that are given back.
+- CPU is that of the orchestrating process, boto3 and a journal on disk with it, the fake's own left out.
+
+Every line is *delivered* once and fetched about five times. FilterLogEvents takes a line's own time and not
+that of its arrival, so whoever waits for late lines reads others again: a look begins 30 s before the
+newest line, which is each line four times at a look in 10 s (1.5 times at a look a minute), and the log of
+an ended job is read once more as a whole, for lines that came later still. A shorter overlap with a longer
+look once a minute would save, by reckoning, a quarter of the lines and no call, as a page has room for
+10,000; but then either every mark in the journal names each line since the last longer look, which in a
+chatty log grows without bound, or a line that comes 5 to 20 s late is taken for delivered and lost.
+
+One launch a second is what the service grants an account. It fills 64 slots in a minute, and reuses the
+pools of 64 jobs that end together long before their 240 s are over. Beyond about 100 workers, with trials
+of a few minutes, slots wait for turns and pools wait with them, paid for: with 200 workers and 600 trials,
+not in the table, jobs held 61 % of the slots' time, and 46 % of the billable seconds were idle ones.
+"""
+
+
+# What is asked of an experiment that has ended
+
+
+def figures(done: Done) -> dict[str, str]:
+    calls = done.service.ledger.by_operation()
+    reads = [call for call in done.service.ledger.calls if call.operation == "FilterLogEvents"]
+    shared = [call for call in reads if call.params["logStreamNamePrefix"] == f"{NAME}-"]
+    emitted, fetched = len(done.service.lines()), sum(call.returned for call in reads)
+    bill, jobs = done.service.bill(), done.jobs
+    later = jobs[done.case.workers :]
+    surplus = len(jobs_by_tags(jobs, "trialjob:trial")) - done.case.trials
+    found = {
+        "wall-clock": f"{done.wall / 60:.1f} min",
+        "billable seconds: jobs + idle pools": f"{bill.billable:,.0f} + {bill.idle:,.0f}",
+        "idle of all billable": f"{bill.idle / (bill.billable + bill.idle):.1%}",
+        "launches that reused a pool": f"{bill.warm_starts / len(jobs):.0%}",
+        "… after the first wave": f"{mean(job.warm_from is not None for job in later):.1%}",
+        "slot use; training": f"{_slot_use(done):.1%}; {_slot_use(done, training=True):.1%}",
+        "trials; jobs; surplus": f"{len(done.state.trials)}; {len(jobs)}; {surplus}",
+        "most instances at once": f"{most_instances(jobs)}",
+        "… with idle pools": f"{most_instances(jobs, pools=True)}",
+        "spot interruptions": f"{bill.interruptions}",
+        "looks": f"{done.looks}",
+        "watching: calls a look": f"{(calls['ListTrainingJobs'] + len(shared)) / done.looks:.2f}",
+        "log lines: fetched / printed": f"{fetched:,} / {emitted:,} = {fetched / emitted:.2f}",
+        "… of these, at looks": f"{sum(call.returned for call in shared) / emitted:.2f}",
+        "… at one look, at most": f"{max(call.returned for call in shared):,}",
+        "reports: journaled / printed": _reports(done),
+        "throttled calls": f"{done.service.ledger.count(outcome='ThrottlingException')}",
+        "losing line to StopTrainingJob, median; max": _delays(done),
+        "orchestrator CPU a look; a trial": f"{done.cpu / done.looks * 1e3:.1f} ms; "
+        f"{done.cpu / done.case.trials * 1e3:.0f} ms",
+    }
+    return found | _calls_a_trial(calls, done.case.trials)
+
+
+def _reports(done: Done) -> str:
+    printed = sum("[trialjob]" in line.message for line in done.service.lines())
+    journaled = sum(
+        len(event.reports)
+        for record in done.simulation.journal.read()
+        for event in record.events
+        if isinstance(event, ReportsRead)
+    )
+    return f"{journaled} / {printed}"
+
+
+def _calls_a_trial(calls: Counter[str], trials: int) -> dict[str, str]:
+    total = f"{calls.total() / trials:.1f}"
+    return {"calls a trial, all": total} | {
+        f"… {operation}": f"{count / trials:.2f}" for operation, count in sorted(calls.items())
+    }
+
+
+def _slot_use(done: Done, *, training: bool = False) -> float:
+    """The share of the slots' time until the last launch that was held by jobs, or in which they trained."""
+    jobs = done.jobs
+    first, last = jobs[0].created, jobs[-1].created
+    held = 0.0
+    for job in jobs:
+        for moment, following in zip(job.history, job.history[1:], strict=False):
+            if not training or moment.secondary == "Training":
+                held += max(0.0, min(following.at, last) - moment.at)
+    return held / (done.case.workers * (last - first))
+
+
+def _delays(done: Done) -> str:
+    """From the line that lost a trial its job to the call that stopped it, in seconds."""
+    stopped = {
+        call.subject: call.at
+        for call in done.service.ledger.calls
+        if call.operation == "StopTrainingJob" and call.outcome == "ok"
+    }
+    delays = [stopped[job] - _line_at(done, job, rung) for job, rung in _losses(done) if job in stopped]
+    return f"{median(delays):.1f} s; {max(delays):.1f} s ({len(delays)} stopped)"
+
+
+def _losses(done: Done) -> list[tuple[str, float]]:
+    """Each job that was stopped by the rule, and the rung in which it lost."""
+    rungs: dict[TrialId, float] = {}
+    lost: list[tuple[str, float]] = []
+    for record in done.simulation.journal.read():
+        for event in record.events:
+            if isinstance(event, RungReached):
+                rungs[event.trial] = event.rung
+            elif isinstance(event, StopIntended) and event.reason.kind is StopKind.PRUNED:
+                lost.append((job_name(NAME, event.trial, event.attempt), rungs[event.trial]))
+    return lost
+
+
+def _line_at(done: Done, job: str, rung: float) -> float:
+    wanted = f'"epoch": {rung:g},'
+    return next(line.timestamp / 1000 for line in done.service.lines(f"{job}/") if wanted in line.message)
+
+
+def _measured(case: Case) -> dict[str, str]:
+    with tempfile.TemporaryDirectory() as folder:
+        return figures(run(case, Path(folder)))
+
+
+_AIMS = {
+    "… after the first wave": "≥ 95 %",
+    "trials; jobs; surplus": "0 surplus",
+    "most instances at once": "the workers",
+    "watching: calls a look": "2 up to 100 jobs",
+    "log lines: fetched / printed": "1; see below",
+    "reports: journaled / printed": "each once",
+    "throttled calls": "0",
+}
+
+
+def main() -> None:
+    # What boto3 reads when it begins is no cost of a look.
+    _measured(Case(name="warm-up", trials=3, workers=2))
+    found = [_measured(case) for case in CASES]
+    names = list(dict.fromkeys(name for each in found for name in each))
+    rows = [["what", *(case.name for case in CASES), "aim"]]
+    rows += [["trials", *(f"{case.trials}" for case in CASES), ""]]
+    rows += [[name, *(each.get(name, "") for each in found), _AIMS.get(name, "")] for name in names]
+    text = f"# The SageMaker backend\n\n{machine()}\n\n{table(rows)}\n{_NOTES}"
+    Path(__file__).with_name("sagemaker.md").write_text(text, encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
