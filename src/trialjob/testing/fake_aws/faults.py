@@ -144,6 +144,6 @@ class Gate:
         size = max(1.0, rate)
         tokens, seen = self._buckets.get(operation, (size, now))
         tokens = min(size, tokens + (now - seen) * rate)
-        granted = tokens >= 1.0 - 1e-9
+        granted = tokens >= 1.0 - 1e-6
         self._buckets[operation] = (tokens - granted, now)
         return granted
