@@ -169,3 +169,11 @@ def test_spot_without_a_checkpoint_in_sight_is_doubtful(path: Path) -> None:
     assert "an interruption costs everything" in doubts["estimator.spot"]
     (path.parent / "train.py").write_text('folder = os.environ["TRIALJOB_CHECKPOINT_DIR"]\n')
     assert "estimator.spot" not in {each.field for each in warnings(load(path))}
+
+
+def test_on_this_machine_inputs_should_be_here(path: Path) -> None:
+    doubts = {each.field: each.message for each in warnings(load(path, overrides=["backend={kind: local}"]))}
+    assert doubts["estimator.inputs.train"].startswith('"s3://bucket/data/train" is not on this machine')
+    here = [f"estimator.inputs.{name}={path.parent}" for name in ("train", "test")]
+    spec = load(path, overrides=["backend={kind: local}", *here])
+    assert not [each for each in warnings(spec) if "inputs" in each.field]

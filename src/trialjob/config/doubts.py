@@ -9,7 +9,7 @@ from pathlib import Path
 
 from trialjob.config.paths import path_text, shown
 from trialjob.config.sagemaker import SageMakerBackendSpec
-from trialjob.config.spec import ExperimentSpec
+from trialjob.config.spec import ExperimentSpec, LocalBackendSpec
 from trialjob.errors import Problem
 from trialjob.reporting.metrics import compiled, expand
 
@@ -25,7 +25,7 @@ _MOST_BYTES = 1_000_000
 
 def warnings(spec: ExperimentSpec) -> list[Problem]:
     """Everything doubtful, in the order of the spec."""
-    return [*_no_metric(spec), *_narrow_groups(spec), *_no_checkpoint(spec)]
+    return [*_no_metric(spec), *_narrow_groups(spec), *_no_checkpoint(spec), *_far_inputs(spec)]
 
 
 def _no_metric(spec: ExperimentSpec) -> Iterator[Problem]:
@@ -53,6 +53,16 @@ def _no_checkpoint(spec: ExperimentSpec) -> Iterator[Problem]:
         "costs everything that the trial has done and paid until then",
         remedy="save to TRIALJOB_CHECKPOINT_DIR after every epoch and begin from what is there",
     )
+
+
+def _far_inputs(spec: ExperimentSpec) -> Iterator[Problem]:
+    for name, location in spec.estimator.locations().items():
+        if "://" in location and isinstance(spec.backend, LocalBackendSpec):
+            yield Problem(
+                field=path_text(("estimator", "inputs", name)),
+                message=f"{shown(location)} is not on this machine, so every trial will fail",
+                remedy=f"download it, and --set estimator.inputs.{name}=FOLDER",
+            )
 
 
 def _sources(folder: Path) -> Iterator[Path]:

@@ -218,8 +218,8 @@ class State:
     #: How many trials have each status.
     counts: Mapping[TrialStatus, int] = field(default_factory=dict)
     rungs: Mapping[float, Rung] = field(default_factory=dict)
+    #: The paused trials; and those of each rung as (key, -trial) in ascending order, the best last.
     resting: frozenset[TrialId] = frozenset()
-    #: The paused trials, which ``resting`` holds together, of each rung: as (key, -trial) in ascending order, so that the best is the last.
     paused: Mapping[float, tuple[tuple[float, int], ...]] = field(default_factory=dict)
     #: Those that may still be kept.
     pools: tuple[Pool, ...] = ()
