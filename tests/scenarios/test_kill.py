@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -61,6 +62,16 @@ class Run:
             output, _ = process.communicate(timeout=100)
         return process.returncode, output
 
+    def begin(self, seconds: float) -> None:
+        """Start the experiment, and kill the command so long after the journal has been created."""
+        with self.start("run", "sweep.yaml", "--name", "killed") as process:
+            assert process.stdout is not None
+            assert process.stdout.readline().startswith("experiment killed")
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=seconds)
+            os.kill(process.pid, signal.SIGKILL)
+            process.communicate()
+
     def kill_after(self, seconds: float, *arguments: str) -> bool:
         """Start a command and kill it; False when it had ended by itself."""
         with self.start(*arguments) as process:
@@ -94,7 +105,8 @@ class Run:
 def test_thirteen_kills_lose_and_double_nothing(tmp_path: Path, seed: int) -> None:
     run = Run(tmp_path, trials=36, seed=seed)
     moments = random.Random(seed)  # noqa: S311 - no secret
-    kills = int(run.kill_after(moments.uniform(0.8, 1.2), "run", "sweep.yaml", "--name", "killed"))
+    run.begin(moments.uniform(0.0, 0.5))
+    kills = 1
     while kills < KILLS:
         assert run.kill_after(moments.uniform(0.3, 1.0), "resume", "killed"), "it ended before enough kills"
         kills += 1
@@ -119,8 +131,7 @@ def test_thirteen_kills_lose_and_double_nothing(tmp_path: Path, seed: int) -> No
 def test_stop_after_a_kill_leaves_no_process(tmp_path: Path, seed: int) -> None:
     run = Run(tmp_path, trials=100, seed=seed)
     moments = random.Random(100 + seed)  # noqa: S311 - no secret
-    assert run.kill_after(moments.uniform(1.0, 1.6), "run", "sweep.yaml", "--name", "killed")
-    assert run.processes() != []
+    run.begin(moments.uniform(0.5, 1.0))
     run.kill_after(moments.uniform(0.3, 0.8), "stop", "killed")
     status, output = run.call("stop", "killed")
     assert status == 0, output

@@ -1,0 +1,10 @@
+"""The composition root: the only place that names concrete adapters.
+
+Rule: it decides what is put together and nothing about an experiment itself.
+"""
+
+from trialjob.wiring.cloud import audit, doctor
+from trialjob.wiring.creation import create
+from trialjob.wiring.session import Session, attach, open_store
+
+__all__ = ["Session", "attach", "audit", "create", "doctor", "open_store"]

@@ -1,0 +1,53 @@
+"""Looking at an account: what a spec will need there, and what runs there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from trialjob.backends.sagemaker.audit import Audit, Known
+from trialjob.backends.sagemaker.check import Check
+from trialjob.backends.sagemaker.client import SageMakerClient
+from trialjob.backends.sagemaker.doctor import examine
+from trialjob.backends.sagemaker.limiter import Limiter
+from trialjob.config import ExperimentSpec, LocalBackendSpec
+from trialjob.errors import InvariantError, StoreError
+from trialjob.model.ids import ExperimentName
+from trialjob.model.trial import Phase
+from trialjob.orchestrator.engine.clock import SystemClock
+from trialjob.wiring.jobs import client_of, first_job, owner_here
+from trialjob.wiring.session import Session, open_store
+
+
+def doctor(spec: ExperimentSpec) -> Iterator[Check]:
+    """Look at what ``spec`` will need outside of this machine, one check after the other."""
+    where = spec.backend
+    if isinstance(where, LocalBackendSpec):
+        yield Check(name="backend", ok=True, detail="local; it needs no account")
+        return
+    clock = SystemClock()
+    yield from examine(
+        client_of(where, clock),
+        spec.sagemaker_settings(),
+        first_job(spec),
+        workers=min(spec.limits.max_concurrent_trials, spec.limits.max_trials),
+        clock=clock,
+    )
+
+
+def audit(*, region: str | None, profile: str | None, store: str | Path | None) -> Audit:
+    """Everything that runs under our tags, and what the store here knows of it."""
+    opened, clock = open_store(store), SystemClock()
+    names = set(opened.names())
+
+    def known(name: ExperimentName) -> Known | None:
+        if name not in names:
+            return None
+        try:
+            session = Session(opened, name)
+            return Known(phase=session.state.phase, holder=session.holder())
+        except (StoreError, InvariantError):
+            return Known(phase=Phase.RUNNING)  # unreadable, and therefore not known to be over
+
+    client = SageMakerClient(clock, Limiter(clock), region=region, profile=profile)
+    return Audit(client, clock, known=known, me=owner_here())

@@ -1,0 +1,106 @@
+"""Backends and estimators, as a spec names them, and what can be checked before a job is asked for."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from pathlib import Path
+
+from trialjob.backends.local.backend import LocalBackend
+from trialjob.backends.local.gpus import available_gpus, check_gpus
+from trialjob.backends.sagemaker.backend import SageMakerBackend
+from trialjob.backends.sagemaker.client import SageMakerClient
+from trialjob.backends.sagemaker.code import Code
+from trialjob.backends.sagemaker.limiter import Limiter
+from trialjob.backends.sagemaker.preview import preview, refuse
+from trialjob.config import ExperimentSpec, LocalBackendSpec
+from trialjob.config.sagemaker import SageMakerBackendSpec
+from trialjob.errors import SpecError
+from trialjob.estimators.script import ScriptEstimator
+from trialjob.model.ids import ExperimentName, TrialId, job_name
+from trialjob.model.job import JobRequest
+from trialjob.orchestrator.journals.jsonl import this_process
+from trialjob.orchestrator.ports import Clock
+from trialjob.reporting import in_job
+from trialjob.wiring.search import sampler_of, settle
+
+
+def backend_of(
+    spec: ExperimentSpec, name: ExperimentName, folder: Path, clock: Clock
+) -> LocalBackend | SageMakerBackend:
+    where = spec.backend
+    if isinstance(where, LocalBackendSpec):
+        return LocalBackend(
+            jobs=folder / "jobs",
+            bundles=folder / "bundles",
+            clock=clock,
+            python=spec.estimator.python or sys.executable,
+            stop_grace=where.stop_grace,
+            gpus_per_trial=where.gpus_per_trial,
+            gpus=available_gpus() if where.gpus_per_trial else (),
+        )
+    settings = spec.sagemaker_settings()
+    return SageMakerBackend(
+        client=client_of(where, clock),
+        settings=settings,
+        experiment=name,
+        code=Code(bundles=folder / "bundles", files=_in_job_files()),
+        clock=clock,
+        owner=owner_here(),
+        check=partial(refuse, settings=settings, region=where.region or ""),
+    )
+
+
+def client_of(where: SageMakerBackendSpec, clock: Clock) -> SageMakerClient:
+    limiter = Limiter(clock, where.requests_per_second.model_dump())
+    return SageMakerClient(clock, limiter, region=where.region, profile=where.profile)
+
+
+def owner_here() -> str:
+    """What jobs that are started from here have as their owner."""
+    return "{user}@{host}".format(**this_process())
+
+
+def _in_job_files() -> dict[str, Path]:
+    """What runs beside the user's code in a container."""
+    folder = Path(in_job.__file__).parent
+    return {name: folder / name for name in ("__init__.py", "report.py", "entrypoint.py")}
+
+
+def estimator_of(spec: ExperimentSpec, name: ExperimentName, bundle: str) -> ScriptEstimator:
+    return ScriptEstimator(
+        experiment=name,
+        bundle=bundle,
+        entry_point=spec.estimator.entry_point,
+        hyperparameters=spec.estimator.hyperparameters,
+        environment=spec.estimator.environment,
+        inputs=spec.estimator.locations(),
+    )
+
+
+def check_requests(spec: ExperimentSpec) -> None:
+    """Refuse a spec whose jobs the service would refuse, before anything is kept or called."""
+    region = spec.backend.region if isinstance(spec.backend, SageMakerBackendSpec) else None
+    problems = preview(spec.sagemaker_settings(), first_job(spec), region=region or "")
+    if problems:
+        raise SpecError(problems)
+
+
+def first_job(spec: ExperimentSpec) -> JobRequest:
+    """What trial 1 would ask for, but for its code, which has not been packed."""
+    name, first = ExperimentName(spec.name), TrialId(1)
+    config = sampler_of(settle(spec))().ask(first) or {}
+    return estimator_of(spec, name, "0" * 16).request(
+        job_name(name, first, 1), first, 1, config, spec.limits.trial_timeout
+    )
+
+
+def check_machine(spec: ExperimentSpec) -> None:
+    if not isinstance(spec.backend, LocalBackendSpec):
+        return
+    if spec.backend.gpus_per_trial:
+        check_gpus(
+            gpus_per_trial=spec.backend.gpus_per_trial,
+            max_concurrent_trials=spec.limits.max_concurrent_trials,
+            available=available_gpus(),
+        )

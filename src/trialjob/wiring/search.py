@@ -1,0 +1,148 @@
+"""Samplers and stopping rules, as a spec names them."""
+
+from __future__ import annotations
+
+import importlib
+import secrets
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+
+from trialjob.config import ExperimentSpec, NoStoppingSpec
+from trialjob.config.samplers import (
+    BayesianSpec,
+    GpSpec,
+    GridSpec,
+    RandomSpec,
+    SobolSpec,
+    TpeSpec,
+    settled,
+)
+from trialjob.config.stopping import (
+    AshaSpec,
+    BanditSpec,
+    EarlyStopSpec,
+    HyperbandSpec,
+    MedianSpec,
+    TruncationSpec,
+)
+from trialjob.errors import Problem, SpecError
+from trialjob.orchestrator.core.rule import StoppingRule
+from trialjob.orchestrator.ports import Sampler
+from trialjob.orchestrator.rules.asha import Asha
+from trialjob.orchestrator.rules.bandit import Bandit
+from trialjob.orchestrator.rules.early_stop import EarlyStop
+from trialjob.orchestrator.rules.hyperband import Hyperband
+from trialjob.orchestrator.rules.intervals import Intervals
+from trialjob.orchestrator.rules.median import Median, MedianVariant
+from trialjob.orchestrator.rules.none import NoStopping
+from trialjob.orchestrator.rules.promotion import Promotion
+from trialjob.orchestrator.rules.truncation import Truncation
+from trialjob.orchestrator.samplers.grid import GridSampler
+from trialjob.orchestrator.samplers.points import PointsFirst
+from trialjob.orchestrator.samplers.random import RandomSampler
+from trialjob.orchestrator.samplers.sobol import SobolSampler
+
+#: Up to so many trials `bayesian` is the Gaussian process; benchmarks/search/results.md says why.
+_GP_TRIALS = 200
+
+
+_ASHA: dict[str, type[Asha | Promotion]] = {"stopping": Asha, "promotion": Promotion}
+
+
+def settle(spec: ExperimentSpec) -> ExperimentSpec:
+    """``spec`` with what it leaves open decided, so that the journal can tell it again."""
+    # The Gaussian process learns from completed trials only, and most are pruned where there is a rule.
+    whole = isinstance(spec.stopping, NoStoppingSpec) and spec.limits.max_trials <= _GP_TRIALS
+    gp = whole and _installed("torch", "scipy")
+    sampler = settled(spec.sampler, model="gp" if gp else "tpe", seed=secrets.randbelow(2**31))
+    return spec.model_copy(update={"sampler": sampler})
+
+
+def _installed(*packages: str) -> bool:
+    return all(find_spec(package) is not None for package in packages)
+
+
+def rule_of(spec: ExperimentSpec) -> StoppingRule:
+    rule = spec.stopping
+    match rule:
+        case AshaSpec() | HyperbandSpec():
+            kind = Hyperband if isinstance(rule, HyperbandSpec) else _ASHA[rule.variant]
+            return kind(
+                min_resource=rule.min_resource,
+                max_resource=rule.max_resource,
+                reduction_factor=rule.reduction_factor,
+            )
+        case EarlyStopSpec():
+            return EarlyStop(name=rule.early_stop, function=_function(rule.early_stop))
+        case BanditSpec() | MedianSpec() | TruncationSpec():
+            return _interval_rule(rule)
+        case _:
+            return NoStopping()
+
+
+def _interval_rule(rule: BanditSpec | MedianSpec | TruncationSpec) -> StoppingRule:
+    intervals = Intervals(
+        evaluation_interval=rule.evaluation_interval, delay_evaluation=rule.delay_evaluation
+    )
+    match rule:
+        case BanditSpec():
+            return Bandit(slack_factor=rule.slack_factor, slack_amount=rule.slack_amount, intervals=intervals)
+        case MedianSpec():
+            return Median(variant=MedianVariant(rule.variant), intervals=intervals)
+        case TruncationSpec():
+            return Truncation(
+                truncation_percentage=rule.truncation_percentage,
+                exclude_finished_jobs=rule.exclude_finished_jobs,
+                intervals=intervals,
+            )
+
+
+def _function(name: str) -> Callable[..., object]:
+    """The user's function ``module:function``, looked for in the working directory as well."""
+    module, _, attribute = name.partition(":")
+    here = str(Path.cwd())
+    sys.path.insert(0, here)
+    try:
+        found: object = getattr(importlib.import_module(module), attribute)
+    except Exception as error:
+        problem = Problem(
+            field="stopping.early_stop",
+            message=f"{name!r} cannot be imported: {type(error).__name__}: {error}",
+            remedy=f"write module:function of a module in {here} or on the Python path",
+        )
+        raise SpecError(problem) from error
+    finally:
+        with suppress(ValueError):
+            sys.path.remove(here)
+    if not callable(found):
+        problem = Problem(
+            field="stopping.early_stop", message=f"{name!r} is no function", remedy="name a function"
+        )
+        raise SpecError(problem)
+    return found
+
+
+def sampler_of(spec: ExperimentSpec) -> Callable[[], Sampler]:
+    after, points = _searching(spec), spec.points_to_evaluate
+    seed = 0 if isinstance(spec.sampler, GridSpec) else spec.sampler.seed or 0
+    return (lambda: PointsFirst(points, spec.to_space(), seed, after())) if points else after
+
+
+def _searching(spec: ExperimentSpec) -> Callable[[], Sampler]:
+    space, given = spec.to_space(), spec.sampler
+    if isinstance(given, GridSpec):
+        return partial(GridSampler, space)
+    if given.seed is None or isinstance(given, BayesianSpec):
+        raise SpecError(Problem(field="sampler", message="is not as it was recorded"))
+    if isinstance(given, RandomSpec):
+        return partial(RandomSampler, space, given.seed)
+    if isinstance(given, SobolSpec):
+        return partial(SobolSampler, space, given.seed)
+    from trialjob.orchestrator.samplers.optuna import OptunaSampler  # noqa: PLC0415 - slow to import
+
+    startup = given.n_startup_trials if isinstance(given, TpeSpec | GpSpec) else None
+    return partial(OptunaSampler, space, given.seed, kind=given.kind, n_startup_trials=startup)

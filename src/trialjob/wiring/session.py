@@ -1,0 +1,186 @@
+"""One experiment in a store: look at it, change its limits, run it."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+
+from trialjob import config
+from trialjob.backends.local.backend import LocalBackend
+from trialjob.backends.sagemaker.backend import SageMakerBackend
+from trialjob.config import ExperimentSpec
+from trialjob.config.samplers import decided
+from trialjob.errors import InvariantError, JournalConflict, UsageError
+from trialjob.model.ids import ExperimentName, TrialId
+from trialjob.model.job import LogLine
+from trialjob.model.trial import EndKind, EndReason, Phase
+from trialjob.orchestrator.core.events import Event, ExperimentEnding, ExperimentResumed, LimitsChanged
+from trialjob.orchestrator.core.state import State, evolve
+from trialjob.orchestrator.engine.clock import SystemClock
+from trialjob.orchestrator.engine.loop import Loop, Watcher
+from trialjob.orchestrator.engine.step import Parts, Stepper
+from trialjob.orchestrator.journals.jsonl import FolderStore
+from trialjob.orchestrator.ports import Journal
+from trialjob.reporting.metrics import readers
+from trialjob.wiring.jobs import backend_of, check_machine, estimator_of
+from trialjob.wiring.search import rule_of, sampler_of
+
+#: What may differ between a spec and the experiment that was started from it.
+CHANGEABLE = ("limits.", "backend.poll_interval")
+
+
+def open_store(location: str | Path | None = None) -> FolderStore:
+    """The store at ``location``, else at $TRIALJOB_STORE, else in ~/.trialjob."""
+    chosen = location or os.environ.get("TRIALJOB_STORE") or Path.home() / ".trialjob"
+    return FolderStore(Path(chosen).expanduser().absolute())
+
+
+def attach(name: str, *, store: str | Path | None = None) -> Session:
+    """An experiment that exists. Raises UsageError, with the nearest name, when there is none."""
+    opened = open_store(store)
+    if name not in opened.names():
+        near = difflib.get_close_matches(name, opened.names(), n=1)
+        hint = f"did you mean {near[0]}?" if near else "`trialjob list` shows what there is"
+        raise UsageError(f"no experiment named {name!r} in {opened.root}; {hint}")
+    return Session(opened, ExperimentName(name))
+
+
+class Session:
+    """One experiment in a store: look at it, change its limits, run it."""
+
+    def __init__(self, store: FolderStore, name: ExperimentName) -> None:
+        self.name = name
+        self._folder = store.folder(name)
+        self._journal: Journal = store.journal(name)
+        self._clock = SystemClock()
+        self._state: State | None = None
+        self._loop: Loop | None = None
+        self._leaving = False
+        #: What a user may want to know of how it was created.
+        self.notes: tuple[str, ...] = ()
+        self.refresh()
+
+    @property
+    def where(self) -> str:
+        """Where the experiment is kept, for people."""
+        return str(self._folder)
+
+    @property
+    def state(self) -> State:
+        """The state as last read."""
+        if self._state is None:
+            raise InvariantError(f"{self.name} has no journal")
+        return self._state
+
+    @property
+    def spec(self) -> ExperimentSpec:
+        """The spec as it was resolved when the experiment was created, with its present limits."""
+        return config.parse(self.state.document, source=self.where, files=False)
+
+    def refresh(self) -> State:
+        """Read what has been journaled since."""
+        for record in self._journal.read(self._state.version if self._state else 0):
+            self._state = evolve(self._state, record)
+        return self.state
+
+    def holder(self) -> str | None:
+        """Who runs it now, in words, or None."""
+        return self._journal.holder()
+
+    def change(self, spec: ExperimentSpec) -> None:
+        """Agree to the limits of ``spec``.
+
+        Raises UsageError, with the differences, when it differs in anything else.
+        """
+        spec = self._as_recorded(spec)
+        # Not the document as it was written: an older trialjob left out what it had no word for.
+        differences = config.differences(self.spec.document(), spec.document())
+        refused = [each for each in differences if not each.path.startswith(CHANGEABLE)]
+        if refused:
+            lines = "\n".join(f"  {each}" for each in refused)
+            raise UsageError(
+                f"{self.name} was started with another spec; only limits can be changed\n{lines}\n"
+                "  → start a new experiment for another space, objective or code"
+            )
+        if differences:
+            self._append(lambda _state: [LimitsChanged(limits=spec.to_limits(), document=spec.document())])
+
+    def ask_stop(self) -> None:
+        """Journal that the user wants it stopped; whoever runs it will cancel what runs."""
+        reason = EndReason(kind=EndKind.STOPPED, detail="stopped by the user")
+        self._append(lambda state: [ExperimentEnding(reason=reason)] if state.phase is Phase.RUNNING else [])
+
+    def reopen(self) -> None:
+        """Let an experiment that has ended go on, as far as its limits allow; ``run`` alone does not."""
+        self.refresh()
+        self._append(lambda state: [ExperimentResumed()] if state.phase is Phase.ENDED else [])
+
+    def run(self, watch: Watcher) -> State:
+        """Step until the experiment ends or ``interrupt``.
+
+        Raises ExperimentBusy when another process runs it.
+        """
+        with self._journal.hold():
+            self.refresh()
+            spec = self.spec
+            check_machine(spec)
+            parts = self._parts(spec)
+            self._loop = Loop(Stepper(parts), self._clock, spec.backend.poll_interval)
+            try:
+                if self._leaving:
+                    self._loop.leave()
+                self._state = self._loop.run(watch)
+            finally:
+                parts.backend.close()
+                self._loop = None
+                self._leaving = False
+        return self.refresh()
+
+    def interrupt(self) -> None:
+        """Make ``run`` return after the present step; jobs run on. Safe in a signal handler."""
+        self._leaving = True
+        if self._loop is not None:
+            self._loop.leave()
+        self._clock.wake()
+
+    def log(self, trial: TrialId, attempt: int | None = None, cursor: str = "") -> Sequence[LogLine]:
+        """Some lines of the log of a trial's attempt (the newest by default) behind ``cursor``."""
+        number = attempt or len(self.state.trials[trial].attempts)
+        return self._backend.log(self.state.job(trial, number), cursor)
+
+    def notices(self) -> Sequence[str]:
+        """What a person should know now of the backend, such as credentials that have expired."""
+        return self._backend.notices() if isinstance(self._backend, SageMakerBackend) else ()
+
+    @cached_property
+    def _backend(self) -> LocalBackend | SageMakerBackend:
+        return backend_of(self.spec, self.name, self._folder, self._clock)
+
+    def _parts(self, spec: ExperimentSpec) -> Parts:
+        return Parts(
+            journal=self._journal,
+            backend=self._backend,
+            estimator=estimator_of(spec, self.name, self.state.bundle),
+            rule=rule_of(spec),
+            sampler=sampler_of(spec),
+            readers=readers(spec.metric_definitions(), self.state.objective),
+            clock=self._clock,
+        )
+
+    def _as_recorded(self, spec: ExperimentSpec) -> ExperimentSpec:
+        """``spec`` with the name and what was decided when the experiment was created."""
+        sampler = decided(spec.sampler, self.spec.sampler)
+        return spec.model_copy(update={"name": self.name, "sampler": sampler})
+
+    def _append(self, events: Callable[[State], list[Event]]) -> None:
+        """Append what ``events`` makes of the present state, however often somebody is quicker."""
+        while new := events(self.state):
+            with suppress(JournalConflict):
+                self._journal.append(new, after=self.state.version, at=self._clock.now())
+                self.refresh()
+                return
+            self.refresh()
