@@ -47,12 +47,13 @@ def parse_path(text: str) -> list[Part] | None:
 
 
 def shown(value: object) -> str:
-    """A value for a message: as JSON where it can be, and never long."""
+    """A value for a message: as JSON where it can be, and never long; of a path one sees the end as well."""
     try:
         text = json.dumps(value, ensure_ascii=False)
     except (TypeError, ValueError, RecursionError):
         text = type(value).__name__
-    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
+    half = _LONGEST_VALUE // 2
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:half]}…{text[-half:]}"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
