@@ -138,6 +138,35 @@ def test_killed_again_and_again_at_the_boundary_of_a_call(tmp_path: Path, every:
     check(simulated, state)
 
 
+@pytest.mark.parametrize("after", ["before", "after"])
+@pytest.mark.parametrize("part", range(3))
+def test_killed_once_at_the_boundary_of_any_call(tmp_path: Path, part: int, after: str) -> None:
+    crash_at = 1 + part
+    while True:
+        folder = tmp_path / str(crash_at)
+        folder.mkdir()
+        simulated = simulation(folder, trials=5, settings=replace(SETTINGS, keep_alive=240.0))
+        calls = 0
+
+        def hook(when: str, _operation: str, at: int = crash_at) -> None:
+            nonlocal calls
+            calls += when == after
+            if when == after and calls == at:
+                raise Crash
+
+        simulated.faults.hook = hook
+        try:
+            state = run(simulated)
+        except Crash:
+            check(simulated, run(simulated))
+        else:
+            # There are no more calls than that.
+            check(simulated, state)
+            assert crash_at > 100
+            return
+        crash_at += 3
+
+
 def test_a_new_process_for_every_step(tmp_path: Path) -> None:
     faults = Faults(seed=1, log_delay=15.0, log_split=0.3, list_delay=10.0, throttle=1.0, lost_after=0.05)
     simulated = simulation(tmp_path, trials=6, faults=faults, options={"log_settle": 25.0})
