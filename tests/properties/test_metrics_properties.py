@@ -52,4 +52,4 @@ def test_every_float_is_read_back_from_its_print(value: float) -> None:
 @given(st.text())
 def test_a_number_is_what_python_reads(text: str) -> None:
     number = parse_number(text)
-    assert number is None or repr(number) == repr(float(text))
+    assert number is None or repr(number) == repr(float(text.strip()))
