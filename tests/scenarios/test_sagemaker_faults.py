@@ -18,6 +18,8 @@ from trialjob.model.trial import Phase, TrialStatus
 from trialjob.orchestrator.core.events import AttemptEnded, Event, JobSubmitted, ReportsRead, SubmitPostponed
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.transitions import is_final
+from trialjob.orchestrator.rules.hyperband import Hyperband
+from trialjob.orchestrator.rules.promotion import Promotion
 from trialjob.testing.crash import Crash
 from trialjob.testing.fake_aws import Faults, jobs_by_tags, most_instances
 from trialjob.testing.sagemaker_simulation import SETTINGS, BundledEstimator, SageMakerSimulation
@@ -94,6 +96,23 @@ def test_with_every_fault_at_once(tmp_path: Path, seed: int) -> None:
         seed=seed,
     )
     check(simulated, run(simulated))
+
+
+@pytest.mark.parametrize("rule", [Promotion, Hyperband])
+def test_paused_trials_go_on_with_every_fault_at_once(
+    tmp_path: Path, rule: type[Promotion] | type[Hyperband]
+) -> None:
+    simulated = simulation(
+        tmp_path,
+        rule=rule(max_resource=8, reduction_factor=2),
+        faults=Faults.everything(1),
+        settings=replace(SETTINGS, keep_alive=240.0),
+        options={"log_settle": 30.0},
+    )
+    state = run(simulated)
+    check(simulated, state)
+    assert TrialStatus.COMPLETED in {trial.status for trial in state.trials}
+    assert any(len(trial.attempts) > 2 for trial in state.trials)
 
 
 @pytest.mark.parametrize("seed", range(3))
