@@ -100,7 +100,7 @@ def test_with_every_fault_at_once(tmp_path: Path, seed: int) -> None:
 
 @pytest.mark.parametrize("rule", [Promotion, Hyperband])
 def test_paused_trials_go_on_with_every_fault_at_once(
-    tmp_path: Path, rule: type[Promotion] | type[Hyperband]
+    tmp_path: Path, rule: type[Promotion | Hyperband]
 ) -> None:
     simulated = simulation(
         tmp_path,
