@@ -528,7 +528,6 @@ def test_a_missing_warm_pool_quota_is_said(world: SageMakerSimulation) -> None:
         (lambda client: client.stop("x"), "sagemaker:StopTrainingJob"),
         (lambda client: client.keep_alive("x", 0), "sagemaker:UpdateTrainingJob"),
         (lambda client: client.jobs("x"), "sagemaker:ListTrainingJobs"),
-        (lambda client: client.search({"a": "b"}), "sagemaker:Search"),
         (lambda client: client.log_events("x", since=0), "logs:FilterLogEvents"),
         (lambda client: client.quotas(), "servicequotas:ListServiceQuotas"),
     ],
@@ -552,12 +551,7 @@ def test_reads_are_made_again_at_once_and_writes_are_not(world: SageMakerSimulat
     assert world.service.ledger.count("StopTrainingJob") == 1
 
 
-def test_jobs_are_found_by_their_tags_and_quotas_by_their_names(
-    world: SageMakerSimulation, backend: SageMakerBackend
-) -> None:
-    backend.submit(request())
-    page = world.client.search({"trialjob:experiment": NAME})
-    assert [row["TrainingJobName"] for row in page.rows] == [JOB]
+def test_quotas_are_found_by_their_names(world: SageMakerSimulation) -> None:
     world.service.quotas.set("ml.p5.48xlarge", warm_pool=3)
     assert world.client.quotas()["ml.p5.48xlarge for training warm pool usage"] == 3.0
 

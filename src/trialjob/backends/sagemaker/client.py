@@ -121,23 +121,6 @@ class SageMakerClient:
         )
         return Page(rows=tuple(answer["TrainingJobSummaries"]), token=answer.get("NextToken"))
 
-    def search(self, tags: Mapping[str, str], token: str | None = None) -> Page:
-        """One page of Search for the training jobs with these tags, whatever experiment they are of."""
-        filters = [
-            {"Name": f"Tags.{key}", "Operator": "Equals", "Value": value} for key, value in tags.items()
-        ]
-        answer = self._read(
-            "search",
-            "sagemaker",
-            "search",
-            Resource="TrainingJob",
-            SearchExpression={"Filters": filters},
-            MaxResults=_PAGE,
-            **({"NextToken": token} if token else {}),
-        )
-        rows = tuple(row["TrainingJob"] for row in answer["Results"])
-        return Page(rows=rows, token=answer.get("NextToken"))
-
     # Logs
 
     def log_events(self, prefix: str, *, since: int, token: str | None = None) -> Page:
