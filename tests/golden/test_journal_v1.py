@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import get_args
 
+from trialjob.orchestrator.core.events import Event
 from trialjob.orchestrator.core.state import State, replay
 from trialjob.orchestrator.journals.jsonl import JsonlJournal
 from trialjob.testing.journal_contract import EVERY_EVENT
@@ -32,6 +34,10 @@ def summary(state: State) -> dict[str, object]:
         ],
         "rungs": {f"{level:g}": list(rung.keys) for level, rung in sorted(state.rungs.items())},
     }
+
+
+def test_no_event_is_missing() -> None:
+    assert {type(event) for event in EVERY_EVENT} == set(get_args(Event))
 
 
 def test_every_event_is_read_as_it_was_written() -> None:
