@@ -77,7 +77,7 @@ class Play:
         sight = JobObserved(
             trial=TrialId(trial), attempt=1, state=JobState.TRAINING, reports=made, cursor="", end=end
         )
-        for event in decide(self.state, [sight], self.rule, 0.0):
+        for event in decide(self.state, [sight], self.rule, 0.0).events:
             self._apply(event)
         stop = self.state.trials[TrialId(trial)].attempts[0].stop
         return None if stop is None else stop.detail

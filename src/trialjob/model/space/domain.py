@@ -46,6 +46,12 @@ def as_number(value: Json) -> float | None:
     return number if math.isfinite(number) else None
 
 
+def is_between(value: Json, lower: float, upper: float) -> bool:
+    """True for a number in [lower, upper]."""
+    number = as_number(value)
+    return number is not None and lower <= number <= upper
+
+
 def is_whole(value: Json) -> bool:
     """True for a whole number that is written as one."""
     return isinstance(value, int) and not isinstance(value, bool)

@@ -15,7 +15,13 @@ from typing import ClassVar, Literal
 
 from trialjob.model.json import Json
 from trialjob.model.space import scales
-from trialjob.model.space.domain import as_number, check_logarithmic, check_normal, check_range
+from trialjob.model.space.domain import (
+    as_number,
+    check_logarithmic,
+    check_normal,
+    check_range,
+    is_between,
+)
 from trialjob.model.space.multiples import Multiples
 
 
@@ -122,10 +128,8 @@ class QLogNormal:
 
 
 def _between(multiples: Multiples, lower: float, upper: float, value: Json) -> bool:
-    number = as_number(value)
-    if number is None or not multiples.includes(value):
-        return False
-    return float(multiples.nearest(lower)) <= number <= float(multiples.nearest(upper))
+    bounds = float(multiples.nearest(lower)), float(multiples.nearest(upper))
+    return multiples.includes(value) and is_between(value, *bounds)
 
 
 def _listed(multiples: Multiples, lower: float, upper: float) -> Sequence[Json] | None:

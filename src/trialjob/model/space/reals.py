@@ -7,7 +7,13 @@ from typing import ClassVar, Literal
 
 from trialjob.model.json import Json
 from trialjob.model.space import scales
-from trialjob.model.space.domain import as_number, check_logarithmic, check_normal, check_range
+from trialjob.model.space.domain import (
+    as_number,
+    check_logarithmic,
+    check_normal,
+    check_range,
+    is_between,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,8 +33,7 @@ class Uniform:
         return scales.uniform(u, self.lower, self.upper)
 
     def contains(self, value: Json) -> bool:
-        number = as_number(value)
-        return number is not None and self.lower <= number <= self.upper
+        return is_between(value, self.lower, self.upper)
 
     def listed(self) -> None:
         return None
@@ -56,8 +61,7 @@ class LogUniform:
         return scales.loguniform(u, self.lower, self.upper)
 
     def contains(self, value: Json) -> bool:
-        number = as_number(value)
-        return number is not None and self.lower <= number <= self.upper
+        return is_between(value, self.lower, self.upper)
 
     def listed(self) -> None:
         return None
@@ -89,8 +93,7 @@ class ReverseLogUniform:
         return scales.reverseloguniform(u, self.lower, self.upper)
 
     def contains(self, value: Json) -> bool:
-        number = as_number(value)
-        return number is not None and self.lower <= number <= self.upper
+        return is_between(value, self.lower, self.upper)
 
     def listed(self) -> None:
         return None

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import assert_never
 
 from trialjob.model.ids import TrialId
@@ -66,15 +67,23 @@ _STATUS = {
 }
 
 
-def decide(state: State, seen: Sequence[Seen], rule: StoppingRule, now: float) -> list[Event]:
-    """The events that follow, in order; an empty list when nothing does."""
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The events that follow, in order, and the state as it will be once they are in the journal."""
+
+    events: list[Event]
+    state: State
+
+
+def decide(state: State, seen: Sequence[Seen], rule: StoppingRule, now: float) -> Decision:
+    """What follows; no events when nothing does."""
     draft = _Draft(state, rule, now)
     for sight in seen:
         draft.take_in(sight)
     draft.check_limits()
     draft.launch()
     draft.finish()
-    return draft.events
+    return Decision(draft.events, draft.state)
 
 
 def wanted(state: State, now: float) -> bool:
@@ -239,12 +248,11 @@ class _Draft:
     def _end_attempt(self, trial: TrialId, end: JobEnd) -> None:
         attempt = self._attempt(trial)
         self._record(AttemptEnded(trial=trial, attempt=attempt.number, end=end))
-        failed = end.outcome is Outcome.FAILED and end.failure is not None
-        if failed and attempt.stop is None and self.state.phase is Phase.RUNNING:
-            wait = retry_wait(self.state.trials[trial], end.failure or FailureKind.LOST)
+        kind = end.failure if end.outcome is Outcome.FAILED else None
+        if kind is not None and attempt.stop is None and self.state.phase is Phase.RUNNING:
+            wait = retry_wait(self.state.trials[trial], kind)
             if wait is not None:
-                reason = f"{end.failure.value if end.failure else 'lost'}: {end.message}"
-                self._record(RetryPlanned(trial=trial, not_before=self._now + wait, reason=reason))
+                self._record(RetryPlanned(trial=trial, not_before=self._now + wait, reason=_failure(end)))
                 return
         if self._pause(self.state.trials[trial], attempt, end):
             return
@@ -367,10 +375,13 @@ def _verdict(state: State, trial: Trial, attempt: Attempt, end: JobEnd) -> tuple
         case Outcome.STOPPED:
             return TrialStatus.CANCELLED, end.message or "stopped by somebody else"
         case Outcome.FAILED:
-            kind = end.failure.value if end.failure else "failed"
-            return TrialStatus.FAILED, f"{kind}: {end.message}" + _tail(end)
+            return TrialStatus.FAILED, _failure(end) + _tail(end)
         case _:
             assert_never(end.outcome)
+
+
+def _failure(end: JobEnd) -> str:
+    return f"{end.failure.value if end.failure else 'failed'}: {end.message}"
 
 
 def _tail(end: JobEnd) -> str:

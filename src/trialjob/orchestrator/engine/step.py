@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 from trialjob.errors import BackendBusy, BackendUnavailable, JournalConflict, UsageError
 from trialjob.model.ids import TrialId
-from trialjob.orchestrator.core.decide import decide, wanted
+from trialjob.orchestrator.core.decide import Decision, decide, wanted
 from trialjob.orchestrator.core.due import Command, due, due_of, pools_due
 from trialjob.orchestrator.core.events import Event, Record
 from trialjob.orchestrator.core.rule import StoppingRule
 from trialjob.orchestrator.core.seen import Seen, Suggested
-from trialjob.orchestrator.core.state import State, apply, evolve
+from trialjob.orchestrator.core.state import State, evolve
 from trialjob.orchestrator.engine.act import act
 from trialjob.orchestrator.engine.observe import Observer
 from trialjob.orchestrator.ports import Clock, Estimator, JobBackend, Journal, LogReaders, Sampler
@@ -95,10 +95,8 @@ class Stepper:
             # When nothing can be seen, time still passes and limits still hold.
             with suppress(BackendUnavailable):
                 seen, more = self._observer.look(self.state, now)
-        events = self._decide(self.state, seen, now)
-        self._tell(events)
-        events += self._suggest(events, now)
-        self._append(events, now)
+        decision = self._decide(self.state, seen, now)
+        self._append(decision.events + self._suggest(decision.state, now), now)
         self._act(now)
         return more
 
@@ -121,33 +119,27 @@ class Stepper:
         except BackendBusy as busy:
             self._turns[type(command)] = now + busy.seconds
             return
-        events = self._decide(self.state, [answer] if answer else [], now)
-        self._tell(events)
-        self._append(events, now)
+        self._append(self._decide(self.state, [answer] if answer else [], now).events, now)
 
-    def _decide(self, state: State, seen: Sequence[Seen], now: float) -> list[Event]:
-        return decide(state, seen, self._parts.rule, now)
+    def _decide(self, state: State, seen: Sequence[Seen], now: float) -> Decision:
+        """Decide, and tell the sampler, which is to know of pending trials when it is asked for the next.
 
-    def _suggest(self, before: Sequence[Event], now: float) -> list[Event]:
-        """New trials for the slots that are free once ``before`` has happened."""
-        state = self.state
-        for event in before:
-            state = apply(state, event, now)
+        It is told before the append; if that fails, ``_begin`` makes a new one.
+        """
+        decision = decide(state, seen, self._parts.rule, now)
+        if decision.events:
+            self._sampler.tell(decision.events)
+        return decision
+
+    def _suggest(self, state: State, now: float) -> list[Event]:
+        """New trials for the slots that are free in ``state``."""
         suggested: list[Event] = []
         while wanted(state, now):
             config = self._sampler.ask(TrialId(len(state.trials) + 1))
-            events = self._decide(state, [Suggested(config=config)], now)
-            self._tell(events)
-            for event in events:
-                state = apply(state, event, now)
-            suggested += events
+            decision = self._decide(state, [Suggested(config=config)], now)
+            state = decision.state
+            suggested += decision.events
         return suggested
-
-    # The sampler is told before the append, so that it knows of pending trials when asked for the next; if
-    # the append fails, ``_begin`` makes a new one.
-    def _tell(self, events: Sequence[Event]) -> None:
-        if events:
-            self._sampler.tell(events)
 
     def _append(self, events: Sequence[Event], now: float) -> None:
         if events:

@@ -149,22 +149,43 @@ class FakeService:
 
     def call(self, service: str, operation: str, params: Answer, *, region: str | None = None) -> Answer:
         """Answer one request; raises ServiceError for a refusal and ConnectionLost for a lost connection."""
+
+        def work() -> Answer:
+            return self._answer(service, operation, params, region or self.region)
+
         with self.turn():
-            outcome, answer = "ok", {}
-            try:
-                answer = self._answer(service, operation, params, region or self.region)
-                outcome = "lost after"
-                self._gate.leave(operation)
-                outcome = "ok"
-            except errors.ServiceError as error:
-                outcome = error.code
-                raise
-            except errors.ConnectionLost:
-                outcome = "lost after" if outcome == "lost after" else "lost before"
-                raise
-            finally:
-                self._note(service, operation, params, outcome=outcome, answer=answer)
+            answer: Answer = self._noted(service, operation, params, work)
             return answer
+
+    def foreign(self, service: str, operation: str, path: str, work: Callable[[], Any]) -> Any:  # noqa: ANN401 - passes it on
+        """Let a call that somebody else answers pass the same faults and the ledger."""
+
+        def admitted() -> Any:  # noqa: ANN401 - passes it on
+            with self.turn():
+                self._gate.enter(operation, self.clock.now())
+            return work()
+
+        return self._noted(service, operation, {"Path": path}, admitted)
+
+    def _noted(self, service: str, operation: str, params: Answer, work: Callable[[], Any]) -> Any:  # noqa: ANN401 - passes it on
+        """What ``work`` answers; the ledger learns what became of the call, before or after its effect."""
+        outcome, answer = "ok", None
+        try:
+            answer = work()
+            outcome = "lost after"
+            self._gate.leave(operation)
+            outcome = "ok"
+        except errors.ServiceError as error:
+            outcome = error.code
+            raise
+        except errors.ConnectionLost:
+            outcome = "lost after" if outcome == "lost after" else "lost before"
+            raise
+        finally:
+            with self._lock:
+                rows = answer if isinstance(answer, dict) else {}
+                self._note(service, operation, params, outcome=outcome, answer=rows)
+        return answer
 
     def _note(self, service: str, operation: str, params: Answer, *, outcome: str, answer: Answer) -> None:
         subject = next((str(params[key]) for key in _SUBJECTS if key in params), "")
@@ -180,27 +201,6 @@ class FakeService:
                 returned=returned,
             )
         )
-
-    def foreign(self, service: str, operation: str, path: str, work: Callable[[], Any]) -> Any:  # noqa: ANN401 - passes it on
-        """Let a call that somebody else answers pass the same faults and the ledger."""
-        outcome = "ok"
-        try:
-            with self.turn():
-                self._gate.enter(operation, self.clock.now())
-            answer = work()
-            outcome = "lost after"
-            self._gate.leave(operation)
-            outcome = "ok"
-        except errors.ServiceError as error:
-            outcome = error.code
-            raise
-        except errors.ConnectionLost:
-            outcome = "lost after" if outcome == "lost after" else "lost before"
-            raise
-        finally:
-            with self._lock:
-                self._note(service, operation, {"Path": path}, outcome=outcome, answer={})
-        return answer
 
     def _answer(self, service: str, operation: str, params: Answer, region: str) -> Answer:
         self._gate.enter(operation, self.clock.now())
