@@ -1,17 +1,20 @@
 # One way in: `make demo` tunes a real model on this machine, `make test` proves the project.
-# Both set up what they need in .venv from requirements/dev.txt, which pins every package by its hash.
+# Both set up what they need by themselves, the first in .demo (small), the second in .venv (large), from
+# requirements/, where every package is pinned by its hash.
 
 PYTHON ?= python3
 UV_VERSION := 0.13.8
 BIN := .venv/bin
 STORE := .trialjob
-# All but gp, which brings PyTorch.
-EXTRAS := pandas fake-aws qmc examples
+# All but gp, which is PyTorch alone.
+EXTRAS := pandas fake-aws qmc examples syne-tune report mlflow sagemaker huggingface tuners
+COMPILE = $(BIN)/uv pip compile pyproject.toml --override requirements/overrides.txt --universal \
+    --generate-hashes --no-emit-index-url --no-header --quiet
 
 .PHONY: demo test check lint types contracts bench lock clean
 
-demo: .venv/.ready
-	$(BIN)/trialjob run examples/digits/sweep.yaml --store $(STORE)
+demo: .demo/.ready
+	.demo/bin/trialjob run examples/digits/sweep.yaml --store $(STORE)
 
 test: .venv/.ready
 	$(BIN)/python -m pytest -n auto
@@ -32,16 +35,26 @@ bench: .venv/.ready
 	$(BIN)/python benchmarks/run.py
 
 lock: .venv/.ready
-	$(BIN)/uv pip compile pyproject.toml $(EXTRAS:%=--extra %) --group dev --universal --generate-hashes \
-	    --no-emit-index-url --no-header --quiet -o requirements/dev.txt
+	$(COMPILE) $(EXTRAS:%=--extra %) --group dev -o requirements/dev.txt
+	$(COMPILE) --extra examples -c requirements/dev.txt -o requirements/demo.txt
 
-.venv/.ready: requirements/dev.txt pyproject.toml
+define install
 	$(PYTHON) -c 'import sys; sys.exit("trialjob needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	VIRTUAL_ENV=.venv $(BIN)/uv pip sync --quiet --require-hashes requirements/dev.txt
-	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --no-deps --editable .
+	test -x $(1)/bin/python || $(PYTHON) -m venv $(1)
+	$(1)/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	VIRTUAL_ENV=$(1) $(1)/bin/uv pip sync --quiet --require-hashes $(2)
+	VIRTUAL_ENV=$(1) $(1)/bin/uv pip install --quiet --no-deps --editable .
+endef
+
+.demo/.ready: requirements/demo.txt pyproject.toml
+	$(call install,.demo,$<)
+	touch $@
+
+# pip and not uv for PyTorch: it takes a build without CUDA where the machine has been told of one.
+.venv/.ready: requirements/dev.txt requirements/torch.txt pyproject.toml
+	$(call install,.venv,$<)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/torch.txt
 	touch $@
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .import_linter_cache .hypothesis $(STORE)
+	rm -rf .venv .demo .mypy_cache .ruff_cache .import_linter_cache .hypothesis $(STORE)

@@ -17,10 +17,10 @@ from pathlib import Path
 def main() -> None:
     trials, sleep, say, folder = sys.argv[1:]
     os.environ["SYNETUNE_FOLDER"] = folder
-    from syne_tune import Tuner  # type: ignore[import-not-found]  # noqa: PLC0415 - after the folder is set
-    from syne_tune.backend import LocalBackend  # type: ignore[import-not-found]  # noqa: PLC0415
-    from syne_tune.config_space import uniform  # type: ignore[import-not-found]  # noqa: PLC0415
-    from syne_tune.optimizer.baselines import (  # type: ignore[import-not-found]  # noqa: PLC0415
+    from syne_tune import Tuner  # noqa: PLC0415 - after the folder is set
+    from syne_tune.backend import LocalBackend  # noqa: PLC0415
+    from syne_tune.config_space import uniform  # noqa: PLC0415
+    from syne_tune.optimizer.baselines import (  # noqa: PLC0415
         RandomSearch,
     )
 

@@ -16,7 +16,7 @@ def main() -> None:
     elif args.say == "trialjob-line":
         print("[trialjob]", json.dumps({"seq": 1, "metrics": {"epoch": 1, "loss": args.x}}), flush=True)
     elif args.say == "syne-tune":
-        from syne_tune import Reporter  # type: ignore[import-not-found]  # noqa: PLC0415 - as chosen
+        from syne_tune import Reporter  # noqa: PLC0415 - as chosen
 
         Reporter()(epoch=1, loss=args.x)
     elif args.say == "syne-tune-line":
