@@ -150,9 +150,10 @@ def test_json_is_one_strict_object() -> None:
         raise AssertionError(constant)
 
     value = json.loads(text, parse_constant=refuse)
-    assert list(value) == ["experiment", "state", "reason", "detail", "best", "trials"]
+    assert list(value) == ["experiment", "state", "reason", "detail", "best", "pareto", "trials"]
     assert list(value["trials"][0]) == [
-        *("trial", "status", "config", "score", "resource", "attempts", "seconds", "dollars", "reason")
+        *("trial", "status", "config", "score", "others", "resource", "attempts", "seconds", "dollars"),
+        "reason",
     ]
     assert [row["score"] for row in value["trials"]] == [None, None]
     assert value["trials"][1]["config"] == {"x": [1, "é\x1b"]}

@@ -15,7 +15,7 @@ from typing import Literal
 
 from trialjob.config.paths import nearest, path_text, shown
 from trialjob.config.sagemaker import REQUIRED, SageMakerBackendSpec
-from trialjob.config.samplers import CmaesSpec, GridSpec, LearningSpec, SamplerSpec
+from trialjob.config.samplers import SEVERAL_OBJECTIVES, CmaesSpec, GridSpec, LearningSpec, SamplerSpec
 from trialjob.config.space import DomainSpec, space_of
 from trialjob.config.space_checks import all_names, grid_problems, point_problems, space_problems
 from trialjob.config.spec import (
@@ -96,6 +96,20 @@ def _objective(objective: ObjectiveSpec) -> Iterator[Problem]:
         message = f"{shown(objective.metric)} is also the resource, which counts progress"
         remedy = "name another metric, or set objective.resource to what counts progress"
         yield _problem(("objective", "metric"), message, remedy)
+    taken = {objective.metric, objective.resource}
+    for place, other in enumerate(objective.others):
+        if not other.metric or other.metric in taken:
+            wrong = "is named before" if other.metric else "is empty"
+            remedy = "name another metric, or leave it out"
+            yield _problem(("objective", "others", place, "metric"), f"{shown(other.metric)} {wrong}", remedy)
+        taken.add(other.metric)
+
+
+def _others(objective: ObjectiveSpec, sampler: SamplerSpec) -> Iterator[Problem]:
+    if objective.others and sampler.kind not in SEVERAL_OBJECTIVES:
+        able = ", ".join(sorted(SEVERAL_OBJECTIVES))
+        message = f"the sampler {sampler.kind!r} learns from one objective only"
+        yield _problem(("objective", "others"), message, f"use a sampler of {able}; or leave others out")
 
 
 def _metrics(metrics: tuple[MetricSpec, ...]) -> Iterator[Problem]:
@@ -221,6 +235,7 @@ CHECKS: tuple[tuple[Check, tuple[str, ...]], ...] = (
     (_space, ("space",)),
     (_overlap, ("estimator", "space")),
     (_objective, ("objective",)),
+    (_others, ("objective", "sampler")),
     (_metrics, ("metrics",)),
     (_grid, ("sampler", "space")),
     (_cmaes, ("sampler", "space")),

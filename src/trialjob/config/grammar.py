@@ -12,6 +12,7 @@ from trialjob.config.sagemaker import InputSpec, RatesSpec, SageMakerBackendSpec
 from trialjob.config.samplers import SAMPLERS
 from trialjob.config.space import DOMAINS
 from trialjob.config.spec import (
+    AimSpec,
     ExperimentSpec,
     LimitsSpec,
     LocalBackendSpec,
@@ -59,6 +60,8 @@ def known_keys(path: Sequence[Part], value: object) -> list[str]:
             return list(_INNER[section, part].model_fields)
         case ["estimator", "inputs", str()]:
             return list(InputSpec.model_fields)
+        case ["objective", "others", int()]:
+            return list(AimSpec.model_fields)
         case ["metrics", int()]:
             return list(MetricSpec.model_fields)
         case ["space", str(), *inner] if len(inner) % 3 == 0:  # values, a value, a name; and so on

@@ -92,6 +92,9 @@ SAMPLERS: dict[str, type[SpecPart]] = {
     "qmc": QmcSpec,
 }
 
+#: The kinds that weigh every objective, or learn from none.
+SEVERAL_OBJECTIVES = frozenset({"random", "grid", "sobol", "qmc", "bayesian", "tpe", "gp", "nsga2"})
+
 SamplerSpec: TypeAlias = Annotated[
     RandomSpec | GridSpec | SobolSpec | BayesianSpec | TpeSpec | GpSpec | CmaesSpec | Nsga2Spec | QmcSpec,
     Field(discriminator="kind"),

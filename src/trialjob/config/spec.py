@@ -20,7 +20,7 @@ from trialjob.config.stopping import NoStoppingSpec, StoppingSpec
 from trialjob.errors import Problem, SpecError
 from trialjob.model.json import Json
 from trialjob.model.limits import DEFAULT_TRIAL_TIMEOUT, Limits
-from trialjob.model.metric import MetricDefinition, Mode, NanPolicy, Objective, Score
+from trialjob.model.metric import Aim, MetricDefinition, Mode, NanPolicy, Objective, Score
 from trialjob.model.space import Space
 from trialjob.reporting.metrics import expand
 
@@ -48,14 +48,20 @@ class ScriptSpec(SageMakerJobSpec):
         return {name: given.location for name, given in self.inputs.items()}
 
 
-class ObjectiveSpec(SpecPart):
-    """What is optimised."""
+class AimSpec(SpecPart):
+    """A metric, and which way it is to go."""
 
     metric: str
     mode: Literal["min", "max"]
+
+
+class ObjectiveSpec(AimSpec):
+    """What is optimised."""
+
     resource: str = "epoch"
     score: Literal["best", "last"] = "best"
     nan: Literal["worst", "fail", "ignore"] = "worst"
+    others: tuple[AimSpec, ...] = Field(default=(), strict=False)
 
 
 class MetricSpec(SpecPart):
@@ -124,6 +130,7 @@ class ExperimentSpec(SpecPart):
             resource=given.resource,
             score=Score(given.score),
             nan=NanPolicy(given.nan),
+            others=tuple(Aim(metric=each.metric, mode=Mode(each.mode)) for each in given.others),
         )
 
     def to_limits(self) -> Limits:

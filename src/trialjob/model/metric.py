@@ -35,15 +35,11 @@ class Score(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Objective:
-    """What the experiment optimises."""
+class Aim:
+    """A metric, and which way it is to go."""
 
     metric: str
     mode: Mode
-    #: The metric that counts progress (epochs, steps). A report without it counts as one more than the last.
-    resource: str = "epoch"
-    score: Score = Score.BEST
-    nan: NanPolicy = NanPolicy.WORST
 
     def better(self, a: float, b: float) -> bool:
         """True when ``a`` is strictly better than ``b``; NaN is worse than every number."""
@@ -58,6 +54,18 @@ class Objective:
     def value_of(self, key: float) -> float:
         """The value whose key is ``key``; NaN has none of its own and comes back as the worst number."""
         return key if self.mode is Mode.MAX else -key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objective(Aim):
+    """What the experiment optimises. A trial's score, its pruning and every limit are by ``metric`` alone."""
+
+    #: The metric that counts progress (epochs, steps). A report without it counts as one more than the last.
+    resource: str = "epoch"
+    score: Score = Score.BEST
+    nan: NanPolicy = NanPolicy.WORST
+    #: What is to be good beside ``metric``; samplers and the Pareto front weigh all of them.
+    others: tuple[Aim, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,3 +101,35 @@ class Report:
         if value is not None and math.isnan(value) and objective.nan is NanPolicy.IGNORE:
             return None
         return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What a trial's reports so far amount to."""
+
+    #: The objective's value that counts; None before the first.
+    score: float | None = None
+    #: The value of each of the objective's ``others``, as reported together with ``score``, so that all are
+    #: of one model; where that report had none, the newest one of the trial. None before the first.
+    others: tuple[float | None, ...] = ()
+    #: Which of ``others`` were reported together with ``score``.
+    together: tuple[bool, ...] = ()
+
+    def after(self, report: Report, objective: Objective) -> Standing:
+        """What they amount to with one more."""
+        value = report.value(objective)
+        counts = value is not None and (
+            self.score is None or objective.score is Score.LAST or objective.better(value, self.score)
+        )
+        score = value if counts else self.score
+        if not objective.others:
+            return Standing(score=score) if counts else self
+        others: list[float | None] = []
+        together: list[bool] = []
+        for place, aim in enumerate(objective.others):
+            new = report.metrics.get(aim.metric)
+            old = self.others[place] if self.others else None
+            fixed = not counts and bool(self.together) and self.together[place]
+            others.append(old if fixed or new is None else new)
+            together.append(fixed or (counts and new is not None))
+        return Standing(score=score, others=tuple(others), together=tuple(together))

@@ -214,7 +214,9 @@ def _running(trials: Sequence[Trial], state: State, now: float, width: int) -> T
     objective = state.objective
     table = Table(box=None, pad_edge=False, header_style="bold", expand=True)
     wide = width >= 60  # noqa: PLR2004 - below this a configuration and a clock do not fit beside each other
-    heads = ["trial", clean(objective.resource), clean(objective.metric), *(["time"] if wide else [])]
+    aims = (objective, *objective.others)
+    metrics = [clean(aim.metric) for aim in aims]
+    heads = ["trial", clean(objective.resource), *metrics, *(["time"] if wide else [])]
     for head in heads:
         table.add_column(Text(head), justify="right", no_wrap=True)
     # The one column that gives way when there is little room.
@@ -224,7 +226,7 @@ def _running(trials: Sequence[Trial], state: State, now: float, width: int) -> T
         cells = [
             str(trial.id),
             words.number(last.resource if last else None),
-            words.number(last.value(objective) if last else None),
+            *(words.number(last.metrics.get(aim.metric) if last else None) for aim in aims),
         ]
         if wide:
             cells.append(words.duration(now - trial.last.intended_at if trial.last else None))

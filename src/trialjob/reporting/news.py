@@ -78,8 +78,8 @@ def _ended(state: State, trial: Trial, event: TrialEnded, best: Trial | None) ->
     what = event.status.value.replace("_", " ")
     text = f"trial {trial.id} {what}"
     if trial.score is not None:
-        metric, resource = clean(state.objective.metric), clean(state.objective.resource)
-        text += f": {metric} {words.number(trial.score)}, {resource} {words.number(trial.resource)}"
+        reached = f"{clean(state.objective.resource)} {words.number(trial.resource)}"
+        text += f": {words.scores(trial, state.objective)}, {reached}"
     if event.reason and event.status is not TrialStatus.COMPLETED:
         text += f" ({one_line(event.reason)})"
     if best is not None and best.id == trial.id:

@@ -20,12 +20,13 @@ from trialjob.model.json import Json, canonical_json
 from trialjob.model.metric import Objective
 from trialjob.model.trial import EndKind, Phase, TrialStatus
 from trialjob.orchestrator.core.state import State, Trial
+from trialjob.reporting.pareto import pareto_front
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _BEFORE_CONFIG = ("trial", "status")
-_AFTER_CONFIG = ("score", "resource", "attempts", "seconds", "dollars", "reason")
+_AFTER_SCORES = ("resource", "attempts", "seconds", "dollars", "reason")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,8 @@ class Row:
     config: Mapping[str, Json]
     #: The objective's value that counts; None when there is none.
     score: float | None
+    #: The values of the further objectives that go with it, by metric.
+    others: Mapping[str, float | None]
     #: The largest resource reported (epochs, steps).
     resource: float | None
     attempts: int
@@ -79,12 +82,21 @@ class Result:
     def best(self) -> Row | None:
         """The trial with the best score; the earlier one of equals; None when there is no number yet."""
         trial = best_trial(self._state.trials, self._state.objective)
-        return None if trial is None else row_of(trial)
+        return None if trial is None else row_of(trial, self._state.objective)
+
+    def pareto(self) -> list[Row]:
+        """The trials that no other beats in every objective, the best of the first objective first.
+
+        A trial without a number for each objective is not among them. With one objective they are the best
+        and its equals.
+        """
+        objective = self._state.objective
+        return [row_of(trial, objective) for trial in pareto_front(self._state.trials, objective)]
 
     @property
     def trials(self) -> list[Row]:
         """A row for each trial, in the order of their numbers."""
-        return [row_of(trial) for trial in self._state.trials]
+        return [row_of(trial, self._state.objective) for trial in self._state.trials]
 
     def dataframe(self) -> pd.DataFrame:
         """The trials as a pandas frame: a column for each hyperparameter.
@@ -98,7 +110,7 @@ class Result:
             raise UsageError(
                 "dataframe() needs pandas, which is not installed\n    → pip install 'trialjob[pandas]'"
             ) from None
-        header, rows = _flat(self.trials)
+        header, rows = self._flat()
         return pd.DataFrame(rows, columns=pd.Index(header))
 
     def to_json(self) -> str:
@@ -111,18 +123,34 @@ class Result:
                 "reason": self.reason,
                 "detail": self.detail,
                 "best": None if best is None else asdict(best),
+                "pareto": [row.trial for row in self.pareto()],
                 "trials": [asdict(row) for row in self.trials],
             }
         )
 
     def to_csv(self) -> str:
         """A header and a line for each trial, with the columns of ``dataframe``."""
-        header, rows = _flat(self.trials)
+        header, rows = self._flat()
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(header)
         writer.writerows([_cell(value) for value in row] for row in rows)
         return text.getvalue()
+
+    def _flat(self) -> tuple[list[str], list[list[Json]]]:
+        """Column names and values, with the hyperparameters between the trial and its score."""
+        rows = self.trials
+        names = list(dict.fromkeys(name for row in rows for name in row.config))
+        metrics = [aim.metric for aim in self._state.objective.others]
+        columns = _column_names(names, metrics)
+        header = [*_BEFORE_CONFIG, *columns[: len(names)], "score", *columns[len(names) :], *_AFTER_SCORES]
+        table: list[list[Json]] = []
+        for row in rows:
+            before = [getattr(row, name) for name in _BEFORE_CONFIG]
+            config = [row.config.get(name) for name in names]
+            scores = [row.score, *(row.others.get(name) for name in metrics)]
+            table.append([*before, *config, *scores, *(getattr(row, name) for name in _AFTER_SCORES)])
+        return header, table
 
     def __repr__(self) -> str:
         best = self.best
@@ -157,7 +185,7 @@ def _beats(trial: Trial, other: Trial, objective: Objective) -> bool:
     return trial.score is not None and other.score is not None and objective.better(trial.score, other.score)
 
 
-def row_of(trial: Trial) -> Row:
+def row_of(trial: Trial, objective: Objective) -> Row:
     """The row of one trial."""
     ends = [attempt.end for attempt in trial.attempts]
     return Row(
@@ -165,6 +193,10 @@ def row_of(trial: Trial) -> Row:
         status=trial.status.value,
         config=dict(trial.config),
         score=trial.score,
+        others={
+            aim.metric: trial.others[place] if trial.others else None
+            for place, aim in enumerate(objective.others)
+        },
         resource=trial.resource,
         attempts=len(ends),
         seconds=_total(None if end is None else end.seconds for end in ends),
@@ -205,29 +237,15 @@ def _finite(value: Json) -> Json:
     return value
 
 
-def _flat(rows: list[Row]) -> tuple[list[str], list[list[Json]]]:
-    """Column names and values, with the hyperparameters between the trial and its score."""
-    names = list(dict.fromkeys(name for row in rows for name in row.config))
-    columns = _column_names(names)
-    header = [*_BEFORE_CONFIG, *columns, *_AFTER_CONFIG]
-    table: list[list[Json]] = []
-    for row in rows:
-        fields = asdict(row)
-        before = [fields[name] for name in _BEFORE_CONFIG]
-        config = [row.config.get(name) for name in names]
-        table.append([*before, *config, *(fields[name] for name in _AFTER_CONFIG)])
-    return header, table
-
-
-def _column_names(names: list[str]) -> list[str]:
-    taken = {*_BEFORE_CONFIG, *_AFTER_CONFIG, *names}
-    own = {*_BEFORE_CONFIG, *_AFTER_CONFIG}
-    columns = []
-    for name in names:
+def _column_names(names: list[str], metrics: list[str]) -> list[str]:
+    """A name of its own for each hyperparameter and then for each metric: with a prefix where it is taken."""
+    own = {*_BEFORE_CONFIG, "score", *_AFTER_SCORES}
+    taken = {*own, *names, *metrics}
+    columns: list[str] = []
+    for prefix, name in [("config", name) for name in names] + [("metric", name) for name in metrics]:
         column = name
-        while column in own or (column != name and column in taken):
-            column = f"config.{column}"
-        taken.add(column)
+        while column in own or column in columns or (column != name and column in taken):
+            column = f"{prefix}.{column}"
         columns.append(column)
     return columns
 

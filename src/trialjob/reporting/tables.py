@@ -17,6 +17,7 @@ from trialjob.model.metric import Objective
 from trialjob.model.trial import EndKind, TrialStatus
 from trialjob.orchestrator.core.state import State, Trial
 from trialjob.reporting import words
+from trialjob.reporting.pareto import pareto_front
 from trialjob.reporting.reproduce import command
 from trialjob.reporting.results import Result, Row, best_trial, counts_as_best, experiment_state, row_of
 from trialjob.reporting.terminal import clean, one_line
@@ -46,6 +47,7 @@ def _columns(objective: Objective) -> list[_Column]:
         _Column(header="trial", cell=lambda row: str(row.trial), justify="right"),
         _Column(header="status", cell=lambda row: row.status.replace("_", " ")),
         _Column(header=clean(objective.metric), cell=lambda row: words.number(row.score), justify="right"),
+        *(numeric(clean(aim.metric), _other(aim.metric), 0) for aim in objective.others),
         numeric(clean(objective.resource), lambda row: words.number(row.resource), 60),
         _Column(header="config", cell=lambda row: words.configuration(row.config)),
         numeric("time", lambda row: words.duration(row.seconds), 60),
@@ -53,6 +55,10 @@ def _columns(objective: Objective) -> list[_Column]:
         numeric("attempts", lambda row: str(row.attempts) if row.attempts > 1 else "-", 90),
         _Column(header="why", cell=lambda row: one_line(row.reason) or "-", width=100, optional=True),
     ]
+
+
+def _other(metric: str) -> Callable[[Row], str]:
+    return lambda row: words.number(row.others.get(metric))
 
 
 def trials_table(rows: Iterable[Row], objective: Objective, width: int) -> Table:
@@ -78,13 +84,14 @@ def ranked(state: State) -> list[Row]:
     objective = state.objective
     scored = [trial for trial in state.trials if counts_as_best(trial)]
     scored.sort(key=lambda trial: (-objective.key(trial.score or 0.0), trial.id))
-    return [row_of(trial) for trial in scored]
+    return [row_of(trial, objective) for trial in scored]
 
 
-def print_results(console: Console, state: State) -> None:
-    """Every trial in a table, then the best one and how to run it again."""
+def print_results(console: Console, state: State, *, pareto: bool = False) -> None:
+    """Every trial in a table, or those on the Pareto front, then the best one and how to run it again."""
     print_headline(console, state)
-    rows = Result(state).trials
+    result = Result(state)
+    rows = result.pareto() if pareto else result.trials
     if rows:
         console.print(trials_table(rows, state.objective, console.width))
     print_best(console, state)
@@ -131,6 +138,8 @@ def print_best(console: Console, state: State) -> None:
     console.print()
     console.print(Text.assemble(("best: ", "bold"), score_of(best, state.objective)))
     console.print(Text(f"  {words.configuration(best.config)}"))
+    if state.objective.others:
+        print_front(console, state)
     again = command(state, best.config)
     if again is not None:
         console.print(Text("run it again by hand:"))
@@ -138,13 +147,17 @@ def print_best(console: Console, state: State) -> None:
         console.print(Text(f"  {clean(again)}"), soft_wrap=True)
 
 
+def print_front(console: Console, state: State) -> None:
+    """The numbers of the trials on the Pareto front."""
+    front = [str(trial.id) for trial in pareto_front(state.trials, state.objective)]
+    shown = ", ".join(front[:BEST]) + (f" and {len(front) - BEST} more" if len(front) > BEST else "")
+    console.print(Text.assemble(("Pareto front: ", "bold"), f"trials {shown}" if front else "no trial yet"))
+
+
 def score_of(trial: Trial, objective: Objective) -> str:
     """``trial 7, val_accuracy 0.97 at epoch 27``."""
     reached = f", {clean(objective.resource)} {words.number(trial.resource)} reached"
-    return (
-        f"trial {trial.id}, {clean(objective.metric)} {words.number(trial.score)}"
-        f"{'' if trial.resource is None else reached}"
-    )
+    return f"trial {trial.id}, {words.scores(trial, objective)}{'' if trial.resource is None else reached}"
 
 
 def print_failure(console: Console, state: State) -> None:
@@ -154,9 +167,8 @@ def print_failure(console: Console, state: State) -> None:
         return
     trial = failed[-1]
     console.print()
-    console.print(
-        Text(f"trial {trial.id}, {_words(trial.status)}: {one_line(row_of(trial).reason, 500)}", "red")
-    )
+    why = one_line(row_of(trial, state.objective).reason, 500)
+    console.print(Text(f"trial {trial.id}, {_words(trial.status)}: {why}", "red"))
     tail = last_tail([attempt.end for attempt in trial.attempts])
     for line in clean(tail).splitlines():
         console.print(Text(f"  | {line}"), soft_wrap=True)

@@ -6,6 +6,8 @@ import shlex
 from collections.abc import Mapping
 
 from trialjob.model.json import Json, canonical_json
+from trialjob.model.metric import Objective
+from trialjob.orchestrator.core.state import Trial
 from trialjob.reporting.terminal import clean
 
 
@@ -39,6 +41,13 @@ def value(given: Json) -> str:
     if isinstance(given, float):
         return number(given)
     return clean(given if isinstance(given, str) else canonical_json(given))
+
+
+def scores(trial: Trial, objective: Objective) -> str:
+    """``val_accuracy 0.97, latency 3.1``: the values of all objectives."""
+    aims = (objective, *objective.others)
+    values = (trial.score, *(trial.others or (None,) * len(objective.others)))
+    return ", ".join(f"{clean(a.metric)} {number(v)}" for a, v in zip(aims, values, strict=True))
 
 
 def configuration(config: Mapping[str, Json]) -> str:

@@ -155,12 +155,13 @@ def stop(begun: Begun, *, name: str, no_wait: bool, store: str | None) -> int:
 @click.option(
     "--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True
 )
+@click.option("--pareto", is_flag=True, help="Only the trials that no other beats in every objective.")
 @store_option
-def results(*, name: str, form: str, store: str | None) -> int:
+def results(*, name: str, form: str, pareto: bool, store: str | None) -> int:
     """Show every trial of experiment NAME and the best one."""
     from trialjob.apps.cli.showing import show_results
 
-    return show_results(name, form=form, store=store)
+    return show_results(name, form=form, pareto=pareto, store=store)
 
 
 @cli.command()

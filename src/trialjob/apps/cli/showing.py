@@ -20,11 +20,13 @@ from trialjob.reporting.terminal import Output, console, one_line
 from trialjob.wiring import Session
 
 
-def show_results(name: str, *, form: str, store: str | None) -> int:
+def show_results(name: str, *, form: str, pareto: bool, store: str | None) -> int:
     """Every trial, as a table for people or as JSON or CSV for programs."""
     state = wiring.attach(name, store=store).state
+    if pareto and form != "table":
+        raise UsageError('--pareto is for the table; JSON has the front under "pareto"')
     if form == "table":
-        print_results(console(), state)
+        print_results(console(), state, pareto=pareto)
     else:
         result = Result(state)
         _print(result.to_json() + "\n" if form == "json" else result.to_csv())
@@ -57,7 +59,7 @@ def _status(session: Session) -> dict[str, object]:
         "detail": result.detail,
         "best": None if best is None else asdict(best),
         "counts": {status.value: count for status, count in state.counts.items() if count},
-        "open": [asdict(row_of(trial)) for trial in state.open_trials()],
+        "open": [asdict(row_of(trial, state.objective)) for trial in state.open_trials()],
         "max_trials": state.limits.max_trials,
         "created_at": _iso(state.created_at),
         "updated_at": _iso(state.updated_at),

@@ -41,6 +41,8 @@ class KnownResult:
 
     config: Mapping[str, Json]
     score: float
+    #: The values of the further objectives, in their order.
+    others: tuple[float, ...] = ()
     #: The resource at which it was cut short, or None when it ran to its end.
     pruned_at: float | None = None
 

@@ -18,7 +18,7 @@ from trialjob.model.ids import ExperimentName, JobName, TrialId, job_name
 from trialjob.model.job import JobEnd
 from trialjob.model.json import Json
 from trialjob.model.limits import Limits
-from trialjob.model.metric import Objective, Report, Score
+from trialjob.model.metric import Objective, Report, Standing
 from trialjob.model.trial import AttemptStatus, EndReason, Phase, StopReason, TrialStatus
 from trialjob.orchestrator.core import transitions
 from trialjob.orchestrator.core.events import (
@@ -82,8 +82,7 @@ class Trial:
     reports: tuple[Report, ...] = ()
     #: Resource and value of each report that has the objective's value and went further than all before it.
     curve: tuple[tuple[float, float], ...] = ()
-    #: The objective's value that counts for this trial; None before the first.
-    score: float | None = None
+    standing: Standing = field(default_factory=Standing)
     #: The largest resource reported.
     resource: float | None = None
     #: The highest rung entered, and the value it was entered with.
@@ -93,6 +92,16 @@ class Trial:
     not_before: float = 0.0
     #: Why it has the status it has.
     reason: str = ""
+
+    @property
+    def score(self) -> float | None:
+        """The objective's value that counts for this trial; None before the first."""
+        return self.standing.score
+
+    @property
+    def others(self) -> tuple[float | None, ...]:
+        """The values of the further objectives that go with the score; empty before the first report."""
+        return self.standing.others
 
     @property
     def last(self) -> Attempt | None:
@@ -399,22 +408,19 @@ def _on_attempt(
 
 
 def _with_reports(trial: Trial, reports: tuple[Report, ...], objective: Objective) -> Trial:
-    score, resource = trial.score, trial.resource
+    standing, resource = trial.standing, trial.resource
     curve = list(trial.curve)
     for report in reports:
         value = report.value(objective)
         if value is not None and (not curve or report.resource > curve[-1][0]):
             curve.append((report.resource, value))
-        if value is not None and (
-            score is None or objective.score is Score.LAST or objective.better(value, score)
-        ):
-            score = value
+        standing = standing.after(report, objective)
         resource = report.resource if resource is None else max(resource, report.resource)
     return replace(
         trial,
         reports=(*trial.reports, *reports),
         curve=tuple(curve) if len(curve) > len(trial.curve) else trial.curve,
-        score=score,
+        standing=standing,
         resource=resource,
     )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -64,10 +65,10 @@ def of_experiment(state: State, present: Present) -> Earlier:
     Raises UsageError when it optimised something else.
     """
     then, now = state.objective, present.objective
-    if (then.metric, then.mode) != (now.metric, now.mode):
+    if _aims(then) != _aims(now):
         raise UsageError(
-            f"sampler.warm_start: {state.name} has the objective {then.mode.value} {then.metric}, "
-            f"this spec has {now.mode.value} {now.metric}; its scores mean nothing here"
+            f"sampler.warm_start: {state.name} has the objective {_aims(then)}, "
+            f"this spec has {_aims(now)}; its scores mean nothing here"
         )
     estimator = state.document.get("estimator")
     constants = estimator.get("hyperparameters") if isinstance(estimator, Mapping) else None
@@ -81,8 +82,14 @@ def of_experiment(state: State, present: Present) -> Earlier:
             dropped += 1
             continue
         pruned_at = trial.resource if trial.status is TrialStatus.PRUNED else None
-        results.append(KnownResult(config=config, score=trial.score, pruned_at=pruned_at))
+        # What is missing is as bad as can be.
+        others = tuple(math.nan if value is None else value for value in trial.others)
+        results.append(KnownResult(config=config, score=trial.score, others=others, pruned_at=pruned_at))
     return Earlier(results=tuple(results), dropped=dropped)
+
+
+def _aims(objective: Objective) -> str:
+    return ", ".join(f"{aim.mode.value} {aim.metric}" for aim in (objective, *objective.others))
 
 
 def of_table(text: str, where: str, present: Present) -> Earlier:
@@ -95,7 +102,8 @@ def of_table(text: str, where: str, present: Present) -> Earlier:
     columns = list(table.fieldnames or ())
     metric = present.objective.metric
     score = metric if metric in columns else "score"
-    missing = [name for name in (*present.space.domains, score) if name not in columns]
+    others = [aim.metric for aim in present.objective.others]
+    missing = [name for name in (*present.space.domains, score, *others) if name not in columns]
     if missing:
         wanted = f"{metric} (or score)" if missing == ["score"] else ", ".join(missing)
         raise UsageError(
@@ -112,7 +120,8 @@ def of_table(text: str, where: str, present: Present) -> Earlier:
             dropped += 1
             continue
         pruned_at = (_number(row.get("resource")) or 0.0) if status == _PRUNED else None
-        results.append(KnownResult(config=config, score=value, pruned_at=pruned_at))
+        further = tuple(math.nan if (read := _number(row[name])) is None else read for name in others)
+        results.append(KnownResult(config=config, score=value, others=further, pruned_at=pruned_at))
     return Earlier(results=tuple(results), dropped=dropped)
 
 

@@ -2,7 +2,8 @@
 
 Rule 1: a proposal is a function of the seed, the trial's number and what was told before. Each one is made by
 a new sampler of Optuna's with a seed of its own, so no random state lives longer than a proposal.
-Rule 2: to Optuna every score is a loss; NaN, the worst of all, is infinity.
+Rule 2: to Optuna every score is a loss; NaN, the worst of all, is infinity, and so is what a trial with a
+score has not reported of a further objective.
 Rule 3: what Optuna keeps beside a trial (generations of CMA-ES and NSGA-II) is not in the journal. Those
 samplers are asked again when they are told of a proposal that they did not just make.
 """
@@ -14,7 +15,7 @@ import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Literal, TypeAlias, assert_never
 
@@ -32,7 +33,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from trialjob.errors import UsageError
 from trialjob.model.ids import TrialId
 from trialjob.model.json import canonical_json
-from trialjob.model.metric import Objective, Score
+from trialjob.model.metric import Objective, Standing
 from trialjob.model.space import Config, Space
 from trialjob.model.trial import TrialStatus
 from trialjob.orchestrator.core.events import (
@@ -62,7 +63,7 @@ class _Told:
     """A trial of ours in Optuna's storage."""
 
     id: int
-    score: float | None = None
+    standing: Standing = field(default_factory=Standing)
     resource: float = 0.0
 
 
@@ -79,8 +80,8 @@ class OptunaSampler:
     """One of Optuna's samplers.
 
     Pruned trials are told as such with their score at the resource they reached: TPE ranks them behind the
-    completed ones, the furthest first; CMA-ES, NSGA-II and the Gaussian process leave them out. So do all
-    with failed trials.
+    completed ones, the furthest first (with several objectives, all alike); CMA-ES, NSGA-II and the Gaussian
+    process leave them out. So do all with failed trials.
 
     Raises UsageError when a package is missing.
     """
@@ -152,6 +153,8 @@ class OptunaSampler:
             match event:
                 case ExperimentCreated():
                     self._objective = event.objective
+                    self._study, self._study_id = _study(1 + len(event.objective.others))
+                    self._storage = self._study._storage  # noqa: SLF001 - as above
                 case KnownResult():
                     self._know(event)
                 case TrialProposed():
@@ -167,12 +170,12 @@ class OptunaSampler:
         self._drop()
         trial = self._frozen(event.config)
         id_ = self._storage.create_new_trial(self._study_id, template_trial=trial)
-        score = math.inf if self._objective is None else -self._objective.key(event.score)
+        losses = self._losses(Standing(score=event.score, others=event.others)) or [math.inf]
         if event.pruned_at is None:
-            self._end(id_, TrialState.COMPLETE, score)
+            self._end(id_, TrialState.COMPLETE, losses)
             self._known.append(self._storage.get_trial(id_))
         else:
-            self._prune(id_, event.pruned_at, score)
+            self._prune(id_, event.pruned_at, losses)
 
     def _take(self, event: TrialProposed) -> None:
         told = canonical_json(event.config)
@@ -195,24 +198,31 @@ class OptunaSampler:
             return
         told = self._trials[event.trial]
         for report in event.reports:
-            value = report.value(objective)
-            if value is not None and (
-                told.score is None or objective.score is Score.LAST or objective.better(value, told.score)
-            ):
-                told.score = value
+            told.standing = told.standing.after(report, objective)
             told.resource = max(told.resource, report.resource)
 
     def _finish(self, event: TrialEnded) -> None:
-        told, objective = self._trials[event.trial], self._objective
-        loss = None if told.score is None or objective is None else -objective.key(told.score)
+        told = self._trials[event.trial]
+        losses = self._losses(told.standing)
         match event.status:
-            case TrialStatus.COMPLETED if loss is not None:
-                self._end(told.id, TrialState.COMPLETE, loss)
+            case TrialStatus.COMPLETED if losses:
+                self._end(told.id, TrialState.COMPLETE, losses)
             # A limit has cut it short, and what it had reached until then is true.
-            case TrialStatus.PRUNED | TrialStatus.CANCELLED if loss is not None:
-                self._prune(told.id, told.resource, loss)
+            case TrialStatus.PRUNED | TrialStatus.CANCELLED if losses:
+                self._prune(told.id, told.resource, losses)
             case _:
                 self._end(told.id, TrialState.FAIL)
+
+    def _losses(self, standing: Standing) -> list[float]:
+        """A loss for each objective; none when there is no score."""
+        objective, score = self._objective, standing.score
+        if objective is None or score is None:
+            return []
+        further = zip(objective.others, standing.others, strict=True)
+        return [
+            -objective.key(score),
+            *(math.inf if value is None else -aim.key(value) for aim, value in further),
+        ]
 
     # Optuna's storage
 
@@ -222,13 +232,14 @@ class OptunaSampler:
             self._end(self._pending.id, TrialState.FAIL)
             self._pending = None
 
-    def _prune(self, id_: int, resource: float, loss: float) -> None:
-        # Optuna means whole steps and only ever compares them, which it does as well with epoch 0.5.
-        self._storage.set_trial_intermediate_value(id_, resource, loss)  # type: ignore[arg-type]
-        self._end(id_, TrialState.PRUNED, loss)
+    def _prune(self, id_: int, resource: float, losses: Sequence[float]) -> None:
+        if len(losses) == 1:  # Optuna ranks what was pruned of one objective only
+            # It means whole steps and only ever compares them, which it does as well with epoch 0.5.
+            self._storage.set_trial_intermediate_value(id_, resource, losses[0])  # type: ignore[arg-type]
+        self._end(id_, TrialState.PRUNED, losses)
 
-    def _end(self, id_: int, state: TrialState, loss: float | None = None) -> None:
-        self._storage.set_trial_state_values(id_, state, None if loss is None else [loss])
+    def _end(self, id_: int, state: TrialState, losses: Sequence[float] | None = None) -> None:
+        self._storage.set_trial_state_values(id_, state, losses)
 
     def _frozen(self, config: Config) -> FrozenTrial:
         places = {name: self._axes[name].place(value) for name, value in config.items()}
@@ -268,11 +279,11 @@ def _quiet() -> Iterator[None]:
         optuna.logging.set_verbosity(level)
 
 
-def _study() -> tuple[Study, int]:
+def _study(objectives: int = 1) -> tuple[Study, int]:
     """A study in memory."""
     with _quiet():
         storage = optuna.storages.InMemoryStorage()
-        id_ = storage.create_new_study([StudyDirection.MINIMIZE], "trialjob")
+        id_ = storage.create_new_study([StudyDirection.MINIMIZE] * objectives, "trialjob")
         return Study("trialjob", storage), id_
 
 
