@@ -152,8 +152,8 @@ def test_json_is_one_strict_object() -> None:
     value = json.loads(text, parse_constant=refuse)
     assert list(value) == ["experiment", "state", "reason", "detail", "best", "pareto", "trials"]
     assert list(value["trials"][0]) == [
-        *("trial", "status", "config", "score", "others", "resource", "attempts", "seconds", "dollars"),
-        "reason",
+        *("trial", "status", "config", "score", "others", "resource", "attempts", "proposed_at"),
+        *("started_at", "ended_at", "seconds", "dollars", "reason", "artifact"),
     ]
     assert [row["score"] for row in value["trials"]] == [None, None]
     assert value["trials"][1]["config"] == {"x": [1, "é\x1b"]}
@@ -163,8 +163,11 @@ def test_json_is_one_strict_object() -> None:
 def test_an_experiment_without_trials_has_results_too() -> None:
     result = Result(state_of())
     assert json.loads(result.to_json())["best"] is None
-    assert result.to_csv().splitlines() == ["trial,status,score,resource,attempts,seconds,dollars,reason"]
+    assert result.to_csv().splitlines() == [
+        "trial,status,score,resource,attempts,proposed_at,started_at,ended_at,seconds,dollars,reason,artifact"
+    ]
     assert len(result.dataframe()) == 0
+    assert list(result.reports().columns) == ["trial", "attempt", "resource", "at"]
 
 
 def test_columns_are_prefixed_only_when_they_clash() -> None:
@@ -201,11 +204,45 @@ def test_without_pandas_it_says_what_to_install() -> None:
 import sys
 sys.modules["pandas"] = None
 from trialjob.errors import UsageError
-from trialjob.reporting.results import Result
+from trialjob.reporting.frames import Table
 try:
-    Result(None).dataframe()
+    Table([], [], frozenset()).frame()
 except UsageError as error:
     print(error)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert "trialjob[pandas]" in done.stdout
+
+
+def test_a_row_for_each_report_with_the_attempt_that_made_it() -> None:
+    this = TrialId(1)
+    again: list[Event] = [
+        AttemptIntended(trial=this, attempt=2, max_runtime=60.0),
+        ReportsRead(
+            trial=this,
+            attempt=2,
+            reports=(Report(resource=2, metrics={"acc": 0.7, "at": 5.0}, at=2.5),),
+            cursor="",
+        ),
+    ]
+    lost = AttemptEnded(trial=this, attempt=1, end=JobEnd(outcome=Outcome.FAILED, failure=FailureKind.LOST))
+    state = state_of(*trial(1, [0.1, 0.2], status=None), lost, *again)
+    frame = Result(state).reports()
+    assert list(frame.columns) == ["trial", "attempt", "resource", "at", "acc", "metric.at"]
+    assert frame["attempt"].tolist() == [1, 1, 2]
+    assert frame["acc"].tolist() == [0.1, 0.2, 0.7]
+    assert frame["metric.at"].isna().tolist() == [True, True, False]
+    assert frame["at"][2].isoformat() == "1970-01-01T00:00:02.500000+00:00"
+
+
+def test_times_of_a_trial() -> None:
+    end = JobEnd(outcome=Outcome.COMPLETED, started_at=101.0, ended_at=160.0, seconds=59.0)
+    result = Result(state_of(*trial(1, [0.5], end=end), *trial(2, [0.5], status=None)))
+    first, second = result.trials
+    assert (first.proposed_at, first.started_at, first.ended_at) == (100.0, 100.0, 160.0)
+    assert (second.started_at, second.ended_at) == (100.0, None)
+    frame = result.dataframe()
+    assert str(frame["ended_at"][0]) == "1970-01-01 00:02:40+00:00"
+    row = next(csv.DictReader(io.StringIO(result.to_csv())))
+    assert row["ended_at"] == "1970-01-01T00:02:40.000+00:00"
+    assert json.loads(result.to_json())["trials"][0]["ended_at"] == row["ended_at"]

@@ -1,4 +1,4 @@
-"""What the engine needs of the world: five Protocols of at most five methods.
+"""What the engine needs of the world: Protocols of at most five methods.
 
 Rule: an adapter implements one of these and knows nothing of the engine. Each has a contract suite in
 ``trialjob.testing`` that every adapter passes.
@@ -6,8 +6,10 @@ Rule: an adapter implements one of these and knows nothing of the engine. Each h
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from enum import Enum
 from typing import Protocol
 
 from trialjob.model.ids import ExperimentName, JobName, TrialId
@@ -123,6 +125,46 @@ class LogSource(Protocol):
         ...
 
 
+class Part(Enum):
+    """What a job may leave behind."""
+
+    #: What the script wrote to SM_MODEL_DIR.
+    MODEL = "model"
+    #: What it wrote to SM_OUTPUT_DATA_DIR.
+    OUTPUT = "output"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """A file that a job has left behind."""
+
+    #: Its place below the part's folder, with "/" between names.
+    path: str
+    #: Bytes.
+    size: int
+    #: It is a tar.gz of the part's whole folder.
+    archive: bool = False
+
+
+class ArtifactSource(Protocol):
+    """Gives out what ended jobs have left behind. Every backend of ours is one too.
+
+    Raises BackendUnavailable when there is no answer now, BackendError when there will be none.
+    """
+
+    def location(self, job: JobName, part: Part) -> str:
+        """Where a part of an ended job is kept, if it left any, for people and other tools. Makes no call."""
+        ...
+
+    def kept(self, job: JobName, part: Part) -> Sequence[Kept]:
+        """The files of a part; empty when the job has left none."""
+        ...
+
+    def read(self, job: JobName, part: Part, path: str, start: int = 0) -> Iterator[bytes]:
+        """The bytes of a file from ``start`` on, in pieces."""
+        ...
+
+
 class Sampler(Protocol):
     """Proposes configurations.
 
@@ -176,14 +218,17 @@ class LogReaders(Protocol):
 
 
 __all__ = [
+    "ArtifactSource",
     "Clock",
     "Estimator",
     "ExperimentStore",
     "JobBackend",
     "Journal",
+    "Kept",
     "LogReader",
     "LogReaders",
     "LogSource",
+    "Part",
     "Postponed",
     "Rejected",
     "Sampler",

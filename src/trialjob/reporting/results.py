@@ -6,27 +6,23 @@ Rule 2: what is not known is None, never zero; and a NaN is never the best.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
-from trialjob.errors import UsageError
-from trialjob.model.job import JobEnd
-from trialjob.model.json import Json, canonical_json
+from trialjob.model.job import JobEnd, Outcome
+from trialjob.model.json import Json
 from trialjob.model.metric import Objective
 from trialjob.model.trial import EndKind, Phase, TrialStatus
-from trialjob.orchestrator.core.state import State, Trial
+from trialjob.orchestrator.core.state import Attempt, State, Trial
+from trialjob.orchestrator.ports import ArtifactSource, Part
+from trialjob.reporting.frames import Table, iso, report_table, trial_table
 from trialjob.reporting.pareto import pareto_front
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_BEFORE_CONFIG = ("trial", "status")
-_AFTER_SCORES = ("resource", "attempts", "seconds", "dollars", "reason")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,19 +40,30 @@ class Row:
     #: The largest resource reported (epochs, steps).
     resource: float | None
     attempts: int
+    #: Seconds since the epoch. It starts with its first job, and has ended once its status is final.
+    proposed_at: float
+    started_at: float | None
+    ended_at: float | None
     #: Seconds that are paid for, over all attempts; None while one of them is not known.
     seconds: float | None
     #: What they cost; None while one of them is not known.
     dollars: float | None
     #: Why the trial has its status.
     reason: str
+    #: Where the model of its newest job is, if it left one: a folder or an archive.
+    artifact: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The results of an experiment as far as it has come."""
+    """The results of an experiment as far as it has come.
+
+    ``Tuner(…).run()`` returns one, and ``Tuner.attach(name).result()`` makes one at any time.
+    """
 
     _state: State
+    #: What its jobs have left behind; None where that cannot be had.
+    _artifacts: ArtifactSource | None = None
 
     @property
     def experiment(self) -> str:
@@ -82,7 +89,7 @@ class Result:
     def best(self) -> Row | None:
         """The trial with the best score; the earlier one of equals; None when there is no number yet."""
         trial = best_trial(self._state.trials, self._state.objective)
-        return None if trial is None else row_of(trial, self._state.objective)
+        return None if trial is None else self._row(trial)
 
     def pareto(self) -> list[Row]:
         """The trials that no other beats in every objective, the best of the first objective first.
@@ -90,28 +97,38 @@ class Result:
         A trial without a number for each objective is not among them. With one objective they are the best
         and its equals.
         """
-        objective = self._state.objective
-        return [row_of(trial, objective) for trial in pareto_front(self._state.trials, objective)]
+        return [self._row(trial) for trial in pareto_front(self._state.trials, self._state.objective)]
 
     @property
     def trials(self) -> list[Row]:
         """A row for each trial, in the order of their numbers."""
-        return [row_of(trial, self._state.objective) for trial in self._state.trials]
+        return [self._row(trial) for trial in self._state.trials]
+
+    def _row(self, trial: Trial) -> Row:
+        attempt = model_attempt(trial)
+        if self._artifacts is None or attempt is None:
+            return row_of(trial, self._state.objective)
+        job = self._state.job(trial.id, attempt.number)
+        where = self._artifacts.location(job, Part.MODEL)
+        return replace(row_of(trial, self._state.objective), artifact=where)
 
     def dataframe(self) -> pd.DataFrame:
-        """The trials as a pandas frame: a column for each hyperparameter.
+        """The trials as a pandas frame, one row each, with a column for each hyperparameter.
 
-        A hyperparameter named like one of our own columns becomes ``config.<name>``.
-        Raises UsageError when pandas is not installed.
+        A hyperparameter named like another column is ``config.<name>``, a further objective
+        ``metric.<name>``. Raises UsageError when pandas is not installed.
         """
-        try:
-            import pandas as pd  # noqa: PLC0415 - most users never need it
-        except ImportError:
-            raise UsageError(
-                "dataframe() needs pandas, which is not installed\n    → pip install 'trialjob[pandas]'"
-            ) from None
-        header, rows = self._flat()
-        return pd.DataFrame(rows, columns=pd.Index(header))
+        return self._table().frame()
+
+    def reports(self) -> pd.DataFrame:
+        """Every report as a pandas frame: trial, attempt, resource, at, and a column for each metric.
+
+        A metric named like another column is ``metric.<name>``. Raises UsageError without pandas.
+        """
+        return report_table(self._state.trials).frame()
+
+    def _table(self) -> Table:
+        return trial_table(self.trials, [aim.metric for aim in self._state.objective.others])
 
     def to_json(self) -> str:
         """One JSON object; numbers that JSON does not know (NaN, infinity) become null."""
@@ -122,40 +139,26 @@ class Result:
                 "state": self.state,
                 "reason": self.reason,
                 "detail": self.detail,
-                "best": None if best is None else asdict(best),
+                "best": None if best is None else document(best),
                 "pareto": [row.trial for row in self.pareto()],
-                "trials": [asdict(row) for row in self.trials],
+                "trials": [document(row) for row in self.trials],
             }
         )
 
     def to_csv(self) -> str:
         """A header and a line for each trial, with the columns of ``dataframe``."""
-        header, rows = self._flat()
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows([_cell(value) for value in row] for row in rows)
-        return text.getvalue()
-
-    def _flat(self) -> tuple[list[str], list[list[Json]]]:
-        """Column names and values, with the hyperparameters between the trial and its score."""
-        rows = self.trials
-        names = list(dict.fromkeys(name for row in rows for name in row.config))
-        metrics = [aim.metric for aim in self._state.objective.others]
-        columns = _column_names(names, metrics)
-        header = [*_BEFORE_CONFIG, *columns[: len(names)], "score", *columns[len(names) :], *_AFTER_SCORES]
-        table: list[list[Json]] = []
-        for row in rows:
-            before = [getattr(row, name) for name in _BEFORE_CONFIG]
-            config = [row.config.get(name) for name in names]
-            scores = [row.score, *(row.others.get(name) for name in metrics)]
-            table.append([*before, *config, *scores, *(getattr(row, name) for name in _AFTER_SCORES)])
-        return header, table
+        return self._table().csv()
 
     def __repr__(self) -> str:
         best = self.best
         found = "no score yet" if best is None else f"best trial {best.trial}: {best.score!r} {best.config!r}"
         return f"<Result of {self.experiment}: {self.state}, {len(self._state.trials)} trials, {found}>"
+
+
+def document(row: Row) -> dict[str, Json]:
+    """A row for JSON; times as ISO 8601 in UTC."""
+    times = {name: iso(getattr(row, name)) for name in ("proposed_at", "started_at", "ended_at")}
+    return {**asdict(row), **times}
 
 
 def experiment_state(state: State) -> str:
@@ -199,10 +202,32 @@ def row_of(trial: Trial, objective: Objective) -> Row:
         },
         resource=trial.resource,
         attempts=len(ends),
+        proposed_at=trial.proposed_at,
+        started_at=trial.attempts[0].intended_at if trial.attempts else None,
+        ended_at=_ended_at(trial, ends),
         seconds=_total(None if end is None else end.seconds for end in ends),
         dollars=_total(None if end is None else end.dollars for end in ends),
         reason=_first_line(trial.reason or _failure(ends)),
     )
+
+
+def model_attempt(trial: Trial) -> Attempt | None:
+    """The newest attempt that can have left a model: it ran, has ended, and not by a failure."""
+    return next(
+        (
+            attempt
+            for attempt in reversed(trial.attempts)
+            if (end := attempt.end) is not None
+            and end.outcome is not Outcome.FAILED
+            and end.started_at is not None
+        ),
+        None,
+    )
+
+
+def _ended_at(trial: Trial, ends: list[JobEnd | None]) -> float | None:
+    last = ends[-1] if ends else None
+    return last.ended_at if trial.ended and last is not None else None
 
 
 def _failure(ends: list[JobEnd | None]) -> str:
@@ -235,26 +260,3 @@ def _finite(value: Json) -> Json:
     if isinstance(value, list | tuple):
         return [_finite(inner) for inner in value]
     return value
-
-
-def _column_names(names: list[str], metrics: list[str]) -> list[str]:
-    """A name of its own for each hyperparameter and then for each metric: with a prefix where it is taken."""
-    own = {*_BEFORE_CONFIG, "score", *_AFTER_SCORES}
-    taken = {*own, *names, *metrics}
-    columns: list[str] = []
-    for prefix, name in [("config", name) for name in names] + [("metric", name) for name in metrics]:
-        column = name
-        while column in own or column in columns or (column != name and column in taken):
-            column = f"{prefix}.{column}"
-        columns.append(column)
-    return columns
-
-
-def _cell(value: Json) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, float):
-        return repr(value)
-    return canonical_json(value)

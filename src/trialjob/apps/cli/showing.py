@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
 from datetime import UTC, datetime
 
 from trialjob import wiring
@@ -14,7 +13,7 @@ from trialjob.orchestrator.core.state import State, replay
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.ports import ExperimentStore
 from trialjob.reporting.listing import Listed, print_list, print_status
-from trialjob.reporting.results import Result, best_trial, row_of, strict_json
+from trialjob.reporting.results import Result, best_trial, document, row_of, strict_json
 from trialjob.reporting.tables import print_results
 from trialjob.reporting.terminal import Output, console, one_line
 from trialjob.wiring import Session
@@ -57,9 +56,9 @@ def _status(session: Session) -> dict[str, object]:
         "state": result.state,
         "reason": result.reason,
         "detail": result.detail,
-        "best": None if best is None else asdict(best),
+        "best": None if best is None else document(best),
         "counts": {status.value: count for status, count in state.counts.items() if count},
-        "open": [asdict(row_of(trial, state.objective)) for trial in state.open_trials()],
+        "open": [document(row_of(trial, state.objective)) for trial in state.open_trials()],
         "max_trials": state.limits.max_trials,
         "created_at": _iso(state.created_at),
         "updated_at": _iso(state.updated_at),
