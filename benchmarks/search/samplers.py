@@ -18,7 +18,7 @@ from pathlib import Path
 
 from benchmarks.search.functions import PROBLEMS, Problem
 
-from trialjob.backends.simulator.service import Course
+from trialjob.backends.simulator.course import Course
 from trialjob.model.job import JobRequest
 from trialjob.model.limits import Limits
 from trialjob.model.metric import Mode, Objective

@@ -9,7 +9,8 @@ import pytest
 
 from trialjob.backends.simulator.backend import SimulatorBackend
 from trialjob.backends.simulator.clock import VirtualClock
-from trialjob.backends.simulator.service import Course, SimulatedService
+from trialjob.backends.simulator.course import Course
+from trialjob.backends.simulator.service import SimulatedService
 from trialjob.model.ids import TrialId, job_name
 from trialjob.model.job import FailureKind, JobRequest
 from trialjob.model.json import Json, digest

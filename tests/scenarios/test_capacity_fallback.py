@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from trialjob.backends.sagemaker.request import Placement, placement
 from trialjob.backends.sagemaker.settings import SageMakerSettings, Spot
-from trialjob.backends.simulator.service import Course
+from trialjob.backends.simulator.course import Course
 from trialjob.model.job import FailureKind, JobRequest
 from trialjob.model.limits import Limits
 from trialjob.model.trial import TrialStatus

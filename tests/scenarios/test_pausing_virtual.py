@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from trialjob.backends.simulator.service import Course
+from trialjob.backends.simulator.course import Course
 from trialjob.model.ids import TrialId
 from trialjob.model.job import FailureKind, JobRequest
 from trialjob.model.limits import Limits

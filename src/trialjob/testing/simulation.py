@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from trialjob.backends.simulator.assumptions import NOTHING
 from trialjob.backends.simulator.backend import SimulatorBackend
 from trialjob.backends.simulator.clock import VirtualClock
-from trialjob.backends.simulator.service import Course, SimulatedService
+from trialjob.backends.simulator.course import Course
+from trialjob.backends.simulator.service import SimulatedService
 from trialjob.estimators.script import resource_environment
 from trialjob.model.ids import ExperimentName, JobName, TrialId
 from trialjob.model.job import JobRequest
 from trialjob.model.json import Json, digest
 from trialjob.model.limits import Limits
 from trialjob.model.metric import Mode, Objective
+from trialjob.model.money import Tariff, Terms
 from trialjob.model.space import Choice, Config, Space, Uniform
 from trialjob.orchestrator.core.events import ExperimentCreated
 from trialjob.orchestrator.core.rule import StoppingRule
@@ -29,6 +32,8 @@ from trialjob.reporting.metrics import readers
 
 NAME = ExperimentName("simulated")
 OBJECTIVE = Objective(metric="accuracy", mode=Mode.MAX)
+#: What the service is like; how long a start takes is up to the course.
+ASSUMED = replace(NOTHING, stop=20.0, warm_start=15.0)
 SPACE = Space({"lr": Uniform(lower=0.0, upper=1.0), "hidden": Choice(values=(16, 32, 64))})
 
 
@@ -96,7 +101,7 @@ class Simulation:
 
     def __post_init__(self) -> None:
         self.service = SimulatedService(
-            self.course, stop_delay=20.0, keep_alive=self.keep_alive, warm_delay=15.0
+            self.course, ASSUMED, tariff=Tariff(terms=(Terms(price=0, keep_alive=self.keep_alive),))
         )
         self.backend: JobBackend = SimulatorBackend(self.service, self.clock)
         created = ExperimentCreated(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
+from heapq import heappop, heappush
+from typing import Protocol
 
-from trialjob.backends.simulator.service import SimulatedJob, SimulatedService
-from trialjob.errors import BackendError
+from trialjob.backends.simulator.job import SimulatedJob
+from trialjob.backends.simulator.service import SimulatedService
+from trialjob.errors import BackendBusy, BackendError
 from trialjob.model.ids import JobName
 from trialjob.model.job import (
     FailureKind,
@@ -21,65 +25,160 @@ from trialjob.orchestrator.ports import Clock, Postponed, Rejected, Submitted
 
 _NEVER_STARTED = JobEnd(outcome=Outcome.STOPPED, message="never started", seconds=0.0, dollars=0.0)
 _GONE = JobEnd(outcome=Outcome.FAILED, failure=FailureKind.LOST, message="the service does not know it")
+#: After a quota was found used up, no launch is tried for so many seconds.
+_QUOTA_PAUSE = 30.0
+
+
+class Turns(Protocol):
+    """How often each operation may be called."""
+
+    def take(self, operation: str) -> bool:
+        """Take a turn, if there is one."""
+        ...
+
+    def wait(self, operation: str) -> float:
+        """Seconds until there will be one."""
+        ...
+
+
+class _Always:
+    """Every call at any time."""
+
+    def take(self, operation: str) -> bool:  # noqa: ARG002 - the protocol
+        return True
+
+    def wait(self, operation: str) -> float:  # noqa: ARG002 - the protocol
+        return 0.0
 
 
 class SimulatorBackend:
     """One orchestrator's connection to the service."""
 
-    def __init__(self, service: SimulatedService, clock: Clock) -> None:
+    def __init__(self, service: SimulatedService, clock: Clock, turns: Turns | None = None) -> None:
+        """``turns`` grants the operations ``create``, ``stop``, ``update`` and ``describe``."""
         self._service = service
         self._clock = clock
+        self._turns = turns or _Always()
+        self._full_until = -math.inf
+        assume = service.assumptions
+        #: Lines are waited for after an end as the backend of SageMaker does it.
+        self._settle = max(assume.log_settle, 1.5 * assume.log_delay, assume.list_delay)
+        #: What the watcher of each job was told last, and until when that is all there is to tell.
+        self._told: dict[JobName, tuple[str, float]] = {}
+        self._over: set[JobName] = set()
+        #: The same times in order, for ``quiet_until``; some of them are out of date.
+        self._news: list[tuple[float, JobName]] = []
 
     def submit(self, request: JobRequest) -> Submitted | Postponed | Rejected:
+        if self._clock.now() < self._full_until:
+            return Postponed(reason="the quota is used up")
         known = self._service.jobs.get(request.job)
-        if known is None:
-            if request.job not in self._service.refused:
-                self._service.create(request, self._clock.now())
-            return Submitted()
-        if known.request.digest != request.digest:
+        if known is not None and known.request.digest != request.digest:
             raise BackendError(
                 f"a job named {request.job} exists and is not this experiment's; run under another --name"
             )
-        return Submitted(adopted=True)
+        self._turn("create")
+        if known is not None:
+            return Submitted(adopted=True)
+        if request.job not in self._service.refused:
+            job = self._service.create(request, self._clock.now())
+            if job is None:
+                self._full_until = self._clock.now() + _QUOTA_PAUSE
+                return Postponed(reason="the quota is used up")
+            self._told.pop(request.job, None)
+            heappush(self._news, (self._clock.now(), request.job))
+        return Submitted()
 
     def stop(self, job: JobName) -> bool:
+        self._turn("stop")
         known = self._service.jobs.get(job)
         if known is None:
             self._service.refused.add(job)
             return False
         self._service.stop(known, self._clock.now())
+        self._told.pop(job, None)
+        heappush(self._news, (self._clock.now(), job))
         return True
 
     def observe(self, watched: Sequence[Watch]) -> Sequence[JobSeen]:
-        return [self._seen(watch) for watch in watched]
+        return list(self._looked(watched))
 
     def log(self, job: JobName, cursor: str = "") -> Sequence[LogLine]:
         known = self._service.jobs.get(job)
         return _lines(known, cursor, self._clock.now()) if known else ()
 
     def end_pools(self, jobs: Sequence[JobName]) -> bool:
-        for job in jobs:
-            self._service.jobs[job].pool_gone = True
+        now = self._clock.now()
+        kept = [job for job in jobs if (known := self._service.jobs.get(job)) and known.has_pool(now)]
+        # The newest have the longest to wait, and are the least likely to have been taken over.
+        for job in reversed(kept):
+            self._turn("update")
+            self._service.end_pool(self._service.jobs[job], now)
         return True
 
     def close(self) -> None:
         """Nothing is held."""
 
-    def _seen(self, watch: Watch) -> JobSeen:
+    def quiet_until(self) -> float:
+        """Until when there is nothing new to be seen of any job that was looked at; inf for ever."""
         now = self._clock.now()
-        job = self._service.jobs.get(watch.job)
-        if job is None:
-            end = _NEVER_STARTED if watch.job in self._service.refused else _GONE
-            return JobSeen(job=watch.job, state=JobState.STOPPING, end=end)
-        return JobSeen(
-            job=watch.job, state=job.state(now), lines=_lines(job, watch.cursor, now), end=job.end(now)
+        while self._news:
+            at, name = self._news[0]
+            told = self._told.get(name)
+            if name not in self._over and (told is None or told[1] == at):
+                return max(at, now)
+            heappop(self._news)  # it has been looked at since
+        return math.inf
+
+    def _turn(self, operation: str) -> None:
+        if not self._turns.take(operation):
+            wait = max(self._turns.wait(operation), 0.01)
+            raise BackendBusy(f"waiting for a turn to {operation}", wait)
+
+    def _looked(self, watched: Sequence[Watch]) -> Iterator[JobSeen]:
+        now = self._clock.now()
+        for watch in watched:
+            cursor, quiet_until = self._told.get(watch.job, ("", -math.inf))
+            if now < quiet_until and cursor == watch.cursor:
+                continue  # what there is to say has been said
+            job = self._service.jobs.get(watch.job)
+            if job is None:
+                end = _NEVER_STARTED if watch.job in self._service.refused else _GONE
+                yield JobSeen(job=watch.job, state=JobState.STOPPING, end=end)
+            else:
+                yield self._seen(watch, job, now)
+
+    def _seen(self, watch: Watch, job: SimulatedJob, now: float) -> JobSeen:
+        assume = self._service.assumptions
+        lines = _lines(job, watch.cursor, now - assume.log_delay)
+        end = None
+        if now >= self._over_at(job) and self._turns.take("describe"):
+            end = job.end(now)
+            self._told.pop(watch.job, None)
+            self._over.add(watch.job)
+        else:
+            news = self._news_after(job, now)
+            self._told[watch.job] = (lines[-1].cursor if lines else watch.cursor, news)
+            heappush(self._news, (news, watch.job))
+        return JobSeen(job=watch.job, state=job.state(now - assume.list_delay), lines=lines, end=end)
+
+    def _over_at(self, job: SimulatedJob) -> float:
+        """When its end can be seen, with every line."""
+        return job.ends_at + self._settle
+
+    def _news_after(self, job: SimulatedJob, now: float) -> float:
+        assume = self._service.assumptions
+        lines, states = (
+            job.changes_after(now - delay) + delay for delay in (assume.log_delay, assume.list_delay)
         )
+        over = self._over_at(job)
+        return now if now >= over else min(lines, states, over)
 
 
 def _lines(job: SimulatedJob, cursor: str, now: float) -> tuple[LogLine, ...]:
     """The lines behind the cursor, which is the number of lines before it."""
-    first, last = int(cursor or 0), job.printed(now)
+    first = int(cursor or 0)
     return tuple(
-        LogLine(text=text, cursor=str(first + place), at=job.begins_at + when)
-        for place, (when, text) in enumerate(job.course.lines[first:last], start=1)
+        LogLine(text=text, cursor=str(number), at=at)
+        for number, (at, text) in enumerate(job.log(first, now), start=first + 1)
     )

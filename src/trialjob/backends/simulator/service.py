@@ -1,98 +1,25 @@
 """The simulated service: it knows every job ever submitted and what each does at any time.
 
-Rule: a job's whole course is settled when it is submitted, and a stop only cuts it short. So looking at it
-costs nothing while nothing happens, and the order of looks changes nothing.
+Rule: what a call costs depends on what has changed since the last one, not on how many jobs there ever were.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable
+from heapq import heappop, heappush
 
+from trialjob.backends.simulator.assumptions import NOTHING, Assumptions
+from trialjob.backends.simulator.course import Course
+from trialjob.backends.simulator.job import SimulatedJob
+from trialjob.backends.simulator.pools import Pools
+from trialjob.backends.simulator.story import Story, leaving
 from trialjob.model.ids import JobName
-from trialjob.model.job import FailureKind, JobEnd, JobRequest, JobState, Outcome
+from trialjob.model.job import JobRequest
+from trialjob.model.money import Spend, Tariff, Terms
 
-#: Lines of the log that a failure shows.
-_TAIL = 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Course:
-    """What a job does by itself, in seconds since its training began."""
-
-    #: (when, text) of each line it prints, in order.
-    lines: Sequence[tuple[float, str]] = ()
-    #: When it ends.
-    runs_for: float
-    #: What it fails of, or None when it ends well.
-    failure: FailureKind | None = None
-    exit_code: int = 0
-    #: Seconds between submission and the beginning of training on a machine that is not warm.
-    start_delay: float = 0.0
-    #: It goes on after SIGTERM and has to be killed.
-    ignores_sigterm: bool = False
-
-
-@dataclass(slots=True)
-class SimulatedJob:
-    """A job of the service, and how it ends as far as is known at present."""
-
-    request: JobRequest
-    course: Course
-    submitted_at: float
-    ends_at: float
-    outcome: Outcome
-    #: When training begins.
-    begins_at: float
-    #: Seconds its machine is kept warm after its end, unless somebody takes it or gives it back.
-    keep_alive: float = 0.0
-    #: It began on a machine that another job had left warm.
-    reused_pool: bool = False
-    #: Its own machine was taken by a later job, or given back.
-    pool_gone: bool = False
-    stop_asked: bool = False
-
-    @property
-    def pool_until(self) -> float:
-        """Until when its machine is kept warm, if nobody takes it."""
-        return self.ends_at + self.keep_alive
-
-    def keeps_pool(self, now: float) -> bool:
-        """True while its machine waits for another job."""
-        return not self.pool_gone and self.ends_at <= now < self.pool_until
-
-    def state(self, now: float) -> JobState:
-        """Where it stands; JobState has no word for an ended job, see ``end``."""
-        if self.stop_asked:
-            return JobState.STOPPING
-        return JobState.TRAINING if now >= self.begins_at else JobState.STARTING
-
-    def printed(self, now: float) -> int:
-        """How many lines it has printed."""
-        until = min(now, self.ends_at) - self.begins_at
-        return bisect_right(self.course.lines, until, key=lambda line: line[0])
-
-    def end(self, now: float) -> JobEnd | None:
-        """How it ended, or None while it runs."""
-        if now < self.ends_at:
-            return None
-        failed = self.outcome is Outcome.FAILED
-        return JobEnd(
-            outcome=self.outcome,
-            failure=self.course.failure if failed else None,
-            exit_code=self.course.exit_code if failed or self.outcome is Outcome.COMPLETED else None,
-            message=f"exit status {self.course.exit_code}" if failed else "",
-            tail="\n".join(text for _, text in self.course.lines[: self.printed(now)][-_TAIL:])
-            if failed
-            else "",
-            started_at=self.begins_at,
-            ended_at=self.ends_at,
-            seconds=max(0.0, self.ends_at - self.begins_at),
-            dollars=0.0,
-            pool_until=self.pool_until if self.keep_alive else None,
-            reused_pool=self.reused_pool,
-        )
+#: One kind of machine, which costs nothing and is not kept.
+FREE = Tariff(terms=(Terms(price=0),))
 
 
 class SimulatedService:
@@ -101,45 +28,54 @@ class SimulatedService:
     def __init__(
         self,
         course: Callable[[JobRequest], Course],
+        assumptions: Assumptions = NOTHING,
         *,
-        stop_delay: float = 0.0,
-        stop_grace: float = 120.0,
-        keep_alive: float = 0.0,
-        warm_delay: float = 0.0,
+        tariff: Tariff = FREE,
+        max_wait: float = math.inf,
+        seed: int = 0,
     ) -> None:
-        self._course = course
-        self._keep_alive = keep_alive
-        self._warm_delay = warm_delay
-        self._stop_delay = stop_delay
-        self._stop_grace = stop_grace
+        """``max_wait`` is how many seconds a job on spot may take in all, waiting included."""
+        self.assumptions = assumptions
         self.jobs: dict[JobName, SimulatedJob] = {}
         #: Names that were stopped before they had ever been started, and so never will be.
         self.refused: set[JobName] = set()
+        self._course = course
+        self._tariff = tariff
+        self._max_wait = max_wait
+        self._seed = seed
+        self._pools = Pools()
+        #: (end, name) of the jobs that have not ended; a stop adds an earlier one.
+        self._ends: list[tuple[float, JobName]] = []
+        #: Instances that jobs hold, by type and by whether they are on spot.
+        self._held: dict[tuple[str, bool], int] = {}
 
-    def create(self, request: JobRequest, now: float) -> SimulatedJob:
-        """Accept a job."""
-        course = self._course(request)
-        kept = (job for job in self.jobs.values() if job.keeps_pool(now))
-        pool = next(kept, None) if self._keep_alive else None
-        if pool is not None:
-            pool.pool_gone = True
-        begins_at = now + (course.start_delay if pool is None else self._warm_delay)
-        outcome, ends_at = Outcome.COMPLETED, begins_at + course.runs_for
-        if course.failure is not None:
-            outcome = Outcome.FAILED
-        if course.runs_for > request.max_runtime:
-            outcome, ends_at = Outcome.TIMED_OUT, begins_at + request.max_runtime
-        job = SimulatedJob(
+    # Calls
+
+    def create(self, request: JobRequest, now: float) -> SimulatedJob | None:
+        """Accept a job; None when a quota is used up."""
+        self._pass(now)
+        terms = self._tariff.after(request.capacity_failures)
+        left_by = None if terms.spot else self._pools.fitting(terms)
+        if not self._has_room(terms, reuses=left_by is not None):
+            return None
+        if left_by is not None:
+            self._pools.end(left_by, now)
+        story = Story(
             request=request,
-            course=course,
-            submitted_at=now,
-            ends_at=ends_at,
-            outcome=outcome,
-            begins_at=begins_at,
-            keep_alive=self._keep_alive,
-            reused_pool=pool is not None,
+            course=self._course(request),
+            terms=terms,
+            max_wait=self._max_wait if terms.spot else math.inf,
+            assumptions=self.assumptions,
+            seed=self._seed,
+            warm=left_by is not None,
         )
+        job = story.tell(now)
+        if terms.keep_alive and not terms.spot:
+            job.keeps_pool = self._pools.admit(terms, self.assumptions.warm_pool_quota)
         self.jobs[request.job] = job
+        key = (terms.machine, terms.spot)
+        self._held[key] = self._held.get(key, 0) + terms.instances
+        heappush(self._ends, (job.ends_at, request.job))
         return job
 
     def stop(self, job: SimulatedJob, now: float) -> None:
@@ -147,14 +83,50 @@ class SimulatedService:
         if job.stop_asked or now >= job.ends_at:
             return
         job.stop_asked = True
-        grace = self._stop_grace if job.course.ignores_sigterm else self._stop_delay
-        if now + grace < job.ends_at:
-            job.ends_at, job.outcome = now + grace, Outcome.STOPPED
+        runs = any(launch.code_began <= now < launch.code_ended for launch in job.launches)
+        leaves = now + (leaving(self.assumptions, job.course) if runs else self.assumptions.stop)
+        ended = leaves + (self.assumptions.upload if runs else 0.0)
+        if ended < job.ends_at:
+            job.cut(code_ended=leaves, ended=ended)
+            heappush(self._ends, (ended, job.request.job))
+
+    def end_pool(self, job: SimulatedJob, now: float) -> None:
+        """Give back the machine that an ended job has left warm."""
+        self._pass(now)
+        self._pools.end(job, now)
+
+    # What is there
 
     def pools(self, now: float) -> int:
         """How many machines are kept warm."""
-        return sum(job.keeps_pool(now) for job in self.jobs.values())
+        self._pass(now)
+        return sum(job.has_pool(now) for job in self.jobs.values())
 
     def running(self, now: float) -> int:
-        """How many jobs hold a machine."""
-        return sum(1 for job in self.jobs.values() if now < job.ends_at)
+        """How many jobs hold a machine, or wait for one."""
+        return sum(now < job.ends_at for job in self.jobs.values())
+
+    def bill(self, now: float) -> Spend:
+        """What the ended jobs, and what was kept behind them, come to until now."""
+        self._pass(now)
+        ended = (job for job in self.jobs.values() if now >= job.ends_at)
+        return sum((job.spend(now) for job in ended), Spend())
+
+    # Quotas and the passing of time
+
+    def _has_room(self, terms: Terms, *, reuses: bool) -> bool:
+        held = self._held.get((terms.machine, terms.spot), 0)
+        if terms.spot:
+            return held + terms.instances <= self.assumptions.spot_quota
+        waiting = self._pools.instances(terms.machine)
+        return held + waiting + (0 if reuses else terms.instances) <= self.assumptions.training_quota
+
+    def _pass(self, now: float) -> None:
+        """Let go the machines of jobs that have ended, into the pools where they are kept."""
+        while self._ends and self._ends[0][0] <= now:
+            at, name = heappop(self._ends)
+            job = self.jobs[name]
+            if job.ends_at == at:  # else it was stopped, and this is how it would have ended
+                self._held[job.terms.machine, job.terms.spot] -= job.terms.instances
+                self._pools.ended(job)
+        self._pools.expire(now)
