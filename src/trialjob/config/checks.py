@@ -23,6 +23,7 @@ from trialjob.config.spec import (
     LimitsSpec,
     MetricSpec,
     ObjectiveSpec,
+    OnLogSpec,
     ScriptSpec,
 )
 from trialjob.config.stopping import StoppingSpec, ratio_problems, stopping_problems
@@ -30,6 +31,7 @@ from trialjob.errors import Problem
 from trialjob.model.ids import experiment_name_problem
 from trialjob.model.space import Choice
 from trialjob.reporting.metrics import compiled, expand
+from trialjob.reporting.on_log import nests_repeats
 
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _CHANNEL_NAME = re.compile(r"[A-Za-z0-9.\-_]{1,64}")
@@ -135,6 +137,27 @@ def _regex(path: tuple[str | int, ...], regex: str) -> Iterator[Problem]:
         yield _problem(path, f"{shown(regex)} has no group", remedy)
 
 
+def _on_log(on_log: tuple[OnLogSpec, ...]) -> Iterator[Problem]:
+    known: set[str] = set()
+    for place, rule in enumerate(on_log):
+        path = ("on_log", place, "match")
+        try:
+            matches_all = compiled(rule.match).search("") is not None
+        except ValueError as error:
+            yield _problem(path, f"{shown(rule.match)} is no regular expression: {error}", "correct it")
+            continue
+        if matches_all:
+            yield _problem(
+                path, f"{shown(rule.match)} is found in every line", "write what only some lines have"
+            )
+        if nests_repeats(rule.match):
+            message = f"{shown(rule.match)} has a repeat within a repeat, which may take for ever on a line"
+            yield _problem(path, message, "repeat only the outer or the inner one")
+        if rule.match in known:
+            yield _problem(path, f"{shown(rule.match)} is defined twice", "remove one of the two")
+        known.add(rule.match)
+
+
 def _sagemaker(estimator: ScriptSpec, backend: BackendSpec) -> Iterator[Problem]:
     if not isinstance(backend, SageMakerBackendSpec):
         return
@@ -237,6 +260,7 @@ CHECKS: tuple[tuple[Check, tuple[str, ...]], ...] = (
     (_objective, ("objective",)),
     (_others, ("objective", "sampler")),
     (_metrics, ("metrics",)),
+    (_on_log, ("on_log",)),
     (_grid, ("sampler", "space")),
     (_cmaes, ("sampler", "space")),
     (_warm_start, ("sampler",)),

@@ -22,6 +22,7 @@ from trialjob.model.json import Json
 from trialjob.model.limits import DEFAULT_TRIAL_TIMEOUT, Limits
 from trialjob.model.metric import Aim, MetricDefinition, Mode, NanPolicy, Objective, Score
 from trialjob.model.space import Space
+from trialjob.model.trial import LogAction
 from trialjob.reporting.metrics import expand
 
 
@@ -81,6 +82,18 @@ class LimitsSpec(SpecPart):
     max_failures: int = Field(default=3, ge=1)
     target: Number | None = None
     max_trials_without_improvement: int | None = Field(default=None, ge=1)
+    metric_deadline: Duration | None = None
+
+
+class OnLogSpec(SpecPart):
+    """A pattern for lines of a job's log, and what is to follow."""
+
+    match: str
+    then: Literal["no_retry", "retry", "stop_trial", "stop_experiment"]
+
+
+#: Where a stopping rule looks at trials as they run, so long a silence means that it never will.
+_METRIC_DEADLINE = 4 * 3600.0
 
 
 class LocalBackendSpec(SpecPart):
@@ -111,6 +124,9 @@ class ExperimentSpec(SpecPart):
     points_to_evaluate: tuple[dict[str, Json], ...] = Field(default=(), strict=False)
     stopping: StoppingSpec = NoStoppingSpec()
     limits: LimitsSpec
+    #: The first trial runs alone until it has a value.
+    canary: bool = False
+    on_log: tuple[OnLogSpec, ...] = Field(default=(), strict=False)
     backend: BackendSpec = LocalBackendSpec()
 
     def document(self) -> dict[str, Json]:
@@ -135,7 +151,15 @@ class ExperimentSpec(SpecPart):
 
     def to_limits(self) -> Limits:
         """What is paid for."""
-        return Limits(**dict(self.limits))
+        given = dict(self.limits)
+        # Without a rule a script may well report only once, at its end.
+        if self.limits.metric_deadline is None and not isinstance(self.stopping, NoStoppingSpec):
+            given["metric_deadline"] = _METRIC_DEADLINE
+        return Limits(**given, canary=self.canary)
+
+    def log_rules(self) -> tuple[tuple[str, LogAction], ...]:
+        """The patterns for lines of logs, and what is to follow from each."""
+        return tuple((rule.match, LogAction(rule.then)) for rule in self.on_log)
 
     def metric_definitions(self) -> tuple[MetricDefinition, ...]:
         """The regular expressions, ``{number}`` replaced."""

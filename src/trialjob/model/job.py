@@ -11,17 +11,27 @@ from trialjob.model.json import Json
 
 
 class FailureKind(Enum):
-    """What a job failed of; core.retry says what follows from each."""
+    """What a job failed of; core.failures says how each is known and what follows from it."""
 
     #: The training code ended with an error.
     USER_CODE = "user_code"
     OUT_OF_MEMORY = "out_of_memory"
-    #: The code could not be started: requirements, a missing interpreter, an unreadable bundle.
+    #: ``requirements.txt`` could not be installed.
+    REQUIREMENTS = "requirements"
+    #: The code could not be started: a missing program or interpreter, an unreadable bundle.
     SETUP = "setup"
+    #: The container image could not be pulled.
+    IMAGE = "image"
+    #: Nobody may read or write where the job should.
+    ACCESS = "access"
+    #: Input data is not there, or outputs have no place.
+    INPUT = "input"
     #: The backend refuses the request for good.
     REJECTED = "rejected"
     #: No machine of the type could be had.
     CAPACITY = "capacity"
+    #: No spot capacity within the longest wait, interruptions included.
+    SPOT = "spot"
     #: The service's own fault.
     INTERNAL = "internal"
     #: The job or its machine vanished: a reboot, a killed supervisor.

@@ -58,12 +58,33 @@ class EndKind(Enum):
     NO_IMPROVEMENT = "max_trials_without_improvement"
     #: The stopping rule cannot judge what was reported.
     STOPPING_RULE = "stopping_rule"
+    #: The first trials have all ended without a value of the objective.
+    FIRST_TRIALS = "first_trials_failed"
+    #: The trial that was to show that all works has ended without a value of the objective.
+    CANARY = "canary_failed"
+    #: Nothing has matched the metric for so long.
+    METRIC_DEADLINE = "metric_deadline"
+    #: A line of a log said so, by a rule of the user's.
+    ON_LOG = "on_log"
     STOPPED = "stopped"
 
     @property
     def is_failure(self) -> bool:
         """True when it was failures that ended the experiment, not one of its limits or its user."""
-        return self in (EndKind.MAX_FAILURES, EndKind.NO_RESULT, EndKind.STOPPING_RULE)
+        return self in _FAILURES
+
+
+_FAILURES = frozenset(
+    {
+        EndKind.MAX_FAILURES,
+        EndKind.NO_RESULT,
+        EndKind.STOPPING_RULE,
+        EndKind.FIRST_TRIALS,
+        EndKind.CANARY,
+        EndKind.METRIC_DEADLINE,
+        EndKind.ON_LOG,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +93,8 @@ class EndReason:
 
     kind: EndKind
     detail: str
+    #: Lines of a log that show it.
+    lines: tuple[str, ...] = ()
 
 
 class StopKind(Enum):
@@ -92,3 +115,25 @@ class StopReason:
 
     kind: StopKind
     detail: str
+
+
+class LogAction(Enum):
+    """What follows when a line of a job's log matches a pattern of the user's."""
+
+    #: If the job fails, it is not tried again.
+    NO_RETRY = "no_retry"
+    #: If the job fails, it is tried again.
+    RETRY = "retry"
+    #: The job is stopped at once, and its trial has failed.
+    STOP_TRIAL = "stop_trial"
+    #: The experiment ends at once.
+    STOP_EXPERIMENT = "stop_experiment"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogMatch:
+    """A line of a log that one of the user's patterns was found in."""
+
+    pattern: str
+    then: LogAction
+    line: str

@@ -16,6 +16,7 @@ from trialjob.model.ids import ExperimentName, JobName, TrialId
 from trialjob.model.job import JobRequest, JobSeen, LogLine, Watch
 from trialjob.model.metric import Report
 from trialjob.model.space import Config
+from trialjob.model.trial import LogMatch
 from trialjob.orchestrator.core.events import Event, Record
 from trialjob.orchestrator.core.seen import Postponed, Rejected, Submitted
 
@@ -208,12 +209,24 @@ class LogReader(Protocol):
         """The report that this line completes, if it does."""
         ...
 
+    def nearest(self) -> tuple[str, ...]:
+        """The lines that looked most like ones with the objective's value; none once it had one."""
+        ...
+
 
 class LogReaders(Protocol):
     """Makes log readers."""
 
     def __call__(self, earlier: Sequence[Report]) -> LogReader:
         """A reader for an attempt that has already made these reports."""
+        ...
+
+
+class LogRules(Protocol):
+    """Knows what the user wants to follow from a line of a log."""
+
+    def __call__(self, text: str) -> Sequence[LogMatch]:
+        """What is found in this line, whatever came before it."""
         ...
 
 
@@ -227,6 +240,7 @@ __all__ = [
     "Kept",
     "LogReader",
     "LogReaders",
+    "LogRules",
     "LogSource",
     "Part",
     "Postponed",

@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 
 from trialjob.model.metric import MetricDefinition, Objective, Report
 from trialjob.orchestrator.ports import LogReaders
+from trialjob.reporting.nearest import Nearest, words_of
 
 #: What ``{number}`` stands for: a regular expression for a float as programs print it, without groups.
 #: A number never starts inside a run of digits, which keeps a search through a flood of digits linear; nor
@@ -69,10 +70,24 @@ class LineReader:
         self._reporter_has_it = any(objective.metric in r.metrics for r in earlier if not r.scraped)
         #: What the regular expressions found since the last report.
         self._gathered: dict[str, float] = {}
+        regexes = [definition.regex for definition in definitions if definition.name == objective.metric]
+        has_value = any(objective.metric in report.metrics for report in earlier)
+        self._nearest = None if has_value else Nearest(words_of(objective.metric, regexes))
 
     def feed(self, text: str, at: float) -> Report | None:
         """The report that this line completes, if it does."""
-        text = text[-LONGEST_LINE:]
+        report = self._report_of(text[-LONGEST_LINE:], at)
+        if report is not None and self._objective.metric in report.metrics:
+            self._nearest = None
+        if self._nearest is not None:
+            self._nearest.feed(text)
+        return report
+
+    def nearest(self) -> tuple[str, ...]:
+        """The lines that looked most like ones with the objective's value; none once it had one."""
+        return () if self._nearest is None else self._nearest.lines()
+
+    def _report_of(self, text: str, at: float) -> Report | None:
         mark = _MARK.search(text)
         if mark is not None:
             # The reporter's line is its own: no regex reads it a second time, not even a damaged one.

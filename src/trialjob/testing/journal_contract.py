@@ -16,6 +16,8 @@ from trialjob.model.trial import (
     AttemptStatus,
     EndKind,
     EndReason,
+    LogAction,
+    LogMatch,
     StopKind,
     StopReason,
     TrialStatus,
@@ -32,6 +34,7 @@ from trialjob.orchestrator.core.events import (
     JobSubmitted,
     KnownResult,
     LimitsChanged,
+    LogMatched,
     PoolsEnded,
     ReportsRead,
     RetryPlanned,
@@ -103,6 +106,11 @@ EVERY_EVENT: tuple[Event, ...] = (
     ExperimentEnding(reason=_REASON),
     ExperimentEnded(reason=_REASON),
     ExperimentResumed(),
+    LogMatched(
+        trial=_ONE,
+        attempt=1,
+        match=LogMatch(pattern="NCCL .*timeout", then=LogAction.RETRY, line="NCCL watchdog timeout \u2028"),
+    ),
 )
 
 

@@ -26,11 +26,14 @@ from trialjob.orchestrator.engine.step import Parts, Stepper
 from trialjob.orchestrator.journals.jsonl import FolderStore
 from trialjob.orchestrator.ports import Journal
 from trialjob.reporting.metrics import readers
+from trialjob.reporting.on_log import LogPatterns
 from trialjob.wiring.jobs import backend_of, check_machine, estimator_of
 from trialjob.wiring.search import rule_of, sampler_of
 
 #: What may differ between a spec and the experiment that was started from it.
-CHANGEABLE = ("limits.", "backend.poll_interval")
+CHANGEABLE = ("limits.", "backend.poll_interval", "canary", "on_log")
+#: And while no trial has a value of the objective: a regex that matches nothing can be set right.
+UNTIL_A_VALUE = ("metrics",)
 
 
 def open_store(location: str | Path | None = None) -> FolderStore:
@@ -99,7 +102,8 @@ class Session:
         spec = self._as_recorded(spec)
         # Not the document as it was written: an older trialjob left out what it had no word for.
         differences = config.differences(self.spec.document(), spec.document())
-        refused = [each for each in differences if not each.path.startswith(CHANGEABLE)]
+        changeable = CHANGEABLE if self.state.best is not None else (*CHANGEABLE, *UNTIL_A_VALUE)
+        refused = [each for each in differences if not each.path.startswith(changeable)]
         if refused:
             lines = "\n".join(f"  {each}" for each in refused)
             raise UsageError(
@@ -168,6 +172,7 @@ class Session:
             rule=rule_of(spec),
             sampler=sampler_of(spec),
             readers=readers(spec.metric_definitions(), self.state.objective),
+            rules=LogPatterns(spec.log_rules()),
             clock=self._clock,
         )
 

@@ -9,6 +9,7 @@ from trialjob.backends.local.folder import Facts, JobFolder
 from trialjob.backends.local.log import tail
 from trialjob.model.ids import JobName
 from trialjob.model.job import FailureKind, JobEnd, JobSeen, JobState, Outcome
+from trialjob.orchestrator.core.failures import kind_of
 
 
 def lost(folder: JobFolder, status: Facts) -> Facts:
@@ -50,19 +51,28 @@ def state_of(status: Facts | None, *, stopping: bool) -> JobState:
 
 
 def end_of(status: Mapping[str, object], folder: JobFolder) -> JobEnd:
-    failure = status.get("failure")
+    failure, message = status.get("failure"), str(status.get("message", ""))
     code, started, ended = status.get("exit_code"), status.get("started_at"), status.get("ended_at")
     started_at = started if isinstance(started, float) else None
     ended_at = ended if isinstance(ended, float) else None
     seconds = 0.0 if started_at is None or ended_at is None else max(0.0, ended_at - started_at)
     return JobEnd(
         outcome=Outcome(status["outcome"]),
-        failure=None if failure is None else FailureKind(failure),
+        failure=None if failure is None else _kind(str(failure), message),
         exit_code=code if isinstance(code, int) else None,
-        message=str(status.get("message", "")),
+        message=message,
         tail="" if failure is None else tail(folder.log),
         started_at=started_at,
         ended_at=ended_at,
         seconds=seconds,
         dollars=0.0,
     )
+
+
+def _kind(said: str, message: str) -> FailureKind:
+    """The supervisor's word; of what keeps a script from starting the message knows more."""
+    kind = FailureKind(said)
+    if kind is not FailureKind.SETUP:
+        return kind
+    known = kind_of(message)
+    return kind if known is FailureKind.INTERNAL else known

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from trialjob.model.job import FailureKind, JobEnd, JobState, Outcome
+from trialjob.orchestrator.core.failures import kind_of
 
 #: An answer of DescribeTrainingJob, or a row of ListTrainingJobs.
 Facts = Mapping[str, Any]
@@ -21,22 +22,7 @@ TERMINAL: Final = frozenset({"Completed", "Failed", "Stopped"})
 _TRAINING: Final = frozenset({"Training", "Uploading", "Interrupted"})
 _STOPPING: Final = frozenset({"Stopping", "Stopped", "MaxRuntimeExceeded", "MaxWaitTimeExceeded"})
 
-#: The beginning of a FailureReason tells the kind. It is a custom of the service and no contract.
-_KINDS: Final[Mapping[str, FailureKind]] = {
-    "AlgorithmError": FailureKind.USER_CODE,
-    "ClientError": FailureKind.SETUP,
-    "CapacityError": FailureKind.CAPACITY,
-    "InternalServerError": FailureKind.INTERNAL,
-}
 _EXIT_CODE: Final = re.compile(r"exit (?:code|status)[: ]+(-?\d+)|ExitCode[: ]+(-?\d+)", re.IGNORECASE)
-_MEMORY: Final = re.compile(
-    r"out of memory|outofmemory|more memory|MemoryError|cannot allocate memory|\bOOM\b", re.IGNORECASE
-)
-#: What our own entrypoint says when the script could not even be started.
-_SETUP: Final = re.compile(
-    r"requirements\.txt could not be installed|bundle .* cannot be unpacked|^AlgorithmError: entry point '"
-)
-_KILLED: Final = 137
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,9 +61,9 @@ def end_of(facts: Facts, tail: str = "", *, reused_pool: bool = False) -> JobEnd
     reason = str(facts.get("FailureReason") or "")
     failure, outcome = None, Outcome.COMPLETED
     if status == "Failed":
-        outcome, failure = Outcome.FAILED, failure_kind(reason)
+        outcome, failure = Outcome.FAILED, kind_of(reason, exit_code(reason))
     elif second == "MaxWaitTimeExceeded":
-        outcome, failure = Outcome.FAILED, FailureKind.CAPACITY
+        outcome, failure = Outcome.FAILED, FailureKind.SPOT
         reason = reason or "MaxWaitTimeExceeded: no spot capacity within spot.max_wait"
     elif second == "MaxRuntimeExceeded":
         outcome = Outcome.TIMED_OUT
@@ -102,16 +88,6 @@ def end_of(facts: Facts, tail: str = "", *, reused_pool: bool = False) -> JobEnd
 def _brief(tail: str) -> str:
     """Enough to see why a job that ended well made no reports, and no burden for the journal otherwise."""
     return "\n".join(tail.splitlines()[-5:])[-1000:]
-
-
-def failure_kind(reason: str) -> FailureKind:
-    """What a FailureReason stands for; of an unknown one nobody but the service is to blame."""
-    kind = next((kind for prefix, kind in _KINDS.items() if reason.startswith(prefix)), FailureKind.INTERNAL)
-    if kind in {FailureKind.USER_CODE, FailureKind.SETUP} and (
-        _MEMORY.search(reason) or exit_code(reason) == _KILLED
-    ):
-        return FailureKind.OUT_OF_MEMORY
-    return FailureKind.SETUP if _SETUP.search(reason) else kind
 
 
 def exit_code(reason: str) -> int | None:

@@ -20,12 +20,14 @@ from trialjob.model.trial import (
     AttemptStatus,
     EndKind,
     EndReason,
+    LogAction,
+    LogMatch,
     Phase,
     StopKind,
     StopReason,
     TrialStatus,
 )
-from trialjob.orchestrator.core import transitions
+from trialjob.orchestrator.core import breaker, transitions
 from trialjob.orchestrator.core.events import (
     AttemptEnded,
     AttemptIntended,
@@ -34,6 +36,7 @@ from trialjob.orchestrator.core.events import (
     ExperimentEnding,
     JobProgressed,
     JobSubmitted,
+    LogMatched,
     PoolsEnded,
     ReportsRead,
     RetryPlanned,
@@ -45,6 +48,7 @@ from trialjob.orchestrator.core.events import (
     TrialPaused,
     TrialProposed,
 )
+from trialjob.orchestrator.core.failures import diagnosed
 from trialjob.orchestrator.core.retry import retry_wait
 from trialjob.orchestrator.core.rule import StoppingRule
 from trialjob.orchestrator.core.seen import (
@@ -80,7 +84,7 @@ def decide(state: State, seen: Sequence[Seen], rule: StoppingRule, now: float) -
     draft = _Draft(state, rule, now)
     for sight in seen:
         draft.take_in(sight)
-    draft.check_limits()
+    draft.check_limits(breaker.silence(draft.state, seen))
     draft.launch()
     draft.finish()
     return Decision(draft.events, draft.state)
@@ -96,6 +100,7 @@ def wanted(state: State, now: float) -> bool:
         and not state.exhausted
         and len(state.trials) < state.limits.max_trials
         and slots_free(state) > len(_waiting(state, now))
+        and not breaker.holds(state)
     )
 
 
@@ -205,8 +210,24 @@ class _Draft:
                 )
             )
             self._judge(sight, reached)
+        for match in sight.matches:
+            self._log_matched(sight, match)
         if sight.end is not None:
-            self._end_attempt(sight.trial, sight.end)
+            self._end_attempt(sight.trial, sight.end, sight.nearest)
+
+    def _log_matched(self, sight: JobObserved, match: LogMatch) -> None:
+        """Do as the user's rule says, once a job; a log that is read again after a crash says nothing new."""
+        attempt = self._attempt(sight.trial)
+        if any(match.pattern == known.pattern for known in attempt.matches):
+            return
+        self._record(LogMatched(trial=sight.trial, attempt=sight.attempt, match=match))
+        detail = f"on_log: {match.pattern!r} was found in {match.line!r}"
+        if match.then is LogAction.STOP_TRIAL and attempt.stop is None:
+            reason = StopReason(kind=StopKind.FAILED, detail=detail)
+            self._record(StopIntended(trial=sight.trial, attempt=sight.attempt, reason=reason))
+        if match.then is LogAction.STOP_EXPERIMENT and self.state.phase is Phase.RUNNING:
+            detail = f"{detail} of trial {sight.trial}"
+            self._record(ExperimentEnding(reason=EndReason(kind=EndKind.ON_LOG, detail=detail)))
 
     def _progress(self, trial: TrialId, status: AttemptStatus) -> None:
         attempt = self._attempt(trial)
@@ -245,8 +266,8 @@ class _Draft:
         assert live is not None, "checked by _runs"  # noqa: S101 - narrows the type
         return live
 
-    def _end_attempt(self, trial: TrialId, end: JobEnd) -> None:
-        attempt = self._attempt(trial)
+    def _end_attempt(self, trial: TrialId, end: JobEnd, nearest: Sequence[str] = ()) -> None:
+        attempt, end = self._attempt(trial), diagnosed(end)
         self._record(AttemptEnded(trial=trial, attempt=attempt.number, end=end))
         kind = end.failure if end.outcome is Outcome.FAILED else None
         if kind is not None and attempt.stop is None and self.state.phase is Phase.RUNNING:
@@ -257,6 +278,8 @@ class _Draft:
         if self._pause(self.state.trials[trial], attempt, end):
             return
         status, reason = _verdict(self.state, self.state.trials[trial], attempt, end)
+        if status is TrialStatus.METRICS_UNAVAILABLE and nearest:
+            reason = "\n".join([reason, "lines that came closest to it:", *nearest])
         if status is TrialStatus.COMPLETED:
             for rung, value in self._rule.settle(self.state, self.state.trials[trial]):
                 self._record(RungReached(trial=trial, rung=rung, value=value))
@@ -281,9 +304,9 @@ class _Draft:
 
     # Limits
 
-    def check_limits(self) -> None:
+    def check_limits(self, silence: EndReason | None) -> None:
         if self.state.phase is Phase.RUNNING:
-            reason = _limit_reached(self.state, self._now)
+            reason = _limit_reached(self.state, self._now) or silence or breaker.verdict(self.state)
             if reason is not None:
                 self._record(ExperimentEnding(reason=reason))
         if self.state.phase is Phase.ENDING and self.state.reason is not None:
@@ -396,7 +419,8 @@ def _limit_reached(state: State, now: float) -> EndReason | None:
         parts = [f"{failed} failed"] * bool(failed) + [f"{without} without the metric"] * bool(without)
         return EndReason(
             kind=EndKind.MAX_FAILURES,
-            detail=f"{state.failures} trials failed ({', '.join(parts)}), as many as max_failures allows",
+            detail=f"{state.failures} trials failed ({', '.join(parts)}), as many as max_failures allows"
+            + _last_failure(state),
         )
     best, target = state.best, limits.target
     if best is not None and target is not None and not state.objective.better(target, best):
@@ -412,6 +436,13 @@ def _limit_reached(state: State, now: float) -> EndReason | None:
     if limits.timeout is not None and now - state.created_at >= limits.timeout:
         return EndReason(kind=EndKind.TIMEOUT, detail=f"timeout of {limits.timeout:g} s reached")
     return None
+
+
+def _last_failure(state: State) -> str:
+    """Why the newest of the failed trials failed."""
+    statuses = (TrialStatus.FAILED, TrialStatus.METRICS_UNAVAILABLE)
+    failed = [trial for trial in state.trials if trial.status in statuses]
+    return f"; trial {failed[-1].id}: {failed[-1].reason.splitlines()[0]}" if failed else ""
 
 
 def _natural_end(state: State) -> EndReason:

@@ -15,7 +15,7 @@ from trialjob.model.job import JobEnd
 from trialjob.model.json import Json
 from trialjob.model.limits import Limits
 from trialjob.model.metric import Objective, Report
-from trialjob.model.trial import AttemptStatus, EndReason, StopReason, TrialStatus
+from trialjob.model.trial import AttemptStatus, EndReason, LogMatch, StopReason, TrialStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +138,15 @@ class RungReached:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LogMatched:
+    """A line of a job's log has, for the first time, matched one of the user's patterns."""
+
+    trial: TrialId
+    attempt: int
+    match: LogMatch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StopIntended:
     """A job is about to be stopped. Journaled before the call."""
 
@@ -213,6 +222,7 @@ Event: TypeAlias = (
     | JobProgressed
     | ReportsRead
     | RungReached
+    | LogMatched
     | StopIntended
     | AttemptEnded
     | PoolsEnded

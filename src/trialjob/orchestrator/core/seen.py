@@ -9,6 +9,7 @@ from trialjob.model.ids import TrialId
 from trialjob.model.job import JobEnd, JobState
 from trialjob.model.metric import Report
 from trialjob.model.space import Config
+from trialjob.model.trial import LogMatch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +63,12 @@ class JobObserved:
     #: The backend's mark behind the line that made the last of ``reports``.
     cursor: str = ""
     end: JobEnd | None = None
+    #: What new lines matched of the user's patterns.
+    matches: tuple[LogMatch, ...] = ()
+    #: How many seconds its log spans, as far as it has been read; 0 while more of it is ready.
+    logged: float = 0.0
+    #: The lines that looked most like ones with the objective's value, while it has reported none.
+    nearest: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from trialjob.model.job import JobEnd
 from trialjob.model.json import Json
 from trialjob.model.limits import Limits
 from trialjob.model.metric import Objective, Report, Standing
-from trialjob.model.trial import AttemptStatus, EndReason, Phase, StopReason, TrialStatus
+from trialjob.model.trial import AttemptStatus, EndReason, LogMatch, Phase, StopReason, TrialStatus
 from trialjob.orchestrator.core import transitions
 from trialjob.orchestrator.core.events import (
     AttemptEnded,
@@ -33,6 +33,7 @@ from trialjob.orchestrator.core.events import (
     JobSubmitted,
     KnownResult,
     LimitsChanged,
+    LogMatched,
     PoolsEnded,
     Record,
     ReportsRead,
@@ -67,6 +68,8 @@ class Attempt:
     cursor: str = ""
     #: How many reports this attempt has made.
     reports: int = 0
+    #: What its log has matched of the user's patterns.
+    matches: tuple[LogMatch, ...] = ()
     end: JobEnd | None = None
 
 
@@ -238,6 +241,9 @@ class State:
     #: The best score of the trials that have ended, and how many in a row have not improved on it.
     best_score: float | None = None
     without_improvement: int = 0
+    #: How many trials there were when it was last resumed, and how many have ended without a score since.
+    tried_before: int = 0
+    fruitless: int = 0
 
     def count(self, *statuses: TrialStatus) -> int:
         """How many trials have one of these statuses."""
@@ -307,7 +313,8 @@ def apply(state: State | None, event: Event, at: float) -> State:
         case ExperimentEnded():
             return _move(state, Phase.ENDED, event.reason)
         case ExperimentResumed():
-            return _move(state, Phase.RUNNING, None)
+            state = _move(state, Phase.RUNNING, None)
+            return replace(state, tried_before=len(state.trials), fruitless=0)
         case RungReached():
             rung = state.rungs.get(event.rung, Rung()).enter(state.objective.key(event.value))
             trial = state.trials[event.trial]
@@ -332,6 +339,7 @@ _TrialEvent: TypeAlias = (
     | SubmitPostponed
     | JobProgressed
     | ReportsRead
+    | LogMatched
     | StopIntended
     | AttemptEnded
     | RetryPlanned
@@ -366,6 +374,9 @@ def _apply_to_trial(trial: Trial, event: _TrialEvent, at: float, objective: Obje
             return _on_attempt(trial, event.attempt, postponed_until=event.until, postponed_why=event.reason)
         case JobProgressed():
             return _on_attempt(trial, event.attempt, status=event.status)
+        case LogMatched():
+            matches = (*trial.attempts[event.attempt - 1].matches, event.match)
+            return _on_attempt(trial, event.attempt, matches=matches)
         case StopIntended():
             return _on_attempt(trial, event.attempt, stop=event.reason)
         case AttemptEnded():
@@ -451,7 +462,9 @@ def _with_best(state: State, reports: tuple[Report, ...]) -> State:
 
 def _with_improvement(state: State, ended: Trial) -> State:
     """Count a trial with a score; failures are counted apart, and say nothing about the search."""
-    if ended.score is None or ended.status is TrialStatus.FAILED:
+    if ended.score is None:
+        return replace(state, fruitless=state.fruitless + 1)
+    if ended.status is TrialStatus.FAILED:
         return state
     if state.best_score is None or state.objective.better(ended.score, state.best_score):
         return replace(state, best_score=ended.score, without_improvement=0)

@@ -65,4 +65,5 @@ def _submit(state: State, command: SubmitJob, backend: JobBackend, estimator: Es
 def _capacity_failures(trial: Trial, command: SubmitJob) -> int:
     """How many attempts before this one ended because there was no machine."""
     ends = [attempt.end for attempt in trial.attempts[: command.attempt - 1]]
-    return sum(1 for end in ends if end is not None and end.failure is FailureKind.CAPACITY)
+    kinds = (FailureKind.CAPACITY, FailureKind.SPOT)
+    return sum(1 for end in ends if end is not None and end.failure in kinds)

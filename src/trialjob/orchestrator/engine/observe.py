@@ -7,14 +7,18 @@ the same reports: it begins right behind the line that completed the last journa
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from trialjob.model.ids import JobName
 from trialjob.model.job import JobSeen, Watch
 from trialjob.model.metric import Report
-from trialjob.model.trial import AttemptStatus
+from trialjob.model.trial import AttemptStatus, LogMatch
 from trialjob.orchestrator.core.seen import JobObserved
 from trialjob.orchestrator.core.state import Attempt, State, Trial
-from trialjob.orchestrator.ports import JobBackend, LogReader, LogReaders
+from trialjob.orchestrator.ports import JobBackend, LogReader, LogReaders, LogRules
+
+#: Seconds. A longer gap between two lines counts as this much: a laptop sleeps, a clock is set.
+_LONGEST_GAP: Final = 600.0
 
 
 @dataclass(slots=True)
@@ -23,14 +27,24 @@ class _Reading:
 
     reader: LogReader
     cursor: str
+    #: When its newest line was printed, and how long it has printed lines.
+    newest: float | None = None
+    logged: float = 0.0
+
+    def pass_time(self, at: float) -> None:
+        """Count the time up to a line that was printed ``at``."""
+        if self.newest is not None:
+            self.logged += min(_LONGEST_GAP, max(0.0, at - self.newest))
+        self.newest = at
 
 
 class Observer:
     """Looks at every job that the backend may have, in one call."""
 
-    def __init__(self, backend: JobBackend, readers: LogReaders) -> None:
+    def __init__(self, backend: JobBackend, readers: LogReaders, rules: LogRules) -> None:
         self._backend = backend
         self._readers = readers
+        self._rules = rules
         self._readings: dict[JobName, _Reading] = {}
 
     def look(self, state: State, now: float) -> tuple[list[JobObserved], bool]:
@@ -60,8 +74,13 @@ class Observer:
         reading = self._readings[sight.job]
         reports: list[Report] = []
         cursor = ""
+        found: dict[str, LogMatch] = {}
         for line in sight.lines:
-            report = reading.reader.feed(line.text, now if line.at is None else line.at)
+            at = now if line.at is None else line.at
+            reading.pass_time(at)
+            for match in self._rules(line.text):
+                found.setdefault(match.pattern, match)
+            report = reading.reader.feed(line.text, at)
             if report is not None:
                 reports.append(report)
                 cursor = line.cursor
@@ -76,4 +95,8 @@ class Observer:
             reports=tuple(reports),
             cursor=cursor,
             end=sight.end,
+            matches=tuple(found.values()),
+            # What is ready may have the value that is waited for.
+            logged=0.0 if sight.more else reading.logged,
+            nearest=reading.reader.nearest(),
         )

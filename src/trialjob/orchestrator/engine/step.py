@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from trialjob.errors import BackendBusy, BackendUnavailable, JournalConflict, UsageError
 from trialjob.model.ids import TrialId
+from trialjob.model.trial import LogMatch
 from trialjob.orchestrator.core.decide import Decision, decide, wanted
 from trialjob.orchestrator.core.due import Command, due, due_of, pools_due
 from trialjob.orchestrator.core.events import Event, Record
@@ -20,7 +21,11 @@ from trialjob.orchestrator.core.seen import Seen, Suggested
 from trialjob.orchestrator.core.state import State, evolve
 from trialjob.orchestrator.engine.act import act
 from trialjob.orchestrator.engine.observe import Observer
-from trialjob.orchestrator.ports import Clock, Estimator, JobBackend, Journal, LogReaders, Sampler
+from trialjob.orchestrator.ports import Clock, Estimator, JobBackend, Journal, LogReaders, LogRules, Sampler
+
+
+def _no_rules(text: str) -> Sequence[LogMatch]:  # noqa: ARG001 - the protocol
+    return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +40,7 @@ class Parts:
     sampler: Callable[[], Sampler]
     readers: LogReaders
     clock: Clock
+    rules: LogRules = _no_rules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +65,7 @@ class Stepper:
         """Forget everything and learn it again from the journal."""
         self._state: State | None = None
         self._sampler = self._parts.sampler()
-        self._observer = Observer(self._parts.backend, self._parts.readers)
+        self._observer = Observer(self._parts.backend, self._parts.readers, self._parts.rules)
         self._news: list[Event] = []
         #: When the next call of a kind is welcome, of the kinds that the backend was asked too often for.
         self._turns: dict[type[Command], float] = {}
