@@ -36,6 +36,11 @@ def dollars(value: float | None) -> str:
     return f"${value:.2f}" if value >= 1 or value == 0 else f"${value:.4f}"
 
 
+def several(count: int, what: str) -> str:
+    """``1 trial``, ``3 trials``."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
 def value(given: Json) -> str:
     """A hyperparameter's value, cleaned; numbers shortened."""
     if isinstance(given, float):

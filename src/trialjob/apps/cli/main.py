@@ -166,6 +166,18 @@ def results(*, name: str, form: str, pareto: bool, store: str | None) -> int:
 
 @cli.command()
 @click.argument("name")
+@click.option("-o", "--output", metavar="FILE", help="Where to write it [default: NAME.html here].")
+@click.option("--live", is_flag=True, help="Write it again and again until the experiment has ended.")
+@store_option
+def report(*, name: str, output: str | None, live: bool, store: str | None) -> int:
+    """Write one HTML file about experiment NAME: the story, figures and every trial."""
+    from trialjob.apps.cli.reporting import write_report
+
+    return write_report(name, output=output, live=live, store=store)
+
+
+@cli.command()
+@click.argument("name")
 @click.argument("trial", type=click.IntRange(min=1))
 @click.option("--attempt", type=click.IntRange(min=1), help="Which attempt [default: the newest].")
 @click.option("-f", "--follow", is_flag=True, help="Go on until the attempt ends.")

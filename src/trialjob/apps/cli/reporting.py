@@ -1,0 +1,42 @@
+"""Writing the report of an experiment to a file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from trialjob import wiring
+from trialjob.apps.cli.failures import ExitStatus
+from trialjob.errors import UsageError
+from trialjob.model.trial import Phase
+from trialjob.orchestrator.engine.clock import SystemClock
+from trialjob.reporting.page.document import REFRESH, page
+from trialjob.reporting.terminal import clean, console
+from trialjob.wiring import Session
+
+
+def write_report(name: str, *, output: str | None, live: bool, store: str | None) -> int:
+    """Write the page once, or again and again until the experiment has ended."""
+    session = wiring.attach(name, store=store)
+    path = Path(output or f"{session.name}.html")
+    _write(session, path, live=live)
+    console().print(clean(str(path.absolute())), soft_wrap=True)
+    written = session.state.version
+    while live and session.state.phase is not Phase.ENDED:
+        SystemClock().sleep(REFRESH)
+        if session.refresh().version != written:
+            _write(session, path, live=True)
+            written = session.state.version
+    return ExitStatus.DONE
+
+
+def _write(session: Session, path: Path, *, live: bool) -> None:
+    """Replace the file as a whole, so that a browser never loads half of it."""
+    text = page(session.state, session.spec.to_space(), {}, live=live)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise UsageError(f"the report cannot be written to {path}: {error.strerror}") from error

@@ -1,0 +1,149 @@
+/* Draws the figures when they come into view, in the reader's colours, and lists the trials. */
+"use strict";
+(() => {
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const store = {
+    get(key) { try { return sessionStorage.getItem(data.name + key); } catch { return null; } },
+    set(key, value) { try { sessionStorage.setItem(data.name + key, value); } catch { /* not kept, then */ } },
+  };
+
+  // Figures
+
+  const colours = () => dark.matches
+    ? { front: "#e4e8ee", line: "#2c343f", card: "#1b2129", dim: "#9aa5b4" }
+    : { front: "#1c2430", line: "#dfe3e8", card: "#ffffff", dim: "#5b6675" };
+
+  function dressed(layout) {
+    const { front, line, card, dim } = colours();
+    const axis = { gridcolor: line, linecolor: line, zerolinecolor: line, automargin: true, exponentformat: "power" };
+    const result = {
+      margin: { l: 60, r: 16, t: 16, b: 48 }, height: 420, showlegend: false,
+      legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 },
+      ...layout,
+      modebar: { bgcolor: "rgba(0,0,0,0)", color: dim, activecolor: front },
+      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: front, size: 12 },
+      hoverlabel: { bgcolor: card, bordercolor: line, font: { color: front }, align: "left" },
+    };
+    for (const key of ["xaxis", "yaxis"]) result[key] = { ...axis, ...layout[key] };
+    if (layout.scene) {
+      const side = { gridcolor: line, color: front, backgroundcolor: "rgba(0,0,0,0)", zerolinecolor: line };
+      result.scene = { ...layout.scene };
+      for (const key of ["xaxis", "yaxis", "zaxis"]) result.scene[key] = { ...side, ...layout.scene[key] };
+    }
+    return structuredClone(result);
+  }
+
+  const chosen = (figure) => {
+    const select = document.getElementById(figure.id + "-choice");
+    return figure.variants[select ? select.selectedIndex : 0][1];
+  };
+
+  function draw(figure) {
+    figure.drawn = true;
+    const { data: traces, layout } = chosen(figure);
+    Plotly.react(figure.id, structuredClone(traces), dressed(layout),
+      { responsive: true, displaylogo: false, displayModeBar: "hover" });
+  }
+
+  const seen = new IntersectionObserver((entries) => {
+    for (const entry of entries) {
+      const figure = data.figures.find((each) => each.id === entry.target.id);
+      if (entry.isIntersecting && !figure.drawn) draw(figure);
+    }
+  }, { rootMargin: "300px" });
+
+  for (const figure of data.figures) {
+    const select = document.getElementById(figure.id + "-choice");
+    if (select) {
+      const before = Number(store.get(figure.id));
+      if (before < select.length) select.selectedIndex = before;
+      select.addEventListener("change", () => { store.set(figure.id, select.selectedIndex); draw(figure); });
+    }
+    seen.observe(document.getElementById(figure.id));
+  }
+  const redraw = (all) => { for (const figure of data.figures) if (all || figure.drawn) draw(figure); };
+  dark.addEventListener("change", () => redraw(false));
+  addEventListener("beforeprint", () => redraw(true));
+
+  // The table
+
+  const PAGE = 100;
+  const { columns, rows, best } = data.table;
+  const table = document.querySelector("#trials table");
+  const filter = document.getElementById("filter");
+  const status = document.getElementById("status");
+  let order = Number(store.get("order") ?? columns.findIndex((each) => each.key === "score"));
+  let down = (store.get("down") ?? String(data.table.down)) === "true";
+  let page = 0;
+
+  const number = new Intl.NumberFormat("en", { maximumSignificantDigits: 6, useGrouping: false });
+  const shown = (value) => value === null ? "–" : typeof value === "number"
+    ? (value !== 0 && (Math.abs(value) >= 1e6 || Math.abs(value) < 1e-3) ? value.toExponential(4).replace(/\.?0+e/, "e") : number.format(value))
+    : String(value);
+
+  function compare(a, b) {
+    const x = a[order], y = b[order];
+    if (x === null || y === null) return (x === null) - (y === null) || a[0] - b[0];
+    const by = typeof x === "number" && typeof y === "number" ? x - y : String(x).localeCompare(String(y));
+    return (down ? -by : by) || a[0] - b[0];
+  }
+
+  function list() {
+    const wanted = filter.value.toLowerCase();
+    const found = rows.filter((row) => (!status.value || row[1] === status.value)
+      && (!wanted || row.some((value) => value !== null && shown(value).toLowerCase().includes(wanted))));
+    found.sort(compare);
+    const pages = Math.max(1, Math.ceil(found.length / PAGE));
+    page = Math.min(Math.max(page, 0), pages - 1);
+    const body = document.createElement("tbody");
+    for (const row of found.slice(page * PAGE, (page + 1) * PAGE)) {
+      const line = body.insertRow();
+      if (row[0] === best) line.className = "best";
+      if (row[1] === "failed" || row[1] === "metrics unavailable") line.className += " bad";
+      row.forEach((value, place) => {
+        const cell = line.insertCell();
+        cell.textContent = shown(value);
+        cell.className = columns[place].number ? "number" : "text";
+        if (place === 1) cell.className = "status";
+      });
+    }
+    table.tBodies[0].replaceWith(body);
+    [...table.tHead.rows[0].cells].forEach((cell, place) => {
+      cell.setAttribute("aria-sort", place !== order ? "none" : down ? "descending" : "ascending");
+      cell.querySelector("span").textContent = place !== order ? "" : down ? " ▼" : " ▲";
+    });
+    document.getElementById("where").textContent =
+      `${found.length} of ${rows.length} trials, page ${page + 1} of ${pages}`;
+    document.getElementById("back").disabled = page === 0;
+    document.getElementById("on").disabled = page === pages - 1;
+  }
+
+  const head = table.createTHead().insertRow();
+  columns.forEach((column, place) => {
+    const cell = document.createElement("th");
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = column.name;
+    button.append(document.createElement("span"));
+    button.addEventListener("click", () => {
+      down = place === order ? !down : column.key === "score" ? data.table.down : false;
+      order = place;
+      page = 0;
+      store.set("order", order);
+      store.set("down", down);
+      list();
+    });
+    cell.scope = "col";
+    if (column.number) cell.className = "number";
+    cell.append(button);
+    head.append(cell);
+  });
+  for (const name of new Set(rows.map((row) => row[1]))) status.add(new Option(name, name));
+  filter.addEventListener("input", () => { page = 0; list(); });
+  status.addEventListener("change", () => { page = 0; list(); });
+  document.getElementById("back").addEventListener("click", () => { page -= 1; list(); });
+  document.getElementById("on").addEventListener("click", () => { page += 1; list(); });
+  if (order < 0 || order >= columns.length) order = 0;
+  list();
+})();
