@@ -1,0 +1,98 @@
+"""Our own loop over the tables: the engine, a sampler and a stopping rule, in virtual time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from benchmarks.search.course import (
+    POLL,
+    WORKERS,
+    Trace,
+    enough,
+    start_delay,
+)
+from benchmarks.search.tables import EPOCHS, Table
+
+from trialjob.backends.simulator.service import Course
+from trialjob.estimators.script import resource_environment
+from trialjob.model.job import JobRequest
+from trialjob.model.limits import Limits
+from trialjob.model.metric import Mode, Objective
+from trialjob.orchestrator.core.events import Event, ReportsRead, TrialEnded
+from trialjob.orchestrator.core.rule import StoppingRule
+from trialjob.orchestrator.core.state import State
+from trialjob.orchestrator.ports import Sampler
+from trialjob.testing.simulation import Simulation
+
+_MOST = 2_000
+
+
+class _EnoughError(Exception):
+    """The run has gone as far as is looked at."""
+
+
+class _Jobs:
+    """Courses of the jobs; a trial that was paused goes on from its checkpoint."""
+
+    def __init__(self, table: Table, seed: int) -> None:
+        self._table = table
+        self._seed = seed
+        self._saved: dict[int, int] = {}
+
+    def __call__(self, request: JobRequest) -> Course:
+        losses, seconds = self._table.curve(request.hyperparameters)
+        first, last = self._saved.get(request.trial, 0), _target(request)
+        self._saved[request.trial] = last
+        lines = [
+            (
+                seconds * (epoch - first),
+                "[trialjob] "
+                + json.dumps({"seq": epoch, "metrics": {"epoch": epoch, "loss": losses[epoch - 1]}}),
+            )
+            for epoch in range(first + 1, last + 1)
+        ]
+        delay = start_delay(self._seed, request.trial, request.attempt)
+        return Course(lines=lines, runs_for=seconds * (last - first) + 5.0, start_delay=delay)
+
+
+def _target(request: JobRequest) -> int:
+    """The epoch at which a job ends by itself."""
+    (name,) = resource_environment(1.0)
+    return int(float(request.environment.get(name, EPOCHS)))
+
+
+def run(
+    table: Table, seed: int, sampler: Callable[[], Sampler], rule: StoppingRule, most: int = _MOST
+) -> Trace:
+    """One experiment, until enough of it is seen; at most ``most`` trials."""
+    trace = Trace(table)
+    ended: list[int] = []
+
+    def watch(_state: State, events: Sequence[Event]) -> None:
+        for event in events:
+            match event:
+                case ReportsRead():
+                    trace.points += [(r.at, event.trial, float(r.metrics["loss"])) for r in event.reports]
+                case TrialEnded():
+                    ended.append(event.trial)
+                case _:
+                    pass
+        if enough(ended, len(trace.points)):
+            raise _EnoughError
+
+    simulation = Simulation(
+        limits=Limits(max_trials=most, max_concurrent_trials=WORKERS),
+        rule=rule,
+        objective=Objective(metric="loss", mode=Mode.MIN),
+        space=table.space,
+        sampler=sampler,
+        course=_Jobs(table, seed),
+        poll_interval=POLL,
+    )
+    begun = simulation.clock.now()
+    with suppress(_EnoughError):
+        simulation.run(watch)
+    trace.points = [(at - begun, trial, loss) for at, trial, loss in trace.points]
+    return trace
