@@ -1,10 +1,10 @@
 """Learning curves of real trainings, looked up.
 
-Six searches: a network, gradient boosting and a linear model, each on two data sets that scikit-learn bundles.
-``training.py`` has trained the models at every point of a grid and kept, epoch by epoch, the loss on data that
-was held out. What is searched is the continuous space around the grid: each hyperparameter's range is cut into
-equal parts on its own scale, as many as were trained at, and a configuration gets the curve that was measured
-in the middle of its cell. So every curve is a real one, and the least loss is known exactly.
+Six searches: a network, gradient boosting and a linear model, each on two data sets that come with
+scikit-learn. ``training.py`` has trained the models at every point of a grid and kept, epoch by epoch, the
+loss on data that was held out. What is searched is the continuous space around the grid: each range is cut
+into equal parts on its own scale, as many as were trained at, and a configuration gets the curve that was
+measured in the middle of its cell. So every curve is a real one, and the least loss is known exactly.
 """
 
 from __future__ import annotations
