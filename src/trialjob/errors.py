@@ -4,9 +4,11 @@
 
     TrialjobError
     ├── SpecError            fix the spec: which field, which value, what to write instead
-    ├── UsageError           fix the command: no such experiment, a name already taken, …
+    ├── UsageError           fix the command: a name already taken, …
+    │   └── NoSuchExperiment     there is none of that name in the store
     ├── ExperimentBusy       wait, or stop the other orchestrator; it says who holds the experiment
     ├── StoreError           the store cannot be read or written (disk full, read-only, …)
+    │   ├── StoreUnavailable it may work on the next step
     │   ├── JournalCorrupt   a journal that is damaged in its middle; never repaired silently
     │   └── JournalTooNew    written by a newer trialjob; upgrade
     ├── JournalConflict      a lost race: read again and decide again
@@ -61,12 +63,20 @@ class UsageError(TrialjobError):
     """The command or call is wrong; nothing was changed."""
 
 
+class NoSuchExperiment(UsageError):
+    """The store has no experiment of that name."""
+
+
 class ExperimentBusy(TrialjobError):
     """Another orchestrator is stepping this experiment."""
 
 
 class StoreError(TrialjobError):
     """The store cannot be read or written; what is in it is intact."""
+
+
+class StoreUnavailable(StoreError):
+    """The store does not answer now; what was being written may be in it or not, and reading tells."""
 
 
 class JournalCorrupt(StoreError):

@@ -50,7 +50,10 @@ class SageMakerHarness:
                 s3_uri="s3://bucket/tuning", image_uri="image", role=ROLE, instance_type="ml.g5.xlarge"
             ),
             experiment=NAME,
-            code=Code(bundles=self._folder, files={"entrypoint.py": self._folder / "entrypoint.py"}),
+            code=Code(
+                bundle=lambda digest: (self._folder / f"{digest}.tar.gz").read_bytes(),
+                files={"entrypoint.py": self._folder / "entrypoint.py"},
+            ),
             clock=self._clock,
             owner="tester",
             log_settle=1.0,

@@ -66,7 +66,9 @@ class Account:
 
     def everything(self) -> set[str]:
         """Examine, run, adopt, stop and audit; the actions that it took."""
-        first = BundledEstimator().request(job_name(NAME, TrialId(1), 1), TrialId(1), 1, {"x": 0.5}, 3600)
+        first = BundledEstimator().request(
+            job_name(NAME, TrialId(1), 1), TrialId(1), 1, {"lr": 0.5, "hidden": 16}, 3600
+        )
         settings = self.simulation.settings
         checks = list(examine(self.client, settings, first, workers=2, clock=self.clock))
         # The fake tells the real time and this experiment has its own.

@@ -62,7 +62,8 @@ def test_a_trial_reports_and_a_broken_one_says_why(
         settings=replace(SETTINGS, s3_uri=fake.create_bucket("bucket") + "/tuning", role=fake.create_role()),
         experiment=NAME,
         code=Code(
-            bundles=tmp_path / "bundles", files={path.name: path for path in sorted(folder.glob("*.py"))}
+            bundle=lambda digest: (tmp_path / "bundles" / f"{digest}.tar.gz").read_bytes(),
+            files={path.name: path for path in sorted(folder.glob("*.py"))},
         ),
         clock=fake.clock,
         owner="me@here",

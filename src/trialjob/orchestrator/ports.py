@@ -51,10 +51,12 @@ class Journal(Protocol):
         """
         ...
 
-    def hold(self) -> AbstractContextManager[None]:
+    def hold(self, seconds: float = 60.0) -> AbstractContextManager[None]:
         """Be the one orchestrator of this experiment for the length of a ``with`` block.
 
-        Raises ExperimentBusy, which says who holds it.
+        Where a holder's death cannot be seen, another may take over once this one has neither read nor
+        appended for ``seconds``; whoever was overtaken may not append. Raises ExperimentBusy, which says who
+        holds it, here and then from ``read`` and ``append``.
         """
         ...
 
@@ -72,6 +74,18 @@ class ExperimentStore(Protocol):
 
     def journal(self, name: ExperimentName) -> Journal:
         """The journal of an experiment, which need not exist yet."""
+        ...
+
+    def where(self, name: str = "") -> str:
+        """Where it keeps what it has, or what it has of an experiment, for people."""
+        ...
+
+    def bundle(self, name: ExperimentName, digest: str) -> bytes:
+        """The code of an experiment, as it was kept. Raises StoreError."""
+        ...
+
+    def keep_bundle(self, name: ExperimentName, digest: str, data: bytes) -> None:
+        """Keep the code of an experiment durably; what is there already under this digest is the same."""
         ...
 
 

@@ -50,8 +50,8 @@ class FusedJournal:
     def append(self, events: Sequence[Event], *, after: int, at: float) -> Record:
         return self._fuse.call(lambda: self._journal.append(events, after=after, at=at))
 
-    def hold(self) -> AbstractContextManager[None]:
-        return self._journal.hold()
+    def hold(self, seconds: float = 60.0) -> AbstractContextManager[None]:
+        return self._journal.hold(seconds)
 
     def holder(self) -> str | None:
         return self._journal.holder()

@@ -106,7 +106,10 @@ class SageMakerSimulation:
             client=self.client,
             settings=self.settings,
             experiment=NAME,
-            code=Code(bundles=self.folder, files={"entrypoint.py": self.folder / "entrypoint.py"}),
+            code=Code(
+                bundle=lambda digest: (self.folder / f"{digest}.tar.gz").read_bytes(),
+                files={"entrypoint.py": self.folder / "entrypoint.py"},
+            ),
             clock=self.clock,
             owner="simulation",
             **self.options,

@@ -11,12 +11,13 @@ from trialjob.backends.sagemaker.client import SageMakerClient
 from trialjob.backends.sagemaker.doctor import examine
 from trialjob.backends.sagemaker.limiter import Limiter
 from trialjob.config import ExperimentSpec, LocalBackendSpec
-from trialjob.errors import InvariantError, StoreError
+from trialjob.errors import InvariantError, NoSuchExperiment, StoreError
 from trialjob.model.ids import ExperimentName
 from trialjob.model.trial import Phase
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.wiring.jobs import client_of, first_job, owner_here
-from trialjob.wiring.session import Session, open_store
+from trialjob.wiring.session import Session
+from trialjob.wiring.stores import open_store
 
 
 def doctor(spec: ExperimentSpec) -> Iterator[Check]:
@@ -46,7 +47,7 @@ def audit(*, region: str | None, profile: str | None, store: str | Path | None) 
         try:
             session = Session(opened, name)
             return Known(phase=session.state.phase, holder=session.holder())
-        except (StoreError, InvariantError):
+        except (StoreError, InvariantError, NoSuchExperiment):
             return Known(phase=Phase.RUNNING)  # unreadable, and therefore not known to be over
 
     client = SageMakerClient(clock, Limiter(clock), region=region, profile=profile)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import trialjob
-from trialjob.config import ExperimentSpec
+from trialjob.config import ExperimentSpec, LocalBackendSpec
 from trialjob.config.sagemaker import SageMakerBackendSpec
 from trialjob.config.samplers import LearningSpec
 from trialjob.errors import JournalConflict, UsageError
@@ -14,10 +15,13 @@ from trialjob.model.ids import ExperimentName
 from trialjob.orchestrator.core.events import ExperimentCreated, KnownResult
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.journals.jsonl import FolderStore
+from trialjob.orchestrator.journals.s3 import S3Store
+from trialjob.orchestrator.ports import ExperimentStore
 from trialjob.orchestrator.samplers.known import Earlier, Present, of_experiment, of_table
-from trialjob.wiring.jobs import check_machine, check_requests
+from trialjob.wiring.jobs import check_machine, check_requests, folder_of
 from trialjob.wiring.search import rule_of, sampler_of, settle
-from trialjob.wiring.session import Session, attach, open_store
+from trialjob.wiring.session import Session, open_session
+from trialjob.wiring.stores import open_store
 
 
 def create(spec: ExperimentSpec, *, store: str | Path | None = None) -> Session:
@@ -28,8 +32,10 @@ def create(spec: ExperimentSpec, *, store: str | Path | None = None) -> Session:
     opened = open_store(store)
     name = ExperimentName(spec.name)
     check_machine(spec)
+    if isinstance(spec.backend, LocalBackendSpec):
+        folder_of(opened, name)
     taken = UsageError(
-        f"an experiment named {name} exists in {opened.root}; resume it, or choose another name"
+        f"an experiment named {name} exists in {opened.where()}; resume it, or choose another name"
     )
     journal = opened.journal(name)
     if journal.read():
@@ -41,7 +47,7 @@ def create(spec: ExperimentSpec, *, store: str | Path | None = None) -> Session:
     known, notes = _known(spec, opened)
     if isinstance(spec.backend, SageMakerBackendSpec):
         check_requests(spec)
-    bundle = pack(Path(spec.estimator.source_dir), opened.folder(name) / "bundles", exclude=[opened.root])
+    bundle = _ship(Path(spec.estimator.source_dir), opened, name)
     created = ExperimentCreated(
         name=name,
         document=spec.document(),
@@ -54,12 +60,21 @@ def create(spec: ExperimentSpec, *, store: str | Path | None = None) -> Session:
         journal.append([created, *known], after=0, at=SystemClock().now())
     except JournalConflict:
         raise taken from None
-    session = attach(name, store=store)
+    session = open_session(opened, name)
     session.notes = notes
     return session
 
 
-def _known(spec: ExperimentSpec, store: FolderStore) -> tuple[list[KnownResult], tuple[str, ...]]:
+def _ship(source_dir: Path, store: FolderStore | S3Store, name: ExperimentName) -> str:
+    """Pack the code and keep it in the store; returns its digest."""
+    own = [store.root] if isinstance(store, FolderStore) else []
+    with tempfile.TemporaryDirectory(prefix="trialjob-") as folder:
+        digest = pack(source_dir, Path(folder), exclude=own)
+        store.keep_bundle(name, digest, (Path(folder) / f"{digest}.tar.gz").read_bytes())
+    return digest
+
+
+def _known(spec: ExperimentSpec, store: ExperimentStore) -> tuple[list[KnownResult], tuple[str, ...]]:
     """What the sampler is to learn from before its first trial, and what is to be said of it."""
     sources = spec.sampler.warm_start if isinstance(spec.sampler, LearningSpec) else ()
     results: list[KnownResult] = []
@@ -82,9 +97,9 @@ def _known(spec: ExperimentSpec, store: FolderStore) -> tuple[list[KnownResult],
     return results, tuple(notes)
 
 
-def _known_by(source: str, store: FolderStore, present: Present) -> Earlier:
+def _known_by(source: str, store: ExperimentStore, present: Present) -> Earlier:
     if not source.endswith(".csv"):
-        return of_experiment(attach(source, store=store.root).state, present)
+        return of_experiment(open_session(store, source).state, present)
     try:
         text = Path(source).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:

@@ -15,21 +15,22 @@ from trialjob.backends.sagemaker.limiter import Limiter
 from trialjob.backends.sagemaker.preview import preview, refuse
 from trialjob.config import ExperimentSpec, LocalBackendSpec
 from trialjob.config.sagemaker import SageMakerBackendSpec
-from trialjob.errors import SpecError
+from trialjob.errors import Problem, SpecError
 from trialjob.estimators.script import ScriptEstimator
 from trialjob.model.ids import ExperimentName, TrialId, job_name
 from trialjob.model.job import JobRequest
-from trialjob.orchestrator.journals.jsonl import this_process
-from trialjob.orchestrator.ports import Clock
+from trialjob.orchestrator.journals.jsonl import FolderStore, this_process
+from trialjob.orchestrator.ports import Clock, ExperimentStore
 from trialjob.reporting import in_job
 from trialjob.wiring.search import sampler_of, settle
 
 
 def backend_of(
-    spec: ExperimentSpec, name: ExperimentName, folder: Path, clock: Clock
+    spec: ExperimentSpec, name: ExperimentName, store: ExperimentStore, clock: Clock
 ) -> LocalBackend | SageMakerBackend:
     where = spec.backend
     if isinstance(where, LocalBackendSpec):
+        folder = folder_of(store, name)
         return LocalBackend(
             jobs=folder / "jobs",
             bundles=folder / "bundles",
@@ -44,10 +45,23 @@ def backend_of(
         client=client_of(where, clock),
         settings=settings,
         experiment=name,
-        code=Code(bundles=folder / "bundles", files=_in_job_files()),
+        code=Code(bundle=partial(store.bundle, name), files=_in_job_files()),
         clock=clock,
         owner=owner_here(),
         check=partial(refuse, settings=settings, region=where.region or ""),
+    )
+
+
+def folder_of(store: ExperimentStore, name: ExperimentName) -> Path:
+    """Where an experiment's local trials run. Raises SpecError for a store that is not on this machine."""
+    if isinstance(store, FolderStore):
+        return store.folder(name)
+    raise SpecError(
+        Problem(
+            field="backend.kind",
+            message=f"local trials are processes of one machine, and {store.where()} is not on it",
+            remedy="choose backend.kind sagemaker, or a folder as --store",
+        )
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cached_property
@@ -14,8 +13,8 @@ from trialjob.backends.local.backend import LocalBackend
 from trialjob.backends.sagemaker.backend import SageMakerBackend
 from trialjob.config import ExperimentSpec
 from trialjob.config.samplers import decided
-from trialjob.errors import InvariantError, JournalConflict, UsageError
-from trialjob.model.ids import ExperimentName, TrialId
+from trialjob.errors import InvariantError, JournalConflict, NoSuchExperiment, UsageError
+from trialjob.model.ids import ExperimentName, TrialId, experiment_name_problem
 from trialjob.model.job import LogLine
 from trialjob.model.trial import EndKind, EndReason, Phase
 from trialjob.orchestrator.core.events import Event, ExperimentEnding, ExperimentResumed, LimitsChanged
@@ -23,12 +22,15 @@ from trialjob.orchestrator.core.state import State, evolve
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.engine.loop import Loop, Watcher
 from trialjob.orchestrator.engine.step import Parts, Stepper
-from trialjob.orchestrator.journals.jsonl import FolderStore
-from trialjob.orchestrator.ports import Journal
+from trialjob.orchestrator.ports import ExperimentStore, Journal
 from trialjob.reporting.metrics import readers
 from trialjob.reporting.on_log import LogPatterns
 from trialjob.wiring.jobs import backend_of, check_machine, estimator_of
 from trialjob.wiring.search import rule_of, sampler_of
+from trialjob.wiring.stores import open_store
+
+#: Seconds, and looks, for which an orchestrator that cannot be seen may be silent before another takes over.
+_SILENCE, _LOOKS = 60.0, 3
 
 #: What may differ between a spec and the experiment that was started from it.
 CHANGEABLE = ("limits.", "backend.poll_interval", "canary", "on_log")
@@ -36,28 +38,31 @@ CHANGEABLE = ("limits.", "backend.poll_interval", "canary", "on_log")
 UNTIL_A_VALUE = ("metrics",)
 
 
-def open_store(location: str | Path | None = None) -> FolderStore:
-    """The store at ``location``, else at $TRIALJOB_STORE, else in ~/.trialjob."""
-    chosen = location or os.environ.get("TRIALJOB_STORE") or Path.home() / ".trialjob"
-    return FolderStore(Path(chosen).expanduser().absolute())
-
-
 def attach(name: str, *, store: str | Path | None = None) -> Session:
     """An experiment that exists. Raises UsageError, with the nearest name, when there is none."""
     opened = open_store(store)
-    if name not in opened.names():
-        near = difflib.get_close_matches(name, opened.names(), n=1)
-        hint = f"did you mean {near[0]}?" if near else "`trialjob list` shows what there is"
-        raise UsageError(f"no experiment named {name!r} in {opened.root}; {hint}")
-    return Session(opened, ExperimentName(name))
+    return open_session(opened, name)
+
+
+def open_session(store: ExperimentStore, name: str) -> Session:
+    """An experiment of an open store; otherwise as ``attach``."""
+    # What is no name is no part of a path either.
+    if not experiment_name_problem(name):
+        with suppress(NoSuchExperiment):
+            return Session(store, ExperimentName(name))
+    names = store.names()
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean {near[0]}?" if near else "`trialjob list` shows what there is"
+    raise NoSuchExperiment(f"no experiment named {name!r} in {store.where()}; {hint}")
 
 
 class Session:
     """One experiment in a store: look at it, change its limits, run it."""
 
-    def __init__(self, store: FolderStore, name: ExperimentName) -> None:
+    def __init__(self, store: ExperimentStore, name: ExperimentName) -> None:
+        """Raises NoSuchExperiment."""
         self.name = name
-        self._folder = store.folder(name)
+        self._store = store
         self._journal: Journal = store.journal(name)
         self._clock = SystemClock()
         self._state: State | None = None
@@ -70,7 +75,7 @@ class Session:
     @property
     def where(self) -> str:
         """Where the experiment is kept, for people."""
-        return str(self._folder)
+        return self._store.where(self.name)
 
     @property
     def state(self) -> State:
@@ -88,7 +93,9 @@ class Session:
         """Read what has been journaled since."""
         for record in self._journal.read(self._state.version if self._state else 0):
             self._state = evolve(self._state, record)
-        return self.state
+        if self._state is None:
+            raise NoSuchExperiment(f"no experiment named {self.name!r} in {self._store.where()}")
+        return self._state
 
     def holder(self) -> str | None:
         """Who runs it now, in words, or None."""
@@ -128,7 +135,7 @@ class Session:
 
         Raises ExperimentBusy when another process runs it.
         """
-        with self._journal.hold():
+        with self._journal.hold(_lease(self.spec)):
             self.refresh()
             spec = self.spec
             check_machine(spec)
@@ -157,12 +164,13 @@ class Session:
         return self._backend.log(self.state.job(trial, number), cursor)
 
     def notices(self) -> Sequence[str]:
-        """What a person should know now of the backend, such as credentials that have expired."""
-        return self._backend.notices() if isinstance(self._backend, SageMakerBackend) else ()
+        """What a person should know now of store and backend, such as credentials that have expired."""
+        trouble = [self._loop.trouble] if self._loop is not None and self._loop.trouble else []
+        return [*trouble, *(self._backend.notices() if isinstance(self._backend, SageMakerBackend) else ())]
 
     @cached_property
     def _backend(self) -> LocalBackend | SageMakerBackend:
-        return backend_of(self.spec, self.name, self._folder, self._clock)
+        return backend_of(self.spec, self.name, self._store, self._clock)
 
     def _parts(self, spec: ExperimentSpec) -> Parts:
         return Parts(
@@ -189,3 +197,7 @@ class Session:
                 self.refresh()
                 return
             self.refresh()
+
+
+def _lease(spec: ExperimentSpec) -> float:
+    return max(_SILENCE, _LOOKS * spec.backend.poll_interval)

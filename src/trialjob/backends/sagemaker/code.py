@@ -6,7 +6,7 @@ Rule: the address is a function of the content. What is there need not be sent a
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,8 +21,8 @@ from trialjob.model.job import JobRequest
 class Code:
     """What every job of an experiment is shipped with."""
 
-    #: Folder that holds ``<digest>.tar.gz`` for each bundle.
-    bundles: Path
+    #: The bundle of a digest. It is asked for only when it must be sent: it may be large.
+    bundle: Callable[[str], bytes]
     #: Our files beside the bundle, by the name they get.
     files: Mapping[str, Path]
 
@@ -41,12 +41,10 @@ class Uploads:
         if job.bundle not in self._done:
             try:
                 files = {name: path.read_bytes() for name, path in self._code.files.items()}
-                bundle = self._code.bundles / f"{job.bundle}.tar.gz"
                 uri = code_uri(self._settings, job.experiment, _digest(job.bundle, files))
-                # The bundle is read only when it must be sent: it may be large.
                 self._bring(uri, files)
                 if not self._client.has(f"{uri}/{BUNDLE_FILE}"):
-                    self._client.put(f"{uri}/{BUNDLE_FILE}", bundle.read_bytes())
+                    self._client.put(f"{uri}/{BUNDLE_FILE}", self._code.bundle(job.bundle))
             except OSError as error:
                 raise BackendError(f"the code of {job.job} cannot be read: {error}") from error
             self._done[job.bundle] = uri

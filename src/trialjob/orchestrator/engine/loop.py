@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
+from trialjob.errors import StoreUnavailable
 from trialjob.model.trial import Phase
 from trialjob.orchestrator.core.events import Event
 from trialjob.orchestrator.core.state import State
-from trialjob.orchestrator.engine.step import Stepper
+from trialjob.orchestrator.engine.step import Step, Stepper
 from trialjob.orchestrator.ports import Clock
 
 #: Seconds; no backend is asked again sooner than this because of a turn.
@@ -24,25 +26,43 @@ class Loop:
         self._clock = clock
         self._poll_interval = poll_interval
         self._leaving = False
+        #: Why the last step could not be made, in words; "" when it could.
+        self.trouble = ""
 
-    def run(self, watch: Watcher) -> State:
-        """Step until the end or until ``leave``; ``watch`` sees the state after every step."""
+    def run(self, watch: Watcher, *, until: float = math.inf, once: bool = False) -> State:
+        """Step until the end, until ``leave`` or until there is nothing to be done before ``until``.
+
+        ``watch`` sees the state after every step. With ``once`` the jobs are looked at once and not again;
+        what follows is done, also where a call has to wait for its turn.
+        """
         watch(self._stepper.state, ())
         look_at = self._clock.now()
         while self._goes_on():
             look = self._clock.now() >= look_at
-            step = self._stepper.step(look=look)
+            step = self._step(look=look)
             watch(self._stepper.state, step.events)
             now = self._clock.now()
             if step.more:
                 look_at = now
             elif look:
-                look_at = now + self._poll_interval
+                look_at = math.inf if once else now + self._poll_interval
             # A call that waits for its turn does not wait for the next look.
             wake_at = look_at if step.turn_at is None else min(look_at, step.turn_at)
+            if wake_at > until:
+                break
             if wake_at > now and self._goes_on():
                 self._clock.sleep(max(wake_at - now, _SHORTEST))
         return self._stepper.state
+
+    def _step(self, *, look: bool) -> Step:
+        """A step; a store that does not answer is asked again when the jobs are looked at again."""
+        try:
+            step = self._stepper.step(look=look)
+        except StoreUnavailable as error:
+            self.trouble = str(error)
+            return Step(events=(), more=False, turn_at=None)
+        self.trouble = ""
+        return step
 
     def _goes_on(self) -> bool:
         return not self._leaving and self._stepper.state.phase is not Phase.ENDED

@@ -59,19 +59,29 @@ class Stepper:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._state: State | None = None
+        #: What has been learned from the journal and not been handed out by ``step``.
+        self._news: list[Event] = []
         self._begin()
+        self._news.clear()
 
     def _begin(self) -> None:
         """Forget everything and learn it again from the journal."""
-        self._state: State | None = None
+        #: The sampler may have been told what is not in the journal.
+        self._in_doubt = True
+        records = self._parts.journal.read()
+        known = self._state.version if self._state is not None else 0
+        self._state = None
         self._sampler = self._parts.sampler()
         self._observer = Observer(self._parts.backend, self._parts.readers, self._parts.rules)
-        self._news: list[Event] = []
         #: When the next call of a kind is welcome, of the kinds that the backend was asked too often for.
         self._turns: dict[type[Command], float] = {}
-        self._read()
+        for record in records:
+            self._sampler.tell(record.events)
+            self._learn(record, is_news=record.version > known)
         if self._state is None:
             raise UsageError("there is no such experiment; start it with `trialjob run SPEC`")
+        self._in_doubt = False
 
     @property
     def state(self) -> State:
@@ -82,16 +92,23 @@ class Stepper:
     def step(self, *, look: bool = True) -> Step:
         """Move the experiment on; without ``look`` only what is due is done and no job is looked at.
 
-        Raises StoreError when the journal cannot be written: then nothing was done that is not in it.
+        Raises StoreError when the journal cannot be written: then nothing was done that is not in it. After
+        StoreUnavailable another step may be tried.
         """
-        self._news = []
-        self._read()
+        if self._in_doubt:
+            self._begin()
+        else:
+            self._read()
+        # Whatever breaks a step off, the sampler may have been told what is not in the journal.
+        self._in_doubt = True
         try:
             more = self._step(look=look)
         except JournalConflict:
             self._begin()
             more = True
-        return Step(events=self._news, more=more, turn_at=min(self._turns.values(), default=None))
+        self._in_doubt = False
+        news, self._news = self._news, []
+        return Step(events=news, more=more, turn_at=min(self._turns.values(), default=None))
 
     def _step(self, *, look: bool) -> bool:
         now = self._parts.clock.now()
@@ -153,11 +170,11 @@ class Stepper:
             self._learn(record)
 
     def _read(self) -> None:
-        version = self._state.version if self._state is not None else 0
-        for record in self._parts.journal.read(version):
+        for record in self._parts.journal.read(self.state.version):
             self._sampler.tell(record.events)
             self._learn(record)
 
-    def _learn(self, record: Record) -> None:
+    def _learn(self, record: Record, *, is_news: bool = True) -> None:
         self._state = evolve(self._state, record)
-        self._news.extend(record.events)
+        if is_news:
+            self._news.extend(record.events)

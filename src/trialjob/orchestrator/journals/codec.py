@@ -24,10 +24,11 @@ _KINDS: Final[dict[str, type[Any]]] = {kind.__name__: kind for kind in get_args(
 _ADAPTERS: Final = {name: TypeAdapter(kind) for name, kind in _KINDS.items()}
 
 
-def encode(record: Record) -> bytes:
-    """The line of a record, newline included."""
+def encode(record: Record, *, by: str = "") -> bytes:
+    """The line of a record, newline included; ``by`` tells the lines of different writers apart."""
     events = b",".join(_encode_event(event) for event in record.events)
-    head = json.dumps({"v": FORMAT, "n": record.version, "at": record.at}, allow_nan=False)
+    mark = {"by": by} if by else {}
+    head = json.dumps({"v": FORMAT, "n": record.version, "at": record.at, **mark}, allow_nan=False)
     return head[:-1].encode() + b', "events": [' + events + b"]}\n"
 
 

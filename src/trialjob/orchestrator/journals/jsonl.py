@@ -14,6 +14,7 @@ import getpass
 import json
 import os
 import socket
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -62,7 +63,7 @@ class JsonlJournal:
         return record
 
     @contextmanager
-    def hold(self) -> Iterator[None]:
+    def hold(self, seconds: float = 60.0) -> Iterator[None]:  # noqa: ARG002 - the system sees who dies
         with _store_errors(self._folder):
             self._folder.mkdir(parents=True, exist_ok=True)
             lock = FileLock(self._lock_path, timeout=0)
@@ -165,6 +166,25 @@ class FolderStore:
     def journal(self, name: ExperimentName) -> JsonlJournal:
         return JsonlJournal(self.folder(name))
 
+    def where(self, name: str = "") -> str:
+        return str(self.root / name)
+
+    def bundle(self, name: ExperimentName, digest: str) -> bytes:
+        path = self._bundle(name, digest)
+        with _store_errors(path):
+            return path.read_bytes()
+
+    def keep_bundle(self, name: ExperimentName, digest: str, data: bytes) -> None:
+        path = self._bundle(name, digest)
+        with _store_errors(path):
+            if path.exists():
+                return
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write_whole(path, data)
+
+    def _bundle(self, name: ExperimentName, digest: str) -> Path:
+        return self.folder(name) / "bundles" / f"{digest}.tar.gz"
+
     def folder(self, name: ExperimentName) -> Path:
         """Where everything of an experiment is kept."""
         return self.root / name
@@ -181,6 +201,21 @@ def _store_errors(path: Path) -> Iterator[None]:
             f"{path} cannot be written: {error.strerror or error}; nothing was lost, "
             "make room or choose another --store and resume"
         ) from error
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    """Give a file its content durably, at once or not at all."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".writing-", delete=False) as file:
+        try:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+            Path(file.name).chmod(0o644)
+            Path(file.name).replace(path)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
+    _sync_folder(path.parent)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -28,7 +28,7 @@ class MemoryJournal:
         return record
 
     @contextmanager
-    def hold(self) -> Iterator[None]:
+    def hold(self, seconds: float = 60.0) -> Iterator[None]:  # noqa: ARG002 - it dies with its holder
         if self._held:
             raise ExperimentBusy("held by another orchestrator in this process")
         self._held = True
@@ -46,9 +46,19 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._journals: dict[ExperimentName, MemoryJournal] = {}
+        self._bundles: dict[str, bytes] = {}
 
     def names(self) -> Sequence[ExperimentName]:
         return sorted(name for name, journal in self._journals.items() if journal.read())
 
     def journal(self, name: ExperimentName) -> MemoryJournal:
         return self._journals.setdefault(name, MemoryJournal())
+
+    def where(self, name: str = "") -> str:
+        return f"memory {name}".rstrip()
+
+    def bundle(self, name: ExperimentName, digest: str) -> bytes:  # noqa: ARG002 - the digest says it all
+        return self._bundles[digest]
+
+    def keep_bundle(self, name: ExperimentName, digest: str, data: bytes) -> None:  # noqa: ARG002 - as above
+        self._bundles[digest] = data

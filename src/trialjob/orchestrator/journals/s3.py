@@ -1,0 +1,297 @@
+"""A journal in S3: one small object that is replaced by compare-and-swap, and sealed segments behind it.
+
+Rule 1: every write is a conditional PUT of the head, so of two that decided on the same version exactly one
+writes. When the answer is lost, unclear or "not met", the head is read: a line carries its writer's mark, so
+that it tells whether the record is there, and whose it is.
+Rule 2: the lease is in the same object. Whoever takes it changes the object, and with it the condition of
+every write that an earlier holder has under way; who finds that his lease is gone may not append.
+Rule 3: a lease is as old as the object, and both that and the present time are told by S3's own clock. No
+clock of ours takes part.
+Rule 4: what is damaged or was written by a newer trialjob is refused, and nothing is written.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from trialjob.errors import (
+    ExperimentBusy,
+    JournalConflict,
+    JournalCorrupt,
+    StoreError,
+    StoreUnavailable,
+)
+from trialjob.model.ids import ExperimentName
+from trialjob.orchestrator.core.events import Event, Record
+from trialjob.orchestrator.journals.codec import decode, encode
+from trialjob.orchestrator.journals.jsonl import this_process
+from trialjob.orchestrator.journals.objects import NotMet, Objects
+from trialjob.orchestrator.journals.s3_head import Head, Lease, Segment, decode_head, unzipped
+from trialjob.orchestrator.ports import Clock
+
+#: The head's lines are sealed when they are longer than this, in bytes; benchmarks/store.md says why.
+SEAL_AT: Final = 1_000_000
+#: A write is tried so often, with waits of 0.1 s, 0.2 s, 0.4 s, …
+_TRIES: Final = 6
+_WAIT: Final = 0.1
+_SUFFIX: Final = ".jsonl.gz"
+
+
+class S3Journal:
+    """The journal of ``name`` in a store."""
+
+    def __init__(
+        self, objects: Objects, name: ExperimentName, clock: Clock, *, seal_at: int = SEAL_AT
+    ) -> None:
+        self._objects = objects
+        self._name = name
+        self._key = f"journals/{name}{_SUFFIX}"
+        self._clock = clock
+        self._seal_at = seal_at
+        #: Tells our lines from those of others.
+        self._mark = secrets.token_hex(8)
+        self._lock = threading.RLock()
+        #: As last read or written; only a write that is based on the newest one succeeds.
+        self._head: Head | None = None
+        #: Records up to this version have been decoded.
+        self._decoded = 0
+        self._lease: Lease | None = None
+
+    def read(self, after: int = 0) -> Sequence[Record]:
+        with self._lock:
+            head = self._fetch()
+            records = self._records(head, after)
+            if self._lease is not None and head.idle > self._lease.seconds / 3:
+                self._swap(self._still_ours, lambda _: False)
+            return records
+
+    def append(self, events: Sequence[Event], *, after: int, at: float) -> Record:
+        record = Record(version=after + 1, at=at, events=tuple(events))
+        line = encode(record, by=self._mark)
+
+        def grown(head: Head) -> Head:
+            if head.version != after:
+                raise JournalConflict(f"{self._where} is at version {head.version}, not {after}")
+            self._records(head, self._decoded)
+            head = self._still_ours(head)
+            if head.lines and sum(map(len, head.lines)) + len(line) > self._seal_at:
+                head = self._sealed(head)
+            return replace(head, lines=(*head.lines, line))
+
+        with self._lock:
+            if self._head is None or self._head.version < after:
+                self._fetch()
+            self._swap(grown, lambda head: head.version > after and self._line(head, after + 1) == line)
+            self._decoded = max(self._decoded, after + 1)
+        return record
+
+    @contextmanager
+    def hold(self, seconds: float = 60.0) -> Iterator[None]:
+        lease = Lease(
+            token=secrets.token_hex(8),
+            seconds=seconds,
+            who="process {pid} of {user} on {host}".format(**this_process()),
+            machine=_machine(),
+            pid=os.getpid(),
+        )
+
+        def taken(head: Head) -> Head:
+            if holder := _holder(head):
+                raise ExperimentBusy(f"{self._name} is being run by {holder}; stop or detach it there first")
+            return replace(head, lease=lease)
+
+        with self._lock:
+            self._fetch()
+            self._swap(taken, lambda head: head.lease == lease)
+            self._lease = lease
+        try:
+            yield
+        finally:
+            self._lease = None
+            # Who cannot say that he leaves is found out when the lease has run out.
+            with suppress(StoreError, JournalConflict), self._lock:
+                self._swap(lambda head: _without(head, lease), lambda head: head.lease != lease)
+
+    def holder(self) -> str | None:
+        with self._lock:
+            return _holder(self._fetch())
+
+    # Reading
+
+    @property
+    def _where(self) -> str:
+        return f"{self._objects.uri}/{self._key}"
+
+    def _fetch(self) -> Head:
+        """The head as it is now."""
+        known = self._head
+        found = self._objects.get(self._key, unless=known.etag or "" if known else "")
+        if found is None:
+            head = Head()
+        elif found.data is None and known is not None:
+            head = replace(known, now=found.now)
+        else:
+            head = replace(
+                decode_head(found.data or b"", self._where),
+                etag=found.etag,
+                written=found.written,
+                now=found.now,
+            )
+        self._head = head
+        return head
+
+    def _records(self, head: Head, after: int) -> list[Record]:
+        """The records above ``after``."""
+        records: list[Record] = []
+        for segment in head.sealed:
+            if segment.last > after:
+                lines = self._segment(segment)
+                records += self._decode(
+                    lines[max(0, after + 1 - segment.first) :], max(after, segment.first - 1)
+                )
+        unread = max(after, head.sealed_to)
+        records += self._decode(head.lines[unread - head.sealed_to :], unread)
+        self._decoded = max(self._decoded, head.version)
+        return records
+
+    def _decode(self, lines: Sequence[bytes], after: int) -> Iterator[Record]:
+        for version, line in enumerate(lines, start=after + 1):
+            record = decode(line, f"{self._where}, record {version}")
+            if record.version != version:
+                raise JournalCorrupt(
+                    f"{self._where}: record {record.version} is where record {version} should be; "
+                    "restore an earlier version of it"
+                )
+            yield record
+
+    def _segment(self, segment: Segment) -> Sequence[bytes]:
+        key = f"experiments/{self._name}/journal/{segment.name}"
+        where = f"{self._objects.uri}/{key}"
+        found = self._objects.get(key)
+        if found is None:
+            raise JournalCorrupt(f"{where} is missing; restore it")
+        lines = unzipped(found.data or b"", where)
+        if len(lines) != segment.last - segment.first + 1:
+            raise JournalCorrupt(f"{where}: {len(lines)} records where its name says otherwise; restore it")
+        return lines
+
+    def _line(self, head: Head, version: int) -> bytes:
+        for segment in head.sealed:
+            if segment.first <= version <= segment.last:
+                return self._segment(segment)[version - segment.first]
+        return head.line(version)
+
+    # Writing
+
+    def _swap(self, change: Callable[[Head], Head], is_done: Callable[[Head], bool]) -> None:
+        """Replace the head by what ``change`` makes of it, however often somebody is quicker.
+
+        ``change`` raises when it may not be done any more; ``is_done`` finds that an earlier try took effect.
+        """
+        head = self._head or self._fetch()
+        trouble = StoreUnavailable(f"{self._where} is written by too many at once")
+        for attempt in range(_TRIES):
+            new = replace(change(head), serial=head.serial + 1)
+            try:
+                put = self._objects.put(self._key, new.encode(), replacing=head.etag)
+            except NotMet:
+                pass
+            except StoreUnavailable as error:
+                trouble = error
+            else:
+                self._head = replace(new, etag=put.etag, written=put.written, now=put.now)
+                return
+            self._clock.sleep(_WAIT * 2**attempt)
+            head = self._fetch()
+            if is_done(head):
+                return
+        raise trouble
+
+    def _sealed(self, head: Head) -> Head:
+        new, segment, data = head.sealing()
+        self._objects.keep(f"experiments/{self._name}/journal/{segment.name}", data)
+        return new
+
+    def _still_ours(self, head: Head) -> Head:
+        """The head, unless we were to hold it and do not."""
+        if self._lease is not None and head.lease != self._lease:
+            by = _holder(head) or "another process"
+            raise ExperimentBusy(f"{self._name} was taken over by {by} when this process was not heard of")
+        return head
+
+
+def _holder(head: Head) -> str | None:
+    """Who holds it, in words, unless that has run out or its process has ended."""
+    lease = head.lease
+    if lease is None or head.idle > lease.seconds or _has_died(lease):
+        return None
+    left = round(lease.seconds - head.idle)
+    return f"{lease.who} (for {left} s more unless it is heard of)"
+
+
+def _has_died(lease: Lease) -> bool:
+    """Whether the holder was a process of this machine and is gone; a dead one elsewhere must run out."""
+    if lease.machine != _machine():
+        return False
+    try:
+        os.kill(lease.pid, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _machine() -> str:
+    """What all processes that can see each other agree on and no others do."""
+    parts = [socket.gethostname()]
+    with suppress(OSError):
+        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
+    with suppress(OSError):
+        parts.append(str(Path("/proc/self/ns/pid").readlink()))
+    return "/".join(parts)
+
+
+def _without(head: Head, lease: Lease) -> Head:
+    if head.lease != lease:
+        raise JournalConflict("somebody else's lease is left alone")
+    return replace(head, lease=None)
+
+
+class S3Store:
+    """Experiments below one prefix of a bucket."""
+
+    def __init__(self, objects: Objects, clock: Clock) -> None:
+        self._objects = objects
+        self._clock = clock
+
+    def names(self) -> Sequence[ExperimentName]:
+        found = self._objects.names("journals/")
+        return sorted(ExperimentName(name.removesuffix(_SUFFIX)) for name in found if name.endswith(_SUFFIX))
+
+    def journal(self, name: ExperimentName) -> S3Journal:
+        return S3Journal(self._objects, name, self._clock)
+
+    def where(self, name: str = "") -> str:
+        return f"{self._objects.uri}/experiments/{name}" if name else self._objects.uri
+
+    def bundle(self, name: ExperimentName, digest: str) -> bytes:
+        found = self._objects.get(self._bundle(name, digest))
+        if found is None or found.data is None:
+            raise StoreError(f"{self._objects.uri}/{self._bundle(name, digest)} is missing; restore it")
+        return found.data
+
+    def keep_bundle(self, name: ExperimentName, digest: str, data: bytes) -> None:
+        self._objects.keep(self._bundle(name, digest), data)
+
+    @staticmethod
+    def _bundle(name: ExperimentName, digest: str) -> str:
+        return f"experiments/{name}/bundles/{digest}.tar.gz"
