@@ -20,6 +20,7 @@ from rich.text import Text
 from trialjob.model.ids import TrialId
 from trialjob.model.metric import Objective
 from trialjob.model.trial import Phase, TrialStatus
+from trialjob.orchestrator.core.breaker import holds
 from trialjob.orchestrator.core.events import Event, ReportsRead, TrialEnded
 from trialjob.orchestrator.core.state import State, Trial
 from trialjob.reporting import words
@@ -29,7 +30,7 @@ from trialjob.reporting.tables import score_of
 from trialjob.reporting.terminal import clean, one_line
 
 #: Lines of the live view that are not running trials.
-_FRAME = 9
+_FRAME = 10
 
 
 class Watcher(Protocol):
@@ -90,6 +91,7 @@ class PlainLines:
         self._console = console
         self._leader = Leader(state)
         self._said: dict[TrialId, str] = {}
+        self._held = ""
 
     def __enter__(self) -> Self:
         return self
@@ -101,6 +103,7 @@ class PlainLines:
 
     def __call__(self, state: State, events: Sequence[Event]) -> None:
         self._leader.learn(state, events)
+        self._say_held(state)
         for event in events:
             for said in news(state, event, self._leader.trial):
                 # A job that waits for a free place is postponed again and again; once is enough.
@@ -108,9 +111,17 @@ class PlainLines:
                     continue
                 if said.repeats is not None:
                     self._said[said.repeats] = said.text
-                line = f"{_clock(state.updated_at)} {said.text}"
-                self._console.print(Text(line), soft_wrap=True)
+                self._say(state, said.text)
         self._console.file.flush()
+
+    def _say_held(self, state: State) -> None:
+        held = holds(state)
+        if held != self._held:
+            self._say(state, clean(held) or "new trials are started again")
+            self._held = held
+
+    def _say(self, state: State, text: str) -> None:
+        self._console.print(Text(f"{_clock(state.updated_at)} {text}"), soft_wrap=True)
 
 
 def _clock(at: float) -> str:
@@ -161,6 +172,8 @@ class Picture:
         )
         yield _bars(state, now, options.max_width)
         yield Text(_tally(state))
+        if held := holds(state):
+            yield Text(clean(held), "yellow")
         running = [trial for trial in state.open_trials() if trial.status is not TrialStatus.PROPOSED]
         room = max(1, options.size.height - _FRAME)
         if running:

@@ -25,6 +25,14 @@ from trialjob.reporting.terminal import clean, one_line
 BEST = 10
 #: What counts against ``max_failures``.
 FAILURES = (TrialStatus.FAILED, TrialStatus.METRICS_UNAVAILABLE)
+#: Ends that the newest failed trial explains.
+_OF_TRIALS = (
+    EndKind.MAX_FAILURES,
+    EndKind.NO_RESULT,
+    EndKind.FIRST_TRIALS,
+    EndKind.CANARY,
+    EndKind.ON_LOG,
+)
 _STYLES = {"completed": "green", "running": "cyan", "failed": "red", "metrics_unavailable": "red"}
 
 
@@ -106,7 +114,7 @@ def print_summary(console: Console, state: State) -> None:
         if len(rows) > BEST:
             console.print(Text(f"the best {BEST} of {len(rows)}; `trialjob results` shows all", "dim"))
     print_best(console, state)
-    if state.reason is not None and state.reason.kind in (EndKind.MAX_FAILURES, EndKind.NO_RESULT):
+    if state.reason is not None and state.reason.kind in _OF_TRIALS:
         print_failure(console, state)
 
 
@@ -116,6 +124,9 @@ def print_headline(console: Console, state: State) -> None:
     if state.reason is not None:
         headline.append(f": {one_line(state.reason.detail or state.reason.kind.value, 500)}")
     console.print(headline)
+    if state.reason is not None and state.reason.lines:
+        console.print(Text("lines of its log that came closest:"))
+        _print_lines(console, state.reason.lines)
     console.print(Text(counts(state)))
 
 
@@ -169,10 +180,14 @@ def print_failure(console: Console, state: State) -> None:
     console.print()
     why = one_line(row_of(trial, state.objective).reason, 500)
     console.print(Text(f"trial {trial.id}, {_words(trial.status)}: {why}", "red"))
-    tail = last_tail([attempt.end for attempt in trial.attempts])
-    for line in clean(tail).splitlines():
-        console.print(Text(f"  | {line}"), soft_wrap=True)
+    told = trial.reason.splitlines()[1:]
+    _print_lines(console, told or last_tail([attempt.end for attempt in trial.attempts]).splitlines())
     console.print(Text(f"all of it: trialjob logs {clean(state.name)} {trial.id}", "dim"))
+
+
+def _print_lines(console: Console, lines: Iterable[str]) -> None:
+    for line in lines:
+        console.print(Text(f"  | {clean(line)}"), soft_wrap=True)
 
 
 def last_tail(ends: Sequence[JobEnd | None]) -> str:

@@ -25,10 +25,11 @@ from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.engine.loop import Loop, Watcher
 from trialjob.orchestrator.engine.step import Parts, Stepper
 from trialjob.orchestrator.journals.memory import MemoryJournal
-from trialjob.orchestrator.ports import JobBackend, Journal, Sampler
+from trialjob.orchestrator.ports import JobBackend, Journal, LogRules, Sampler
 from trialjob.orchestrator.rules.asha import Asha
 from trialjob.orchestrator.samplers.random import RandomSampler
 from trialjob.reporting.metrics import readers
+from trialjob.reporting.on_log import LogPatterns
 
 NAME = ExperimentName("simulated")
 OBJECTIVE = Objective(metric="accuracy", mode=Mode.MAX)
@@ -94,6 +95,7 @@ class Simulation:
     space: Space = SPACE
     sampler: Callable[[], Sampler] | None = None
     course: Callable[[JobRequest], Course] = course
+    rules: LogRules = field(default_factory=lambda: LogPatterns(()))
     poll_interval: float = 10.0
     keep_alive: float = 0.0
     clock: VirtualClock = field(default_factory=VirtualClock)
@@ -119,6 +121,7 @@ class Simulation:
                 rule=self.rule,
                 sampler=self.sampler or (lambda: RandomSampler(self.space, 0)),
                 readers=readers((), self.objective),
+                rules=self.rules,
                 clock=self.clock,
             )
         )

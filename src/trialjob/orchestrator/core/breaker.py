@@ -21,7 +21,7 @@ FIRST_TRIALS: Final = 3
 def holds(state: State) -> str:
     """Why no new trial is to be started for now; "" when nothing speaks against it."""
     metric = state.objective.metric
-    if state.best is not None:
+    if state.best is not None or state.phase is not Phase.RUNNING:
         return ""
     if state.limits.canary and len(state.trials) > state.tried_before:
         return f"trial {state.tried_before + 1} is the canary: it runs alone until it has a value of {metric}"
@@ -33,18 +33,18 @@ def holds(state: State) -> str:
 def verdict(state: State) -> EndReason | None:
     """Why the experiment is to end: new trials are held, and none is left that could show that all works."""
     over = state.exhausted or len(state.trials) >= state.limits.max_trials
-    if state.phase is not Phase.RUNNING or state.open or over or not holds(state):
+    if state.open or over or not holds(state):
         return None
     canary = state.limits.canary
     first = "the canary" if canary else f"the first {state.fruitless} trials"
     last = next(trial for trial in reversed(list(state.trials)[state.tried_before :]))
-    reason, *lines = (last.reason or last.status.value).splitlines()
+    reason = (last.reason or last.status.value).splitlines()[0]
     detail = (
         f"{first} ended without a value of {state.objective.metric}; trial {last.id}: {reason}. "
         "Mend that before the rest is paid for; resuming tries on"
     )
     kind = EndKind.CANARY if canary else EndKind.FIRST_TRIALS
-    return EndReason(kind=kind, detail=detail, lines=tuple(lines))
+    return EndReason(kind=kind, detail=detail)
 
 
 def silence(state: State, seen: Sequence[Seen]) -> EndReason | None:
