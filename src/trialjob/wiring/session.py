@@ -19,7 +19,6 @@ from trialjob.model.job import LogLine
 from trialjob.model.trial import EndKind, EndReason, Phase
 from trialjob.orchestrator.core.events import Event, ExperimentEnding, ExperimentResumed, LimitsChanged
 from trialjob.orchestrator.core.state import State, evolve
-from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.engine.loop import Loop, Watcher
 from trialjob.orchestrator.engine.step import Parts, Stepper
 from trialjob.orchestrator.ports import ExperimentStore, Journal
@@ -27,10 +26,12 @@ from trialjob.reporting.metrics import readers
 from trialjob.reporting.on_log import LogPatterns
 from trialjob.wiring.jobs import backend_of, check_machine, estimator_of
 from trialjob.wiring.search import rule_of, sampler_of
-from trialjob.wiring.stores import open_store
+from trialjob.wiring.stores import clock_of, open_store
 
 #: Seconds, and looks, for which an orchestrator that cannot be seen may be silent before another takes over.
 _SILENCE, _LOOKS = 60.0, 3
+#: Seconds for which a single step waits for the turns of its calls.
+_TURNS = 30.0
 
 #: What may differ between a spec and the experiment that was started from it.
 CHANGEABLE = ("limits.", "backend.poll_interval", "canary", "on_log")
@@ -64,10 +65,14 @@ class Session:
         self.name = name
         self._store = store
         self._journal: Journal = store.journal(name)
-        self._clock = SystemClock()
+        self._clock = clock_of(store)
         self._state: State | None = None
         self._loop: Loop | None = None
         self._leaving = False
+        #: Why the last step could not be made, in words; "" when it could.
+        self.trouble = ""
+        #: When the next step is worth while; None before the first.
+        self.next_at: float | None = None
         #: What a user may want to know of how it was created.
         self.notes: tuple[str, ...] = ()
         self.refresh()
@@ -135,18 +140,34 @@ class Session:
 
         Raises ExperimentBusy when another process runs it.
         """
+        return self._hold(lambda loop: loop.run(watch))
+
+    def step(self, watch: Watcher, *, seconds: float | None = None) -> State:
+        """Look at the jobs once and do what follows; or go on so at the poll interval for ``seconds``.
+
+        It does not wait for what is due later. A step that has begun is finished, which takes seconds, and
+        with a service that does not answer a minute. Nothing happens when the experiment has ended.
+        ``trouble`` and ``next_at`` say how it went. Raises ExperimentBusy.
+        """
+        if self.state.phase is Phase.ENDED:
+            return self.state
+        until = self._clock.now() + (_TURNS if seconds is None else seconds)
+        return self._hold(lambda loop: loop.run(watch, until=until, once=seconds is None))
+
+    def _hold(self, work: Callable[[Loop], State]) -> State:
         with self._journal.hold(_lease(self.spec)):
             self.refresh()
             spec = self.spec
             check_machine(spec)
             parts = self._parts(spec)
-            self._loop = Loop(Stepper(parts), self._clock, spec.backend.poll_interval)
+            self._loop = loop = Loop(Stepper(parts), self._clock, spec.backend.poll_interval)
             try:
                 if self._leaving:
-                    self._loop.leave()
-                self._state = self._loop.run(watch)
+                    loop.leave()
+                self._state = work(loop)
             finally:
                 parts.backend.close()
+                self.trouble, self.next_at = loop.trouble, loop.next_at
                 self._loop = None
                 self._leaving = False
         return self.refresh()

@@ -11,6 +11,7 @@ from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.journals.jsonl import FolderStore
 from trialjob.orchestrator.journals.objects import Objects
 from trialjob.orchestrator.journals.s3 import S3Store
+from trialjob.orchestrator.ports import ExperimentStore
 
 
 def open_store(location: str | Path | None = None) -> FolderStore | S3Store:
@@ -27,3 +28,8 @@ def _s3_store(uri: str) -> S3Store:
         raise UsageError(f"{uri!r} is no place for experiments; write a folder, or s3://bucket/prefix")
     clock = SystemClock()
     return S3Store(Objects(parts.netloc, parts.path, clock), clock)
+
+
+def clock_of(store: ExperimentStore) -> SystemClock:
+    """The clock that all orchestrators of a store go by: theirs may be minutes apart."""
+    return SystemClock(store.ahead) if isinstance(store, S3Store) else SystemClock()

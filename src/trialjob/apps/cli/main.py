@@ -23,14 +23,16 @@ Exit status:
   0  the experiment ended by one of its own limits, or the command did its work
   1  the experiment ended by failures; doctor found a fault; audit found what runs
   2  the spec or the command is wrong
-  3  interrupted, detached or stopped: the experiment can go on
+  3  interrupted, detached or stopped: the experiment can go on; step: it goes on
 """
 
 
 def store_option(command: F) -> F:
     """``--store``, which every command has."""
     return click.option(
-        "--store", metavar="DIR", help="Where experiments are kept [default: $TRIALJOB_STORE or ~/.trialjob]."
+        "--store",
+        metavar="DIR|S3-URI",
+        help="Where experiments are kept, also s3://bucket/prefix [default: $TRIALJOB_STORE or ~/.trialjob].",
     )(command)
 
 
@@ -115,6 +117,37 @@ def resume(
 
     return resume_experiment(
         begun, name, spec=spec, overrides=overrides, on_interrupt=on_interrupt, store=store
+    )
+
+
+@cli.command()
+@click.argument("name")
+@click.argument("spec", type=click.Path(), required=False)
+@click.option(
+    "--for", "duration", metavar="TIME", help="Go on at the poll interval, such as 50s [default: one step]."
+)
+@set_option
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@store_option
+@click.pass_obj
+def step(
+    begun: Begun,
+    *,
+    name: str,
+    spec: str | None,
+    duration: str | None,
+    overrides: tuple[str, ...],
+    form: str,
+    store: str | None,
+) -> int:
+    """Move experiment NAME on by one step, for cron and other schedules; with SPEC, start it if need be.
+
+    Exit status 3: it goes on, so step again; 0 or 1: it has ended.
+    """
+    from trialjob.apps.cli.stepping import step_experiment
+
+    return step_experiment(
+        begun, name, spec=spec, duration=duration, overrides=overrides, form=form, store=store
     )
 
 

@@ -34,7 +34,7 @@ def run_spec(
 ) -> int:
     """Start the experiment of a spec file and attend it."""
     # The backend first: which other fields of it there are depends on it.
-    wanted = [*([f"backend.kind={backend}"] if backend else []), *overrides, *_named(name)]
+    wanted = [*([f"backend.kind={backend}"] if backend else []), *overrides, *named(name)]
     spec = config.load(path, overrides=wanted)
     if name is None:
         spec = spec.model_copy(update={"name": unique_name(spec.name)})
@@ -59,7 +59,7 @@ def resume_experiment(
     """Go on with an experiment, with other limits if they are given."""
     session = wiring.attach(name, store=store)
     if spec is not None:
-        session.change(config.load(spec, overrides=[*overrides, *_named(name)]))
+        session.change(config.load(spec, overrides=[*overrides, *named(name)]))
     elif overrides:
         document = session.spec.document()
         apply_overrides(document, overrides, "")
@@ -69,7 +69,7 @@ def resume_experiment(
     return _attend(begun, session, console(), on_interrupt=on_interrupt, store=store)
 
 
-def _named(name: str | None) -> list[str]:
+def named(name: str | None) -> list[str]:
     """The override that sets the experiment's name; quoted, or YAML would read 007 as a number."""
     return [] if name is None else [f"name={json.dumps(name)}"]
 

@@ -28,7 +28,7 @@ def show_results(name: str, *, form: str, pareto: bool, store: str | None) -> in
         print_results(console(), state, pareto=pareto)
     else:
         result = Result(state)
-        _print(result.to_json() + "\n" if form == "json" else result.to_csv())
+        print_out(result.to_json() + "\n" if form == "json" else result.to_csv())
     return ExitStatus.DONE
 
 
@@ -36,7 +36,7 @@ def show_status(name: str, *, form: str, store: str | None) -> int:
     """Where one experiment stands."""
     session = wiring.attach(name, store=store)
     if form == "json":
-        _print(strict_json(_status(session)) + "\n")
+        print_out(strict_json(status_of(session)) + "\n")
     else:
         print_status(
             console(),
@@ -48,7 +48,8 @@ def show_status(name: str, *, form: str, store: str | None) -> int:
     return ExitStatus.DONE
 
 
-def _status(session: Session) -> dict[str, object]:
+def status_of(session: Session) -> dict[str, object]:
+    """Where an experiment stands, for programs."""
     state, result = session.state, Result(session.state)
     best = result.best
     return {
@@ -60,8 +61,8 @@ def _status(session: Session) -> dict[str, object]:
         "counts": {status.value: count for status, count in state.counts.items() if count},
         "open": [document(row_of(trial, state.objective)) for trial in state.open_trials()],
         "max_trials": state.limits.max_trials,
-        "created_at": _iso(state.created_at),
-        "updated_at": _iso(state.updated_at),
+        "created_at": iso(state.created_at),
+        "updated_at": iso(state.updated_at),
         "run_by": session.holder(),
         "kept_in": session.where,
     }
@@ -86,11 +87,13 @@ def _summary(state: State) -> Listed:
     return Listed(name=state.name, state=state, best=best_trial(state.trials, state.objective))
 
 
-def _iso(at: float) -> str:
+def iso(at: float) -> str:
+    """A moment, in UTC."""
     return datetime.fromtimestamp(at, tz=UTC).isoformat(timespec="seconds")
 
 
-def _print(text: str) -> None:
+def print_out(text: str) -> None:
+    """Write to stdout. Raises UsageError when not all of it could be written."""
     output = Output(sys.stdout)
     output.write(text)
     output.flush()

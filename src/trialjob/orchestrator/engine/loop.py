@@ -28,6 +28,8 @@ class Loop:
         self._leaving = False
         #: Why the last step could not be made, in words; "" when it could.
         self.trouble = ""
+        #: When the next step is worth while.
+        self.next_at = clock.now()
 
     def run(self, watch: Watcher, *, until: float = math.inf, once: bool = False) -> State:
         """Step until the end, until ``leave`` or until there is nothing to be done before ``until``.
@@ -45,10 +47,10 @@ class Loop:
             if step.more:
                 look_at = now
             elif look:
-                look_at = math.inf if once else now + self._poll_interval
+                look_at = now + self._poll_interval
             # A call that waits for its turn does not wait for the next look.
-            wake_at = look_at if step.turn_at is None else min(look_at, step.turn_at)
-            if wake_at > until:
+            wake_at = self.next_at = look_at if step.turn_at is None else min(look_at, step.turn_at)
+            if wake_at > until or (once and wake_at == look_at > now):
                 break
             if wake_at > now and self._goes_on():
                 self._clock.sleep(max(wake_at - now, _SHORTEST))

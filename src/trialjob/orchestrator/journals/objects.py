@@ -25,6 +25,9 @@ _CONNECT, _ANSWER = 5.0, 20.0
 #: A read is made again so often at once, when no answer came.
 _READS: Final = 3
 
+#: Clocks that differ by less, in seconds, are taken for the same.
+_EXACT: Final = 2.0
+
 #: Codes of S3's answers. 409 is what it says when two conditional writes meet.
 _NOT_MET: Final = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
 _MISSING: Final = frozenset({"NoSuchKey", "404"})
@@ -72,8 +75,8 @@ class Objects:
         self._clock = clock
         self._given = session
         self._made: Any = None
-        #: How many seconds the server's clock was ahead of ours at its last answer; None before the first.
-        self.ahead: float | None = None
+        #: How many seconds the server's clock is ahead of ours, as far as its answers tell.
+        self.ahead = 0.0
 
     @property
     def uri(self) -> str:
@@ -82,19 +85,15 @@ class Objects:
     def get(self, key: str, *, unless: str = "") -> Found | None:
         """The object, or None when there is none; its content only if its ETag is not ``unless``."""
         condition = {"IfNoneMatch": unless} if unless else {}
+        asked = self._clock.now()
         try:
             answer, data = self._read(lambda client: _whole(self._call(client.get_object, key, **condition)))
         except _Unchanged as unchanged:
-            return Found(data=None, etag=unless, written=0.0, now=self._time(unchanged.headers))
+            return Found(data=None, etag=unless, written=0.0, now=self._time(unchanged.headers, asked))
         except _Missing:
             return None
-        headers = answer["ResponseMetadata"]["HTTPHeaders"]
-        return Found(
-            data=data,
-            etag=answer["ETag"],
-            written=answer["LastModified"].timestamp(),
-            now=self._time(headers),
-        )
+        now = self._time(answer["ResponseMetadata"]["HTTPHeaders"], asked)
+        return Found(data=data, etag=answer["ETag"], written=answer["LastModified"].timestamp(), now=now)
 
     def put(self, key: str, data: bytes, *, replacing: str | None) -> Found:
         """Write the object, provided that what is there has the ETag ``replacing``; None: that nothing is.
@@ -102,13 +101,14 @@ class Objects:
         Raises NotMet when that does not hold. After StoreUnavailable it may have been written.
         """
         condition = {"IfNoneMatch": "*"} if replacing is None else {"IfMatch": replacing}
+        asked = self._clock.now()
         try:
             answer = self._translated(
                 lambda client: self._call(client.put_object, key, Body=data, **condition)
             )
         except _Missing as missing:
             raise NotMet(str(missing)) from None  # what was to be replaced is gone
-        now = self._time(answer["ResponseMetadata"]["HTTPHeaders"])
+        now = self._time(answer["ResponseMetadata"]["HTTPHeaders"], asked)
         return Found(data=None, etag=answer["ETag"], written=now, now=now)
 
     def keep(self, key: str, data: bytes) -> None:
@@ -199,10 +199,14 @@ class Objects:
         """Have the credentials read again, which somebody may have renewed by the next call."""
         self._made = None
 
-    def _time(self, headers: Any) -> float:  # noqa: ANN401 - boto3's answers
+    def _time(self, headers: Any, asked: float) -> float:  # noqa: ANN401 - boto3's answers
         date, here = headers.get("date"), self._clock.now()
-        now = here if date is None else parsedate_to_datetime(date).timestamp()
-        self.ahead = now - here
+        if date is None:
+            return here + self.ahead
+        now = parsedate_to_datetime(date).timestamp()
+        # It tells whole seconds, of some moment between question and answer.
+        if not asked - _EXACT <= now - self.ahead <= here + _EXACT:
+            self.ahead = now - (asked + here) / 2
         return now
 
     def _client(self) -> Any:  # noqa: ANN401 - boto3 has no types

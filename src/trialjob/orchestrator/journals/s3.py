@@ -280,6 +280,10 @@ class S3Store:
     def journal(self, name: ExperimentName) -> S3Journal:
         return S3Journal(self._objects, name, self._clock)
 
+    def ahead(self) -> float:
+        """How many seconds the clock of S3 is ahead of this machine's, as far as it has answered."""
+        return self._objects.ahead
+
     def where(self, name: str = "") -> str:
         return f"{self._objects.uri}/experiments/{name}" if name else self._objects.uri
 

@@ -1,0 +1,107 @@
+"""One step of an experiment, for whoever has a schedule and no process in between."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+from trialjob import config, wiring
+from trialjob.apps.cli.failures import Begun, ExitStatus, say
+from trialjob.apps.cli.running import named, warn
+from trialjob.apps.cli.showing import iso, print_out, status_of
+from trialjob.config.durations import FORMS, parse_duration
+from trialjob.errors import ExperimentBusy, NoSuchExperiment, StoreUnavailable, UsageError
+from trialjob.model.trial import Phase
+from trialjob.orchestrator.core.events import Event
+from trialjob.orchestrator.core.state import State
+from trialjob.reporting import words
+from trialjob.reporting.results import best_trial, experiment_state, strict_json
+from trialjob.reporting.terminal import clean, console
+from trialjob.wiring import Session
+
+
+def step_experiment(
+    begun: Begun,
+    name: str,
+    *,
+    spec: str | None,
+    overrides: tuple[str, ...],
+    duration: str | None,
+    form: str,
+    store: str | None,
+) -> int:
+    """Make a step, or steps for ``duration``; start the experiment first when it is not there."""
+    seconds = None if duration is None else _seconds(duration)
+    try:
+        session = _session(name, spec=spec, overrides=overrides, store=store)
+        begun.name, begun.come_back = session.name, _again(name, store)
+        return _step(session, seconds=seconds, form=form)
+    except StoreUnavailable as error:
+        say(f"error: {error}\nnothing is lost; step again later")
+        return ExitStatus.CAN_GO_ON
+
+
+def _session(name: str, *, spec: str | None, overrides: tuple[str, ...], store: str | None) -> Session:
+    if spec is None:
+        if overrides:
+            raise UsageError("--set is for the SPEC that an experiment is started from; name one")
+        return wiring.attach(name, store=store)
+    try:
+        return wiring.attach(name, store=store)
+    except NoSuchExperiment:
+        wanted = config.load(spec, overrides=[*overrides, *named(name)])
+    warn(wanted)
+    try:
+        return wiring.create(wanted, store=store)
+    except UsageError:
+        # Another schedule may have been quicker.
+        return wiring.attach(name, store=store)
+
+
+def _step(session: Session, *, seconds: float | None, form: str) -> int:
+    count, busy = 0, ""
+
+    def watch(_state: State, events: Sequence[Event]) -> None:
+        nonlocal count
+        count += len(events)
+
+    try:
+        session.step(watch, seconds=seconds)
+    except ExperimentBusy as error:
+        busy = str(error)
+    for notice in filter(None, (busy, session.trouble, *session.notices())):
+        say(f"notice: {notice}")
+    ended = session.state.phase is Phase.ENDED
+    if form == "json":
+        due = None if ended or session.next_at is None else iso(session.next_at)
+        told = {"stepped": not busy and not session.trouble, "events": count, "next_step_at": due}
+        print_out(strict_json({**status_of(session), **told}) + "\n")
+    else:
+        console().print(clean(_line(session.state)), soft_wrap=True)
+    if not ended:
+        return ExitStatus.CAN_GO_ON
+    reason = session.state.reason
+    return ExitStatus.FAILED if reason is not None and reason.kind.is_failure else ExitStatus.DONE
+
+
+def _line(state: State) -> str:
+    ended = len(state.trials) - len(state.open)
+    parts = [
+        f"{len(state.live)} running",
+        f"{ended} of {state.limits.max_trials} trials ended",
+    ]
+    best = best_trial(state.trials, state.objective)
+    if best is not None:
+        parts.append(f"best {state.objective.metric} {words.number(best.score)} (trial {best.id})")
+    return f"{state.name} {experiment_state(state)}: {', '.join(parts)}"
+
+
+def _seconds(duration: str) -> float:
+    try:
+        return parse_duration(duration)
+    except ValueError:
+        raise UsageError(f"--for {duration!r} is no duration; {FORMS}") from None
+
+
+def _again(name: str, store: str | None) -> str:
+    return f"trialjob step {name}" + (f" --store {shlex.quote(store)}" if store else "")
