@@ -66,12 +66,16 @@ class JobEnd:
     instances: int = 1
     #: How often spot capacity was taken away from it while it ran; the service went on by itself.
     interruptions: int = 0
-    #: What it cost; None means not known.
+    #: What it cost, as journals say that know no prices; ``Attempt.committed`` is what counts.
     dollars: float | None = None
     #: Until when its machine is kept warm for a job to come, and paid for; None when it is not.
     pool_until: float | None = None
     #: It ran on a machine that an earlier job had left warm.
     reused_pool: bool = False
+    #: Seconds that its machine was kept warm and paid for, once that is over; None means not known yet.
+    pool_seconds: float | None = None
+    #: Seconds that it took on its instances; of spot capacity fewer are paid for. None when not known.
+    training_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +118,8 @@ class Watch:
     job: JobName
     #: The backend's own mark behind the last line that was used; "" for the beginning.
     cursor: str = ""
+    #: It has ended, and all that is asked is what it came to.
+    bill: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +131,14 @@ class LogLine:
     cursor: str
     #: Seconds since the epoch, when the backend knows it.
     at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bill:
+    """What a job that has ended came to, on each instance; None for what is still not known."""
+
+    seconds: float | None = None
+    pool_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,3 +154,5 @@ class JobSeen:
     end: JobEnd | None = None
     #: More lines are ready at once: look again without waiting.
     more: bool = False
+    #: The answer to a watch for the bill; such a job has no ``end`` here, as that was told before.
+    bill: Bill | None = None

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from enum import Enum
 from typing import Final, TypeAlias
 
 #: Whole micro-dollars: a million of them are a dollar.
@@ -29,6 +30,11 @@ def price_micros(dollars: float | str | Decimal) -> Micros:
 def cap_micros(dollars: float) -> Micros:
     """A cap in micro-dollars, rounded down."""
     return _micros(dollars, ROUND_FLOOR)
+
+
+def cap_instance_ms(hours: float) -> int:
+    """A cap on machine time in milliseconds, rounded down."""
+    return int(Decimal(str(hours)) * _HOUR)
 
 
 def _micros(dollars: float | str | Decimal, rounding: str) -> Micros:
@@ -119,6 +125,16 @@ class Terms:
         return run + pool
 
 
+class PriceOrigin(Enum):
+    """Who says what an hour costs."""
+
+    SPEC = "spec"
+    PRICE_LIST = "price_list"
+    TABLE = "table"
+    #: Not all prices are known.
+    UNKNOWN = "unknown"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tariff:
     """The terms of an experiment's jobs, in the order they are asked for when there is no capacity."""
@@ -126,7 +142,8 @@ class Tariff:
     terms: tuple[Terms, ...]
     #: After the last of ``terms`` comes this one again, counted from 0.
     repeat_from: int = 0
-    #: Where the prices are from, for people; "" when there are none.
+    origin: PriceOrigin = PriceOrigin.UNKNOWN
+    #: Where exactly the prices are from, for people.
     source: str = ""
 
     def after(self, capacity_failures: int) -> Terms:

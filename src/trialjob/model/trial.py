@@ -56,6 +56,9 @@ class EndKind(Enum):
     TARGET = "target"
     #: So many trials in a row have ended without a better score.
     NO_IMPROVEMENT = "max_trials_without_improvement"
+    #: Not one more job could be paid for, whatever it came to.
+    MAX_COST = "max_cost"
+    MAX_INSTANCE_HOURS = "max_instance_hours"
     #: The stopping rule cannot judge what was reported.
     STOPPING_RULE = "stopping_rule"
     #: The first trials have all ended without a value of the objective.

@@ -12,6 +12,7 @@ from trialjob.model.ids import ExperimentName, TrialId
 from trialjob.model.job import FailureKind, JobEnd, Outcome
 from trialjob.model.limits import Limits
 from trialjob.model.metric import Mode, Objective, Report
+from trialjob.model.money import PriceOrigin, Tariff, Terms
 from trialjob.model.trial import (
     AttemptStatus,
     EndKind,
@@ -25,6 +26,7 @@ from trialjob.model.trial import (
 from trialjob.orchestrator.core.events import (
     AttemptEnded,
     AttemptIntended,
+    BillLearned,
     Event,
     ExperimentCreated,
     ExperimentEnded,
@@ -36,6 +38,7 @@ from trialjob.orchestrator.core.events import (
     LimitsChanged,
     LogMatched,
     PoolsEnded,
+    PricesLearned,
     ReportsRead,
     RetryPlanned,
     RungReached,
@@ -49,6 +52,15 @@ from trialjob.orchestrator.core.events import (
 from trialjob.orchestrator.ports import Journal
 
 _ONE = TrialId(1)
+_TERMS = Terms(
+    price=1_408_000,
+    instances=2,
+    machine="ml.g5.xlarge",
+    spot=True,
+    stop_grace=120.0,
+    upload=300.0,
+    keep_alive=240.0,
+)
 _REASON = EndReason(kind=EndKind.TIMEOUT, detail="timeout of 60 s reached")
 
 #: One of every event, every field set, with values that are hard to carry.
@@ -111,6 +123,17 @@ EVERY_EVENT: tuple[Event, ...] = (
         attempt=1,
         match=LogMatch(pattern="NCCL .*timeout", then=LogAction.RETRY, line="NCCL watchdog timeout \u2028"),
     ),
+    LimitsChanged(limits=Limits(max_trials=4, max_cost=12.5, max_instance_hours=8.0), document={}),
+    PricesLearned(
+        tariff=Tariff(terms=(_TERMS, Terms(price=None)), repeat_from=1, origin=PriceOrigin.TABLE, source="x")
+    ),
+    AttemptIntended(trial=_ONE, attempt=2, max_runtime=600.0, terms=_TERMS),
+    AttemptEnded(
+        trial=_ONE,
+        attempt=2,
+        end=JobEnd(outcome=Outcome.COMPLETED, pool_seconds=30.0, training_seconds=600.0),
+    ),
+    BillLearned(trial=_ONE, attempt=2, seconds=180.0, pool_seconds=30.0),
 )
 
 

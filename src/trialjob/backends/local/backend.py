@@ -92,7 +92,7 @@ class LocalBackend:
 
     def observe(self, watched: Sequence[Watch]) -> Sequence[JobSeen]:
         """What became of these jobs, with the log lines behind each one's cursor."""
-        return [seen for watch in watched if (seen := self._look(watch)) is not None]
+        return [seen for watch in watched if not watch.bill and (seen := self._look(watch)) is not None]
 
     def log(self, job: JobName, cursor: str = "") -> Sequence[LogLine]:
         """Some lines of a job's log behind ``cursor``; empty at its present end."""

@@ -33,7 +33,7 @@ def gone(job: JobName, path: Path) -> JobSeen:
     """What is left to say of a job whose folder somebody removed."""
     _kill_marked(path)
     message = f"its folder is gone: {path}"
-    end = JobEnd(outcome=Outcome.FAILED, failure=FailureKind.LOST, message=message, dollars=0.0)
+    end = JobEnd(outcome=Outcome.FAILED, failure=FailureKind.LOST, message=message)
     return JobSeen(job=job, state=JobState.TRAINING, end=end)
 
 
@@ -65,7 +65,6 @@ def end_of(status: Mapping[str, object], folder: JobFolder) -> JobEnd:
         started_at=started_at,
         ended_at=ended_at,
         seconds=seconds,
-        dollars=0.0,
     )
 
 

@@ -21,12 +21,24 @@ from trialjob.backends.sagemaker.settings import SageMakerSettings
 from trialjob.backends.sagemaker.status import Facts, PoolFacts
 from trialjob.errors import BackendBusy, BackendError, BackendUnavailable, SpecError
 from trialjob.model.ids import ExperimentName, JobName
-from trialjob.model.job import FailureKind, JobEnd, JobRequest, JobSeen, JobState, LogLine, Outcome, Watch
+from trialjob.model.job import (
+    Bill,
+    FailureKind,
+    JobEnd,
+    JobRequest,
+    JobSeen,
+    JobState,
+    LogLine,
+    Outcome,
+    Watch,
+)
 from trialjob.orchestrator.ports import Clock, Postponed, Rejected, Submitted
 
 #: After a quota was found used up, no launch is tried for so many seconds.
 _QUOTA_PAUSE: Final = 30.0
-_NEVER_STARTED: Final = JobEnd(outcome=Outcome.STOPPED, message="never started", seconds=0.0, dollars=0.0)
+_NEVER_STARTED: Final = JobEnd(
+    outcome=Outcome.STOPPED, message="never started", seconds=0.0, pool_seconds=0.0
+)
 
 
 class SageMakerBackend:
@@ -140,17 +152,32 @@ class SageMakerBackend:
     def observe(self, watched: Sequence[Watch]) -> Sequence[JobSeen]:
         """What became of these jobs: one list call, one log call, and two calls for a job that has ended."""
         with self._answered():
-            jobs = {watch.job for watch in watched}
-            self._roster.forget(jobs)
-            self._follower.keep(jobs)
-            self._roster.look([watch.job for watch in watched])
-            for watch in watched:
+            self._roster.forget({watch.job for watch in watched})
+            running = [watch for watch in watched if not watch.bill]
+            self._follower.keep({watch.job for watch in running})
+            self._roster.look([watch.job for watch in running])
+            for watch in running:
                 self._follow(watch)
             self._follower.read()
+            bills = [self._billed(watch.job) for watch in watched if watch.bill]
             # Nothing is handed out before the last call has been made, or a failure of it would lose lines.
-            ends = {watch.job: self._end_of(watch.job) for watch in watched}
-        seen = [self._seen(watch.job, ends[watch.job]) for watch in watched]
-        return [one for one in seen if one is not None]
+            ends = {watch.job: self._end_of(watch.job) for watch in running}
+        seen = [self._seen(watch.job, ends[watch.job]) for watch in running]
+        return [one for one in (*seen, *bills) if one is not None]
+
+    def _billed(self, job: JobName) -> JobSeen | None:
+        """What an ended job came to: lists tell when its pool is over, and it is asked for now and then."""
+        bill = self._bill_of(job)
+        if bill is None or bill.seconds is None or bill.pool_seconds is None:
+            self._roster.ask_again(job)
+            bill = self._bill_of(job)
+        return None if bill is None else JobSeen(job=job, state=JobState.STOPPING, bill=bill)
+
+    def _bill_of(self, job: JobName) -> Bill | None:
+        facts = self._roster.facts(job)
+        if facts is None or not status.is_over(facts):
+            return None
+        return status.bill_of(facts, pool_told=self._roster.is_told(job))
 
     def _follow(self, watch: Watch) -> None:
         facts = self._roster.facts(watch.job)
@@ -232,6 +259,7 @@ class SageMakerBackend:
             if pool is None or not pool.is_kept:
                 return True
             self._client.keep_alive(job, 0)
+            self._roster.pool_changed(job)
         except faults.NotFound:
             return True
         except faults.Invalid:

@@ -7,6 +7,7 @@ is asked for by its name, and only that answer counts.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Final
 
 from trialjob.backends.sagemaker import faults
@@ -20,6 +21,8 @@ _MARGIN: Final = 60.0
 _FULL: Final = 600.0
 #: A job that no list shows is asked for so often, in seconds.
 _ASK: Final = 60.0
+#: What an ended job came to is asked for so often; what is not told so long after its end will not be.
+_SETTLE: Final = 30.0
 
 
 class Roster:
@@ -41,6 +44,8 @@ class Roster:
         #: When a job was last shown, or asked for by its name.
         self._asked: dict[JobName, float] = {}
         self._missing: dict[JobName, int] = {}
+        #: When a job was last described.
+        self._described: dict[JobName, float] = {}
         #: Jobs that took over a warm pool.
         self._warm: set[JobName] = set()
 
@@ -143,13 +148,30 @@ class Roster:
             self._missing.pop(job, None)
         except faults.NotFound:
             self._missing[job] = self._missing.get(job, 0) + 1
-        self._asked[job] = self._clock.now()
+        self._asked[job] = self._described[job] = self._clock.now()
+
+    def ask_again(self, job: JobName) -> None:
+        """Describe an ended job once more, of which not all is known; now and then, not each time."""
+        if self._clock.now() - self._described.get(job, float("-inf")) >= _SETTLE:
+            with suppress(faults.Throttled):
+                self._describe(job)
+
+    def pool_changed(self, job: JobName) -> None:
+        """What is known of the pool behind a job is out of date."""
+        self._described.pop(job, None)
+
+    def is_told(self, job: JobName) -> bool:
+        """It was described so long after its end that nothing about it is only late."""
+        facts = self._facts.get(job) or {}
+        ended = seconds_of(facts.get("TrainingEndTime") or facts.get("LastModifiedTime"))
+        return ended is not None and self._described.get(job, float("-inf")) >= ended + _SETTLE
 
     def forget(self, keep: Iterable[JobName]) -> None:
         """Drop what is remembered of jobs that are over, but for these and for pools that wait."""
         kept = set(keep)
         for job in [job for job in self._facts if job not in kept and self._is_settled(job)]:
             del self._facts[job]
+            self._described.pop(job, None)
             self._warm.discard(job)
 
     def _is_settled(self, job: JobName) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from trialjob.model.job import FailureKind, JobEnd, JobState, Outcome
+from trialjob.model.job import Bill, FailureKind, JobEnd, JobState, Outcome
 from trialjob.orchestrator.core.failures import kind_of
 
 #: An answer of DescribeTrainingJob, or a row of ListTrainingJobs.
@@ -20,6 +20,21 @@ Facts = Mapping[str, Any]
 
 TERMINAL: Final = frozenset({"Completed", "Failed", "Stopped"})
 _TRAINING: Final = frozenset({"Training", "Uploading", "Interrupted"})
+#: What a job with instances goes through, and what one without may say.
+_LAUNCHED: Final = frozenset(
+    {
+        "Downloading",
+        "Training",
+        "Uploading",
+        "Interrupted",
+        "Restarting",
+        "Updating",
+        "DownloadingTrainingImage",
+    }
+)
+_KNOWN: Final = frozenset(
+    {"Starting", "Pending", "Stopping", "Stopped", "Failed", "MaxWaitTimeExceeded", "LaunchingMLInstances"}
+)
 _STOPPING: Final = frozenset({"Stopping", "Stopped", "MaxRuntimeExceeded", "MaxWaitTimeExceeded"})
 
 _EXIT_CODE: Final = re.compile(r"exit (?:code|status)[: ]+(-?\d+)|ExitCode[: ]+(-?\d+)", re.IGNORECASE)
@@ -77,11 +92,13 @@ def end_of(facts: Facts, tail: str = "", *, reused_pool: bool = False) -> JobEnd
         tail=tail if failure is not None else _brief(tail) if outcome is Outcome.COMPLETED else "",
         started_at=seconds_of(facts.get("TrainingStartTime")),
         ended_at=seconds_of(facts.get("TrainingEndTime") or facts.get("LastModifiedTime")),
-        seconds=_number(facts.get("BillableTimeInSeconds")),
+        seconds=billed_seconds(facts),
         instances=instances(facts) or 1,
         interruptions=interruptions(facts),
         pool_until=pool_until(facts),
         reused_pool=reused_pool,
+        pool_seconds=_pool_seconds(facts),
+        training_seconds=_number(facts.get("TrainingTimeInSeconds")),
     )
 
 
@@ -108,6 +125,49 @@ def pool_of(facts: Facts) -> PoolFacts | None:
     )
 
 
+def billed_seconds(facts: Facts) -> float | None:
+    """Seconds that are paid for on each instance of an ended job; None when the service does not tell.
+
+    A failed job may lack BillableTimeInSeconds. It is billed from TrainingStartTime to TrainingEndTime
+    (DescribeTrainingJob API reference), on spot capacity less; and one that never had its instances is not.
+    """
+    told = _number(facts.get("BillableTimeInSeconds"))
+    if told is not None:
+        return told
+    started, ended = seconds_of(facts.get("TrainingStartTime")), seconds_of(facts.get("TrainingEndTime"))
+    if started is not None and ended is not None:
+        return max(0.0, ended - started)
+    return None if started is not None or was_launched(facts) else 0.0
+
+
+def was_launched(facts: Facts) -> bool:
+    """False only when the service has told the whole story of a job and it never had its instances."""
+    story = {row.get("Status") for row in facts.get("SecondaryStatusTransitions") or ()}
+    return not story or not story.isdisjoint(_LAUNCHED) or not story <= _KNOWN
+
+
+def _pool_seconds(facts: Facts) -> float | None:
+    """Seconds that a pool waited, once it waits no more. That there is none may only not be told yet."""
+    if not asks_for_pool(facts) or not was_launched(facts):
+        return 0.0
+    pool = pool_of(facts)
+    return None if pool is None or pool.is_kept else pool.idle
+
+
+def bill_of(facts: Facts, *, pool_told: bool) -> Bill:
+    """What an ended job came to, as far as it is known.
+
+    ``pool_told``: so long after the job's end that a pool of which nothing is said was never kept.
+    """
+    never_kept = pool_told and pool_of(facts) is None
+    return Bill(seconds=billed_seconds(facts), pool_seconds=0.0 if never_kept else _pool_seconds(facts))
+
+
+def asks_for_pool(facts: Facts) -> bool:
+    """True when the job asked for its instances to be kept."""
+    return bool((facts.get("ResourceConfig") or {}).get("KeepAlivePeriodInSeconds"))
+
+
 def pool_until(facts: Facts) -> float | None:
     """Until when the pool behind an ended job waits, in seconds since the epoch."""
     pool, end = pool_of(facts), facts.get("TrainingEndTime") or facts.get("LastModifiedTime")
@@ -119,8 +179,7 @@ def pool_until(facts: Facts) -> float | None:
 
 def lost_its_pool(facts: Facts) -> bool:
     """True when a job that ended well asked for a warm pool and none was kept: a sign of a zero quota."""
-    asked = (facts.get("ResourceConfig") or {}).get("KeepAlivePeriodInSeconds")
-    if not asked or facts.get("TrainingJobStatus") != "Completed":
+    if not asks_for_pool(facts) or facts.get("TrainingJobStatus") != "Completed":
         return False
     pool = pool_of(facts)
     return pool is None or (pool.status == "Terminated" and not pool.idle)

@@ -12,6 +12,7 @@ from trialjob.backends.simulator.service import SimulatedService
 from trialjob.errors import BackendBusy, BackendError
 from trialjob.model.ids import JobName
 from trialjob.model.job import (
+    Bill,
     FailureKind,
     JobEnd,
     JobRequest,
@@ -23,7 +24,7 @@ from trialjob.model.job import (
 )
 from trialjob.orchestrator.ports import Clock, Postponed, Rejected, Submitted
 
-_NEVER_STARTED = JobEnd(outcome=Outcome.STOPPED, message="never started", seconds=0.0, dollars=0.0)
+_NEVER_STARTED = JobEnd(outcome=Outcome.STOPPED, message="never started", seconds=0.0, pool_seconds=0.0)
 _GONE = JobEnd(outcome=Outcome.FAILED, failure=FailureKind.LOST, message="the service does not know it")
 #: After a quota was found used up, no launch is tried for so many seconds.
 _QUOTA_PAUSE = 30.0
@@ -138,6 +139,9 @@ class SimulatorBackend:
     def _looked(self, watched: Sequence[Watch]) -> Iterator[JobSeen]:
         now = self._clock.now()
         for watch in watched:
+            if watch.bill:
+                yield from self._billed(watch.job, now)
+                continue
             cursor, quiet_until = self._told.get(watch.job, ("", -math.inf))
             if now < quiet_until and cursor == watch.cursor:
                 continue  # what there is to say has been said
@@ -147,6 +151,12 @@ class SimulatorBackend:
                 yield JobSeen(job=watch.job, state=JobState.STOPPING, end=end)
             else:
                 yield self._seen(watch, job, now)
+
+    def _billed(self, name: JobName, now: float) -> Iterator[JobSeen]:
+        job = self._service.jobs.get(name)
+        if job is not None:
+            bill = Bill(seconds=job.billable(), pool_seconds=job.pool_seconds(now))
+            yield JobSeen(job=name, state=JobState.STOPPING, bill=bill)
 
     def _seen(self, watch: Watch, job: SimulatedJob, now: float) -> JobSeen:
         assume = self._service.assumptions

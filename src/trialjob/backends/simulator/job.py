@@ -88,8 +88,15 @@ class SimulatedJob:
         """Seconds that its machine has waited for another job until ``now``; they are paid for."""
         if not self.keeps_pool or now < self.ends_at:
             return 0.0
-        until = self.pool_until if self.pool_ended_at is None else self.pool_ended_at
-        return min(now, until) - self.ends_at
+        return min(now, self._pool_over_at) - self.ends_at
+
+    def pool_seconds(self, now: float) -> float | None:
+        """Seconds that its machine was kept, once that is over; None until then."""
+        return None if self.keeps_pool and now < self._pool_over_at else self.idle(now)
+
+    @property
+    def _pool_over_at(self) -> float:
+        return self.pool_until if self.pool_ended_at is None else self.pool_ended_at
 
     def billable(self) -> float:
         """Seconds that are paid for on each of its machines, once it has ended; without its warm pool."""
@@ -174,9 +181,9 @@ class SimulatedJob:
             seconds=self.billable(),
             instances=self.terms.instances,
             interruptions=max(0, len(self.launches) - 1),
-            dollars=0.0,
             pool_until=self.pool_until if self.keeps_pool else None,
             reused_pool=self.reused_pool,
+            pool_seconds=self.pool_seconds(now),
         )
 
     def _tail(self) -> str:

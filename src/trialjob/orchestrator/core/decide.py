@@ -1,7 +1,8 @@
 """What follows from what was seen: the events of one step. Pure.
 
 Rule 1: a trial is started only while fewer than ``max_trials`` have ever been proposed, and a job only
-while fewer than ``max_concurrent_trials`` hold a slot. A slot is held until its job has ended.
+while fewer than ``max_concurrent_trials`` hold a slot and its worst case can be paid for (``budget``). A slot
+is held until its job has ended.
 Rule 2: every call that is to be made is first an event (AttemptIntended, StopIntended).
 Rule 3: nothing that has been read is thrown away, whatever has been decided about its trial.
 """
@@ -27,10 +28,11 @@ from trialjob.model.trial import (
     StopReason,
     TrialStatus,
 )
-from trialjob.orchestrator.core import breaker, transitions
+from trialjob.orchestrator.core import breaker, budget, transitions
 from trialjob.orchestrator.core.events import (
     AttemptEnded,
     AttemptIntended,
+    BillLearned,
     Event,
     ExperimentEnded,
     ExperimentEnding,
@@ -52,6 +54,7 @@ from trialjob.orchestrator.core.failures import diagnosed
 from trialjob.orchestrator.core.retry import retry_wait
 from trialjob.orchestrator.core.rule import StoppingRule
 from trialjob.orchestrator.core.seen import (
+    BillObserved,
     JobObserved,
     PoolsAnswered,
     Postponed,
@@ -101,6 +104,7 @@ def wanted(state: State, now: float) -> bool:
         and len(state.trials) < state.limits.max_trials
         and slots_free(state) > len(_waiting(state, now))
         and not breaker.holds(state)
+        and budget.fits(state, None)
     )
 
 
@@ -145,6 +149,8 @@ class _Draft:
             case JobObserved():
                 if self._runs(sight.trial, sight.attempt):
                     self._job_observed(sight)
+            case BillObserved():
+                self._bill_observed(sight)
             case _:
                 assert_never(sight)
 
@@ -183,7 +189,7 @@ class _Draft:
                     failure=FailureKind.REJECTED,
                     message=reason,
                     seconds=0.0,
-                    dollars=0.0,
+                    pool_seconds=0.0,
                 )
                 self._end_attempt(sight.trial, end)
             case _:
@@ -191,7 +197,7 @@ class _Draft:
 
     def _stop_answered(self, sight: StopAnswered) -> None:
         if not sight.known:
-            end = JobEnd(outcome=Outcome.STOPPED, message="never started", seconds=0.0, dollars=0.0)
+            end = JobEnd(outcome=Outcome.STOPPED, message="never started", seconds=0.0, pool_seconds=0.0)
             self._end_attempt(sight.trial, end)
             return
         if self._attempt(sight.trial).status is AttemptStatus.INTENDED:
@@ -228,6 +234,19 @@ class _Draft:
         if match.then is LogAction.STOP_EXPERIMENT and self.state.phase is Phase.RUNNING:
             detail = f"{detail} of trial {sight.trial}"
             self._record(ExperimentEnding(reason=EndReason(kind=EndKind.ON_LOG, detail=detail)))
+
+    def _bill_observed(self, sight: BillObserved) -> None:
+        """Record what is new in it; two orchestrators may learn the same."""
+        known = self.state.trials[sight.trial].attempts[sight.attempt - 1]
+        bill = sight.bill
+        seconds = bill.seconds if known.billed is None else None
+        pool_seconds = bill.pool_seconds if known.pool_billed is None else None
+        if known.end is not None and (seconds is not None or pool_seconds is not None):
+            self._record(
+                BillLearned(
+                    trial=sight.trial, attempt=sight.attempt, seconds=seconds, pool_seconds=pool_seconds
+                )
+            )
 
     def _progress(self, trial: TrialId, status: AttemptStatus) -> None:
         attempt = self._attempt(trial)
@@ -309,6 +328,10 @@ class _Draft:
             reason = _limit_reached(self.state, self._now) or silence or breaker.verdict(self.state)
             if reason is not None:
                 self._record(ExperimentEnding(reason=reason))
+        self._cancel()
+
+    def _cancel(self) -> None:
+        """Once it is ending, have everything end that has not."""
         if self.state.phase is Phase.ENDING and self.state.reason is not None:
             why = StopReason(kind=StopKind.CANCELLED, detail=self.state.reason.detail)
             for trial in self.state.open_trials():
@@ -322,36 +345,64 @@ class _Draft:
         """Give free slots to trials that wait for one."""
         if self.state.phase is not Phase.RUNNING:
             return
-        for trial in _waiting(self.state, self._now)[: max(0, slots_free(self.state))]:
-            self._intend(trial)
+        for trial in _waiting(self.state, self._now):
+            if slots_free(self.state) > 0 and budget.fits(self.state, trial):
+                self._intend(trial)
         while slots_free(self.state) > 0 and self.state.phase is Phase.RUNNING:
-            promoted = self._rule.promote(self.state)
-            if promoted is None:
+            promoted = self._promoted()
+            if promoted is None or not budget.fits(self.state, promoted):
                 return
-            self._intend(self.state.trials[promoted])
+            self._intend(promoted)
+
+    def _promoted(self) -> Trial | None:
+        """The paused trial that the rule would resume."""
+        promoted = self._rule.promote(self.state)
+        return None if promoted is None else self.state.trials[promoted]
 
     def _intend(self, trial: Trial) -> None:
         self._record(
             AttemptIntended(
                 trial=trial.id,
                 attempt=len(trial.attempts) + 1,
-                max_runtime=_runtime_left(trial, self.state.limits.trial_timeout),
+                max_runtime=budget.next_runtime(self.state, trial),
                 resource=self._rule.target(trial),
+                terms=budget.next_terms(self.state, trial),
             )
         )
 
     def finish(self) -> None:
         """End the experiment once nothing is left to do."""
+        if self._short_of_money():
+            return
         self._end_paused()
         state = self.state
         if state.open or state.phase is Phase.ENDED:
             return
-        if any(pool.until > self._now for pool in state.pools):
-            return  # machines that are kept warm cost money: they are given back first
+        if self._awaits_pools_or_bills():
+            return
         if state.phase is Phase.ENDING and state.reason is not None:
             self._record(ExperimentEnded(reason=state.reason))
         elif state.exhausted or len(state.trials) >= state.limits.max_trials:
             self._record(ExperimentEnded(reason=_natural_end(state)))
+
+    def _awaits_pools_or_bills(self) -> bool:
+        # Machines that are kept warm cost money: they are given back first. And a bill may free money yet.
+        kept = any(pool.until > self._now for pool in self.state.pools)
+        return kept or budget.awaits_bills(self.state, self._now)
+
+    def _short_of_money(self) -> bool:
+        """Begin the end when nothing that is wanted can ever be paid for; True while that may yet change."""
+        state = self.state
+        if state.phase is not Phase.RUNNING or state.live:
+            return False
+        reason = budget.stuck(state, self._promoted())
+        if reason is None:
+            return False
+        if self._awaits_pools_or_bills():
+            return True
+        self._record(ExperimentEnding(reason=reason))
+        self._cancel()
+        return False
 
     def _end_paused(self) -> None:
         """End the trials that nobody will ever resume."""
@@ -363,19 +414,6 @@ class _Draft:
             for trial in state.open_trials():
                 reason = f"{trial.reason}, and not resumed"
                 self._record(TrialEnded(trial=trial.id, status=TrialStatus.PRUNED, reason=reason))
-
-
-def _runtime_left(trial: Trial, trial_timeout: float) -> float:
-    """Seconds the next attempt may take; earlier ones have used up part of the trial's time."""
-    used = sum(_ran_for(attempt.end) for attempt in trial.attempts if attempt.end is not None)
-    return max(1.0, trial_timeout - used)
-
-
-def _ran_for(end: JobEnd) -> float:
-    # Not the seconds paid for: of those spot capacity takes fewer than have passed.
-    if end.started_at is None or end.ended_at is None:
-        return end.seconds or 0.0
-    return max(0.0, end.ended_at - end.started_at)
 
 
 def _verdict(state: State, trial: Trial, attempt: Attempt, end: JobEnd) -> tuple[TrialStatus, str]:

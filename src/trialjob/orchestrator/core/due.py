@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from trialjob.model.ids import TrialId
 from trialjob.model.trial import AttemptStatus, Phase
+from trialjob.orchestrator.core import budget
 from trialjob.orchestrator.core.state import State
 
 
@@ -59,7 +60,9 @@ def pools_due(state: State, now: float) -> EndPools | None:
             for trial in state.live
             if (live := state.trials[trial].live) is not None
         )
-        if proposing or launching or state.open - state.live:
+        # Once nothing runs and nothing can be paid for, what is kept only makes it worse.
+        broke = not state.live and not budget.can_start(state)
+        if not broke and (proposing or launching or state.open - state.live):
             return None
     return EndPools(left_by=kept)
 

@@ -15,6 +15,7 @@ from trialjob.model.job import JobEnd
 from trialjob.model.json import Json
 from trialjob.model.limits import Limits
 from trialjob.model.metric import Objective, Report
+from trialjob.model.money import Tariff, Terms
 from trialjob.model.trial import AttemptStatus, EndReason, LogMatch, StopReason, TrialStatus
 
 
@@ -56,6 +57,13 @@ class LimitsChanged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PricesLearned:
+    """What jobs cost from now on. Jobs that were asked for when no price was known get these, too."""
+
+    tariff: Tariff
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExperimentResumed:
     """An experiment that had ended goes on."""
 
@@ -83,6 +91,8 @@ class AttemptIntended:
     max_runtime: float
     #: The resource at which the trial is to pause or end; None when it runs to its own end.
     resource: float | None = None
+    #: By what it is paid; its worst case is committed from now on. None when no prices had been learned.
+    terms: Terms | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +175,17 @@ class AttemptEnded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BillLearned:
+    """What an ended job came to became known after its end. None says that it is as unknown as before."""
+
+    trial: TrialId
+    attempt: int
+    #: Seconds that are paid for, on each instance: of the job, and of keeping its machine warm.
+    seconds: float | None = None
+    pool_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PoolsEnded:
     """The machines that ended jobs had left warm are given back."""
 
@@ -213,6 +234,7 @@ Event: TypeAlias = (
     ExperimentCreated
     | KnownResult
     | LimitsChanged
+    | PricesLearned
     | ExperimentResumed
     | TrialProposed
     | SpaceExhausted
@@ -225,6 +247,7 @@ Event: TypeAlias = (
     | LogMatched
     | StopIntended
     | AttemptEnded
+    | BillLearned
     | PoolsEnded
     | RetryPlanned
     | TrialPaused

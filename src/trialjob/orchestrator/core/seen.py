@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from trialjob.model.ids import TrialId
-from trialjob.model.job import JobEnd, JobState
+from trialjob.model.job import Bill, JobEnd, JobState
 from trialjob.model.metric import Report
 from trialjob.model.space import Config
 from trialjob.model.trial import LogMatch
@@ -72,6 +72,15 @@ class JobObserved:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BillObserved:
+    """The backend said what an ended job came to."""
+
+    trial: TrialId
+    attempt: int
+    bill: Bill
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Suggested:
     """The sampler's answer for the next trial; None when it has nothing left for ever."""
 
@@ -83,4 +92,4 @@ class PoolsAnswered:
     """None of the machines that were to be given back is left."""
 
 
-Seen: TypeAlias = SubmitAnswered | StopAnswered | JobObserved | Suggested | PoolsAnswered
+Seen: TypeAlias = SubmitAnswered | StopAnswered | JobObserved | BillObserved | Suggested | PoolsAnswered

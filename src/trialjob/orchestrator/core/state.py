@@ -15,15 +15,17 @@ from typing import ClassVar, TypeAlias, assert_never
 
 from trialjob.errors import InvariantError
 from trialjob.model.ids import ExperimentName, JobName, TrialId, job_name
-from trialjob.model.job import JobEnd
+from trialjob.model.job import FailureKind, JobEnd
 from trialjob.model.json import Json
 from trialjob.model.limits import Limits
 from trialjob.model.metric import Objective, Report, Standing
+from trialjob.model.money import NOTHING, Spend, Tariff, Terms
 from trialjob.model.trial import AttemptStatus, EndReason, LogMatch, Phase, StopReason, TrialStatus
 from trialjob.orchestrator.core import transitions
 from trialjob.orchestrator.core.events import (
     AttemptEnded,
     AttemptIntended,
+    BillLearned,
     Event,
     ExperimentCreated,
     ExperimentEnded,
@@ -35,6 +37,7 @@ from trialjob.orchestrator.core.events import (
     LimitsChanged,
     LogMatched,
     PoolsEnded,
+    PricesLearned,
     Record,
     ReportsRead,
     RetryPlanned,
@@ -46,6 +49,9 @@ from trialjob.orchestrator.core.events import (
     TrialPaused,
     TrialProposed,
 )
+
+#: After these another machine is asked for.
+NO_MACHINE = (FailureKind.CAPACITY, FailureKind.SPOT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +68,9 @@ class Attempt:
     postponed_until: float = 0.0
     postponed_why: str = ""
     adopted: bool = False
-    #: Set once we want it stopped.
+    #: Set once we want it stopped, and when that was.
     stop: StopReason | None = None
+    stop_at: float | None = None
     #: How far its log has been turned into reports.
     cursor: str = ""
     #: How many reports this attempt has made.
@@ -71,6 +78,36 @@ class Attempt:
     #: What its log has matched of the user's patterns.
     matches: tuple[LogMatch, ...] = ()
     end: JobEnd | None = None
+    #: By what it is paid; None while nobody has said.
+    terms: Terms | None = None
+    #: What is paid for on each instance, for the job and for keeping its machine warm; None: not known yet.
+    billed: float | None = None
+    pool_billed: float | None = None
+
+    @property
+    def committed(self) -> Spend:
+        """What it is counted at: its worst case, as far as it is not known what it came to."""
+        if self.terms is None:
+            return NOTHING
+        return self.terms.settled(self.max_runtime, seconds=self.billed, pool_seconds=self.pool_billed)
+
+    @property
+    def spent(self) -> Spend:
+        """What it has come to, as far as that is known."""
+        if self.terms is None:
+            return NOTHING
+        return self.terms.settled(
+            self.max_runtime, seconds=self.billed or 0.0, pool_seconds=self.pool_billed or 0.0
+        )
+
+    @property
+    def is_settled(self) -> bool:
+        """True when all that it came to is known."""
+        return self.end is not None and self.billed is not None and not self._pool_is_open
+
+    @property
+    def _pool_is_open(self) -> bool:
+        return self.pool_billed is None and self.terms is not None and self.terms.keep_alive > 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +153,12 @@ class Trial:
         """The attempt that holds a slot, if one does."""
         last = self.last
         return last if last is not None and last.status is not AttemptStatus.ENDED else None
+
+    @property
+    def capacity_failures(self) -> int:
+        """How many of its attempts found no machine."""
+        ends = [attempt.end for attempt in self.attempts]
+        return sum(1 for end in ends if end is not None and end.failure in NO_MACHINE)
 
     def curve_to(self, report: Report) -> tuple[tuple[float, float], ...]:
         """The curve up to ``report``."""
@@ -206,6 +249,16 @@ class Pool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unbilled:
+    """An ended job of which it is not known what it came to."""
+
+    trial: TrialId
+    attempt: int
+    #: After this time nobody asks any more, and it stays counted at its worst.
+    until: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class State:
     """An experiment after ``version`` records."""
 
@@ -235,6 +288,13 @@ class State:
     paused: Mapping[float, tuple[tuple[float, int], ...]] = field(default_factory=dict)
     #: Those that may still be kept.
     pools: tuple[Pool, ...] = ()
+    #: What jobs cost; None while nobody has said.
+    tariff: Tariff | None = None
+    #: What all jobs together have come to as far as that is known; and with the rest at its worst.
+    spent: Spend = NOTHING
+    committed: Spend = NOTHING
+    #: Those of which the backend is still to say what they came to.
+    unbilled: tuple[Unbilled, ...] = ()
     exhausted: bool = False
     #: The best value that any trial has reported.
     best: float | None = None
@@ -307,7 +367,11 @@ def apply(state: State | None, event: Event, at: float) -> State:
         case SpaceExhausted():
             return replace(state, exhausted=True)
         case PoolsEnded():
-            return replace(state, pools=())
+            until = at + ASK_FOR_BILL
+            unbilled = tuple(replace(each, until=min(each.until, until)) for each in state.unbilled)
+            return replace(state, pools=(), unbilled=unbilled)
+        case PricesLearned():
+            return _with_prices(state, event.tariff)
         case ExperimentEnding():
             return _move(state, Phase.ENDING, event.reason)
         case ExperimentEnded():
@@ -342,6 +406,7 @@ _TrialEvent: TypeAlias = (
     | LogMatched
     | StopIntended
     | AttemptEnded
+    | BillLearned
     | RetryPlanned
     | TrialPaused
     | TrialEnded
@@ -349,8 +414,42 @@ _TrialEvent: TypeAlias = (
 
 
 def _to_trial(state: State, event: _TrialEvent, at: float) -> State:
-    trial = state.trials[event.trial]
-    return _put(state, trial, _apply_to_trial(trial, event, at, state.objective))
+    old = state.trials[event.trial]
+    new = _apply_to_trial(old, event, at, state.objective)
+    state = _put(state, old, new)
+    if isinstance(event, AttemptIntended | AttemptEnded | BillLearned):
+        return _with_spend(state, old, new, event.attempt)
+    return state
+
+
+def _with_spend(state: State, old: Trial, new: Trial, attempt: int) -> State:
+    """``state`` with its sums brought up to what an attempt is now counted at."""
+    after = new.attempts[attempt - 1]
+    spent, committed = state.spent + after.spent, state.committed + after.committed
+    if attempt <= len(old.attempts):
+        before = old.attempts[attempt - 1]
+        spent, committed = spent - before.spent, committed - before.committed
+    return replace(state, spent=spent, committed=committed)
+
+
+def _with_prices(state: State, tariff: Tariff) -> State:
+    """``state`` with other prices from now on, and with these for the jobs that had none."""
+    state = replace(state, tariff=tariff)
+    for trial in state.trials:
+        if all(attempt.terms is not None and attempt.terms.price is not None for attempt in trial.attempts):
+            continue
+        failures = 0
+        attempts = []
+        for attempt in trial.attempts:
+            known = attempt.terms is not None and attempt.terms.price is not None
+            attempts.append(attempt if known else replace(attempt, terms=tariff.after(failures)))
+            if attempt.end is not None and attempt.end.failure in NO_MACHINE:
+                failures += 1
+        new = replace(trial, attempts=tuple(attempts))
+        state = replace(state, trials=state.trials.put(new))
+        for attempt in new.attempts:
+            state = _with_spend(state, trial, new, attempt.number)
+    return state
 
 
 def _apply_to_trial(trial: Trial, event: _TrialEvent, at: float, objective: Objective) -> Trial:
@@ -364,6 +463,7 @@ def _apply_to_trial(trial: Trial, event: _TrialEvent, at: float, objective: Obje
                 max_runtime=event.max_runtime,
                 intended_at=at,
                 resource=event.resource,
+                terms=event.terms,
             )
             if trial.status is not TrialStatus.RUNNING:
                 trial = _with_status(trial, TrialStatus.RUNNING)
@@ -378,21 +478,43 @@ def _apply_to_trial(trial: Trial, event: _TrialEvent, at: float, objective: Obje
             matches = (*trial.attempts[event.attempt - 1].matches, event.match)
             return _on_attempt(trial, event.attempt, matches=matches)
         case StopIntended():
-            return _on_attempt(trial, event.attempt, stop=event.reason)
-        case AttemptEnded():
-            return _on_attempt(trial, event.attempt, status=AttemptStatus.ENDED, end=event.end)
+            return _on_attempt(trial, event.attempt, stop=event.reason, stop_at=at)
+        case AttemptEnded(end=end):
+            return _on_attempt(
+                trial,
+                event.attempt,
+                status=AttemptStatus.ENDED,
+                end=end,
+                billed=end.seconds,
+                pool_billed=end.pool_seconds,
+            )
+        case BillLearned():
+            return _with_bill(trial, event)
         case ReportsRead():
             count = trial.attempts[event.attempt - 1].reports + len(event.reports)
             trial = _on_attempt(trial, event.attempt, cursor=event.cursor, reports=count)
             return _with_reports(trial, event.reports, objective)
         case RetryPlanned():
             return replace(trial, not_before=event.not_before, reason=event.reason)
-        case TrialPaused():
-            return replace(_with_status(trial, TrialStatus.PAUSED), reason=event.reason)
-        case TrialEnded():
-            return replace(_with_status(trial, event.status), reason=event.reason)
+        case TrialPaused() | TrialEnded():
+            status = event.status if isinstance(event, TrialEnded) else TrialStatus.PAUSED
+            return replace(_with_status(trial, status), reason=event.reason)
         case _:
             assert_never(event)
+
+
+def _with_bill(trial: Trial, event: BillLearned) -> Trial:
+    old = trial.attempts[event.attempt - 1]
+    if old.end is None:
+        raise InvariantError(f"attempt {event.attempt} of trial {trial.id} has not ended and has no bill")
+    new = replace(
+        old,
+        billed=old.billed if event.seconds is None else event.seconds,
+        pool_billed=old.pool_billed if event.pool_seconds is None else event.pool_seconds,
+    )
+    return replace(
+        trial, attempts=(*trial.attempts[: event.attempt - 1], new, *trial.attempts[event.attempt :])
+    )
 
 
 def _with_rung(trial: Trial, event: RungReached) -> Trial:
@@ -443,12 +565,44 @@ def _with_sums(state: State, event: _TrialEvent, at: float) -> State:
             return _with_best(state, event.reports)
         case TrialEnded():
             return _with_improvement(state, state.trials[event.trial])
-        case AttemptEnded(end=end) if end.pool_until is not None:
-            pool = Pool(trial=event.trial, attempt=event.attempt, until=end.pool_until)
-            kept = tuple(pool for pool in state.pools if pool.until > at)
-            return replace(state, pools=(*kept, pool))
+        case AttemptEnded(end=end):
+            return _with_left(state, event, end, at)
+        case BillLearned():
+            return _with_bill_out(state, event)
         case _:
             return state
+
+
+#: Seconds after a job's end, or that of its pool, in which it is asked for what is still not known.
+ASK_FOR_BILL = 120.0
+
+
+def _with_left(state: State, event: AttemptEnded, end: JobEnd, at: float) -> State:
+    """``state`` with the machine that a job has left warm, and with what is not known of its bill."""
+    if end.pool_until is not None:
+        pool = Pool(trial=event.trial, attempt=event.attempt, until=end.pool_until)
+        kept = tuple(pool for pool in state.pools if pool.until > at)
+        state = replace(state, pools=(*kept, pool))
+    attempt = state.trials[event.trial].attempts[event.attempt - 1]
+    if attempt.terms is None or attempt.is_settled:
+        return state
+    until = max(at, end.pool_until or at) + ASK_FOR_BILL
+    unbilled = Unbilled(trial=event.trial, attempt=event.attempt, until=until)
+    asked = tuple(each for each in state.unbilled if each.until > at)
+    return replace(state, unbilled=(*asked, unbilled))
+
+
+def _with_bill_out(state: State, event: BillLearned) -> State:
+    """``state`` with one bill no longer open; whose pool's seconds are known has no pool any more."""
+    pools = state.pools
+    if event.pool_seconds is not None:
+        pools = tuple(pool for pool in pools if (pool.trial, pool.attempt) != (event.trial, event.attempt))
+    unbilled = state.unbilled
+    if state.trials[event.trial].attempts[event.attempt - 1].is_settled:
+        unbilled = tuple(
+            each for each in unbilled if (each.trial, each.attempt) != (event.trial, event.attempt)
+        )
+    return replace(state, pools=pools, unbilled=unbilled)
 
 
 def _with_best(state: State, reports: tuple[Report, ...]) -> State:

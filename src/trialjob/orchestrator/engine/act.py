@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import assert_never
 
 from trialjob.errors import BackendBusy, BackendUnavailable
-from trialjob.model.job import FailureKind
 from trialjob.orchestrator.core.due import Command, EndPools, StopJob, SubmitJob
 from trialjob.orchestrator.core.seen import (
     PoolsAnswered,
@@ -20,7 +19,7 @@ from trialjob.orchestrator.core.seen import (
     StopAnswered,
     SubmitAnswered,
 )
-from trialjob.orchestrator.core.state import State, Trial
+from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.ports import Estimator, JobBackend
 
 
@@ -58,12 +57,5 @@ def _submit(state: State, command: SubmitJob, backend: JobBackend, estimator: Es
         trial.attempts[command.attempt - 1].max_runtime,
         resource=trial.attempts[command.attempt - 1].resource,
     )
-    answer = backend.submit(replace(request, capacity_failures=_capacity_failures(trial, command)))
+    answer = backend.submit(replace(request, capacity_failures=trial.capacity_failures))
     return SubmitAnswered(trial=command.trial, attempt=command.attempt, answer=answer)
-
-
-def _capacity_failures(trial: Trial, command: SubmitJob) -> int:
-    """How many attempts before this one ended because there was no machine."""
-    ends = [attempt.end for attempt in trial.attempts[: command.attempt - 1]]
-    kinds = (FailureKind.CAPACITY, FailureKind.SPOT)
-    return sum(1 for end in ends if end is not None and end.failure in kinds)

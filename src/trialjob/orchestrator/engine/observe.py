@@ -13,7 +13,7 @@ from trialjob.model.ids import JobName
 from trialjob.model.job import JobSeen, Watch
 from trialjob.model.metric import Report
 from trialjob.model.trial import AttemptStatus, LogMatch
-from trialjob.orchestrator.core.seen import JobObserved
+from trialjob.orchestrator.core.seen import BillObserved, JobObserved
 from trialjob.orchestrator.core.state import Attempt, State, Trial
 from trialjob.orchestrator.ports import JobBackend, LogReader, LogReaders, LogRules
 
@@ -47,21 +47,28 @@ class Observer:
         self._rules = rules
         self._readings: dict[JobName, _Reading] = {}
 
-    def look(self, state: State, now: float) -> tuple[list[JobObserved], bool]:
+    def look(self, state: State, now: float) -> tuple[list[JobObserved | BillObserved], bool]:
         """What is new, and whether more is ready at once. Raises BackendUnavailable."""
         watched = {
             state.job(trial.id, live.number): (trial, live)
             for trial in state.open_trials()
             if (live := trial.live) is not None and live.status is not AttemptStatus.INTENDED
         }
-        if not watched:
+        unbilled = {state.job(each.trial, each.attempt): each for each in state.unbilled if each.until > now}
+        if not watched and not unbilled:
             return [], False
         marks = [
             Watch(job=job, cursor=self._reading(job, trial, live).cursor)
             for job, (trial, live) in watched.items()
         ]
-        seen = self._backend.observe(marks)
-        observed = [self._observed(sight, *watched[sight.job], now) for sight in seen if sight.job in watched]
+        seen = self._backend.observe([*marks, *(Watch(job=job, bill=True) for job in unbilled)])
+        observed: list[JobObserved | BillObserved] = [
+            self._observed(sight, *watched[sight.job], now) for sight in seen if sight.job in watched
+        ]
+        for sight in seen:
+            if sight.bill is not None and sight.job in unbilled:
+                of = unbilled[sight.job]
+                observed.append(BillObserved(trial=of.trial, attempt=of.attempt, bill=sight.bill))
         return observed, any(sight.more for sight in seen)
 
     def _reading(self, job: JobName, trial: Trial, attempt: Attempt) -> _Reading:
