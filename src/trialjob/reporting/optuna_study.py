@@ -1,0 +1,202 @@
+"""An experiment as a study in an Optuna storage, for Optuna's plots and its dashboard.
+
+Rule 1: sending is idempotent. Each trial there carries its number here, and what is there already is only
+brought up to date; Optuna itself refuses to change a trial that has ended.
+Rule 2: it reads the experiment and writes the storage, never the other way round.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import optuna
+from optuna.storages import BaseStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+import trialjob
+from trialjob.errors import UsageError
+from trialjob.model.ids import TrialId
+from trialjob.model.metric import Mode
+from trialjob.model.space import Space
+from trialjob.model.trial import TrialStatus
+from trialjob.orchestrator.core.state import State, Trial
+from trialjob.reporting.optuna_space import parameters, whole_step
+from trialjob.reporting.results import Row, row_of
+from trialjob.reporting.terminal import one_line
+
+#: The attribute with a trial's number, and the beginning of our other ones.
+_NUMBER = "trialjob:trial"
+_MARK = "trialjob:"
+_LONGEST = 1000
+#: Which of Optuna's states a trial with a score has; one without has failed, as far as Optuna can say.
+_STATES = {
+    TrialStatus.COMPLETED: TrialState.COMPLETE,
+    TrialStatus.PRUNED: TrialState.PRUNED,
+    # A limit has cut it short, and what it had reached until then is true.
+    TrialStatus.CANCELLED: TrialState.PRUNED,
+}
+
+
+class OptunaStudy:
+    """A study to which an experiment is sent, as often as there is news.
+
+    ``where`` is the URL of a database, such as ``sqlite:///study.db``, or the path of a file for Optuna's
+    JournalStorage. Raises UsageError when it cannot be opened, or holds another study of that name.
+    """
+
+    def __init__(self, where: str, state: State, space: Space) -> None:
+        self._space = space
+        self._where = where
+        #: What was sent of each trial; an equal trial is not sent again.
+        self._sent: dict[TrialId, Trial] = {}
+        with self._reached():
+            self._storage = _opened(where)
+            self._study_id = self._study(state)
+            self._known = {
+                TrialId(int(trial.user_attrs[_NUMBER])): trial
+                for trial in self._storage.get_all_trials(self._study_id, deepcopy=False)
+                if _NUMBER in trial.user_attrs
+            }
+
+    def send(self, state: State) -> int:
+        """Bring the study up to ``state``; returns how many trials there were to be sent.
+
+        Raises UsageError when the storage cannot be written.
+        """
+        changed = [trial for trial in state.trials if self._sent.get(trial.id) is not trial]
+        with self._reached():
+            for trial in changed:
+                self._send(state, trial)
+                self._sent[trial.id] = trial
+        return len(changed)
+
+    def _study(self, state: State) -> int:
+        aims = (state.objective, *state.objective.others)
+        directions = [
+            StudyDirection.MAXIMIZE if aim.mode is Mode.MAX else StudyDirection.MINIMIZE for aim in aims
+        ]
+        for study in self._storage.get_all_studies():
+            if study.study_name == state.name:
+                if study.directions != directions:
+                    raise UsageError(
+                        f"{self._where} holds a study named {state.name} with other objectives; "
+                        "choose another storage, or delete that study"
+                    )
+                return study._study_id  # noqa: SLF001 - the one way Optuna offers
+        created = optuna.create_study(
+            storage=self._storage, study_name=str(state.name), directions=directions
+        )
+        created.set_metric_names([aim.metric for aim in aims])
+        created.set_user_attr(f"{_MARK}version", trialjob.__version__)
+        return self._storage.get_study_id_from_name(str(state.name))
+
+    def _send(self, state: State, trial: Trial) -> None:
+        known = self._known.get(trial.id)
+        wanted = self._frozen(state, trial)
+        if known is None:
+            id_ = self._storage.create_new_trial(self._study_id, template_trial=wanted)
+            self._known[trial.id] = self._storage.get_trial(id_)
+        elif not known.state.is_finished():
+            self._update(known, wanted)
+            self._known[trial.id] = self._storage.get_trial(known._trial_id)  # noqa: SLF001 - as above
+
+    def _update(self, known: FrozenTrial, wanted: FrozenTrial) -> None:
+        id_ = known._trial_id  # noqa: SLF001 - as above
+        for step, value in wanted.intermediate_values.items():
+            before = known.intermediate_values.get(step)
+            if before is None or (before != value and not (math.isnan(before) and math.isnan(value))):
+                self._storage.set_trial_intermediate_value(id_, step, value)
+        for name, attribute in wanted.user_attrs.items():
+            if known.user_attrs.get(name, _MARK) != attribute:
+                self._storage.set_trial_user_attr(id_, name, attribute)
+        if wanted.state.is_finished():
+            self._storage.set_trial_state_values(id_, wanted.state, wanted.values)
+
+    def _frozen(self, state: State, trial: Trial) -> FrozenTrial:
+        """The trial as Optuna would have recorded it."""
+        row = row_of(trial, state.objective)
+        values, distributions = parameters(trial.config, self._space.domains)
+        steps = ((whole_step(report.resource), report.value(state.objective)) for report in trial.reports)
+        ended = _state(row, trial) if trial.ended else TrialState.RUNNING
+        scores = [row.score, *row.others.values()]
+        return FrozenTrial(
+            number=-1,
+            trial_id=-1,
+            state=ended,
+            value=None,
+            values=scores if ended in (TrialState.COMPLETE, TrialState.PRUNED) else None,  # type: ignore[arg-type]
+            datetime_start=_local(row.started_at or row.proposed_at),
+            datetime_complete=_local(row.ended_at or state.updated_at) if trial.ended else None,
+            params=values,
+            distributions=distributions,
+            user_attrs=_attributes(state, trial, row),
+            system_attrs={},
+            intermediate_values={step: v for step, v in steps if step is not None and v is not None},
+        )
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        """Errors of whatever database is behind the URL, as one that says which; Optuna kept quiet."""
+        level = optuna.logging.get_verbosity()
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                yield
+        except UsageError:
+            raise
+        except Exception as error:  # each database has errors of its own
+            why = one_line(str(error)) or type(error).__name__
+            raise UsageError(
+                f"the Optuna storage {self._where} cannot be used: {why}\n"
+                "    → write a URL such as sqlite:///study.db, or the path of a journal file"
+            ) from error
+        finally:
+            optuna.logging.set_verbosity(level)
+
+
+def _opened(where: str) -> BaseStorage:
+    if "://" in where:
+        return optuna.storages.RDBStorage(where)
+    return optuna.storages.JournalStorage(JournalFileBackend(where))
+
+
+def _state(row: Row, trial: Trial) -> TrialState:
+    scores = [row.score, *row.others.values()]
+    if any(score is None or math.isnan(score) for score in scores):
+        return TrialState.FAIL
+    return _STATES.get(trial.status, TrialState.FAIL)
+
+
+def _local(at: float) -> datetime:
+    """Optuna keeps local times without a zone."""
+    return datetime.fromtimestamp(at, tz=UTC).astimezone().replace(tzinfo=None)
+
+
+def _attributes(state: State, trial: Trial, row: Row) -> dict[str, object]:
+    """What Optuna has no place of its own for: our number, times, costs, and the other metrics."""
+    ours = {
+        _NUMBER: int(trial.id),
+        f"{_MARK}status": row.status,
+        f"{_MARK}attempts": row.attempts,
+        f"{_MARK}seconds": row.seconds,
+        f"{_MARK}dollars": row.dollars,
+        f"{_MARK}artifact": row.artifact,
+        f"{_MARK}job": str(state.job(trial.id, row.attempts)) if row.attempts else None,
+        f"{_MARK}ended_at": _local(row.ended_at).isoformat(timespec="seconds") if row.ended_at else None,
+        f"{_MARK}reason": one_line(row.reason, _LONGEST) or None,
+    }
+    metrics: dict[str, float] = {}
+    for report in trial.reports:
+        metrics.update(report.metrics)
+    objectives = {aim.metric for aim in (state.objective, *state.objective.others)}
+    others = {
+        name: value for name, value in metrics.items() if name not in objectives and math.isfinite(value)
+    }
+    return {**others, **{name: value for name, value in ours.items() if value is not None}}
