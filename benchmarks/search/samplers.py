@@ -28,6 +28,7 @@ from trialjob.orchestrator.rules.none import NoStopping
 from trialjob.orchestrator.samplers.optuna import OptunaSampler
 from trialjob.orchestrator.samplers.random import RandomSampler
 from trialjob.orchestrator.samplers.sobol import SobolSampler
+from trialjob.orchestrator.samplers.syne_tune import SyneTuneSampler
 from trialjob.testing.simulation import Simulation
 
 TRIALS = 64
@@ -44,10 +45,15 @@ def _optuna(kind: str) -> Callable[[Space, int], Sampler]:
     return lambda space, seed: OptunaSampler(space, seed, kind=kind)  # type: ignore[arg-type]
 
 
+def _syne_tune(kind: str) -> Callable[[Space, int], Sampler]:
+    return lambda space, seed: SyneTuneSampler(space, seed, kind=kind)  # type: ignore[arg-type]
+
+
 SAMPLERS: dict[str, Callable[[Space, int], Sampler]] = {
     "random": RandomSampler,
     "sobol": SobolSampler,
     **{kind: _optuna(kind) for kind in ("qmc", "tpe", "cmaes", "nsga2", "gp")},
+    **{kind: _syne_tune(kind) for kind in ("bore", "cqr", "kde", "rea", "botorch")},
 }
 
 

@@ -73,6 +73,12 @@ class GpSpec(LearningSpec):
     n_startup_trials: int = Field(default=10, ge=1)
 
 
+class SyneTuneSpec(LearningSpec):
+    """One of Syne Tune's searchers."""
+
+    kind: Literal["bore", "cqr", "kde", "rea", "botorch"]
+
+
 class BayesianSpec(LearningSpec):
     """The best model for the space at hand; which one that is, is recorded when the experiment is created."""
 
@@ -90,13 +96,27 @@ SAMPLERS: dict[str, type[SpecPart]] = {
     "cmaes": CmaesSpec,
     "nsga2": Nsga2Spec,
     "qmc": QmcSpec,
+    "bore": SyneTuneSpec,
+    "cqr": SyneTuneSpec,
+    "kde": SyneTuneSpec,
+    "rea": SyneTuneSpec,
+    "botorch": SyneTuneSpec,
 }
 
 #: The kinds that weigh every objective, or learn from none.
 SEVERAL_OBJECTIVES = frozenset({"random", "grid", "sobol", "qmc", "bayesian", "tpe", "gp", "nsga2"})
 
 SamplerSpec: TypeAlias = Annotated[
-    RandomSpec | GridSpec | SobolSpec | BayesianSpec | TpeSpec | GpSpec | CmaesSpec | Nsga2Spec | QmcSpec,
+    RandomSpec
+    | GridSpec
+    | SobolSpec
+    | BayesianSpec
+    | TpeSpec
+    | GpSpec
+    | CmaesSpec
+    | Nsga2Spec
+    | QmcSpec
+    | SyneTuneSpec,
     Field(discriminator="kind"),
 ]
 

@@ -18,6 +18,7 @@ from trialjob.config.samplers import (
     GridSpec,
     RandomSpec,
     SobolSpec,
+    SyneTuneSpec,
     TpeSpec,
     settled,
 )
@@ -142,6 +143,10 @@ def _searching(spec: ExperimentSpec) -> Callable[[], Sampler]:
         return partial(RandomSampler, space, given.seed)
     if isinstance(given, SobolSpec):
         return partial(SobolSampler, space, given.seed)
+    if isinstance(given, SyneTuneSpec):
+        from trialjob.orchestrator.samplers.syne_tune import SyneTuneSampler  # noqa: PLC0415 - an extra, and slow
+
+        return partial(SyneTuneSampler, space, given.seed, kind=given.kind)
     from trialjob.orchestrator.samplers.optuna import OptunaSampler  # noqa: PLC0415 - slow to import
 
     startup = given.n_startup_trials if isinstance(given, TpeSpec | GpSpec) else None
