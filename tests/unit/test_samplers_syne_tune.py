@@ -154,8 +154,8 @@ def test_the_generators_of_the_process_stay_as_they_are() -> None:
     before = (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist())  # type: ignore[index]  # noqa: NPY002
     for kind in QUICK:
         sampler(kind).ask(TrialId(19))
-    with pytest.raises(ValueError, match="could not convert"), private_random(0):
-        torch.rand(int(torch.rand(1) + 1) * float("no number"))
+    with pytest.raises(RuntimeError, match="negative dimension"), private_random(0):
+        torch.rand(int(torch.rand(1)) - 1)
     after = (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist())  # type: ignore[index]  # noqa: NPY002
     assert after == before
 

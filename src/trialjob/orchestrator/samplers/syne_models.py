@@ -43,6 +43,8 @@ _CLASSES: Final[Mapping[Kind, tuple[str, str]]] = {
 _POPULATION, _COMPETITORS = 16, 4
 #: From 200 results on BoTorch's searcher takes a part of them and forgets the running trials.
 _MOST: Final = 199
+#: Decimals of a place that was calculated, and is the same in every process.
+_DIGITS: Final = 5
 #: Standard deviations of the noise that a Gaussian process is allowed, the next when a fit has failed.
 _NOISE: Final = (0.0, 1e-3, 1e-2, 1e-1)
 
@@ -106,7 +108,8 @@ def propose(kind: Kind, space: SyneSpace, known: Known, seed: str) -> Place:
 def searcher_class(kind: Kind) -> Any:  # noqa: ANN401 - Syne Tune has no types
     """The class of Syne Tune's searcher."""
     module, name = _CLASSES[kind]
-    with quiet():
+    # Some libraries draw while they are imported.
+    with quiet(), private_random(0):
         return getattr(importlib.import_module(f"{_SEARCHERS}.{module}"), name)
 
 
@@ -162,12 +165,14 @@ def _rea(searcher_type: Any, space: SyneSpace, known: Known, seed: int) -> Place
 
 def _botorch(searcher_type: Any, space: SyneSpace, known: Known, seed: int) -> Place:  # noqa: ANN401
     with _exact_tensors():
-        return _by_gaussian_process(searcher_type, space, known, seed)
+        place = _by_gaussian_process(searcher_type, space, known, seed)
+    # Where memory happens to lie decides over the last digits of a sum, and so of where an ascent ends.
+    return {name: round(u, _DIGITS) if isinstance(u, float) else u for name, u in place.items()}
 
 
 @contextmanager
 def _exact_tensors() -> Iterator[None]:
-    """Let PyTorch calculate by one thread with doubles, so that every process comes to the same numbers."""
+    """Let PyTorch use one thread and doubles, so that every process comes to nearly the same numbers."""
     import torch  # noqa: PLC0415 - an extra, and slow
 
     threads, kind = torch.get_num_threads(), torch.get_default_dtype()
