@@ -5,7 +5,8 @@
     TrialjobError
     ├── SpecError            fix the spec: which field, which value, what to write instead
     ├── UsageError           fix the command: a name already taken, …
-    │   └── NoSuchExperiment     there is none of that name in the store
+    │   ├── NoSuchExperiment     there is none of that name in the store
+    │   └── MovedAway            it goes on in another store; it says in which
     ├── ExperimentBusy       wait, or stop the other orchestrator; it says who holds the experiment
     ├── StoreError           the store cannot be read or written (disk full, read-only, …)
     │   ├── StoreUnavailable it may work on the next step
@@ -65,6 +66,10 @@ class UsageError(TrialjobError):
 
 class NoSuchExperiment(UsageError):
     """The store has no experiment of that name."""
+
+
+class MovedAway(UsageError):
+    """The experiment goes on in another store."""
 
 
 class ExperimentBusy(TrialjobError):

@@ -171,6 +171,8 @@ def _choice(console: Console, number: int, on_interrupt: OnInterrupt | None) -> 
 
 def farewell(state: State, come_back: str) -> str:
     """What to say when leaving an experiment that can go on."""
+    if state.moved_to is not None:
+        return f"{state.name} has moved to {state.moved_to} and goes on there"
     jobs = len(state.live)
     left = "no job is running" if jobs == 0 else "1 job runs on" if jobs == 1 else f"{jobs} jobs run on"
     return f"left {state.name}: {left}. Come back with:\n  {come_back}"

@@ -51,6 +51,14 @@ class Journal(Protocol):
         """
         ...
 
+    def receive(self, records: Sequence[Record]) -> None:
+        """Be the journal of an experiment that comes from another one: have all of ``records`` or none.
+
+        What is here must be a beginning of them, or they of it, and then nothing is to be done. Raises
+        JournalConflict, having written nothing, when they are of another experiment; StoreError.
+        """
+        ...
+
     def hold(self, seconds: float = 60.0) -> AbstractContextManager[None]:
         """Be the one orchestrator of this experiment for the length of a ``with`` block.
 

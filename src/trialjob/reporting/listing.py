@@ -67,7 +67,9 @@ def print_status(console: Console, state: State, *, holder: str | None, where: s
     """One experiment as the live view would show it now, and who runs it."""
     best = best_trial(state.trials, state.objective)
     console.print(Picture(state, best, lambda: now))
-    if state.open or holder:
+    if state.moved_to is not None:
+        console.print(Text(clean(f"moved to {state.moved_to}, where it goes on")), soft_wrap=True)
+    elif state.open or holder:
         who = f"run by {holder}" if holder else "run by nobody now; go on with `trialjob resume`"
         console.print(Text(clean(who)), soft_wrap=True)
     console.print(Text(f"kept in {clean(where)}", "dim"), soft_wrap=True)

@@ -162,7 +162,9 @@ def document(row: Row) -> dict[str, Json]:
 
 
 def experiment_state(state: State) -> str:
-    """One word for where an experiment stands: running, ending, finished, failed or stopped."""
+    """One word for where an experiment stands: running, ending, finished, failed, stopped or moved."""
+    if state.moved_to is not None:
+        return "moved"
     if state.phase is not Phase.ENDED:
         return str(state.phase.value)
     if state.reason is not None and state.reason.kind.is_failure:

@@ -50,6 +50,9 @@ class FusedJournal:
     def append(self, events: Sequence[Event], *, after: int, at: float) -> Record:
         return self._fuse.call(lambda: self._journal.append(events, after=after, at=at))
 
+    def receive(self, records: Sequence[Record]) -> None:
+        self._fuse.call(lambda: self._journal.receive(records))
+
     def hold(self, seconds: float = 60.0) -> AbstractContextManager[None]:
         return self._journal.hold(seconds)
 

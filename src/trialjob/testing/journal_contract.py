@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -28,9 +29,11 @@ from trialjob.orchestrator.core.events import (
     AttemptIntended,
     BillLearned,
     Event,
+    ExperimentArrived,
     ExperimentCreated,
     ExperimentEnded,
     ExperimentEnding,
+    ExperimentMoved,
     ExperimentResumed,
     JobProgressed,
     JobSubmitted,
@@ -39,6 +42,7 @@ from trialjob.orchestrator.core.events import (
     LogMatched,
     PoolsEnded,
     PricesLearned,
+    Record,
     ReportsRead,
     RetryPlanned,
     RungReached,
@@ -134,6 +138,8 @@ EVERY_EVENT: tuple[Event, ...] = (
         end=JobEnd(outcome=Outcome.COMPLETED, pool_seconds=30.0, training_seconds=600.0),
     ),
     BillLearned(trial=_ONE, attempt=2, seconds=180.0, pool_seconds=30.0),
+    ExperimentMoved(to="s3://bucket/prefix"),
+    ExperimentArrived(at_store="laptop:/home/ada/.trialjob"),
 )
 
 
@@ -198,6 +204,30 @@ class JournalContract:
         with ThreadPoolExecutor(8) as pool:
             assert sum(pool.map(race, range(16))) == 1
         assert len(journal.read()) == 2
+
+    def test_it_receives_the_records_of_another_once(self, journal: Journal) -> None:
+        records = [
+            Record(version=n, at=n + 0.5, events=(event,)) for n, event in enumerate(EVERY_EVENT, start=1)
+        ]
+        journal.receive(records)
+        assert list(journal.read()) == records
+        assert list(self.again(journal).read()) == records
+        self.again(journal).receive(records)
+        self.again(journal).receive(records[:3])
+        assert list(self.again(journal).read()) == records
+        after = len(records)
+        assert journal.append([SpaceExhausted()], after=after, at=9.0).version == after + 1
+        assert len(self.again(journal).read()) == after + 1
+
+    def test_it_receives_only_what_begins_as_it_does(self, journal: Journal) -> None:
+        journal.append([SpaceExhausted()], after=0, at=1.0)
+        own = list(journal.read())
+        more = Record(version=2, at=2.0, events=(SpaceExhausted(),))
+        with pytest.raises(JournalConflict):
+            self.again(journal).receive([replace(own[0], at=7.0), more])
+        assert list(self.again(journal).read()) == own
+        self.again(journal).receive([*own, more])
+        assert list(journal.read()) == [*own, more]
 
     def test_only_one_holds_it(self, journal: Journal) -> None:
         other = self.again(journal)

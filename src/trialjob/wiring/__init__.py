@@ -5,7 +5,8 @@ Rule: it decides what is put together and nothing about an experiment itself.
 
 from trialjob.wiring.cloud import audit, doctor
 from trialjob.wiring.creation import create
+from trialjob.wiring.hand_over import hand_over, place
 from trialjob.wiring.session import Session, attach
 from trialjob.wiring.stores import open_store
 
-__all__ = ["Session", "attach", "audit", "create", "doctor", "open_store"]
+__all__ = ["Session", "attach", "audit", "create", "doctor", "hand_over", "open_store", "place"]

@@ -46,6 +46,8 @@ def audit(*, region: str | None, profile: str | None, store: str | Path | None) 
             return None
         try:
             session = Session(opened, name)
+            if session.state.moved_to is not None:
+                return Known(phase=Phase.RUNNING, holder=f"whoever steps it in {session.state.moved_to}")
             return Known(phase=session.state.phase, holder=session.holder())
         except (StoreError, InvariantError, NoSuchExperiment):
             return Known(phase=Phase.RUNNING)  # unreadable, and therefore not known to be over

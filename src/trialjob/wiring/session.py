@@ -13,11 +13,17 @@ from trialjob.backends.local.backend import LocalBackend
 from trialjob.backends.sagemaker.backend import SageMakerBackend
 from trialjob.config import ExperimentSpec
 from trialjob.config.samplers import decided
-from trialjob.errors import InvariantError, JournalConflict, NoSuchExperiment, UsageError
+from trialjob.errors import InvariantError, JournalConflict, MovedAway, NoSuchExperiment, UsageError
 from trialjob.model.ids import ExperimentName, TrialId, experiment_name_problem
 from trialjob.model.job import LogLine
 from trialjob.model.trial import EndKind, EndReason, Phase
-from trialjob.orchestrator.core.events import Event, ExperimentEnding, ExperimentResumed, LimitsChanged
+from trialjob.orchestrator.core.events import (
+    Event,
+    ExperimentEnding,
+    ExperimentMoved,
+    ExperimentResumed,
+    LimitsChanged,
+)
 from trialjob.orchestrator.core.state import State, evolve
 from trialjob.orchestrator.engine.loop import Loop, Watcher
 from trialjob.orchestrator.engine.step import Parts, Stepper
@@ -106,6 +112,10 @@ class Session:
         """Who runs it now, in words, or None."""
         return self._journal.holder()
 
+    def move(self, to: str) -> None:
+        """Journal that it goes on in another store; whoever runs it will leave it."""
+        self._append(lambda state: [ExperimentMoved(to=to)] if state.moved_to is None else [])
+
     def change(self, spec: ExperimentSpec) -> None:
         """Agree to the limits of ``spec``.
 
@@ -149,12 +159,13 @@ class Session:
         with a service that does not answer a minute. Nothing happens when the experiment has ended.
         ``trouble`` and ``next_at`` say how it went. Raises ExperimentBusy.
         """
-        if self.state.phase is Phase.ENDED:
+        if self.state.phase is Phase.ENDED and self.state.moved_to is None:
             return self.state
         until = self._clock.now() + (_TURNS if seconds is None else seconds)
         return self._hold(lambda loop: loop.run(watch, until=until, once=seconds is None))
 
     def _hold(self, work: Callable[[Loop], State]) -> State:
+        self._check_is_here()
         with self._journal.hold(_lease(self.spec)):
             self.refresh()
             spec = self.spec
@@ -205,6 +216,12 @@ class Session:
             clock=self._clock,
         )
 
+    def _check_is_here(self) -> None:
+        to = self.state.moved_to
+        if to is not None:
+            hint = f"; add --store {to}" if "://" in to else ""
+            raise MovedAway(f"{self.name} has moved to {to} and goes on there{hint}")
+
     def _as_recorded(self, spec: ExperimentSpec) -> ExperimentSpec:
         """``spec`` with the name and what was decided when the experiment was created."""
         sampler = decided(spec.sampler, self.spec.sampler)
@@ -213,6 +230,7 @@ class Session:
     def _append(self, events: Callable[[State], list[Event]]) -> None:
         """Append what ``events`` makes of the present state, however often somebody is quicker."""
         while new := events(self.state):
+            self._check_is_here()
             with suppress(JournalConflict):
                 self._journal.append(new, after=self.state.version, at=self._clock.now())
                 self.refresh()

@@ -153,6 +153,28 @@ def step(
 
 @cli.command()
 @click.argument("name")
+@click.argument("target", metavar="S3-URI")
+@store_option
+def push(*, name: str, target: str, store: str | None) -> int:
+    """Move experiment NAME to another store, such as s3://bucket/prefix, while its jobs run on."""
+    from trialjob.apps.cli.moving import move_experiment
+
+    return move_experiment(name, source=store, target=target)
+
+
+@cli.command()
+@click.argument("name")
+@click.argument("source", metavar="S3-URI")
+@store_option
+def pull(*, name: str, source: str, store: str | None) -> int:
+    """Move experiment NAME from another store, such as s3://bucket/prefix, to this one."""
+    from trialjob.apps.cli.moving import move_experiment
+
+    return move_experiment(name, source=source, target=store)
+
+
+@cli.command()
+@click.argument("name")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @store_option
 def status(*, name: str, form: str, store: str | None) -> int:

@@ -230,6 +230,22 @@ class ExperimentEnded:
     reason: EndReason
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExperimentMoved:
+    """It goes on in another store. In this one nothing follows, unless it comes back."""
+
+    #: The other store, in words.
+    to: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExperimentArrived:
+    """It has come from another store, and goes on in this one."""
+
+    #: This store, in words.
+    at_store: str
+
+
 Event: TypeAlias = (
     ExperimentCreated
     | KnownResult
@@ -254,6 +270,8 @@ Event: TypeAlias = (
     | TrialEnded
     | ExperimentEnding
     | ExperimentEnded
+    | ExperimentMoved
+    | ExperimentArrived
 )
 
 

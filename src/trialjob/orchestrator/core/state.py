@@ -27,9 +27,11 @@ from trialjob.orchestrator.core.events import (
     AttemptIntended,
     BillLearned,
     Event,
+    ExperimentArrived,
     ExperimentCreated,
     ExperimentEnded,
     ExperimentEnding,
+    ExperimentMoved,
     ExperimentResumed,
     JobProgressed,
     JobSubmitted,
@@ -296,6 +298,8 @@ class State:
     #: Those of which the backend is still to say what they came to.
     unbilled: tuple[Unbilled, ...] = ()
     exhausted: bool = False
+    #: The store in which it goes on, in words; None when that is the one that this state was read from.
+    moved_to: str | None = None
     #: The best value that any trial has reported.
     best: float | None = None
     #: The best score of the trials that have ended, and how many in a row have not improved on it.
@@ -372,13 +376,14 @@ def apply(state: State | None, event: Event, at: float) -> State:
             return replace(state, pools=(), unbilled=unbilled)
         case PricesLearned():
             return _with_prices(state, event.tariff)
-        case ExperimentEnding():
-            return _move(state, Phase.ENDING, event.reason)
-        case ExperimentEnded():
-            return _move(state, Phase.ENDED, event.reason)
-        case ExperimentResumed():
-            state = _move(state, Phase.RUNNING, None)
-            return replace(state, tried_before=len(state.trials), fruitless=0)
+        case (
+            ExperimentEnding()
+            | ExperimentEnded()
+            | ExperimentResumed()
+            | ExperimentMoved()
+            | ExperimentArrived()
+        ):
+            return _to_experiment(state, event)
         case RungReached():
             rung = state.rungs.get(event.rung, Rung()).enter(state.objective.key(event.value))
             trial = state.trials[event.trial]
@@ -395,6 +400,28 @@ def apply(state: State | None, event: Event, at: float) -> State:
             )
         case _:
             return _with_sums(_to_trial(state, event, at), event, at)
+
+
+_Course: TypeAlias = (
+    ExperimentEnding | ExperimentEnded | ExperimentResumed | ExperimentMoved | ExperimentArrived
+)
+
+
+def _to_experiment(state: State, event: _Course) -> State:
+    match event:
+        case ExperimentEnding():
+            return _move(state, Phase.ENDING, event.reason)
+        case ExperimentEnded():
+            return _move(state, Phase.ENDED, event.reason)
+        case ExperimentResumed():
+            state = _move(state, Phase.RUNNING, None)
+            return replace(state, tried_before=len(state.trials), fruitless=0)
+        case ExperimentMoved():
+            return replace(state, moved_to=event.to)
+        case ExperimentArrived():
+            return replace(state, moved_to=None)
+        case _:
+            assert_never(event)
 
 
 _TrialEvent: TypeAlias = (

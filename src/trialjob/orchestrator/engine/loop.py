@@ -32,7 +32,9 @@ class Loop:
         self.next_at = clock.now()
 
     def run(self, watch: Watcher, *, until: float = math.inf, once: bool = False) -> State:
-        """Step until the end, until ``leave`` or until there is nothing to be done before ``until``.
+        """Step until the end, until ``leave``, or until there is nothing to be done before ``until``.
+
+        It is left too when it goes on in another store.
 
         ``watch`` sees the state after every step. With ``once`` the jobs are looked at once and not again;
         what follows is done, also where a call has to wait for its turn.
@@ -67,7 +69,8 @@ class Loop:
         return step
 
     def _goes_on(self) -> bool:
-        return not self._leaving and self._stepper.state.phase is not Phase.ENDED
+        state = self._stepper.state
+        return not self._leaving and state.phase is not Phase.ENDED and state.moved_to is None
 
     def leave(self) -> None:
         """Return from ``run`` after the present step; jobs run on. Safe in a signal handler."""

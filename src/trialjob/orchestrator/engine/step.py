@@ -99,6 +99,8 @@ class Stepper:
             self._begin()
         else:
             self._read()
+        if self.state.moved_to is not None:
+            return Step(events=self._handed_out(), more=False, turn_at=None)
         # Whatever breaks a step off, the sampler may have been told what is not in the journal.
         self._in_doubt = True
         try:
@@ -107,8 +109,11 @@ class Stepper:
             self._begin()
             more = True
         self._in_doubt = False
+        return Step(events=self._handed_out(), more=more, turn_at=min(self._turns.values(), default=None))
+
+    def _handed_out(self) -> Sequence[Event]:
         news, self._news = self._news, []
-        return Step(events=news, more=more, turn_at=min(self._turns.values(), default=None))
+        return news
 
     def _step(self, *, look: bool) -> bool:
         now = self._parts.clock.now()

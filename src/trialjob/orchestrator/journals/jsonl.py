@@ -24,6 +24,7 @@ from filelock import FileLock, Timeout
 from trialjob.errors import ExperimentBusy, JournalConflict, JournalCorrupt, StoreError
 from trialjob.model.ids import ExperimentName
 from trialjob.orchestrator.core.events import Event, Record
+from trialjob.orchestrator.journals.beginnings import begins_alike
 from trialjob.orchestrator.journals.codec import decode, encode
 
 #: Seconds to wait for another writer, which holds the lock for one write.
@@ -61,6 +62,19 @@ class JsonlJournal:
         self._version += 1
         self._offset += len(line)
         return record
+
+    def receive(self, records: Sequence[Record]) -> None:
+        with _store_errors(self._path):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with FileLock(self._folder / "append.lock", timeout=_TURN):
+                if not begins_alike(self.read(), records):
+                    return
+                # Others may have read up to some byte, so what is there stays as it is.
+                kept = self._path.read_bytes()[: self._offset] if self._version else b""
+                lines = [encode(record) for record in records[self._version :]]
+                _write_whole(self._path, kept + b"".join(lines))
+        self._version += len(lines)
+        self._offset += sum(map(len, lines))
 
     @contextmanager
     def hold(self, seconds: float = 60.0) -> Iterator[None]:  # noqa: ARG002 - the system sees who dies

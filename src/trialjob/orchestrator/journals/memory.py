@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from trialjob.errors import ExperimentBusy, JournalConflict
 from trialjob.model.ids import ExperimentName
 from trialjob.orchestrator.core.events import Event, Record
+from trialjob.orchestrator.journals.beginnings import begins_alike
 
 
 class MemoryJournal:
@@ -26,6 +27,10 @@ class MemoryJournal:
         record = Record(version=after + 1, at=at, events=tuple(events))
         self._records.append(record)
         return record
+
+    def receive(self, records: Sequence[Record]) -> None:
+        if begins_alike(self._records, records):
+            self._records.extend(records[len(self._records) :])
 
     @contextmanager
     def hold(self, seconds: float = 60.0) -> Iterator[None]:  # noqa: ARG002 - it dies with its holder

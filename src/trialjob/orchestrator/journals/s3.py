@@ -16,7 +16,7 @@ import os
 import secrets
 import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +31,7 @@ from trialjob.errors import (
 )
 from trialjob.model.ids import ExperimentName
 from trialjob.orchestrator.core.events import Event, Record
+from trialjob.orchestrator.journals.beginnings import begins_alike
 from trialjob.orchestrator.journals.codec import decode, encode
 from trialjob.orchestrator.journals.jsonl import this_process
 from trialjob.orchestrator.journals.objects import NotMet, Objects
@@ -81,10 +82,7 @@ class S3Journal:
             if head.version != after:
                 raise JournalConflict(f"{self._where} is at version {head.version}, not {after}")
             self._records(head, self._decoded)
-            head = self._still_ours(head)
-            if head.lines and sum(map(len, head.lines)) + len(line) > self._seal_at:
-                head = self._sealed(head)
-            return replace(head, lines=(*head.lines, line))
+            return self._packed(self._still_ours(head), [*head.lines, line])
 
         with self._lock:
             if self._head is None or self._head.version < after:
@@ -92,6 +90,20 @@ class S3Journal:
             self._swap(grown, lambda head: head.version > after and self._line(head, after + 1) == line)
             self._decoded = max(self._decoded, after + 1)
         return record
+
+    def receive(self, records: Sequence[Record]) -> None:
+        lines = [encode(record) for record in records]
+
+        def become(head: Head) -> Head:
+            begins_alike(self._records(head, 0), records)
+            return self._packed(replace(head, sealed=(), lease=None), lines)
+
+        def is_there(head: Head) -> bool:
+            return not begins_alike(self._records(head, 0), records)
+
+        with self._lock:
+            if not is_there(self._fetch()):
+                self._swap(become, is_there)
 
     @contextmanager
     def hold(self, seconds: float = 60.0) -> Iterator[None]:
@@ -215,10 +227,18 @@ class S3Journal:
                 return
         raise trouble
 
-    def _sealed(self, head: Head) -> Head:
-        new, segment, data = head.sealing()
-        self._objects.keep(f"experiments/{self._name}/journal/{segment.name}", data)
-        return new
+    def _packed(self, head: Head, lines: Iterable[bytes]) -> Head:
+        """The head with these lines behind its sealed ones; sealed as far as they are too long for it."""
+        open_lines: list[bytes] = []
+        size = 0
+        for line in lines:
+            if open_lines and size + len(line) > self._seal_at:
+                head, segment, data = replace(head, lines=tuple(open_lines)).sealing()
+                self._objects.keep(f"experiments/{self._name}/journal/{segment.name}", data)
+                open_lines, size = [], 0
+            open_lines.append(line)
+            size += len(line)
+        return replace(head, lines=tuple(open_lines))
 
     def _still_ours(self, head: Head) -> Head:
         """The head, unless we were to hold it and do not."""

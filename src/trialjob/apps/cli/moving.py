@@ -1,0 +1,29 @@
+"""Moving an experiment from one store to another."""
+
+from __future__ import annotations
+
+import shlex
+
+from trialjob import wiring
+from trialjob.apps.cli.failures import ExitStatus
+from trialjob.apps.cli.running import come_back
+from trialjob.model.trial import Phase
+from trialjob.reporting import words
+from trialjob.reporting.terminal import clean, console
+
+
+def move_experiment(name: str, *, source: str | None, target: str | None) -> int:
+    """Have it go on in ``target``; None is the store that commands take without ``--store``."""
+    there = wiring.open_store(target)
+    session = wiring.hand_over(name, source=wiring.open_store(source), target=there)
+    state, out = session.state, console()
+    out.print(f"{clean(name)} has moved to {clean(wiring.place(there))}", soft_wrap=True)
+    if state.phase is not Phase.ENDED:
+        option = f" --store {shlex.quote(target)}" if target else ""
+        running = words.several(len(state.live), "job")
+        out.print(f"{running} running; nobody steps it there before you say so:", soft_wrap=True)
+        out.print(
+            f"  {come_back(clean(name), target)}\n  trialjob step {clean(name)}{clean(option)}",
+            soft_wrap=True,
+        )
+    return ExitStatus.DONE

@@ -1,0 +1,85 @@
+"""Moves an experiment from one store to another, while its jobs run on.
+
+Rule 1: the journal says where it lives. ExperimentMoved, the last record in the old store, is the one moment
+at which that changes: before it only the old store's orchestrators can append, and after it none of them can.
+Rule 2: everything that may fail is done before that record, and what comes after it may be done again and
+again: a hand-over that was broken off is finished by the same command.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+from trialjob.config import LocalBackendSpec
+from trialjob.errors import JournalConflict, MovedAway, UsageError
+from trialjob.model.ids import ExperimentName
+from trialjob.orchestrator.core.events import ExperimentArrived, ExperimentMoved, Record
+from trialjob.orchestrator.journals.beginnings import begins_alike
+from trialjob.orchestrator.journals.jsonl import FolderStore, this_process
+from trialjob.orchestrator.ports import ExperimentStore
+from trialjob.wiring.session import Session, open_session
+from trialjob.wiring.stores import clock_of
+
+
+def hand_over(name: str, *, source: ExperimentStore, target: ExperimentStore) -> Session:
+    """The experiment in ``target``, where it goes on; in ``source`` it is marked as moved.
+
+    Raises UsageError when it cannot move, MovedAway when it has moved elsewhere.
+    """
+    session, there = open_session(source, name), place(target)
+    if place(source) == there:
+        raise UsageError(f"{name} is in {there} already")
+    if isinstance(session.spec.backend, LocalBackendSpec):
+        raise UsageError(
+            f"the trials of {name} are processes of this machine, so it cannot move to another store"
+        )
+    if session.state.moved_to is None:
+        _prepare(session, source, target)
+        session.move(there)
+    if session.refresh().moved_to != there:
+        raise MovedAway(f"{name} has moved to {session.state.moved_to} and goes on there")
+    _arrive(session.name, source, target)
+    return open_session(target, name)
+
+
+def place(store: ExperimentStore) -> str:
+    """A store's name, which means the same on every machine."""
+    return f"{this_process()['host']}:{store.where()}" if isinstance(store, FolderStore) else store.where()
+
+
+def _prepare(session: Session, source: ExperimentStore, target: ExperimentStore) -> None:
+    """Do what may fail: find the place free, and bring the code there."""
+    name = session.name
+    try:
+        begins_alike(target.journal(name).read(), source.journal(name).read())
+    except JournalConflict as error:
+        raise UsageError(f"{name} cannot move to {place(target)}: {error}") from None
+    bundle = session.state.bundle
+    target.keep_bundle(name, bundle, source.bundle(name, bundle))
+
+
+def _arrive(name: ExperimentName, source: ExperimentStore, target: ExperimentStore) -> None:
+    journal = source.journal(name)
+    records = _up_to_the_move(journal.read())
+    moved, there = records[-1], place(target)
+    # As old as the move, so that it is the same record whoever makes it.
+    arrived = Record(version=moved.version + 1, at=moved.at, events=(ExperimentArrived(at_store=there),))
+    try:
+        target.journal(name).receive([*records, arrived])
+    except JournalConflict as error:
+        # Somebody took the name just now. It has not moved after all.
+        back = ExperimentArrived(at_store=place(source))
+        with suppress(JournalConflict):
+            journal.append([back], after=moved.version, at=clock_of(source).now())
+        raise UsageError(f"{name} cannot move to {there}: {error}; it goes on in {place(source)}") from None
+
+
+def _up_to_the_move(records: Sequence[Record]) -> Sequence[Record]:
+    """The records with the newest move as the last one."""
+    last = max(
+        index
+        for index, record in enumerate(records)
+        if any(isinstance(event, ExperimentMoved) for event in record.events)
+    )
+    return records[: last + 1]
