@@ -141,13 +141,13 @@ def test_without_checkpoints_it_begins_again_and_prints_again() -> None:
     assert job.printed(math.inf) == 7
 
 
-def test_spot_that_waits_too_long_is_a_lack_of_capacity() -> None:
+def test_spot_that_waits_too_long_fails_of_that() -> None:
     end = created(service(TIMED, tariff=SPOT, max_wait=90.0)).end(90.0)
     assert end is not None
-    assert (end.failure, end.seconds, end.started_at) == (FailureKind.CAPACITY, 0.0, None)
+    assert (end.failure, end.seconds, end.started_at) == (FailureKind.SPOT, 0.0, None)
     cut = created(service(TIMED, tariff=SPOT, max_wait=200.0)).end(210.0)
     assert cut is not None
-    assert cut.failure is FailureKind.CAPACITY
+    assert cut.failure is FailureKind.SPOT
     assert cut.seconds == pytest.approx(110.0 * (1 - TIMED.spot_discount))
 
 

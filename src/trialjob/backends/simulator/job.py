@@ -17,7 +17,11 @@ from trialjob.model.money import Spend, Terms
 
 #: Lines of the log that a failure shows.
 _TAIL = 20
-NO_CAPACITY = "CapacityError: no machine could be had"
+#: What the service says of what is not the code's fault.
+_REASONS = {
+    FailureKind.CAPACITY: "CapacityError: no machine could be had",
+    FailureKind.SPOT: "MaxWaitTimeExceeded: no machine could be had for long enough",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,12 +173,13 @@ class SimulatedJob:
         if now < self.ends_at:
             return None
         failed = self.outcome is Outcome.FAILED
-        by_code = failed and self.failure is not FailureKind.CAPACITY
+        reason = _REASONS.get(self.failure) if self.failure else None
+        by_code = failed and reason is None
         return JobEnd(
             outcome=self.outcome,
             failure=self.failure,
             exit_code=self.course.exit_code if by_code or self.outcome is Outcome.COMPLETED else None,
-            message=f"exit status {self.course.exit_code}" if by_code else NO_CAPACITY if failed else "",
+            message=reason or (f"exit status {self.course.exit_code}" if by_code else ""),
             tail=self._tail() if failed else "",
             started_at=self.launches[0].began if self.launches else None,
             ended_at=self.ends_at,

@@ -112,6 +112,11 @@ class SimulatedService:
         ended = (job for job in self.jobs.values() if now >= job.ends_at)
         return sum((job.spend(now) for job in ended), Spend())
 
+    def idle(self, now: float) -> Spend:
+        """The part of it that waiting machines come to."""
+        self._pass(now)
+        return sum((job.terms.of(job.idle(now)) for job in self.jobs.values()), Spend())
+
     # Quotas and the passing of time
 
     def _has_room(self, terms: Terms, *, reuses: bool) -> bool:

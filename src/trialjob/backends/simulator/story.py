@@ -101,7 +101,7 @@ class Story:
     def _job(self, now: float, *, ended: float, lost: bool, expired: bool = False) -> SimulatedJob:
         outcome, failure = Outcome.COMPLETED, self.course.failure
         if lost:
-            failure = FailureKind.CAPACITY
+            failure = FailureKind.SPOT if self.terms.spot else FailureKind.CAPACITY
         elif expired:
             outcome, failure = Outcome.TIMED_OUT, None
         return SimulatedJob(

@@ -6,6 +6,7 @@ same ones again.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -78,3 +79,17 @@ def due_of(state: State, trial: TrialId, now: float) -> SubmitJob | StopJob | No
     if live.status is AttemptStatus.INTENDED and live.postponed_until <= now:
         return SubmitJob(trial=trial, attempt=live.number)
     return None
+
+
+def idle_until(state: State, now: float) -> float:
+    """Until when the passing of time makes nothing due for any trial; inf when nobody waits for a time."""
+    times = [math.inf if state.limits.timeout is None else state.created_at + state.limits.timeout]
+    times += [state.trials[trial].not_before for trial in state.open - state.live - state.resting]
+    if not state.open:
+        times += [pool.until for pool in state.pools]
+    for trial in state.live:
+        live = state.trials[trial].live
+        waits = live is not None and (live.status is AttemptStatus.INTENDED or live.stop is not None)
+        if live is not None and waits and live.status is not AttemptStatus.STOPPING:
+            times.append(live.postponed_until if live.stop is None else now)
+    return max(now, min(times))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from trialjob.errors import StoreUnavailable
 from trialjob.model.trial import Phase
+from trialjob.orchestrator.core.due import idle_until
 from trialjob.orchestrator.core.events import Event
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.engine.step import Step, Stepper
@@ -14,6 +15,8 @@ from trialjob.orchestrator.ports import Clock
 
 #: Seconds; no backend is asked again sooner than this because of a turn.
 _SHORTEST = 0.02
+#: Seconds; what follows from the passing of time alone is found out that late at most.
+_LONGEST_QUIET = 600.0
 
 Watcher = Callable[[State, Sequence[Event]], None]
 
@@ -21,7 +24,16 @@ Watcher = Callable[[State, Sequence[Event]], None]
 class Loop:
     """A step, a sleep, a step."""
 
-    def __init__(self, stepper: Stepper, clock: Clock, poll_interval: float) -> None:
+    def __init__(
+        self,
+        stepper: Stepper,
+        clock: Clock,
+        poll_interval: float,
+        *,
+        quiet_until: Callable[[], float] | None = None,
+    ) -> None:
+        """``quiet_until`` knows until when no job has any news; looks before that are left out."""
+        self._quiet_until = quiet_until
         self._stepper = stepper
         self._clock = clock
         self._poll_interval = poll_interval
@@ -49,7 +61,7 @@ class Loop:
             if step.more:
                 look_at = now
             elif look:
-                look_at = now + self._poll_interval
+                look_at = self._next_look(now)
             # A call that waits for its turn does not wait for the next look.
             wake_at = self.next_at = look_at if step.turn_at is None else min(look_at, step.turn_at)
             if wake_at > until or (once and wake_at == look_at > now):
@@ -57,6 +69,15 @@ class Loop:
             if wake_at > now and self._goes_on():
                 self._clock.sleep(max(wake_at - now, _SHORTEST))
         return self._stepper.state
+
+    def _next_look(self, now: float) -> float:
+        look_at = now + self._poll_interval
+        if self._quiet_until is not None:
+            quiet = min(self._quiet_until(), idle_until(self._stepper.state, now), now + _LONGEST_QUIET)
+            # Added up as it would be without leaving any out, so that the looks are at the same times.
+            while look_at < quiet:
+                look_at += self._poll_interval
+        return look_at
 
     def _step(self, *, look: bool) -> Step:
         """A step; a store that does not answer is asked again when the jobs are looked at again."""

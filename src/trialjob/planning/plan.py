@@ -1,0 +1,75 @@
+"""A plan: the cases that are compared, what each of them comes to, and what is to be said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from trialjob.errors import Problem
+from trialjob.planning.case import Case
+from trialjob.planning.estimate import Estimate
+from trialjob.planning.worst import Worst
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """One way to have machines."""
+
+    #: ``warm pool``, ``spot`` or ``on demand``; ``local`` for this machine.
+    name: str
+    #: What the spec says; of the others a plan tells what they would come to.
+    written: bool
+    #: What to write in the spec to have it.
+    how: str
+    case: Case
+    worst: Worst
+    #: None when nobody knows how long an epoch takes.
+    estimate: Estimate | None
+
+    @property
+    def time(self) -> float:
+        """The best guess, in seconds."""
+        return self.estimate.time.guess if self.estimate else 0.0
+
+    @property
+    def cost(self) -> float:
+        """The best guess in dollars, or in instance hours where there is no price."""
+        if self.estimate is None:
+            return 0.0
+        priced = self.case.tariff.priced
+        return self.estimate.dollars.guess if priced else self.estimate.instance_hours.guess
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """One thing that was looked at in the account; ``ok`` is None when it could not be found out."""
+
+    name: str
+    ok: bool | None
+    detail: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Everything that is known before the first job."""
+
+    name: str
+    #: How the spec is searched and pruned, in words.
+    search: str
+    stopping: str
+    machine: str
+    variants: Sequence[Variant]
+    #: Doubtful choices of the spec.
+    doubts: Sequence[Problem] = ()
+    #: Why the first job's request would be taken, or by whom it was not judged.
+    request: str = ""
+    looked: Sequence[Looked] = ()
+    #: What was not asked, and how it would be.
+    unasked: Sequence[str] = ()
+    advice: Sequence[str] = field(default_factory=tuple)
+
+    @property
+    def written(self) -> Variant:
+        """The spec as it is."""
+        return next(variant for variant in self.variants if variant.written)
