@@ -14,7 +14,7 @@ from trialjob.backends.simulator.backend import SimulatorBackend
 from trialjob.backends.simulator.service import SimulatedService
 from trialjob.model.limits import Limits
 from trialjob.model.money import Tariff, Terms
-from trialjob.orchestrator.core.events import Record
+from trialjob.orchestrator.core.events import PricesLearned, Record
 from trialjob.orchestrator.core.rule import StoppingRule
 from trialjob.orchestrator.engine.loop import Loop
 from trialjob.orchestrator.rules.asha import Asha
@@ -22,7 +22,7 @@ from trialjob.orchestrator.rules.hyperband import Hyperband
 from trialjob.testing.simulation import Simulation, course
 
 LIMITS = Limits(max_trials=24, max_concurrent_trials=5, trial_timeout=3600.0)
-TERMS = Terms(price=1, machine="ml.m5.large")
+TERMS = Terms(price=1_000_000, machine="ml.m5.large")
 
 
 def run(
@@ -30,6 +30,7 @@ def run(
 ) -> tuple[list[Record], int]:
     """What is journaled, and how many steps it took."""
     sim = Simulation(limits=limits, rule=rule)
+    sim.journal.append([PricesLearned(tariff=tariff)], after=1, at=sim.clock.now())
     assume = replace(Assumptions(), interruptions_per_hour=1.0, no_capacity=0.2)
     sim.service = SimulatedService(
         partial(course, seconds=170.0), assume, tariff=tariff, seed=seed, max_wait=3000.0
@@ -49,7 +50,11 @@ def run(
     [TERMS, replace(TERMS, keep_alive=240.0), replace(TERMS, spot=True)],
     ids=["cold", "warm", "spot"],
 )
-@pytest.mark.parametrize("limits", [LIMITS, replace(LIMITS, timeout=4000.0)], ids=["", "timeout"])
+@pytest.mark.parametrize(
+    "limits",
+    [LIMITS, replace(LIMITS, timeout=4000.0), replace(LIMITS, max_cost=6.0)],
+    ids=["", "timeout", "max_cost"],
+)
 def test_the_same_is_journaled(limits: Limits, terms: Terms, rule: StoppingRule, seed: int) -> None:
     tariff = Tariff(terms=(terms,))
     every, steps = run(limits, tariff, rule, quietly=False, seed=seed)

@@ -15,7 +15,7 @@ from trialjob.model.ids import ExperimentName, JobName, TrialId
 from trialjob.model.job import JobRequest
 from trialjob.model.space import Config
 from trialjob.model.trial import EndKind, TrialStatus
-from trialjob.orchestrator.core.events import ExperimentCreated
+from trialjob.orchestrator.core.events import ExperimentCreated, PricesLearned
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.engine.loop import Loop
 from trialjob.orchestrator.engine.step import Parts, Stepper
@@ -98,7 +98,7 @@ def simulate(case: Case, seed: int) -> Outcome:
     created = ExperimentCreated(
         name=_NAME, document={}, bundle="", objective=case.objective, limits=case.limits, trialjob=""
     )
-    journal.append([created], after=0, at=clock.now())
+    journal.append([created, PricesLearned(tariff=case.tariff)], after=0, at=clock.now())
     parts = Parts(
         journal=journal,
         backend=backend,

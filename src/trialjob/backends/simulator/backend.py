@@ -67,6 +67,8 @@ class SimulatorBackend:
         #: What the watcher of each job was told last, and until when that is all there is to tell.
         self._told: dict[JobName, tuple[str, float]] = {}
         self._over: set[JobName] = set()
+        #: When what is kept behind ended jobs will be known to be over, if nobody takes it before.
+        self._bills: dict[JobName, float] = {}
         #: The same times in order, for ``quiet_until``; some of them are out of date.
         self._news: list[tuple[float, JobName]] = []
 
@@ -115,6 +117,7 @@ class SimulatorBackend:
         for job in reversed(kept):
             self._turn("update")
             self._service.end_pool(self._service.jobs[job], now)
+            self._bills[job] = now
         return True
 
     def close(self) -> None:
@@ -127,9 +130,9 @@ class SimulatorBackend:
             at, name = self._news[0]
             told = self._told.get(name)
             if name not in self._over and (told is None or told[1] == at):
-                return max(at, now)
+                return max(now, min([at, *self._bills.values()]))
             heappop(self._news)  # it has been looked at since
-        return math.inf
+        return max(now, min(self._bills.values(), default=math.inf))
 
     def _turn(self, operation: str) -> None:
         if not self._turns.take(operation):
@@ -156,6 +159,10 @@ class SimulatorBackend:
         job = self._service.jobs.get(name)
         if job is not None:
             bill = Bill(seconds=job.billable(), pool_seconds=job.pool_seconds(now))
+            if bill.pool_seconds is None:
+                self._bills[name] = job.pool_until
+            else:
+                self._bills.pop(name, None)
             yield JobSeen(job=name, state=JobState.STOPPING, bill=bill)
 
     def _seen(self, watch: Watch, job: SimulatedJob, now: float) -> JobSeen:
