@@ -26,6 +26,7 @@ from trialjob.orchestrator.core.state import State, Trial
 from trialjob.reporting import words
 from trialjob.reporting.news import news
 from trialjob.reporting.results import best_trial, counts_as_best, experiment_state
+from trialjob.reporting.sparks import after, best_so_far, spark
 from trialjob.reporting.tables import score_of
 from trialjob.reporting.terminal import clean, one_line
 
@@ -59,12 +60,17 @@ class Leader:
     def __init__(self, state: State) -> None:
         self._objective: Objective = state.objective
         self.trial = best_trial(state.trials, state.objective)
+        #: The best score after each trial that has ended with one.
+        self.curve = best_so_far(state)
 
     def learn(self, state: State, events: Sequence[Event]) -> Trial | None:
         """The best trial after ``events``."""
         changed = {event.trial for event in events if isinstance(event, ReportsRead | TrialEnded)}
         for number in sorted(changed):
             self._look_at(state, state.trials[number])
+        for event in events:
+            if isinstance(event, TrialEnded):
+                self.curve += after(self.curve, state.trials[event.trial], self._objective)
         return self.trial
 
     def _look_at(self, state: State, trial: Trial) -> None:
@@ -134,7 +140,7 @@ class LiveView:
     def __init__(self, console: Console, state: State, now: Callable[[], float]) -> None:
         self._console = console
         self._leader = Leader(state)
-        self._picture = Picture(state, self._leader.trial, now)
+        self._picture = Picture(state, self._leader.trial, now, self._leader.curve)
         # Drawn by rich's own thread, so that the clock runs while a step waits.
         self._live = Live(self._picture, console=console, refresh_per_second=4, transient=True)
 
@@ -160,9 +166,12 @@ class LiveView:
 class Picture:
     """What the live view shows at one moment."""
 
-    def __init__(self, state: State, best: Trial | None, now: Callable[[], float]) -> None:
+    def __init__(
+        self, state: State, best: Trial | None, now: Callable[[], float], curve: Sequence[float] = ()
+    ) -> None:
         self.shown = (state, best)
         self._now = now
+        self._curve = curve
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         state, best = self.shown
@@ -185,6 +194,19 @@ class Picture:
                 ("best so far: ", "bold"), score_of(best, state.objective), no_wrap=True, overflow="ellipsis"
             )
             yield Text(f"  {words.configuration(best.config)}", no_wrap=True, overflow="ellipsis")
+            if not options.ascii_only:
+                yield from _curves(self._curve, best, options.max_width)
+
+
+def _curves(curve: Sequence[float], best: Trial, width: int) -> list[Text]:
+    """The best score trial by trial, and the best trial's own values, as lines of blocks."""
+    lines = (("best score ", curve), ("best trial ", [value for _resource, value in best.curve]))
+    room = max(8, min(60, width - 12))
+    return [
+        Text.assemble((name, "dim"), (drawn, "cyan"), no_wrap=True)
+        for name, values in lines
+        if (drawn := spark(values, room))
+    ]
 
 
 def _phase(state: State) -> str:

@@ -14,6 +14,7 @@ from trialjob.orchestrator.core.state import State, Trial
 from trialjob.reporting import words
 from trialjob.reporting.console import Picture
 from trialjob.reporting.results import best_trial, experiment_state
+from trialjob.reporting.sparks import best_so_far
 from trialjob.reporting.terminal import clean
 
 _NARROW = 60
@@ -66,7 +67,7 @@ def _cells(listed: Listed) -> list[str]:
 def print_status(console: Console, state: State, *, holder: str | None, where: str, now: float) -> None:
     """One experiment as the live view would show it now, and who runs it."""
     best = best_trial(state.trials, state.objective)
-    console.print(Picture(state, best, lambda: now))
+    console.print(Picture(state, best, lambda: now, best_so_far(state)))
     if state.moved_to is not None:
         console.print(Text(clean(f"moved to {state.moved_to}, where it goes on")), soft_wrap=True)
     elif state.open or holder:

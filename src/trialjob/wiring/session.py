@@ -102,11 +102,18 @@ class Session:
 
     def refresh(self) -> State:
         """Read what has been journaled since."""
+        self.look()
+        return self.state
+
+    def look(self) -> Sequence[Event]:
+        """Read what has been journaled since, and return it; nothing is held or written."""
+        news: list[Event] = []
         for record in self._journal.read(self._state.version if self._state else 0):
             self._state = evolve(self._state, record)
+            news += record.events
         if self._state is None:
             raise NoSuchExperiment(f"no experiment named {self.name!r} in {self._store.where()}")
-        return self._state
+        return news
 
     def holder(self) -> str | None:
         """Who runs it now, in words, or None."""

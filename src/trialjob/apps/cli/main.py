@@ -221,6 +221,16 @@ def results(*, name: str, form: str, pareto: bool, store: str | None) -> int:
 
 @cli.command()
 @click.argument("name")
+@store_option
+def watch(*, name: str, store: str | None) -> int:
+    """Follow experiment NAME, whoever runs it, until it ends or Ctrl-C; changes nothing."""
+    from trialjob.apps.cli.watching import watch_experiment
+
+    return watch_experiment(name, store=store)
+
+
+@cli.command()
+@click.argument("name")
 @click.option("-o", "--output", metavar="FILE", help="Where to write it [default: NAME.html here].")
 @click.option("--live", is_flag=True, help="Write it again and again until the experiment has ended.")
 @store_option

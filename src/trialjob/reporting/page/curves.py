@@ -26,7 +26,7 @@ _MOST_RUNGS = 30
 
 #: Status groups from the background to the foreground, with colour, opacity and width.
 _GROUPS = (
-    ("pruned", (TrialStatus.PRUNED,), "#8a94a6", 0.35, 1.0),
+    ("pruned", (TrialStatus.PRUNED,), "#8a94a6", 0.55, 1.0),
     ("failed or cancelled", (TrialStatus.FAILED, TrialStatus.CANCELLED), "#d64545", 0.6, 1.0),
     ("running or paused", (TrialStatus.RUNNING, TrialStatus.PAUSED), "#1fa37a", 0.8, 1.2),
     ("completed", (TrialStatus.COMPLETED, TrialStatus.METRICS_UNAVAILABLE), "#3b7dd8", 0.7, 1.2),

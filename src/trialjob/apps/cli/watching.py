@@ -1,0 +1,62 @@
+"""Following an experiment that somebody else runs, here or elsewhere.
+
+Rule: it reads the journal and nothing else. It holds nothing, so it is in nobody's way.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trialjob import wiring
+from trialjob.apps.cli.failures import ExitStatus
+from trialjob.apps.cli.running import exit_status
+from trialjob.model.trial import Phase
+from trialjob.orchestrator.engine.clock import SystemClock
+from trialjob.reporting.console import watcher
+from trialjob.reporting.tables import print_summary
+from trialjob.reporting.terminal import clean, console
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from trialjob.wiring import Session
+
+#: Seconds between two looks at the journal.
+_LOOK = 1.0
+
+
+def watch_experiment(name: str, *, store: str | None) -> int:
+    """Show the experiment until it has ended; the exit status is that of ``run``."""
+    session = wiring.attach(name, store=store)
+    out = console()
+    if session.state.phase is not Phase.ENDED:
+        try:
+            _follow(session, out)
+        except KeyboardInterrupt:
+            out.print(f"left {clean(session.name)} as it is", soft_wrap=True)
+            return ExitStatus.CAN_GO_ON
+    print_summary(out, session.state)
+    return exit_status(session.state)
+
+
+def _follow(session: Session, out: Console) -> None:
+    clock = SystemClock()
+    with watcher(out, session.state, clock.now) as watch:
+        watch(session.state, ())
+        _say_who(session, out)
+        while session.state.phase is not Phase.ENDED and not _gone(out):
+            clock.sleep(_LOOK)
+            news = session.look()
+            if news:
+                watch(session.state, news)
+
+
+def _say_who(session: Session, out: Console) -> None:
+    holder = session.holder()
+    who = f"run by {clean(holder)}" if holder else "run by nobody now; go on with `trialjob resume`"
+    out.print(f"{clean(session.name)} is {who}", soft_wrap=True)
+
+
+def _gone(out: Console) -> bool:
+    """True when nobody reads any more: the pipe was closed."""
+    return bool(getattr(out.file, "closed_early", False))

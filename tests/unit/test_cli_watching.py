@@ -1,0 +1,133 @@
+"""`trialjob watch` on a journal that somebody else writes meanwhile."""
+
+from __future__ import annotations
+
+import math
+import os
+import pty
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from trialjob.apps.cli.main import main
+from trialjob.model.ids import ExperimentName
+from trialjob.model.metric import Mode, Objective
+from trialjob.orchestrator.core.events import Record
+from trialjob.orchestrator.core.state import State, evolve
+from trialjob.orchestrator.journals.jsonl import FolderStore
+from trialjob.reporting.sparks import after, best_so_far, spark
+from trialjob.testing.histories import History
+
+HISTORY = History(trials=8, name="digits")
+
+
+def write(store: Path, records: Iterator[Record] | list[Record]) -> None:
+    journal = FolderStore(store).journal(ExperimentName("digits"))
+    for record in records:
+        journal.append(record.events, after=record.version - 1, at=record.at)
+
+
+def test_what_has_ended_is_summed_up(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path, HISTORY.records())
+    assert main(["watch", "digits", "--store", str(tmp_path)]) == 0
+    told = capsys.readouterr().out
+    assert "digits finished: all 8 trials of max_trials have ended" in told
+    assert "best: trial" in told
+
+
+def test_where_nobody_looks_on_it_prints_lines_until_the_end(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    records = list(HISTORY.records())
+    write(tmp_path, records[:10])
+    later = threading.Timer(0.3, write, [tmp_path, records[10:]])
+    later.start()
+    assert main(["watch", "digits", "--store", str(tmp_path)]) == 0
+    later.join()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "digits is run by nobody now; go on with `trialjob resume`"
+    assert any("trial 8 started" in line for line in lines)
+    assert any("ended: all 8 trials of max_trials have ended" in line for line in lines)
+
+
+def test_it_holds_nothing(tmp_path: Path) -> None:
+    write(tmp_path, list(HISTORY.records())[:10])
+    watching = subprocess.Popen(
+        [sys.executable, "-m", "trialjob", "watch", "digits", "--store", str(tmp_path)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert watching.stdout is not None
+    assert "run by nobody now" in watching.stdout.readline()
+    with FolderStore(tmp_path).journal(ExperimentName("digits")).hold():
+        pass
+    watching.send_signal(signal.SIGINT)
+    assert "left digits as it is" in watching.stdout.read()
+    assert watching.wait(30) == 3
+    watching.stdout.close()
+
+
+def test_a_terminal_sees_the_table_and_the_curve(tmp_path: Path) -> None:
+    records = list(History(trials=30, name="digits").records())
+    write(tmp_path, records[:-30])
+    main_end, other_end = pty.openpty()
+    watching = subprocess.Popen(
+        [sys.executable, "-m", "trialjob", "watch", "digits", "--store", str(tmp_path)],
+        stdin=other_end,
+        stdout=other_end,
+        stderr=other_end,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "100", "LINES": "30", "LANG": "C.UTF-8"},
+    )
+    os.close(other_end)
+    seen = b""
+    while b"best score" not in seen:
+        seen += os.read(main_end, 65536)
+    watching.send_signal(signal.SIGINT)
+    assert watching.wait(30) == 3
+    os.close(main_end)
+    text = seen.decode()
+    assert "best so far" in text
+    assert "▁" in text
+    assert "█" in text
+
+
+def test_an_experiment_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path, HISTORY.records())
+    assert main(["watch", "digit", "--store", str(tmp_path)]) == 2
+    assert "did you mean digits?" in capsys.readouterr().err
+
+
+def test_sparks() -> None:
+    assert spark([0.0, 0.5, 1.0], 10) == "▁▅█"
+    assert spark([1.0, 1.0], 10) == "▁▁"
+    assert spark([1.0], 10) == ""
+    assert spark([math.nan, math.inf, 1.0], 10) == ""
+    assert len(spark([float(number) for number in range(1000)], 20)) == 20
+    assert spark([-1.7e308, 1.7e308], 10) == "▁█"
+
+
+def test_the_curve_of_a_watcher_is_that_of_a_fresh_look() -> None:
+    curve: list[float] = []
+    state: State | None = None
+    ended = 0
+    for record in History(trials=40).records():
+        before, state = state, evolve(state, record)
+        for trial in state.trials:
+            if trial.ended and (before is None or trial.id in before.open):
+                curve += after(curve, trial, state.objective)
+                ended += 1
+    assert state is not None
+    assert ended == 40
+    assert curve == best_so_far(state)
+    assert curve == sorted(curve)
+
+
+def test_less_may_be_better() -> None:
+    history = History(trials=40, objective=Objective(metric="loss", mode=Mode.MIN))
+    curve = best_so_far(history.state())
+    assert curve == sorted(curve, reverse=True)
