@@ -59,6 +59,7 @@ class SageMakerJobSpec(SpecPart):
     output_kms_key: str | None = None
     keep_alive: Duration | None = None
     spot: SpotSpec | None = None
+    max_upload: Duration = 300.0
     tags: dict[str, str] = Field(default_factory=dict)
     subnets: Texts = ()
     security_group_ids: Texts = ()
@@ -97,6 +98,8 @@ class SageMakerBackendSpec(SpecPart):
     profile: str | None = None
     poll_interval: Duration = 10.0
     requests_per_second: RatesSpec = RatesSpec()
+    #: Dollars for each instance of whatever type, in place of the price list's.
+    price_per_hour: Number | None = Field(default=None, ge=0)
 
 
 def settings_of(
@@ -119,6 +122,8 @@ def settings_of(
         volume_kms_key=job.volume_kms_key or "",
         output_kms_key=job.output_kms_key or "",
         keep_alive=job.keep_alive,
+        max_upload=job.max_upload,
+        price_per_hour=backend.price_per_hour,
         spot=Spot(**dict(job.spot)) if job.spot else None,
         channels={
             name: Channel(content_type=given.content_type or "", mode=given.mode or "")

@@ -83,6 +83,8 @@ class LimitsSpec(SpecPart):
     target: Number | None = None
     max_trials_without_improvement: int | None = Field(default=None, ge=1)
     metric_deadline: Duration | None = None
+    max_cost: Number | None = Field(default=None, gt=0)
+    max_instance_hours: Number | None = Field(default=None, gt=0)
 
 
 class OnLogSpec(SpecPart):
@@ -103,6 +105,7 @@ class LocalBackendSpec(SpecPart):
     gpus_per_trial: int = Field(default=0, ge=0)
     stop_grace: Duration = 10.0
     poll_interval: Duration = 0.1
+    price_per_hour: Number | None = Field(default=None, ge=0)
 
 
 BackendSpec: TypeAlias = Annotated[

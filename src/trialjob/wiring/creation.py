@@ -12,13 +12,14 @@ from trialjob.config.samplers import LearningSpec
 from trialjob.errors import JournalConflict, UsageError
 from trialjob.estimators.bundle import pack
 from trialjob.model.ids import ExperimentName
-from trialjob.orchestrator.core.events import ExperimentCreated, KnownResult
+from trialjob.orchestrator.core.events import ExperimentCreated, KnownResult, PricesLearned
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.journals.jsonl import FolderStore
 from trialjob.orchestrator.journals.s3 import S3Store
 from trialjob.orchestrator.ports import ExperimentStore
 from trialjob.orchestrator.samplers.known import Earlier, Present, of_experiment, of_table
 from trialjob.wiring.jobs import check_machine, check_requests, folder_of
+from trialjob.wiring.prices import caps_note, check_caps, prices_of
 from trialjob.wiring.search import rule_of, sampler_of, settle
 from trialjob.wiring.session import Session, open_session
 from trialjob.wiring.stores import open_store
@@ -47,21 +48,24 @@ def create(spec: ExperimentSpec, *, store: str | Path | None = None) -> Session:
     known, notes = _known(spec, opened)
     if isinstance(spec.backend, SageMakerBackendSpec):
         check_requests(spec)
+    clock, limits = SystemClock(), spec.to_limits()
+    tariff = prices_of(spec, clock)
+    check_caps(limits, tariff)
     bundle = _ship(Path(spec.estimator.source_dir), opened, name)
     created = ExperimentCreated(
         name=name,
         document=spec.document(),
         bundle=bundle,
         objective=spec.to_objective(),
-        limits=spec.to_limits(),
+        limits=limits,
         trialjob=trialjob.__version__,
     )
     try:
-        journal.append([created, *known], after=0, at=SystemClock().now())
+        journal.append([created, PricesLearned(tariff=tariff), *known], after=0, at=clock.now())
     except JournalConflict:
         raise taken from None
     session = open_session(opened, name)
-    session.notes = notes
+    session.notes = (*notes, *filter(None, [caps_note(limits, tariff)]))
     return session
 
 

@@ -23,6 +23,7 @@ from trialjob.orchestrator.core.events import (
     ExperimentMoved,
     ExperimentResumed,
     LimitsChanged,
+    PricesLearned,
 )
 from trialjob.orchestrator.core.state import State, evolve
 from trialjob.orchestrator.engine.loop import Loop, Watcher
@@ -31,6 +32,7 @@ from trialjob.orchestrator.ports import ExperimentStore, Journal
 from trialjob.reporting.metrics import readers
 from trialjob.reporting.on_log import LogPatterns
 from trialjob.wiring.jobs import backend_of, check_machine, estimator_of
+from trialjob.wiring.prices import check_priced, prices_of, worth_learning
 from trialjob.wiring.search import rule_of, sampler_of
 from trialjob.wiring.stores import clock_of, open_store
 
@@ -40,7 +42,7 @@ _SILENCE, _LOOKS = 60.0, 3
 _TURNS = 30.0
 
 #: What may differ between a spec and the experiment that was started from it.
-CHANGEABLE = ("limits.", "backend.poll_interval", "canary", "on_log")
+CHANGEABLE = ("limits.", "backend.poll_interval", "backend.price_per_hour", "canary", "on_log")
 #: And while no trial has a value of the objective: a regex that matches nothing can be set right.
 UNTIL_A_VALUE = ("metrics",)
 
@@ -157,7 +159,18 @@ class Session:
 
         Raises ExperimentBusy when another process runs it.
         """
+        self._learn_prices()
         return self._hold(lambda loop: loop.run(watch))
+
+    def _learn_prices(self) -> None:
+        """Journal what jobs cost now, if that has changed; raises SpecError when a cap cannot be held."""
+        if self.refresh().phase is Phase.ENDED:
+            return
+        tariff = prices_of(self.spec, self._clock)
+        self._append(
+            lambda state: [PricesLearned(tariff=tariff)] if worth_learning(state.tariff, tariff) else []
+        )
+        check_priced(self.state.limits, self.state.tariff or tariff)
 
     def step(self, watch: Watcher, *, seconds: float | None = None) -> State:
         """Look at the jobs once and do what follows; or go on so at the poll interval for ``seconds``.

@@ -27,6 +27,8 @@ _CONNECT, _ANSWER = 5.0, 20.0
 #: A call that only reads is made again so often at once, when no answer came.
 _READS: Final = 3
 _PAGE: Final = 100
+#: A region that answers for the Price List (AWS General Reference, Price List Query API endpoints).
+_PRICES: Final = "us-east-1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,6 +188,16 @@ class SageMakerClient:
                 return found
             token = {"NextToken": page["NextToken"]}
 
+    def price_list(self, region: str, instance_type: str) -> list[str]:
+        """GetProducts: what is listed of a training instance type in a region, each product a JSON text."""
+        rules = {"regionCode": region, "instanceType": f"{instance_type}-Training"}
+        answer = self._read(
+            "prices", "pricing", "get_products",
+            ServiceCode="AmazonSageMaker",
+            Filters=[{"Type": "TERM_MATCH", "Field": name, "Value": value} for name, value in rules.items()],
+        )  # fmt: skip
+        return list(answer["PriceList"])
+
     def identity(self) -> Facts:
         """Who calls: ``Account`` and ``Arn``."""
         answer: Facts = self._read("identity", "sts", "get_caller_identity")
@@ -333,7 +345,9 @@ class SageMakerClient:
                 retries={"total_max_attempts": 1, "mode": "standard"},
                 user_agent_extra="trialjob",
             )
-            self._clients[service] = self._session.client(service, config=config)
+            # Prices are told in few regions, and in each of them for all.
+            where = {"region_name": _PRICES} if service == "pricing" else {}
+            self._clients[service] = self._session.client(service, config=config, **where)
         return self._clients[service]
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Final, TypeAlias
 
-from trialjob.backends.sagemaker import access, faults, supplies
+from trialjob.backends.sagemaker import access, faults, prices, supplies
 from trialjob.backends.sagemaker.check import Case, Check
 from trialjob.backends.sagemaker.client import LOG_GROUP, SageMakerClient
 from trialjob.backends.sagemaker.preview import preview
@@ -136,6 +136,7 @@ CHECKS: Final[tuple[tuple[str, Checking], ...]] = (
     ("inputs", supplies.inputs),
     ("image", supplies.image),
     ("quota", supplies.quotas),
+    ("price", prices.check),
     ("log group", _log_group),
     ("first job", _first_job),
 )

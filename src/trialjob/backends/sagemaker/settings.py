@@ -50,6 +50,10 @@ class SageMakerSettings:
     #: Seconds that an ended job's instances wait for the next job; None for not at all.
     keep_alive: float | None = None
     spot: Spot | None = None
+    #: Seconds that may be billed while what a job leaves is uploaded, after its maximum run time.
+    max_upload: float = 300.0
+    #: Dollars that an hour of one instance of whatever type costs, where the user says so.
+    price_per_hour: float | None = None
     #: Only of the inputs that differ from the default.
     channels: Mapping[str, Channel] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,158 @@
+"""What an hour of an instance costs, and by what terms the jobs of an experiment are therefore paid.
+
+Rule 1: the spec's own price goes before AWS's price list, and that before the table in this package, which is
+dated. Rule 2: a price that nobody can say is None; it is never guessed from another type or region.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cache
+from importlib.resources import files
+from math import ceil
+from typing import Any, Final
+
+from trialjob.backends.sagemaker import faults
+from trialjob.backends.sagemaker.check import Case, Check
+from trialjob.backends.sagemaker.client import SageMakerClient
+from trialjob.backends.sagemaker.settings import SageMakerSettings
+from trialjob.model.money import Micros, PriceOrigin, Tariff, Terms, price_micros
+
+#: Seconds from SIGTERM to SIGKILL (StoppingCondition in the CreateTrainingJob API reference).
+STOP_GRACE: Final = 120.0
+#: What a raw request may put in place of one type of instance; we do not know what that costs.
+_OTHER_MACHINES: Final = ("InstanceGroups", "InstancePreferences", "TrainingPlanArn")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """Of one instance for an hour, on demand."""
+
+    micros: Micros
+    origin: PriceOrigin
+    source: str
+
+
+def prices(client: SageMakerClient, settings: SageMakerSettings) -> Callable[[str], Price | None]:
+    """What finds the price of a type of instance; it never raises for want of one."""
+    own = settings.price_per_hour
+    if own is not None:
+        said = Price(micros=price_micros(own), origin=PriceOrigin.SPEC, source="backend.price_per_hour")
+        return lambda _machine: said
+    region = ""
+    with suppress(faults.Fault):
+        region = client.region()
+
+    def price_of(machine: str) -> Price | None:
+        if not region or not machine:
+            return None
+        with suppress(faults.Fault):
+            return listed_price(client, region, machine) or table_price(region, machine)
+        return table_price(region, machine)
+
+    return price_of
+
+
+def listed_price(client: SageMakerClient, region: str, machine: str) -> Price | None:
+    """The price list's; raises a Fault when it cannot be asked."""
+    found = on_demand(client.price_list(region, machine))
+    if found is None:
+        return None
+    return Price(micros=price_micros(found), origin=PriceOrigin.PRICE_LIST, source="AWS price list")
+
+
+def on_demand(products: Iterable[str]) -> Decimal | None:
+    """The highest price an hour in answers of GetProducts; None when they have none."""
+    prices = [price for product in products for price in _hourly(json.loads(product))]
+    return max(prices, default=None)
+
+
+def _hourly(product: Mapping[str, Any]) -> list[Decimal]:
+    terms = product.get("terms", {}).get("OnDemand", {}).values()
+    dimensions = [each for term in terms for each in term.get("priceDimensions", {}).values()]
+    prices = [Decimal(each["pricePerUnit"].get("USD", "0")) for each in dimensions if each["unit"] == "Hrs"]
+    return [price for price in prices if price > 0]
+
+
+def table_price(region: str, machine: str) -> Price | None:
+    """That of the table in this package."""
+    table = _table()
+    dollars = table["dollars_per_hour"].get(machine) if region in table["regions"] else None
+    if dollars is None:
+        return None
+    source = f"trialjob's table of {table['date']}"
+    return Price(micros=price_micros(dollars), origin=PriceOrigin.TABLE, source=source)
+
+
+@cache
+def _table() -> Mapping[str, Any]:
+    text = files("trialjob.backends.sagemaker").joinpath("prices.json").read_text(encoding="utf-8")
+    table: Mapping[str, Any] = json.loads(text)
+    return table
+
+
+def check(case: Case) -> Iterator[Check]:
+    """What an hour of each type costs, and who says so."""
+    denied = ""
+    try:
+        if case.settings.price_per_hour is None:
+            case.client.price_list(case.region, case.settings.instance_type)
+    except faults.AccessDenied as fault:
+        denied = f"; {fault.action} is not allowed"
+    price_of = prices(case.client, case.settings)
+    for machine in filter(None, case.settings.instance_types):
+        price = price_of(machine)
+        if price is None:
+            remedy = "for limits.max_cost, write backend.price_per_hour in dollars"
+            yield Check(name="price", ok=None, detail=f"{machine}: nobody says{denied}", remedy=remedy)
+            continue
+        detail = f"{machine}: ${price.micros / 1e6:g} an hour on demand, by {price.source}{denied}"
+        yield Check(name="price", ok=True, detail=detail)
+
+
+def tariff_of(settings: SageMakerSettings, price_of: Callable[[str], Price | None]) -> Tariff:
+    """The terms of all jobs, in the order of ``request.placement``; ``price_of`` is asked once a type."""
+    machines = settings.instance_types
+    if any(name in settings.request.get("ResourceConfig", {}) for name in _OTHER_MACHINES):
+        machines = ("",)
+    prices = {machine: price_of(machine) for machine in dict.fromkeys(machines)}
+    known = [price for price in prices.values() if price is not None]
+    spot = settings.spot
+    limit = spot.on_demand_after if spot else None
+
+    def terms(machine: str, *, on_spot: bool) -> Terms:
+        price = prices[machine]
+        return Terms(
+            price=None if price is None else price.micros,
+            instances=settings.instance_count,
+            machine=machine,
+            spot=on_spot,
+            stop_grace=STOP_GRACE,
+            upload=settings.max_upload,
+            keep_alive=0.0 if on_spot else ceil(settings.keep_alive or 0.0),
+        )
+
+    on_demand_turns = [terms(machine, on_spot=False) for machine in machines]
+    spot_turns = [terms(machine, on_spot=True) for machine in machines]
+    if limit is None:
+        turns, repeat_from = (spot_turns if spot else on_demand_turns), 0
+    else:
+        first = [spot_turns[turn % len(spot_turns)] for turn in range(limit)]
+        turns, repeat_from = [*first, *on_demand_turns], limit
+    complete = len(known) == len(prices)
+    return Tariff(
+        terms=tuple(turns),
+        repeat_from=repeat_from,
+        # The least reliable of them is what they are worth together.
+        origin=max((price.origin for price in known), key=_RELIABLE.index)
+        if complete
+        else PriceOrigin.UNKNOWN,
+        source="; ".join(dict.fromkeys(price.source for price in known)) if complete else "",
+    )
+
+
+_RELIABLE: Final = [PriceOrigin.SPEC, PriceOrigin.PRICE_LIST, PriceOrigin.TABLE]

@@ -1,0 +1,132 @@
+"""What the jobs of a spec cost, and whether its caps leave room for one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from trialjob.backends.sagemaker.prices import prices, tariff_of
+from trialjob.config import ExperimentSpec, LocalBackendSpec
+from trialjob.errors import Problem, SpecError
+from trialjob.model.limits import Limits
+from trialjob.model.money import PriceOrigin, Spend, Tariff, Terms, cap_instance_ms, cap_micros, price_micros
+from trialjob.orchestrator.ports import Clock
+from trialjob.wiring.jobs import client_of
+
+#: Seconds in which a local job that is killed is seen to be dead.
+_LOCAL_LAG = 5.0
+
+
+def prices_of(spec: ExperimentSpec, clock: Clock) -> Tariff:
+    """What its jobs cost, asking AWS's price list when the spec does not say; never raises for want of it."""
+    where = spec.backend
+    own = where.price_per_hour
+    if isinstance(where, LocalBackendSpec):
+        price, grace = price_micros(own or 0.0), where.stop_grace
+        terms = Terms(price=price, stop_grace=grace, upload=_LOCAL_LAG)
+        source = "this machine" if own is None else "backend.price_per_hour"
+        return Tariff(terms=(terms,), origin=PriceOrigin.SPEC, source=source)
+    settings = spec.sagemaker_settings()
+    client = client_of(where, clock)
+    try:
+        return tariff_of(settings, prices(client, settings))
+    finally:
+        client.close()
+
+
+def worth_learning(old: Tariff | None, new: Tariff) -> bool:
+    """True when ``new`` is to be journaled: it differs, and is more than a table where more was known."""
+    if old is None or (new.terms != old.terms and not old.priced):
+        return True
+    return new.terms != old.terms and new.origin in (PriceOrigin.SPEC, PriceOrigin.PRICE_LIST)
+
+
+def check_caps(limits: Limits, tariff: Tariff) -> None:
+    """Raise SpecError when a cap cannot be held or has no room for a single job."""
+    problems = [*_unpriced(limits, tariff), *_too_small(limits, tariff)]
+    if problems:
+        raise SpecError(problems)
+
+
+def check_priced(limits: Limits, tariff: Tariff) -> None:
+    """Raise SpecError when there is a cap in dollars and no price."""
+    if problems := [*_unpriced(limits, tariff)]:
+        raise SpecError(problems)
+
+
+def _unpriced(limits: Limits, tariff: Tariff) -> Iterator[Problem]:
+    if limits.max_cost is None or tariff.priced:
+        return
+    machines = ", ".join(
+        dict.fromkeys(t.machine or "these instances" for t in tariff.terms if t.price is None)
+    )
+    yield Problem(
+        field="limits.max_cost",
+        message=f"cannot be held: nobody says what an hour of {machines} costs",
+        remedy="write backend.price_per_hour in dollars, allow pricing:GetProducts, or set "
+        "limits.max_instance_hours instead",
+    )
+
+
+def _too_small(limits: Limits, tariff: Tariff) -> Iterator[Problem]:
+    terms = tariff.terms[0]
+    worst = terms.worst(limits.trial_timeout)
+    fitting = _fitting_timeout(limits, terms)
+    longest = f", or limits.trial_timeout: {fitting}s" if fitting else ""
+    story = _story(limits, terms)
+    if limits.max_cost is not None and terms.price is not None and worst.micros > cap_micros(limits.max_cost):
+        yield Problem(
+            field="limits.max_cost",
+            message=f"${limits.max_cost:,.2f} does not pay for one job, which may cost "
+            f"${_up(worst.dollars, 100):,.2f}: {story} at ${terms.price / 1e6:g} an hour",
+            remedy=f"write at least {_up(worst.dollars, 100):.2f}{longest}",
+        )
+    hours = limits.max_instance_hours
+    if hours is not None and worst.instance_ms > cap_instance_ms(hours):
+        yield Problem(
+            field="limits.max_instance_hours",
+            message=f"{hours:g} is less than one job may take, {_up(worst.instance_hours, 100):.2f}: {story}",
+            remedy=f"write at least {_up(worst.instance_hours, 100):.2f}{longest}",
+        )
+
+
+def _up(value: float, parts: int) -> float:
+    return math.ceil(value * parts) / parts
+
+
+def _story(limits: Limits, terms: Terms) -> str:
+    times = f" on {terms.instances} instances" if terms.instances > 1 else ""
+    more = terms.stop_grace + terms.upload + terms.keep_alive
+    return f"{limits.trial_timeout:g} s of limits.trial_timeout and {more:g} s until it has ended{times}"
+
+
+def _fitting_timeout(limits: Limits, terms: Terms) -> int:
+    """The longest whole-second trial_timeout with which one job fits the caps; 0 when none does."""
+
+    def fits(spend: Spend) -> bool:
+        money = limits.max_cost is None or spend.micros <= cap_micros(limits.max_cost)
+        hours = limits.max_instance_hours
+        return money and (hours is None or spend.instance_ms <= cap_instance_ms(hours))
+
+    low, high = 0, math.ceil(limits.trial_timeout)
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if fits(terms.worst(middle)) else (low, middle - 1)
+    return low
+
+
+def caps_note(limits: Limits, tariff: Tariff) -> str:
+    """How many jobs the caps let run at one time, when that is fewer than asked for; else ""."""
+    worst = tariff.terms[0].worst(limits.trial_timeout)
+    room = [limits.max_concurrent_trials]
+    if limits.max_cost is not None and worst.micros:
+        room.append(cap_micros(limits.max_cost) // worst.micros)
+    if limits.max_instance_hours is not None and worst.instance_ms:
+        room.append(cap_instance_ms(limits.max_instance_hours) // worst.instance_ms)
+    if min(room) >= limits.max_concurrent_trials:
+        return ""
+    cost = f" (${_up(worst.dollars, 100):,.2f})" if worst.micros else ""
+    return (
+        f"the caps have room for {min(room)} of {limits.max_concurrent_trials} jobs at one time, each at its "
+        f"worst{cost}; a shorter limits.trial_timeout makes more room"
+    )
