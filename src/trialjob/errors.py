@@ -16,6 +16,8 @@
     ├── BackendError         the backend refused or broke in a way no retry will mend
     │   └── BackendUnavailable   it may work on the next step
     │       └── BackendBusy      it was asked too often; it says when the same call is welcome
+    ├── SamplerError         the sampler broke; the experiment can be resumed
+    │   └── SamplerBusy          it is still at work; ask again
     └── InvariantError       a bug of ours: an illegal transition, an impossible count
 
 The classes carry data; the words a person reads are made here, so that they are the same everywhere.
@@ -110,6 +112,14 @@ class BackendBusy(BackendUnavailable):
     def __init__(self, message: str, seconds: float) -> None:
         self.seconds = seconds
         super().__init__(message)
+
+
+class SamplerError(TrialjobError):
+    """The sampler cannot say the next configuration."""
+
+
+class SamplerBusy(SamplerError):
+    """The next configuration is still being worked out; ask again."""
 
 
 class InvariantError(TrialjobError):

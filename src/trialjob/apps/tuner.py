@@ -66,12 +66,13 @@ def grid_search() -> Document:
     return {"kind": "grid"}
 
 
-def bayesian_search(*, seed: int | None = None, warm_start: Sequence[str] = ()) -> Document:
+def bayesian_search(*, seed: int | None = None, warm_start: Sequence[str] = (), **options: Json) -> Document:
     """The best model for the space: the Gaussian process where it is installed, else TPE.
 
-    ``warm_start`` names experiments in the same store and .csv files to learn from.
+    ``warm_start`` names experiments in the same store and .csv files to learn from; ``prepare`` as in a
+    spec file.
     """
-    return _sampler("bayesian", seed=seed, warm_start=warm_start)
+    return _sampler("bayesian", seed=seed, warm_start=warm_start, **options)
 
 
 def sobol_search(*, seed: int | None = None) -> Document:
@@ -80,23 +81,23 @@ def sobol_search(*, seed: int | None = None) -> Document:
 
 
 def tpe(*, seed: int | None = None, warm_start: Sequence[str] = (), **options: Json) -> Document:
-    """Optuna's tree-structured Parzen estimator; ``n_startup_trials`` as in a spec file."""
+    """Optuna's tree-structured Parzen estimator; ``n_startup_trials`` and ``prepare`` as in a spec file."""
     return _sampler("tpe", seed=seed, warm_start=warm_start, **options)
 
 
 def gp(*, seed: int | None = None, warm_start: Sequence[str] = (), **options: Json) -> Document:
-    """Optuna's Gaussian process; ``n_startup_trials`` as in a spec file."""
+    """Optuna's Gaussian process; ``n_startup_trials`` and ``prepare`` as in a spec file."""
     return _sampler("gp", seed=seed, warm_start=warm_start, **options)
 
 
-def cmaes(*, seed: int | None = None, warm_start: Sequence[str] = ()) -> Document:
-    """Optuna's CMA-ES."""
-    return _sampler("cmaes", seed=seed, warm_start=warm_start)
+def cmaes(*, seed: int | None = None, warm_start: Sequence[str] = (), **options: Json) -> Document:
+    """Optuna's CMA-ES; ``prepare`` as in a spec file."""
+    return _sampler("cmaes", seed=seed, warm_start=warm_start, **options)
 
 
-def nsga2(*, seed: int | None = None) -> Document:
-    """Optuna's genetic algorithm."""
-    return _sampler("nsga2", seed=seed)
+def nsga2(*, seed: int | None = None, **options: Json) -> Document:
+    """Optuna's genetic algorithm; ``prepare`` as in a spec file."""
+    return {**_sampler("nsga2", seed=seed), **options}
 
 
 def qmc(*, seed: int | None = None) -> Document:

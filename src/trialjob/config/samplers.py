@@ -39,13 +39,20 @@ class QmcSpec(SeededSpec):
     kind: Literal["qmc"] = "qmc"
 
 
-class Nsga2Spec(SeededSpec):
+class AdaptiveSpec(SeededSpec):
+    """A sampler that learns from the trials, which may take its time."""
+
+    #: Configurations that are worked out before a slot is free for them.
+    prepare: int = Field(default=0, ge=0, le=1000)
+
+
+class Nsga2Spec(AdaptiveSpec):
     """Optuna's genetic algorithm."""
 
     kind: Literal["nsga2"] = "nsga2"
 
 
-class LearningSpec(SeededSpec):
+class LearningSpec(AdaptiveSpec):
     """A sampler with a model, which can learn from earlier results."""
 
     #: Experiments in the same store, and CSV files.
@@ -125,7 +132,7 @@ def settled(given: SamplerSpec, *, model: Literal["tpe", "gp"], seed: int) -> Sa
     """``given`` with nothing left open: ``model`` for `bayesian`, and ``seed`` where there is none."""
     if isinstance(given, BayesianSpec):
         chosen = GpSpec if model == "gp" else TpeSpec
-        given = chosen(seed=given.seed, warm_start=given.warm_start)
+        given = chosen(seed=given.seed, prepare=given.prepare, warm_start=given.warm_start)
     if isinstance(given, SeededSpec) and given.seed is None:
         return given.model_copy(update={"seed": seed})
     return given
@@ -134,7 +141,8 @@ def settled(given: SamplerSpec, *, model: Literal["tpe", "gp"], seed: int) -> Sa
 def decided(given: SamplerSpec, recorded: SamplerSpec) -> SamplerSpec:
     """``given`` with what it leaves open taken from what was recorded."""
     if isinstance(given, BayesianSpec) and isinstance(recorded, TpeSpec | GpSpec):
-        return recorded.model_copy(update={"warm_start": given.warm_start, **_seed_of(given)})
+        same = {"warm_start": given.warm_start, "prepare": given.prepare}
+        return recorded.model_copy(update={**same, **_seed_of(given)})
     if isinstance(given, SeededSpec) and given.kind == recorded.kind:
         return given.model_copy(update={"seed": recorded.seed, **_seed_of(given)})
     return given

@@ -196,7 +196,10 @@ class Sampler(Protocol):
     """
 
     def ask(self, trial: TrialId) -> Config | None:
-        """The configuration for the next trial, or None when there is none left for ever."""
+        """The configuration for the next trial, or None when there is none left for ever.
+
+        Raises SamplerBusy while it is being worked out: the engine goes on without it and asks again.
+        """
         ...
 
     def tell(self, events: Sequence[Event]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import secrets
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from importlib.util import find_spec
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from trialjob.config import ExperimentSpec, NoStoppingSpec
 from trialjob.config.samplers import (
+    AdaptiveSpec,
     BayesianSpec,
     GpSpec,
     GridSpec,
@@ -31,6 +32,7 @@ from trialjob.config.stopping import (
     TruncationSpec,
 )
 from trialjob.errors import Problem, SpecError
+from trialjob.model.space import Config, Space
 from trialjob.orchestrator.core.rule import StoppingRule
 from trialjob.orchestrator.ports import Sampler
 from trialjob.orchestrator.rules.asha import Asha
@@ -127,10 +129,32 @@ def _function(name: str) -> Callable[..., object]:
     return found
 
 
-def sampler_of(spec: ExperimentSpec) -> Callable[[], Sampler]:
+def sampler_of(spec: ExperimentSpec, wake: Callable[[], None] | None = None) -> Callable[[], Sampler]:
+    """Makes samplers that have been told nothing yet.
+
+    One that prepares works in a process of its own and calls ``wake`` when it is ready; without ``wake`` it
+    works here, when it is asked, and says the same.
+    """
+    making = _ordered(spec)
+    ahead = spec.sampler.prepare if isinstance(spec.sampler, AdaptiveSpec) else 0
+    if not ahead:
+        return making
+    from trialjob.orchestrator.samplers.elsewhere import Elsewhere  # noqa: PLC0415 - most need no process
+    from trialjob.orchestrator.samplers.prepared import Inline, PreparedSampler  # noqa: PLC0415 - as above
+
+    if wake is None:
+        return lambda: PreparedSampler(ahead, lambda: Inline(making()))
+    return lambda: PreparedSampler(ahead, lambda: Elsewhere(making, wake))
+
+
+def _ordered(spec: ExperimentSpec) -> Callable[[], Sampler]:
     after, points = _searching(spec), spec.points_to_evaluate
     seed = 0 if isinstance(spec.sampler, GridSpec) else spec.sampler.seed or 0
-    return (lambda: PointsFirst(points, spec.to_space(), seed, after())) if points else after
+    return partial(_points_first, points, spec.to_space(), seed, after) if points else after
+
+
+def _points_first(points: Sequence[Config], space: Space, seed: int, after: Callable[[], Sampler]) -> Sampler:
+    return PointsFirst(points, space, seed, after())
 
 
 def _searching(spec: ExperimentSpec) -> Callable[[], Sampler]:

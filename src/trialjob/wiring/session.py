@@ -230,7 +230,7 @@ class Session:
             backend=self._backend,
             estimator=estimator_of(spec, self.name, self.state.bundle),
             rule=rule_of(spec),
-            sampler=sampler_of(spec),
+            sampler=sampler_of(spec, self._clock.wake),
             readers=readers(spec.metric_definitions(), self.state.objective),
             rules=LogPatterns(spec.log_rules()),
             clock=self._clock,

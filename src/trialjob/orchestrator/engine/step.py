@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from trialjob.errors import BackendBusy, BackendUnavailable, JournalConflict, UsageError
+from trialjob.errors import BackendBusy, BackendUnavailable, JournalConflict, SamplerBusy, UsageError
 from trialjob.model.ids import TrialId
 from trialjob.model.trial import LogMatch
 from trialjob.orchestrator.core.decide import Decision, decide, wanted
@@ -163,7 +163,10 @@ class Stepper:
         """New trials for the slots that are free in ``state``."""
         suggested: list[Event] = []
         while wanted(state, now):
-            config = self._sampler.ask(TrialId(len(state.trials) + 1))
+            try:
+                config = self._sampler.ask(TrialId(len(state.trials) + 1))
+            except SamplerBusy:
+                break  # it wakes the clock when it is ready
             decision = self._decide(state, [Suggested(config=config)], now)
             state = decision.state
             suggested += decision.events
