@@ -160,7 +160,7 @@ class Session:
         Raises ExperimentBusy when another process runs it.
         """
         self._learn_prices()
-        return self._hold(lambda loop: loop.run(watch))
+        return self._hold(lambda loop: loop.run(watch), wake=self._clock.wake)
 
     def _learn_prices(self) -> None:
         """Journal what jobs cost now, if that has changed; raises SpecError when a cap cannot be held."""
@@ -184,13 +184,14 @@ class Session:
         until = self._clock.now() + (_TURNS if seconds is None else seconds)
         return self._hold(lambda loop: loop.run(watch, until=until, once=seconds is None))
 
-    def _hold(self, work: Callable[[Loop], State]) -> State:
+    def _hold(self, work: Callable[[Loop], State], wake: Callable[[], None] | None = None) -> State:
+        """Hold the experiment for ``work``; without ``wake`` that waits for a sampler that prepares."""
         self._check_is_here()
         with self._journal.hold(_lease(self.spec)):
             self.refresh()
             spec = self.spec
             check_machine(spec)
-            parts = self._parts(spec)
+            parts = self._parts(spec, wake)
             self._loop = loop = Loop(Stepper(parts), self._clock, spec.backend.poll_interval)
             try:
                 if self._leaving:
@@ -224,13 +225,13 @@ class Session:
     def _backend(self) -> LocalBackend | SageMakerBackend:
         return backend_of(self.spec, self.name, self._store, self._clock)
 
-    def _parts(self, spec: ExperimentSpec) -> Parts:
+    def _parts(self, spec: ExperimentSpec, wake: Callable[[], None] | None) -> Parts:
         return Parts(
             journal=self._journal,
             backend=self._backend,
             estimator=estimator_of(spec, self.name, self.state.bundle),
             rule=rule_of(spec),
-            sampler=sampler_of(spec, self._clock.wake),
+            sampler=sampler_of(spec, wake),
             readers=readers(spec.metric_definitions(), self.state.objective),
             rules=LogPatterns(spec.log_rules()),
             clock=self._clock,
