@@ -76,8 +76,8 @@ class SimulatedJob:
     @property
     def lost_its_machine(self) -> bool:
         """True when nothing is left to be kept: there was no machine, or it was the service that failed."""
-        kept = (None, FailureKind.USER_CODE, FailureKind.OUT_OF_MEMORY, FailureKind.SETUP)
-        return not self.launches or self.failure not in kept
+        lost = (FailureKind.CAPACITY, FailureKind.SPOT, FailureKind.INTERNAL, FailureKind.LOST)
+        return not self.launches or self.failure in lost
 
     @property
     def pool_until(self) -> float:

@@ -27,6 +27,8 @@ class _Reading:
 
     reader: LogReader
     cursor: str
+    #: How many reports the attempt has made.
+    reports: int
     #: When its newest line was printed, and how long it has printed lines.
     newest: float | None = None
     logged: float = 0.0
@@ -72,10 +74,13 @@ class Observer:
         return observed, any(sight.more for sight in seen)
 
     def _reading(self, job: JobName, trial: Trial, attempt: Attempt) -> _Reading:
-        if job not in self._readings:
+        reading = self._readings.get(job)
+        # Where the journal has other reports, another orchestrator has read on: its reports are not new.
+        if reading is None or reading.reports != attempt.reports:
             earlier = trial.reports[len(trial.reports) - attempt.reports :]
-            self._readings[job] = _Reading(reader=self._readers(earlier), cursor=attempt.cursor)
-        return self._readings[job]
+            reading = _Reading(reader=self._readers(earlier), cursor=attempt.cursor, reports=attempt.reports)
+            self._readings[job] = reading
+        return reading
 
     def _observed(self, sight: JobSeen, trial: Trial, attempt: Attempt, now: float) -> JobObserved:
         reading = self._readings[sight.job]
@@ -90,6 +95,7 @@ class Observer:
             report = reading.reader.feed(line.text, at)
             if report is not None:
                 reports.append(report)
+                reading.reports += 1
                 cursor = line.cursor
         if sight.lines:
             reading.cursor = sight.lines[-1].cursor
