@@ -28,7 +28,7 @@ from trialjob.model.money import Tariff, Terms
 from trialjob.model.trial import AttemptStatus, Phase, TrialStatus
 from trialjob.orchestrator.core.events import AttemptIntended, Event, ExperimentCreated, Record, ReportsRead
 from trialjob.orchestrator.core.rule import StoppingRule
-from trialjob.orchestrator.core.state import State, evolve, replay
+from trialjob.orchestrator.core.state import State, evolve
 from trialjob.orchestrator.core.transitions import is_final
 from trialjob.orchestrator.engine.step import Parts, Stepper
 from trialjob.orchestrator.journals.codec import encode
@@ -166,14 +166,18 @@ class World:
         """Raise Broken unless every law holds at this moment."""
         self._laws.check()
 
+    def state_at(self, version: int) -> State:
+        """What the journal says up to there."""
+        return self._laws.states[version]
+
     def play(self) -> State:
         """Run to the end. Raises Broken."""
         for turn in range(_ALL_TURNS):
             orchestrator = self.orchestrators[turn % len(self.orchestrators)]
             orchestrator.step()
             self.check()
-            state = replay(self.journal.read())
-            if state is not None and state.phase is Phase.ENDED:
+            state = self.state_at(len(self.journal.read()))
+            if state.phase is Phase.ENDED:
                 self._laws.check_end(state)
                 return state
             self.clock.sleep(self.schedule.poll if turn < _TURNS else _LONG)
@@ -240,8 +244,8 @@ class _Orchestrator:
             raise self._world.broken(f"no event may contradict the state: {error}") from error
 
     def _check_memory(self, stepper: Stepper) -> None:
-        records = self._world.journal.read()[: stepper.state.version]
-        if stepper.state != replay(records):
+        known = self._world.state_at(stepper.state.version)
+        if stepper.state is not known and stepper.state != known:
             raise self._world.broken("what an orchestrator has in mind is what the journal says")
 
     def _parts(self) -> Parts:
@@ -322,6 +326,9 @@ class _Journal:
     def hold(self, seconds: float = 60.0) -> AbstractContextManager[None]:
         return self._journal.hold(seconds)
 
+    def receive(self, records: Sequence[Record]) -> None:
+        self._journal.receive(records)
+
     def holder(self) -> str | None:
         return self._journal.holder()
 
@@ -360,15 +367,13 @@ class _Laws:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._state: State | None = None
+        #: By the number of records that made each.
+        self.states: dict[int, State] = {}
         self._intended: set[JobName] = set()
         self._jobs = 0
 
     def check(self) -> None:
-        self._read()
-        state = self._state
-        if state is None:
-            return
+        state = self._read()
         now, service, limits = self._world.clock.now(), self._world.service, state.limits
         self._hold(len(state.trials) <= limits.max_trials, "no more trials than max_trials")
         self._hold(
@@ -387,16 +392,19 @@ class _Laws:
         open_ = {job.trial for job in running} - state.live
         self._hold(not open_, f"no job that the journal takes for ended: trials {sorted(open_)}")
 
-    def _read(self) -> None:
-        version = self._state.version if self._state is not None else 0
+    def _read(self) -> State:
+        version = len(self.states)
         for record in self._world.journal.read(version):
             try:
-                self._state = evolve(self._state, record)
+                state = evolve(self.states.get(version), record)
             except InvariantError as error:
                 raise self._world.broken(f"no transition outside the tables: {error}") from error
             for event in record.events:
                 if isinstance(event, AttemptIntended):
-                    self._intended.add(self._state.job(event.trial, event.attempt))
+                    self._intended.add(state.job(event.trial, event.attempt))
+            version += 1
+            self.states[version] = state
+        return self.states[version]
 
     def check_end(self, state: State) -> None:
         now, service = self._world.clock.now(), self._world.service

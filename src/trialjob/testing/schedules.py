@@ -46,7 +46,7 @@ def schedules() -> st.SearchStrategy[Schedule]:
         no_capacity=st.sampled_from([0.0, 0.3]),
         quota=st.sampled_from([99, 1]),
         jobs=st.lists(_JOBS, min_size=1, max_size=5).map(tuple),
-        faults=st.dictionaries(st.integers(1, 120), st.sampled_from(Fault), max_size=12),
+        faults=st.dictionaries(st.integers(1, 80), st.sampled_from(Fault), max_size=12),
         orchestrators=st.sampled_from([1, 2]),
         seed=st.integers(0, 3),
     )

@@ -387,8 +387,7 @@ class _Draft:
 
     def _awaits_pools_or_bills(self) -> bool:
         # Machines that are kept warm cost money: they are given back first. And a bill may free money yet.
-        kept = any(pool.until > self._now for pool in self.state.pools)
-        return kept or budget.awaits_bills(self.state, self._now)
+        return bool(self.state.pools) or budget.awaits_bills(self.state, self._now)
 
     def _short_of_money(self) -> bool:
         """Begin the end when nothing that is wanted can ever be paid for; True while that may yet change."""

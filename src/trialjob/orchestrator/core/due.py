@@ -49,9 +49,12 @@ def due(state: State, now: float) -> list[SubmitJob | StopJob]:
     return sorted(commands, key=lambda command: isinstance(command, SubmitJob))
 
 
-def pools_due(state: State, now: float) -> EndPools | None:
-    """The warm machines that no launch can use any more; None when there are none or one may yet."""
-    kept = tuple((pool.trial, pool.attempt) for pool in state.pools if pool.until > now)
+def pools_due(state: State) -> EndPools | None:
+    """The warm machines that no launch can use any more; None when there are none or one may yet.
+
+    Whether one is still kept is for the service to say: our clock may not be its clock.
+    """
+    kept = tuple((pool.trial, pool.attempt) for pool in state.pools)
     if not kept or state.phase is Phase.ENDED:
         return None
     if state.phase is Phase.RUNNING:

@@ -608,7 +608,9 @@ def _with_left(state: State, event: AttemptEnded, end: JobEnd, at: float) -> Sta
     """``state`` with the machine that a job has left warm, and with what is not known of its bill."""
     if end.pool_until is not None:
         pool = Pool(trial=event.trial, attempt=event.attempt, until=end.pool_until)
-        kept = tuple(pool for pool in state.pools if pool.until > at)
+        # By the clock of the service, which also says until when they are kept.
+        ended = -math.inf if end.ended_at is None else end.ended_at
+        kept = tuple(pool for pool in state.pools if pool.until > ended)
         state = replace(state, pools=(*kept, pool))
     attempt = state.trials[event.trial].attempts[event.attempt - 1]
     if attempt.terms is None or attempt.is_settled:

@@ -134,7 +134,7 @@ class Stepper:
             # An answer may have ended the experiment, and then what was due no longer is.
             if due_of(self.state, command.trial, now) == command:
                 self._carry_out(command, now)
-        pools = pools_due(self.state, now)
+        pools = pools_due(self.state)
         if pools is not None:
             self._carry_out(pools, now)
 
