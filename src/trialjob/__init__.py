@@ -26,8 +26,19 @@ if TYPE_CHECKING:
         reverseloguniform,
         uniform,
     )
-    from trialjob.apps.tuner import (
+    from trialjob.apps.estimators import (
+        Container,
         Script,
+        TrainingJobRequest,
+        from_estimator,
+        from_model_trainer,
+        huggingface,
+        pytorch,
+        sklearn,
+        tensorflow,
+        xgboost,
+    )
+    from trialjob.apps.tuner import (
         Tuner,
         asha,
         bandit,
@@ -55,9 +66,11 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Container",
     "Result",
     "Script",
     "SpecError",
+    "TrainingJobRequest",
     "TrialjobError",
     "Tuner",
     "UsageError",
@@ -67,9 +80,12 @@ __all__ = [
     "choice",
     "cmaes",
     "early_stop",
+    "from_estimator",
+    "from_model_trainer",
     "gp",
     "grid",
     "grid_search",
+    "huggingface",
     "hyperband",
     "local",
     "lognormal",
@@ -82,6 +98,7 @@ __all__ = [
     "normal",
     "nsga2",
     "ordinal",
+    "pytorch",
     "qlognormal",
     "qloguniform",
     "qmc",
@@ -90,17 +107,25 @@ __all__ = [
     "randint",
     "random_search",
     "reverseloguniform",
+    "sklearn",
     "sobol_search",
+    "tensorflow",
     "tpe",
     "truncation",
     "uniform",
+    "xgboost",
 ]
 
 _DOMAINS = (
     *("choice", "grid", "lognormal", "lograndint", "loguniform", "normal", "ordinal", "qlognormal"),
     *("qloguniform", "qnormal", "quniform", "randint", "reverseloguniform", "uniform"),
 )
+_ESTIMATORS = (
+    *("Container", "Script", "TrainingJobRequest", "from_estimator", "from_model_trainer"),
+    *("huggingface", "pytorch", "sklearn", "tensorflow", "xgboost"),
+)
 _HOME = {
+    **dict.fromkeys(_ESTIMATORS, "trialjob.apps.estimators"),
     **dict.fromkeys(_DOMAINS, "trialjob.apps.domains"),
     "Result": "trialjob.reporting.results",
     "SpecError": "trialjob.errors",

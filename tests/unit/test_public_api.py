@@ -10,9 +10,11 @@ import pytest
 import trialjob
 
 PUBLIC = [
+    "Container",
     "Result",
     "Script",
     "SpecError",
+    "TrainingJobRequest",
     "TrialjobError",
     "Tuner",
     "UsageError",
@@ -22,9 +24,12 @@ PUBLIC = [
     "choice",
     "cmaes",
     "early_stop",
+    "from_estimator",
+    "from_model_trainer",
     "gp",
     "grid",
     "grid_search",
+    "huggingface",
     "hyperband",
     "local",
     "lognormal",
@@ -37,6 +42,7 @@ PUBLIC = [
     "normal",
     "nsga2",
     "ordinal",
+    "pytorch",
     "qlognormal",
     "qloguniform",
     "qmc",
@@ -45,10 +51,13 @@ PUBLIC = [
     "randint",
     "random_search",
     "reverseloguniform",
+    "sklearn",
     "sobol_search",
+    "tensorflow",
     "tpe",
     "truncation",
     "uniform",
+    "xgboost",
 ]
 HEAVY = {
     *("boto3", "click", "filelock", "numpy", "optuna", "pandas", "psutil", "pydantic", "rich", "ruamel"),

@@ -9,41 +9,16 @@ from __future__ import annotations
 import signal
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any, TypeAlias
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+from trialjob.apps.estimators import Document, Estimator
 from trialjob.model.json import Json
 
 if TYPE_CHECKING:
     from trialjob.apps.attend import OnInterrupt
     from trialjob.reporting.results import Result
     from trialjob.wiring import Session
-
-Document: TypeAlias = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Script:
-    """A training script: ``Script("train.py", source_dir="src", hyperparameters={"epochs": 27})``."""
-
-    entry_point: str
-    #: Shipped whole to every trial; relative to the working directory.
-    source_dir: str = "."
-    #: Constants, passed to every trial.
-    hyperparameters: Mapping[str, Json] = field(default_factory=dict)
-    #: Anything else that ``estimator`` takes in a spec file.
-    options: Mapping[str, Json] = field(default_factory=dict)
-
-    def document(self) -> Document:
-        """The ``estimator`` of a spec."""
-        return {
-            "kind": "script",
-            "entry_point": self.entry_point,
-            "source_dir": self.source_dir,
-            "hyperparameters": dict(self.hyperparameters),
-            **self.options,
-        }
 
 
 def maximize(metric: str, **options: Json) -> Document:
@@ -209,7 +184,7 @@ class Tuner:
     def __init__(
         self,
         *,
-        estimator: Script,
+        estimator: Estimator,
         space: Mapping[str, Document],
         objective: Document,
         limits: Mapping[str, Json],
@@ -268,10 +243,9 @@ class Tuner:
         return self._experiment.run(on_interrupt)
 
 
-def _name(estimator: Script) -> str:
-    """A name after the script, with a unique suffix."""
+def _name(estimator: Estimator) -> str:
+    """A name after what is run, with a unique suffix."""
     from trialjob.apps.naming import unique_name  # noqa: PLC0415 - as above
 
-    stem = PurePath(estimator.entry_point).stem
-    letters = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in stem)
+    letters = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in estimator.title)
     return unique_name("-".join(part for part in letters.split("-") if part) or "experiment")

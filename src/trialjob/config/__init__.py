@@ -13,7 +13,11 @@ from trialjob.config.samplers import (
     SobolSpec,
 )
 from trialjob.config.spec import (
+    CodeSpec,
+    ContainerSpec,
     ExperimentSpec,
+    FrameworkSpec,
+    HuggingFaceSpec,
     LimitsSpec,
     LocalBackendSpec,
     MetricSpec,
@@ -25,9 +29,13 @@ from trialjob.config.stopping import AshaSpec, NoStoppingSpec
 __all__ = [
     "AshaSpec",
     "BayesianSpec",
+    "CodeSpec",
+    "ContainerSpec",
     "Difference",
     "ExperimentSpec",
+    "FrameworkSpec",
     "GridSpec",
+    "HuggingFaceSpec",
     "LearningSpec",
     "LimitsSpec",
     "LocalBackendSpec",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from trialjob.config.paths import path_text, shown
 from trialjob.config.sagemaker import SageMakerBackendSpec
-from trialjob.config.spec import ExperimentSpec, LocalBackendSpec
+from trialjob.config.spec import CodeSpec, ExperimentSpec, LocalBackendSpec
 from trialjob.errors import Problem
 from trialjob.reporting.metrics import compiled, expand
 
@@ -29,9 +29,17 @@ def warnings(spec: ExperimentSpec) -> list[Problem]:
 
 
 def _no_metric(spec: ExperimentSpec) -> Iterator[Problem]:
-    metric, folder = spec.objective.metric, Path(spec.estimator.source_dir)
+    metric = spec.objective.metric
     if any(definition.name == metric for definition in spec.metrics):
         return
+    if not isinstance(spec.estimator, CodeSpec):
+        yield Problem(
+            field="objective.metric",
+            message=f"no metric in sight: {shown(metric)} has no regex",
+            remedy="define it by a regex under metrics, unless the program writes the lines of `report`",
+        )
+        return
+    folder = Path(spec.estimator.source_dir)
     if not folder.is_dir() or any(_has(_REPORTS, path) for path in _sources(folder)):
         return
     yield Problem(
@@ -42,9 +50,11 @@ def _no_metric(spec: ExperimentSpec) -> Iterator[Problem]:
 
 
 def _no_checkpoint(spec: ExperimentSpec) -> Iterator[Problem]:
-    folder = Path(spec.estimator.source_dir)
     if spec.estimator.spot is None or not isinstance(spec.backend, SageMakerBackendSpec):
         return
+    if not isinstance(spec.estimator, CodeSpec):
+        return
+    folder = Path(spec.estimator.source_dir)
     if not folder.is_dir() or any(_has(_CHECKPOINTS, path) for path in _sources(folder)):
         return
     yield Problem(

@@ -13,7 +13,10 @@ from trialjob.config.samplers import SAMPLERS
 from trialjob.config.space import DOMAINS
 from trialjob.config.spec import (
     AimSpec,
+    ContainerSpec,
     ExperimentSpec,
+    FrameworkSpec,
+    HuggingFaceSpec,
     LimitsSpec,
     LocalBackendSpec,
     MetricSpec,
@@ -24,7 +27,12 @@ from trialjob.config.stopping import STOPPING
 
 #: Sections whose form depends on their ``kind``: what each kind is.
 KINDS: dict[str, dict[str, type[BaseModel]]] = {
-    "estimator": {"script": ScriptSpec},
+    "estimator": {
+        "script": ScriptSpec,
+        "container": ContainerSpec,
+        **dict.fromkeys(("pytorch", "tensorflow", "sklearn", "xgboost"), FrameworkSpec),
+        "huggingface": HuggingFaceSpec,
+    },
     "sampler": dict(SAMPLERS),
     "stopping": dict(STOPPING),
     "backend": {"local": LocalBackendSpec, "sagemaker": SageMakerBackendSpec},

@@ -15,6 +15,7 @@ from trialjob.config.complaints import problem_of
 from trialjob.config.overrides import apply_overrides
 from trialjob.config.paths import shown
 from trialjob.config.plain import plain
+from trialjob.config.raw_request import as_container
 from trialjob.config.spec import ExperimentSpec
 from trialjob.config.yaml_text import load_yaml, read_text
 from trialjob.errors import Problem, SpecError
@@ -42,6 +43,8 @@ def parse(
     bundle, and the folder that it came from need not be here.
     """
     given = _plain(document, source)
+    if isinstance(given.get("estimator"), dict) and given["estimator"].get("kind") == "request":
+        given = _translated(given, source)
     _resolve(given, base or Path())
     problems: list[Problem] = []
     spec: ExperimentSpec | None = None
@@ -59,6 +62,20 @@ def parse(
     if problems or spec is None:
         raise SpecError(problems, source)
     return spec
+
+
+def _translated(document: dict[str, Any], source: str) -> dict[str, Any]:
+    """``document`` with its raw request in the words of a spec."""
+    field = "estimator.request"
+    raw = document["estimator"].get("request")
+    remedy = "write the fields of a CreateTrainingJob call"
+    if not isinstance(raw, Mapping) or not raw:
+        raise SpecError(Problem(field=field, message=f"{shown(raw)} is no request", remedy=remedy), source)
+    try:
+        return as_container(document)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        message = f"cannot be read as a CreateTrainingJob call: {type(error).__name__}: {error}"
+        raise SpecError(Problem(field=field, message=message, remedy=remedy), source) from error
 
 
 def _plain(document: Mapping[str, Any], source: str) -> dict[str, Any]:

@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
+from trialjob.errors import Problem
+
 Part: TypeAlias = str | int
 
 _PLAIN = re.compile(r"[^.\[\]=\"\s]+")
@@ -63,3 +65,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
     if close:
         return f"did you mean {close[0]!r}?"
     return f"known here: {', '.join(names)}" if names else "nothing can be written here"
+
+
+def problem_at(path: tuple[Part, ...], message: str, remedy: str) -> Problem:
+    """A problem at a place of the spec."""
+    return Problem(field=path_text(path), message=message, remedy=remedy)

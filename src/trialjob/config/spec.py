@@ -12,7 +12,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import BeforeValidator, Field
 
 from trialjob.backends.sagemaker.settings import SageMakerSettings
-from trialjob.config.parts import Duration, Number, SpecPart
+from trialjob.config.parts import Duration, Number, SpecPart, Texts
 from trialjob.config.sagemaker import InputChannel, SageMakerBackendSpec, SageMakerJobSpec, settings_of
 from trialjob.config.samplers import RandomSpec, SamplerSpec
 from trialjob.config.space import DomainSpec, space_of
@@ -30,23 +30,64 @@ def _local_by_default(value: object) -> object:
     return {"kind": "local", **value} if isinstance(value, Mapping) and value.get("kind") is None else value
 
 
-class ScriptSpec(SageMakerJobSpec):
-    """A folder of code and the program in it that trains."""
+class TrainingSpec(SageMakerJobSpec):
+    """What every kind of estimator has."""
 
-    kind: Literal["script"]
-    source_dir: str
-    entry_point: str
     #: Constants, passed to every trial.
     hyperparameters: dict[str, Json] = Field(default_factory=dict)
     environment: dict[str, str] = Field(default_factory=dict)
     #: Input channels: name to location.
     inputs: dict[str, InputChannel] = Field(default_factory=dict)
-    #: The interpreter for Python scripts on this machine.
-    python: str | None = None
 
     def locations(self) -> dict[str, str]:
         """Where each input channel is."""
         return {name: given.location for name, given in self.inputs.items()}
+
+
+class CodeSpec(TrainingSpec):
+    """A folder of code and the program in it that trains."""
+
+    source_dir: str
+    entry_point: str
+    #: The interpreter for Python scripts on this machine.
+    python: str | None = None
+
+
+class ScriptSpec(CodeSpec):
+    """A script in an image that is named."""
+
+    kind: Literal["script"]
+
+
+class FrameworkSpec(CodeSpec):
+    """A script in an image of AWS's own, found by the version of its framework."""
+
+    kind: Literal["pytorch", "tensorflow", "sklearn", "xgboost"]
+    framework_version: str
+    py_version: str | None = None
+
+
+class HuggingFaceSpec(CodeSpec):
+    """A script in AWS's image for HuggingFace's transformers."""
+
+    kind: Literal["huggingface"]
+    transformers_version: str
+    pytorch_version: str
+    py_version: str | None = None
+
+
+class ContainerSpec(TrainingSpec):
+    """An image that brings its own program; ``{name}`` in a word stands for a hyperparameter."""
+
+    kind: Literal["container"]
+    entrypoint: Texts = ()
+    arguments: Texts = ()
+    hyperparameter_format: Literal["text", "json"] = "text"
+
+
+EstimatorSpec: TypeAlias = Annotated[
+    ScriptSpec | ContainerSpec | FrameworkSpec | HuggingFaceSpec, Field(discriminator="kind")
+]
 
 
 class AimSpec(SpecPart):
@@ -118,7 +159,7 @@ class ExperimentSpec(SpecPart):
     """A whole experiment, with every default filled in."""
 
     name: str
-    estimator: ScriptSpec
+    estimator: EstimatorSpec
     space: dict[str, DomainSpec]
     objective: ObjectiveSpec
     metrics: tuple[MetricSpec, ...] = Field(default=(), strict=False)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from trialjob.model.ids import ExperimentName, JobName, TrialId
-from trialjob.model.job import JobRequest
+from trialjob.model.job import JobRequest, Program
 from trialjob.model.json import Json, digest
 from trialjob.model.space import Config
 
@@ -18,6 +18,53 @@ from trialjob.model.space import Config
 def resource_environment(resource: float | None) -> dict[str, str]:
     """How a script learns where it may end by itself."""
     return {} if resource is None else {"TRIALJOB_MAX_RESOURCE": f"{resource:.15g}"}
+
+
+def request_of(
+    job: JobName,
+    trial: TrialId,
+    attempt: int,
+    *,
+    experiment: ExperimentName,
+    hyperparameters: Config,
+    environment: Mapping[str, str],
+    inputs: Mapping[str, str],
+    max_runtime: float,
+    resource: float | None,
+    entry_point: str = "",
+    bundle: str = "",
+    program: Program | None = None,
+) -> JobRequest:
+    """The request, with the digest of all that is in it."""
+    environment = {**environment, **resource_environment(resource)}
+    content: dict[str, Json] = {
+        "job": job,
+        "experiment": experiment,
+        "trial": trial,
+        "attempt": attempt,
+        "hyperparameters": dict(hyperparameters),
+        "entry_point": entry_point,
+        "bundle": bundle,
+        "max_runtime": float(max_runtime),
+        "environment": environment,
+        "inputs": dict(inputs),
+    }
+    if program is not None:
+        content["program"] = [list(program.entrypoint), list(program.arguments), program.json_values]
+    return JobRequest(
+        job=job,
+        experiment=experiment,
+        trial=trial,
+        attempt=attempt,
+        hyperparameters=hyperparameters,
+        entry_point=entry_point,
+        bundle=bundle,
+        max_runtime=max_runtime,
+        environment=environment,
+        inputs=inputs,
+        program=program,
+        digest=digest(content),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,30 +93,16 @@ class ScriptEstimator:
         resource: float | None = None,
     ) -> JobRequest:
         """The request for one attempt; equal arguments give an equal request."""
-        hyperparameters = {**self.hyperparameters, **config}
-        environment = {**self.environment, **resource_environment(resource)}
-        content: Json = {
-            "job": job,
-            "experiment": self.experiment,
-            "trial": trial,
-            "attempt": attempt,
-            "hyperparameters": hyperparameters,
-            "entry_point": self.entry_point,
-            "bundle": self.bundle,
-            "max_runtime": float(max_runtime),
-            "environment": environment,
-            "inputs": dict(self.inputs),
-        }
-        return JobRequest(
-            job=job,
+        return request_of(
+            job,
+            trial,
+            attempt,
             experiment=self.experiment,
-            trial=trial,
-            attempt=attempt,
-            hyperparameters=hyperparameters,
+            hyperparameters={**self.hyperparameters, **config},
+            environment=self.environment,
+            inputs=self.inputs,
+            max_runtime=max_runtime,
+            resource=resource,
             entry_point=self.entry_point,
             bundle=self.bundle,
-            max_runtime=max_runtime,
-            environment=environment,
-            inputs=self.inputs,
-            digest=digest(content),
         )

@@ -79,6 +79,17 @@ class JobEnd:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """What a container runs when it brings its own code, each word by itself, without a shell."""
+
+    #: Empty for the image's own.
+    entrypoint: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
+    #: It takes its hyperparameters as JSON texts, as the service's own toolkits do, and not as plain ones.
+    json_values: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobRequest:
     """Everything a backend needs to run one attempt of a trial."""
 
@@ -88,9 +99,9 @@ class JobRequest:
     attempt: int
     #: What the script is given: the constants and the trial's configuration.
     hyperparameters: Mapping[str, Json]
-    #: Path of the program inside the bundle.
+    #: Path of the program inside the bundle; empty where ``program`` says what runs.
     entry_point: str
-    #: Digest of the bundle that holds the code.
+    #: Digest of the bundle that holds the code; empty where the container brings it.
     bundle: str
     #: Seconds after which the backend itself ends the job.
     max_runtime: float
@@ -99,6 +110,8 @@ class JobRequest:
     inputs: Mapping[str, str] = field(default_factory=dict)
     #: Identifies the request's content; a job of the same name with another digest is not ours.
     digest: str
+    #: What a container with code of its own runs.
+    program: Program | None = None
     #: How many earlier attempts of the trial found no machine; a backend may then ask for another kind.
     capacity_failures: int = 0
 

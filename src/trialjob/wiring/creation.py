@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 import trialjob
-from trialjob.config import ExperimentSpec, LocalBackendSpec
+from trialjob.config import CodeSpec, ExperimentSpec, LocalBackendSpec
 from trialjob.config.sagemaker import SageMakerBackendSpec
 from trialjob.config.samplers import LearningSpec
 from trialjob.errors import JournalConflict, UsageError
@@ -18,6 +18,7 @@ from trialjob.orchestrator.journals.jsonl import FolderStore
 from trialjob.orchestrator.journals.s3 import S3Store
 from trialjob.orchestrator.ports import ExperimentStore
 from trialjob.orchestrator.samplers.known import Earlier, Present, of_experiment, of_table
+from trialjob.wiring.images import with_image
 from trialjob.wiring.jobs import check_machine, check_requests, folder_of
 from trialjob.wiring.prices import caps_note, check_caps, prices_of
 from trialjob.wiring.search import rule_of, sampler_of, settle
@@ -41,7 +42,7 @@ def create(spec: ExperimentSpec, *, store: str | Path | None = None) -> Session:
     journal = opened.journal(name)
     if journal.read():
         raise taken
-    spec = settle(spec)
+    spec = settle(with_image(spec))
     # These say what they lack before anything is written.
     sampler_of(spec)()
     rule_of(spec)
@@ -51,7 +52,9 @@ def create(spec: ExperimentSpec, *, store: str | Path | None = None) -> Session:
     clock, limits = SystemClock(), spec.to_limits()
     tariff = prices_of(spec, clock)
     check_caps(limits, tariff)
-    bundle = _ship(Path(spec.estimator.source_dir), opened, name)
+    bundle = ""
+    if isinstance(spec.estimator, CodeSpec):
+        bundle = _ship(Path(spec.estimator.source_dir), opened, name)
     created = ExperimentCreated(
         name=name,
         document=spec.document(),

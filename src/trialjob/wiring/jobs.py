@@ -13,14 +13,15 @@ from trialjob.backends.sagemaker.client import SageMakerClient
 from trialjob.backends.sagemaker.code import Code
 from trialjob.backends.sagemaker.limiter import Limiter
 from trialjob.backends.sagemaker.preview import preview, refuse
-from trialjob.config import ExperimentSpec, LocalBackendSpec
+from trialjob.config import CodeSpec, ContainerSpec, ExperimentSpec, LocalBackendSpec
 from trialjob.config.sagemaker import SageMakerBackendSpec
 from trialjob.errors import Problem, SpecError
+from trialjob.estimators.container import ContainerEstimator
 from trialjob.estimators.script import ScriptEstimator
 from trialjob.model.ids import ExperimentName, TrialId, job_name
 from trialjob.model.job import JobRequest
 from trialjob.orchestrator.journals.jsonl import FolderStore, this_process
-from trialjob.orchestrator.ports import Clock, ExperimentStore
+from trialjob.orchestrator.ports import Clock, Estimator, ExperimentStore
 from trialjob.reporting import in_job
 from trialjob.wiring.search import sampler_of, settle
 
@@ -35,7 +36,7 @@ def backend_of(
             jobs=folder / "jobs",
             bundles=folder / "bundles",
             clock=clock,
-            python=spec.estimator.python or sys.executable,
+            python=(isinstance(spec.estimator, CodeSpec) and spec.estimator.python) or sys.executable,
             stop_grace=where.stop_grace,
             gpus_per_trial=where.gpus_per_trial,
             gpus=available_gpus() if where.gpus_per_trial else (),
@@ -81,14 +82,25 @@ def _in_job_files() -> dict[str, Path]:
     return {name: folder / name for name in ("__init__.py", "report.py", "entrypoint.py")}
 
 
-def estimator_of(spec: ExperimentSpec, name: ExperimentName, bundle: str) -> ScriptEstimator:
+def estimator_of(spec: ExperimentSpec, name: ExperimentName, bundle: str) -> Estimator:
+    given = spec.estimator
+    if isinstance(given, ContainerSpec):
+        return ContainerEstimator(
+            experiment=name,
+            entrypoint=given.entrypoint,
+            arguments=given.arguments,
+            json_values=given.hyperparameter_format == "json",
+            hyperparameters=given.hyperparameters,
+            environment=given.environment,
+            inputs=given.locations(),
+        )
     return ScriptEstimator(
         experiment=name,
         bundle=bundle,
-        entry_point=spec.estimator.entry_point,
-        hyperparameters=spec.estimator.hyperparameters,
-        environment=spec.estimator.environment,
-        inputs=spec.estimator.locations(),
+        entry_point=given.entry_point,
+        hyperparameters=given.hyperparameters,
+        environment=given.environment,
+        inputs=given.locations(),
     )
 
 

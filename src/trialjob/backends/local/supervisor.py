@@ -72,9 +72,7 @@ class Supervisor:
         self._prepare()
         if self._stop_asked or self._folder.stop_asked():
             return {"outcome": "stopped", "message": "stopped before the script was started"}
-        child = entrypoint.start(
-            self._folder.tree, self._request["entry_point"], self._request["python"], self._environment()
-        )
+        child = self._start()
         self._group = child.pid
         started, began = _now(), time.monotonic()
         self._status.update(state="training", started_at=started)
@@ -85,18 +83,25 @@ class Supervisor:
         self._status["ended_at"] = started + time.monotonic() - began
         return self._verdict(child.returncode, why)
 
+    def _start(self) -> subprocess.Popen[bytes]:
+        tree, environment, program = self._folder.tree, self._environment(), self._request.get("program")
+        if program:
+            return entrypoint.launch(tree, program, entrypoint.environment(tree, environment))
+        request = self._request
+        return entrypoint.start(tree, request["entry_point"], request["python"], environment)
+
     def _prepare(self) -> None:
         """Lay out what the script finds."""
         tree, request = self._folder.tree, self._request
         self._share_checkpoints()
         entrypoint.lay_out(tree)
-        entrypoint.unpack(Path(request["bundle_file"]), tree / "code")
+        if request["bundle_file"] is not None:
+            entrypoint.unpack(Path(request["bundle_file"]), tree / "code")
         (tree / "input" / "config").mkdir(parents=True, exist_ok=True)
         host = {"current_host": "algo-1", "hosts": ["algo-1"], "network_interface_name": "lo"}
+        text_of = entrypoint.text_of if request.get("plain_values") else json.dumps
         configs = {
-            "hyperparameters": {
-                name: json.dumps(value) for name, value in request["hyperparameters"].items()
-            },
+            "hyperparameters": {name: text_of(value) for name, value in request["hyperparameters"].items()},
             "resourceconfig": host,
             "inputdataconfig": {name: {"TrainingInputMode": "File"} for name in request["inputs"]},
         }
@@ -160,7 +165,7 @@ class Supervisor:
             os.read(self._woken, 4096)
 
     def _verdict(self, status: int, why: str) -> Facts:
-        entry_point = self._request["entry_point"]
+        entry_point = self._request["entry_point"] or self._request["program"][0]
         code = status if status >= 0 else 128 - status
         message = entrypoint.how_it_ended(entry_point, status)
         if why == "timed_out":

@@ -95,8 +95,10 @@ class SageMakerBackend:
         if self._is_buried(job.job):
             self._end_if_any(job.job)
             return Submitted(adopted=True)
-        request = build(self._settings, job, code_uri=self._uploads.uri(job), owner=self._owner)
+        code_uri = self._uploads.uri(job) if job.bundle else ""
+        request = build(self._settings, job, code_uri=code_uri, owner=self._owner)
         self._check(request)
+        self._uploads.bring_values(job)
         try:
             self._client.create(request)
         except faults.DuplicateName:

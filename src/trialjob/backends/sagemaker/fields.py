@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
+from trialjob.backends.sagemaker.request import CODE_CHANNEL
 from trialjob.errors import Problem
 
 #: Names of fields, keys of maps and places in lists, from the outside in.
@@ -22,6 +23,7 @@ _FIELDS: Final[dict[Path, str]] = {
     ("Tags",): "estimator.tags",
     ("AlgorithmSpecification", "TrainingImage"): "estimator.image_uri",
     ("AlgorithmSpecification", "ContainerArguments"): "estimator.entry_point",
+    ("AlgorithmSpecification", "ContainerEntrypoint"): "estimator.entrypoint",
     ("AlgorithmSpecification", "MetricDefinitions"): "metrics",
     ("OutputDataConfig", "S3OutputPath"): "backend.s3_uri",
     ("OutputDataConfig", "KmsKeyId"): "estimator.output_kms_key",
@@ -64,13 +66,20 @@ def problem_of(flaw: Flaw, request: Mapping[str, Any], raw: Mapping[str, Any]) -
 
 def spec_field(path: Path, request: Mapping[str, Any]) -> str:
     """The field of the spec that ends up at ``path``."""
-    if path[:2] == ("InputDataConfig", 0) and "DataSource" in path:
-        return "backend.s3_uri"  # the channel that is ours
+    if path[:2] == ("InputDataConfig", 0) and "DataSource" in path and _is_ours(request):
+        return "backend.s3_uri"
+    if path[:2] == ("AlgorithmSpecification", "ContainerArguments") and not _is_ours(request):
+        return _text("estimator.arguments", path[2:])
     for length in range(len(path), 0, -1):
         field = _FIELDS.get(path[:length])
         if field is not None:
             return _text(field, _rest(path[:length], path[length:], request))
     return raw_field(path)
+
+
+def _is_ours(request: Mapping[str, Any]) -> bool:
+    """Whether the first channel is the one that brings the code, and its entrypoint what runs."""
+    return bool(value_at(request, ("InputDataConfig", 0, "ChannelName")) == CODE_CHANNEL)
 
 
 def raw_field(path: Path) -> str:

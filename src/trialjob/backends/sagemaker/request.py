@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from trialjob.backends.sagemaker.settings import SageMakerSettings
-from trialjob.model.job import JobRequest
+from trialjob.model.job import JobRequest, Program
+from trialjob.reporting.in_job.entrypoint import VALUES_CHANNEL, text_of
 
 #: The fields of a CreateTrainingJob call.
 Request: TypeAlias = dict[str, Any]
@@ -23,6 +24,10 @@ Request: TypeAlias = dict[str, Any]
 CODE_CHANNEL: Final = "trialjob"
 #: The name of the user's code in that channel.
 BUNDLE_FILE: Final = "bundle.tar.gz"
+#: The service's limits on hyperparameters: how many, and the characters of a name or a value. The field's
+#: documentation says 256 of values where the service's model says 2500.
+_VALUES_MAX: Final = 100
+VALUE_MAX: Final = 256
 #: Begins the keys of the tags by which jobs are found again.
 TAG_PREFIX: Final = "trialjob:"
 #: Names, for the entrypoint, the program that is to start the script.
@@ -67,6 +72,34 @@ def code_uri(settings: SageMakerSettings, experiment: str, digest: str) -> str:
     return folder(settings, experiment, "code", digest)
 
 
+def values_uri(settings: SageMakerSettings, job: JobRequest) -> str:
+    """The prefix of what ``wide_values`` brings to a job."""
+    return folder(settings, job.experiment, "values", job.job)
+
+
+def wide_values(job: JobRequest) -> dict[str, str]:
+    """All hyperparameters, when some are too long or they are too many for the request; else nothing.
+
+    They go into an input channel then, where our entrypoint finds them; another program would not.
+    """
+    texts = _texts(job)
+    return texts if job.program is None and len(_narrow(texts)) < len(texts) else {}
+
+
+def _texts(job: JobRequest) -> dict[str, str]:
+    """The values as JSON for our entrypoint and the service's toolkits, as plain text for other programs."""
+    values = sorted(job.hyperparameters.items())
+    if job.program is None or job.program.json_values:
+        return {name: json.dumps(value) for name, value in values}
+    return {name: text_of(value) for name, value in values if value is not None}
+
+
+def _narrow(texts: dict[str, str]) -> dict[str, str]:
+    """As many of them as the request takes, for whoever looks at the job in the console."""
+    short = [(name, text) for name, text in texts.items() if max(len(name), len(text)) <= VALUE_MAX]
+    return dict(short[:_VALUES_MAX])
+
+
 def checkpoint_uri(settings: SageMakerSettings, job: JobRequest) -> str:
     """Where the checkpoints of a trial are: of all its attempts, so that the next goes on from them.
 
@@ -82,8 +115,8 @@ def build(settings: SageMakerSettings, job: JobRequest, *, code_uri: str, owner:
         "TrainingJobName": job.job,
         "RoleArn": settings.role,
         "AlgorithmSpecification": _algorithm(settings, job),
-        "HyperParameters": {name: json.dumps(value) for name, value in sorted(job.hyperparameters.items())},
-        "InputDataConfig": [_code_channel(code_uri), *_channels(settings, job)],
+        "HyperParameters": _narrow(_texts(job)) if wide_values(job) else _texts(job),
+        "InputDataConfig": [*_own_channels(settings, job, code_uri), *_channels(settings, job)],
         "OutputDataConfig": {"S3OutputPath": folder(settings, job.experiment, "output")},
         "ResourceConfig": _resources(settings, where),
         "StoppingCondition": {"MaxRuntimeInSeconds": max(1, math.ceil(job.max_runtime))},
@@ -133,19 +166,24 @@ def _algorithm(settings: SageMakerSettings, job: JobRequest) -> Request:
     algorithm: Request = {
         "TrainingImage": settings.image_uri,
         "TrainingInputMode": "File",
-        # Each word by itself, without a shell, so that SIGTERM reaches our entrypoint and not a shell's ears.
-        "ContainerEntrypoint": ["python3", f"{_CHANNEL_FOLDER}/entrypoint.py"],
-        "ContainerArguments": [
-            "--entry-point",
-            job.entry_point,
-            "--bundle",
-            f"{_CHANNEL_FOLDER}/{BUNDLE_FILE}",
-            "--requirements",
-        ],
     }
+    program = job.program or _our_entrypoint(job)
+    if program.entrypoint:
+        algorithm["ContainerEntrypoint"] = list(program.entrypoint)
+    if program.arguments:
+        algorithm["ContainerArguments"] = list(program.arguments)
     if definitions := list(_definitions(settings)):
         algorithm["MetricDefinitions"] = definitions
     return algorithm
+
+
+def _our_entrypoint(job: JobRequest) -> Program:
+    # Each word by itself, without a shell, so that SIGTERM reaches our entrypoint and not a shell's ears.
+    bundle = f"{_CHANNEL_FOLDER}/{BUNDLE_FILE}"
+    return Program(
+        entrypoint=("python3", f"{_CHANNEL_FOLDER}/entrypoint.py"),
+        arguments=("--entry-point", job.entry_point, "--bundle", bundle, "--requirements"),
+    )
 
 
 def _definitions(settings: SageMakerSettings) -> Iterator[Request]:
@@ -160,8 +198,12 @@ def _definitions(settings: SageMakerSettings) -> Iterator[Request]:
         yield {"Name": settings.objective, "Regex": regex}
 
 
-def _code_channel(uri: str) -> Request:
-    return _channel(CODE_CHANNEL, uri) | {"InputMode": "File"}
+def _own_channels(settings: SageMakerSettings, job: JobRequest, code_uri: str) -> Iterator[Request]:
+    if job.program is not None:
+        return
+    yield _channel(CODE_CHANNEL, code_uri) | {"InputMode": "File"}
+    if wide_values(job):
+        yield _channel(VALUES_CHANNEL, values_uri(settings, job)) | {"InputMode": "File"}
 
 
 def _channels(settings: SageMakerSettings, job: JobRequest) -> Iterator[Request]:

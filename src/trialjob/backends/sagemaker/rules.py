@@ -13,14 +13,13 @@ from typing import Any, Final
 
 from trialjob.backends.sagemaker import shapes
 from trialjob.backends.sagemaker.fields import Flaw, Path, problem_of, value_at
-from trialjob.backends.sagemaker.request import CODE_CHANNEL, TAG_PREFIX
+from trialjob.backends.sagemaker.request import CODE_CHANNEL, TAG_PREFIX, VALUE_MAX
 from trialjob.backends.sagemaker.shapes import shown
 from trialjob.errors import Problem
+from trialjob.reporting.in_job.entrypoint import VALUES_CHANNEL
 
 #: The guide's limit on a warm pool's idle time; the model allows more than the service does.
 KEEP_ALIVE_MAX: Final = 3600
-#: The field's documentation says 256 where the model says 2500.
-VALUE_MAX: Final = 256
 RUNTIME_MAX: Final = 28 * 86_400
 VOLUME_MAX: Final = 16_384
 #: Instances whose disks are part of the machine, so that no volume is there to be encrypted.
@@ -178,7 +177,7 @@ def _names(request: Mapping[str, Any]) -> Iterator[Flaw]:
         names = [row[key] for row in request.get(part, [])]
         for place, name in enumerate(names):
             if name in names[:place]:
-                taken = name == CODE_CHANNEL or name.startswith(TAG_PREFIX)
+                taken = name in (CODE_CHANNEL, VALUES_CHANNEL) or name.startswith(TAG_PREFIX)
                 message = f"{shown(name)} is {'a name of trialjob itself' if taken else 'there twice'}"
                 yield Flaw(path=(part, place), message=message, remedy="choose another name")
             elif part == "Tags" and name.lower().startswith("aws:"):

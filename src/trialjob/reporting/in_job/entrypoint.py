@@ -24,6 +24,7 @@ import argparse
 import contextlib
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -37,6 +38,9 @@ ML_ROOT = "TRIALJOB_ML_ROOT"
 DISTRIBUTION = "TRIALJOB_DISTRIBUTION"
 #: Which of several hosts this is, for ``report`` where no launcher has numbered the processes.
 HOST_RANK = "TRIALJOB_HOST_RANK"
+#: The input channel, and the file in it, that brings the values when the service's own way is too narrow.
+VALUES_CHANNEL = "trialjob-values"
+VALUES_FILE = "hyperparameters.json"
 #: On the first host, for the processes to find each other.
 _MASTER_PORT = 29500
 #: SageMaker shows so many characters of a failure.
@@ -60,7 +64,10 @@ class SetupError(Exception):
 
 def read_config(root: Path, name: str) -> dict[str, Any]:
     """One of the JSON files below ``input/config``; empty when it is not there. Raises SetupError."""
-    place = root / "input" / "config" / f"{name}.json"
+    return _read(root / "input" / "config" / f"{name}.json")
+
+
+def _read(place: Path) -> dict[str, Any]:
     try:
         found = json.loads(place.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -72,7 +79,9 @@ def read_config(root: Path, name: str) -> dict[str, Any]:
 
 def hyperparameters(root: Path) -> dict[str, Any]:
     """The values: each is kept as the JSON text of itself; a text that is no JSON stands for itself."""
-    return {name: _decoded(text) for name, text in sorted(read_config(root, "hyperparameters").items())}
+    texts = read_config(root, "hyperparameters")
+    texts.update(_read(root / "input" / "data" / VALUES_CHANNEL / VALUES_FILE))
+    return {name: _decoded(text) for name, text in sorted(texts.items())}
 
 
 def _decoded(text: object) -> object:
@@ -143,7 +152,7 @@ def _training_env(root: Path, base: Mapping[str, str]) -> dict[str, Any]:
         "channel_input_dirs": {
             name: str(data / name)
             for name in sorted(read_config(root, "inputdataconfig"))
-            if (data / name).resolve() != _here()
+            if (data / name).resolve() != _here() and name != VALUES_CHANNEL
         },
         "input_dir": str(root / "input"),
         "input_config_dir": str(root / "input" / "config"),
@@ -310,9 +319,14 @@ def _relay(complaints: Iterable[bytes]) -> str:
 
 
 def start(root: Path, entry_point: str, python: str, base: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """Start the script in a session of its own, which a signal can reach as a whole. Raises SetupError."""
+    """Start the script as ``launch`` does. Raises SetupError."""
     variables = environment(root, base)
     line = distributed(command(root, entry_point, python), variables) + arguments(hyperparameters(root))
+    return launch(root, line, variables)
+
+
+def launch(root: Path, line: list[str], variables: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Start a program in a session of its own, which a signal can reach as a whole. Raises SetupError."""
     try:
         return subprocess.Popen(  # noqa: S603 - the user's own code is what we are here to run
             line,
@@ -322,7 +336,7 @@ def start(root: Path, entry_point: str, python: str, base: Mapping[str, str]) ->
             start_new_session=True,
         )
     except (OSError, ValueError) as error:
-        raise SetupError(f"entry point {entry_point!r} cannot be started by {line[0]}: {error}") from error
+        raise SetupError(f"{shlex.join(line)[:200]} cannot be started: {error}") from error
 
 
 def signal_group(child: subprocess.Popen[bytes], number: int) -> None:

@@ -1,0 +1,214 @@
+"""What a trial runs, as Python names it.
+
+Rule: each of these only builds the ``estimator`` of a spec file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Any, Protocol, TypeAlias
+
+from trialjob.model.json import Json
+
+Document: TypeAlias = dict[str, Any]
+
+
+class Estimator(Protocol):
+    """Anything that a ``Tuner`` takes as its estimator."""
+
+    @property
+    def title(self) -> str:
+        """What an experiment is named after when nobody names it."""
+        ...
+
+    def document(self) -> Document:
+        """The ``estimator`` of a spec."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A training script: ``Script("train.py", source_dir="src", hyperparameters={"epochs": 27})``."""
+
+    entry_point: str
+    #: Shipped whole to every trial; relative to the working directory.
+    source_dir: str = "."
+    #: Constants, passed to every trial.
+    hyperparameters: Mapping[str, Json] = field(default_factory=dict)
+    #: Anything else that ``estimator`` takes in a spec file.
+    options: Mapping[str, Json] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """The script's name."""
+        return PurePath(self.entry_point).stem
+
+    def document(self) -> Document:
+        """The ``estimator`` of a spec."""
+        return {
+            "kind": "script",
+            "entry_point": self.entry_point,
+            "source_dir": self.source_dir,
+            "hyperparameters": dict(self.hyperparameters),
+            **self.options,
+        }
+
+
+def _framework(
+    kind: str,
+    entry_point: str,
+    source_dir: str,
+    hyperparameters: Mapping[str, Json] | None,
+    options: Document,
+) -> Script:
+    given = {name: value for name, value in options.items() if value is not None}
+    return Script(entry_point, source_dir, hyperparameters or {}, {**given, "kind": kind})
+
+
+def pytorch(
+    entry_point: str,
+    *,
+    framework_version: str,
+    source_dir: str = ".",
+    py_version: str | None = None,
+    hyperparameters: Mapping[str, Json] | None = None,
+    **options: Json,
+) -> Script:
+    """A script in AWS's PyTorch image of that version; ``options`` as in a spec file."""
+    told = {"framework_version": framework_version, "py_version": py_version, **options}
+    return _framework("pytorch", entry_point, source_dir, hyperparameters, told)
+
+
+def tensorflow(
+    entry_point: str,
+    *,
+    framework_version: str,
+    source_dir: str = ".",
+    py_version: str | None = None,
+    hyperparameters: Mapping[str, Json] | None = None,
+    **options: Json,
+) -> Script:
+    """A script in AWS's TensorFlow image of that version; ``options`` as in a spec file."""
+    told = {"framework_version": framework_version, "py_version": py_version, **options}
+    return _framework("tensorflow", entry_point, source_dir, hyperparameters, told)
+
+
+def sklearn(
+    entry_point: str,
+    *,
+    framework_version: str,
+    source_dir: str = ".",
+    hyperparameters: Mapping[str, Json] | None = None,
+    **options: Json,
+) -> Script:
+    """A script in AWS's scikit-learn image of that version; ``options`` as in a spec file."""
+    told = {"framework_version": framework_version, **options}
+    return _framework("sklearn", entry_point, source_dir, hyperparameters, told)
+
+
+def xgboost(
+    entry_point: str,
+    *,
+    framework_version: str,
+    source_dir: str = ".",
+    hyperparameters: Mapping[str, Json] | None = None,
+    **options: Json,
+) -> Script:
+    """A script in AWS's XGBoost image of that version; ``options`` as in a spec file."""
+    told = {"framework_version": framework_version, **options}
+    return _framework("xgboost", entry_point, source_dir, hyperparameters, told)
+
+
+def huggingface(
+    entry_point: str,
+    *,
+    transformers_version: str,
+    pytorch_version: str,
+    source_dir: str = ".",
+    py_version: str | None = None,
+    hyperparameters: Mapping[str, Json] | None = None,
+    **options: Json,
+) -> Script:
+    """A script in AWS's image for HuggingFace's transformers; ``options`` as in a spec file."""
+    told = {
+        "transformers_version": transformers_version,
+        "pytorch_version": pytorch_version,
+        "py_version": py_version,
+        **options,
+    }
+    return _framework("huggingface", entry_point, source_dir, hyperparameters, told)
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """An image with a program of its own: ``Container(image, arguments=["train", "--lr", "{lr}"])``."""
+
+    image_uri: str
+    #: Instead of the image's own entrypoint; a hyperparameter's name in braces stands for its value.
+    entrypoint: Sequence[str] = ()
+    arguments: Sequence[str] = ()
+    #: Constants, passed to every trial.
+    hyperparameters: Mapping[str, Json] = field(default_factory=dict)
+    #: Anything else that ``estimator`` takes in a spec file.
+    options: Mapping[str, Json] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """The image's name."""
+        return self.image_uri.rpartition("/")[2].partition(":")[0]
+
+    def document(self) -> Document:
+        """The ``estimator`` of a spec."""
+        return {
+            "kind": "container",
+            "image_uri": self.image_uri,
+            "entrypoint": list(self.entrypoint),
+            "arguments": list(self.arguments),
+            "hyperparameters": dict(self.hyperparameters),
+            **self.options,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingJobRequest:
+    """A CreateTrainingJob request, as boto3 takes it; each trial's job is that one with its own values."""
+
+    request: Mapping[str, Any]
+    #: Anything else that ``estimator`` takes in a spec file; it wins over the request.
+    options: Mapping[str, Json] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """The request's own name, if it has one."""
+        return str(self.request.get("TrainingJobName") or "job")
+
+    def document(self) -> Document:
+        """The ``estimator`` of a spec."""
+        return {"kind": "request", "request": dict(self.request), **self.options}
+
+
+def from_model_trainer(
+    trainer: Any,  # noqa: ANN401 - the SDK has no types
+    *,
+    input_data_config: Sequence[Any] | None = None,
+    **options: Json,
+) -> TrainingJobRequest:
+    """What a ``ModelTrainer`` of the SageMaker SDK v3 would send, asked of it once; nothing is launched.
+
+    Its code is uploaded as ``train`` would do it, once, and not again for each trial. Raises UsageError.
+    """
+    from trialjob.estimators.sdk import of_model_trainer  # noqa: PLC0415 - only when it is asked for
+
+    return TrainingJobRequest(of_model_trainer(trainer, input_data_config), options)
+
+
+def from_estimator(estimator: Any, *, inputs: Any = None, **options: Json) -> TrainingJobRequest:  # noqa: ANN401
+    """What an ``Estimator`` of the SageMaker SDK v2 would send, asked of it once; nothing is launched.
+
+    Its code is uploaded as ``fit`` would do it, once, and not again for each trial. Raises UsageError.
+    """
+    from trialjob.estimators.sdk import of_estimator  # noqa: PLC0415 - only when it is asked for
+
+    return TrainingJobRequest(of_estimator(estimator, inputs), options)

@@ -1,0 +1,127 @@
+"""What must be true of an estimator, by itself and beside the sections that it meets."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from trialjob.config.files import kind_of, listed
+from trialjob.config.paths import nearest, problem_at, shown
+from trialjob.config.sagemaker import REQUIRED, SageMakerBackendSpec
+from trialjob.config.space import DomainSpec
+from trialjob.config.space_checks import all_names
+from trialjob.config.spec import (
+    BackendSpec,
+    CodeSpec,
+    ContainerSpec,
+    EstimatorSpec,
+    FrameworkSpec,
+    HuggingFaceSpec,
+    LocalBackendSpec,
+)
+from trialjob.errors import Problem
+from trialjob.estimators.container import placeholders
+
+_ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_CHANNEL_NAME = re.compile(r"[A-Za-z0-9.\-_]{1,64}")
+_ARGUMENT_NAME = re.compile(r"[^\s=\-][^\s=]*")
+
+
+def hyperparameter_problems(estimator: EstimatorSpec) -> Iterator[Problem]:
+    for name in estimator.hyperparameters:
+        yield from argument_problems(("estimator", "hyperparameters", name), name)
+
+
+def argument_problems(path: tuple[str | int, ...], name: str) -> Iterator[Problem]:
+    if not _ARGUMENT_NAME.fullmatch(name):
+        remedy = "use a name without spaces and '=' that does not begin with '-'"
+        yield problem_at(path, f"{shown(name)} cannot be the name of a --argument", remedy)
+
+
+def overlap_problems(estimator: EstimatorSpec, space: Mapping[str, DomainSpec]) -> Iterator[Problem]:
+    for path, name in all_names(space):
+        if name in estimator.hyperparameters:
+            value = shown(estimator.hyperparameters[name])
+            message = f"is searched, and is the constant {value} in estimator.hyperparameters too"
+            yield problem_at(path, message, "remove it from one of the two")
+
+
+def environment_problems(estimator: EstimatorSpec) -> Iterator[Problem]:
+    for name in estimator.environment:
+        if not _ENVIRONMENT_NAME.fullmatch(name):
+            path = ("estimator", "environment", name)
+            remedy = "use letters, digits and '_', not beginning with a digit"
+            yield problem_at(path, f"{shown(name)} cannot be the name of an environment variable", remedy)
+    for name in estimator.inputs:
+        if not _CHANNEL_NAME.fullmatch(name) or name in (".", ".."):
+            path = ("estimator", "inputs", name)
+            remedy = "use up to 64 letters, digits, '.', '-' and '_'"
+            yield problem_at(path, f"{shown(name)} cannot be the name of an input channel", remedy)
+
+
+def sagemaker_problems(estimator: EstimatorSpec, backend: BackendSpec) -> Iterator[Problem]:
+    if not isinstance(backend, SageMakerBackendSpec):
+        return
+    found = isinstance(estimator, FrameworkSpec | HuggingFaceSpec)
+    for name, example in REQUIRED.items():
+        if not getattr(estimator, name) and not (name == "image_uri" and found):
+            message = "is missing, and backend.kind is 'sagemaker'"
+            yield problem_at(("estimator", name), message, f"write {name}: {example}")
+
+
+def program_problems(estimator: EstimatorSpec, space: Mapping[str, DomainSpec]) -> Iterator[Problem]:
+    """What a container runs, as far as it is said."""
+    if not isinstance(estimator, ContainerSpec):
+        return
+    known = {*estimator.hyperparameters, *(name for _, name in all_names(space))}
+    for part in ("entrypoint", "arguments"):
+        words: tuple[str, ...] = getattr(estimator, part)
+        for place, word in enumerate(words):
+            path = ("estimator", part, place)
+            try:
+                unknown = [name for name in placeholders(word) if name not in known]
+            except ValueError as error:
+                yield problem_at(path, f"{shown(word)}: {error}", "correct it, or double the braces")
+                continue
+            for name in unknown:
+                yield problem_at(path, f"{shown(name)} is no hyperparameter", nearest(name, sorted(known)))
+
+
+def program_here_problems(estimator: EstimatorSpec, backend: BackendSpec) -> Iterator[Problem]:
+    if isinstance(estimator, ContainerSpec) and isinstance(backend, LocalBackendSpec):
+        if not estimator.entrypoint:
+            message = "is missing, and backend.kind is 'local', where the program runs without its image"
+            yield problem_at(("estimator", "entrypoint"), message, "write the program and its first words")
+        elif "{" not in estimator.entrypoint[0] and shutil.which(estimator.entrypoint[0]) is None:
+            message = f"{shown(estimator.entrypoint[0])} is no program on this machine"
+            yield problem_at(
+                ("estimator", "entrypoint", 0), message, "write its full path, or run it on SageMaker"
+            )
+
+
+def file_problems(estimator: EstimatorSpec) -> Iterator[Problem]:
+    if isinstance(estimator, CodeSpec):
+        yield from _code(estimator)
+    for name, location in estimator.locations().items():
+        if not location or ("://" not in location and kind_of(Path(location)) == "nothing"):
+            path = ("estimator", "inputs", name)
+            yield problem_at(path, f"{shown(location)} does not exist", "write the path of a file or folder")
+
+
+def _code(estimator: CodeSpec) -> Iterator[Problem]:
+    folder, program = Path(estimator.source_dir), estimator.entry_point
+    if kind_of(folder) != "folder":
+        wrong = "is no folder" if kind_of(folder) == "file" else "does not exist"
+        remedy = f"in {folder.parent} there is: {listed(folder.parent)}"
+        yield problem_at(("estimator", "source_dir"), f"{shown(str(folder))} {wrong}", remedy)
+    elif not program or program.startswith("/") or ".." in program.split("/"):
+        remedy = "write the program's path inside source_dir, such as train.py"
+        yield problem_at(("estimator", "entry_point"), f"{shown(program)} is not inside source_dir", remedy)
+    elif kind_of(folder / program) != "file":
+        message = f"{shown(program)} is no file in {folder}"
+        yield problem_at(("estimator", "entry_point"), message, f"there is: {listed(folder, program)}")
+    if estimator.python is not None and shutil.which(estimator.python) is None:
+        message = f"{shown(estimator.python)} is no program that can be run"
+        yield problem_at(("estimator", "python"), message, "write the path of a Python interpreter")

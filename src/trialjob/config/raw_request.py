@@ -1,0 +1,139 @@
+"""A CreateTrainingJob request, as somebody has it already, in the words of a spec.
+
+Rule: what a spec has a word for gets that word, so that it can be checked, priced and overridden as anything
+else; the rest stays raw. What differs from trial to trial (the name, the checkpoint's place) is left out.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+#: Fields of a request, and the fields of an estimator that mean the same.
+_FIELDS: Final[dict[tuple[str, ...], str]] = {
+    ("RoleArn",): "role",
+    ("Environment",): "environment",
+    ("EnableNetworkIsolation",): "network_isolation",
+    ("EnableInterContainerTrafficEncryption",): "encrypt_inter_container_traffic",
+    ("AlgorithmSpecification", "TrainingImage"): "image_uri",
+    ("OutputDataConfig", "KmsKeyId"): "output_kms_key",
+    ("ResourceConfig", "InstanceType"): "instance_type",
+    ("ResourceConfig", "InstanceCount"): "instance_count",
+    ("ResourceConfig", "VolumeSizeInGB"): "volume_size",
+    ("ResourceConfig", "VolumeKmsKeyId"): "volume_kms_key",
+    ("ResourceConfig", "KeepAlivePeriodInSeconds"): "keep_alive",
+    ("VpcConfig", "Subnets"): "subnets",
+    ("VpcConfig", "SecurityGroupIds"): "security_group_ids",
+}
+#: What every trial has of its own.
+_OURS: Final = (("TrainingJobName",), ("CheckpointConfig", "S3Uri"), ("OutputDataConfig", "S3OutputPath"))
+
+
+def as_container(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The document of a spec whose estimator is of kind ``request``, with one of kind ``container`` instead.
+
+    What the estimator says beside its ``request`` wins over it. Where the spec leaves them out, metric
+    definitions, ``limits.trial_timeout`` and ``backend.s3_uri`` are taken from the request too.
+    """
+    given = dict(document["estimator"])
+    # By way of text, because the caller's request must not change.
+    raw: dict[str, Any] = json.loads(json.dumps(given.pop("request", {}), default=str))
+    result = {**document, "estimator": {}}
+    _take_beside(raw, result)
+    found = _program(raw) | _values(raw) | _inputs(raw) | _spot(raw)
+    for path, name in _FIELDS.items():
+        value = _take(raw, path)
+        if value is not None:
+            found[name] = value
+    found["tags"] = {row["Key"]: row["Value"] for row in raw.pop("Tags", [])}
+    if {"InstanceGroups", "InstancePreferences"} & raw.get("ResourceConfig", {}).keys():
+        raw["ResourceConfig"] |= {"InstanceType": None, "InstanceCount": None}
+    for path in _OURS:
+        _take(raw, path)
+    found["hyperparameters"] |= given.pop("hyperparameters", {})
+    searched = document.get("space") or {}
+    for name in [name for name in found["hyperparameters"] if name in searched]:
+        del found["hyperparameters"][name]
+    left = {name: value for name, value in raw.items() if value not in ({}, [])}
+    result["estimator"] = {**found, **given, "kind": "container", "request": left}
+    return result
+
+
+def _take(raw: dict[str, Any], path: tuple[str, ...]) -> Any:  # noqa: ANN401 - any part of a request
+    """What stands at ``path``, which is taken away; None when nothing does."""
+    for name in path[:-1]:
+        inner = raw.get(name)
+        if not isinstance(inner, dict):
+            return None
+        raw = inner
+    return raw.pop(path[-1], None)
+
+
+def _take_beside(raw: dict[str, Any], document: dict[str, Any]) -> None:
+    """Move what belongs to other sections of a spec, where those say nothing."""
+    runtime = _take(raw, ("StoppingCondition", "MaxRuntimeInSeconds"))
+    limits = document.get("limits")
+    if runtime and isinstance(limits, Mapping):
+        document["limits"] = {"trial_timeout": runtime, **limits}
+    definitions = _take(raw, ("AlgorithmSpecification", "MetricDefinitions"))
+    if definitions and not document.get("metrics"):
+        document["metrics"] = [{"name": row["Name"], "regex": row["Regex"]} for row in definitions]
+    place = raw.get("OutputDataConfig", {}).get("S3OutputPath")
+    backend = document.get("backend")
+    if place and isinstance(backend, Mapping) and backend.get("kind") == "sagemaker":
+        document["backend"] = {"s3_uri": place, **backend}
+
+
+def _program(raw: dict[str, Any]) -> dict[str, Any]:
+    words = {
+        "entrypoint": _take(raw, ("AlgorithmSpecification", "ContainerEntrypoint")),
+        "arguments": _take(raw, ("AlgorithmSpecification", "ContainerArguments")),
+    }
+    return {
+        name: [word.replace("{", "{{").replace("}", "}}") for word in said]
+        for name, said in words.items()
+        if said
+    }
+
+
+def _values(raw: dict[str, Any]) -> dict[str, Any]:
+    texts: dict[str, str] = raw.pop("HyperParameters", {})
+    # The toolkits of the service's own images, and the SDK of their time, write every value as JSON.
+    if texts.get("sagemaker_program", "").startswith('"'):
+        values = {name: json.loads(text) for name, text in texts.items()}
+        return {"hyperparameters": values, "hyperparameter_format": "json"}
+    return {"hyperparameters": dict(texts)}
+
+
+def _inputs(raw: dict[str, Any]) -> dict[str, Any]:
+    plain, rest = {}, []
+    for row in raw.pop("InputDataConfig", []):
+        if _is_plain(row):
+            said = {
+                "location": row["DataSource"]["S3DataSource"]["S3Uri"],
+                "content_type": row.get("ContentType"),
+                "mode": row.get("InputMode"),
+            }
+            plain[row["ChannelName"]] = {name: value for name, value in said.items() if value}
+        else:
+            rest.append(row)
+    if rest:
+        raw["InputDataConfig"] = rest
+    return {"inputs": plain}
+
+
+def _is_plain(row: Mapping[str, Any]) -> bool:
+    """Whether a spec has words for all of a channel: an S3 prefix, whole on every instance."""
+    usual = {"S3DataType": "S3Prefix", "S3DataDistributionType": "FullyReplicated"}
+    source = row.get("DataSource", {}).get("S3DataSource", {})
+    rest = {**usual, **source, "S3Uri": None}
+    known = {"ChannelName", "DataSource", "ContentType", "InputMode"}
+    return "S3Uri" in source and rest == {**usual, "S3Uri": None} and row.keys() <= known
+
+
+def _spot(raw: dict[str, Any]) -> dict[str, Any]:
+    wait = _take(raw, ("StoppingCondition", "MaxWaitTimeInSeconds"))
+    if not raw.pop("EnableManagedSpotTraining", False):
+        return {}
+    return {"spot": {"max_wait": wait}} if wait else {"spot": {}}
