@@ -6,6 +6,7 @@ seconds.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -32,7 +33,9 @@ def image_uri(framework: Framework, *, region: str, instance_types: Sequence[str
     Raises SpecError when the SDK is not installed, does not know the version, or the types need two images.
     """
     try:
-        from sagemaker.core import image_uris  # noqa: PLC0415 - an extra, and slow
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the SDK warns of its own text
+            from sagemaker.core import image_uris  # noqa: PLC0415 - an extra, and slow
     except ImportError as error:
         remedy = "pip install 'trialjob[sagemaker]', or write image_uri: and the image yourself"
         message = f"the image of {framework.name} {framework.version} cannot be looked up: {error}"

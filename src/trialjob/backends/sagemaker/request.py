@@ -116,7 +116,6 @@ def build(settings: SageMakerSettings, job: JobRequest, *, code_uri: str, owner:
         "RoleArn": settings.role,
         "AlgorithmSpecification": _algorithm(settings, job),
         "HyperParameters": _narrow(_texts(job)) if wide_values(job) else _texts(job),
-        "InputDataConfig": [*_own_channels(settings, job, code_uri), *_channels(settings, job)],
         "OutputDataConfig": {"S3OutputPath": folder(settings, job.experiment, "output")},
         "ResourceConfig": _resources(settings, where),
         "StoppingCondition": {"MaxRuntimeInSeconds": max(1, math.ceil(job.max_runtime))},
@@ -126,6 +125,8 @@ def build(settings: SageMakerSettings, job: JobRequest, *, code_uri: str, owner:
         "Environment": _environment(settings, job),
         "Tags": _tags(settings, job, owner),
     }
+    if channels := [*_own_channels(settings, job, code_uri), *_channels(settings, job)]:
+        request["InputDataConfig"] = channels
     if settings.output_kms_key:
         request["OutputDataConfig"]["KmsKeyId"] = settings.output_kms_key
     if settings.subnets or settings.security_group_ids:

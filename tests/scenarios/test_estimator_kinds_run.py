@@ -1,0 +1,190 @@
+"""Every kind of estimator, run: on this machine, and by the fake service."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import trialjob
+from trialjob import Container, Script, Tuner, from_model_trainer, maximize, uniform
+from trialjob.apps.estimators import Estimator
+from trialjob.errors import UsageError
+from trialjob.testing.fake_aws import Durations, FakeAws
+
+QUICK = Durations(cold_start=0.3, warm_start=0.1, download=0.1, upload=0.1, stop=0.1)
+ROLE = "arn:aws:iam::123456789012:role/SageMakerExecution"
+IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/python:3"
+PROGRAM = 'echo "epoch=1 acc=$1"; echo "$@"; env | grep ^TRIALJOB_TRIAL='
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Any:  # noqa: ANN401 - a generator of one
+    with FakeAws(durations=QUICK) as fake:
+        fake.create_bucket("bucket")
+        fake.create_role("SageMakerExecution")
+        for name, value in fake.env.items():
+            monkeypatch.setenv(name, value)
+        yield fake
+
+
+def tuner(
+    estimator: Estimator, folder: Path, backend: dict[str, Any] | None = None, trials: int = 2
+) -> Tuner:
+    return Tuner(
+        estimator=estimator,
+        space={"lr": uniform(0, 1)},
+        objective=maximize("acc"),
+        metrics={"acc": "acc=({number})"},
+        limits={"max_trials": trials, "max_concurrent_trials": trials},
+        backend=backend,
+        name="kinds",
+        store=folder / "store",
+    )
+
+
+SAGEMAKER = {"kind": "sagemaker", "s3_uri": "s3://bucket/tuning", "poll_interval": 0.2}
+
+
+def scores(found: trialjob.Result) -> list[tuple[float, float]]:
+    return [(float(str(trial.config["lr"])), trial.score or 0.0) for trial in found.trials]
+
+
+@pytest.mark.parametrize("where", ["local", "sagemaker"])
+def test_a_container_of_any_language(where: str, tmp_path: Path, aws: FakeAws) -> None:
+    container = Container(
+        IMAGE,
+        entrypoint=["bash", "-c", PROGRAM, "program"],
+        arguments=["{lr}", "--momentum", "{lr}"],
+        options={"role": ROLE, "instance_type": "ml.m5.large"},
+    )
+    found = tuner(container, tmp_path, SAGEMAKER if where == "sagemaker" else None).run()
+    assert [score for _, score in scores(found)] == [value for value, _ in scores(found)]
+    if where == "sagemaker":
+        facts = aws.client("sagemaker").describe_training_job(TrainingJobName="kinds-0001-1")
+        assert facts["AlgorithmSpecification"]["ContainerEntrypoint"][:2] == ["bash", "-c"]
+        assert facts["HyperParameters"].keys() == {"lr"}
+        kept = aws.client("s3").list_objects_v2(Bucket="bucket").get("Contents", [])
+        assert not [row["Key"] for row in kept if "/code/" in row["Key"]]
+
+
+WIDE = """\
+import json, os, sys
+values = json.loads(os.environ["SM_HPS"])
+assert len(values) == 152, len(values)
+assert values["note"] == "x" * 3000 and values["p7"] == [7, None, "ü"]
+assert "trialjob-values" not in os.environ["SM_CHANNELS"]
+print("acc=%r" % values["lr"], flush=True)
+"""
+
+
+@pytest.mark.parametrize("where", ["local", "sagemaker"])
+def test_hyperparameters_without_number_or_length(where: str, tmp_path: Path, aws: FakeAws) -> None:  # noqa: ARG001
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "train.py").write_text(WIDE)
+    constants = {"note": "x" * 3000, **{f"p{n}": [n, None, "ü"] for n in range(150)}}
+    options = {"image_uri": IMAGE, "role": ROLE, "instance_type": "ml.m5.large"}
+    script = Script("train.py", str(tmp_path / "src"), constants, options)
+    found = tuner(script, tmp_path, SAGEMAKER if where == "sagemaker" else None).run()
+    assert [trial.status for trial in found.trials] == ["completed"] * 2
+    assert [score for _, score in scores(found)] == [value for value, _ in scores(found)]
+
+
+def test_a_model_trainer_becomes_trials_and_uploads_once(
+    tmp_path: Path, aws: FakeAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAGEMAKER_VALIDATE_ROLE", "false")
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "train.py").write_text("import sys\nprint('acc=' + sys.argv[1])\n")
+    # In a process of its own: the SDK warns, keeps threads and takes over the logging of its process.
+    done = subprocess.run(
+        [sys.executable, "-c", MODEL_TRAINER, str(tmp_path)],
+        env={**os.environ, **aws.env, "SAGEMAKER_VALIDATE_ROLE": "false"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=110,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    asked, uploads, found = json.loads(done.stdout.splitlines()[-1])
+    assert len(found) == 3
+    assert all(abs(score - value) < 1e-12 for value, score in found)
+    # What the SDK uploaded, it uploaded before; our trials add nothing to it.
+    after = {row["Key"] for row in aws.client("s3").list_objects_v2(Bucket="bucket")["Contents"]}
+    assert {key for key in after if "/input/" in key} == set(uploads)
+    facts = aws.client("sagemaker").describe_training_job(TrainingJobName="kinds-0002-1")
+    # Pools are given back at the end.
+    assert facts["ResourceConfig"] | {"KeepAlivePeriodInSeconds": 120} == asked["ResourceConfig"]
+    assert {row["ChannelName"] for row in facts["InputDataConfig"]} == {"code", "sm_drivers"}
+    assert facts["HyperParameters"]["epochs"] == asked["HyperParameters"]["epochs"]
+
+
+MODEL_TRAINER = """\
+import json, pathlib, sys
+folder = pathlib.Path(sys.argv[1])
+import boto3
+from sagemaker.core.helper.session_helper import Session
+from sagemaker.core.training.configs import Compute, OutputDataConfig, SourceCode
+from sagemaker.train import ModelTrainer
+import trialjob
+
+OFF = {"SchemaVersion": "1.0", "SageMaker": {"PythonSDK": {"Modules": {"TelemetryOptOut": True}}}}
+trainer = ModelTrainer(
+    sagemaker_session=Session(boto3.Session(), default_bucket="bucket", sagemaker_config=OFF),
+    role="arn:aws:iam::123456789012:role/SageMakerExecution",
+    source_code=SourceCode(source_dir=str(folder / "src"), entry_script="train.py"),
+    compute=Compute(instance_type="ml.m5.large", instance_count=1, keep_alive_period_in_seconds=120),
+    training_image="123456789012.dkr.ecr.us-east-1.amazonaws.com/python:3",
+    hyperparameters={"epochs": 3, "lr": 0.1},
+    output_data_config=OutputDataConfig(s3_output_path="s3://bucket/out"),
+)
+# The SDK's own driver needs to be at /opt/ml; the program it would start is named instead.
+estimator = trialjob.from_model_trainer(
+    trainer, entrypoint=["python3", "/opt/ml/input/data/code/train.py"], arguments=["{lr}"]
+)
+keys = [row["Key"] for row in boto3.client("s3").list_objects_v2(Bucket="bucket")["Contents"]]
+result = trialjob.Tuner(
+    estimator=estimator,
+    space={"lr": trialjob.uniform(0, 1)},
+    objective=trialjob.maximize("acc"),
+    metrics={"acc": "acc=({number})"},
+    limits={"max_trials": 3, "max_concurrent_trials": 3},
+    backend={"kind": "sagemaker", "s3_uri": "s3://bucket/tuning", "poll_interval": 0.2},
+    name="kinds",
+    store=folder / "store",
+).run()
+found = [[float(trial.config["lr"]), trial.score] for trial in result.trials]
+print(json.dumps([estimator.request, keys, found]))
+"""
+
+
+def test_what_is_no_object_of_the_sdk_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"builtins\.str is not a ModelTrainer"):
+        from_model_trainer("trainer")
+    with pytest.raises(UsageError, match=r"builtins\.dict is not an Estimator"):
+        trialjob.from_estimator({})
+
+
+def test_the_image_of_a_framework_is_recorded(tmp_path: Path, aws: FakeAws) -> None:  # noqa: ARG001
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "train.py").write_text("import os\nprint('acc=' + os.environ['SM_HP_LR'])\n")
+    script = trialjob.pytorch(
+        "train.py",
+        source_dir=str(tmp_path / "src"),
+        framework_version="2.8.0",
+        py_version="py312",
+        role=ROLE,
+        instance_type="ml.g5.xlarge",
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = tuner(script, tmp_path, SAGEMAKER, trials=1).run()
+    assert [trial.status for trial in found.trials] == ["completed"]
+    journal = next((tmp_path / "store" / "kinds").glob("journal*")).read_text()
+    assert "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.8.0-gpu-py312" in journal
