@@ -54,7 +54,7 @@ def problem_of(error: ErrorDetails, document: Mapping[str, Any]) -> Problem:
 def _written(loc: tuple[Part, ...]) -> list[Part]:
     """The path without the tags that pydantic puts into it."""
     path = list(loc)
-    if len(path) > 1 and path[0] in ("sampler", "stopping", "backend") and path[1] in KINDS[str(path[0])]:
+    if len(path) > 1 and path[0] in KINDS and path[1] in KINDS[str(path[0])]:
         del path[1]
     return _without_domain_tags(path) if path[0] == "space" else path
 
