@@ -26,7 +26,7 @@ from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.engine.loop import Loop, Watcher
 from trialjob.orchestrator.engine.step import Parts, Stepper
 from trialjob.orchestrator.journals.memory import MemoryJournal
-from trialjob.orchestrator.ports import JobBackend, Journal
+from trialjob.orchestrator.ports import Clock, JobBackend, Journal
 from trialjob.orchestrator.rules.asha import Asha
 from trialjob.orchestrator.samplers.random import RandomSampler
 from trialjob.reporting.metrics import readers
@@ -100,32 +100,41 @@ class SageMakerSimulation:
         self.journal.append([created], after=0, at=self.clock.now())
         self.client = SageMakerClient(self.clock, Limiter(self.clock, self.rates), session=self.session)
 
-    def backend(self) -> SageMakerBackend:
-        """A new backend, as another process would make it."""
+    def backend(self, clock: Clock | None = None) -> SageMakerBackend:
+        """A new backend, as another process would make it; with a ``clock``, as another machine would."""
+        client = self.client
+        if clock is not None:
+            client = SageMakerClient(clock, Limiter(clock, self.rates), session=self.session)
         return SageMakerBackend(
-            client=self.client,
+            client=client,
             settings=self.settings,
             experiment=NAME,
             code=Code(
                 bundle=lambda digest: (self.folder / f"{digest}.tar.gz").read_bytes(),
                 files={"entrypoint.py": self.folder / "entrypoint.py"},
             ),
-            clock=self.clock,
+            clock=clock or self.clock,
             owner="simulation",
             **self.options,
         )
 
-    def stepper(self, *, journal: Journal | None = None, backend: JobBackend | None = None) -> Stepper:
-        """A new orchestrator, as after a crash."""
+    def stepper(
+        self,
+        *,
+        journal: Journal | None = None,
+        backend: JobBackend | None = None,
+        clock: Clock | None = None,
+    ) -> Stepper:
+        """A new orchestrator, as after a crash; with a ``clock``, one on another machine."""
         return Stepper(
             Parts(
                 journal=journal or self.journal,
-                backend=backend or self.backend(),
+                backend=backend or self.backend(clock),
                 estimator=BundledEstimator(),
                 rule=self.rule,
                 sampler=lambda: RandomSampler(SPACE, self.seed),
                 readers=readers((), OBJECTIVE),
-                clock=self.clock,
+                clock=clock or self.clock,
             )
         )
 

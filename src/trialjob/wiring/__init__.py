@@ -6,7 +6,17 @@ Rule: it decides what is put together and nothing about an experiment itself.
 from trialjob.wiring.cloud import audit, doctor
 from trialjob.wiring.creation import create
 from trialjob.wiring.hand_over import hand_over, place
-from trialjob.wiring.session import Session, attach
+from trialjob.wiring.session import Session, attach, open_session
 from trialjob.wiring.stores import open_store
 
-__all__ = ["Session", "attach", "audit", "create", "doctor", "hand_over", "open_store", "place"]
+__all__ = [
+    "Session",
+    "attach",
+    "audit",
+    "create",
+    "doctor",
+    "hand_over",
+    "open_session",
+    "open_store",
+    "place",
+]

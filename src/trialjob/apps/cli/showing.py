@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime
 
 from trialjob import wiring
 from trialjob.apps.cli.failures import ExitStatus
+from trialjob.apps.summary import status_of
 from trialjob.errors import TrialjobError, UsageError
 from trialjob.model.ids import ExperimentName
 from trialjob.orchestrator.core.state import State, replay
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.ports import ExperimentStore
 from trialjob.reporting.listing import Listed, print_list, print_status
-from trialjob.reporting.results import Result, best_trial, document, row_of, strict_json
+from trialjob.reporting.results import Result, best_trial, strict_json
 from trialjob.reporting.tables import print_results
 from trialjob.reporting.terminal import Output, console, one_line
-from trialjob.wiring import Session
 
 
 def show_results(name: str, *, form: str, pareto: bool, store: str | None) -> int:
@@ -48,26 +47,6 @@ def show_status(name: str, *, form: str, store: str | None) -> int:
     return ExitStatus.DONE
 
 
-def status_of(session: Session) -> dict[str, object]:
-    """Where an experiment stands, for programs."""
-    state, result = session.state, Result(session.state)
-    best = result.best
-    return {
-        "experiment": result.experiment,
-        "state": result.state,
-        "reason": result.reason,
-        "detail": result.detail,
-        "best": None if best is None else document(best),
-        "counts": {status.value: count for status, count in state.counts.items() if count},
-        "open": [document(row_of(trial, state.objective)) for trial in state.open_trials()],
-        "max_trials": state.limits.max_trials,
-        "created_at": iso(state.created_at),
-        "updated_at": iso(state.updated_at),
-        "run_by": session.holder(),
-        "kept_in": session.where,
-    }
-
-
 def show_list(*, store: str | None) -> int:
     """A line for each experiment in the store; one that cannot be read does not hide the others."""
     opened = wiring.open_store(store)
@@ -85,11 +64,6 @@ def _listed(store: ExperimentStore, name: ExperimentName) -> Listed:
 
 def _summary(state: State) -> Listed:
     return Listed(name=state.name, state=state, best=best_trial(state.trials, state.objective))
-
-
-def iso(at: float) -> str:
-    """A moment, in UTC."""
-    return datetime.fromtimestamp(at, tz=UTC).isoformat(timespec="seconds")
 
 
 def print_out(text: str) -> None:

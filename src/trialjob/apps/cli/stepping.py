@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
 
 from trialjob import config, wiring
 from trialjob.apps.cli.failures import Begun, ExitStatus, say
 from trialjob.apps.cli.running import named, warn
-from trialjob.apps.cli.showing import iso, print_out, status_of
+from trialjob.apps.cli.showing import print_out
+from trialjob.apps.stepping import step, summary
 from trialjob.config.durations import FORMS, parse_duration
-from trialjob.errors import ExperimentBusy, NoSuchExperiment, StoreUnavailable, UsageError
+from trialjob.errors import NoSuchExperiment, StoreUnavailable, UsageError
 from trialjob.model.trial import Phase
-from trialjob.orchestrator.core.events import Event
 from trialjob.orchestrator.core.state import State
 from trialjob.reporting import words
 from trialjob.reporting.results import best_trial, experiment_state, strict_json
@@ -59,28 +58,16 @@ def _session(name: str, *, spec: str | None, overrides: tuple[str, ...], store: 
 
 
 def _step(session: Session, *, seconds: float | None, form: str) -> int:
-    count, busy = 0, ""
-
-    def watch(_state: State, events: Sequence[Event]) -> None:
-        nonlocal count
-        count += len(events)
-
-    try:
-        session.step(watch, seconds=seconds)
-    except ExperimentBusy as error:
-        busy = str(error)
-    for notice in filter(None, (busy, session.trouble, *session.notices())):
+    stepped = step(session, seconds=seconds)
+    for notice in stepped.notices:
         say(f"notice: {notice}")
-    ended = session.state.phase is Phase.ENDED
     if form == "json":
-        due = None if ended or session.next_at is None else iso(session.next_at)
-        told = {"stepped": not busy and not session.trouble, "events": count, "next_step_at": due}
-        print_out(strict_json({**status_of(session), **told}) + "\n")
+        print_out(strict_json(summary(session, stepped)) + "\n")
     else:
         console().print(clean(_line(session.state)), soft_wrap=True)
-    if not ended:
-        return ExitStatus.CAN_GO_ON
     reason = session.state.reason
+    if session.state.phase is not Phase.ENDED:
+        return ExitStatus.CAN_GO_ON
     return ExitStatus.FAILED if reason is not None and reason.kind.is_failure else ExitStatus.DONE
 
 

@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from trialjob.testing.fake_aws.errors import ConnectionLost, expired, internal, throttled
+from trialjob.testing.fake_aws.errors import ConnectionLost, ServiceError, expired, internal, throttled
 
 #: Requests a second that the service grants an account in a region.
 RATES = {
@@ -52,6 +52,10 @@ class Faults:
     log_delay: float = 0.0
     #: A line's timestamp may be this much too early, so that lines change places.
     log_shuffle: float = 0.0
+    #: S3 answers a conditional write 409, as it does when two of them meet.
+    write_conflict: float = 0.0
+    #: S3 answers 503: slow down.
+    slow_down: float = 0.0
     #: A line is cut in two events.
     log_split: float = 0.0
     #: FilterLogEvents answers an empty page with a token.
@@ -85,6 +89,8 @@ class Faults:
             lost_before=0.03,
             lost_after=0.03,
             slow=0.02,
+            write_conflict=0.05,
+            slow_down=0.03,
             log_delay=20.0,
             log_shuffle=5.0,
             log_split=0.05,
@@ -100,6 +106,13 @@ class Faults:
         """Throw the dice of one fault."""
         rate: float = getattr(self, kind)
         return rate > 0 and self.dice(kind).random() < rate
+
+    def meet_object(self, *, conditional: bool) -> None:
+        """Raise what S3 may answer to a call for an object."""
+        if self.hits("slow_down"):
+            raise ServiceError("SlowDown", "Please reduce your request rate.", 503)
+        if conditional and self.hits("write_conflict"):
+            raise ServiceError("ConditionalRequestConflict", "A conflicting operation occurred.", 409)
 
     def dice(self, kind: str) -> random.Random:
         return self._dice.setdefault(kind, random.Random(f"{self.seed}/{kind}"))  # noqa: S311 - repeatable on purpose

@@ -1,14 +1,17 @@
 """Lets boto3 talk to a ``FakeService`` in the same process, without a socket: experiments in virtual time.
 
 boto3 makes and signs each request as ever and parses the answer; only the wire between is missing. Of S3 it
-has what an object store must have: HEAD, PUT, GET and DELETE of an object.
+has what an object store must have: HEAD, PUT, GET and DELETE of an object, conditions, ETags and dates.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from functools import cache
 from typing import Any
 from urllib.parse import unquote
@@ -58,46 +61,75 @@ class _Wire:
         )
 
         try:
-            status, body = self._answer(request)
+            status, headers, body = self._answer(request)
         except ConnectionLost as error:
             raise ConnectionClosedError(endpoint_url=request.url, error=error) from error
-        return AWSResponse(request.url, status, {"x-amzn-RequestId": "fake"}, _Body(body))
+        now = format_datetime(_moment(self._service.clock.now()), usegmt=True)
+        return AWSResponse(
+            request.url, status, {"x-amzn-RequestId": "fake", "date": now, **headers}, _Body(body)
+        )
 
-    def _answer(self, request: Any) -> tuple[int, bytes]:  # noqa: ANN401
+    def _answer(self, request: Any) -> tuple[int, dict[str, str], bytes]:  # noqa: ANN401
         target, _, operation = _text(request.headers.get("X-Amz-Target", "")).partition(".")
         if target not in TARGETS:
             return self._object(request)
         try:
             answer = self._service.call(TARGETS[target], operation, json.loads(_bytes(request.body) or b"{}"))
         except ServiceError as error:
-            return error.status, json.dumps({"__type": error.code, "message": error.message}).encode()
-        return 200, json.dumps(answer).encode()
+            return error.status, {}, json.dumps({"__type": error.code, "message": error.message}).encode()
+        return 200, {}, json.dumps(answer).encode()
 
-    def _object(self, request: Any) -> tuple[int, bytes]:  # noqa: ANN401
+    def _object(self, request: Any) -> tuple[int, dict[str, str], bytes]:  # noqa: ANN401
         bucket, key = _place(request.url)
-        world = self._service.world
 
-        def work() -> tuple[int, bytes]:
-            match request.method:
-                case "PUT":
-                    world.write(bucket, key, _bytes(request.body))
-                    return 200, b""
-                case "DELETE":
-                    world.delete(bucket, key)
-                    return 204, b""
-            if key not in world.keys(bucket, key):
-                raise ServiceError("NoSuchKey", "The specified key does not exist.", 404)
-            return 200, world.read(bucket, key) if request.method == "GET" else b""
+        def work() -> tuple[int, dict[str, str], bytes]:
+            # As one step, or a condition would be no condition.
+            with self._service.turn():
+                return self._on_object(request, bucket, key)
 
         name = {"PUT": "PutObject", "DELETE": "DeleteObject"}.get(request.method, "GetObject")
         try:
-            answer: tuple[int, bytes] = self._service.foreign("s3", name, f"/{bucket}/{key}", work)
+            answer: tuple[int, dict[str, str], bytes] = self._service.foreign(
+                "s3", name, f"/{bucket}/{key}", work
+            )
         except ServiceError as error:
             if request.method == "HEAD":
-                return error.status, b""
+                return error.status, {}, b""
             text = f"<Error><Code>{error.code}</Code><Message>{error.message}</Message></Error>"
-            return error.status, text.encode()
+            return error.status, {}, text.encode()
         return answer
+
+    def _on_object(self, request: Any, bucket: str, key: str) -> tuple[int, dict[str, str], bytes]:  # noqa: ANN401
+        world, written = self._service.world, self._service.written
+        there = key in world.keys(bucket, key)
+        etag = _etag(world.read(bucket, key)) if there else ""
+        must, must_not = (_text(request.headers.get(name, "")) for name in ("If-Match", "If-None-Match"))
+        conditional = bool(must or must_not) and request.method == "PUT"
+        self._service.faults.meet_object(conditional=conditional)
+        if not there and (request.method in {"GET", "HEAD"} or must):
+            raise ServiceError("NoSuchKey", "The specified key does not exist.", 404)
+        if request.method == "PUT":
+            if (must and must != etag) or (must_not and there):
+                raise ServiceError("PreconditionFailed", "A pre-condition did not hold.", 412)
+            world.write(bucket, key, _bytes(request.body))
+            written[bucket, key] = self._service.clock.now()
+            return 200, {"etag": _etag(world.read(bucket, key))}, b""
+        if request.method == "DELETE":
+            world.delete(bucket, key)
+            return 204, {}, b""
+        if must_not == etag:
+            return 304, {"etag": etag}, b""
+        at = written.get((bucket, key), self._service.clock.now())
+        headers = {"etag": etag, "last-modified": format_datetime(_moment(at), usegmt=True)}
+        return 200, headers, world.read(bucket, key) if request.method == "GET" else b""
+
+
+def _etag(data: bytes) -> str:
+    return f'"{hashlib.md5(data, usedforsecurity=False).hexdigest()}"'
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def _place(url: str) -> tuple[str, str]:

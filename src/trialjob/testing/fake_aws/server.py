@@ -73,6 +73,10 @@ class Dispatcher:
                 json_too = "HTTP_X_AMZ_TARGET" in environ
                 refused = access_denied(USER, f"{service}:{operation}", "*")
                 raise refused if json_too else ServiceError("AccessDenied", refused.message, 403)
+            if service == "s3":
+                writes = environ["REQUEST_METHOD"] == "PUT"
+                conditional = writes and ("HTTP_IF_MATCH" in environ or "HTTP_IF_NONE_MATCH" in environ)
+                self._service.faults.meet_object(conditional=conditional)
             if operation == "DescribeImages":
                 _refuse_foreign_registry(environ)
             if operation == "SimulatePrincipalPolicy":  # moto has none

@@ -70,6 +70,8 @@ class FakeService:
         self.world: World = MemoryWorld(region=region) if world is None else world
         self.faults = Faults() if faults is None else faults
         self.ledger = Ledger()
+        #: When each object, by bucket and key, was written through the wire in this process.
+        self.written: dict[tuple[str, str], float] = {}
         self._lock = threading.RLock()
         self._agenda = Agenda(clock)
         self._gate = Gate(self.faults)
