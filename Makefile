@@ -11,7 +11,7 @@ EXTRAS := pandas fake-aws qmc examples syne-tune report mlflow sagemaker hugging
 COMPILE = $(BIN)/uv pip compile pyproject.toml --override requirements/overrides.txt --universal \
     --generate-hashes --no-emit-index-url --no-header --quiet
 
-.PHONY: demo test check lint types contracts bench lock clean
+.PHONY: demo test check lint types contracts bench soak lock clean
 
 demo: .demo/.ready
 	.demo/bin/trialjob run examples/digits/sweep.yaml --store $(STORE)
@@ -30,6 +30,12 @@ types: .venv/.ready
 
 contracts: .venv/.ready
 	$(BIN)/lint-imports
+
+# Other faults at every call than the suite has, for as long as one likes: make soak SCHEDULES=100000
+SCHEDULES ?= 20000
+soak: .venv/.ready
+	TRIALJOB_SCHEDULES=$(SCHEDULES) TRIALJOB_SEED=$${TRIALJOB_SEED:-$$(date +%s)} \
+	    $(BIN)/python -m pytest -s tests/scenarios/test_chaos.py
 
 bench: .venv/.ready
 	$(BIN)/python benchmarks/run.py

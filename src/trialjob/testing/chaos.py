@@ -24,9 +24,19 @@ from trialjob.errors import BackendBusy, BackendUnavailable, InvariantError, Sto
 from trialjob.model.ids import ExperimentName, JobName, parse_job_name
 from trialjob.model.job import FailureKind, JobRequest, JobSeen, Watch
 from trialjob.model.limits import Limits
-from trialjob.model.money import Tariff, Terms
-from trialjob.model.trial import AttemptStatus, Phase, TrialStatus
-from trialjob.orchestrator.core.events import AttemptIntended, Event, ExperimentCreated, Record, ReportsRead
+from trialjob.model.money import Tariff, Terms, cap_micros
+from trialjob.model.trial import AttemptStatus, EndKind, EndReason, Phase, TrialStatus
+from trialjob.orchestrator.core.events import (
+    AttemptIntended,
+    Event,
+    ExperimentCreated,
+    ExperimentEnding,
+    ExperimentResumed,
+    LimitsChanged,
+    PricesLearned,
+    Record,
+    ReportsRead,
+)
 from trialjob.orchestrator.core.rule import StoppingRule
 from trialjob.orchestrator.core.state import State, evolve
 from trialjob.orchestrator.core.transitions import is_final
@@ -73,6 +83,7 @@ class Fault(Enum):
     BACK = "its clock is set an hour back"
     BACK_A_BIT = "its clock is set ten seconds back"
     STALE = "nothing new is seen"
+    STOP = "its user asks for the end"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +104,10 @@ class Schedule:
     rule: str = "none"
     keep_alive: float = 0.0
     spot: bool = False
+    #: The cap, as a multiple of what the first job may cost at most.
+    cap: float | None = None
+    #: How many trials more are agreed to once it has ended.
+    more: int = 0
     poll: float = 45.0
     log_delay: float = 0.0
     list_delay: float = 0.0
@@ -132,12 +147,12 @@ class World:
         self.schedule = schedule
         self.clock = VirtualClock()
         self.journal = MemoryJournal()
+        tariff, limits = _tariff(schedule), schedule.limits
+        if schedule.cap is not None:
+            worst = tariff.terms[0].worst(limits.trial_timeout)
+            limits = replace(limits, max_cost=schedule.cap * worst.dollars)
         self.service = SimulatedService(
-            self._course,
-            _assumptions(schedule),
-            tariff=Tariff(terms=(Terms(price=0, keep_alive=schedule.keep_alive, spot=schedule.spot),)),
-            max_wait=3600.0,
-            seed=schedule.seed,
+            self._course, _assumptions(schedule), tariff=tariff, max_wait=3600.0, seed=schedule.seed
         )
         self.orchestrators = [_Orchestrator(self) for _ in range(schedule.orchestrators)]
         self.calls = 0
@@ -145,9 +160,9 @@ class World:
         self.depth = 0
         self._laws = _Laws(self)
         created = ExperimentCreated(
-            name=NAME, document={}, bundle="", objective=OBJECTIVE, limits=schedule.limits, trialjob="0"
+            name=NAME, document={}, bundle="", objective=OBJECTIVE, limits=limits, trialjob="0"
         )
-        self.journal.append([created], after=0, at=self.clock.now())
+        self.journal.append([created, PricesLearned(tariff=tariff)], after=0, at=self.clock.now())
 
     def _course(self, request: JobRequest) -> Course:
         jobs = self.schedule.jobs
@@ -168,20 +183,37 @@ class World:
 
     def state_at(self, version: int) -> State:
         """What the journal says up to there."""
+        self.check()
         return self._laws.states[version]
 
     def play(self) -> State:
         """Run to the end. Raises Broken."""
+        state = self._to_its_end()
+        if self.schedule.more:
+            limits = replace(state.limits, max_trials=len(state.trials) + self.schedule.more)
+            self.append(LimitsChanged(limits=limits, document={}), ExperimentResumed())
+            state = self._to_its_end()
+        return state
+
+    def _to_its_end(self) -> State:
         for turn in range(_ALL_TURNS):
             orchestrator = self.orchestrators[turn % len(self.orchestrators)]
             orchestrator.step()
             self.check()
-            state = self.state_at(len(self.journal.read()))
+            state = self.state()
             if state.phase is Phase.ENDED:
                 self._laws.check_end(state)
                 return state
             self.clock.sleep(self.schedule.poll if turn < _TURNS else _LONG)
         raise self.broken("it does not come to an end")
+
+    def state(self) -> State:
+        """What the journal says now."""
+        return self.state_at(len(self.journal.read()))
+
+    def append(self, *events: Event) -> None:
+        """Journal what a user asks for, at another place."""
+        self.journal.append(events, after=len(self.journal.read()), at=self.clock.now())
 
     def broken(self, law: str) -> Broken:
         records = b"".join(encode(record) for record in self.journal.read()).decode()
@@ -211,6 +243,14 @@ def _assumptions(schedule: Schedule) -> Assumptions:
         restart=30.0,
         training_quota=schedule.quota,
     )
+
+
+def _tariff(schedule: Schedule) -> Tariff:
+    """A dollar buys about a quarter of an hour, and less where there is no other machine."""
+    cheap = Terms(
+        price=3_600_001, machine="a", spot=schedule.spot, stop_grace=120.0, keep_alive=schedule.keep_alive
+    )
+    return Tariff(terms=(cheap, replace(cheap, price=5_000_003, machine="b", spot=False)))
 
 
 def _line(request: JobRequest, epoch: int) -> str:
@@ -279,6 +319,7 @@ class _Orchestrator:
         return result
 
     def _before(self, fault: Fault | None, lost: Exception) -> None:
+        world = self._world
         match fault:
             case Fault.CRASH_BEFORE:
                 raise Crash
@@ -294,6 +335,8 @@ class _Orchestrator:
                 self.clock.skew -= 3600.0
             case Fault.BACK_A_BIT:
                 self.clock.skew -= 10.0
+            case Fault.STOP if world.state().phase is Phase.RUNNING:
+                world.append(ExperimentEnding(reason=EndReason(kind=EndKind.STOPPED, detail="by the user")))
             case _:
                 pass
 
@@ -382,10 +425,18 @@ class _Laws:
         running = [job.request for job in service.jobs.values() if now < job.ends_at]
         twice = [trial for trial, count in Counter(job.trial for job in running).items() if count > 1]
         self._hold(not twice, f"one job a trial at a time, not two of {twice}")
-        self._hold(
-            len(running) + service.pools(now) <= limits.max_concurrent_trials,
-            "no more instances than max_concurrent_trials, warm ones included",
+        self._hold(len(running) <= limits.max_concurrent_trials, "no more jobs than max_concurrent_trials")
+        held = Counter(
+            job.terms.machine for job in service.jobs.values() if now < job.ends_at or job.has_pool(now)
         )
+        self._hold(
+            all(count <= limits.max_concurrent_trials for count in held.values()),
+            "of no machine more instances than max_concurrent_trials, warm ones included",
+        )
+        if limits.max_cost is not None:
+            cap, bill = cap_micros(limits.max_cost), service.bill(now).micros
+            self._hold(state.committed.micros <= cap, "no more is committed than max_cost")
+            self._hold(bill <= cap, f"no more is spent than max_cost, not {bill} of {cap}")
         for name in list(service.jobs)[self._jobs :]:
             self._hold(name in self._intended, f"no job without an intent: {name}")
         self._jobs = len(service.jobs)

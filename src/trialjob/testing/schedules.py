@@ -40,6 +40,8 @@ def schedules() -> st.SearchStrategy[Schedule]:
         rule=st.sampled_from(sorted(RULES)),
         keep_alive=st.sampled_from([0.0, 90.0, 900.0]),
         spot=st.booleans(),
+        cap=st.sampled_from([None, None, 0.5, 1.0, 1.7, 3.1]),
+        more=st.sampled_from([0, 0, 2]),
         poll=st.sampled_from([45.0, 20.0, 200.0]),
         log_delay=st.sampled_from([0.0, 25.0]),
         list_delay=st.sampled_from([0.0, 40.0]),

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from trialjob.model.job import JobEnd
 from trialjob.model.money import NOTHING, Terms, cap_instance_ms, cap_micros
 from trialjob.model.trial import EndKind, EndReason
+from trialjob.orchestrator.core import breaker
 from trialjob.orchestrator.core.state import State, Trial
 
 
@@ -96,7 +97,7 @@ def _wanting(state: State) -> Iterator[Trial | None]:
     """Whoever could have a job now or later: trials that wait for one, and None for a new trial."""
     for trial in sorted(state.open - state.resting):
         yield state.trials[trial]
-    if not state.exhausted and len(state.trials) < state.limits.max_trials:
+    if not state.exhausted and len(state.trials) < state.limits.max_trials and not breaker.holds(state):
         yield None
 
 
