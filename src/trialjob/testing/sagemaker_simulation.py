@@ -15,12 +15,13 @@ from trialjob.backends.sagemaker.backend import SageMakerBackend
 from trialjob.backends.sagemaker.client import SageMakerClient
 from trialjob.backends.sagemaker.code import Code
 from trialjob.backends.sagemaker.limiter import RATES, Limiter
+from trialjob.backends.sagemaker.prices import prices, tariff_of
 from trialjob.backends.sagemaker.settings import SageMakerSettings
 from trialjob.model.ids import JobName, TrialId
 from trialjob.model.job import JobRequest
 from trialjob.model.limits import Limits
 from trialjob.model.space import Config
-from trialjob.orchestrator.core.events import ExperimentCreated
+from trialjob.orchestrator.core.events import ExperimentCreated, PricesLearned
 from trialjob.orchestrator.core.rule import StoppingRule
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.engine.loop import Loop, Watcher
@@ -97,8 +98,11 @@ class SageMakerSimulation:
         created = ExperimentCreated(
             name=NAME, document={}, bundle="simulated", objective=OBJECTIVE, limits=self.limits, trialjob="0"
         )
-        self.journal.append([created], after=0, at=self.clock.now())
         self.client = SageMakerClient(self.clock, Limiter(self.clock, self.rates), session=self.session)
+        priced = []
+        if self.settings.price_per_hour is not None:
+            priced = [PricesLearned(tariff=tariff_of(self.settings, prices(self.client, self.settings)))]
+        self.journal.append([created, *priced], after=0, at=self.clock.now())
 
     def backend(self, clock: Clock | None = None) -> SageMakerBackend:
         """A new backend, as another process would make it; with a ``clock``, as another machine would."""

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from trialjob.backends.simulator.assumptions import NOTHING
+from trialjob.backends.simulator.assumptions import NOTHING, Assumptions
 from trialjob.backends.simulator.backend import SimulatorBackend
 from trialjob.backends.simulator.clock import VirtualClock
 from trialjob.backends.simulator.course import Course
@@ -19,7 +19,7 @@ from trialjob.model.limits import Limits
 from trialjob.model.metric import Mode, Objective
 from trialjob.model.money import Tariff, Terms
 from trialjob.model.space import Choice, Config, Space, Uniform
-from trialjob.orchestrator.core.events import ExperimentCreated
+from trialjob.orchestrator.core.events import ExperimentCreated, PricesLearned
 from trialjob.orchestrator.core.rule import StoppingRule
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.engine.loop import Loop, Watcher
@@ -98,18 +98,21 @@ class Simulation:
     rules: LogRules = field(default_factory=lambda: LogPatterns(()))
     poll_interval: float = 10.0
     keep_alive: float = 0.0
+    #: By what jobs are paid; by default they cost nothing, and leave their machine for ``keep_alive``.
+    tariff: Tariff | None = None
+    assumptions: Assumptions = ASSUMED
+    seed: int = 0
     clock: VirtualClock = field(default_factory=VirtualClock)
     journal: Journal = field(default_factory=MemoryJournal)
 
     def __post_init__(self) -> None:
-        self.service = SimulatedService(
-            self.course, ASSUMED, tariff=Tariff(terms=(Terms(price=0, keep_alive=self.keep_alive),))
-        )
+        tariff = self.tariff or Tariff(terms=(Terms(price=0, keep_alive=self.keep_alive),))
+        self.service = SimulatedService(self.course, self.assumptions, tariff=tariff, seed=self.seed)
         self.backend: JobBackend = SimulatorBackend(self.service, self.clock)
         created = ExperimentCreated(
             name=NAME, document={}, bundle="", objective=self.objective, limits=self.limits, trialjob="0"
         )
-        self.journal.append([created], after=0, at=self.clock.now())
+        self.journal.append([created, PricesLearned(tariff=tariff)], after=0, at=self.clock.now())
 
     def stepper(self, *, journal: Journal | None = None, backend: JobBackend | None = None) -> Stepper:
         """A new orchestrator, as after a crash."""

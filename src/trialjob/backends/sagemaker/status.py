@@ -148,10 +148,11 @@ def was_launched(facts: Facts) -> bool:
 
 def _pool_seconds(facts: Facts) -> float | None:
     """Seconds that a pool waited, once it waits no more. That there is none may only not be told yet."""
-    if not asks_for_pool(facts) or not was_launched(facts):
-        return 0.0
     pool = pool_of(facts)
-    return None if pool is None or pool.is_kept else pool.idle
+    if pool is not None:
+        return None if pool.is_kept else pool.idle
+    # Not by what was asked alone: to end a pool is to ask for 0 seconds of it.
+    return None if asks_for_pool(facts) and was_launched(facts) else 0.0
 
 
 def bill_of(facts: Facts, *, pool_told: bool) -> Bill:

@@ -1,0 +1,115 @@
+"""The cap on the SageMaker backend with every fault at once, against what the service bills in the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from trialjob.backends.sagemaker.settings import SageMakerSettings, Spot
+from trialjob.model.limits import Limits
+from trialjob.model.money import NOTHING, Spend, cap_micros
+from trialjob.model.trial import EndKind, Phase
+from trialjob.orchestrator.core.events import BillLearned, Event, ExperimentEnded, PricesLearned
+from trialjob.orchestrator.core.state import State
+from trialjob.testing.fake_aws import Faults
+from trialjob.testing.sagemaker_simulation import SETTINGS, SageMakerSimulation
+
+WORKERS = 3
+HOUR = 3_600.0
+_PRICED = replace(SETTINGS, price_per_hour=1.408, max_upload=60.0)
+_KINDS = {
+    "cold": _PRICED,
+    "pool": replace(_PRICED, keep_alive=240.0),
+    "pairs": replace(_PRICED, keep_alive=240.0, instance_count=2),
+    "spot": replace(_PRICED, spot=Spot(max_wait=2 * HOUR, on_demand_after=1)),
+}
+
+
+def simulation(
+    folder: Path, settings: SageMakerSettings, *, cap: float, **given: object
+) -> SageMakerSimulation:
+    limits = Limits(
+        max_trials=12,
+        max_concurrent_trials=WORKERS,
+        trial_timeout=1_200.0,
+        max_failures=12,
+        max_cost=cap,
+    )
+    return SageMakerSimulation(limits=limits, folder=folder, settings=settings, **given)  # type: ignore[arg-type]
+
+
+def billed(simulated: SageMakerSimulation) -> Spend:
+    """What the service says of all jobs, at the price that was learned."""
+    tariff = next(
+        event.tariff
+        for record in simulated.journal.read()
+        for event in record.events
+        if isinstance(event, PricesLearned)
+    )
+    terms, total = tariff.terms[0], NOTHING
+    for job in simulated.service.jobs.values():
+        told = job.describe(simulated.clock.now())
+        pool = told.get("WarmPoolStatus") or {}
+        total += terms.of(told.get("BillableTimeInSeconds") or 0)
+        total += terms.of(pool.get("ResourceRetainedBillableTimeInSeconds") or 0)
+    return total
+
+
+def run(simulated: SageMakerSimulation) -> State:
+    cap = simulated.limits.max_cost
+    assert cap is not None
+    steps = 0
+
+    def watch(state: State, _events: Sequence[Event]) -> None:
+        nonlocal steps
+        steps += 1
+        assert steps < 6_000, "it does not come to an end"
+        assert state.committed.micros <= cap_micros(cap)
+        assert state.spent.micros <= state.committed.micros
+
+    return simulated.run(watch)
+
+
+@pytest.mark.parametrize("kind", _KINDS)
+@pytest.mark.parametrize("seed", range(3))
+def test_the_cap_holds_with_every_fault_at_once(tmp_path: Path, kind: str, seed: int) -> None:
+    simulated = simulation(
+        tmp_path,
+        _KINDS[kind],
+        cap=2.5 if kind == "pairs" else 1.5,
+        faults=Faults.everything(seed),
+        options={"log_settle": 30.0},
+        seed=seed,
+    )
+    state = run(simulated)
+    bill = billed(simulated)
+    assert state.phase is Phase.ENDED
+    assert bill.micros <= cap_micros(simulated.limits.max_cost or 0.0)
+    assert bill.micros <= state.committed.micros
+    attempts = [attempt for trial in state.trials for attempt in trial.attempts]
+    if all(attempt.is_settled for attempt in attempts):
+        assert state.spent == state.committed == bill
+    assert simulated.service.bill().pools_left == 0
+
+
+@pytest.mark.parametrize("kind", ["cold", "pool", "spot"])
+def test_on_a_good_day_every_cent_is_known_in_the_end(tmp_path: Path, kind: str) -> None:
+    simulated = simulation(tmp_path, _KINDS[kind], cap=99.0)
+    state = run(simulated)
+    assert state.reason is not None
+    assert state.reason.kind is EndKind.MAX_TRIALS
+    assert state.spent == state.committed == billed(simulated) != NOTHING
+
+
+def test_a_pool_is_settled_when_its_machine_is_taken_over_or_given_back(tmp_path: Path) -> None:
+    simulated = simulation(tmp_path, _KINDS["pool"], cap=99.0)
+    state = run(simulated)
+    events = [event for record in simulated.journal.read() for event in record.events]
+    learned = [event for event in events if isinstance(event, BillLearned)]
+    assert len(learned) == len(simulated.service.jobs)
+    assert all(event.pool_seconds is not None for event in learned)
+    assert isinstance(events[-1], ExperimentEnded)
+    assert not state.unbilled
