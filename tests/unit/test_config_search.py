@@ -21,7 +21,7 @@ from trialjob.orchestrator.rules.intervals import Intervals
 from trialjob.orchestrator.rules.median import Median, MedianVariant
 from trialjob.orchestrator.rules.promotion import Promotion
 from trialjob.orchestrator.rules.truncation import Truncation
-from trialjob.wiring.search import rule_of, sampler_of
+from trialjob.wiring.search import search_of
 
 SWEEP = """\
 name: digits
@@ -117,7 +117,7 @@ def test_python_says_the_same(path: Path, document: dict[str, Any], monkeypatch:
 
 
 def test_points_come_first(path: Path) -> None:
-    sampler = sampler_of(load(path))()
+    sampler = search_of(load(path))[1]()
     first, second = sampler.ask(TrialId(1)), sampler.ask(TrialId(2))
     assert first is not None
     assert second is not None
@@ -145,7 +145,7 @@ def test_points_come_first(path: Path) -> None:
 )
 def test_every_rule_is_wired(document: dict[str, Any], stopping: dict[str, Any], rule: object) -> None:
     spec = parse({**document, "stopping": stopping})
-    wired = rule_of(spec)
+    wired = search_of(spec)[0]
     assert wired == rule if rule else isinstance(wired, EarlyStop)
     assert parse(spec.document()) == spec
 
@@ -157,7 +157,7 @@ def test_a_function_is_found_beside_the_spec(
     monkeypatch.chdir(tmp_path)
 
     def rule(name: str) -> object:
-        return rule_of(parse({**document, "stopping": {"kind": "python", "early_stop": name}}))
+        return search_of(parse({**document, "stopping": {"kind": "python", "early_stop": name}}))[0]
 
     assert isinstance(rule("rules_of_mine:hopeless"), EarlyStop)
     for name, words in {

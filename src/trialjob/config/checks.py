@@ -22,6 +22,7 @@ from trialjob.config.estimator_checks import (
 from trialjob.config.files import kind_of, listed
 from trialjob.config.paths import problem_at, shown
 from trialjob.config.samplers import SEVERAL_OBJECTIVES, CmaesSpec, GridSpec, LearningSpec, SamplerSpec
+from trialjob.config.schedulers import scheduler_problems
 from trialjob.config.space import DomainSpec, space_of
 from trialjob.config.space_checks import all_names, grid_problems, point_problems, space_problems
 from trialjob.config.spec import (
@@ -182,6 +183,7 @@ CHECKS: tuple[tuple[Check, tuple[str, ...]], ...] = (
     (point_problems, ("points_to_evaluate", "space")),
     (stopping_problems, ("stopping",)),
     (_ratio, ("stopping", "objective", "limits")),
+    (scheduler_problems, ("stopping", "sampler", "objective", "limits")),
     (_limits, ("limits",)),
     (sagemaker_problems, ("estimator", "backend")),
     (program_problems, ("estimator", "space")),

@@ -10,6 +10,7 @@ from pathlib import Path
 from trialjob.config.paths import path_text, shown
 from trialjob.config.sagemaker import SageMakerBackendSpec
 from trialjob.config.spec import CodeSpec, ExperimentSpec, LocalBackendSpec
+from trialjob.config.stopping import PbtSpec
 from trialjob.errors import Problem
 from trialjob.reporting.metrics import compiled, expand
 
@@ -50,17 +51,23 @@ def _no_metric(spec: ExperimentSpec) -> Iterator[Problem]:
 
 
 def _no_checkpoint(spec: ExperimentSpec) -> Iterator[Problem]:
-    if spec.estimator.spot is None or not isinstance(spec.backend, SageMakerBackendSpec):
+    population = isinstance(spec.stopping, PbtSpec)
+    spot = spec.estimator.spot is not None and isinstance(spec.backend, SageMakerBackendSpec)
+    if not (population or spot):
         return
     if not isinstance(spec.estimator, CodeSpec):
         return
     folder = Path(spec.estimator.source_dir)
     if not folder.is_dir() or any(_has(_CHECKPOINTS, path) for path in _sources(folder)):
         return
+    lost = (
+        "a copy of a trial begins again from nothing"
+        if population
+        else "an interruption costs everything that the trial has done and paid until then"
+    )
     yield Problem(
-        field="estimator.spot",
-        message=f"no checkpoint in sight: no file in {folder} speaks of checkpoints, so an interruption "
-        "costs everything that the trial has done and paid until then",
+        field="stopping.kind" if population else "estimator.spot",
+        message=f"no checkpoint in sight: no file in {folder} speaks of checkpoints, so {lost}",
         remedy="save to TRIALJOB_CHECKPOINT_DIR after every epoch and begin from what is there",
     )
 

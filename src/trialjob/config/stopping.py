@@ -82,8 +82,56 @@ class EarlyStopSpec(SpecPart):
     early_stop: str
 
 
+class _HalvingSpec(SpecPart):
+    max_resource: Number = Field(gt=0)
+    min_resource: Number = Field(default=1.0, gt=0)
+    reduction_factor: Number = Field(default=3.0, ge=2)
+    #: Each bracket begins a rung higher; which one a trial belongs to is drawn.
+    brackets: int = Field(default=1, ge=1)
+
+
+class SyneAshaSpec(_HalvingSpec):
+    """Syne Tune's ASHA, with or without one of its models."""
+
+    kind: Literal["syne_asha"] = "syne_asha"
+
+
+class BohbSpec(_HalvingSpec):
+    """Syne Tune's BOHB: its ASHA with kernel densities."""
+
+    kind: Literal["bohb"] = "bohb"
+
+
+class MoAshaSpec(_HalvingSpec):
+    """Syne Tune's ASHA for several objectives."""
+
+    kind: Literal["mo_asha"] = "mo_asha"
+
+
+class PbtSpec(SpecPart):
+    """Syne Tune's population based training."""
+
+    kind: Literal["pbt"] = "pbt"
+    max_resource: Number = Field(gt=0)
+    perturbation_interval: Number = Field(gt=0)
+    quantile_fraction: Number = Field(default=0.25, gt=0, le=0.5)
+    resample_probability: Number = Field(default=0.25, ge=0, le=1)
+
+
+#: Those that propose configurations too.
+SchedulerSpec: TypeAlias = SyneAshaSpec | BohbSpec | MoAshaSpec | PbtSpec
 StoppingSpec: TypeAlias = Annotated[
-    NoStoppingSpec | AshaSpec | HyperbandSpec | BanditSpec | MedianSpec | TruncationSpec | EarlyStopSpec,
+    NoStoppingSpec
+    | AshaSpec
+    | HyperbandSpec
+    | BanditSpec
+    | MedianSpec
+    | TruncationSpec
+    | EarlyStopSpec
+    | SyneAshaSpec
+    | BohbSpec
+    | MoAshaSpec
+    | PbtSpec,
     Field(discriminator="kind"),
 ]
 STOPPING: dict[str, type[SpecPart]] = {
@@ -94,13 +142,19 @@ STOPPING: dict[str, type[SpecPart]] = {
     "median": MedianSpec,
     "truncation": TruncationSpec,
     "python": EarlyStopSpec,
+    "syne_asha": SyneAshaSpec,
+    "bohb": BohbSpec,
+    "mo_asha": MoAshaSpec,
+    "pbt": PbtSpec,
 }
 
 
 def stopping_problems(stopping: StoppingSpec) -> Iterator[Problem]:
     """What is wrong with a rule by itself."""
     match stopping:
-        case AshaSpec() | HyperbandSpec() if stopping.min_resource >= stopping.max_resource:
+        case AshaSpec() | HyperbandSpec() | SyneAshaSpec() | BohbSpec() | MoAshaSpec() if (
+            stopping.min_resource >= stopping.max_resource
+        ):
             yield Problem(
                 field="stopping.min_resource",
                 message=f"{stopping.min_resource:g} must be less than stopping.max_resource, "
@@ -114,6 +168,21 @@ def stopping_problems(stopping: StoppingSpec) -> Iterator[Problem]:
                 message="and slack_amount are both given" if both else "is missing, and so is slack_amount",
                 remedy="write one of the two: a ratio, or a distance in units of the metric",
             )
+        case SyneAshaSpec() | BohbSpec() | MoAshaSpec() if (
+            stopping.brackets > 1 and _highest(stopping) >= stopping.max_resource
+        ):
+            yield Problem(
+                field="stopping.brackets",
+                message=f"{stopping.brackets} is more than there are rungs, so some trials never compare",
+                remedy="lower it, or raise stopping.max_resource",
+            )
+        case PbtSpec() if stopping.perturbation_interval >= stopping.max_resource:
+            yield Problem(
+                field="stopping.perturbation_interval",
+                message=f"{stopping.perturbation_interval:g} must be less than stopping.max_resource, "
+                f"{stopping.max_resource:g}",
+                remedy="lower it, or raise stopping.max_resource",
+            )
         case EarlyStopSpec() if not _FUNCTION.fullmatch(stopping.early_stop):
             yield Problem(
                 field="stopping.early_stop",
@@ -122,6 +191,11 @@ def stopping_problems(stopping: StoppingSpec) -> Iterator[Problem]:
             )
         case _:
             pass
+
+
+def _highest(stopping: _HalvingSpec) -> float:
+    """The first rung of the bracket that begins highest."""
+    return float(stopping.min_resource * stopping.reduction_factor ** (stopping.brackets - 1))
 
 
 def ratio_problems(stopping: StoppingSpec, metric: str, target: float | None) -> Iterator[Problem]:

@@ -114,6 +114,8 @@ class JobRequest:
     program: Program | None = None
     #: How many earlier attempts of the trial found no machine; a backend may then ask for another kind.
     capacity_failures: int = 0
+    #: The trial whose checkpoints are copied to this one's, once, before its first job begins.
+    source: TrialId | None = None
 
 
 class JobState(Enum):

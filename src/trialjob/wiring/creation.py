@@ -21,7 +21,7 @@ from trialjob.orchestrator.samplers.known import Earlier, Present, of_experiment
 from trialjob.wiring.images import with_image
 from trialjob.wiring.jobs import check_machine, check_requests, folder_of
 from trialjob.wiring.prices import caps_note, check_caps, prices_of
-from trialjob.wiring.search import rule_of, sampler_of, settle
+from trialjob.wiring.search import search_of, settle
 from trialjob.wiring.session import Session, open_session
 from trialjob.wiring.stores import open_store
 
@@ -44,8 +44,8 @@ def create(spec: ExperimentSpec, *, store: str | Path | None = None) -> Session:
         raise taken
     spec = settle(with_image(spec))
     # These say what they lack before anything is written.
-    sampler_of(spec)()
-    rule_of(spec)
+    _, sampler = search_of(spec)
+    sampler()
     known, notes = _known(spec, opened)
     if isinstance(spec.backend, SageMakerBackendSpec):
         check_requests(spec)

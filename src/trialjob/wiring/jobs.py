@@ -23,7 +23,7 @@ from trialjob.model.job import JobRequest
 from trialjob.orchestrator.journals.jsonl import FolderStore, this_process
 from trialjob.orchestrator.ports import Clock, Estimator, ExperimentStore
 from trialjob.reporting import in_job
-from trialjob.wiring.search import sampler_of, settle
+from trialjob.wiring.search import search_of, settle
 
 
 def backend_of(
@@ -115,7 +115,8 @@ def check_requests(spec: ExperimentSpec) -> None:
 def first_job(spec: ExperimentSpec) -> JobRequest:
     """What trial 1 would ask for, but for its code, which has not been packed."""
     name, first = ExperimentName(spec.name), TrialId(1)
-    config = sampler_of(settle(spec))().ask(first) or {}
+    _, sampler = search_of(settle(spec))
+    config = sampler().ask(first) or {}
     return estimator_of(spec, name, "0" * 16).request(
         job_name(name, first, 1), first, 1, config, spec.limits.trial_timeout
     )

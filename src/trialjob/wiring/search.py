@@ -29,6 +29,7 @@ from trialjob.config.stopping import (
     EarlyStopSpec,
     HyperbandSpec,
     MedianSpec,
+    SchedulerSpec,
     TruncationSpec,
 )
 from trialjob.errors import Problem, SpecError
@@ -69,7 +70,29 @@ def _installed(*packages: str) -> bool:
     return all(find_spec(package) is not None for package in packages)
 
 
-def rule_of(spec: ExperimentSpec) -> StoppingRule:
+def search_of(
+    spec: ExperimentSpec, wake: Callable[[], None] | None = None
+) -> tuple[StoppingRule, Callable[[], Sampler]]:
+    """The stopping rule, and what makes a sampler; with a scheduler the two are one.
+
+    ``wake`` is called when a configuration that is worked out ahead is ready.
+    """
+    if not isinstance(spec.stopping, SchedulerSpec):
+        return _rule_of(spec), _sampler_of(spec, wake)
+    from trialjob.orchestrator.samplers.syne_scheduler import SyneTuneRule, SyneTuneScheduler  # noqa: PLC0415 - slow
+    from trialjob.orchestrator.samplers.syne_schedulers import Plan  # noqa: PLC0415 - an extra, and slow
+
+    given = spec.sampler
+    plan = Plan(model=given.kind if isinstance(given, SyneTuneSpec) else None, **spec.stopping.model_dump())
+    rule = SyneTuneRule(partial(SyneTuneScheduler, spec.to_space(), _seed(spec), plan))
+    return rule, _ordered(spec, rule.sampler)
+
+
+def _seed(spec: ExperimentSpec) -> int:
+    return 0 if isinstance(spec.sampler, GridSpec) else spec.sampler.seed or 0
+
+
+def _rule_of(spec: ExperimentSpec) -> StoppingRule:
     rule = spec.stopping
     match rule:
         case AshaSpec() | HyperbandSpec():
@@ -129,13 +152,13 @@ def _function(name: str) -> Callable[..., object]:
     return found
 
 
-def sampler_of(spec: ExperimentSpec, wake: Callable[[], None] | None = None) -> Callable[[], Sampler]:
+def _sampler_of(spec: ExperimentSpec, wake: Callable[[], None] | None) -> Callable[[], Sampler]:
     """Makes samplers that have been told nothing yet.
 
     One that prepares works in a process of its own and calls ``wake`` when it is ready; without ``wake`` it
     works here, when it is asked, and says the same.
     """
-    making = _ordered(spec)
+    making = _ordered(spec, _searching(spec))
     ahead = spec.sampler.prepare if isinstance(spec.sampler, AdaptiveSpec) else 0
     if not ahead:
         return making
@@ -147,10 +170,9 @@ def sampler_of(spec: ExperimentSpec, wake: Callable[[], None] | None = None) -> 
     return lambda: PreparedSampler(ahead, lambda: Elsewhere(making, wake))
 
 
-def _ordered(spec: ExperimentSpec) -> Callable[[], Sampler]:
-    after, points = _searching(spec), spec.points_to_evaluate
-    seed = 0 if isinstance(spec.sampler, GridSpec) else spec.sampler.seed or 0
-    return partial(_points_first, points, spec.to_space(), seed, after) if points else after
+def _ordered(spec: ExperimentSpec, after: Callable[[], Sampler]) -> Callable[[], Sampler]:
+    points = spec.points_to_evaluate
+    return partial(_points_first, points, spec.to_space(), _seed(spec), after) if points else after
 
 
 def _points_first(points: Sequence[Config], space: Space, seed: int, after: Callable[[], Sampler]) -> Sampler:

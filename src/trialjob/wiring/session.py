@@ -33,7 +33,7 @@ from trialjob.reporting.metrics import readers
 from trialjob.reporting.on_log import LogPatterns
 from trialjob.wiring.jobs import backend_of, check_machine, estimator_of
 from trialjob.wiring.prices import check_priced, prices_of, worth_learning
-from trialjob.wiring.search import rule_of, sampler_of
+from trialjob.wiring.search import search_of
 from trialjob.wiring.stores import clock_of, open_store
 
 #: Seconds, and looks, for which an orchestrator that cannot be seen may be silent before another takes over.
@@ -226,12 +226,13 @@ class Session:
         return backend_of(self.spec, self.name, self._store, self._clock)
 
     def _parts(self, spec: ExperimentSpec, wake: Callable[[], None] | None) -> Parts:
+        rule, sampler = search_of(spec, wake)
         return Parts(
             journal=self._journal,
             backend=self._backend,
             estimator=estimator_of(spec, self.name, self.state.bundle),
-            rule=rule_of(spec),
-            sampler=sampler_of(spec, wake),
+            rule=rule,
+            sampler=sampler,
             readers=readers(spec.metric_definitions(), self.state.objective),
             rules=LogPatterns(spec.log_rules()),
             clock=self._clock,

@@ -186,6 +186,7 @@ class LocalBackend:
             "max_runtime": request.max_runtime,
             "environment": dict(request.environment),
             "inputs": dict(request.inputs),
+            "source": request.source,
             "digest": request.digest,
             "plain_values": request.program is not None and not request.program.json_values,
             "bundle_file": str(self._bundles / f"{request.bundle}.tar.gz") if request.bundle else None,

@@ -18,6 +18,7 @@ import sys
 import time
 from pathlib import Path
 
+from trialjob.backends.local.checkpoints import copy_checkpoints
 from trialjob.backends.local.folder import MARK, Facts, JobFolder
 from trialjob.reporting.in_job import entrypoint
 
@@ -117,7 +118,11 @@ class Supervisor:
     def _share_checkpoints(self) -> None:
         """Give every attempt of a trial the same checkpoint folder, so that the next goes on from there."""
         # Beside the folder of all jobs, as on SageMaker it is beside what each job leaves.
-        shared = self._folder.path.parent.parent / "checkpoints" / f"{self._request['trial']:06d}"
+        checkpoints = self._folder.path.parent.parent / "checkpoints"
+        shared = checkpoints / f"{self._request['trial']:06d}"
+        source = self._request.get("source")
+        if source is not None and not shared.exists():
+            copy_checkpoints(checkpoints / f"{source:06d}", shared)
         shared.mkdir(parents=True, exist_ok=True)
         place = self._folder.tree / "checkpoints"
         place.parent.mkdir(parents=True, exist_ok=True)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from trialjob.backends.sagemaker import faults, status
+from trialjob.backends.sagemaker.checkpoints import copy_checkpoints
 from trialjob.backends.sagemaker.client import SageMakerClient
 from trialjob.backends.sagemaker.code import Code, Uploads
 from trialjob.backends.sagemaker.follow import Follower
@@ -99,6 +100,8 @@ class SageMakerBackend:
         request = build(self._settings, job, code_uri=code_uri, owner=self._owner)
         self._check(request)
         self._uploads.bring_values(job)
+        if job.source is not None:
+            copy_checkpoints(self._client, self._settings, job, job.source)
         try:
             self._client.create(request)
         except faults.DuplicateName:

@@ -29,6 +29,8 @@ _READS: Final = 3
 _PAGE: Final = 100
 #: A region that answers for the Price List (AWS General Reference, Price List Query API endpoints).
 _PRICES: Final = "us-east-1"
+#: Bytes that S3 copies at a time.
+_PIECE: Final = 512 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,6 +261,18 @@ class SageMakerClient:
         answer = self._read("s3", "s3", "head_bucket", Bucket=bucket)
         headers = answer["ResponseMetadata"]["HTTPHeaders"]
         return str(answer.get("BucketRegion") or headers.get("x-amz-bucket-region") or "")
+
+    def copy(self, uri: str, to: str) -> None:
+        """Copy an object inside S3, of any size. Raises NotFound when it is not there any more."""
+        from boto3.s3.transfer import TransferConfig  # type: ignore[import-untyped] # noqa: PLC0415 - heavy
+
+        (bucket, key), (other, name) = split(uri), split(to)
+        # In pieces, because a single copy must be answered before we give up waiting for it.
+        pieces = TransferConfig(multipart_threshold=_PIECE, multipart_chunksize=_PIECE, use_threads=False)
+        self._read(
+            "s3", "s3", "copy",
+            CopySource={"Bucket": bucket, "Key": key}, Bucket=other, Key=name, Config=pieces,
+        )  # fmt: skip
 
     def delete(self, uri: str) -> None:
         """Remove an object; one that is not there is removed already."""

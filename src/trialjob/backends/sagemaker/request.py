@@ -100,12 +100,12 @@ def _narrow(texts: dict[str, str]) -> dict[str, str]:
     return dict(short[:_VALUES_MAX])
 
 
-def checkpoint_uri(settings: SageMakerSettings, job: JobRequest) -> str:
+def checkpoint_uri(settings: SageMakerSettings, experiment: str, trial: int) -> str:
     """Where the checkpoints of a trial are: of all its attempts, so that the next goes on from them.
 
     All have the same length, because S3 knows only prefixes and 0100 is one of 01000.
     """
-    return folder(settings, job.experiment, "checkpoints", f"{job.trial:06d}")
+    return folder(settings, experiment, "checkpoints", f"{trial:06d}")
 
 
 def build(settings: SageMakerSettings, job: JobRequest, *, code_uri: str, owner: str) -> Request:
@@ -119,7 +119,10 @@ def build(settings: SageMakerSettings, job: JobRequest, *, code_uri: str, owner:
         "OutputDataConfig": {"S3OutputPath": folder(settings, job.experiment, "output")},
         "ResourceConfig": _resources(settings, where),
         "StoppingCondition": {"MaxRuntimeInSeconds": max(1, math.ceil(job.max_runtime))},
-        "CheckpointConfig": {"S3Uri": checkpoint_uri(settings, job), "LocalPath": "/opt/ml/checkpoints"},
+        "CheckpointConfig": {
+            "S3Uri": checkpoint_uri(settings, job.experiment, job.trial),
+            "LocalPath": "/opt/ml/checkpoints",
+        },
         "EnableNetworkIsolation": settings.network_isolation,
         "EnableInterContainerTrafficEncryption": settings.encrypt_inter_container_traffic,
         "Environment": _environment(settings, job),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from trialjob.model.job import FailureKind
 
@@ -28,3 +28,8 @@ class Course:
     interruptions: Sequence[float] | None = None
     #: A launch after an interruption goes on behind the last line that was printed, and else begins again.
     checkpoints: bool = True
+
+    def after(self, seconds: float) -> Course:
+        """What is left of it behind a checkpoint that was saved after ``seconds``."""
+        lines = [(when - seconds, text) for when, text in self.lines if when > seconds]
+        return replace(self, lines=lines, runs_for=max(0.0, self.runs_for - seconds))

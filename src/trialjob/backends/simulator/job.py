@@ -121,6 +121,11 @@ class SimulatedJob:
 
     # The log
 
+    def saved(self, now: float) -> float:
+        """Seconds of its course that are in its checkpoint: it saves whenever it prints."""
+        reached = [self.course.lines[last - 1][0] for _, last in self._printed(now) if last]
+        return max(reached, default=0.0)
+
     def printed(self, now: float) -> int:
         """How many lines it has printed, those that were printed again after an interruption included."""
         return sum(last - first for first, last in self._printed(now))

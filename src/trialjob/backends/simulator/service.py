@@ -14,7 +14,7 @@ from trialjob.backends.simulator.course import Course
 from trialjob.backends.simulator.job import SimulatedJob
 from trialjob.backends.simulator.pools import Pools
 from trialjob.backends.simulator.story import Story, leaving
-from trialjob.model.ids import JobName
+from trialjob.model.ids import JobName, TrialId
 from trialjob.model.job import JobRequest
 from trialjob.model.money import Spend, Tariff, Terms
 
@@ -44,6 +44,9 @@ class SimulatedService:
         self._max_wait = max_wait
         self._seed = seed
         self._pools = Pools()
+        #: The jobs of each trial, and the seconds of training that each trial began with.
+        self._attempts: dict[TrialId, list[SimulatedJob]] = {}
+        self._copied: dict[TrialId, float] = {}
         #: (end, name) of the jobs that have not ended; a stop adds an earlier one.
         self._ends: list[tuple[float, JobName]] = []
         #: Instances that jobs hold, by type and by whether they are on spot.
@@ -62,7 +65,7 @@ class SimulatedService:
             self._pools.end(left_by, now)
         story = Story(
             request=request,
-            course=self._course(request),
+            course=self._course(request).after(self._begins_with(request, now)),
             terms=terms,
             max_wait=self._max_wait if terms.spot else math.inf,
             assumptions=self.assumptions,
@@ -73,10 +76,19 @@ class SimulatedService:
         if terms.keep_alive and not terms.spot:
             job.keeps_pool = self._pools.admit(terms, self.assumptions.warm_pool_quota)
         self.jobs[request.job] = job
+        self._attempts.setdefault(request.trial, []).append(job)
         key = (terms.machine, terms.spot)
         self._held[key] = self._held.get(key, 0) + terms.instances
         heappush(self._ends, (job.ends_at, request.job))
         return job
+
+    def _begins_with(self, request: JobRequest, now: float) -> float:
+        """Seconds of training in the checkpoint that a trial was given, which is copied once."""
+        source = request.source
+        if source is not None and request.trial not in self._copied:
+            saved = max((job.saved(now) for job in self._attempts.get(source, ())), default=0.0)
+            self._copied[request.trial] = self._copied.get(source, 0.0) + saved
+        return self._copied.get(request.trial, 0.0)
 
     def stop(self, job: SimulatedJob, now: float) -> None:
         """Cut the job short, unless it ends by itself before that."""

@@ -166,7 +166,7 @@ class _Draft:
             self._record(SpaceExhausted())
         else:
             trial = TrialId(len(self.state.trials) + 1)
-            self._record(TrialProposed(trial=trial, config=sight.config))
+            self._record(TrialProposed(trial=trial, config=sight.config, source=self._rule.source(trial)))
             self.launch()
 
     def _submit_answered(self, sight: SubmitAnswered) -> None:
@@ -421,6 +421,10 @@ def _verdict(state: State, trial: Trial, attempt: Attempt, end: JobEnd) -> tuple
     if stop is not None and stop.kind is StopKind.FAILED:
         return TrialStatus.FAILED, stop.detail
     if end.outcome is Outcome.COMPLETED or (stop is not None and stop.kind is StopKind.MAX_RESOURCE):
+        if trial.score is None and trial.source is not None and end.outcome is Outcome.COMPLETED:
+            # It is the copy of one that does report, and began behind its last epoch.
+            detail = f"nothing was left to train behind the checkpoint of trial {trial.source}"
+            return TrialStatus.CANCELLED, detail
         if trial.score is None:
             return (
                 TrialStatus.METRICS_UNAVAILABLE,

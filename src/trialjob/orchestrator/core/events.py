@@ -74,6 +74,8 @@ class TrialProposed:
 
     trial: TrialId
     config: Mapping[str, Json]
+    #: The trial whose checkpoint it begins with; None when it begins from nothing.
+    source: TrialId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

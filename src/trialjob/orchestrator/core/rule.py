@@ -40,6 +40,9 @@ class PlainRule:
     def promote(self, state: State) -> TrialId | None:  # noqa: ARG002 - the protocol
         return None
 
+    def source(self, trial: TrialId) -> TrialId | None:  # noqa: ARG002 - the protocol
+        return None
+
 
 class StoppingRule(Protocol):
     """Says whether a trial may go on. A pure function of the recorded state; it has no memory."""
@@ -65,4 +68,8 @@ class StoppingRule(Protocol):
 
     def promote(self, state: State) -> TrialId | None:
         """The paused trial that is to be resumed now, if one is."""
+        ...
+
+    def source(self, trial: TrialId) -> TrialId | None:
+        """The trial whose checkpoint ``trial``, which is being proposed, is to begin with, if one is."""
         ...

@@ -130,6 +130,8 @@ class Trial:
     #: The highest rung entered, and the value it was entered with.
     rung: float | None = None
     rung_value: float | None = None
+    #: The trial whose checkpoint it began with.
+    source: TrialId | None = None
     #: For a trial that waits for its next attempt.
     not_before: float = 0.0
     #: Why it has the status it has.
@@ -396,7 +398,13 @@ def apply(state: State | None, event: Event, at: float) -> State:
             return _put(
                 state,
                 None,
-                Trial(id=event.trial, config=event.config, status=TrialStatus.PROPOSED, proposed_at=at),
+                Trial(
+                    id=event.trial,
+                    config=event.config,
+                    status=TrialStatus.PROPOSED,
+                    proposed_at=at,
+                    source=event.source,
+                ),
             )
         case _:
             return _with_sums(_to_trial(state, event, at), event, at)

@@ -57,5 +57,5 @@ def _submit(state: State, command: SubmitJob, backend: JobBackend, estimator: Es
         trial.attempts[command.attempt - 1].max_runtime,
         resource=trial.attempts[command.attempt - 1].resource,
     )
-    answer = backend.submit(replace(request, capacity_failures=trial.capacity_failures))
+    answer = backend.submit(replace(request, capacity_failures=trial.capacity_failures, source=trial.source))
     return SubmitAnswered(trial=command.trial, attempt=command.attempt, answer=answer)

@@ -6,6 +6,7 @@ place, so a model may be told of configurations that it did not propose.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -69,23 +70,34 @@ class Unit:
     def place(self, value: Json) -> float:
         """The middle of the quantiles that give ``value``."""
         rank = self._rank(value)
-        first = self._edge(lambda other: other >= rank)
-        middle = (first + self._edge(lambda other: other > rank)) / 2
+        first = _edge(self.domain, self._rank, lambda other: other >= rank)
+        middle = (first + _edge(self.domain, self._rank, lambda other: other > rank)) / 2
         # Far out on a normal distribution a value may have a single quantile, and there is no middle.
         return middle if self._rank(self.value(middle)) == rank else first
 
-    def _edge(self, beyond: Callable[[float], bool]) -> float:
-        """The quantile at which ``beyond`` begins to hold, by bisection: domains never decrease."""
-        if beyond(self._rank(self.domain.at(0.0))):
-            return 0.0
-        low, high = 0.0, 1.0
-        for _ in range(53):
-            middle = (low + high) / 2
-            if beyond(self._rank(self.domain.at(middle))):
-                high = middle
-            else:
-                low = middle
-        return high
+
+def _edge(domain: Domain, rank: Callable[[Json], float], holds: Callable[[float], bool]) -> float:
+    """The quantile at which ``holds`` begins to be true, by bisection: domains never decrease."""
+    if holds(rank(domain.at(0.0))):
+        return 0.0
+    low, high = 0.0, 1.0
+    for _ in range(53):
+        middle = (low + high) / 2
+        if holds(rank(domain.at(middle))):
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+def beyond(domain: Domain, value: float, target: float) -> Json:
+    """The number of ``domain`` nearest behind ``target`` on the way from ``value``, or the last before it."""
+    rank = _rank(domain)
+    if target > value:
+        return domain.at(min(_edge(domain, rank, lambda other: other >= target), _LAST))
+    edge = _edge(domain, rank, lambda other: other > target)
+    # Just below the edge; where all numbers are greater, there is none, and the first is the last on the way.
+    return domain.at(max(0.0, min(math.nextafter(edge, 0.0), _LAST)))
 
 
 Axis: TypeAlias = Categories | Integers | Unit

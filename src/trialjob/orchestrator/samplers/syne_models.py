@@ -69,7 +69,7 @@ def check_installed(kind: str) -> None:
     missing = [package.replace("_", "-") for package in needed if find_spec(package) is None]
     if missing:
         raise UsageError(
-            f"the sampler {kind!r} needs {' and '.join(missing)}, not installed here; "
+            f"{kind!r} needs {' and '.join(missing)}, not installed here; "
             "run: pip install 'trialjob[syne-tune]'"
         )
 
