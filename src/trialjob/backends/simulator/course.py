@@ -31,5 +31,7 @@ class Course:
 
     def after(self, seconds: float) -> Course:
         """What is left of it behind a checkpoint that was saved after ``seconds``."""
+        if not seconds:
+            return self
         lines = [(when - seconds, text) for when, text in self.lines if when > seconds]
         return replace(self, lines=lines, runs_for=max(0.0, self.runs_for - seconds))
