@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
+import tarfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from trialjob.backends.sagemaker import faults
+from trialjob.backends.sagemaker.artifacts import PIECE
 from trialjob.backends.sagemaker.backend import SageMakerBackend
 from trialjob.backends.sagemaker.client import SageMakerClient
 from trialjob.backends.sagemaker.limiter import Limiter
@@ -19,7 +22,8 @@ from trialjob.errors import BackendBusy, BackendError, BackendUnavailable, Probl
 from trialjob.model.ids import JobName, TrialId, job_name
 from trialjob.model.job import FailureKind, JobRequest, JobSeen, JobState, LogLine, Outcome, Watch
 from trialjob.model.limits import Limits
-from trialjob.orchestrator.ports import Postponed, Rejected, Submitted
+from trialjob.orchestrator.ports import Part, Postponed, Rejected, Submitted
+from trialjob.reporting.downloads import fetch
 from trialjob.testing.fake_aws import ConnectionLost, VirtualClock
 from trialjob.testing.fake_aws.requests import LOG_GROUP, training_request
 from trialjob.testing.sagemaker_simulation import SETTINGS, BundledEstimator, SageMakerSimulation
@@ -588,3 +592,53 @@ def test_the_backend_is_imported_without_boto3() -> None:
         "sys.exit(' '.join({'boto3', 'botocore', 'tenacity'} & set(sys.modules)) or 0)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_what_a_job_left_is_fetched_in_pieces_and_goes_on_where_it_broke_off(
+    world: SageMakerSimulation, backend: SageMakerBackend, tmp_path: Path
+) -> None:
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as tar:
+        info = tarfile.TarInfo("w.bin")
+        info.size = PIECE
+        tar.addfile(info, io.BytesIO(b"x" * PIECE))
+    where = f"tuning/{NAME}/output/{JOB}/output/model.tar.gz"
+    assert backend.location(JOB, Part.MODEL) == f"s3://bucket/{where}"
+    assert backend.kept(JOB, Part.MODEL) == []
+    world.service.world.write("bucket", where, content.getvalue())
+    lost = ConnectionLost("lost")
+    calls: list[str] = []
+
+    def hook(moment: str, name: str) -> None:
+        calls.append(name)
+        if moment == "before" and name == "GetObject" and len(calls) > 4:
+            raise lost
+
+    world.faults.hook = hook
+    with pytest.raises(BackendUnavailable):
+        fetch(backend, JOB, Part.MODEL, tmp_path / "d")
+    world.faults.hook = None
+    before = world.service.ledger.count("GetObject")
+    found = fetch(backend, JOB, Part.MODEL, tmp_path / "d")
+    assert found is not None
+    assert (found / "w.bin").stat().st_size == PIECE
+    # Its size, and the second piece alone.
+    assert world.service.ledger.count("GetObject") - before == 2
+    assert fetch(backend, JOB, Part.OUTPUT, tmp_path / "d") is None
+
+
+def test_an_archive_of_whole_pieces_is_read_to_its_end_and_no_further(
+    world: SageMakerSimulation, backend: SageMakerBackend
+) -> None:
+    where = backend.location(JOB, Part.OUTPUT).removeprefix("s3://bucket/")
+    world.service.world.write("bucket", where, b"y" * PIECE)
+    assert sum(len(piece) for piece in backend.read(JOB, Part.OUTPUT, "output.tar.gz")) == PIECE
+    world.faults.throttle = 2.0
+    with pytest.raises(BackendError, match="not satisfiable"):
+        list(backend.read(JOB, Part.OUTPUT, "output.tar.gz", PIECE))
+
+
+def test_the_raw_request_may_keep_outputs_elsewhere(world: SageMakerSimulation) -> None:
+    world.settings = replace(SETTINGS, request={"OutputDataConfig": {"S3OutputPath": "s3://other/models/"}})
+    where = world.backend().location(JOB, Part.MODEL)
+    assert where == f"s3://other/models/{JOB}/output/model.tar.gz"

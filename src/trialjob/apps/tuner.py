@@ -164,9 +164,8 @@ class Experiment:
 
     def result(self) -> Result:
         """The results as they are now."""
-        from trialjob.reporting.results import Result  # noqa: PLC0415 - as above
-
-        return Result(self._session.refresh())
+        self._session.refresh()
+        return self._session.result()
 
     def stop(self) -> Result:
         """Cancel what runs, wait for the end and return the results."""

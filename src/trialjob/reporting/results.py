@@ -9,15 +9,19 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trialjob.errors import UsageError
 from trialjob.model.job import JobEnd, Outcome
 from trialjob.model.json import Json
 from trialjob.model.metric import Objective
+from trialjob.model.space import Space
 from trialjob.model.trial import EndKind, Phase, TrialStatus
 from trialjob.orchestrator.core.state import Attempt, State, Trial
 from trialjob.orchestrator.ports import ArtifactSource, Part
+from trialjob.reporting.downloads import fetch
 from trialjob.reporting.frames import Table, iso, report_table, trial_table
 from trialjob.reporting.pareto import pareto_front
 
@@ -64,6 +68,8 @@ class Result:
     _state: State
     #: What its jobs have left behind; None where that cannot be had.
     _artifacts: ArtifactSource | None = None
+    #: What was searched.
+    _space: Space = field(default_factory=lambda: Space({}))
 
     @property
     def experiment(self) -> str:
@@ -126,6 +132,40 @@ class Result:
         A metric named like another column is ``metric.<name>``. Raises UsageError without pandas.
         """
         return report_table(self._state.trials).frame()
+
+    def best_model(self, to: str | Path | None = None) -> Path:
+        """Bring the best trial's model to this machine and return its folder, the same at once next time.
+
+        It is ``<to>/trial-0007/model``, where ``to`` is a folder with the experiment's name unless you say
+        another. Of an archive only folders and files are made, and nothing outside of that folder. Raises
+        UsageError when there is no model, BackendError when it cannot be had now.
+        """
+        trial = best_trial(self._state.trials, self._state.objective)
+        if trial is None:
+            raise UsageError(f"{self.experiment} has no best trial: no score is a number yet")
+        attempt = model_attempt(trial)
+        if attempt is None or self._artifacts is None:
+            raise UsageError(f"trial {trial.id} of {self.experiment}, the best, has not left a model yet")
+        job = self._state.job(trial.id, attempt.number)
+        folder = trial_folder(Path(to) if to is not None else Path(self.experiment), trial)
+        found = fetch(self._artifacts, job, Part.MODEL, folder)
+        if found is None:
+            raise UsageError(
+                f"trial {trial.id} of {self.experiment}, the best, has left no model; "
+                "a script saves it to the folder that SM_MODEL_DIR names"
+            )
+        return found
+
+    def importances(self) -> dict[str, float]:
+        """How much each hyperparameter matters for a good score: shares of 1, the largest first.
+
+        By PED-ANOVA (arXiv 2304.10255), as Optuna has it: how differently the hyperparameter is distributed
+        among the best trials and among all. Empty while fewer than ten trials have a score, or when all
+        scores are the same.
+        """
+        from trialjob.reporting.importances import importances  # noqa: PLC0415 - loads Optuna
+
+        return importances(self._state, self._space)
 
     def _table(self) -> Table:
         return trial_table(self.trials, [aim.metric for aim in self._state.objective.others])
@@ -211,6 +251,11 @@ def row_of(trial: Trial, objective: Objective) -> Row:
         dollars=_total(None if end is None else end.dollars for end in ends),
         reason=_first_line(trial.reason or _failure(ends)),
     )
+
+
+def trial_folder(to: Path, trial: Trial) -> Path:
+    """Where what a trial left behind is brought to."""
+    return to / f"trial-{trial.id:04d}"
 
 
 def model_attempt(trial: Trial) -> Attempt | None:

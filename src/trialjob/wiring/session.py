@@ -13,7 +13,14 @@ from trialjob.backends.local.backend import LocalBackend
 from trialjob.backends.sagemaker.backend import SageMakerBackend
 from trialjob.config import ExperimentSpec
 from trialjob.config.samplers import decided
-from trialjob.errors import InvariantError, JournalConflict, MovedAway, NoSuchExperiment, UsageError
+from trialjob.errors import (
+    InvariantError,
+    JournalConflict,
+    MovedAway,
+    NoSuchExperiment,
+    SpecError,
+    UsageError,
+)
 from trialjob.model.ids import ExperimentName, TrialId, experiment_name_problem
 from trialjob.model.job import LogLine
 from trialjob.model.trial import EndKind, EndReason, Phase
@@ -28,9 +35,10 @@ from trialjob.orchestrator.core.events import (
 from trialjob.orchestrator.core.state import State, evolve
 from trialjob.orchestrator.engine.loop import Loop, Watcher
 from trialjob.orchestrator.engine.step import Parts, Stepper
-from trialjob.orchestrator.ports import ExperimentStore, Journal
+from trialjob.orchestrator.ports import ArtifactSource, ExperimentStore, Journal
 from trialjob.reporting.metrics import readers
 from trialjob.reporting.on_log import LogPatterns
+from trialjob.reporting.results import Result
 from trialjob.wiring.jobs import backend_of, check_machine, estimator_of
 from trialjob.wiring.prices import check_priced, prices_of, worth_learning
 from trialjob.wiring.search import search_of
@@ -215,6 +223,19 @@ class Session:
         """Some lines of the log of a trial's attempt (the newest by default) behind ``cursor``."""
         number = attempt or len(self.state.trials[trial].attempts)
         return self._backend.log(self.state.job(trial, number), cursor)
+
+    def result(self) -> Result:
+        """The results as last read."""
+        try:
+            return Result(self.state, self._backend, self.spec.to_space())
+        except SpecError:
+            # Another version's spec, or jobs of another machine: what was found is there all the same.
+            return Result(self.state)
+
+    @property
+    def artifacts(self) -> ArtifactSource:
+        """What its jobs have left behind."""
+        return self._backend
 
     def notices(self) -> Sequence[str]:
         """What a person should know now of store and backend, such as credentials that have expired."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 
 from trialjob import wiring
 from trialjob.apps.cli.failures import ExitStatus
@@ -43,6 +44,16 @@ def _print_on(session: Session, trial: TrialId, attempt: int, cursor: str, outpu
         cursor = lines[-1].cursor
     output.flush()
     return cursor
+
+
+def every_line(session: Session, trial: TrialId, attempt: int) -> Iterator[str]:
+    """The log of an attempt from its first line to its present last one."""
+    cursor = ""
+    while lines := session.log(trial, attempt, cursor):
+        yield from (line.text for line in lines)
+        if lines[-1].cursor == cursor:
+            return
+        cursor = lines[-1].cursor
 
 
 def _attempt(state: State, trial: int, number: int | None) -> Attempt:

@@ -267,6 +267,38 @@ def logs(*, name: str, trial: int, attempt: int | None, follow: bool, store: str
 
 
 @cli.command()
+@click.argument("name")
+@click.option("--best", is_flag=True, help="The best trial [default].")
+@click.option(
+    "--trial", "trials", type=click.IntRange(min=1), multiple=True, help="This trial; may be repeated."
+)
+@click.option("--all", "every", is_flag=True, help="Every trial that has left something.")
+@click.option("--logs", is_flag=True, help="The logs too.")
+@click.option("--to", metavar="DIR", help="Where to [default: a folder with the experiment's name].")
+@store_option
+def download(
+    *,
+    name: str,
+    best: bool,
+    trials: tuple[int, ...],
+    every: bool,
+    logs: bool,
+    to: str | None,
+    store: str | None,
+) -> int:
+    """Bring the models and outputs of experiment NAME to this machine.
+
+    They come to DIR/trial-0007/model and DIR/trial-0007/output. What is there already is not fetched again,
+    and a download that was interrupted goes on where it was.
+    """
+    from trialjob.apps.cli.downloading import download as bring
+
+    if best + bool(trials) + every > 1:
+        raise click.UsageError("--best, --trial and --all exclude each other.")
+    return bring(name, trials=trials, every=every, logs=logs, to=to, store=store)
+
+
+@cli.command()
 @click.argument("spec", type=click.Path())
 @set_option
 def doctor(*, spec: str, overrides: tuple[str, ...]) -> int:

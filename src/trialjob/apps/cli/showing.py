@@ -13,20 +13,20 @@ from trialjob.orchestrator.core.state import State, replay
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.ports import ExperimentStore
 from trialjob.reporting.listing import Listed, print_list, print_status
-from trialjob.reporting.results import Result, best_trial, strict_json
+from trialjob.reporting.results import best_trial, strict_json
 from trialjob.reporting.tables import print_results
 from trialjob.reporting.terminal import Output, console, one_line
 
 
 def show_results(name: str, *, form: str, pareto: bool, store: str | None) -> int:
     """Every trial, as a table for people or as JSON or CSV for programs."""
-    state = wiring.attach(name, store=store).state
+    session = wiring.attach(name, store=store)
     if pareto and form != "table":
         raise UsageError('--pareto is for the table; JSON has the front under "pareto"')
     if form == "table":
-        print_results(console(), state, pareto=pareto)
+        print_results(console(), session.state, pareto=pareto)
     else:
-        result = Result(state)
+        result = session.result()
         print_out(result.to_json() + "\n" if form == "json" else result.to_csv())
     return ExitStatus.DONE
 

@@ -14,14 +14,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from trialjob.backends.local.folder import Facts, JobFolder
+from trialjob.backends.local.folder import Facts, JobFolder, files_below
 from trialjob.backends.local.gpus import GpuClaims
 from trialjob.backends.local.log import read_lines, tail
 from trialjob.backends.local.status import end_of, gone, lost, state_of
 from trialjob.errors import BackendError, BackendUnavailable, StoreError
 from trialjob.model.ids import JobName
 from trialjob.model.job import JobRequest, JobSeen, LogLine, Outcome, Watch
-from trialjob.orchestrator.ports import Clock, Postponed, Rejected, Submitted
+from trialjob.orchestrator.ports import Clock, Kept, Part, Postponed, Rejected, Submitted
+
+#: Bytes that are read at once.
+_PIECE = 1024 * 1024
 
 
 class LocalBackend:
@@ -101,6 +104,24 @@ class LocalBackend:
             status = folder.status()
             ended = status is not None and status["state"] == "ended"
             return read_lines(folder.log, cursor, ended=ended).lines
+
+    def location(self, job: JobName, part: Part) -> str:
+        """The folder of a part."""
+        return str(self._folder(job).part(part))
+
+    def kept(self, job: JobName, part: Part) -> Sequence[Kept]:
+        """The files of a part. Links are followed as long as they stay inside of it."""
+        root = self._folder(job).part(part)
+        with _store(root):
+            return [Kept(path=path, size=(root / path).stat().st_size) for path in files_below(root)]
+
+    def read(self, job: JobName, part: Part, path: str, start: int = 0) -> Iterator[bytes]:
+        """The bytes of a file from ``start`` on."""
+        root = self._folder(job).part(part)
+        with _store(root), (root / path).open("rb") as file:
+            file.seek(start)
+            while piece := file.read(_PIECE):
+                yield piece
 
     def end_pools(self, jobs: Sequence[JobName]) -> bool:  # noqa: ARG002 - the port
         """This machine is kept warm by other means."""

@@ -22,6 +22,8 @@ import os
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from trialjob.orchestrator.ports import Part
+
 #: What is kept in request.json and status.json.
 Facts: TypeAlias = dict[str, Any]
 
@@ -36,6 +38,10 @@ class JobFolder:
         self.path = path
         self.tree = path / "ml"
         self.log = path / "log"
+
+    def part(self, part: Part) -> Path:
+        """Where the script puts a part of what it leaves behind."""
+        return self.tree / ("model" if part is Part.MODEL else "output/data")
 
     def request(self) -> Facts | None:
         return self._read("request.json")
@@ -98,3 +104,16 @@ class JobFolder:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def files_below(root: Path) -> list[str]:
+    """The regular files of a tree by their paths, sorted; links that lead out of the tree are left out."""
+    found: list[str] = []
+    for folder, _, names in os.walk(root):
+        for name in names:
+            path = Path(folder, name)
+            # Where it really is, which is nowhere for a link that leads to itself.
+            real = Path(os.path.realpath(path))
+            if real.is_relative_to(os.path.realpath(root)) and real.is_file():
+                found.append(path.relative_to(root).as_posix())
+    return sorted(found)

@@ -7,10 +7,11 @@ again: a new one, on another machine, sees the same jobs and goes on in their lo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from trialjob.backends.sagemaker import faults, status
+from trialjob.backends.sagemaker.artifacts import PIECE, archive, archive_uri
 from trialjob.backends.sagemaker.checkpoints import copy_checkpoints
 from trialjob.backends.sagemaker.client import SageMakerClient
 from trialjob.backends.sagemaker.code import Code, Uploads
@@ -33,10 +34,12 @@ from trialjob.model.job import (
     Outcome,
     Watch,
 )
-from trialjob.orchestrator.ports import Clock, Postponed, Rejected, Submitted
+from trialjob.orchestrator.ports import Clock, Kept, Part, Postponed, Rejected, Submitted
 
 #: After a quota was found used up, no launch is tried for so many seconds.
 _QUOTA_PAUSE: Final = 30.0
+#: A download waits so often for a bucket that is asked too much.
+_PATIENCE: Final = 10
 _NEVER_STARTED: Final = JobEnd(
     outcome=Outcome.STOPPED, message="never started", seconds=0.0, pool_seconds=0.0
 )
@@ -220,6 +223,35 @@ class SageMakerBackend:
         lines = self._follower.book.take(job)
         state = status.state_of(facts, has_lines=self._follower.book.has_lines(job))
         return JobSeen(job=job, state=state, lines=lines, end=end)
+
+    # What jobs have left behind
+
+    def location(self, job: JobName, part: Part) -> str:
+        """The address of a part's archive."""
+        return archive_uri(self._settings, self._experiment, job, part)
+
+    def kept(self, job: JobName, part: Part) -> Sequence[Kept]:
+        """The part's archive, if there is one."""
+        with self._answered():
+            size = self._client.size(self.location(job, part))
+        return [] if size is None else [Kept(path=archive(part), size=size, archive=True)]
+
+    def read(self, job: JobName, part: Part, path: str, start: int = 0) -> Iterator[bytes]:  # noqa: ARG002
+        """The archive from ``start`` on."""
+        while True:
+            piece, size = self._piece(job, part, start)
+            yield piece
+            start += len(piece)
+            if start >= size or not piece:
+                return
+
+    def _piece(self, job: JobName, part: Part, start: int) -> tuple[bytes, int]:
+        with self._answered():
+            for _ in range(_PATIENCE):
+                with suppress(faults.Throttled):
+                    return self._client.piece(self.location(job, part), start, PIECE)
+                self._clock.sleep(1.0)
+            return self._client.piece(self.location(job, part), start, PIECE)
 
     def log(self, job: JobName, cursor: str = "") -> Sequence[LogLine]:
         """Some lines of a job's log behind ``cursor``; empty at its present end."""

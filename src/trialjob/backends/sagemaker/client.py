@@ -150,12 +150,24 @@ class SageMakerClient:
 
     def has(self, uri: str) -> bool:
         """Whether there is an object at this address."""
+        return self.size(uri) is not None
+
+    def size(self, uri: str) -> int | None:
+        """Bytes of the object at this address, or None when there is none."""
         bucket, key = split(uri)
         try:
-            self._read("s3", "s3", "head_object", Bucket=bucket, Key=key)
+            answer = self._read("s3", "s3", "head_object", Bucket=bucket, Key=key)
         except faults.NotFound:
-            return False
-        return True
+            return None
+        return int(answer["ContentLength"])
+
+    def piece(self, uri: str, start: int, length: int) -> tuple[bytes, int]:
+        """Some bytes of an object that has more than ``start``, and how many it has."""
+        bucket, key = split(uri)
+        span = f"bytes={start}-{start + length - 1}"
+        answer = self._read("s3", "s3", "get_object", Bucket=bucket, Key=key, Range=span)
+        data = bytes(_translated(answer["Body"].read, "s3", "get_object"))
+        return data, int(answer["ContentRange"].rpartition("/")[2])
 
     def put(self, uri: str, data: bytes) -> None:
         """Write an object. Doing it twice is the same as once."""

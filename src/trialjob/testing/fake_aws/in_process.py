@@ -121,7 +121,11 @@ class _Wire:
             return 304, {"etag": etag}, b""
         at = written.get((bucket, key), self._service.clock.now())
         headers = {"etag": etag, "last-modified": format_datetime(_moment(at), usegmt=True)}
-        return 200, headers, world.read(bucket, key) if request.method == "GET" else b""
+        data = world.read(bucket, key)
+        if request.method == "HEAD":
+            return 200, {**headers, "content-length": str(len(data))}, b""
+        span, piece = _part(data, _text(request.headers.get("Range", "")))
+        return (206 if span else 200), headers | span, piece
 
 
 def _etag(data: bytes) -> str:
@@ -130,6 +134,17 @@ def _etag(data: bytes) -> str:
 
 def _moment(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
+
+
+def _part(data: bytes, span: str) -> tuple[dict[str, str], bytes]:
+    """The bytes that ``bytes=0-9`` asks for, and the header that says so; all when nothing does."""
+    if not span:
+        return {}, data
+    first, last = (int(place) for place in span.removeprefix("bytes=").split("-"))
+    if first >= len(data):
+        raise ServiceError("InvalidRange", "The requested range is not satisfiable", 416)
+    last = min(last, len(data) - 1)
+    return {"content-range": f"bytes {first}-{last}/{len(data)}"}, data[first : last + 1]
 
 
 def _place(url: str) -> tuple[str, str]:
