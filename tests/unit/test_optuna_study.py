@@ -40,8 +40,9 @@ from trialjob.model.space import (
     Uniform,
 )
 from trialjob.orchestrator.core.state import State, evolve
-from trialjob.reporting.optuna_space import distribution, parameters, whole_step
+from trialjob.reporting.optuna_space import distribution, parameters
 from trialjob.reporting.optuna_study import OptunaStudy
+from trialjob.reporting.steps import whole_step
 from trialjob.testing.histories import SPACE, History
 
 DOMAINS: dict[str, Domain] = {

@@ -192,12 +192,14 @@ class Tuner:
         points_to_evaluate: Sequence[Mapping[str, Json]] = (),
         stopping: Document | None = None,
         backend: Document | None = None,
+        mlflow: Document | None = None,
         name: str | None = None,
         store: str | Path | None = None,
     ) -> None:
         """Check everything and start nothing.
 
-        ``metrics`` maps a metric's name to the regex that finds it. A ``name`` is taken as it is; without
+        ``metrics`` maps a metric's name to the regex that finds it; ``mlflow={"experiment": "digits"}``
+        shows it in MLflow, below the active run if there is one. A ``name`` is taken as it is; without
         one the script's name gets a unique suffix. Raises SpecError.
         """
         from trialjob import config  # noqa: PLC0415 - as above
@@ -213,6 +215,7 @@ class Tuner:
             "stopping": stopping,
             "limits": dict(limits),
             "backend": backend,
+            "mlflow": mlflow,
         }
         given = {key: value for key, value in document.items() if value is not None}
         self._spec = config.parse(given, base=Path.cwd())

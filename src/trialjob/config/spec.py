@@ -12,6 +12,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import BeforeValidator, Field
 
 from trialjob.backends.sagemaker.settings import SageMakerSettings
+from trialjob.config.mlflow import MlflowSpec
 from trialjob.config.parts import Duration, Number, SpecPart, Texts
 from trialjob.config.sagemaker import InputChannel, SageMakerBackendSpec, SageMakerJobSpec, settings_of
 from trialjob.config.samplers import RandomSpec, SamplerSpec
@@ -172,6 +173,7 @@ class ExperimentSpec(SpecPart):
     canary: bool = False
     on_log: tuple[OnLogSpec, ...] = Field(default=(), strict=False)
     backend: BackendSpec = LocalBackendSpec()
+    mlflow: MlflowSpec | None = None
 
     def document(self) -> dict[str, Json]:
         """The spec as a JSON document that parses to an equal spec."""

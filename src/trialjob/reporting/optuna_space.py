@@ -7,7 +7,6 @@ Rule 2: a choice between values that Optuna or Python would take for each other 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 from optuna.distributions import (
@@ -102,11 +101,3 @@ def _value(domain: Domain, into: BaseDistribution, given: Json) -> object:
     listed = domain.listed() or (given,)
     place = [canonical_json(value) for value in listed].index(canonical_json(given))
     return into.choices[place]
-
-
-def whole_step(resource: float) -> int | None:
-    """Optuna's step of a resource level: the whole one that it belongs to; None when there is none.
-
-    Optuna knows whole steps only, so of the reports at 2.5 and 3 the later is that of step 3.
-    """
-    return math.ceil(resource) if math.isfinite(resource) else None

@@ -26,8 +26,9 @@ from trialjob.model.metric import Mode
 from trialjob.model.space import Space
 from trialjob.model.trial import TrialStatus
 from trialjob.orchestrator.core.state import State, Trial
-from trialjob.reporting.optuna_space import parameters, whole_step
+from trialjob.reporting.optuna_space import parameters
 from trialjob.reporting.results import Row, row_of
+from trialjob.reporting.steps import whole_step
 from trialjob.reporting.terminal import one_line
 
 #: The attribute with a trial's number, and the beginning of our other ones.

@@ -6,6 +6,7 @@ Rule: it decides what is put together and nothing about an experiment itself.
 from trialjob.wiring.cloud import audit, doctor
 from trialjob.wiring.creation import create
 from trialjob.wiring.hand_over import hand_over, place
+from trialjob.wiring.mirrors import mlflow_runs
 from trialjob.wiring.session import Session, attach, open_session
 from trialjob.wiring.stores import open_store
 
@@ -16,6 +17,7 @@ __all__ = [
     "create",
     "doctor",
     "hand_over",
+    "mlflow_runs",
     "open_session",
     "open_store",
     "place",

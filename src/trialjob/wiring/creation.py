@@ -20,6 +20,7 @@ from trialjob.orchestrator.ports import ExperimentStore
 from trialjob.orchestrator.samplers.known import Earlier, Present, of_experiment, of_table
 from trialjob.wiring.images import with_image
 from trialjob.wiring.jobs import check_machine, check_requests, folder_of
+from trialjob.wiring.mirrors import check_mirrors
 from trialjob.wiring.prices import caps_note, check_caps, prices_of
 from trialjob.wiring.search import search_of, settle
 from trialjob.wiring.session import Session, open_session
@@ -46,6 +47,7 @@ def create(spec: ExperimentSpec, *, store: str | Path | None = None) -> Session:
     # These say what they lack before anything is written.
     _, sampler = search_of(spec)
     sampler()
+    check_mirrors(spec)
     known, notes = _known(spec, opened)
     if isinstance(spec.backend, SageMakerBackendSpec):
         check_requests(spec)

@@ -40,6 +40,7 @@ from trialjob.reporting.metrics import readers
 from trialjob.reporting.on_log import LogPatterns
 from trialjob.reporting.results import Result
 from trialjob.wiring.jobs import backend_of, check_machine, estimator_of
+from trialjob.wiring.mirrors import Mirrors
 from trialjob.wiring.prices import check_priced, prices_of, worth_learning
 from trialjob.wiring.search import search_of
 from trialjob.wiring.stores import clock_of, open_store
@@ -50,7 +51,7 @@ _SILENCE, _LOOKS = 60.0, 3
 _TURNS = 30.0
 
 #: What may differ between a spec and the experiment that was started from it.
-CHANGEABLE = ("limits.", "backend.poll_interval", "backend.price_per_hour", "canary", "on_log")
+CHANGEABLE = ("limits.", "backend.poll_interval", "backend.price_per_hour", "canary", "on_log", "mlflow")
 #: And while no trial has a value of the objective: a regex that matches nothing can be set right.
 UNTIL_A_VALUE = ("metrics",)
 
@@ -89,6 +90,9 @@ class Session:
         self.trouble = ""
         #: When the next step is worth while; None before the first.
         self.next_at: float | None = None
+        self._mirrors: Mirrors | None = None
+        #: What other tools were not sent of the last run, in words; "" when they have everything.
+        self.unsent = ""
         #: What a user may want to know of how it was created.
         self.notes: tuple[str, ...] = ()
         self.refresh()
@@ -168,7 +172,7 @@ class Session:
         Raises ExperimentBusy when another process runs it.
         """
         self._learn_prices()
-        return self._hold(lambda loop: loop.run(watch), wake=self._clock.wake)
+        return self._hold(watch, lambda loop, seen: loop.run(seen), wake=self._clock.wake)
 
     def _learn_prices(self) -> None:
         """Journal what jobs cost now, if that has changed; raises SpecError when a cap cannot be held."""
@@ -190,23 +194,31 @@ class Session:
         if self.state.phase is Phase.ENDED and self.state.moved_to is None:
             return self.state
         until = self._clock.now() + (_TURNS if seconds is None else seconds)
-        return self._hold(lambda loop: loop.run(watch, until=until, once=seconds is None))
+        return self._hold(watch, lambda loop, seen: loop.run(seen, until=until, once=seconds is None))
 
-    def _hold(self, work: Callable[[Loop], State], wake: Callable[[], None] | None = None) -> State:
+    def _hold(
+        self,
+        watch: Watcher,
+        work: Callable[[Loop, Watcher], State],
+        wake: Callable[[], None] | None = None,
+    ) -> State:
         """Hold the experiment for ``work``; without ``wake`` that waits for a sampler that prepares."""
         self._check_is_here()
         with self._journal.hold(_lease(self.spec)):
             self.refresh()
             spec = self.spec
             check_machine(spec)
-            parts = self._parts(spec, wake)
+            self._mirrors = Mirrors(spec, self.state, self._clock)
+            parts = self._parts(spec, wake, self._mirrors)
             self._loop = loop = Loop(Stepper(parts), self._clock, spec.backend.poll_interval)
             try:
                 if self._leaving:
                     loop.leave()
-                self._state = work(loop)
+                with self._mirrors as mirrors:
+                    self._state = work(loop, mirrors.watch(watch))
             finally:
                 parts.backend.close()
+                self.unsent, self._mirrors = self._mirrors.left(), None
                 self.trouble, self.next_at = loop.trouble, loop.next_at
                 self._loop = None
                 self._leaving = False
@@ -240,17 +252,22 @@ class Session:
     def notices(self) -> Sequence[str]:
         """What a person should know now of store and backend, such as credentials that have expired."""
         trouble = [self._loop.trouble] if self._loop is not None and self._loop.trouble else []
-        return [*trouble, *(self._backend.notices() if isinstance(self._backend, SageMakerBackend) else ())]
+        mirrors = self._mirrors.notices() if self._mirrors is not None else []
+        return [
+            *trouble,
+            *mirrors,
+            *(self._backend.notices() if isinstance(self._backend, SageMakerBackend) else ()),
+        ]
 
     @cached_property
     def _backend(self) -> LocalBackend | SageMakerBackend:
         return backend_of(self.spec, self.name, self._store, self._clock)
 
-    def _parts(self, spec: ExperimentSpec, wake: Callable[[], None] | None) -> Parts:
+    def _parts(self, spec: ExperimentSpec, wake: Callable[[], None] | None, mirrors: Mirrors) -> Parts:
         rule, sampler = search_of(spec, wake)
         return Parts(
             journal=self._journal,
-            backend=self._backend,
+            backend=mirrors.backend(self._backend),
             estimator=estimator_of(spec, self.name, self.state.bundle),
             rule=rule,
             sampler=sampler,

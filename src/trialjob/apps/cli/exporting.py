@@ -2,31 +2,62 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from trialjob import wiring
 from trialjob.apps.cli.failures import ExitStatus
-from trialjob.errors import UsageError
+from trialjob.errors import TrialjobError, UsageError
 from trialjob.model.trial import Phase
+from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.reporting import words
-from trialjob.reporting.terminal import clean, console
+from trialjob.reporting.terminal import clean, console, one_line
+from trialjob.wiring import Session
 
 #: Seconds between two looks at an experiment that is followed.
 _LOOK = 2.0
 
 
-def export_experiment(name: str, *, optuna: str | None, follow: bool, store: str | None) -> int:
+def export_experiment(name: str, *, optuna: str | None, mlflow: bool, follow: bool, store: str | None) -> int:
     """Send everything there is; with ``follow``, go on until the experiment has ended."""
-    if optuna is None:
-        raise UsageError("say where to: --optuna sqlite:///study.db")
+    if optuna is None and not mlflow:
+        raise UsageError("say where to: --optuna sqlite:///study.db, or --mlflow")
+    session = wiring.attach(name, store=store)
+    send = _to_optuna(session, optuna) if optuna is not None else lambda _state: None
+    into_mlflow, where = _to_mlflow(session) if mlflow else (lambda _state: None, "")
+    out, places = console(), " and ".join(place for place in (optuna, where) if place)
+    while True:
+        state = session.state
+        send(state)
+        into_mlflow(state)
+        if not follow or state.phase is Phase.ENDED:
+            break
+        SystemClock().sleep(_LOOK)
+        session.refresh()
+    count = words.several(len(session.state.trials), "trial")
+    out.print(f"{count} of {clean(session.name)} in {clean(places)}", soft_wrap=True)
+    return ExitStatus.DONE
+
+
+def _to_optuna(session: Session, where: str) -> Callable[[State], object]:
     from trialjob.reporting.optuna_study import OptunaStudy  # noqa: PLC0415 - slow to import
 
-    session = wiring.attach(name, store=store)
-    study = OptunaStudy(optuna, session.state, session.spec.to_space())
-    study.send(session.state)
-    out = console()
-    count = words.several(len(session.state.trials), "trial")
-    out.print(f"{count} of {clean(session.name)} in {clean(optuna)}", soft_wrap=True)
-    while follow and session.state.phase is not Phase.ENDED:
-        SystemClock().sleep(_LOOK)
-        study.send(session.refresh())
-    return ExitStatus.DONE
+    return OptunaStudy(where, session.state, session.spec.to_space()).send
+
+
+def _to_mlflow(session: Session) -> tuple[Callable[[State], object], str]:
+    runs = wiring.mlflow_runs(session.spec.mlflow)
+
+    def send(state: State) -> None:
+        try:
+            runs.send_all(state)
+        except TrialjobError:
+            raise
+        except Exception as error:
+            why = one_line(str(error)) or type(error).__name__
+            raise UsageError(
+                f"MLflow at {runs.tracking_uri} cannot be used: {why}\n"
+                "    → start it, or set mlflow.tracking_uri; what is there already is not sent twice"
+            ) from error
+
+    return send, runs.tracking_uri

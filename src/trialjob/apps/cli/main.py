@@ -244,13 +244,14 @@ def report(*, name: str, output: str | None, live: bool, store: str | None) -> i
 @cli.command()
 @click.argument("name")
 @click.option("--optuna", metavar="URL", help="An Optuna storage: sqlite:///study.db, or a journal file.")
+@click.option("--mlflow", is_flag=True, help="The MLflow of the spec, or of MLFLOW_TRACKING_URI.")
 @click.option("-f", "--follow", is_flag=True, help="Go on until the experiment has ended.")
 @store_option
-def export(*, name: str, optuna: str | None, follow: bool, store: str | None) -> int:
+def export(*, name: str, optuna: str | None, mlflow: bool, follow: bool, store: str | None) -> int:
     """Send experiment NAME to another tool; what is there already is brought up to date."""
     from trialjob.apps.cli.exporting import export_experiment
 
-    return export_experiment(name, optuna=optuna, follow=follow, store=store)
+    return export_experiment(name, optuna=optuna, mlflow=mlflow, follow=follow, store=store)
 
 
 @cli.command()

@@ -96,6 +96,8 @@ def _attend(
 ) -> int:
     begun.name, begun.come_back = session.name, come_back(session.name, store)
     attended = attend(session, out, on_interrupt)
+    if session.unsent:
+        say(f"notice: {session.unsent}")
     return show_end(out, attended, begun.come_back)
 
 
