@@ -74,6 +74,12 @@ class Account:
         # The fake tells the real time and this experiment has its own.
         assert {check.name for check in checks if check.ok is False} <= {"clock"}
         assert self.simulation.run().phase is Phase.ENDED
+        # A trial begins with the checkpoints of another.
+        self.client.put(f"{settings.s3_uri}/{NAME}/checkpoints/000001/weights", b"1")
+        copy = replace(first, job=job_name(NAME, TrialId(98), 1), trial=TrialId(98), source=TrialId(1))
+        assert not self.simulation.backend().submit(copy).adopted  # type: ignore[union-attr]
+        assert self.client.has(f"{settings.s3_uri}/{NAME}/checkpoints/000098/weights")
+        self.clock.sleep(2)
         # Another process finds a job that was started already, then leaves it alone with its machine.
         late = replace(first, job=job_name(NAME, TrialId(99), 1), trial=TrialId(99))
         assert not self.simulation.backend().submit(late).adopted  # type: ignore[union-attr]
