@@ -299,6 +299,20 @@ def download(
     return bring(name, trials=trials, every=every, logs=logs, to=to, store=store)
 
 
+@cli.command(name="check-metrics")
+@click.argument("spec", type=click.Path())
+@click.option("--log", metavar="FILE", required=True, help="What the script has printed; - for stdin.")
+@set_option
+def check_metrics(*, spec: str, log: str, overrides: tuple[str, ...]) -> int:
+    """Show which lines of a log the metrics of a SPEC match and what they read, and suggest patterns.
+
+    Exit status 1 when there is no value of the objective.
+    """
+    from trialjob.apps.cli.check_metrics import check_metrics as check
+
+    return check(spec, log, overrides=overrides)
+
+
 @cli.command()
 @click.argument("spec", type=click.Path())
 @set_option

@@ -1,0 +1,118 @@
+"""Trying a spec's metrics on a log."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from trialjob import config
+from trialjob.apps.cli.failures import ExitStatus
+from trialjob.config import ExperimentSpec
+from trialjob.errors import UsageError
+from trialjob.reporting import words
+from trialjob.reporting.log_check import Checked, LogCheck, Match, Suggestion, check_log
+from trialjob.reporting.terminal import clean, console, one_line
+
+_SHOWN = 10
+
+
+def check_metrics(path: str, log: str, *, overrides: tuple[str, ...]) -> int:
+    """Print what is found; exit status 1 when an experiment would find no value of the objective."""
+    spec, out = config.load(path, overrides=overrides), console()
+    objective = spec.to_objective()
+    checked = check_log(_text(log), spec.metric_definitions(), objective)
+    regexes = {metric.name: metric.regex for metric in spec.metrics}
+    for each in checked.checked:
+        _print_definition(out, each, regexes[each.definition.name])
+    _print_reports(out, checked, spec)
+    _print_overlooked(out, checked)
+    return ExitStatus.DONE if _has_objective(checked, spec) else ExitStatus.FAILED
+
+
+def _text(log: str) -> str:
+    try:
+        data = sys.stdin.buffer.read() if log == "-" else Path(log).read_bytes()
+    except OSError as error:
+        raise UsageError(f"--log {log} cannot be read: {error.strerror or error}") from error
+    return data.decode("utf-8", "replace")
+
+
+def _print_definition(out: Console, each: Checked, regex: str) -> None:
+    name = clean(each.definition.name)
+    out.print(Text.assemble((name, "bold"), f": {_lines(each.count)} match ", (clean(regex), "cyan")))
+    for match in each.matches:
+        out.print(Text(f"  line {match.line}: {_what(match)}"), soft_wrap=True)
+        out.print(Text(f"    {one_line(match.text)}", "dim"), soft_wrap=True)
+    if each.count > len(each.matches):
+        out.print(Text(f"  and {each.count - len(each.matches)} more", "dim"))
+    if each.instead is not None:
+        _print_instead(out, each.definition.name, each.instead)
+
+
+def _what(match: Match) -> str:
+    if match.number is None:
+        return f"WRONG: {clean(match.group)!r} is no number"
+    if match.cut:
+        return f"WRONG: it reads {match.number!r}, and the number goes on; take ({{number}}) for the group"
+    return f"reads {match.number!r}"
+
+
+def _print_instead(out: Console, name: str, found: Suggestion) -> None:
+    out.print(Text(f"  → perhaps, as it reads {found.number!r} in line {found.line}:"), soft_wrap=True)
+    out.print(Text(f"    {one_line(found.text)}", "dim"), soft_wrap=True)
+    out.print(Text(f"    {_yaml(name, found.regex)}"), soft_wrap=True)
+
+
+def _print_reports(out: Console, checked: LogCheck, spec: ExperimentSpec) -> None:
+    objective = spec.to_objective()
+    metric, resource = clean(objective.metric), clean(objective.resource)
+    values = [
+        (each.resource, value) for each in checked.reports if (value := each.value(objective)) is not None
+    ]
+    sent = sum(not each.scraped for each in checked.reports)
+    how = f", {sent} of them sent by the script itself" if sent else ""
+    reports = f"{len(checked.reports)} report{'' if len(checked.reports) == 1 else 's'}"
+    out.print(Text.assemble(("in all", "bold"), f": {reports} of {_lines(checked.lines)}{how}"))
+    if values:
+        first, last = values[0], values[-1]
+        out.print(
+            Text(
+                f"  {metric} {words.number(first[1])} at {resource} {words.number(first[0])}, "
+                f"in the end {words.number(last[1])} at {resource} {words.number(last[0])}"
+            ),
+            soft_wrap=True,
+        )
+        return
+    out.print(Text(f"  WRONG: no value of the objective, {metric}", "bold red"), soft_wrap=True)
+    if checked.objective is not None:
+        _print_instead(out, objective.metric, checked.objective)
+
+
+def _has_objective(checked: LogCheck, spec: ExperimentSpec) -> bool:
+    objective = spec.to_objective()
+    return any(each.value(objective) is not None for each in checked.reports)
+
+
+def _print_overlooked(out: Console, checked: LogCheck) -> None:
+    if not checked.overlooked:
+        return
+    out.print(Text("looks like metrics, and no regex reads it:", "bold"))
+    for each in checked.overlooked[:_SHOWN]:
+        out.print(Text(f"  line {each.line}: {one_line(each.text)}", "dim"), soft_wrap=True)
+        out.print(Text(f"    {_yaml(each.name, each.regex)}  # {_lines(each.lines)}"), soft_wrap=True)
+    if len(checked.overlooked) > _SHOWN:
+        out.print(Text(f"  and {len(checked.overlooked) - _SHOWN} more names", "dim"))
+
+
+def _lines(count: int) -> str:
+    return f"{count or 'no'} line{'' if count == 1 else 's'}"
+
+
+def _yaml(name: str, regex: str) -> str:
+    """A definition as a line of a spec."""
+    quoted = json.dumps(regex, ensure_ascii=False) if "'" in regex else f"'{regex}'"
+    return clean(f"- {{name: {json.dumps(name, ensure_ascii=False)}, regex: {quoted}}}")
