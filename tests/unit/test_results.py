@@ -150,10 +150,11 @@ def test_json_is_one_strict_object() -> None:
         raise AssertionError(constant)
 
     value = json.loads(text, parse_constant=refuse)
-    assert list(value) == ["experiment", "state", "reason", "detail", "best", "pareto", "trials"]
+    assert list(value) == ["experiment", "state", "reason", "detail", "best", "costs", "pareto", "trials"]
     assert list(value["trials"][0]) == [
         *("trial", "status", "config", "score", "others", "resource", "attempts", "proposed_at"),
-        *("started_at", "ended_at", "seconds", "dollars", "reason", "artifact"),
+        *("started_at", "ended_at", "seconds", "idle_seconds", "dollars", "wasted_dollars", "reason"),
+        "artifact",
     ]
     assert [row["score"] for row in value["trials"]] == [None, None]
     assert value["trials"][1]["config"] == {"x": [1, "é\x1b"]}
@@ -164,7 +165,21 @@ def test_an_experiment_without_trials_has_results_too() -> None:
     result = Result(state_of())
     assert json.loads(result.to_json())["best"] is None
     assert result.to_csv().splitlines() == [
-        "trial,status,score,resource,attempts,proposed_at,started_at,ended_at,seconds,dollars,reason,artifact"
+        ",".join(
+            [
+                *(
+                    "trial",
+                    "status",
+                    "score",
+                    "resource",
+                    "attempts",
+                    "proposed_at",
+                    "started_at",
+                    "ended_at",
+                ),
+                *("seconds", "idle_seconds", "dollars", "wasted_dollars", "reason", "artifact"),
+            ]
+        )
     ]
     assert len(result.dataframe()) == 0
     assert list(result.reports().columns) == ["trial", "attempt", "resource", "at"]

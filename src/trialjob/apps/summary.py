@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 from trialjob.reporting.results import Result, document, row_of
@@ -18,6 +19,7 @@ def status_of(session: Session) -> dict[str, object]:
         "reason": result.reason,
         "detail": result.detail,
         "best": None if best is None else document(best),
+        "costs": asdict(result.costs),
         "counts": {status.value: count for status, count in state.counts.items() if count},
         "open": [document(row_of(trial, state.objective)) for trial in state.open_trials()],
         "max_trials": state.limits.max_trials,

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 _BEFORE_CONFIG = ("trial", "status")
 #: The columns behind the scores, as they are called in a row.
 _AFTER_SCORES = (
-    *("resource", "attempts", "proposed_at", "started_at", "ended_at", "seconds", "dollars", "reason"),
-    "artifact",
+    *("resource", "attempts", "proposed_at", "started_at", "ended_at", "seconds", "idle_seconds"),
+    *("dollars", "wasted_dollars", "reason", "artifact"),
 )
 _TIMES = frozenset({"proposed_at", "started_at", "ended_at"})
 _OF_REPORTS = ("trial", "attempt", "resource", "at")

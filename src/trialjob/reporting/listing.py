@@ -15,6 +15,7 @@ from trialjob.reporting import words
 from trialjob.reporting.console import Picture
 from trialjob.reporting.results import best_trial, experiment_state
 from trialjob.reporting.sparks import best_so_far
+from trialjob.reporting.tables import print_costs
 from trialjob.reporting.terminal import clean
 
 _NARROW = 60
@@ -68,6 +69,7 @@ def print_status(console: Console, state: State, *, holder: str | None, where: s
     """One experiment as the live view would show it now, and who runs it."""
     best = best_trial(state.trials, state.objective)
     console.print(Picture(state, best, lambda: now, best_so_far(state)))
+    print_costs(console, state)
     if state.moved_to is not None:
         console.print(Text(clean(f"moved to {state.moved_to}, where it goes on")), soft_wrap=True)
     elif state.open or holder:

@@ -21,6 +21,7 @@ from trialjob.model.space import Space
 from trialjob.model.trial import EndKind, Phase, TrialStatus
 from trialjob.orchestrator.core.state import Attempt, State, Trial
 from trialjob.orchestrator.ports import ArtifactSource, Part
+from trialjob.reporting.costs import Costs, cost_of, costs_of
 from trialjob.reporting.downloads import fetch
 from trialjob.reporting.frames import Table, iso, report_table, trial_table
 from trialjob.reporting.pareto import pareto_front
@@ -50,8 +51,11 @@ class Row:
     ended_at: float | None
     #: Seconds that are paid for, over all attempts; None while one of them is not known.
     seconds: float | None
-    #: What they cost; None while one of them is not known.
+    #: Seconds that machines were kept warm behind its jobs, which are paid for too.
+    idle_seconds: float | None
+    #: What all that cost, and how much of it was of no use; None while a part of it is not known.
     dollars: float | None
+    wasted_dollars: float | None
     #: Why the trial has its status.
     reason: str
     #: Where the model of its newest job is, if it left one: a folder or an archive.
@@ -109,6 +113,11 @@ class Result:
     def trials(self) -> list[Row]:
         """A row for each trial, in the order of their numbers."""
         return [self._row(trial) for trial in self._state.trials]
+
+    @property
+    def costs(self) -> Costs:
+        """What the experiment has come to, what of it was wasted, and what was saved."""
+        return costs_of(self._state)
 
     def _row(self, trial: Trial) -> Row:
         attempt = model_attempt(trial)
@@ -180,6 +189,7 @@ class Result:
                 "reason": self.reason,
                 "detail": self.detail,
                 "best": None if best is None else document(best),
+                "costs": asdict(self.costs),
                 "pareto": [row.trial for row in self.pareto()],
                 "trials": [document(row) for row in self.trials],
             }
@@ -232,7 +242,7 @@ def _beats(trial: Trial, other: Trial, objective: Objective) -> bool:
 
 def row_of(trial: Trial, objective: Objective) -> Row:
     """The row of one trial."""
-    ends = [attempt.end for attempt in trial.attempts]
+    ends, cost = [attempt.end for attempt in trial.attempts], cost_of(trial)
     return Row(
         trial=trial.id,
         status=trial.status.value,
@@ -247,8 +257,10 @@ def row_of(trial: Trial, objective: Objective) -> Row:
         proposed_at=trial.proposed_at,
         started_at=trial.attempts[0].intended_at if trial.attempts else None,
         ended_at=_ended_at(trial, ends),
-        seconds=_total(None if end is None else end.seconds for end in ends),
-        dollars=_total(None if end is None else end.dollars for end in ends),
+        seconds=cost.seconds,
+        idle_seconds=cost.idle_seconds,
+        dollars=cost.dollars,
+        wasted_dollars=cost.wasted_dollars,
         reason=_first_line(trial.reason or _failure(ends)),
     )
 
@@ -285,13 +297,6 @@ def _failure(ends: list[JobEnd | None]) -> str:
 def _first_line(text: str) -> str:
     """A failure's reason carries the end of its log behind the first line; a row has no room for it."""
     return text.split("\n", 1)[0]
-
-
-def _total(parts: Iterable[float | None]) -> float | None:
-    known = list(parts)
-    if not known or None in known:
-        return None
-    return math.fsum(part for part in known if part is not None)
 
 
 def strict_json(value: Json) -> str:

@@ -17,6 +17,7 @@ from trialjob.model.metric import Objective
 from trialjob.model.trial import EndKind, TrialStatus
 from trialjob.orchestrator.core.state import State, Trial
 from trialjob.reporting import words
+from trialjob.reporting.costs import costs_of
 from trialjob.reporting.pareto import pareto_front
 from trialjob.reporting.reproduce import command
 from trialjob.reporting.results import Result, Row, best_trial, counts_as_best, experiment_state, row_of
@@ -128,6 +129,19 @@ def print_headline(console: Console, state: State) -> None:
         console.print(Text("lines of its log that came closest:"))
         _print_lines(console, state.reason.lines)
     console.print(Text(counts(state)))
+    print_costs(console, state)
+
+
+def print_costs(console: Console, state: State) -> None:
+    """What it has come to, where anything costs anything."""
+    costs = costs_of(state)
+    told = words.costs(costs, max_cost=state.limits.max_cost)
+    hours = state.limits.max_instance_hours
+    if hours is not None:
+        used = f"{costs.committed_instance_hours:.2f} of max_instance_hours {hours:g}"
+        told = [*told, f"{used} used or held"]
+    if told:
+        console.print(Text(f"cost: {'; '.join(told)}"))
 
 
 def counts(state: State) -> str:

@@ -116,9 +116,12 @@ def check(case: Case) -> Iterator[Check]:
 
 def tariff_of(settings: SageMakerSettings, price_of: Callable[[str], Price | None]) -> Tariff:
     """The terms of all jobs, in the order of ``request.placement``; ``price_of`` is asked once a type."""
-    machines = settings.instance_types
-    if any(name in settings.request.get("ResourceConfig", {}) for name in _OTHER_MACHINES):
-        machines = ("",)
+    machines, instances = settings.instance_types, settings.instance_count
+    raw = settings.request.get("ResourceConfig") or {}
+    if any(raw.get(name) for name in _OTHER_MACHINES):
+        groups = sum(int(group.get("InstanceCount", 1)) for group in raw.get("InstanceGroups") or ())
+        either = [int(one.get("InstanceCount", 1)) for one in raw.get("InstancePreferences") or ()]
+        machines, instances = ("",), max(groups, *either, 0) or instances
     prices = {machine: price_of(machine) for machine in dict.fromkeys(machines)}
     known = [price for price in prices.values() if price is not None]
     spot = settings.spot
@@ -128,7 +131,7 @@ def tariff_of(settings: SageMakerSettings, price_of: Callable[[str], Price | Non
         price = prices[machine]
         return Terms(
             price=None if price is None else price.micros,
-            instances=settings.instance_count,
+            instances=instances,
             machine=machine,
             spot=on_spot,
             stop_grace=STOP_GRACE,

@@ -1,0 +1,182 @@
+"""What trials and experiments came to, what of it was wasted, and what was saved. docs/money.md defines each.
+
+Rule: read off the state. What is not known is None; a sum over known parts says that it is one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from trialjob.model.job import Outcome
+from trialjob.model.metric import Report
+from trialjob.model.money import NOTHING, Spend
+from trialjob.model.trial import TrialStatus
+from trialjob.orchestrator.core.state import Attempt, State, Trial
+
+#: Nothing comes of what these have cost.
+_IN_VAIN = (TrialStatus.FAILED, TrialStatus.METRICS_UNAVAILABLE, TrialStatus.CANCELLED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialCost:
+    """What one trial came to, over all attempts; None while a part of it is not known."""
+
+    #: Billed on each instance, for the jobs and for keeping their machines warm behind them.
+    seconds: float | None
+    idle_seconds: float | None
+    #: For both.
+    dollars: float | None
+    wasted_dollars: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Costs:
+    """What an experiment came to. Dollars are None when no price is known."""
+
+    #: Of all that is known by now, warm machines included.
+    dollars: float | None
+    #: The most that it can be, with everything that is not known at its worst. The cap holds for this.
+    committed_dollars: float | None
+    instance_hours: float
+    committed_instance_hours: float
+    #: For keeping machines warm.
+    idle_dollars: float | None
+    #: By failures, after a verdict, by interruptions and by cancelling.
+    wasted_dollars: float | None
+    #: By ending trials early, had they cost what completed ones do; None when none has completed.
+    saved_by_stopping: float | None
+    #: Against the on-demand price of the same seconds.
+    saved_by_spot: float | None
+    #: Jobs of which it is not known yet what they came to.
+    open_jobs: int
+    #: Who says what an hour costs.
+    prices: str
+
+
+def cost_of(trial: Trial) -> TrialCost:
+    """What one trial came to."""
+    attempts = trial.attempts
+    if not attempts or not all(
+        attempt.end is not None and attempt.billed is not None for attempt in attempts
+    ):
+        return TrialCost(seconds=None, idle_seconds=None, dollars=None, wasted_dollars=None)
+    settled = all(attempt.is_settled for attempt in attempts)
+    priced = settled and all(_is_priced(attempt) for attempt in attempts)
+    return TrialCost(
+        seconds=sum(attempt.billed or 0.0 for attempt in attempts),
+        idle_seconds=sum(attempt.pool_billed or 0.0 for attempt in attempts) if settled else None,
+        dollars=_sum(attempt.spent for attempt in attempts).dollars if priced else _told(attempts),
+        wasted_dollars=_sum(_wasted(trial, attempt) for attempt in attempts).dollars if priced else None,
+    )
+
+
+def costs_of(state: State) -> Costs:
+    """What the whole experiment has come to so far."""
+    attempts = [(trial, attempt) for trial in state.trials for attempt in trial.attempts]
+    priced = all(_is_priced(attempt) for _, attempt in attempts) and (
+        state.tariff is not None and state.tariff.priced
+    )
+
+    def dollars(spends: Iterable[Spend]) -> float | None:
+        return _sum(spends).dollars if priced else None
+
+    return Costs(
+        dollars=dollars([state.spent]),
+        committed_dollars=dollars([state.committed]),
+        instance_hours=state.spent.instance_hours,
+        committed_instance_hours=state.committed.instance_hours,
+        idle_dollars=dollars(_pool(attempt) for _, attempt in attempts),
+        wasted_dollars=dollars(_wasted(trial, attempt) for trial, attempt in attempts),
+        saved_by_stopping=_saved_by_stopping(state) if priced else None,
+        saved_by_spot=dollars(_saved_by_spot(attempt) for _, attempt in attempts),
+        open_jobs=sum(not attempt.is_settled for _, attempt in attempts),
+        prices="" if state.tariff is None else state.tariff.source,
+    )
+
+
+def _is_priced(attempt: Attempt) -> bool:
+    return attempt.terms is not None and attempt.terms.price is not None
+
+
+def _told(attempts: Iterable[Attempt]) -> float | None:
+    """What journals say that know no prices."""
+    told = [attempt.end.dollars if attempt.end is not None else None for attempt in attempts]
+    known = [dollars for dollars in told if dollars is not None]
+    return sum(known) if len(known) == len(told) else None
+
+
+def _sum(spends: Iterable[Spend]) -> Spend:
+    return sum(spends, start=NOTHING)
+
+
+def _run(attempt: Attempt) -> Spend:
+    """What the job itself came to, as far as that is known."""
+    return attempt.terms.of(attempt.billed or 0.0) if attempt.terms is not None else NOTHING
+
+
+def _pool(attempt: Attempt) -> Spend:
+    return attempt.terms.of(attempt.pool_billed or 0.0) if attempt.terms is not None else NOTHING
+
+
+def _wasted(trial: Trial, attempt: Attempt) -> Spend:
+    """The part of a job's own cost of which nothing came."""
+    end, terms = attempt.end, attempt.terms
+    if end is None or terms is None:
+        return NOTHING
+    if end.outcome is Outcome.FAILED or trial.status in _IN_VAIN:
+        return _run(attempt)
+    if end.started_at is None or end.ended_at is None or end.ended_at <= end.started_at:
+        return NOTHING
+    after_verdict = 0.0 if attempt.stop_at is None else max(0.0, end.ended_at - attempt.stop_at)
+    again = _repeated(_reports(trial, attempt)) if end.interruptions else 0.0
+    share = min(1.0, (after_verdict + again) / (end.ended_at - end.started_at))
+    return terms.of((attempt.billed or 0.0) * share)
+
+
+def _reports(trial: Trial, attempt: Attempt) -> tuple[Report, ...]:
+    before = sum(earlier.reports for earlier in trial.attempts[: attempt.number - 1])
+    return trial.reports[before : before + attempt.reports]
+
+
+def _repeated(reports: tuple[Report, ...]) -> float:
+    """Seconds between reports that went no further than an earlier one: an interruption had undone that."""
+    seconds, furthest, last = 0.0, float("-inf"), None
+    for report in reports:
+        if report.resource <= furthest and last is not None:
+            seconds += max(0.0, report.at - last)
+        furthest, last = max(furthest, report.resource), report.at
+    return seconds
+
+
+def _saved_by_stopping(state: State) -> float | None:
+    """Had each pruned trial cost what completed ones do on average."""
+    completed = [
+        _sum(map(_run, trial.attempts)).dollars
+        for trial in state.trials
+        if trial.status is TrialStatus.COMPLETED
+    ]
+    pruned = [
+        _sum(map(_run, trial.attempts)).dollars
+        for trial in state.trials
+        if trial.status is TrialStatus.PRUNED
+    ]
+    if not pruned:
+        return 0.0
+    if not completed:
+        return None
+    mean = sum(completed) / len(completed)
+    return sum(max(0.0, mean - cost) for cost in pruned)
+
+
+def _saved_by_spot(attempt: Attempt) -> Spend:
+    end, terms = attempt.end, attempt.terms
+    if (
+        terms is None
+        or not terms.spot
+        or end is None
+        or end.training_seconds is None
+        or attempt.billed is None
+    ):
+        return NOTHING
+    return terms.of(max(attempt.billed, end.training_seconds)) - terms.of(attempt.billed)
