@@ -31,6 +31,7 @@ from trialjob.orchestrator.core.events import (
     ExperimentResumed,
     LimitsChanged,
     PricesLearned,
+    Record,
 )
 from trialjob.orchestrator.core.state import State, evolve
 from trialjob.orchestrator.engine.loop import Loop, Watcher
@@ -84,6 +85,8 @@ class Session:
         self._journal: Journal = store.journal(name)
         self._clock = clock_of(store)
         self._state: State | None = None
+        #: The records of the first reading, until an engine has learned from them too.
+        self._records: list[Record] = []
         self._loop: Loop | None = None
         self._leaving = False
         #: Why the last step could not be made, in words; "" when it could.
@@ -122,7 +125,10 @@ class Session:
     def look(self) -> Sequence[Event]:
         """Read what has been journaled since, and return it; nothing is held or written."""
         news: list[Event] = []
-        for record in self._journal.read(self._state.version if self._state else 0):
+        records = self._journal.read(self._state.version if self._state else 0)
+        if self._state is None:
+            self._records = list(records)
+        for record in records:
             self._state = evolve(self._state, record)
             news += record.events
         if self._state is None:
@@ -210,7 +216,8 @@ class Session:
             check_machine(spec)
             self._mirrors = Mirrors(spec, self.state, self._clock)
             parts = self._parts(spec, wake, self._mirrors)
-            self._loop = loop = Loop(Stepper(parts), self._clock, spec.backend.poll_interval)
+            known, self._records = self._records, []
+            self._loop = loop = Loop(Stepper(parts, known), self._clock, spec.backend.poll_interval)
             try:
                 if self._leaving:
                     loop.leave()

@@ -57,20 +57,21 @@ class Step:
 class Stepper:
     """Steps one experiment. It holds no memory that the journal does not have."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, known: Sequence[Record] = ()) -> None:
+        """``known`` is the beginning of the journal, for who has read it already."""
         self._parts = parts
         self._state: State | None = None
         #: What has been learned from the journal and not been handed out by ``step``.
         self._news: list[Event] = []
-        self._begin()
+        self._begin(known)
         self._news.clear()
 
-    def _begin(self) -> None:
+    def _begin(self, known: Sequence[Record] = ()) -> None:
         """Forget everything and learn it again from the journal."""
         #: The sampler may have been told what is not in the journal.
         self._in_doubt = True
-        records = self._parts.journal.read()
-        known = self._state.version if self._state is not None else 0
+        records = [*known, *self._parts.journal.read(known[-1].version if known else 0)]
+        told = self._state.version if self._state is not None else 0
         self._state = None
         self._sampler = self._parts.sampler()
         self._observer = Observer(self._parts.backend, self._parts.readers, self._parts.rules)
@@ -78,7 +79,7 @@ class Stepper:
         self._turns: dict[type[Command], float] = {}
         for record in records:
             self._sampler.tell(record.events)
-            self._learn(record, is_news=record.version > known)
+            self._learn(record, is_news=record.version > told)
         if self._state is None:
             raise UsageError("there is no such experiment; start it with `trialjob run SPEC`")
         self._in_doubt = False
