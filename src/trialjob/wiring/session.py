@@ -199,6 +199,8 @@ class Session:
         """
         if self.state.phase is Phase.ENDED and self.state.moved_to is None:
             return self.state
+        if self.state.tariff is None:  # a schedule does not ask for them again and again
+            self._learn_prices()
         until = self._clock.now() + (_TURNS if seconds is None else seconds)
         return self._hold(watch, lambda loop, seen: loop.run(seen, until=until, once=seconds is None))
 
