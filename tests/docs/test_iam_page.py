@@ -16,15 +16,19 @@ from trialjob.backends.sagemaker.audit import Audit
 from trialjob.backends.sagemaker.client import SageMakerClient
 from trialjob.backends.sagemaker.doctor import examine
 from trialjob.backends.sagemaker.limiter import Limiter
-from trialjob.model.ids import TrialId, job_name
+from trialjob.model.ids import ExperimentName, TrialId, job_name
 from trialjob.model.limits import Limits
 from trialjob.model.trial import Phase
+from trialjob.orchestrator.core.events import SpaceExhausted
+from trialjob.orchestrator.engine.clock import SystemClock
+from trialjob.orchestrator.journals.objects import Objects
+from trialjob.orchestrator.journals.s3 import S3Journal, S3Store
 from trialjob.testing.fake_aws import FakeAws, VirtualClock
 from trialjob.testing.sagemaker_simulation import SETTINGS, BundledEstimator, SageMakerSimulation, epochs
 from trialjob.testing.simulation import NAME
 
 PAGE = (Path(__file__).parents[2] / "docs" / "iam.md").read_text()
-CALLER, OPTIONAL, TRUST, ROLE = (
+CALLER, STORE, OPTIONAL, TRUST, ROLE = (
     json.loads(block) for block in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
 )
 IMAGE = "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.8.0-gpu-py312"
@@ -121,7 +125,26 @@ def test_the_roles_trust_policy_is_what_the_doctor_wants() -> None:
     assert {"s3:GetObject", "s3:PutObject", "s3:ListBucket", "logs:PutLogEvents"} <= actions(ROLE)
 
 
-@pytest.mark.parametrize("policy", [CALLER, OPTIONAL, ROLE])
+def test_the_stores_policy_is_what_a_store_uses(account: Account) -> None:
+    account.allow(actions(STORE))
+    name, clock = ExperimentName("digits"), SystemClock()
+    objects = Objects("bucket", "store", clock)
+    store = S3Store(objects, clock)
+    store.keep_bundle(name, "0123", b"code")
+    # Sealed at once, so that every kind of object is written.
+    journal = S3Journal(objects, name, clock, seal_at=1)
+    with journal.hold():
+        for version in range(3):
+            journal.append([SpaceExhausted()], after=version, at=0.0)
+    assert store.names() == [name]
+    assert store.bundle(name, "0123") == b"code"
+    assert len(store.journal(name).read()) == 3
+    assert not store.journal(ExperimentName("other")).read()
+    assert account.fake.ledger.actions() == actions(STORE)
+    objects.close()
+
+
+@pytest.mark.parametrize("policy", [CALLER, STORE, OPTIONAL, ROLE])
 def test_every_statement_is_explained(policy: dict[str, Any]) -> None:
     for statement in policy["Statement"]:
         assert re.search(rf"^\|.*`{statement['Sid']}`.*\|", PAGE, re.MULTILINE), statement["Sid"]
