@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import plotly.graph_objects as go
 import pytest
 
-from trialjob.model.metric import Mode, Objective
+from trialjob.model.metric import Aim, Mode, Objective
 from trialjob.model.space import Branches, Choice, Domain, LogUniform, Space, Uniform
 from trialjob.reporting.page.document import page
 from trialjob.reporting.page.material import material
@@ -20,7 +21,7 @@ from trialjob.reporting.page.scales import axis_range, evenly
 from trialjob.reporting.page.sections import sections
 from trialjob.reporting.page.slots import bars
 from trialjob.reporting.page.story import story
-from trialjob.testing.histories import SPACE, History
+from trialjob.testing.histories import OBJECTIVE, SPACE, History
 
 HOSTILE = "</script><script>alert(1)</script>\"'&<b>%{x}\u2028\u0007ä日本"
 
@@ -58,8 +59,8 @@ def told(history: History) -> str:
     return " ".join(f"{heading}: {text}" for heading, text in story(material(history.state(), history.space)))
 
 
-def all_figures(history: History, importances: dict[str, float] | None = None) -> list[dict[str, Any]]:
-    found = sections(material(history.state(), history.space), importances or {})
+def all_figures(history: History) -> list[dict[str, Any]]:
+    found = sections(material(history.state(), history.space))
     return [dict(figure) for section in found for _name, figure in section.variants]
 
 
@@ -76,6 +77,7 @@ NESTED = Space(
         )
     }
 )
+LOSS = Aim(metric="loss", mode=Mode.MIN)
 MANY: dict[str, Domain] = {"kind": Choice(values=tuple(f"value {number}" for number in range(200)))}
 HISTORIES = {
     "nothing": History(trials=0, ended=False),
@@ -89,13 +91,17 @@ HISTORIES = {
     "200 values": History(trials=50, space=Space(MANY)),
     "no space": History(trials=3, space=Space({})),
     "no costs": History(trials=30, price=None),
+    "two objectives": History(trials=40, objective=replace(OBJECTIVE, others=(LOSS,))),
+    "three objectives": History(
+        trials=40, objective=replace(OBJECTIVE, others=(LOSS, Aim(metric="absent", mode=Mode.MAX)))
+    ),
     "diverged": History(trials=60, values={7: 1e9}),
 }
 
 
 @pytest.mark.parametrize("history", HISTORIES.values(), ids=HISTORIES)
 def test_it_stands_whatever_became_of_the_experiment(history: History) -> None:
-    reader, data = read(page(history.state(), history.space, {}))
+    reader, data = read(page(history.state(), history.space))
     assert len(data["table"]["rows"]) == history.trials
     assert reader.tags.count("script") == 3
     assert "What won" in reader.text
@@ -103,7 +109,7 @@ def test_it_stands_whatever_became_of_the_experiment(history: History) -> None:
 
 @pytest.mark.parametrize("history", HISTORIES.values(), ids=HISTORIES)
 def test_plotly_knows_every_property_of_every_figure(history: History) -> None:
-    for figure in all_figures(history, {"lr": 0.6, "hidden": 0.4}):
+    for figure in all_figures(history):
         go.Figure(figure)
 
 
@@ -116,7 +122,7 @@ def test_what_strangers_wrote_stays_text() -> None:
         message=HOSTILE,
         document={"estimator": {"entry_point": HOSTILE, "source_dir": HOSTILE}},
     )
-    text = page(history.state(), space, {HOSTILE: 1.0})
+    text = page(history.state(), space)
     reader, data = read(text)
     assert reader.tags.count("script") == 3
     assert "b" not in reader.tags
@@ -132,7 +138,7 @@ def test_what_strangers_wrote_stays_text() -> None:
 
 
 def test_only_the_two_scripts_of_the_page_may_run() -> None:
-    text = page(HISTORIES["one trial"].state(), SPACE, {})
+    text = page(HISTORIES["one trial"].state(), SPACE)
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)
     assert policy is not None
     assert policy[1].count("'sha256-") == 2
@@ -141,9 +147,9 @@ def test_only_the_two_scripts_of_the_page_may_run() -> None:
 
 def test_a_live_page_loads_itself_again_until_the_end() -> None:
     running, ended = History(trials=3, ended=False), History(trials=3)
-    assert 'http-equiv="refresh"' in page(running.state(), SPACE, {}, live=True)
-    assert 'http-equiv="refresh"' not in page(running.state(), SPACE, {})
-    assert 'http-equiv="refresh"' not in page(ended.state(), SPACE, {}, live=True)
+    assert 'http-equiv="refresh"' in page(running.state(), SPACE, live=True)
+    assert 'http-equiv="refresh"' not in page(running.state(), SPACE)
+    assert 'http-equiv="refresh"' not in page(ended.state(), SPACE, live=True)
 
 
 def test_the_story_says_what_won_by_how_much_and_at_what_cost() -> None:
@@ -178,7 +184,7 @@ def test_a_value_at_the_end_of_its_range_is_pointed_out() -> None:
 
 def test_of_2000_curves_200_are_drawn_and_the_page_says_so() -> None:
     history = History(trials=2000, slots=16)
-    found = {each.id: each for each in sections(material(history.state(), SPACE), {})}
+    found = {each.id: each for each in sections(material(history.state(), SPACE))}
     drawn = {
         number
         for trace in found["curves"].variants[0][1]["data"]
@@ -187,7 +193,7 @@ def test_of_2000_curves_200_are_drawn_and_the_page_says_so() -> None:
     }
     assert len(drawn) == 200
     assert "curves 200 are drawn" in found["curves"].words
-    assert len(page(history.state(), SPACE, {})) < 10_000_000
+    assert len(page(history.state(), SPACE)) < 10_000_000
 
 
 def test_no_two_jobs_share_a_slot() -> None:
@@ -213,3 +219,12 @@ def test_one_diverged_value_does_not_flatten_the_rest() -> None:
 def test_a_sample_keeps_both_ends() -> None:
     assert evenly(range(10), 20) == list(range(10))
     assert evenly(range(1000), 4) == [0, 333, 666, 999]
+
+
+def test_the_front_of_two_objectives_is_drawn_and_told() -> None:
+    history = HISTORIES["two objectives"]
+    found = {each.id: each for each in sections(material(history.state(), history.space))}
+    assert "that no other beats in every objective: trial" in found["front"].words
+    ((name, _figure),) = found["front"].variants
+    assert name == "val_accuracy and loss"
+    assert "front" not in {each.id for each in sections(material(History(trials=3).state(), SPACE))}

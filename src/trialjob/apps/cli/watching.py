@@ -29,12 +29,15 @@ def watch_experiment(name: str, *, store: str | None) -> int:
     """Show the experiment until it has ended; the exit status is that of ``run``."""
     session = wiring.attach(name, store=store)
     out = console()
-    if session.state.phase is not Phase.ENDED:
+    if _goes_on(session):
         try:
             _follow(session, out)
         except KeyboardInterrupt:
             out.print(f"left {clean(session.name)} as it is", soft_wrap=True)
             return ExitStatus.CAN_GO_ON
+    if session.state.moved_to is not None:
+        out.print(f"{clean(session.name)} goes on in {clean(session.state.moved_to)}", soft_wrap=True)
+        return ExitStatus.CAN_GO_ON
     print_summary(out, session.state)
     return exit_status(session.state)
 
@@ -44,11 +47,16 @@ def _follow(session: Session, out: Console) -> None:
     with watcher(out, session.state, clock.now) as watch:
         watch(session.state, ())
         _say_who(session, out)
-        while session.state.phase is not Phase.ENDED and not _gone(out):
+        while _goes_on(session) and not _gone(out):
             clock.sleep(_LOOK)
             news = session.look()
             if news:
                 watch(session.state, news)
+
+
+def _goes_on(session: Session) -> bool:
+    """True while there is something to come from this store."""
+    return session.state.phase is not Phase.ENDED and session.state.moved_to is None
 
 
 def _say_who(session: Session, out: Console) -> None:

@@ -10,7 +10,7 @@ import base64
 import hashlib
 import html
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib import resources
 
@@ -32,13 +32,13 @@ from trialjob.reporting.terminal import clean
 REFRESH = 10
 
 
-def page(state: State, space: Space, importances: Mapping[str, float], *, live: bool = False) -> str:
+def page(state: State, space: Space, *, live: bool = False) -> str:
     """The whole page; a ``live`` one loads itself again until the experiment has ended.
 
     Raises UsageError when plotly is not installed.
     """
     given = material(state, space)
-    shown = sections(given, importances)
+    shown = sections(given)
     data = {
         "name": state.name,
         "figures": [{"id": each.id, "variants": each.variants} for each in shown if each.variants],

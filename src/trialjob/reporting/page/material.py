@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from trialjob.model.space import Domain, Space
 from trialjob.orchestrator.core.state import State, Trial
+from trialjob.reporting.pareto import pareto_front
 from trialjob.reporting.results import Result, Row, best_trial
 
 
@@ -19,15 +20,22 @@ class Material:
     #: The results of each of them.
     rows: tuple[Row, ...]
     best: Trial | None
+    #: With several objectives: the trials that no other beats in all of them.
+    front: tuple[Trial, ...]
     domains: Mapping[str, Domain]
+    #: How much each hyperparameter matters: shares of 1.
+    importances: Mapping[str, float]
 
 
 def material(state: State, space: Space) -> Material:
     """What the page is made from."""
+    result = Result(state, _space=space)
     return Material(
         state=state,
         trials=tuple(state.trials),
-        rows=tuple(Result(state).trials),
+        rows=tuple(result.trials),
         best=best_trial(state.trials, state.objective),
+        front=tuple(pareto_front(state.trials, state.objective)) if state.objective.others else (),
         domains=space.domains,
+        importances=result.importances(),
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from trialjob.reporting import words
-from trialjob.reporting.page import costs, curves, history, importance, scores, slots
+from trialjob.reporting.page import costs, curves, front, history, importance, scores, slots
 from trialjob.reporting.page.columns import Column, columns
 from trialjob.reporting.page.material import Material
 from trialjob.reporting.terminal import clean
@@ -26,10 +26,10 @@ class Section:
     choice: str = ""
 
 
-def sections(given: Material, importances: Mapping[str, float]) -> list[Section]:
+def sections(given: Material) -> list[Section]:
     """The figures in the order of the page."""
     state, trials, objective = given.state, given.trials, given.state.objective
-    axes = _most_important_first(columns(trials, given.domains), importances)
+    axes = _most_important_first(columns(trials, given.domains), given.importances)
     places = scores.scored(trials)
     bars = slots.bars(state)
     return [
@@ -46,11 +46,12 @@ def sections(given: Material, importances: Mapping[str, float]) -> list[Section]
             words=curves.curves_words(state, given.best),
             variants=_drawable([("", curves.curves_figure(state, given.best))]),
         ),
+        *_front(given),
         Section(
             id="importance",
             title="Which hyperparameters matter",
-            words=importance.importance_words(importances),
-            variants=_drawable([("", importance.importance_figure(importances))]),
+            words=importance.importance_words(given.importances),
+            variants=_drawable([("", importance.importance_figure(given.importances))]),
         ),
         Section(
             id="scatter",
@@ -95,6 +96,20 @@ def sections(given: Material, importances: Mapping[str, float]) -> list[Section]
             variants=_drawable(costs.cost_variants(given)),
             choice="in",
         ),
+    ]
+
+
+def _front(given: Material) -> list[Section]:
+    if not given.state.objective.others:
+        return []
+    return [
+        Section(
+            id="front",
+            title="One objective against another",
+            words=front.front_words(given),
+            variants=_drawable(front.front_variants(given)),
+            choice="objectives",
+        )
     ]
 
 

@@ -21,9 +21,11 @@ def table(given: Material) -> dict[str, Any]:
     names = list(dict.fromkeys(name for row in given.rows for name in row.config))
     before = [("trial", "trial"), ("status", "status"), ("score", clean(objective.metric))]
     between = [("resource", clean(objective.resource))]
+    others = [aim.metric for aim in objective.others]
+    before += [("other", clean(metric)) for metric in others]
     hyperparameters = [("", clean(name)) for name in names]
     after = [("attempts", "attempts"), ("seconds", "paid seconds"), ("dollars", "dollars"), ("reason", "why")]
-    rows = [_cells(row, names) for row in given.rows]
+    rows = [_cells(row, names, others) for row in given.rows]
     heads = [*before, *between, *hyperparameters, *after]
     kept = [
         place
@@ -45,11 +47,12 @@ def table(given: Material) -> dict[str, Any]:
     }
 
 
-def _cells(row: Row, names: list[str]) -> list[Json]:
+def _cells(row: Row, names: list[str], others: list[str]) -> list[Json]:
     return [
         row.trial,
         row.status.replace("_", " "),
         _shown(row.score),
+        *(_shown(row.others.get(metric)) for metric in others),
         _shown(row.resource),
         *(_shown(row.config.get(name)) for name in names),
         row.attempts,
