@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     )
     from trialjob.apps.estimators import (
         Container,
+        Function,
         Script,
         TrainingJobRequest,
         from_estimator,
@@ -67,6 +68,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Container",
+    "Function",
     "Result",
     "Script",
     "SpecError",
@@ -121,7 +123,7 @@ _DOMAINS = (
     *("qloguniform", "qnormal", "quniform", "randint", "reverseloguniform", "uniform"),
 )
 _ESTIMATORS = (
-    *("Container", "Script", "TrainingJobRequest", "from_estimator", "from_model_trainer"),
+    *("Container", "Function", "Script", "TrainingJobRequest", "from_estimator", "from_model_trainer"),
     *("huggingface", "pytorch", "sklearn", "tensorflow", "xgboost"),
 )
 _HOME = {

@@ -104,7 +104,7 @@ def container(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Contai
         pytest.skip(why_not())
     made = Container(tmp_path / "ml", request.param)
     made.channel.mkdir(parents=True)
-    for name in ("__init__.py", "entrypoint.py", "report.py"):
+    for name in ("entrypoint.py", *entrypoint.SHIPPED):
         shutil.copy(Path(entrypoint.__file__).with_name(name), made.channel)
     config = made.root / "input" / "config"
     config.mkdir()

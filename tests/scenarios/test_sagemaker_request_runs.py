@@ -44,7 +44,7 @@ class Account:
         bundle = pack(source, self.folder / "bundles")
         place = code_uri(self.settings, NAME, bundle).removeprefix("s3://bucket/")
         s3, sagemaker = self.fake.client("s3"), self.fake.client("sagemaker")
-        shipped = {name: IN_JOB / name for name in ("__init__.py", "report.py", "entrypoint.py")}
+        shipped = {name: IN_JOB / name for name in ("entrypoint.py", *entrypoint.SHIPPED)}
         for name, path in {**shipped, BUNDLE_FILE: self.folder / "bundles" / f"{bundle}.tar.gz"}.items():
             s3.put_object(Bucket="bucket", Key=f"{place}/{name}", Body=path.read_bytes())
         job = JobRequest(

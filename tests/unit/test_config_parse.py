@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from trialjob.config import CodeSpec, ExperimentSpec, LocalBackendSpec, differences, load, parse, warnings
+from trialjob.config import ExperimentSpec, LocalBackendSpec, SourceSpec, differences, load, parse, warnings
 from trialjob.errors import SpecError
 from trialjob.model.metric import Mode
 from trialjob.model.space import Choice, LogUniform
@@ -70,7 +70,7 @@ def test_the_example_becomes_a_spec(sweep: Path) -> None:
     assert list(spec.to_space().domains) == ["lr", "hidden", "fixed"]
     assert spec.to_objective().mode is Mode.MAX
     assert spec.to_limits().timeout == 3600
-    assert isinstance(spec.estimator, CodeSpec)
+    assert isinstance(spec.estimator, SourceSpec)
     assert spec.estimator.source_dir == str(sweep.parent.resolve())
     assert "{number}" not in spec.metric_definitions()[0].regex
     assert parse(spec.document()) == spec
@@ -171,7 +171,7 @@ def test_asha_needs_max_resource(document: dict[str, Any]) -> None:
 def test_files_are_not_looked_at_for_an_experiment_from_elsewhere(document: dict[str, Any]) -> None:
     document["estimator"]["source_dir"] = "/nowhere"
     estimator = parse(document, files=False).estimator
-    assert isinstance(estimator, CodeSpec)
+    assert isinstance(estimator, SourceSpec)
     assert estimator.source_dir == "/nowhere"
 
 

@@ -189,7 +189,7 @@ def run(root: Path, python: Path, *more: str) -> subprocess.Popen[str]:
     """Runs the file where it would be in a container, away from our package."""
     place = root.parent / "in_job"
     place.mkdir(exist_ok=True)
-    for name in ("__init__.py", "report.py", "entrypoint.py"):
+    for name in ("entrypoint.py", *entrypoint.SHIPPED):
         shutil.copy(Path(entrypoint.__file__).with_name(name), place)
     clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     line = [str(python), "-S", str(place / "entrypoint.py"), "--root", str(root), *more]

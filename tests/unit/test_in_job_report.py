@@ -183,6 +183,7 @@ def test_the_reporter_loads_nothing_heavy() -> None:
         "trialjob",
         "trialjob.reporting",
         "trialjob.reporting.in_job",
+        "trialjob.reporting.in_job.context",
         "trialjob.reporting.in_job.report",
     }
     assert not {"numpy", "torch", "pydantic", "rich"} & set(done.stdout.split())
@@ -193,7 +194,10 @@ def test_what_runs_in_a_job_is_python_38_and_imports_only_the_standard_library(p
     tree = ast.parse(path.read_text(), feature_version=(3, 8))
     names = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     names += [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
-    assert {str(name).split(".")[0] for name in names} <= sys.stdlib_module_names
+    others = {name for name in names if not str(name).startswith("trialjob.reporting.in_job.")}
+    # The callback for a trainer needs the trainer.
+    known = {"transformers", "torch"} if path.name == "huggingface.py" else set()
+    assert {str(name).split(".")[0] for name in others} <= sys.stdlib_module_names | known
 
 
 def test_the_line_is_written_in_one_piece() -> None:

@@ -11,6 +11,7 @@ import trialjob
 
 PUBLIC = [
     "Container",
+    "Function",
     "Result",
     "Script",
     "SpecError",

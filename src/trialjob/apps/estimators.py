@@ -5,9 +5,12 @@ Rule: each of these only builds the ``estimator`` of a spec file.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import shutil
+import tempfile
+import weakref
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any, Protocol, TypeAlias
 
 from trialjob.model.json import Json
@@ -53,6 +56,44 @@ class Script:
             "source_dir": self.source_dir,
             "hyperparameters": dict(self.hyperparameters),
             **self.options,
+        }
+
+
+class Function:
+    """A Python function: ``Function(train, hyperparameters={"epochs": 27}, python=…)``.
+
+    It is called with the context (see ``trialjob.reporting.get_context``), and what it returns is reported,
+    if that is a mapping of numbers. It is shipped with the modules of its own folder; what is installed must
+    be in the job's image, which must have the same Python. Raises SpecError when it cannot be shipped.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        *,
+        hyperparameters: Mapping[str, Json] | None = None,
+        **options: Json,
+    ) -> None:
+        self._function = function
+        self._options = {"hyperparameters": dict(hyperparameters or {}), **options}
+        self._staged = tempfile.mkdtemp(prefix="trialjob-function-")
+        weakref.finalize(self, shutil.rmtree, self._staged, ignore_errors=True)
+
+    @property
+    def title(self) -> str:
+        """The function's name."""
+        return str(getattr(self._function, "__name__", "function"))
+
+    def document(self) -> Document:
+        """The ``estimator`` of a spec; the function is packed as it is now."""
+        from trialjob.estimators.function import stage  # noqa: PLC0415 - only when it is asked for
+
+        folder = Path(self._staged)
+        return {
+            "kind": "function",
+            "function": stage(self._function, folder),
+            "source_dir": str(folder),
+            **self._options,
         }
 
 

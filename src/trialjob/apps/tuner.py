@@ -10,9 +10,10 @@ import signal
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import FunctionType
 from typing import TYPE_CHECKING
 
-from trialjob.apps.estimators import Document, Estimator
+from trialjob.apps.estimators import Document, Estimator, Function
 from trialjob.model.json import Json
 
 if TYPE_CHECKING:
@@ -183,7 +184,7 @@ class Tuner:
     def __init__(
         self,
         *,
-        estimator: Estimator,
+        estimator: Estimator | FunctionType,
         space: Mapping[str, Document],
         objective: Document,
         limits: Mapping[str, Json],
@@ -198,15 +199,17 @@ class Tuner:
     ) -> None:
         """Check everything and start nothing.
 
+        ``estimator`` may be a plain function.
         ``metrics`` maps a metric's name to the regex that finds it; ``mlflow={"experiment": "digits"}``
         shows it in MLflow, below the active run if there is one. A ``name`` is taken as it is; without
-        one the script's name gets a unique suffix. Raises SpecError.
+        one, what is run gets a unique suffix. Raises SpecError.
         """
         from trialjob import config  # noqa: PLC0415 - as above
 
+        run: Estimator = Function(estimator) if isinstance(estimator, FunctionType) else estimator
         document: Document = {
-            "name": _name(estimator) if name is None else name,
-            "estimator": estimator.document(),
+            "name": _name(run) if name is None else name,
+            "estimator": run.document(),
             "space": dict(space),
             "objective": objective,
             "metrics": [{"name": key, "regex": regex} for key, regex in (metrics or {}).items()],
@@ -220,6 +223,8 @@ class Tuner:
         given = {key: value for key, value in document.items() if value is not None}
         self._spec = config.parse(given, base=Path.cwd())
         self._store = store
+        # What it has staged must last until the experiment is created.
+        self._estimator = run
         self._experiment: Experiment | None = None
 
     @staticmethod

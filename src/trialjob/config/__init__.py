@@ -13,27 +13,28 @@ from trialjob.config.samplers import (
     SobolSpec,
 )
 from trialjob.config.spec import (
-    CodeSpec,
     ContainerSpec,
     ExperimentSpec,
     FrameworkSpec,
+    FunctionSpec,
     HuggingFaceSpec,
     LimitsSpec,
     LocalBackendSpec,
     MetricSpec,
     ObjectiveSpec,
     ScriptSpec,
+    SourceSpec,
 )
 from trialjob.config.stopping import AshaSpec, NoStoppingSpec
 
 __all__ = [
     "AshaSpec",
     "BayesianSpec",
-    "CodeSpec",
     "ContainerSpec",
     "Difference",
     "ExperimentSpec",
     "FrameworkSpec",
+    "FunctionSpec",
     "GridSpec",
     "HuggingFaceSpec",
     "LearningSpec",
@@ -47,6 +48,7 @@ __all__ = [
     "SamplerSpec",
     "ScriptSpec",
     "SobolSpec",
+    "SourceSpec",
     "differences",
     "load",
     "parse",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from trialjob.config.paths import path_text, shown
 from trialjob.config.sagemaker import SageMakerBackendSpec
-from trialjob.config.spec import CodeSpec, ExperimentSpec, LocalBackendSpec
+from trialjob.config.spec import ExperimentSpec, FunctionSpec, LocalBackendSpec, SourceSpec
 from trialjob.config.stopping import PbtSpec
 from trialjob.errors import Problem
 from trialjob.reporting.metrics import compiled, expand
@@ -33,7 +33,9 @@ def _no_metric(spec: ExperimentSpec) -> Iterator[Problem]:
     metric = spec.objective.metric
     if any(definition.name == metric for definition in spec.metrics):
         return
-    if not isinstance(spec.estimator, CodeSpec):
+    if isinstance(spec.estimator, FunctionSpec):
+        return  # what it returns is reported
+    if not isinstance(spec.estimator, SourceSpec):
         yield Problem(
             field="objective.metric",
             message=f"no metric in sight: {shown(metric)} has no regex",
@@ -55,7 +57,7 @@ def _no_checkpoint(spec: ExperimentSpec) -> Iterator[Problem]:
     spot = spec.estimator.spot is not None and isinstance(spec.backend, SageMakerBackendSpec)
     if not (population or spot):
         return
-    if not isinstance(spec.estimator, CodeSpec):
+    if not isinstance(spec.estimator, SourceSpec):
         return
     folder = Path(spec.estimator.source_dir)
     if not folder.is_dir() or any(_has(_CHECKPOINTS, path) for path in _sources(folder)):

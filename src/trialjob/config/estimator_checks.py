@@ -18,11 +18,14 @@ from trialjob.config.spec import (
     ContainerSpec,
     EstimatorSpec,
     FrameworkSpec,
+    FunctionSpec,
     HuggingFaceSpec,
     LocalBackendSpec,
+    SourceSpec,
 )
 from trialjob.errors import Problem
 from trialjob.estimators.container import placeholders
+from trialjob.reporting.in_job.function import PICKLED
 
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _CHANNEL_NAME = re.compile(r"[A-Za-z0-9.\-_]{1,64}")
@@ -102,7 +105,7 @@ def program_here_problems(estimator: EstimatorSpec, backend: BackendSpec) -> Ite
 
 
 def file_problems(estimator: EstimatorSpec) -> Iterator[Problem]:
-    if isinstance(estimator, CodeSpec):
+    if isinstance(estimator, SourceSpec):
         yield from _code(estimator)
     for name, location in estimator.locations().items():
         if not location or ("://" not in location and kind_of(Path(location)) == "nothing"):
@@ -110,18 +113,44 @@ def file_problems(estimator: EstimatorSpec) -> Iterator[Problem]:
             yield problem_at(path, f"{shown(location)} does not exist", "write the path of a file or folder")
 
 
-def _code(estimator: CodeSpec) -> Iterator[Problem]:
-    folder, program = Path(estimator.source_dir), estimator.entry_point
+def _code(estimator: SourceSpec) -> Iterator[Problem]:
+    folder = Path(estimator.source_dir)
     if kind_of(folder) != "folder":
         wrong = "is no folder" if kind_of(folder) == "file" else "does not exist"
         remedy = f"in {folder.parent} there is: {listed(folder.parent)}"
         yield problem_at(("estimator", "source_dir"), f"{shown(str(folder))} {wrong}", remedy)
-    elif not program or program.startswith("/") or ".." in program.split("/"):
+    elif isinstance(estimator, FunctionSpec):
+        yield from _function(estimator.function, folder)
+    elif isinstance(estimator, CodeSpec):
+        yield from _entry_point(estimator.entry_point, folder)
+    if estimator.python is not None and shutil.which(estimator.python) is None:
+        message = f"{shown(estimator.python)} is no program that can be run"
+        yield problem_at(("estimator", "python"), message, "write the path of a Python interpreter")
+
+
+def _function(function: str, folder: Path) -> Iterator[Problem]:
+    path = ("estimator", "function")
+    module, colon, name = function.partition(":")
+    if module == PICKLED:
+        return
+    if not colon or not all(part.isidentifier() for part in (*module.split("."), name)):
+        yield problem_at(
+            path, f"{shown(function)} is no function", "write module:name, such as training:train"
+        )
+    elif not any((folder / place).is_file() for place in _places(module)):
+        message = f"{shown(function)}: there is no module {module} in {folder}"
+        yield problem_at(path, message, f"there is: {listed(folder, module + '.py')}")
+
+
+def _places(module: str) -> tuple[str, str]:
+    place = module.replace(".", "/")
+    return f"{place}.py", f"{place}/__init__.py"
+
+
+def _entry_point(program: str, folder: Path) -> Iterator[Problem]:
+    if not program or program.startswith("/") or ".." in program.split("/"):
         remedy = "write the program's path inside source_dir, such as train.py"
         yield problem_at(("estimator", "entry_point"), f"{shown(program)} is not inside source_dir", remedy)
     elif kind_of(folder / program) != "file":
         message = f"{shown(program)} is no file in {folder}"
         yield problem_at(("estimator", "entry_point"), message, f"there is: {listed(folder, program)}")
-    if estimator.python is not None and shutil.which(estimator.python) is None:
-        message = f"{shown(estimator.python)} is no program that can be run"
-        yield problem_at(("estimator", "python"), message, "write the path of a Python interpreter")

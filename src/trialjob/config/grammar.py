@@ -16,6 +16,7 @@ from trialjob.config.spec import (
     ContainerSpec,
     ExperimentSpec,
     FrameworkSpec,
+    FunctionSpec,
     HuggingFaceSpec,
     LimitsSpec,
     LocalBackendSpec,
@@ -29,6 +30,7 @@ from trialjob.config.stopping import STOPPING
 KINDS: dict[str, dict[str, type[BaseModel]]] = {
     "estimator": {
         "script": ScriptSpec,
+        "function": FunctionSpec,
         "container": ContainerSpec,
         **dict.fromkeys(("pytorch", "tensorflow", "sklearn", "xgboost"), FrameworkSpec),
         "huggingface": HuggingFaceSpec,

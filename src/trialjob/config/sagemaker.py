@@ -66,6 +66,7 @@ class SageMakerJobSpec(SpecPart):
     network_isolation: bool = False
     encrypt_inter_container_traffic: bool = False
     distribution: Literal["none", "torchrun"] = "none"
+    processes: int | None = Field(default=None, ge=1)
     #: Raw fields of CreateTrainingJob, merged last.
     request: dict[str, Json] = Field(default_factory=dict)
 
@@ -136,6 +137,7 @@ def settings_of(
         network_isolation=job.network_isolation,
         encrypt_inter_container_traffic=job.encrypt_inter_container_traffic,
         distribution="" if job.distribution == "none" else job.distribution,
+        processes=job.processes,
         metric_definitions=metrics,
         objective=objective,
         request=job.request,

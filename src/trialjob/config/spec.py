@@ -45,19 +45,41 @@ class TrainingSpec(SageMakerJobSpec):
         return {name: given.location for name, given in self.inputs.items()}
 
 
-class CodeSpec(TrainingSpec):
-    """A folder of code and the program in it that trains."""
+class SourceSpec(TrainingSpec):
+    """A folder of code that is shipped to every trial."""
 
     source_dir: str
-    entry_point: str
-    #: The interpreter for Python scripts on this machine.
+    #: The interpreter for Python on this machine.
     python: str | None = None
+
+
+class CodeSpec(SourceSpec):
+    """A folder of code and the program in it that trains."""
+
+    entry_point: str
+
+    @property
+    def program(self) -> str:
+        """What is run: a path inside the folder, or ``module:function``."""
+        return self.entry_point
 
 
 class ScriptSpec(CodeSpec):
     """A script in an image that is named."""
 
     kind: Literal["script"]
+
+
+class FunctionSpec(SourceSpec):
+    """A Python function, ``module:name`` in the folder."""
+
+    kind: Literal["function"]
+    function: str
+
+    @property
+    def program(self) -> str:
+        """What is run: ``module:function``."""
+        return self.function
 
 
 class FrameworkSpec(CodeSpec):
@@ -87,7 +109,8 @@ class ContainerSpec(TrainingSpec):
 
 
 EstimatorSpec: TypeAlias = Annotated[
-    ScriptSpec | ContainerSpec | FrameworkSpec | HuggingFaceSpec, Field(discriminator="kind")
+    ScriptSpec | FunctionSpec | ContainerSpec | FrameworkSpec | HuggingFaceSpec,
+    Field(discriminator="kind"),
 ]
 
 

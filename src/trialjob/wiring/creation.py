@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 import trialjob
-from trialjob.config import CodeSpec, ExperimentSpec, LocalBackendSpec
+from trialjob.config import ExperimentSpec, LocalBackendSpec, SourceSpec
 from trialjob.config.sagemaker import SageMakerBackendSpec
 from trialjob.config.samplers import LearningSpec
 from trialjob.errors import JournalConflict, UsageError
@@ -55,7 +55,7 @@ def create(spec: ExperimentSpec, *, store: str | Path | None = None) -> Session:
     tariff = prices_of(spec, clock)
     check_caps(limits, tariff)
     bundle = ""
-    if isinstance(spec.estimator, CodeSpec):
+    if isinstance(spec.estimator, SourceSpec):
         bundle = _ship(Path(spec.estimator.source_dir), opened, name)
     created = ExperimentCreated(
         name=name,

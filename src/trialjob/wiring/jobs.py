@@ -13,8 +13,9 @@ from trialjob.backends.sagemaker.client import SageMakerClient
 from trialjob.backends.sagemaker.code import Code
 from trialjob.backends.sagemaker.limiter import Limiter
 from trialjob.backends.sagemaker.preview import preview, refuse
-from trialjob.config import CodeSpec, ContainerSpec, ExperimentSpec, LocalBackendSpec
+from trialjob.config import ContainerSpec, ExperimentSpec, LocalBackendSpec, SourceSpec
 from trialjob.config.sagemaker import SageMakerBackendSpec
+from trialjob.config.spec import EstimatorSpec
 from trialjob.errors import Problem, SpecError
 from trialjob.estimators.container import ContainerEstimator
 from trialjob.estimators.script import ScriptEstimator
@@ -23,6 +24,7 @@ from trialjob.model.job import JobRequest
 from trialjob.orchestrator.journals.jsonl import FolderStore, this_process
 from trialjob.orchestrator.ports import Clock, Estimator, ExperimentStore
 from trialjob.reporting import in_job
+from trialjob.reporting.in_job.entrypoint import DISTRIBUTION, PROCESSES, SHIPPED
 from trialjob.wiring.search import search_of, settle
 
 
@@ -36,10 +38,11 @@ def backend_of(
             jobs=folder / "jobs",
             bundles=folder / "bundles",
             clock=clock,
-            python=(isinstance(spec.estimator, CodeSpec) and spec.estimator.python) or sys.executable,
+            python=(isinstance(spec.estimator, SourceSpec) and spec.estimator.python) or sys.executable,
             stop_grace=where.stop_grace,
             gpus_per_trial=where.gpus_per_trial,
             gpus=available_gpus() if where.gpus_per_trial else (),
+            environment=_processes(spec.estimator),
         )
     settings = spec.sagemaker_settings()
     return SageMakerBackend(
@@ -66,6 +69,13 @@ def folder_of(store: ExperimentStore, name: ExperimentName) -> Path:
     )
 
 
+def _processes(given: EstimatorSpec) -> dict[str, str]:
+    if given.distribution == "none":
+        return {}
+    count = {} if given.processes is None else {PROCESSES: str(given.processes)}
+    return {DISTRIBUTION: given.distribution, **count}
+
+
 def client_of(where: SageMakerBackendSpec, clock: Clock) -> SageMakerClient:
     limiter = Limiter(clock, where.requests_per_second.model_dump())
     return SageMakerClient(clock, limiter, region=where.region, profile=where.profile)
@@ -79,7 +89,7 @@ def owner_here() -> str:
 def _in_job_files() -> dict[str, Path]:
     """What runs beside the user's code in a container."""
     folder = Path(in_job.__file__).parent
-    return {name: folder / name for name in ("__init__.py", "report.py", "entrypoint.py")}
+    return {name: folder / name for name in ("entrypoint.py", *SHIPPED)}
 
 
 def estimator_of(spec: ExperimentSpec, name: ExperimentName, bundle: str) -> Estimator:
@@ -97,7 +107,7 @@ def estimator_of(spec: ExperimentSpec, name: ExperimentName, bundle: str) -> Est
     return ScriptEstimator(
         experiment=name,
         bundle=bundle,
-        entry_point=given.entry_point,
+        entry_point=given.program,
         hyperparameters=given.hyperparameters,
         environment=given.environment,
         inputs=given.locations(),

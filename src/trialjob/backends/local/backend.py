@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -40,7 +40,9 @@ class LocalBackend:
         stop_grace: float = 30.0,
         gpus_per_trial: int = 0,
         gpus: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
     ) -> None:
+        """``environment`` is what every job is told beside what its request says."""
         # Absolute, because the supervisors compare and keep these paths.
         self._jobs = jobs.absolute()
         self._bundles = bundles.absolute()
@@ -49,6 +51,7 @@ class LocalBackend:
         self._python = str(Path(python).absolute()) if os.sep in python else python
         self._stop_grace = stop_grace
         self._gpus_per_trial = gpus_per_trial
+        self._environment = dict(environment or {})
         self._claims = GpuClaims(self._jobs / ".gpus", gpus, self._has_ended)
 
     def submit(self, request: JobRequest) -> Submitted | Postponed | Rejected:
@@ -205,7 +208,7 @@ class LocalBackend:
             "entry_point": request.entry_point,
             "program": [*request.program.entrypoint, *request.program.arguments] if request.program else None,
             "max_runtime": request.max_runtime,
-            "environment": dict(request.environment),
+            "environment": {**self._environment, **request.environment},
             "inputs": dict(request.inputs),
             "source": request.source,
             "digest": request.digest,

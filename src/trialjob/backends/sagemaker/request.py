@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias
 
 from trialjob.backends.sagemaker.settings import SageMakerSettings
 from trialjob.model.job import JobRequest, Program
-from trialjob.reporting.in_job.entrypoint import VALUES_CHANNEL, text_of
+from trialjob.reporting.in_job.entrypoint import DISTRIBUTION, PROCESSES, VALUES_CHANNEL, text_of
 
 #: The fields of a CreateTrainingJob call.
 Request: TypeAlias = dict[str, Any]
@@ -30,8 +30,6 @@ _VALUES_MAX: Final = 100
 VALUE_MAX: Final = 256
 #: Begins the keys of the tags by which jobs are found again.
 TAG_PREFIX: Final = "trialjob:"
-#: Names, for the entrypoint, the program that is to start the script.
-DISTRIBUTION: Final = "TRIALJOB_DISTRIBUTION"
 
 _CHANNEL_FOLDER: Final = f"/opt/ml/input/data/{CODE_CHANNEL}"
 #: The service's limits on metric definitions (CreateTrainingJob API reference).
@@ -246,6 +244,8 @@ def _environment(settings: SageMakerSettings, job: JobRequest) -> dict[str, str]
     }
     if settings.distribution:
         told[DISTRIBUTION] = settings.distribution
+    if settings.distribution and settings.processes:
+        told[PROCESSES] = str(settings.processes)
     return {**job.environment, **told}
 
 

@@ -63,6 +63,8 @@ class SageMakerSettings:
     encrypt_inter_container_traffic: bool = False
     #: ``torchrun`` starts the script once for each GPU; empty starts it once for each instance.
     distribution: str = ""
+    #: How many processes of it on each instance; None for one for each GPU.
+    processes: int | None = None
     metric_definitions: tuple[MetricDefinition, ...] = ()
     #: The metric that is optimised, for the console's charts.
     objective: str = ""

@@ -36,6 +36,8 @@ from pathlib import Path
 ML_ROOT = "TRIALJOB_ML_ROOT"
 #: Names the program that starts the script in several processes: torchrun, or nothing.
 DISTRIBUTION = "TRIALJOB_DISTRIBUTION"
+#: How many processes that program starts on each host, where it is not one for each GPU.
+PROCESSES = "TRIALJOB_PROCESSES"
 #: Which of several hosts this is, for ``report`` where no launcher has numbered the processes.
 HOST_RANK = "TRIALJOB_HOST_RANK"
 #: The input channel, and the file in it, that brings the values when the service's own way is too narrow.
@@ -50,9 +52,13 @@ _EXTENDED = "from pkgutil import extend_path\n\n__path__ = extend_path(__path__,
 #: The package through which a script imports ``report`` where trialjob is not installed.
 _SHIM = {
     "trialjob/__init__.py": _EXTENDED,
-    "trialjob/reporting/__init__.py": _EXTENDED + "from trialjob.reporting.in_job.report import report\n",
+    "trialjob/reporting/__init__.py": (
+        _EXTENDED + "from trialjob.reporting.in_job.context import Context, get_context\n"
+        "from trialjob.reporting.in_job.report import report\n"
+    ),
+    "trialjob/reporting/huggingface.py": "from trialjob.reporting.in_job.huggingface import *\n",
 }
-_SHIPPED = ("__init__.py", "report.py")
+SHIPPED = ("__init__.py", "context.py", "function.py", "huggingface.py", "report.py")
 
 
 class SetupError(Exception):
@@ -199,6 +205,8 @@ def _gpus(base: Mapping[str, str]) -> int:
 
 def command(root: Path, entry_point: str, python: str) -> list[str]:
     """The command line of the script, without its arguments. Raises SetupError."""
+    if ":" in entry_point:
+        return [python, str(root / "shim" / "trialjob" / "reporting" / "in_job" / "function.py"), entry_point]
     if os.pardir in Path(entry_point).parts or Path(entry_point).is_absolute():
         raise SetupError(f"entry point {entry_point!r} must be a path inside the source folder")
     program = root / "code" / entry_point
@@ -216,16 +224,16 @@ def command(root: Path, entry_point: str, python: str) -> list[str]:
 
 
 def distributed(line: list[str], told: Mapping[str, str]) -> list[str]:
-    """``line``, started once for each GPU of each host when that was asked for. Raises SetupError.
+    """``line``, started once for each GPU of each host, or as often as was said. Raises SetupError.
 
-    Several processes are worth it with several GPUs or hosts only; otherwise the line stays as it is.
+    That is done when it was asked for and there are several processes or hosts; otherwise the line stays.
     """
-    hosts, gpus = json.loads(told["SM_HOSTS"]), int(told["SM_NUM_GPUS"])
-    if told.get(DISTRIBUTION) != "torchrun" or (len(hosts) < 2 and gpus < 2):  # noqa: PLR2004 - one is alone
+    hosts, processes = json.loads(told["SM_HOSTS"]), int(told.get(PROCESSES) or told["SM_NUM_GPUS"])
+    if told.get(DISTRIBUTION) != "torchrun" or (len(hosts) < 2 and processes < 2):  # noqa: PLR2004 - one is alone
         return line
-    if not line[-1].endswith(".py"):
+    if not line[1:2] or not line[1].endswith(".py"):
         raise SetupError(f"torchrun starts Python scripts, and {line[-1]} is none; set distribution: none")
-    torchrun = [line[0], "-m", "torch.distributed.run", "--nproc_per_node", str(max(1, gpus))]
+    torchrun = [line[0], "-m", "torch.distributed.run", "--nproc_per_node", str(max(1, processes))]
     if len(hosts) == 1:
         return [*torchrun, "--standalone", *line[1:]]
     nodes = ["--nnodes", str(len(hosts)), "--node_rank", told[HOST_RANK]]
@@ -244,7 +252,7 @@ def lay_out(root: Path) -> None:
     shipped.mkdir(parents=True, exist_ok=True)
     for name, text in _SHIM.items():
         (root / "shim" / name).write_text(text, encoding="utf-8")
-    for name in _SHIPPED:
+    for name in SHIPPED:
         shutil.copyfile(Path(__file__).with_name(name), shipped / name)
 
 

@@ -1,0 +1,96 @@
+"""What a training script may know of its trial.
+
+Rule: standard library only, Python 3.8. Outside a job everything has a sensible value, so that the same
+script runs by hand.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+
+from trialjob.reporting.in_job.report import report
+
+_stop_asked = threading.Event()
+_heard = False
+
+
+class Context:
+    """The trial that this script is: ``context = get_context()``."""
+
+    #: The configuration and the constants, each of the type it has in the spec; ``{}`` outside a job.
+    hyperparameters: dict[str, Any]
+    #: Input channels: name to the folder or file that holds it.
+    inputs: dict[str, Path]
+    #: The experiment's name; "" outside a job.
+    experiment: str
+    #: The trial's number, from 1; 0 outside a job.
+    trial: int
+    #: The attempt's number, from 1: more than 1 after a retry or a promotion; 0 outside a job.
+    attempt: int
+    #: Kept from one attempt to the next; None outside a job.
+    checkpoint_dir: Path | None
+    #: What is left here is the trial's model artifact; None outside a job.
+    model_dir: Path | None
+    #: The resource (such as epochs) at which the script may end by itself; None for its own end.
+    max_resource: float | None
+
+    def __init__(self) -> None:
+        told = os.environ
+        self.hyperparameters = json.loads(told.get("SM_HPS", "{}"))
+        prefix = "SM_CHANNEL_"
+        names = {name.upper(): name for name in json.loads(told.get("SM_CHANNELS", "[]"))}
+        self.inputs = {
+            names.get(key[len(prefix) :], key[len(prefix) :].lower()): Path(place)
+            for key, place in sorted(told.items())
+            if key.startswith(prefix)
+        }
+        self.experiment = told.get("TRIALJOB_EXPERIMENT", "")
+        self.trial = int(told.get("TRIALJOB_TRIAL", "0"))
+        self.attempt = int(told.get("TRIALJOB_ATTEMPT", "0"))
+        self.checkpoint_dir = _folder("TRIALJOB_CHECKPOINT_DIR")
+        self.model_dir = _folder("SM_MODEL_DIR")
+        limit = told.get("TRIALJOB_MAX_RESOURCE", "")
+        self.max_resource = float(limit) if limit else None
+
+    @property
+    def resumes(self) -> bool:
+        """True when an earlier attempt, or the trial this one was cloned from, has left a checkpoint."""
+        return self.checkpoint_dir is not None and any(self.checkpoint_dir.glob("*"))
+
+    @staticmethod
+    def report(**metrics: Any) -> None:  # noqa: ANN401 - any scalar of any library
+        """Report metrics, such as ``context.report(epoch=3, val_accuracy=0.91)``; see ``report``."""
+        report(**metrics)
+
+    @staticmethod
+    def should_stop() -> bool:
+        """True once the job has been asked to end: save what is to be kept, and return.
+
+        Whoever asks takes over: from the first call on, SIGTERM no longer ends the process by itself. Call it
+        once an epoch or oftener, first in the main thread; the service waits two minutes, then kills.
+        """
+        listen()
+        return _stop_asked.is_set()
+
+
+def listen() -> None:
+    """Hear SIGTERM from now on; outside the main thread nothing can be heard, and it ends the process."""
+    global _heard  # noqa: PLW0603 - one process has one handler of a signal
+    if not _heard and threading.current_thread() is threading.main_thread():
+        _heard = True
+        signal.signal(signal.SIGTERM, lambda *_: _stop_asked.set())
+
+
+def get_context() -> Context:
+    """What this script may know of its trial."""
+    return Context()
+
+
+def _folder(variable: str) -> Path | None:
+    place = os.environ.get(variable, "")
+    return Path(place) if place else None

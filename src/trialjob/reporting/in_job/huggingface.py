@@ -1,0 +1,99 @@
+"""A callback for the HuggingFace ``Trainer``: reports, stops in time, and finds where to go on.
+
+Rule: Python 3.8, the standard library, and transformers, which the script that imports this has anyway.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import signal
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback
+
+from trialjob.reporting.in_job.report import report
+
+
+class TrialjobCallback(TrainerCallback):
+    """``Trainer(…, callbacks=[TrialjobCallback()])``.
+
+    On every evaluation it reports ``epoch``, ``step`` and each numeric metric, with and without its prefix
+    ``eval_``. When the job is asked to end (SIGTERM), or has come to where it is to pause, it has the trainer
+    save a checkpoint and end.
+    """
+
+    def __init__(self) -> None:
+        self._asked = False
+        self._before: Any = None
+        limit = os.environ.get("TRIALJOB_MAX_RESOURCE", "")
+        self._limit = float(limit) if limit else math.inf
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401, ARG002 - transformers' own
+        """Hear SIGTERM from now on."""
+        self._before = signal.signal(signal.SIGTERM, self._on_sigterm)
+
+    def _on_sigterm(self, _number: int, _frame: object) -> None:
+        self._asked = True
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:  # noqa: ANN401, ARG002
+        """Save and end, all processes at the same step, once one of them has been asked to."""
+        if _any_process(asked=self._asked, args=args):
+            control.should_save = control.should_training_stop = True
+        return control
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Any = None, **_: Any) -> Any:  # noqa: ANN401, ARG002
+        """Report what was measured."""
+        epoch = state.epoch or 0.0
+        if state.is_world_process_zero:
+            _report(epoch, state.global_step, metrics or {})
+        if epoch >= self._limit:
+            control.should_save = control.should_training_stop = True
+        return control
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401, ARG002
+        """Leave SIGTERM as it was."""
+        if self._before is not None:
+            signal.signal(signal.SIGTERM, self._before)
+
+
+def last_checkpoint(folder: str | None = None) -> str | None:
+    """The newest whole checkpoint in ``folder`` (the trial's own by default), or None.
+
+    Use it as ``trainer.train(resume_from_checkpoint=last_checkpoint())``, with the trial's checkpoint folder,
+    ``TRIALJOB_CHECKPOINT_DIR``, as the trainer's ``output_dir``. One that a kill cut short lacks the file
+    that the trainer writes last, and is passed over.
+    """
+    place = Path(folder or os.environ.get("TRIALJOB_CHECKPOINT_DIR") or ".")
+    found = {
+        int(path.name.rpartition("-")[2]): path
+        for path in place.glob("checkpoint-*")
+        if re.fullmatch(r"checkpoint-\d+", path.name) and (path / "trainer_state.json").is_file()
+    }
+    return str(found[max(found)]) if found else None
+
+
+def _report(epoch: float, step: int, metrics: dict[str, Any]) -> None:
+    full = {
+        name: value
+        for name, value in metrics.items()
+        if isinstance(value, (int, float)) and name not in ("epoch", "step")
+    }
+    plain = {name[len("eval_") :]: value for name, value in full.items() if name.startswith("eval_")}
+    try:
+        report(epoch=epoch, step=step, **{**plain, **full})
+    except ValueError:  # too long for one line
+        report(epoch=epoch, step=step, **full)
+
+
+def _any_process(*, asked: bool, args: Any) -> bool:  # noqa: ANN401 - transformers' own
+    """Whether any process of this training has been asked to end; who ends alone would hang the others."""
+    if getattr(args, "world_size", 1) < 2:  # noqa: PLR2004 - alone
+        return asked
+    import torch  # noqa: PLC0415 - the trainer has it
+
+    flag = torch.tensor([int(asked)], device=args.device)
+    torch.distributed.all_reduce(flag, op=torch.distributed.ReduceOp.MAX)
+    return bool(flag.item())
