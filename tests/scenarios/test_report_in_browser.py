@@ -30,7 +30,7 @@ HOSTILE = (
 
 
 def browse(path: Path, *arguments: str) -> str:
-    """The page without its scripts, if it is dumped; fails when the page has logged anything but harmless things."""
+    """The page without its scripts, if it is dumped; fails when it has logged more than harmless things."""
     assert CHROMIUM is not None
     done = subprocess.run(
         [

@@ -32,7 +32,7 @@ def write_report(name: str, *, output: str | None, live: bool, store: str | None
 
 def _write(session: Session, path: Path, *, live: bool) -> None:
     """Replace the file as a whole, so that a browser never loads half of it."""
-    text = page(session.state, session.spec.to_space(), session.result().importances(), live=live)
+    text = page(session.state, session.spec.to_space(), live=live)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         beside.write_text(text, encoding="utf-8")
