@@ -6,7 +6,6 @@ place, so a model may be told of configurations that it did not propose.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -96,8 +95,8 @@ def beyond(domain: Domain, value: float, target: float) -> Json:
     if target > value:
         return domain.at(min(_edge(domain, rank, lambda other: other >= target), _LAST))
     edge = _edge(domain, rank, lambda other: other > target)
-    # Just below the edge; where all numbers are greater, there is none, and the first is the last on the way.
-    return domain.at(max(0.0, min(math.nextafter(edge, 0.0), _LAST)))
+    # Where the bisection was last below the edge; where all numbers are greater, the first is the last.
+    return domain.at(max(0.0, edge - 2**-53))
 
 
 Axis: TypeAlias = Categories | Integers | Unit
