@@ -150,7 +150,9 @@ def test_json_is_one_strict_object() -> None:
         raise AssertionError(constant)
 
     value = json.loads(text, parse_constant=refuse)
-    assert list(value) == ["experiment", "state", "reason", "detail", "best", "costs", "pareto", "trials"]
+    assert list(value) == [
+        *("experiment", "state", "reason", "detail", "best", "costs", "warnings", "pareto", "trials")
+    ]
     assert list(value["trials"][0]) == [
         *("trial", "status", "config", "score", "others", "resource", "attempts", "proposed_at"),
         *("started_at", "ended_at", "seconds", "idle_seconds", "dollars", "wasted_dollars", "reason"),

@@ -24,6 +24,7 @@ from trialjob.orchestrator.ports import ArtifactSource, Part
 from trialjob.reporting.costs import Costs, cost_of, costs_of
 from trialjob.reporting.downloads import fetch
 from trialjob.reporting.frames import Table, iso, report_table, trial_table
+from trialjob.reporting.no_effect import without_effect
 from trialjob.reporting.pareto import pareto_front
 
 if TYPE_CHECKING:
@@ -79,6 +80,11 @@ class Result:
     def experiment(self) -> str:
         """The experiment's name."""
         return self._state.name
+
+    @property
+    def objective(self) -> Objective:
+        """What was optimised."""
+        return self._state.objective
 
     @property
     def state(self) -> str:
@@ -176,6 +182,16 @@ class Result:
 
         return importances(self._state, self._space)
 
+    def warnings(self) -> list[str]:
+        """What is suspicious: hyperparameters that seem to have no effect at all."""
+        return without_effect(self._state.trials)
+
+    def _repr_html_(self) -> str:
+        """For notebooks: where it stands, the best configuration, and the best trials in a table."""
+        from trialjob.reporting.notebook import page_of  # noqa: PLC0415 - only notebooks need it
+
+        return page_of(self)
+
     def _table(self) -> Table:
         return trial_table(self.trials, [aim.metric for aim in self._state.objective.others])
 
@@ -190,6 +206,7 @@ class Result:
                 "detail": self.detail,
                 "best": None if best is None else document(best),
                 "costs": asdict(self.costs),
+                "warnings": self.warnings(),
                 "pareto": [row.trial for row in self.pareto()],
                 "trials": [document(row) for row in self.trials],
             }

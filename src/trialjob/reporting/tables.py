@@ -18,6 +18,7 @@ from trialjob.model.trial import EndKind, TrialStatus
 from trialjob.orchestrator.core.state import State, Trial
 from trialjob.reporting import words
 from trialjob.reporting.costs import costs_of
+from trialjob.reporting.no_effect import without_effect
 from trialjob.reporting.pareto import pareto_front
 from trialjob.reporting.reproduce import command
 from trialjob.reporting.results import Result, Row, best_trial, counts_as_best, experiment_state, row_of
@@ -104,6 +105,7 @@ def print_results(console: Console, state: State, *, pareto: bool = False) -> No
     if rows:
         console.print(trials_table(rows, state.objective, console.width))
     print_best(console, state)
+    print_warnings(console, state)
 
 
 def print_summary(console: Console, state: State) -> None:
@@ -115,6 +117,7 @@ def print_summary(console: Console, state: State) -> None:
         if len(rows) > BEST:
             console.print(Text(f"the best {BEST} of {len(rows)}; `trialjob results` shows all", "dim"))
     print_best(console, state)
+    print_warnings(console, state)
     if state.reason is not None and state.reason.kind in _OF_TRIALS:
         print_failure(console, state)
 
@@ -153,6 +156,12 @@ def counts(state: State) -> str:
 
 def _words(status: TrialStatus) -> str:
     return str(status.value).replace("_", " ")
+
+
+def print_warnings(console: Console, state: State) -> None:
+    """What is suspicious about the results."""
+    for warning in without_effect(state.trials):
+        console.print(Text(f"warning: {warning}", "yellow"), soft_wrap=True)
 
 
 def print_best(console: Console, state: State) -> None:

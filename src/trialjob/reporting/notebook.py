@@ -1,0 +1,55 @@
+"""A result as a piece of HTML, for notebooks. Every text of others is escaped."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+from trialjob.reporting import words
+
+if TYPE_CHECKING:
+    from trialjob.reporting.results import Result, Row
+
+_MOST = 10
+
+
+def page_of(result: Result) -> str:
+    """A heading, the best configuration, warnings, and the best trials as a table."""
+    rows = result.trials
+    best, detail = result.best, f": {result.detail}" if result.detail else ""
+    parts = [f"<p><b>{escape(result.experiment)}</b> {escape(result.state + detail)}, {len(rows)} trials</p>"]
+    if best is not None:
+        parts.append(
+            f"<p><b>best</b>: trial {best.trial}, {words.number(best.score)}<br>"
+            f"<code>{escape(words.configuration(best.config))}</code></p>"
+        )
+    parts += [f"<p>⚠ {escape(warning)}</p>" for warning in result.warnings()]
+    scored = [row for row in rows if row.score is not None and not math.isnan(row.score)]
+    if scored:
+        parts.append(_table(_best_first(result, scored)[:_MOST]))
+    return "".join(parts)
+
+
+def _best_first(result: Result, rows: Sequence[Row]) -> list[Row]:
+    key = result.objective.key
+    return sorted(rows, key=lambda row: (-key(row.score or 0.0), row.trial))
+
+
+def _table(rows: Sequence[Row]) -> str:
+    others = list(dict.fromkeys(name for row in rows for name in row.others))
+    heads = ["trial", "status", "score", *others, "configuration"]
+    body = [
+        [
+            str(row.trial),
+            row.status,
+            words.number(row.score),
+            *(words.number(row.others.get(name)) for name in others),
+            words.configuration(row.config),
+        ]
+        for row in rows
+    ]
+    head = "".join(f"<th>{escape(cell)}</th>" for cell in heads)
+    lines = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in body)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>"
