@@ -52,15 +52,20 @@ def _no_metric(spec: ExperimentSpec) -> Iterator[Problem]:
     )
 
 
+def no_word_of_checkpoints(spec: ExperimentSpec) -> bool:
+    """True when no file of the code speaks of checkpoints, so that a resumed trial begins again."""
+    if not isinstance(spec.estimator, SourceSpec):
+        return False  # what is in an image nobody sees
+    folder = Path(spec.estimator.source_dir)
+    return folder.is_dir() and not any(_has(_CHECKPOINTS, path) for path in _sources(folder))
+
+
 def _no_checkpoint(spec: ExperimentSpec) -> Iterator[Problem]:
     population = isinstance(spec.stopping, PbtSpec)
     spot = spec.estimator.spot is not None and isinstance(spec.backend, SageMakerBackendSpec)
     if not (population or spot):
         return
-    if not isinstance(spec.estimator, SourceSpec):
-        return
-    folder = Path(spec.estimator.source_dir)
-    if not folder.is_dir() or any(_has(_CHECKPOINTS, path) for path in _sources(folder)):
+    if not no_word_of_checkpoints(spec):
         return
     lost = (
         "a copy of a trial begins again from nothing"
@@ -69,7 +74,7 @@ def _no_checkpoint(spec: ExperimentSpec) -> Iterator[Problem]:
     )
     yield Problem(
         field="stopping.kind" if population else "estimator.spot",
-        message=f"no checkpoint in sight: no file in {folder} speaks of checkpoints, so {lost}",
+        message=f"no checkpoint in sight: no file of the code speaks of checkpoints, so {lost}",
         remedy="save to TRIALJOB_CHECKPOINT_DIR after every epoch and begin from what is there",
     )
 

@@ -8,7 +8,7 @@ from trialjob.errors import Problem
 from trialjob.model.trial import EndKind
 from trialjob.planning.case import Case
 from trialjob.planning.plan import Variant
-from trialjob.reporting.words import dollars, duration
+from trialjob.reporting.words import duration
 
 #: Differences below this factor are none, as the figures are not that good.
 _SAME = 1.1
@@ -50,7 +50,7 @@ def _unless_same(best: Variant, written: Variant, figure: float, its: float) -> 
 
 
 def _figures(variant: Variant) -> str:
-    cost = dollars(variant.cost) if variant.case.tariff.priced else f"{variant.cost:.1f} instance hours"
+    cost = f"${variant.cost:,.2f}" if variant.case.tariff.priced else f"{variant.cost:,.1f} machine hours"
     return f"{cost}, {duration(variant.time)}"
 
 
@@ -75,7 +75,7 @@ def doubts(written: Variant) -> Iterator[Problem]:
             remedy="raise it, or leave it out: the machines that wait are paid for",
         )
     most, guess = written.worst.spend.instance_hours, estimate.instance_hours.guess
-    if guess and most > _FAR * guess and not written.worst.capped:
+    if guess and most > _FAR * guess and written.paid and not written.worst.capped:
         yield Problem(
             field="limits.trial_timeout",
             message=f"{duration(case.limits.trial_timeout)} lets the worst case be {most / guess:,.0f} times "
@@ -106,7 +106,7 @@ def _whole(case: Case) -> float | None:
     """Seconds of a trial that runs to its end."""
     if case.epochs.count is None or case.epochs.seconds is None:
         return None
-    return case.epochs.count * case.epochs.seconds + case.assumptions.setup
+    return case.epochs.count * case.epochs.seconds + case.epochs.startup + case.assumptions.setup
 
 
 def _roomy(case: Case) -> str:

@@ -24,6 +24,8 @@ class Epochs:
     #: Seconds of one, and who says so; None when nobody does.
     seconds: float | None
     seconds_from: str
+    #: Seconds from the start of the script to its first epoch.
+    startup: float = 0.0
     #: How earlier trials have learned, if it is known.
     recorded: Recorded | None = None
 

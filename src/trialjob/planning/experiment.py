@@ -87,6 +87,7 @@ def simulate(case: Case, seed: int) -> Outcome:
             case.objective,
             saved=lambda job: service.jobs[job].printed(math.inf),
             checkpoints=case.checkpoints,
+            startup=case.epochs.startup,
         ),
         assumed(case, seed),
         tariff=case.tariff,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from typing import Any
 
-from trialjob.backends.simulator.assumptions import Assumptions
+from trialjob.model import money
+from trialjob.model.money import Spend
+from trialjob.planning.case import Case
 from trialjob.planning.estimate import Estimate, Range
 from trialjob.planning.plan import Plan, Variant
-from trialjob.reporting.words import duration, number
+from trialjob.reporting.words import duration
 
 _LABEL = 12
 
@@ -31,12 +33,25 @@ def lines(plan: Plan) -> Iterator[str]:
         yield _labelled(
             "account", f"{mark:<5} {check.detail}" + (f"\n      → {check.remedy}" if check.remedy else "")
         )
+    if plan.caps:
+        yield _labelled("caps", plan.caps)
     for what in plan.unasked:
         yield _labelled("not asked", what)
     for doubt in plan.doubts:
         yield _labelled("doubtful", str(doubt).replace("\n    →", "\n→"))
     if plan.written.estimate is not None:
-        yield _labelled("assumed", _assumed(plan.written.case.assumptions))
+        said = f", but {', '.join(plan.assumed)}" if plan.assumed else ""
+        yield _labelled("assumed", f"as docs/plan.md says{said}; --assume NAME=VALUE replaces a figure")
+
+
+def short(variant: Variant) -> str:
+    """The worst case in a line, for a moment before the experiment begins."""
+    limits = variant.case.limits
+    cap = "" if variant.capped else "; no cap: limits.max_cost sets one"
+    return (
+        f"{limits.max_trials} trials, {limits.max_concurrent_trials} at a time; at worst "
+        f"{_money(variant, variant.worst.spend)}{cap}"
+    )
 
 
 def _labelled(label: str, text: str) -> str:
@@ -49,7 +64,7 @@ def _what(plan: Plan) -> Iterator[str]:
     yield _labelled("machines", plan.machine)
     yield _labelled("stopping", plan.stopping)
     known = (
-        "nobody knows how long one takes"
+        "nobody knows how long one takes; say it with --epoch-seconds, --rehearse or --like"
         if epochs.seconds is None
         else f"{_seconds(epochs.seconds)} each ({epochs.seconds_from})"
     )
@@ -64,39 +79,62 @@ def _seconds(seconds: float) -> str:
 
 
 def _figures(variant: Variant) -> Iterator[str]:
-    estimate, worst, case = variant.estimate, variant.worst, variant.case
-    most_jobs = case.limits.max_trials * worst.jobs_each
-    rows: list[tuple[str, str, str, str]] = [("", "best guess", "range", "at worst")]
-    retries = _money(variant, worst.with_retries.dollars, worst.with_retries.instance_hours)
-    if estimate is None:
-        rows += [("jobs", "?", "?", f"{most_jobs}")]
-        rows += [("cost", "?", "?", _most(variant))]
-    else:
-        rows += [
-            ("time", *_cells(estimate.time, duration), "-"),
-            ("trials", *_cells(estimate.trials, number), f"{case.limits.max_trials}"),
-            ("… to the end", *_cells(estimate.completed, number), f"{case.limits.max_trials}"),
-            ("jobs", *_cells(estimate.jobs, number), f"{most_jobs}"),
-            (f"{case.objective.resource}s", *_cells(estimate.epochs, number), "-"),
-            ("machine h", *_cells(estimate.instance_hours, number), f"{worst.spend.instance_hours:,.0f}"),
-        ]
-        if case.tariff.priced and variant.name != "local":
-            rows += [("dollars", *_cells(estimate.dollars, _dollars), _most(variant))]
+    paid, priced = variant.paid, variant.case.tariff.priced
+    rows = [("", "best guess", "range", "at worst"), *_rows(variant)]
+    if paid and variant.estimate is None:
+        rows.append(("dollars" if priced else "machine h", "?", "?", _most(variant)))
     yield from _aligned(rows)
-    if variant.name != "local":
-        why = f"every trial runs into limits.trial_timeout, {duration(case.limits.trial_timeout)}"
+    if paid:
+        why = f"every trial runs into limits.trial_timeout, {duration(variant.case.limits.trial_timeout)}"
+        retries = _money(variant, variant.worst.with_retries)
         yield _labelled("at worst", f"{why}; {retries} if the service fails each as often as is tried again")
-    if not case.tariff.priced and variant.name != "local":
-        yield _labelled("no price", "for the instance type; write it, or have it asked for (--account)")
+        source = variant.case.tariff.source
+        terms = variant.case.tariff.terms[0]
+        price = "nobody says; write backend.price_per_hour, or ask AWS with --account"
+        if terms.price is not None:
+            price = f"${money.dollars(terms.price):g} an hour of {terms.machine or 'this machine'} ({source})"
+        yield _labelled("price", price)
+
+
+def _rows(variant: Variant) -> Iterator[tuple[str, str, str, str]]:
+    estimate, case = variant.estimate, variant.case
+    most_jobs = f"{case.limits.max_trials * variant.worst.jobs_each}"
+    if estimate is None:
+        yield ("jobs", "?", "?", most_jobs)
+        return
+    most = f"{case.limits.max_trials}"
+    yield ("time", *_cells(estimate.time, duration), "-")
+    yield ("trials", *_cells(estimate.trials, _whole), most)
+    yield ("… to the end", *_cells(estimate.completed, _whole), most)
+    yield ("jobs", *_cells(estimate.jobs, _whole), most_jobs)
+    yield (f"{case.objective.resource}s"[: _LABEL - 1], *_cells(estimate.epochs, _whole), "-")
+    if not variant.paid:
+        return
+    hours = variant.worst.spend.instance_hours
+    yield (
+        "machine h",
+        *_cells(estimate.instance_hours, _hours),
+        _hours(hours) if case.tariff.priced else _most(variant),
+    )
+    if case.tariff.priced:
+        yield ("dollars", *_cells(estimate.dollars, _dollars), _most(variant))
 
 
 def _most(variant: Variant) -> str:
-    most = _money(variant, variant.worst.spend.dollars, variant.worst.spend.instance_hours)
-    return f"{most} ({'capped' if variant.worst.capped else 'no cap'})"
+    bound = "the cap" if variant.worst.capped else "below the cap" if variant.capped else "no cap"
+    return f"{_money(variant, variant.worst.spend)} ({bound})"
 
 
-def _money(variant: Variant, dollars: float, hours: float) -> str:
-    return _dollars(dollars) if variant.case.tariff.priced else f"{hours:,.0f} instance hours"
+def _money(variant: Variant, spend: Spend) -> str:
+    return _dollars(spend.dollars) if variant.case.tariff.priced else f"{_hours(spend.instance_hours)} hours"
+
+
+def _whole(value: float) -> str:
+    return f"{value:,.0f}"
+
+
+def _hours(value: float) -> str:
+    return f"{value:,.1f}"
 
 
 def _dollars(value: float) -> str:
@@ -125,7 +163,7 @@ def _side_by_side(variants: Sequence[Variant]) -> Iterator[str]:
         if estimate is None:
             continue
         cost, say = (
-            (estimate.dollars, _dollars) if variant.case.tariff.priced else (estimate.instance_hours, number)
+            (estimate.dollars, _dollars) if variant.case.tariff.priced else (estimate.instance_hours, _hours)
         )
         rows.append(
             (
@@ -148,16 +186,6 @@ def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
         yield "".join(cells).rstrip()
 
 
-def _assumed(given: Assumptions) -> str:
-    changed = [
-        f"{each.name}={getattr(given, each.name):g}"
-        for each in fields(Assumptions)
-        if getattr(given, each.name) != each.default
-    ]
-    said = f", but {', '.join(changed)}" if changed else ""
-    return f"as docs/plan.md says{said}; --assume NAME=VALUE replaces a figure"
-
-
 def document(plan: Plan) -> dict[str, Any]:
     """The plan for programs."""
     case = plan.written.case
@@ -173,15 +201,22 @@ def document(plan: Plan) -> dict[str, Any]:
         "epoch_seconds": case.epochs.seconds,
         "epochs_from": case.epochs.count_from,
         "epoch_seconds_from": case.epochs.seconds_from,
+        "price_per_hour": _price(case),
         "price_source": case.tariff.source or None,
         "variants": [_variant(variant) for variant in plan.variants],
         "advice": list(plan.advice),
         "request": plan.request,
+        "first_request": plan.first_request,
         "account": [asdict(check) for check in plan.looked],
         "not_asked": list(plan.unasked),
         "doubts": [asdict(doubt) for doubt in plan.doubts],
         "assumptions": asdict(case.assumptions),
     }
+
+
+def _price(case: Case) -> float | None:
+    price = case.tariff.terms[0].price
+    return None if price is None else money.dollars(price)
 
 
 def _variant(variant: Variant) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from trialjob.errors import Problem
 from trialjob.planning.case import Case
@@ -25,6 +26,17 @@ class Variant:
     worst: Worst
     #: None when nobody knows how long an epoch takes.
     estimate: Estimate | None
+
+    @property
+    def paid(self) -> bool:
+        """False only when it is known to cost nothing."""
+        return any(terms.price != 0 for terms in self.case.tariff.terms)
+
+    @property
+    def capped(self) -> bool:
+        """True when the user has set a limit to what it may cost."""
+        limits = self.case.limits
+        return limits.max_cost is not None or limits.max_instance_hours is not None
 
     @property
     def time(self) -> float:
@@ -62,12 +74,18 @@ class Plan:
     variants: Sequence[Variant]
     #: Doubtful choices of the spec.
     doubts: Sequence[Problem] = ()
+    #: How many jobs the caps leave room for, when fewer than asked for.
+    caps: str = ""
     #: Why the first job's request would be taken, or by whom it was not judged.
     request: str = ""
+    #: That request itself, where one is made.
+    first_request: Mapping[str, Any] | None = None
     looked: Sequence[Looked] = ()
     #: What was not asked, and how it would be.
     unasked: Sequence[str] = ()
-    advice: Sequence[str] = field(default_factory=tuple)
+    #: Assumptions that the user has replaced, as ``NAME=VALUE``.
+    assumed: Sequence[str] = ()
+    advice: Sequence[str] = ()
 
     @property
     def written(self) -> Variant:

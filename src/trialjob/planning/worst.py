@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from trialjob.model.money import Spend
+from trialjob.model.limits import Limits
+from trialjob.model.money import Spend, cap_instance_ms, cap_micros
 from trialjob.orchestrator.core.failures import OF
 from trialjob.planning.case import Case
 
@@ -35,20 +36,26 @@ def jobs_each(case: Case) -> int:
 
 
 def worst(case: Case) -> Worst:
-    """The worst case of ``case``."""
+    """The worst case of ``case``; what its caps keep from happening is left out."""
     terms, timeout = case.tariff.dearest, case.limits.trial_timeout
     planned = jobs_each(case)
     retries = sum(budget.retries for budget in OF.values())
-    each, with_retries = (
+    spends = [
         # Each job's own maximum is rounded up to whole seconds, and is a second at least.
-        terms.of(math.ceil(timeout) + jobs) + _times(terms.worst(0.0), jobs)
+        _times(terms.of(math.ceil(timeout) + jobs) + _times(terms.worst(0.0), jobs), case.limits.max_trials)
         for jobs in (planned, planned + retries)
-    )
-    return Worst(
-        spend=_times(each, case.limits.max_trials),
-        with_retries=_times(with_retries, case.limits.max_trials),
-        jobs_each=planned,
-    )
+    ]
+    capped = [_capped(spend, case.limits) for spend in spends]
+    return Worst(spend=capped[0], with_retries=capped[1], jobs_each=planned, capped=capped[1] != spends[1])
+
+
+def _capped(spend: Spend, limits: Limits) -> Spend:
+    micros, instance_ms = spend.micros, spend.instance_ms
+    if limits.max_cost is not None:
+        micros = min(micros, cap_micros(limits.max_cost))
+    if limits.max_instance_hours is not None:
+        instance_ms = min(instance_ms, cap_instance_ms(limits.max_instance_hours))
+    return Spend(micros=micros, instance_ms=instance_ms)
 
 
 def _times(spend: Spend, count: int) -> Spend:

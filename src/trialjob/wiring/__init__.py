@@ -7,11 +7,14 @@ from trialjob.wiring.cloud import audit, doctor
 from trialjob.wiring.creation import create
 from trialjob.wiring.hand_over import hand_over, place
 from trialjob.wiring.mirrors import mlflow_runs
+from trialjob.wiring.planning import Asked, at_worst, plan
 from trialjob.wiring.session import Session, attach, open_session
 from trialjob.wiring.stores import open_store
 
 __all__ = [
+    "Asked",
     "Session",
+    "at_worst",
     "attach",
     "audit",
     "create",
@@ -21,4 +24,5 @@ __all__ = [
     "open_session",
     "open_store",
     "place",
+    "plan",
 ]

@@ -68,6 +68,7 @@ def cli() -> None:
     "--backend", type=click.Choice(["local", "sagemaker"]), help="Where the jobs run, in place of the spec's."
 )
 @click.option("--name", help="The experiment's name, as it is [default: the spec's with a unique suffix].")
+@click.option("--yes", is_flag=True, help="Do not ask, on a terminal, when nothing caps the cost.")
 @set_option
 @interrupt_option
 @store_option
@@ -78,6 +79,7 @@ def run(
     spec: str,
     backend: str | None,
     name: str | None,
+    yes: bool,
     overrides: tuple[str, ...],
     on_interrupt: Literal["stop", "detach"] | None,
     store: str | None,
@@ -92,6 +94,7 @@ def run(
         name=name,
         overrides=overrides,
         on_interrupt=on_interrupt,
+        yes=yes,
         store=store,
     )
 
@@ -311,6 +314,61 @@ def check_metrics(*, spec: str, log: str, overrides: tuple[str, ...]) -> int:
     from trialjob.apps.cli.check_metrics import check_metrics as check
 
     return check(spec, log, overrides=overrides)
+
+
+@cli.command()
+@click.argument("spec", type=click.Path())
+@click.option("--epoch-seconds", metavar="TIME", help="How long an epoch takes, such as 45 or 2m.")
+@click.option("--epochs", type=click.FloatRange(min=0, min_open=True), help="Epochs of a whole trial.")
+@click.option("--like", metavar="NAME", help="Learn and last as an earlier experiment did, or a .csv table.")
+@click.option(
+    "--rehearse", is_flag=True, help="Train one trial for one epoch here, to see how long it takes."
+)
+@click.option(
+    "--assume", metavar="NAME=VALUE", multiple=True, help="Another figure for an assumption of docs/plan.md."
+)
+@click.option("--account", is_flag=True, help="Ask the account for its quotas; needs credentials.")
+@click.option(
+    "--backend",
+    type=click.Choice(["local", "sagemaker"]),
+    help="Where the jobs would run, in place of the spec's.",
+)
+@set_option
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@store_option
+def plan(
+    *,
+    spec: str,
+    epoch_seconds: str | None,
+    epochs: float | None,
+    like: str | None,
+    rehearse: bool,
+    assume: tuple[str, ...],
+    account: bool,
+    backend: str | None,
+    overrides: tuple[str, ...],
+    form: str,
+    store: str | None,
+) -> int:
+    """Say what a SPEC will take and cost, and what is wrong with it, before anything is started.
+
+    Launches nothing and needs no credentials.
+    """
+    from trialjob.apps.cli.planning import plan_spec
+
+    return plan_spec(
+        spec,
+        epoch_seconds=epoch_seconds,
+        epochs=epochs,
+        like=like,
+        rehearse=rehearse,
+        assume=assume,
+        account=account,
+        backend=backend,
+        overrides=overrides,
+        form=form,
+        store=store,
+    )
 
 
 @cli.command()

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import shlex
+import sys
 from typing import TYPE_CHECKING, Literal
+
+import click
 
 from trialjob import config, wiring
 from trialjob.apps.attend import Attended, attend, farewell
@@ -13,12 +16,14 @@ from trialjob.apps.naming import unique_name
 from trialjob.config.overrides import apply_overrides
 from trialjob.model.trial import EndKind, Phase
 from trialjob.orchestrator.core.state import State
+from trialjob.planning.page import short
 from trialjob.reporting.tables import print_summary
 from trialjob.reporting.terminal import clean, console
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from trialjob.planning.plan import Variant
     from trialjob.wiring import Session
 
 
@@ -30,21 +35,32 @@ def run_spec(
     name: str | None,
     overrides: tuple[str, ...],
     on_interrupt: Literal["stop", "detach"] | None,
+    yes: bool,
     store: str | None,
 ) -> int:
     """Start the experiment of a spec file and attend it."""
-    # The backend first: which other fields of it there are depends on it.
-    wanted = [*([f"backend.kind={backend}"] if backend else []), *overrides, *named(name)]
-    spec = config.load(path, overrides=wanted)
+    spec = config.load(path, overrides=[*with_backend(backend, overrides), *named(name)])
     if name is None:
         spec = spec.model_copy(update={"name": unique_name(spec.name)})
     warn(spec)
-    session = wiring.create(spec, store=store)
     out = console()
+    if not _agreed(out, wiring.at_worst(spec), yes=yes):
+        out.print("nothing was started")
+        return ExitStatus.CAN_GO_ON
+    session = wiring.create(spec, store=store)
     out.print(f"experiment {clean(session.name)}, kept in {clean(session.where)}", soft_wrap=True)
     for note in session.notes:
         out.print(clean(note), soft_wrap=True)
     return _attend(begun, session, out, on_interrupt=on_interrupt, store=store)
+
+
+def _agreed(out: Console, planned: Variant, *, yes: bool) -> bool:
+    """Say what it may cost; on a terminal, ask once when nothing but that bounds it."""
+    if not planned.paid:
+        return True
+    out.print(f"plan: {short(planned)}", soft_wrap=True)
+    asks = not yes and not planned.capped and out.file.isatty() and sys.stdin.isatty()
+    return not asks or click.confirm("start it?", err=True)
 
 
 def resume_experiment(
@@ -72,6 +88,11 @@ def resume_experiment(
 def named(name: str | None) -> list[str]:
     """The override that sets the experiment's name; quoted, or YAML would read 007 as a number."""
     return [] if name is None else [f"name={json.dumps(name)}"]
+
+
+def with_backend(backend: str | None, overrides: tuple[str, ...]) -> list[str]:
+    """The overrides with the backend's kind before them: which other fields of it there are depends on it."""
+    return [*([f"backend.kind={backend}"] if backend else []), *overrides]
 
 
 def warn(spec: config.ExperimentSpec) -> None:

@@ -8,7 +8,7 @@ said to be so; only what is known to be wrong is called wrong.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from typing import Final, TypeAlias
 
@@ -27,13 +27,20 @@ _SKEW: Final = 60.0
 
 
 def examine(
-    client: SageMakerClient, settings: SageMakerSettings, job: JobRequest, *, workers: int, clock: Clock
+    client: SageMakerClient,
+    settings: SageMakerSettings,
+    job: JobRequest,
+    *,
+    workers: int,
+    clock: Clock,
+    only: Collection[str] | None = None,
 ) -> Iterator[Check]:
-    """Every check, one after the other, for an experiment whose first job is ``job``."""
+    """Every check, or those that are named, for an experiment whose first job is ``job``."""
     case = Case(client=client, settings=settings, job=job, workers=workers, clock=clock)
     case = replace(case, region=_quietly(client.region), caller=_quietly(lambda: client.identity()["Arn"]))
     for name, check in CHECKS:
-        yield from _tried(name, check, case)
+        if only is None or name in only:
+            yield from _tried(name, check, case)
 
 
 def _quietly(ask: Callable[[], str]) -> str:

@@ -89,6 +89,12 @@ def _input(case: Case, channel: str, uri: str) -> Check:
     return Check(name="inputs", ok=False, detail=f"{channel}: {wrong}", remedy=remedy)
 
 
+def image_region(uri: str) -> str:
+    """The region of an image in Amazon ECR, where its jobs must run too; "" for any other."""
+    found = _ECR.fullmatch(uri)
+    return found["region"] if found else ""
+
+
 def image(case: Case) -> Iterator[Check]:
     """Whether it is where the jobs can pull it."""
     uri = case.settings.image_uri

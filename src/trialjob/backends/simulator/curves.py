@@ -11,7 +11,7 @@ import io
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import fmean, median
 from typing import TypeAlias
@@ -20,6 +20,7 @@ from trialjob.backends.simulator.course import Course
 from trialjob.errors import UsageError
 from trialjob.model.ids import JobName
 from trialjob.model.job import JobRequest
+from trialjob.model.json import Json
 from trialjob.model.metric import Objective
 from trialjob.orchestrator.core.state import State, Trial
 
@@ -48,7 +49,7 @@ Curves: TypeAlias = Callable[[JobRequest], Curve]
 
 
 def from_function(
-    function: Callable[[Mapping[str, object], int], float], *, epochs: int, seconds: float
+    function: Callable[[Mapping[str, Json], int], float], *, epochs: int, seconds: float
 ) -> Curves:
     """``function(hyperparameters, epoch)`` after each of ``epochs`` epochs of so many seconds."""
 
@@ -70,11 +71,16 @@ class Learning:
         *,
         saved: Callable[[JobName], int] = lambda _job: 0,
         checkpoints: bool = True,
+        startup: float = 0.0,
     ) -> None:
-        """``saved`` tells a job's number of reports; with ``checkpoints`` its trial goes on from there."""
+        """``saved`` tells a job's number of reports; with ``checkpoints`` its trial goes on from there.
+
+        ``startup`` is how many seconds pass before each job's first epoch.
+        """
         self._curves = curves
         self._saved = saved
         self._checkpoints = checkpoints
+        self._startup = startup
         self._resource = json.dumps(objective.resource)
         # What is to be good beside the objective is told too, as the same number: nothing is pruned by it.
         self._metrics = [
@@ -91,10 +97,12 @@ class Learning:
         self._done[request.job] = done
         begun = curve.points[done - 1][0] if done else 0.0
         lines = [
-            (curve.pace * (resource - begun), self._line(resource, value))
+            (self._startup + curve.pace * (resource - begun), self._line(resource, value))
             for resource, value in curve.points[done:]
         ]
-        return Course(lines=lines, runs_for=lines[-1][0] if lines else 0.0, checkpoints=self._checkpoints)
+        return Course(
+            lines=lines, runs_for=lines[-1][0] if lines else self._startup, checkpoints=self._checkpoints
+        )
 
     def _line(self, resource: float, value: float) -> str:
         number = repr(value) if math.isfinite(value) else "NaN"
@@ -115,6 +123,11 @@ class Recorded:
     def pace(self) -> float:
         """Seconds for one unit of the resource, of the middle trial."""
         return median(curve.pace for curve in self.curves)
+
+    def at_pace(self, pace: float) -> Recorded:
+        """The same curves, sped up or slowed down until the middle trial has that pace."""
+        factor = pace / self.pace
+        return Recorded(tuple(replace(curve, pace=curve.pace * factor) for curve in self.curves))
 
     @property
     def end(self) -> float:
@@ -194,6 +207,8 @@ def from_table(text: str, where: str, objective: Objective) -> Recorded:
             cells = tuple(float(row[name]) for name in wanted[1:])
         except (TypeError, ValueError):
             raise UsageError(f"--like {where}, line {number}: a cell that is no number: {row}") from None
+        if cells[0] <= 0 or cells[2] <= 0 or not all(map(math.isfinite, cells)):
+            raise UsageError(f"--like {where}, line {number}: resource and seconds must be above 0: {row}")
         trials.setdefault(row["trial"], []).append((cells[0], cells[1], cells[2]))
     curves = [_curve(sorted(rows)) for rows in trials.values()]
     if not curves:

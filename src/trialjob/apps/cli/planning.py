@@ -1,0 +1,73 @@
+"""Looking ahead: what an experiment will take and cost."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+
+from trialjob import config, wiring
+from trialjob.apps.cli.failures import ExitStatus
+from trialjob.apps.cli.running import with_backend
+from trialjob.apps.cli.showing import print_out
+from trialjob.config.durations import parse_duration
+from trialjob.errors import Problem, SpecError
+from trialjob.planning.page import document, lines
+from trialjob.planning.plan import Plan
+from trialjob.reporting.results import strict_json
+from trialjob.reporting.terminal import clean, console
+
+
+def plan_spec(
+    path: str,
+    *,
+    epoch_seconds: str | None,
+    epochs: float | None,
+    like: str | None,
+    rehearse: bool,
+    assume: tuple[str, ...],
+    account: bool,
+    backend: str | None,
+    overrides: tuple[str, ...],
+    form: str,
+    store: str | None,
+) -> int:
+    """Print the plan of a spec file; with ``form`` json also what is wrong with it."""
+    try:
+        spec = config.load(path, overrides=with_backend(backend, overrides))
+        asked = wiring.Asked(
+            epoch_seconds=_seconds(epoch_seconds),
+            epochs=epochs,
+            like=like,
+            rehearse=rehearse,
+            account=account,
+            assume=assume,
+        )
+        plan = wiring.plan(spec, asked, store=store)
+    except SpecError as error:
+        if form != "json":
+            raise
+        print_out(strict_json({"problems": [asdict(problem) for problem in error.problems]}) + "\n")
+        return ExitStatus.WRONG
+    plan = replace(plan, doubts=(*config.warnings(spec), *plan.doubts))
+    if form == "json":
+        print_out(strict_json(document(plan)) + "\n")
+    else:
+        _print(plan)
+    return ExitStatus.DONE
+
+
+def _seconds(text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        return parse_duration(text)
+    except ValueError:
+        remedy = "write 45, 90s or 2m"
+        raise SpecError(
+            Problem(field="--epoch-seconds", message=f"{text!r} is not a duration", remedy=remedy)
+        ) from None
+
+
+def _print(plan: Plan) -> None:
+    out = console()
+    for line in lines(plan):
+        out.print(clean(line), soft_wrap=True)
