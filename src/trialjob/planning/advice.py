@@ -68,6 +68,14 @@ def doubts(written: Variant) -> Iterator[Problem]:
             "experiments early",
             remedy="raise it, or raise limits.max_concurrent_trials",
         )
+    failed = sum(outcome.end is not None and outcome.end.is_failure for outcome in estimate.outcomes)
+    if failed:
+        yield Problem(
+            field="limits",
+            message=f"{failed} of {len(estimate.outcomes)} simulated experiments ended by failures, most by "
+            f"{estimate.end.value if estimate.end else 'none'}",
+            remedy="raise limits.trial_timeout, limits.max_failures or limits.metric_deadline",
+        )
     if written.name == "warm pool" and estimate.warm < _WARM:
         yield Problem(
             field="estimator.keep_alive",

@@ -35,6 +35,7 @@ from trialjob.planning.case import Case, Epochs
 from trialjob.planning.estimate import estimate
 from trialjob.planning.plan import Looked, Plan, Variant
 from trialjob.planning.worst import worst
+from trialjob.wiring.images import with_image
 from trialjob.wiring.jobs import check_machine, check_requests, client_of, first_job, owner_here
 from trialjob.wiring.prices import caps_note, check_caps, prices_of
 from trialjob.wiring.rehearsal import rehearse
@@ -69,10 +70,7 @@ def plan(spec: ExperimentSpec, asked: Asked, *, store: str | Path | None = None)
 
     Raises SpecError for a spec that could not be run, UsageError when what is asked for cannot be had.
     """
-    spec = settle(spec)
-    check_machine(spec)
-    if isinstance(spec.backend, SageMakerBackendSpec):
-        check_requests(spec)
+    spec = _checked(spec)
     local = isinstance(spec.backend, LocalBackendSpec)
     assumptions = with_assumed(THIS_MACHINE if local else Assumptions(), asked.assume)
     epochs = _epochs(spec, asked, store)
@@ -100,12 +98,18 @@ def plan(spec: ExperimentSpec, asked: Asked, *, store: str | Path | None = None)
 def at_worst(spec: ExperimentSpec) -> Variant:
     """The worst case of ``spec`` alone, which needs neither epochs nor a simulation. Raises SpecError."""
     unknown = Epochs(count=None, count_from="", seconds=None, seconds_from="")
-    spec = settle(spec)
-    check_machine(spec)
-    if isinstance(spec.backend, SageMakerBackendSpec):
-        check_requests(spec)
+    spec = _checked(spec)
     way = next(way for way in _ways(spec) if way.written)
     return _variant(spec, unknown, Assumptions(), way, _tariffs(spec, account=False)(way.settings))
+
+
+def _checked(spec: ExperimentSpec) -> ExperimentSpec:
+    """``spec`` with what it leaves open decided. Raises SpecError when it could not be run."""
+    check_machine(spec)
+    spec = settle(with_image(spec))
+    if isinstance(spec.backend, SageMakerBackendSpec):
+        check_requests(spec)
+    return spec
 
 
 # The ways to have machines
