@@ -24,10 +24,14 @@ from trialjob.config.assumptions import with_assumed
 from trialjob.config.doubts import no_word_of_checkpoints
 from trialjob.config.sagemaker import SageMakerBackendSpec
 from trialjob.config.samplers import Nsga2Spec
+from trialjob.config.stopping import PbtSpec, SchedulerSpec
 from trialjob.errors import UsageError
 from trialjob.model.money import Tariff
+from trialjob.orchestrator.core.rule import StoppingRule
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.ports import Sampler
+from trialjob.orchestrator.rules.asha import Asha
+from trialjob.orchestrator.rules.none import NoStopping
 from trialjob.orchestrator.samplers.grid import GridSampler
 from trialjob.orchestrator.samplers.random import RandomSampler
 from trialjob.planning.advice import advice, doubts
@@ -39,7 +43,7 @@ from trialjob.wiring.images import with_image
 from trialjob.wiring.jobs import check_machine, check_requests, client_of, first_job, owner_here
 from trialjob.wiring.prices import caps_note, check_caps, prices_of
 from trialjob.wiring.rehearsal import rehearse
-from trialjob.wiring.search import rule_of, settle
+from trialjob.wiring.search import search_of, settle
 from trialjob.wiring.session import attach
 
 #: What a spec's constants may call the number of epochs: the names that SageMaker's tuner takes, and others.
@@ -169,7 +173,7 @@ def _case(
         objective=spec.to_objective(),
         # How good the trials will be nobody knows, so what ends an experiment by it is left out.
         limits=replace(spec.to_limits(), target=None),
-        rule=rule_of(spec),
+        rule=_rule(spec),
         sampler=_sampler(spec),
         learns=isinstance(spec.sampler, LearningSpec | Nsga2Spec),
         tariff=tariff,
@@ -179,6 +183,20 @@ def _case(
         epochs=epochs,
         assumptions=assumptions,
         checkpoints=not no_word_of_checkpoints(spec),
+    )
+
+
+def _rule(spec: ExperimentSpec) -> StoppingRule:
+    """The stopping rule; for a scheduler that also proposes configurations, the one of ours that is like it."""
+    given = spec.stopping
+    if not isinstance(given, SchedulerSpec):
+        return search_of(spec)[0]
+    if isinstance(given, PbtSpec):
+        return NoStopping()
+    return Asha(
+        max_resource=given.max_resource,
+        min_resource=getattr(given, "min_resource", 1.0),
+        reduction_factor=getattr(given, "reduction_factor", 3.0),
     )
 
 
@@ -261,7 +279,7 @@ def _search(spec: ExperimentSpec) -> str:
 
 
 def _stopping(spec: ExperimentSpec) -> str:
-    rule, levels = spec.stopping, getattr(rule_of(spec), "levels", None)
+    rule, levels = spec.stopping, getattr(_rule(spec), "levels", None)
     if rule.kind == "none":
         return "none: every trial runs to its end"
     if levels is None:
@@ -313,6 +331,8 @@ def _looked(spec: ExperimentSpec) -> Iterator[Looked]:
 def _unasked(spec: ExperimentSpec, asked: Asked) -> Iterator[str]:
     if isinstance(spec.backend, SageMakerBackendSpec) and not asked.account:
         yield "the account's quotas, and AWS for prices (--account asks; `trialjob doctor` looks at all)"
+    if isinstance(spec.stopping, SchedulerSpec):
+        yield f"Syne Tune's {spec.stopping.kind}: ASHA of ours, or no stopping, stands in for it"
     if spec.limits.target is not None:
         yield "whether limits.target will be reached, which ends it earlier"
 
