@@ -187,7 +187,7 @@ def _case(
 
 
 def _rule(spec: ExperimentSpec) -> StoppingRule:
-    """The stopping rule; for a scheduler that also proposes configurations, the one of ours that is like it."""
+    """The stopping rule; for a scheduler that also proposes configurations, the one of ours like it."""
     given = spec.stopping
     if not isinstance(given, SchedulerSpec):
         return search_of(spec)[0]
