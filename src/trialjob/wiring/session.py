@@ -23,6 +23,7 @@ from trialjob.errors import (
 )
 from trialjob.model.ids import ExperimentName, TrialId, experiment_name_problem
 from trialjob.model.job import LogLine
+from trialjob.model.space import Space
 from trialjob.model.trial import EndKind, EndReason, Phase
 from trialjob.orchestrator.core.events import (
     Event,
@@ -244,6 +245,13 @@ class Session:
         """Some lines of the log of a trial's attempt (the newest by default) behind ``cursor``."""
         number = attempt or len(self.state.trials[trial].attempts)
         return self._backend.log(self.state.job(trial, number), cursor)
+
+    def space(self) -> Space:
+        """What is searched; nothing when that is said by another version's spec."""
+        try:
+            return self.spec.to_space()
+        except SpecError:
+            return Space({})
 
     def result(self) -> Result:
         """The results as last read."""

@@ -30,7 +30,7 @@ def export_experiment(name: str, *, optuna: str | None, mlflow: bool, follow: bo
         state = session.state
         send(state)
         into_mlflow(state)
-        if not follow or state.phase is Phase.ENDED:
+        if not follow or state.phase is Phase.ENDED or state.moved_to is not None:
             break
         SystemClock().sleep(_LOOK)
         session.refresh()
@@ -42,7 +42,7 @@ def export_experiment(name: str, *, optuna: str | None, mlflow: bool, follow: bo
 def _to_optuna(session: Session, where: str) -> Callable[[State], object]:
     from trialjob.reporting.optuna_study import OptunaStudy  # noqa: PLC0415 - slow to import
 
-    return OptunaStudy(where, session.state, session.spec.to_space()).send
+    return OptunaStudy(where, session.state, session.space()).send
 
 
 def _to_mlflow(session: Session) -> tuple[Callable[[State], object], str]:

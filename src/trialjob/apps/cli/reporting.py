@@ -22,7 +22,7 @@ def write_report(name: str, *, output: str | None, live: bool, store: str | None
     _write(session, path, live=live)
     console().print(clean(str(path.absolute())), soft_wrap=True)
     written = session.state.version
-    while live and session.state.phase is not Phase.ENDED:
+    while live and session.state.phase is not Phase.ENDED and session.state.moved_to is None:
         SystemClock().sleep(REFRESH)
         if session.refresh().version != written:
             _write(session, path, live=True)
@@ -32,7 +32,7 @@ def write_report(name: str, *, output: str | None, live: bool, store: str | None
 
 def _write(session: Session, path: Path, *, live: bool) -> None:
     """Replace the file as a whole, so that a browser never loads half of it."""
-    text = page(session.state, session.spec.to_space(), live=live)
+    text = page(session.state, session.space(), live=live)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         beside.write_text(text, encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from trialjob.model.trial import TrialStatus
@@ -11,14 +12,6 @@ from trialjob.reporting.page.material import Material
 from trialjob.reporting.results import Row
 
 Figure: TypeAlias = dict[str, Any]
-
-_COLOURS = {
-    TrialStatus.COMPLETED: "#3b7dd8",
-    TrialStatus.PRUNED: "#8a94a6",
-    TrialStatus.FAILED: "#d64545",
-    TrialStatus.METRICS_UNAVAILABLE: "#d64545",
-    TrialStatus.CANCELLED: "#b9a7d9",
-}
 
 
 def _by_status(given: Material) -> dict[TrialStatus, list[Row]]:
@@ -31,33 +24,55 @@ def _by_status(given: Material) -> dict[TrialStatus, list[Row]]:
 def cost_variants(given: Material) -> list[tuple[str, Figure]]:
     """Dollars and paid time by what became of the trials; what nobody knows is left out."""
     rows = _by_status(given)
-    dollars = {status: math.fsum(row.dollars or 0.0 for row in rows[status]) for status in rows}
-    hours = {status: math.fsum(row.seconds or 0.0 for row in rows[status]) / 3600 for status in rows}
+
+    def by_status(amount: Callable[[Row], float]) -> dict[TrialStatus, float]:
+        return {status: math.fsum(amount(row) for row in rows[status]) for status in rows}
+
+    dollars = by_status(lambda row: row.dollars or 0.0)
+    wasted = by_status(lambda row: row.wasted_dollars or 0.0)
+    used = {status: dollars[status] - wasted[status] for status in rows}
+    jobs = by_status(lambda row: (row.seconds or 0.0) / 3600)
+    idle = by_status(lambda row: (row.idle_seconds or 0.0) / 3600)
     found = []
     if any(dollars.values()):
-        found.append(("dollars", _figure(dollars, "dollars", rows)))
-    if any(hours.values()):
-        found.append(("hours", _figure(hours, "hours paid for", rows)))
+        parts = [("of use", "#3b7dd8", used), ("wasted", "#d64545", wasted)]
+        found.append(("dollars", _figure(parts, "dollars", rows)))
+    if any(jobs.values()):
+        parts = [("jobs", "#3b7dd8", jobs), ("machines kept warm", "#b9a7d9", idle)]
+        found.append(("hours", _figure(parts, "hours paid for", rows)))
     return found
 
 
-def _figure(amounts: dict[TrialStatus, float], title: str, rows: dict[TrialStatus, list[Row]]) -> Figure:
-    shown = [status for status in reversed(amounts) if amounts[status] > 0]
-    trace = {
-        "type": "bar",
-        "orientation": "h",
-        "x": [float(f"{amounts[status]:.6g}") for status in shown],
-        "y": [status.value.replace("_", " ") for status in shown],
-        "text": [f"{words.several(len(rows[status]), 'trial')}" for status in shown],
-        "marker": {"color": [_COLOURS.get(status, "#1fa37a") for status in shown]},
-        "hovertemplate": "%{y}: %{x} (%{text})<extra></extra>",
-    }
+def _figure(
+    parts: Sequence[tuple[str, str, dict[TrialStatus, float]]],
+    title: str,
+    rows: dict[TrialStatus, list[Row]],
+) -> Figure:
+    shown = [status for status in reversed(list(rows)) if any(amounts[status] > 0 for *_, amounts in parts)]
+    names = [
+        f"{words.several(len(rows[status]), 'trial')} {status.value.replace('_', ' ')}" for status in shown
+    ]
+    traces = [
+        {
+            "type": "bar",
+            "orientation": "h",
+            "name": name,
+            "x": [float(f"{amounts[status]:.6g}") for status in shown],
+            "y": names,
+            "marker": {"color": colour},
+            "hovertemplate": f"%{{y}}: %{{x}} {name}<extra></extra>",
+        }
+        for name, colour, amounts in parts
+        if any(amounts.values())
+    ]
     layout: Figure = {
+        "barmode": "stack",
         "xaxis": {"title": {"text": title}},
         "yaxis": {"type": "category", "automargin": True},
-        "height": 120 + 42 * len(shown),
+        "height": 140 + 42 * len(shown),
+        "showlegend": True,
     }
-    return {"data": [trace], "layout": layout}
+    return {"data": traces, "layout": layout}
 
 
 def cost_words(given: Material) -> str:

@@ -108,6 +108,8 @@ def _summary(given: Material, *, refresh: bool) -> str:
     told = "".join(f"<div><h3>{_text(head)}</h3><p>{_text(text)}</p></div>" for head, text in story(given))
     again = command(state, best.config) if best is not None else None
     by_hand = f"<h3>Run the best one again by hand</h3><pre>{_text(again)}</pre>" if again else ""
+    if best is not None:
+        by_hand += f"<h3>Get its model</h3><pre>trialjob download {_text(state.name)} --best</pre>"
     note = f" The page loads itself again every {REFRESH} seconds." if refresh else ""
     return (
         f"<header><h1>{_text(state.name)}</h1>"

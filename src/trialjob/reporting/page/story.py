@@ -15,6 +15,7 @@ from trialjob.model.space import Domain
 from trialjob.model.trial import TrialStatus
 from trialjob.orchestrator.core.state import State, Trial
 from trialjob.reporting import words
+from trialjob.reporting.costs import costs_of
 from trialjob.reporting.page.columns import Scale, columns, finite
 from trialjob.reporting.page.material import Material
 from trialjob.reporting.results import counts_as_best, experiment_state
@@ -193,7 +194,10 @@ def _costs(given: Material) -> Iterator[str]:
     wall = state.updated_at - state.created_at
     paid = f", {words.duration(spent)} of machine time paid for" if spent else ""
     yield f"{words.several(attempts, 'job')} in {words.duration(wall)}{paid}."
-    if dollars:
+    told = words.costs(costs_of(state), max_cost=state.limits.max_cost)
+    if told:
+        yield f"{'; '.join(told)}."
+    elif dollars:
         yield f"{words.dollars(dollars)} in all."
     unknown = sum(
         1 for row, trial in zip(rows, given.trials, strict=True) if trial.ended and row.seconds is None

@@ -24,7 +24,13 @@ def table(given: Material) -> dict[str, Any]:
     others = [aim.metric for aim in objective.others]
     before += [("other", clean(metric)) for metric in others]
     hyperparameters = [("", clean(name)) for name in names]
-    after = [("attempts", "attempts"), ("seconds", "paid seconds"), ("dollars", "dollars"), ("reason", "why")]
+    after = [
+        ("attempts", "attempts"),
+        ("seconds", "paid seconds"),
+        ("dollars", "dollars"),
+        ("wasted", "wasted dollars"),
+        ("reason", "why"),
+    ]
     rows = [_cells(row, names, others) for row in given.rows]
     heads = [*before, *between, *hyperparameters, *after]
     kept = [
@@ -58,6 +64,7 @@ def _cells(row: Row, names: list[str], others: list[str]) -> list[Json]:
         row.attempts,
         _shown(row.seconds),
         _shown(row.dollars),
+        _shown(row.wasted_dollars),
         one_line(row.reason, _LONGEST) or None,
     ]
 
