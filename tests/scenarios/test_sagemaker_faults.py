@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import random
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +16,8 @@ from trialjob.model.limits import Limits
 from trialjob.model.trial import Phase, TrialStatus
 from trialjob.orchestrator.core.events import AttemptEnded, Event, JobSubmitted, SubmitPostponed
 from trialjob.orchestrator.core.state import State
+from trialjob.orchestrator.engine.step import Stepper
+from trialjob.orchestrator.rules.asha import Asha
 from trialjob.orchestrator.rules.hyperband import Hyperband
 from trialjob.orchestrator.rules.promotion import Promotion
 from trialjob.testing.crash import Crash
@@ -23,6 +27,8 @@ from trialjob.testing.sagemaker_simulation import SETTINGS, BundledEstimator, Sa
 from trialjob.testing.simulation import NAME
 
 HOUR = 3600.0
+#: ``make soak`` asks for more.
+SEEDS = int(os.environ.get("TRIALJOB_SAGEMAKER_SEEDS", "3"))
 WORKERS = 4
 
 
@@ -141,6 +147,45 @@ def test_killed_once_at_the_boundary_of_any_call(tmp_path: Path, part: int, afte
             assert crash_at > 100
             return
         crash_at += 3
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_two_orchestrators_that_die_now_and_then_with_every_fault_at_once(tmp_path: Path, seed: int) -> None:
+    dice = random.Random(seed)  # noqa: S311 - repeatable on purpose
+    faults = Faults.everything(seed)
+    simulated = simulation(
+        tmp_path,
+        trials=6,
+        rule=dice.choice([Asha, Promotion])(max_resource=8, reduction_factor=2),
+        faults=faults,
+        settings=replace(SETTINGS, keep_alive=dice.choice([None, 240.0])),
+        options={"log_settle": 30.0},
+        seed=seed,
+    )
+    dies = False
+
+    def hook(_when: str, _operation: str) -> None:
+        nonlocal dies
+        if dies and dice.random() < 0.02:
+            dies = False
+            raise Crash
+
+    faults.hook = hook
+    steppers: list[Stepper | None] = [None, None]
+    for turn in range(4000):
+        dies = True
+        who = dice.randrange(2)
+        try:
+            stepper = steppers[who] = steppers[who] or simulated.stepper()
+            stepper.step()
+        except Crash:
+            steppers[who] = None
+            continue
+        if stepper.state.phase is Phase.ENDED:
+            break
+        simulated.clock.sleep(dice.choice([1.0, 10.0, 30.0]))
+        assert turn < 3990, "it does not come to an end"
+    check(simulated, stepper.state)
 
 
 def test_a_new_process_for_every_step(tmp_path: Path) -> None:

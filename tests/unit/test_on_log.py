@@ -62,6 +62,14 @@ def test_the_nearest_lines_have_the_metrics_words() -> None:
     assert nearest.lines() == ("accuracy rising", "val acc 0.3", "epoch 1: val accuracy: 0.31")
 
 
+def test_lines_that_have_nothing_of_it_are_shown_only_where_no_line_has() -> None:
+    nearest = Nearest(words_of("acc", []))
+    nearest.feed("begin")
+    assert nearest.lines() == ("begin",)
+    nearest.feed("acc 0.1")
+    assert nearest.lines() == ("acc 0.1",)
+
+
 def test_lines_that_differ_in_numbers_only_are_shown_once() -> None:
     nearest = Nearest(words_of("acc", []))
     for epoch in range(5):

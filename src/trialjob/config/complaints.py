@@ -15,6 +15,7 @@ from trialjob.errors import Problem
 
 _FORMS: dict[str, tuple[str, str]] = {
     "string_type": ("is not text", "put the value in quotes"),
+    "bool_type": ("is neither true nor false", "write true or false"),
     "int_type": ("is not a whole number", "write a whole number"),
     "int_from_float": ("is not a whole number", "write a whole number"),
     "int_parsing": ("is not a whole number", "write a whole number"),

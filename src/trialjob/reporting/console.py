@@ -122,9 +122,9 @@ class PlainLines:
 
     def _say_held(self, state: State) -> None:
         held = holds(state)
-        if held != self._held:
+        if held != self._held and state.phase is Phase.RUNNING:
             self._say(state, clean(held) or "new trials are started again")
-            self._held = held
+        self._held = held
 
     def _say(self, state: State, text: str) -> None:
         self._console.print(Text(f"{_clock(state.updated_at)} {text}"), soft_wrap=True)

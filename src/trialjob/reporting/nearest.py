@@ -43,12 +43,15 @@ class Nearest:
         del self._kept[:-_SHOWN]
 
     def lines(self) -> tuple[str, ...]:
-        """The best last."""
-        return tuple(text for _, text in self._kept)
+        """The best last; those that have nothing of it only where no line has."""
+        some = any(closeness for closeness, _ in self._kept)
+        return tuple(text for closeness, text in self._kept if closeness or not some)
 
     def _closeness(self, text: str) -> int:
         lowered = text.lower()
         found = sum(word in lowered for word in self._words)
+        # What the reporter sends is close by itself: perhaps only the name is another one.
+        found += "[trialjob]" in text
         return 2 * found + (found > 0 and any(character.isdigit() for character in text))
 
 

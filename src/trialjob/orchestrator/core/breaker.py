@@ -41,7 +41,7 @@ def verdict(state: State) -> EndReason | None:
     reason = (last.reason or last.status.value).splitlines()[0]
     detail = (
         f"{first} ended without a value of {state.objective.metric}; trial {last.id}: {reason}. "
-        "Mend that before the rest is paid for; resuming tries on"
+        "Mend that; resuming tries on"
     )
     kind = EndKind.CANARY if canary else EndKind.FIRST_TRIALS
     return EndReason(kind=kind, detail=detail)
@@ -55,10 +55,9 @@ def silence(state: State, seen: Sequence[Seen]) -> EndReason | None:
     for sight in seen:
         if isinstance(sight, JobObserved) and sight.logged >= deadline:
             detail = (
-                f"no trial has a value of {metric}, and trial {sight.trial} has logged for "
-                f"{sight.logged:.0f} s (limits.metric_deadline is {deadline:g}). Correct the regex under "
-                "metrics, or what the script reports; if it only reports later, raise "
-                "limits.metric_deadline and resume"
+                f"no value of {metric} in {sight.logged:.0f} s of the log of trial {sight.trial} "
+                f"(limits.metric_deadline is {deadline:g}); resume with a regex that matches, or with a "
+                "later deadline"
             )
             return EndReason(kind=EndKind.METRIC_DEADLINE, detail=detail, lines=sight.nearest)
     return None
