@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,9 @@ from trialjob.model.limits import Limits
 from trialjob.model.trial import Phase, TrialStatus
 from trialjob.orchestrator.core.events import AttemptEnded, Event, JobSubmitted, SubmitPostponed
 from trialjob.orchestrator.core.state import State
+from trialjob.orchestrator.engine.loop import Loop
 from trialjob.orchestrator.engine.step import Stepper
+from trialjob.orchestrator.ports import Clock
 from trialjob.orchestrator.rules.asha import Asha
 from trialjob.orchestrator.rules.hyperband import Hyperband
 from trialjob.orchestrator.rules.promotion import Promotion
@@ -186,6 +188,30 @@ def test_two_orchestrators_that_die_now_and_then_with_every_fault_at_once(tmp_pa
         simulated.clock.sleep(dice.choice([1.0, 10.0, 30.0]))
         assert turn < 3990, "it does not come to an end"
     check(simulated, stepper.state)
+
+
+@dataclass(frozen=True, slots=True)
+class WrongClock:
+    """A clock that is some seconds ahead of the service's."""
+
+    true: Clock
+    ahead: float
+
+    def now(self) -> float:
+        return self.true.now() + self.ahead
+
+    def sleep(self, seconds: float) -> None:
+        self.true.sleep(seconds)
+
+
+@pytest.mark.parametrize("ahead", [-240.0, 60.0, 240.0])
+def test_lines_that_come_late_are_waited_for_by_the_services_clock(tmp_path: Path, ahead: float) -> None:
+    faults = Faults(seed=1, log_delay=20.0)
+    simulated = simulation(tmp_path, trials=6, faults=faults, options={"log_settle": 30.0})
+    clock = WrongClock(simulated.clock, ahead)
+    stepper = simulated.stepper(clock=clock)
+    state = Loop(stepper, clock, simulated.poll_interval).run(lambda _state, _events: None)
+    check(simulated, state)
 
 
 def test_a_new_process_for_every_step(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ class SageMakerBackend:
         self._check = check
         self._uploads = Uploads(client, settings, code)
         self._roster = Roster(client, clock, experiment)
-        self._follower = Follower(client, clock, experiment, overlap=log_overlap, settle=log_settle)
+        self._follower = Follower(client, experiment, overlap=log_overlap, settle=log_settle)
         self._full_until, self._full_why = float("-inf"), ""
         self._notices: dict[str, str] = {}
         #: Jobs whose pools are gone for certain.
@@ -79,7 +79,8 @@ class SageMakerBackend:
 
     def submit(self, request: JobRequest) -> Submitted | Postponed | Rejected:
         """Start the job, or find that it was started before (same name and digest)."""
-        if self._clock.now() < self._full_until:
+        # Further away than that it was set by a clock that has been set back since.
+        if 0.0 < self._full_until - self._clock.now() <= _QUOTA_PAUSE:
             return Postponed(reason=self._full_why)
         with self._answered():
             try:

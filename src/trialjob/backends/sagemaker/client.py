@@ -27,6 +27,8 @@ _CONNECT, _ANSWER = 5.0, 20.0
 #: A call that only reads is made again so often at once, when no answer came.
 _READS: Final = 3
 _PAGE: Final = 100
+#: An answer's date is cut to whole seconds.
+_EXACT: Final = 1.0
 #: A region that answers for the Price List (AWS General Reference, Price List Query API endpoints).
 _PRICES: Final = "us-east-1"
 #: Bytes that S3 copies at a time.
@@ -63,6 +65,8 @@ class SageMakerClient:
         self._clients: dict[str, Any] = {}
         #: Some call has been answered, so there were credentials.
         self._known_here = False
+        #: By how many seconds the service's clock is ahead of ours, when that is more than nothing.
+        self._ahead = 0.0
 
     def throttled(self, operation: str) -> faults.Throttled:
         """The fault of calling an operation before its turn."""
@@ -73,6 +77,10 @@ class SageMakerClient:
     def wait(self, operation: str) -> float:
         """Seconds until there is a turn for an operation, such as ``create``."""
         return self._limiter.wait(operation)
+
+    def time(self) -> float:
+        """What time it is for the service, in seconds since the epoch, by the last of its answers."""
+        return self._clock.now() + self._ahead
 
     # Training jobs
 
@@ -260,8 +268,7 @@ class SageMakerClient:
             answer = getattr(fault.__cause__, "response", None) or {}
             if not answer:
                 raise
-        date = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
-        return parsedate_to_datetime(date).timestamp() if date else None
+        return _date_of(answer)
 
     def role(self, name: str) -> Facts:
         """GetRole: its ``Arn``, and who may take it on as ``AssumeRolePolicyDocument``."""
@@ -341,6 +348,7 @@ class SageMakerClient:
     def _call(self, bucket: str, service: str, method: str, given: dict[str, Any]) -> Any:  # noqa: ANN401
         if not self._limiter.take(bucket):
             raise self.throttled(bucket)
+        asked = self._clock.now()
         try:
             answer = _translated(lambda: getattr(self._client(service), method)(**given), service, method)
         except faults.Throttled as fault:
@@ -356,7 +364,14 @@ class SageMakerClient:
                 raise faults.ExpiredCredentials(str(fault)) from fault
             raise
         self._known_here = True
+        self._set_clock(_date_of(answer), asked)
         return answer
+
+    def _set_clock(self, theirs: float | None, asked: float) -> None:
+        # It tells whole seconds, of some moment between question and answer.
+        here = self._clock.now()
+        if theirs is not None and not asked - _EXACT <= theirs - self._ahead <= here + _EXACT:
+            self._ahead = theirs - (asked + here) / 2
 
     def _client(self, service: str) -> Any:  # noqa: ANN401 - boto3 has no types
         if service not in self._clients:
@@ -375,6 +390,13 @@ class SageMakerClient:
             where = {"region_name": _PRICES} if service == "pricing" else {}
             self._clients[service] = self._session.client(service, config=config, **where)
         return self._clients[service]
+
+
+def _date_of(answer: Any) -> float | None:  # noqa: ANN401 - boto3 has no types
+    """When an answer was given, in whole seconds by the clock of who gave it; None when it does not say."""
+    told = answer.get("ResponseMetadata", {}) if isinstance(answer, Mapping) else {}
+    date = told.get("HTTPHeaders", {}).get("date")
+    return parsedate_to_datetime(date).timestamp() if date else None
 
 
 def split(uri: str) -> tuple[str, str]:

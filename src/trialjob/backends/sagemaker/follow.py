@@ -13,7 +13,6 @@ from trialjob.backends.sagemaker import faults
 from trialjob.backends.sagemaker.client import SageMakerClient
 from trialjob.backends.sagemaker.logs import LogBook, tail_of
 from trialjob.model.ids import ExperimentName, JobName
-from trialjob.orchestrator.ports import Clock
 
 #: Lines are waited for so long after a job's end at most, however late others came.
 _LONGEST_SETTLE: Final = 120.0
@@ -37,7 +36,6 @@ class Follower:
     def __init__(
         self,
         client: SageMakerClient,
-        clock: Clock,
         experiment: ExperimentName,
         *,
         overlap: float,
@@ -45,7 +43,6 @@ class Follower:
     ) -> None:
         self.book = LogBook()
         self._client = client
-        self._clock = clock
         self._experiment = experiment
         self._overlap = round(overlap * 1000)
         self._settle = settle
@@ -83,7 +80,8 @@ class Follower:
         if job in self._tails:
             return True
         settle = min(_LONGEST_SETTLE, max(self._settle, self.book.lag / 1000 * 1.5))
-        waited = self._clock.now() - ended
+        # Both by the service's clock: ours may be ahead, and lines that come late would be lost.
+        waited = self._client.time() - ended
         if waited < settle:
             return False
         read = self._single.setdefault(

@@ -52,8 +52,10 @@ class Loop:
         what follows is done, also where a call has to wait for its turn.
         """
         watch(self._stepper.state, ())
-        look_at = self._clock.now()
+        look_at = slept_at = self._clock.now()
         while self._goes_on():
+            if self._clock.now() < slept_at:
+                look_at = self._clock.now()  # it was set back, and what was planned by it is far away
             look = self._clock.now() >= look_at
             step = self._step(look=look)
             watch(self._stepper.state, step.events)
@@ -66,6 +68,7 @@ class Loop:
             wake_at = self.next_at = look_at if step.turn_at is None else min(look_at, step.turn_at)
             if wake_at > until or (once and wake_at == look_at > now):
                 break
+            slept_at = now
             if wake_at > now and self._goes_on():
                 self._clock.sleep(max(wake_at - now, _SHORTEST))
         return self._stepper.state

@@ -23,6 +23,9 @@ from trialjob.orchestrator.engine.act import act
 from trialjob.orchestrator.engine.observe import Observer
 from trialjob.orchestrator.ports import Clock, Estimator, JobBackend, Journal, LogReaders, LogRules, Sampler
 
+#: Seconds. A turn that is further away was planned by a clock that has been set back since.
+_LONGEST_TURN = 120.0
+
 
 def _no_rules(text: str) -> Sequence[LogMatch]:  # noqa: ARG001 - the protocol
     return ()
@@ -130,7 +133,7 @@ class Stepper:
         return more
 
     def _act(self, now: float) -> None:
-        self._turns = {kind: at for kind, at in self._turns.items() if at > now}
+        self._turns = {kind: at for kind, at in self._turns.items() if now < at <= now + _LONGEST_TURN}
         for command in due(self.state, now):
             # An answer may have ended the experiment, and then what was due no longer is.
             if due_of(self.state, command.trial, now) == command:
