@@ -61,7 +61,7 @@ if TYPE_CHECKING:
         tpe,
         truncation,
     )
-    from trialjob.errors import SpecError, TrialjobError, UsageError
+    from trialjob.errors import SpecError, TrialFailed, TrialjobError, UsageError
     from trialjob.reporting.results import Result
 
 __version__ = "0.1.0"
@@ -73,6 +73,7 @@ __all__ = [
     "Script",
     "SpecError",
     "TrainingJobRequest",
+    "TrialFailed",
     "TrialjobError",
     "Tuner",
     "UsageError",
@@ -131,6 +132,7 @@ _HOME = {
     **dict.fromkeys(_DOMAINS, "trialjob.apps.domains"),
     "Result": "trialjob.reporting.results",
     "SpecError": "trialjob.errors",
+    "TrialFailed": "trialjob.errors",
     "TrialjobError": "trialjob.errors",
     "UsageError": "trialjob.errors",
 }

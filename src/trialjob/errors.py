@@ -16,6 +16,7 @@
     ├── BackendError         the backend refused or broke in a way no retry will mend
     │   └── BackendUnavailable   it may work on the next step
     │       └── BackendBusy      it was asked too often; it says when the same call is welcome
+    ├── TrialFailed          the one job that was asked for failed; it says why
     ├── SamplerError         the sampler broke; the experiment can be resumed
     │   └── SamplerBusy          it is still at work; ask again
     └── InvariantError       a bug of ours: an illegal transition, an impossible count
@@ -112,6 +113,10 @@ class BackendBusy(BackendUnavailable):
     def __init__(self, message: str, seconds: float) -> None:
         self.seconds = seconds
         super().__init__(message)
+
+
+class TrialFailed(TrialjobError):
+    """The one job that was asked for failed; the message says why."""
 
 
 class SamplerError(TrialjobError):

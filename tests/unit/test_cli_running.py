@@ -217,7 +217,7 @@ stopping: {kind: asha, max_resource: 27, reduction_factor: 4}
 limits: {max_trials: 4, timeout: 1h}
 """
     )
-    assert tuner._spec.document() == config.load(spec.parent / "same.yaml").document()
+    assert tuner.spec.document() == config.load(spec.parent / "same.yaml").document()
 
 
 def test_a_wrong_tuner_says_so_before_anything_starts(spec: Path) -> None:

@@ -113,7 +113,7 @@ def test_python_says_the_same(path: Path, document: dict[str, Any], monkeypatch:
         stopping=trialjob.bandit(slack_factor=0.1, evaluation_interval=2, delay_evaluation=4),
         limits={"max_trials": 8, "target": 0.99, "max_trials_without_improvement": 5},
     )
-    assert tuner._spec.document() == document
+    assert tuner.spec.document() == document
 
 
 def test_points_come_first(path: Path) -> None:

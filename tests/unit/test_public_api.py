@@ -16,6 +16,7 @@ PUBLIC = [
     "Script",
     "SpecError",
     "TrainingJobRequest",
+    "TrialFailed",
     "TrialjobError",
     "Tuner",
     "UsageError",

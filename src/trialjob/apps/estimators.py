@@ -11,9 +11,12 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from trialjob.model.json import Json
+
+if TYPE_CHECKING:
+    from trialjob.apps.evaluate import OnReport
 
 Document: TypeAlias = dict[str, Any]
 
@@ -31,8 +34,49 @@ class Estimator(Protocol):
         ...
 
 
+class Evaluates:
+    """What every estimator can do by itself."""
+
+    __slots__ = ()
+
+    def evaluate(
+        self: Estimator,
+        config: Mapping[str, Json],
+        backend: Document | None = None,
+        *,
+        on_report: OnReport | None = None,
+        metric: str | None = None,
+        metrics: Mapping[str, str] | None = None,
+        limits: Mapping[str, Json] | None = None,
+        name: str | None = None,
+        store: str | Path | None = None,
+    ) -> dict[str, float]:
+        """Run one managed job with ``config``, wait for its end, and return the last value of each metric.
+
+        For an objective of Optuna, Hyperopt or Ray Tune. ``on_report`` is called with each report of the
+        job; when it returns False, the job is ended and what has been reported is returned. ``metric`` names
+        one that the script reports, ``metrics`` maps names to the regexes that find them; one of the two is
+        needed. ``limits`` and ``backend`` as in a spec. The job is an experiment of one trial: it is retried,
+        and killed here it can be found and resumed by its ``name``. May be called from any thread.
+        Raises TrialFailed, SpecError, UsageError.
+        """
+        from trialjob.apps.evaluate import evaluate  # noqa: PLC0415 - only when it is asked for
+
+        return evaluate(
+            self,
+            config,
+            backend,
+            on_report=on_report,
+            metric=metric,
+            metrics=metrics,
+            limits=limits,
+            name=name,
+            store=store,
+        )
+
+
 @dataclass(frozen=True, slots=True)
-class Script:
+class Script(Evaluates):
     """A training script: ``Script("train.py", source_dir="src", hyperparameters={"epochs": 27})``."""
 
     entry_point: str
@@ -59,7 +103,7 @@ class Script:
         }
 
 
-class Function:
+class Function(Evaluates):
     """A Python function: ``Function(train, hyperparameters={"epochs": 27}, python=…)``.
 
     It is called with the context (see ``trialjob.reporting.get_context``), and what it returns is reported,
@@ -183,7 +227,7 @@ def huggingface(
 
 
 @dataclass(frozen=True, slots=True)
-class Container:
+class Container(Evaluates):
     """An image with a program of its own: ``Container(image, arguments=["train", "--lr", "{lr}"])``."""
 
     image_uri: str
@@ -213,7 +257,7 @@ class Container:
 
 
 @dataclass(frozen=True, slots=True)
-class TrainingJobRequest:
+class TrainingJobRequest(Evaluates):
     """A CreateTrainingJob request, as boto3 takes it; each trial's job is that one with its own values."""
 
     request: Mapping[str, Any]

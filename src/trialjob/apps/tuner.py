@@ -199,10 +199,9 @@ class Tuner:
     ) -> None:
         """Check everything and start nothing.
 
-        ``estimator`` may be a plain function.
-        ``metrics`` maps a metric's name to the regex that finds it; ``mlflow={"experiment": "digits"}``
-        shows it in MLflow, below the active run if there is one. A ``name`` is taken as it is; without
-        one, what is run gets a unique suffix. Raises SpecError.
+        ``estimator`` may be a plain function. ``metrics`` maps a metric's name to the regex that finds it;
+        ``mlflow={"experiment": "digits"}`` shows it in MLflow, below the active run if there is one. A
+        ``name`` is taken as it is; without one, what is run gets a unique suffix. Raises SpecError.
         """
         from trialjob import config  # noqa: PLC0415 - as above
 
@@ -221,7 +220,8 @@ class Tuner:
             "mlflow": mlflow,
         }
         given = {key: value for key, value in document.items() if value is not None}
-        self._spec = config.parse(given, base=Path.cwd())
+        #: The whole spec, checked.
+        self.spec = config.parse(given, base=Path.cwd())
         self._store = store
         # What it has staged must last until the experiment is created.
         self._estimator = run
@@ -240,9 +240,9 @@ class Tuner:
         from trialjob.reporting.terminal import console  # noqa: PLC0415 - as above
 
         if self._experiment is None:
-            for problem in config.warnings(self._spec):
+            for problem in config.warnings(self.spec):
                 warnings.warn(str(problem), stacklevel=2)
-            session = wiring.create(self._spec, store=self._store)
+            session = wiring.create(self.spec, store=self._store)
             console().print(f"experiment {session.name}, kept in {session.where}", soft_wrap=True)
             for note in session.notes:
                 console().print(note, soft_wrap=True)

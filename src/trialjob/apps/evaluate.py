@@ -1,0 +1,93 @@
+"""One configuration, one managed job, its metrics: for whoever brings a tuner of their own.
+
+Rule: it is an experiment of one trial, so that everything that holds for experiments holds for it: it is
+journaled before it is launched, retried, capped, found by ``trialjob list`` and by ``audit``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from trialjob.errors import TrialFailed, UsageError
+from trialjob.model.json import Json
+
+if TYPE_CHECKING:
+    from trialjob.apps.estimators import Document, Estimator
+    from trialjob.orchestrator.core.events import Event
+    from trialjob.orchestrator.core.state import State
+    from trialjob.wiring import Session
+
+#: What is told of each report; False ends the job.
+OnReport: TypeAlias = Callable[[dict[str, float]], object]
+
+
+def evaluate(
+    estimator: Estimator,
+    config: Mapping[str, Json],
+    backend: Document | None = None,
+    *,
+    on_report: OnReport | None = None,
+    metric: str | None = None,
+    metrics: Mapping[str, str] | None = None,
+    limits: Mapping[str, Json] | None = None,
+    name: str | None = None,
+    store: str | Path | None = None,
+) -> dict[str, float]:
+    """Run one job with ``config`` and return the last value of each metric; see ``Estimator.evaluate``."""
+    from trialjob import wiring  # noqa: PLC0415 - importing trialjob stays light
+    from trialjob.apps.tuner import Tuner  # noqa: PLC0415 - the two know each other
+
+    objective = metric or next(iter(metrics or {}), None)
+    if objective is None:
+        raise UsageError(
+            "evaluate() must know a metric that tells of a job that works; "
+            "write metric='val_accuracy', or metrics={'val_accuracy': 'acc=({number})'}"
+        )
+    if not config:
+        raise UsageError("evaluate() needs a configuration with at least one hyperparameter")
+    spec = Tuner(
+        estimator=estimator,
+        space={key: {"type": "choice", "values": [value]} for key, value in config.items()},
+        objective={"metric": objective, "mode": "max"},
+        metrics=metrics,
+        limits={**(limits or {}), "max_trials": 1},
+        backend=backend,
+        name=name,
+        store=store,
+    ).spec
+    session = wiring.create(spec, store=store)
+    values: dict[str, float] = {}
+    session.run(lambda state, events: values.update(_hear(session, state, events, on_report)))
+    _check(session.state, asked=on_report is not None)
+    return values
+
+
+def _hear(
+    session: Session, state: State, events: Sequence[Event], on_report: OnReport | None
+) -> dict[str, float]:
+    """Pass on the reports that these events hold, and return the last value of each metric in them."""
+    from trialjob.orchestrator.core.events import ReportsRead  # noqa: PLC0415 - as above
+
+    values: dict[str, float] = {}
+    for event in events:
+        for report in event.reports if isinstance(event, ReportsRead) else ():
+            said = {state.objective.resource: report.resource, **report.metrics}
+            values.update(said)
+            if on_report is not None and on_report(said) is False:
+                session.ask_stop()
+    return values
+
+
+def _check(state: State, *, asked: bool) -> None:
+    """Raise TrialFailed for a trial that did not come to its end, unless its end was asked for."""
+    from trialjob.model.trial import EndKind, TrialStatus  # noqa: PLC0415 - as above
+
+    trials = list(state.trials)
+    stopped = asked and state.reason is not None and state.reason.kind is EndKind.STOPPED
+    if stopped or (trials and trials[0].status is TrialStatus.COMPLETED):
+        return
+    why = trials[0].reason if trials else state.reason.detail if state.reason else "it did not end"
+    status = trials[0].status.value if trials else "not started"
+    raise TrialFailed(f"{state.name} {status}: {why}")

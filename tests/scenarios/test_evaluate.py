@@ -1,0 +1,109 @@
+"""One configuration, one job, its metrics; and other tuners over it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trialjob import Script, SpecError, TrialFailed, Tuner, UsageError
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "tuners"
+TRAINING = """\
+import os, sys, time
+from trialjob.reporting import report
+lr = float(os.environ["SM_HP_LR"])
+if lr > 1:
+    raise ValueError("lr is too large")
+for epoch in range(1, 4 if lr else 600):
+    report(epoch=epoch, acc=lr * epoch, loss=1.0)
+    time.sleep(0.02)
+"""
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Script:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "train.py").write_text(TRAINING)
+    return Script("train.py", str(tmp_path / "src"))
+
+
+def test_one_job_gives_its_last_metrics(script: Script, tmp_path: Path) -> None:
+    values = script.evaluate({"lr": 0.5}, metric="acc", store=tmp_path / "store", name="one")
+    assert values == {"epoch": 3, "acc": 1.5, "loss": 1.0}
+    trial = Tuner.attach("one", store=tmp_path / "store").result().trials[0]
+    assert (trial.status, trial.config) == ("completed", {"lr": 0.5})
+
+
+def test_false_ends_the_job(script: Script, tmp_path: Path) -> None:
+    heard: list[dict[str, float]] = []
+
+    def on_report(metrics: dict[str, float]) -> bool:
+        heard.append(metrics)
+        return metrics["epoch"] < 3
+
+    values = script.evaluate(
+        {"lr": 0.0}, metric="acc", store=tmp_path / "store", name="one", on_report=on_report
+    )
+    assert 3 <= values["epoch"] < 599
+    assert [metrics["epoch"] for metrics in heard[:3]] == [1, 2, 3]
+    trial = Tuner.attach("one", store=tmp_path / "store").result().trials[0]
+    assert trial.status == "cancelled"
+
+
+def test_a_failure_is_raised_with_its_reason(script: Script, tmp_path: Path) -> None:
+    with pytest.raises(TrialFailed, match=r"one failed: .*lr is too large"):
+        script.evaluate({"lr": 2.0}, metric="acc", store=tmp_path / "store", name="one")
+
+
+def test_what_is_missing_is_said(script: Script, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"metric='val_accuracy'"):
+        script.evaluate({"lr": 1.0}, store=tmp_path / "store")
+    with pytest.raises(UsageError, match="at least one hyperparameter"):
+        script.evaluate({}, metric="acc", store=tmp_path / "store")
+    with pytest.raises(SpecError, match=r"backend\.kind"):
+        script.evaluate({"lr": 1.0}, {"kind": "azure"}, metric="acc", store=tmp_path / "store")
+
+
+def test_any_thread_may_ask(script: Script, tmp_path: Path) -> None:
+    found: list[dict[str, float]] = []
+
+    def ask(value: float) -> None:
+        found.append(script.evaluate({"lr": value}, metric="acc", store=tmp_path / "store"))
+
+    threads = [threading.Thread(target=ask, args=(value,)) for value in (0.25, 0.5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(values["acc"] for values in found) == [0.75, 1.5]
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("name", "last", "jobs"),
+    [
+        ("with_optuna.py", r"\{'lr': [\d.e-]+, 'hidden': \d\d\} 0\.\d+", 4),
+        ("with_hyperopt.py", r"\{'hidden': \d\d, 'lr': [\d.e-]+\}", 3),
+        ("with_ray.py", r"\{'lr': [\d.e-]+, 'hidden': \d\d\} 0\.\d+", 2),
+    ],
+)
+def test_another_tuner_over_it(name: str, last: str, jobs: int, tmp_path: Path) -> None:
+    assert len((EXAMPLES / name).read_text().splitlines()) <= 30
+    environment: dict[str, Any] = {
+        **os.environ, "TRIALJOB_STORE": str(tmp_path / "store"), "OMP_NUM_THREADS": "1",
+        "HOME": str(tmp_path), "RAY_USAGE_STATS_ENABLED": "0",
+    }  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / name)],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=280,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.fullmatch(last, done.stdout.strip().splitlines()[-1]), done.stdout
+    assert len(list((tmp_path / "store").glob("*/journal*"))) == jobs
