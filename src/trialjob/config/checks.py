@@ -20,7 +20,7 @@ from trialjob.config.estimator_checks import (
     sagemaker_problems,
 )
 from trialjob.config.files import kind_of, listed
-from trialjob.config.paths import problem_at, shown
+from trialjob.config.paths import nearest, problem_at, shown
 from trialjob.config.samplers import SEVERAL_OBJECTIVES, CmaesSpec, GridSpec, LearningSpec, SamplerSpec
 from trialjob.config.schedulers import scheduler_problems
 from trialjob.config.space import DomainSpec, space_of
@@ -77,6 +77,14 @@ def _others(objective: ObjectiveSpec, sampler: SamplerSpec) -> Iterator[Problem]
         able = ", ".join(sorted(SEVERAL_OBJECTIVES))
         message = f"the sampler {sampler.kind!r} learns from one objective only"
         yield problem_at(("objective", "others"), message, f"use a sampler of {able}; or leave others out")
+
+
+def _repeat_over(repeat_over: str | None, space: Mapping[str, DomainSpec]) -> Iterator[Problem]:
+    names = [name for _, name in all_names(space)]
+    if repeat_over is not None and repeat_over not in names:
+        yield problem_at(
+            ("repeat_over",), f"{shown(repeat_over)} is not in the space", nearest(repeat_over, names)
+        )
 
 
 def _metrics(metrics: tuple[MetricSpec, ...]) -> Iterator[Problem]:
@@ -175,6 +183,7 @@ CHECKS: tuple[tuple[Check, tuple[str, ...]], ...] = (
     (overlap_problems, ("estimator", "space")),
     (_objective, ("objective",)),
     (_others, ("objective", "sampler")),
+    (_repeat_over, ("repeat_over", "space")),
     (_metrics, ("metrics",)),
     (_on_log, ("on_log",)),
     (_grid, ("sampler", "space")),

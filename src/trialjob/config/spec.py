@@ -191,6 +191,8 @@ class ExperimentSpec(SpecPart):
     #: Configurations to be tried before the sampler's; what they leave out is drawn at random.
     points_to_evaluate: tuple[dict[str, Json], ...] = Field(default=(), strict=False)
     stopping: StoppingSpec = NoStoppingSpec()
+    #: Trials that differ in this hyperparameter alone are repetitions of one configuration.
+    repeat_over: str | None = None
     limits: LimitsSpec
     #: The first trial runs alone until it has a value.
     canary: bool = False

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
@@ -20,6 +20,7 @@ from trialjob.reporting import words
 from trialjob.reporting.costs import costs_of
 from trialjob.reporting.no_effect import without_effect
 from trialjob.reporting.pareto import pareto_front
+from trialjob.reporting.repeats import repeats
 from trialjob.reporting.reproduce import command
 from trialjob.reporting.results import Result, Row, best_trial, counts_as_best, experiment_state, row_of
 from trialjob.reporting.terminal import clean, one_line
@@ -105,6 +106,7 @@ def print_results(console: Console, state: State, *, pareto: bool = False) -> No
     if rows:
         console.print(trials_table(rows, state.objective, console.width))
     print_best(console, state)
+    print_repeats(console, state)
     print_warnings(console, state)
 
 
@@ -117,6 +119,7 @@ def print_summary(console: Console, state: State) -> None:
         if len(rows) > BEST:
             console.print(Text(f"the best {BEST} of {len(rows)}; `trialjob results` shows all", "dim"))
     print_best(console, state)
+    print_repeats(console, state)
     print_warnings(console, state)
     if state.reason is not None and state.reason.kind in _OF_TRIALS:
         print_failure(console, state)
@@ -156,6 +159,24 @@ def counts(state: State) -> str:
 
 def _words(status: TrialStatus) -> str:
     return str(status.value).replace("_", " ")
+
+
+def print_repeats(console: Console, state: State) -> None:
+    """The mean and the spread of each configuration that was repeated."""
+    groups = repeats(state)
+    if not groups:
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for head in ("mean", "spread", "lowest", "highest", "trials", "config"):
+        justify: JustifyMethod = "left" if head == "config" else "right"
+        table.add_column(Text(head), justify=justify, overflow="fold")
+    for group in groups:
+        numbers = [words.number(n) for n in (group.mean, group.spread, group.lowest, group.highest)]
+        cells = [*numbers, str(len(group.trials)), words.configuration(group.config)]
+        table.add_row(*(Text(cell) for cell in cells))
+    console.print()
+    console.print(Text(f"{clean(state.objective.metric)} of each configuration, repeated:", "bold"))
+    console.print(table)
 
 
 def print_warnings(console: Console, state: State) -> None:

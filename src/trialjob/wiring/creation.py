@@ -27,8 +27,12 @@ from trialjob.wiring.session import Session, open_session
 from trialjob.wiring.stores import open_store
 
 
-def create(spec: ExperimentSpec, *, store: str | Path | None = None) -> Session:
+def create(
+    spec: ExperimentSpec, *, store: str | Path | None = None, code_of: Session | None = None
+) -> Session:
     """Journal a new experiment under ``spec.name``, with the code it will run.
+
+    The code is that of another experiment of the same store when ``code_of`` is given.
 
     Raises UsageError when the name is taken, SpecError when this machine cannot run the spec.
     """
@@ -55,7 +59,10 @@ def create(spec: ExperimentSpec, *, store: str | Path | None = None) -> Session:
     tariff = prices_of(spec, clock)
     check_caps(limits, tariff)
     bundle = ""
-    if isinstance(spec.estimator, SourceSpec):
+    if code_of is not None and code_of.state.bundle:
+        bundle = code_of.state.bundle
+        opened.keep_bundle(name, bundle, opened.bundle(code_of.name, bundle))
+    elif isinstance(spec.estimator, SourceSpec):
         bundle = _ship(Path(spec.estimator.source_dir), opened, name)
     created = ExperimentCreated(
         name=name,

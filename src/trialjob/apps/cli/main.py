@@ -317,6 +317,60 @@ def check_metrics(*, spec: str, log: str, overrides: tuple[str, ...]) -> int:
 
 
 @cli.command()
+@click.argument("names", nargs=-1, required=True, metavar="NAME NAME...")
+@store_option
+def compare(*, names: tuple[str, ...], store: str | None) -> int:
+    """Show experiments side by side: what came out, what it took, and in what their specs differ."""
+    from trialjob.apps.cli.comparing import compare as show
+
+    return show(names, store=store)
+
+
+@cli.command()
+@click.argument("name")
+@click.option("--top", type=click.IntRange(1, 100), default=3, show_default=True, help="How many of them.")
+@click.option("--seeds", type=click.IntRange(1, 100), default=3, show_default=True, help="How often each.")
+@click.option(
+    "--seed-name", default="seed", show_default=True, help="The hyperparameter that takes the seed."
+)
+@click.option("--yes", is_flag=True, help="Do not ask, on a terminal, when nothing caps the cost.")
+@set_option
+@interrupt_option
+@store_option
+@click.pass_obj
+def confirm(
+    begun: Begun,
+    *,
+    name: str,
+    top: int,
+    seeds: int,
+    seed_name: str,
+    overrides: tuple[str, ...],
+    on_interrupt: Literal["stop", "detach"] | None,
+    yes: bool,
+    store: str | None,
+) -> int:
+    """Run the best configurations of experiment NAME again with new seeds: mean and spread of each.
+
+    They are an experiment of their own, with the same code and limits, and a trial for each configuration
+    and seed.
+    """
+    from trialjob.apps.cli.confirming import confirm as again
+
+    return again(
+        begun,
+        name,
+        top=top,
+        seeds=seeds,
+        seed_name=seed_name,
+        overrides=overrides,
+        on_interrupt=on_interrupt,
+        yes=yes,
+        store=store,
+    )
+
+
+@cli.command()
 @click.argument("spec", type=click.Path())
 @click.option("--epoch-seconds", metavar="TIME", help="How long an epoch takes, such as 45 or 2m.")
 @click.option("--epochs", type=click.FloatRange(min=0, min_open=True), help="Epochs of a whole trial.")

@@ -43,11 +43,24 @@ def run_spec(
     if name is None:
         spec = spec.model_copy(update={"name": unique_name(spec.name)})
     warn(spec)
+    return start(begun, spec, on_interrupt=on_interrupt, yes=yes, store=store)
+
+
+def start(
+    begun: Begun,
+    spec: config.ExperimentSpec,
+    *,
+    on_interrupt: Literal["stop", "detach"] | None,
+    yes: bool,
+    store: str | None,
+    code_of: Session | None = None,
+) -> int:
+    """Say what an experiment may cost, begin it, and attend it; ``code_of`` as for ``wiring.create``."""
     out = console()
     if not _agreed(out, wiring.at_worst(spec), yes=yes):
         out.print("nothing was started")
         return ExitStatus.CAN_GO_ON
-    session = wiring.create(spec, store=store)
+    session = wiring.create(spec, store=store, code_of=code_of)
     out.print(f"experiment {clean(session.name)}, kept in {clean(session.where)}", soft_wrap=True)
     for note in session.notes:
         out.print(clean(note), soft_wrap=True)

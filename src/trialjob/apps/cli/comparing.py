@@ -1,0 +1,20 @@
+"""Looking at experiments side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from trialjob import wiring
+from trialjob.apps.cli.failures import ExitStatus
+from trialjob.errors import UsageError
+from trialjob.reporting.comparison import print_comparison
+from trialjob.reporting.terminal import console
+
+
+def compare(names: Sequence[str], *, store: str | None) -> int:
+    """Print what came out of each, what it took, and in what their specs differ."""
+    different = list(dict.fromkeys(names))
+    if len(different) == 1:
+        raise UsageError(f"compare {different[0]} with another experiment: name two or more")
+    print_comparison(console(), [wiring.attach(name, store=store).state for name in different])
+    return ExitStatus.DONE

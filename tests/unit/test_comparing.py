@@ -1,0 +1,126 @@
+"""Experiments side by side, and the best configurations of one run again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from trialjob import config, wiring
+from trialjob.apps.cli.main import main
+from trialjob.errors import SpecError
+from trialjob.orchestrator.core.state import State
+from trialjob.reporting.comparison import comparison, differing
+from trialjob.reporting.repeats import repeats
+
+SCRIPT = """
+case "$SM_HP_LR" in 0*) echo "acc=${SM_HP_LR}0$SM_HP_SEED";; esac
+"""
+SPEC = """
+name: x
+estimator: {kind: script, source_dir: ., entry_point: t.sh, hyperparameters: {seed: 2}}
+space: {lr: {type: choice, values: [0.1, 0.2, 0.3, "<b>"]}}
+objective: {metric: acc, mode: max}
+metrics: [{name: acc, regex: 'acc=({number})'}]
+sampler: {kind: grid}
+limits: {max_trials: 4, max_concurrent_trials: 2, max_failures: 99}
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("comparing")
+    (folder / "t.sh").write_text(SCRIPT)
+    (folder / "spec.yaml").write_text(SPEC)
+    assert run(folder, "run", str(folder / "spec.yaml"), "--name", "first") == 0
+    return folder
+
+
+def run(folder: Path, *arguments: str) -> int:
+    return main([*arguments, "--store", str(folder / "store")])
+
+
+def state(folder: Path, name: str) -> State:
+    return wiring.attach(name, store=folder / "store").state
+
+
+def test_the_best_are_run_again_with_new_seeds_and_the_same_code(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "t.sh").write_text("exit 1")
+    try:
+        assert run(folder, "confirm", "first", "--top", "2", "--seeds", "3") == 0
+    finally:
+        (folder / "t.sh").write_text(SCRIPT)
+    text = capsys.readouterr().out
+    assert "acc of each configuration, repeated:" in text
+    (again,) = [name for name in wiring.open_store(folder / "store").names() if name != "first"]
+    assert again.startswith("first-again-")
+    found = state(folder, again)
+    assert found.bundle == state(folder, "first").bundle
+    # Neither the seed that it was found with, nor a configuration twice.
+    assert sorted((t.config["lr"], t.config["seed"]) for t in found.trials) == [
+        *((0.2, 1), (0.2, 3), (0.2, 4), (0.3, 1), (0.3, 3), (0.3, 4))
+    ]
+    best, second = repeats(found)
+    assert (best.config, len(best.trials), best.lowest, best.highest) == ({"lr": 0.3}, 3, 0.301, 0.304)
+    assert best.mean == pytest.approx(0.3026667)
+    assert best.spread == pytest.approx(0.0015275, rel=1e-3)
+    assert second.config == {"lr": 0.2}
+    assert run(folder, "results", again) == 0
+    assert "repeated:" in capsys.readouterr().out
+
+
+def test_nothing_to_confirm_is_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec = str(folder / "spec.yaml")
+    none = ["--set", "space.lr.values=[x]", "--name", "nothing"]
+    assert run(folder, "run", spec, *none) != 0
+    assert run(folder, "confirm", "nothing") == 2
+    assert "nothing has no completed trial with a score" in capsys.readouterr().err
+
+
+def test_repetitions_are_of_a_hyperparameter_of_the_space(folder: Path) -> None:
+    with pytest.raises(SpecError, match="is not in the space"):
+        config.load(folder / "spec.yaml", overrides=["repeat_over=seeds"])
+    assert config.load(folder / "spec.yaml", overrides=["repeat_over=lr"]).repeat_over == "lr"
+    assert repeats(state(folder, "first")) == []
+
+
+def test_side_by_side(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = ["--set", "space.lr.values=[0.5,0.6]", "--name", "other", "--set", "limits.max_trials=2"]
+    assert run(folder, "run", str(folder / "spec.yaml"), *other) == 0
+    capsys.readouterr()
+    states = [state(folder, "first"), state(folder, "other")]
+    lines = {line.head: line.cells for line in comparison(states)}
+    assert lines["best"] == ("0.302 (trial 3)", "0.602 (trial 2)")
+    assert lines["best of the first 1"] == ("0.102", "0.502")
+    assert lines["best of the first 2"] == ("0.202", "0.602")
+    assert "best of the first 4" not in lines
+    assert lines["completed, mean ± spread"][1] == "0.552 ± 0.070711 of 2"
+    different = {line.head: line.cells for line in differing(states)}
+    assert different["limits.max_trials"] == ("4", "2")
+    assert json.loads(different["space.lr.values"][1]) == [0.5, 0.6]
+    assert set(different) == {"limits.max_trials", "space.lr.values"}
+    assert run(folder, "compare", "first", "other") == 0
+    text = capsys.readouterr().out
+    assert "what differs in their specs:" in text
+    assert run(folder, "compare", "first") == 2
+    assert run(folder, "compare", "first", "nope") == 2
+
+
+def test_experiments_without_anything_are_compared_too(folder: Path) -> None:
+    nothing = state(folder, "first").__class__(
+        version=1,
+        name=state(folder, "first").name,
+        document={},
+        bundle="",
+        objective=state(folder, "first").objective,
+        limits=state(folder, "first").limits,
+        created_at=0.0,
+        updated_at=0.0,
+    )
+    lines = {line.head: line.cells for line in comparison([nothing, nothing])}
+    assert lines["best"] == ("-", "-")
+    assert lines["trials"] == ("none", "none")
+    assert differing([nothing, nothing]) == []
