@@ -100,6 +100,53 @@ def test_what_is_left_out_is_unknown_and_not_zero() -> None:
     assert zero.seconds == 0.0
 
 
+def story(*told: str) -> list[dict[str, str]]:
+    return [{"Status": each} for each in told]
+
+
+@pytest.mark.parametrize(
+    ("facts", "seconds"),
+    [
+        ({"BillableTimeInSeconds": 60, "TrainingStartTime": 0.0, "TrainingEndTime": 200.0}, 60.0),
+        ({"BillableTimeInSeconds": 0}, 0.0),
+        # Not told for a failure: by these two it is billed.
+        ({"TrainingStartTime": 100.0, "TrainingEndTime": 350.0}, 250.0),
+        ({"TrainingStartTime": 100.0}, None),
+        # It never had its instances, and the service has told its whole story.
+        ({"SecondaryStatusTransitions": story("Starting", "Pending", "Failed")}, 0.0),
+        ({"SecondaryStatusTransitions": story("Starting", "Downloading", "Failed")}, None),
+        ({"SecondaryStatusTransitions": story("Starting", "ANewWord", "Failed")}, None),
+        ({}, None),
+    ],
+)
+def test_what_a_failed_job_came_to_is_known_or_not(facts: dict[str, Any], seconds: float | None) -> None:
+    assert status.billed_seconds({"TrainingJobStatus": "Failed", **facts}) == seconds
+
+
+@pytest.mark.parametrize(
+    ("asked", "pool", "seconds", "told_late"),
+    [
+        (0, None, 0.0, 0.0),
+        # That there is none may only not be told yet.
+        (240, None, None, 0.0),
+        (240, {"Status": "Available", "ResourceRetainedBillableTimeInSeconds": 9}, None, None),
+        (240, {"Status": "Reused", "ResourceRetainedBillableTimeInSeconds": 44}, 44.0, 44.0),
+        (240, {"Status": "Terminated"}, None, None),
+        # To end a pool is to ask for 0 seconds of it.
+        (0, {"Status": "Terminated", "ResourceRetainedBillableTimeInSeconds": 195}, 195.0, 195.0),
+    ],
+)
+def test_what_a_pool_came_to_is_known_or_not(
+    asked: int, pool: dict[str, Any] | None, seconds: float | None, told_late: float | None
+) -> None:
+    facts = described(ResourceConfig={"KeepAlivePeriodInSeconds": asked}, WarmPoolStatus=pool)
+    end = status.end_of(facts)
+    assert end is not None
+    assert end.pool_seconds == seconds
+    assert status.bill_of(facts, pool_told=False).pool_seconds == seconds
+    assert status.bill_of(facts, pool_told=True).pool_seconds == told_late
+
+
 def test_times_are_seconds_since_the_epoch() -> None:
     end = status.end_of(described(TrainingStartTime=MOMENT, TrainingEndTime=MOMENT, BillableTimeInSeconds=90))
     assert end is not None
