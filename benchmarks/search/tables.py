@@ -120,9 +120,7 @@ class Table:
             self.losses: NDArray[np.float32] = kept["losses"]
             seconds: NDArray[np.float32] = kept["seconds"]
         self.seconds = np.clip(seconds / np.median(seconds), 0.25, 4.0) * EPOCH_SECONDS
-        final = self.losses.min(axis=1)
-        self._best = float(final.min())
-        self._scale = float(np.median(final)) - self._best
+        self._finals = np.sort(self.losses.min(axis=1))
 
     def row(self, config: Mapping[str, Json]) -> int:
         """Which of the trained configurations answers for ``config``."""
@@ -137,8 +135,8 @@ class Table:
         return [float(loss) for loss in self.losses[row]], float(self.seconds[row])
 
     def regret(self, loss: float) -> float:
-        """0 for the best of the table, 1 for its median configuration trained to the end."""
-        return (loss - self._best) / self._scale
+        """How many percent of all configurations, each trained to the end, are better."""
+        return 100 * float(np.searchsorted(self._finals, loss * (1 - 1e-6))) / len(self._finals)
 
 
 @cache

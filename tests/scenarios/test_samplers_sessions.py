@@ -68,6 +68,17 @@ def test_bayesian_is_decided_when_the_experiment_is_created(
     assert whole == ("gp" if find_spec("torch") else "tpe")
 
 
+def test_a_sampler_that_is_left_out_is_decided_by_the_rule_and_recorded(
+    spec: Callable[..., ExperimentSpec], store: Path
+) -> None:
+    whole, pruned = spec("whole"), spec("pruned", stopping={"kind": "median"})
+    for given, kind in ((whole, "tpe"), (pruned, "random")):
+        assert given.sampler.kind == "auto"
+        session = create(given, store=store)
+        assert session.spec.sampler.kind == kind
+        session.change(given)  # what was left open is no difference
+
+
 def test_warm_start_from_an_experiment_and_a_table(
     spec: Callable[..., ExperimentSpec], store: Path, tmp_path: Path
 ) -> None:

@@ -5,6 +5,7 @@ from trialjob.config.doubts import warnings
 from trialjob.config.parse import load, parse
 from trialjob.config.sagemaker import SageMakerBackendSpec
 from trialjob.config.samplers import (
+    AutoSpec,
     BayesianSpec,
     GridSpec,
     LearningSpec,
@@ -29,6 +30,7 @@ from trialjob.config.stopping import AshaSpec, NoStoppingSpec
 
 __all__ = [
     "AshaSpec",
+    "AutoSpec",
     "BayesianSpec",
     "ContainerSpec",
     "Difference",

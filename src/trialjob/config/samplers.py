@@ -33,6 +33,12 @@ class SobolSpec(SeededSpec):
     kind: Literal["sobol"] = "sobol"
 
 
+class AutoSpec(SeededSpec):
+    """TPE where trials run to their end, random search under a rule; recorded as the one it was."""
+
+    kind: Literal["auto"] = "auto"
+
+
 class QmcSpec(SeededSpec):
     """Optuna's scrambled Halton sequence."""
 
@@ -94,6 +100,7 @@ class BayesianSpec(LearningSpec):
 
 #: What each kind is.
 SAMPLERS: dict[str, type[SpecPart]] = {
+    "auto": AutoSpec,
     "random": RandomSpec,
     "grid": GridSpec,
     "sobol": SobolSpec,
@@ -111,10 +118,11 @@ SAMPLERS: dict[str, type[SpecPart]] = {
 }
 
 #: The kinds that weigh every objective, or learn from none.
-SEVERAL_OBJECTIVES = frozenset({"random", "grid", "sobol", "qmc", "bayesian", "tpe", "gp", "nsga2"})
+SEVERAL_OBJECTIVES = frozenset({"auto", "random", "grid", "sobol", "qmc", "bayesian", "tpe", "gp", "nsga2"})
 
 SamplerSpec: TypeAlias = Annotated[
-    RandomSpec
+    AutoSpec
+    | RandomSpec
     | GridSpec
     | SobolSpec
     | BayesianSpec
@@ -128,8 +136,12 @@ SamplerSpec: TypeAlias = Annotated[
 ]
 
 
-def settled(given: SamplerSpec, *, model: Literal["tpe", "gp"], seed: int) -> SamplerSpec:
+def settled(
+    given: SamplerSpec, *, model: Literal["tpe", "gp"], auto: Literal["tpe", "random"], seed: int
+) -> SamplerSpec:
     """``given`` with nothing left open: ``model`` for `bayesian`, and ``seed`` where there is none."""
+    if isinstance(given, AutoSpec):
+        given = TpeSpec(seed=given.seed) if auto == "tpe" else RandomSpec(seed=given.seed)
     if isinstance(given, BayesianSpec):
         chosen = GpSpec if model == "gp" else TpeSpec
         given = chosen(seed=given.seed, prepare=given.prepare, warm_start=given.warm_start)
@@ -143,6 +155,8 @@ def decided(given: SamplerSpec, recorded: SamplerSpec) -> SamplerSpec:
     if isinstance(given, BayesianSpec) and isinstance(recorded, TpeSpec | GpSpec):
         same = {"warm_start": given.warm_start, "prepare": given.prepare}
         return recorded.model_copy(update={**same, **_seed_of(given)})
+    if isinstance(given, AutoSpec) and isinstance(recorded, TpeSpec | RandomSpec):
+        return recorded.model_copy(update=_seed_of(given))
     if isinstance(given, SeededSpec) and given.kind == recorded.kind:
         return given.model_copy(update={"seed": recorded.seed, **_seed_of(given)})
     return given

@@ -15,7 +15,7 @@ from trialjob.backends.sagemaker.settings import SageMakerSettings
 from trialjob.config.mlflow import MlflowSpec
 from trialjob.config.parts import Duration, Number, SpecPart, Texts
 from trialjob.config.sagemaker import InputChannel, SageMakerBackendSpec, SageMakerJobSpec, settings_of
-from trialjob.config.samplers import RandomSpec, SamplerSpec
+from trialjob.config.samplers import AutoSpec, SamplerSpec
 from trialjob.config.space import DomainSpec, space_of
 from trialjob.config.stopping import NoStoppingSpec, StoppingSpec
 from trialjob.errors import Problem, SpecError
@@ -187,7 +187,7 @@ class ExperimentSpec(SpecPart):
     space: dict[str, DomainSpec]
     objective: ObjectiveSpec
     metrics: tuple[MetricSpec, ...] = Field(default=(), strict=False)
-    sampler: SamplerSpec = RandomSpec()
+    sampler: SamplerSpec = AutoSpec()
     #: Configurations to be tried before the sampler's; what they leave out is drawn at random.
     points_to_evaluate: tuple[dict[str, Json], ...] = Field(default=(), strict=False)
     stopping: StoppingSpec = NoStoppingSpec()

@@ -14,6 +14,7 @@ from pathlib import Path
 from trialjob.config import ExperimentSpec, NoStoppingSpec
 from trialjob.config.samplers import (
     AdaptiveSpec,
+    AutoSpec,
     BayesianSpec,
     GpSpec,
     GridSpec,
@@ -60,9 +61,15 @@ _ASHA: dict[str, type[Asha | Promotion]] = {"stopping": Asha, "promotion": Promo
 def settle(spec: ExperimentSpec) -> ExperimentSpec:
     """``spec`` with what it leaves open decided, so that the journal can tell it again."""
     # The Gaussian process learns from completed trials only, and most are pruned where there is a rule.
-    whole = isinstance(spec.stopping, NoStoppingSpec) and spec.limits.max_trials <= _GP_TRIALS
-    gp = whole and _installed("torch", "scipy")
-    sampler = settled(spec.sampler, model="gp" if gp else "tpe", seed=secrets.randbelow(2**31))
+    whole = isinstance(spec.stopping, NoStoppingSpec)
+    gp = whole and spec.limits.max_trials <= _GP_TRIALS and _installed("torch", "scipy")
+    sampler = settled(
+        spec.sampler,
+        model="gp" if gp else "tpe",
+        # By docs/search.md: a rule gains more than a model, and TPE under a rule no more than random search.
+        auto="tpe" if whole else "random",
+        seed=secrets.randbelow(2**31),
+    )
     return spec.model_copy(update={"sampler": sampler})
 
 
@@ -183,7 +190,7 @@ def _searching(spec: ExperimentSpec) -> Callable[[], Sampler]:
     space, given = spec.to_space(), spec.sampler
     if isinstance(given, GridSpec):
         return partial(GridSampler, space)
-    if given.seed is None or isinstance(given, BayesianSpec):
+    if given.seed is None or isinstance(given, AutoSpec | BayesianSpec):
         raise SpecError(Problem(field="sampler", message="is not as it was recorded"))
     if isinstance(given, RandomSpec):
         return partial(RandomSampler, space, given.seed)
