@@ -27,7 +27,7 @@ from trialjob.reporting.steps import whole_step
 from trialjob.reporting.terminal import one_line
 
 if TYPE_CHECKING:
-    from mlflow.entities import Run
+    from mlflow.entities import Metric, Run
     from mlflow.tracking import MlflowClient
 
 T = TypeVar("T")
@@ -35,9 +35,13 @@ T = TypeVar("T")
 #: MLflow's limits on one call and on lengths (mlflow.utils.validation).
 _METRICS, _PARAMS, _PARAM_LENGTH, _TAG_LENGTH, _NAME_LENGTH = 1000, 100, 6000, 5000, 240
 _FORBIDDEN = re.compile(r"[^\w\-. /]", re.ASCII)
-#: How often a call is tried, and for how long each time, unless the user has said otherwise; MLflow's own
-#: defaults would spend minutes on a server that is not there.
-_PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+#: Unless the user has said otherwise: how often a call is tried, and for how long each time, as MLflow's own
+#: defaults would spend minutes on a server that is not there; and no line on stdout for each run that ends.
+_SETTINGS = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
 
 #: Loggers that say for each call what is raised as well, or what nobody here can do anything about.
 _CHATTY = ("mlflow.tracking.request_header.registry", "urllib3.connectionpool")
@@ -70,6 +74,8 @@ class _Child:
     reports: int = 0
     params: bool = False
     ended: bool = False
+    #: Made just now, so that nobody can have logged anything to it yet.
+    fresh: bool = False
 
 
 class MlflowRuns:
@@ -79,7 +85,7 @@ class MlflowRuns:
     """
 
     def __init__(self, *, tracking_uri: str | None, experiment: str, active: str | None = None) -> None:
-        for name, value in _PATIENCE.items():
+        for name, value in _SETTINGS.items():
             os.environ.setdefault(name, value)
         for chatty in _CHATTY:
             logging.getLogger(chatty).setLevel(logging.ERROR)
@@ -100,6 +106,8 @@ class MlflowRuns:
         self._ours = True
         self._best: float | None = None
         self._children: dict[TrialId, _Child] = {}
+        #: Those for which a run was asked for in this process.
+        self._tried: set[TrialId] = set()
         #: What each trial was when ``send_all`` had sent it.
         self._sent: dict[TrialId, Trial] = {}
 
@@ -166,30 +174,69 @@ class MlflowRuns:
         known = self._children.get(trial)
         if known is None:
             # A call that timed out may have made it all the same.
-            made = next(self._search(f"tags.`{_ID}` = '{_id(state)}' and tags.`{_TRIAL}` = '{trial}'"), None)
-            if made is None:
+            known = self._made_before(state, trial) if trial in self._tried else None
+            self._tried.add(trial)
+            if known is None:
                 made = self._client.create_run(
                     self._experiment_id,
                     start_time=_milliseconds(at),
                     tags={_ID: _id(state), _TRIAL: str(trial), _PARENT: self._parent},
                     run_name=f"trial {trial}",
                 )
-            known = self._children[trial] = _Child(run=str(made.info.run_id))
+                known = _Child(run=str(made.info.run_id), fresh=True)
+            self._children[trial] = known
         return known.run
+
+    def _made_before(self, state: State, trial: TrialId) -> _Child | None:
+        found = self._search(f"tags.`{_ID}` = '{_id(state)}' and tags.`{_TRIAL}` = '{trial}'")
+        return next((_Child(run=str(run.info.run_id)) for run in found), None)
 
     def send(self, state: State, trial: Trial) -> None:
         """Bring the run of a trial up to what the journal says of it."""
-        from mlflow.entities import Metric, RunTag  # noqa: PLC0415 - loaded by now
-
         row = row_of(trial, state.objective)
         run = self.child(state, trial.id, row.started_at or row.proposed_at)
         known = self._children[trial.id]
         if known.ended:
             return
-        if not known.params:
-            self._log_params(run, {name: _text(value) for name, value in trial.config.items()})
-            known.params = True
-        names = _Names()
+        params = {} if known.params else {name: _text(value) for name, value in trial.config.items()}
+        if not known.fresh or len(params) + len(_tags(state, trial)) >= _PARAMS:
+            self._log_params(run, params)
+            params = {}
+        self._log(run, state, trial, params)
+        known.params, known.fresh, known.reports = True, False, len(trial.reports)
+        if trial.ended:
+            status = _STATUSES.get(trial.status, "FAILED")
+            self._client.set_terminated(run, status, _milliseconds(row.ended_at or state.updated_at))
+            known.ended = True
+
+    def _log(self, run: str, state: State, trial: Trial, params: Mapping[str, str]) -> None:
+        """Log what is new, in one call if it has room; how many reports there are comes last."""
+        from mlflow.entities import Param, RunTag  # noqa: PLC0415 - loaded by now
+        from mlflow.exceptions import MlflowException  # noqa: PLC0415 - as above
+
+        *most, last = [*_batches(self._metrics(state, trial), _METRICS - _PARAMS)] or [[]]
+        for some in most:
+            self._client.log_batch(run, metrics=some)
+        tags = {**_tags(state, trial), _SENT: str(len(trial.reports))}
+        try:
+            self._client.log_batch(
+                run,
+                metrics=last,
+                params=[Param(name, value) for name, value in _named(params).items()],
+                tags=[RunTag(name, text) for name, text in tags.items()],
+            )
+        except MlflowException as error:
+            if not params or error.error_code != "INVALID_PARAMETER_VALUE":
+                raise
+            # The script was quicker, and has logged another value under one of these names.
+            self._log_params(run, params)
+            self._log(run, state, trial, {})
+
+    def _metrics(self, state: State, trial: Trial) -> list[Metric]:
+        """The points of which the run has none yet, and in the end the score."""
+        from mlflow.entities import Metric  # noqa: PLC0415 - loaded by now
+
+        known, names = self._children[trial.id], _Names()
         metrics = [
             Metric(names[name], value, _milliseconds(report.at), whole_step(report.resource) or 0)
             for place, report in enumerate(trial.reports)
@@ -197,17 +244,11 @@ class MlflowRuns:
             if names[name] and place >= known.reports
         ]
         if trial.ended and trial.score is not None:
+            row = row_of(trial, state.objective)
             at = _milliseconds(row.ended_at or state.updated_at)
-            metrics.append(Metric(names.free("score"), trial.score, at, whole_step(row.resource or 0.0) or 0))
-        for some in _batches(metrics, _METRICS):
-            self._client.log_batch(run, metrics=some)
-        tags = {**_tags(state, trial), _SENT: str(len(trial.reports))}
-        self._client.log_batch(run, tags=[RunTag(name, text) for name, text in tags.items()])
-        known.reports = len(trial.reports)
-        if trial.ended:
-            status = _STATUSES.get(trial.status, "FAILED")
-            self._client.set_terminated(run, status, _milliseconds(row.ended_at or state.updated_at))
-            known.ended = True
+            step = whole_step(row.resource or 0.0) or 0
+            metrics.append(Metric(names.free("score"), trial.score, at, step))
+        return metrics
 
     def send_parent(self, state: State) -> None:
         """Bring the parent up to the state: the best score, and its end when the run is ours."""
@@ -251,6 +292,12 @@ class MlflowRuns:
                 params.append(Param(name, value))
         for some in _batches(params, _PARAMS):
             self._client.log_batch(run, params=some)
+
+
+def _named(params: Mapping[str, str]) -> dict[str, str]:
+    """Parameters by names that MLflow takes."""
+    names = _Names()
+    return {names[name]: value for name, value in params.items()}
 
 
 class _Names(dict[str, str]):
