@@ -24,6 +24,8 @@ from trialjob.reporting.optuna_space import parameters
 _FEWEST = 10
 #: The best of them are compared with all: this share, or so many when that is more.
 _SHARE, _BEST = 0.1, 5
+#: Of more trials an even choice by rank is looked at, as Optuna would take minutes for all.
+_MOST = 2000
 _COUNT = frozenset({TrialStatus.COMPLETED, TrialStatus.PRUNED, TrialStatus.CANCELLED})
 
 
@@ -35,9 +37,11 @@ def importances(state: State, space: Space) -> dict[str, float]:
         return {}
     with _quiet():
         study = optuna.create_study(storage=optuna.storages.InMemoryStorage())
-        for trial, loss in zip(trials, losses, strict=True):
+        chosen = sorted(zip(losses, trials, strict=True), key=lambda pair: pair[0])
+        chosen = chosen[:: -(-len(chosen) // _MOST)]
+        for loss, trial in chosen:
             study.add_trial(_frozen(trial, loss, space))
-        share = min(0.5, max(_SHARE, _BEST / len(trials)))
+        share = min(0.5, max(_SHARE, _BEST / len(chosen)))
         found = get_param_importances(study, evaluator=PedAnovaImportanceEvaluator(target_quantile=share))
     return dict(sorted(found.items(), key=lambda item: -item[1]))
 

@@ -1,0 +1,147 @@
+"""Which hyperparameters matter, and the best trial's model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from itertools import cycle
+from pathlib import Path
+
+import optuna
+import pytest
+
+from trialjob import Script, Tuner, UsageError, maximize, random_search
+from trialjob.model.ids import ExperimentName, TrialId
+from trialjob.model.job import JobEnd, Outcome
+from trialjob.model.json import Json
+from trialjob.model.limits import Limits
+from trialjob.model.metric import Mode, Objective, Report
+from trialjob.model.space import Branches, Choice, LogUniform, Normal, RandInt, Space, Uniform
+from trialjob.model.trial import TrialStatus
+from trialjob.orchestrator.core.events import (
+    AttemptEnded,
+    AttemptIntended,
+    Event,
+    ExperimentCreated,
+    Record,
+    ReportsRead,
+    TrialEnded,
+    TrialProposed,
+)
+from trialjob.orchestrator.core.state import replay
+from trialjob.orchestrator.samplers.random import RandomSampler
+from trialjob.reporting.results import Result
+
+
+def searched(
+    space: Space, score: Callable[[Mapping[str, Json]], float], trials: int = 60, mode: Mode = Mode.MAX
+) -> Result:
+    events: list[Event] = [
+        ExperimentCreated(
+            name=ExperimentName("e"),
+            document={},
+            bundle="",
+            objective=Objective(metric="m", mode=mode),
+            limits=Limits(max_trials=trials),
+            trialjob="0",
+        )
+    ]
+    sampler = RandomSampler(space, 0)
+    for number in range(1, trials + 1):
+        this = TrialId(number)
+        config = sampler.ask(this) or {}
+        reports = (Report(resource=1, metrics={"m": score(config)}, at=0.0),)
+        events += [
+            TrialProposed(trial=this, config=config),
+            AttemptIntended(trial=this, attempt=1, max_runtime=60.0),
+            ReportsRead(trial=this, attempt=1, reports=reports, cursor=""),
+            AttemptEnded(trial=this, attempt=1, end=JobEnd(outcome=Outcome.COMPLETED, seconds=1.0)),
+            TrialEnded(trial=this, status=TrialStatus.COMPLETED, reason=""),
+        ]
+    state = replay([Record(version=1, at=0.0, events=tuple(events))])
+    assert state is not None
+    return Result(state, None, space)
+
+
+WIDE = Space({f"<x{place}>": Uniform(lower=0.0, upper=1.0) for place in range(40)})
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_the_one_that_matters_is_first_of_forty(mode: Mode) -> None:
+    sign = 1.0 if mode is Mode.MAX else -1.0
+    found = searched(WIDE, lambda config: sign * float(str(config["<x7>"])), 200, mode).importances()
+    assert next(iter(found)) == "<x7>"
+    assert sum(found.values()) == pytest.approx(1.0)
+    assert len(found) == 40
+
+
+def test_every_kind_of_domain_has_its_share() -> None:
+    space = Space(
+        {
+            "kind": Branches(
+                values=("a", "b"), branches={"a": {"only": Uniform(lower=0.0, upper=1.0)}, "b": {}}
+            ),
+            "many": Choice(values=tuple(f'é"{n}<script>' for n in range(200))),
+            "odd": Choice(values=(1, True, None, [1, {"x": 2}])),
+            "n": RandInt(lower=1, upper=9),
+            "lr": LogUniform(lower=1e-5, upper=1.0),
+            "any": Normal(mu=0.0, sigma=3.0),
+            "one": Choice(values=("same",)),
+        }
+    )
+    found = searched(space, lambda config: math.log(float(str(config["lr"])))).importances()
+    assert next(iter(found)) == "lr"
+    assert set(found) == {"kind", "only", "many", "odd", "n", "lr", "any", "one"}
+    assert found["one"] == 0.0
+
+
+def test_nothing_is_said_where_nothing_is_known() -> None:
+    one = Space({"x": Uniform(lower=0.0, upper=1.0)})
+    assert searched(one, lambda config: float(str(config["x"])), trials=9).importances() == {}
+    assert searched(one, lambda _config: 0.5).importances() == {}
+    assert searched(one, lambda _config: math.nan).importances() == {}
+    assert searched(one, lambda _config: math.inf, trials=0).importances() == {}
+
+
+def test_what_is_not_finite_is_as_bad_as_the_worst() -> None:
+    bad = cycle([math.nan, -math.inf])
+
+    def score(config: Mapping[str, Json]) -> float:
+        value = float(str(config["<x3>"]))
+        return next(bad) if value < 0.3 else value
+
+    level = optuna.logging.get_verbosity()
+    assert next(iter(searched(WIDE, score, 200).importances())) == "<x3>"
+    assert optuna.logging.get_verbosity() == level
+
+
+def test_the_best_model_is_brought_from_where_its_job_left_it(tmp_path: Path) -> None:
+    (tmp_path / "t.sh").write_text('echo "acc=$SM_HP_LR"; echo "$SM_HP_LR" > "$SM_MODEL_DIR/w"')
+    tuner = Tuner(
+        estimator=Script("t.sh", source_dir=str(tmp_path)),
+        space={"lr": {"type": "uniform", "lower": 0, "upper": 1}},
+        objective=maximize("acc"),
+        metrics={"acc": "acc=({number})"},
+        sampler=random_search(seed=1),
+        limits={"max_trials": 3, "max_concurrent_trials": 3},
+        name="best",
+        store=tmp_path / "store",
+    )
+    result = tuner.run()
+    best = result.best
+    assert best is not None
+    assert best.artifact is not None
+    assert Path(best.artifact, "w").exists()
+    again = Tuner.attach("best", store=tmp_path / "store").result()
+    model = again.best_model(tmp_path / "models")
+    assert model == tmp_path / "models" / f"trial-{best.trial:04d}" / "model"
+    assert float((model / "w").read_text()) == best.score
+    assert again.best_model(tmp_path / "models") == model
+    assert "best" in again._repr_html_()
+
+
+def test_without_a_model_it_says_why() -> None:
+    with pytest.raises(UsageError, match="no score is a number yet"):
+        searched(WIDE, lambda _config: 1.0, trials=0).best_model()
+    with pytest.raises(UsageError, match="has not left a model yet"):
+        searched(WIDE, lambda _config: 1.0, trials=2).best_model()
