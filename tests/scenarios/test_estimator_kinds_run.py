@@ -14,7 +14,7 @@ import pytest
 
 import trialjob
 from trialjob import Container, Script, Tuner, from_model_trainer, maximize, uniform
-from trialjob.apps.estimators import Estimator
+from trialjob.apps.specs import Estimator
 from trialjob.errors import UsageError
 from trialjob.testing.fake_aws import Durations, FakeAws
 

@@ -11,27 +11,13 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any
 
+from trialjob.apps.specs import Document, Estimator
 from trialjob.model.json import Json
 
 if TYPE_CHECKING:
     from trialjob.apps.evaluate import OnReport
-
-Document: TypeAlias = dict[str, Any]
-
-
-class Estimator(Protocol):
-    """Anything that a ``Tuner`` takes as its estimator."""
-
-    @property
-    def title(self) -> str:
-        """What an experiment is named after when nobody names it."""
-        ...
-
-    def document(self) -> Document:
-        """The ``estimator`` of a spec."""
-        ...
 
 
 class Evaluates:

@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from trialjob.apps.specs import Document, Estimator, spec_of
 from trialjob.errors import TrialFailed, UsageError
 from trialjob.model.json import Json
 
 if TYPE_CHECKING:
-    from trialjob.apps.estimators import Document, Estimator
     from trialjob.orchestrator.core.events import Event
     from trialjob.orchestrator.core.state import State
     from trialjob.wiring import Session
@@ -37,7 +37,6 @@ def evaluate(
 ) -> dict[str, float]:
     """Run one job with ``config`` and return the last value of each metric; see ``Estimator.evaluate``."""
     from trialjob import wiring  # noqa: PLC0415 - importing trialjob stays light
-    from trialjob.apps.tuner import Tuner  # noqa: PLC0415 - the two know each other
 
     objective = metric or next(iter(metrics or {}), None)
     if objective is None:
@@ -47,16 +46,15 @@ def evaluate(
         )
     if not config:
         raise UsageError("evaluate() needs a configuration with at least one hyperparameter")
-    spec = Tuner(
-        estimator=estimator,
+    spec = spec_of(
+        estimator,
         space={key: {"type": "choice", "values": [value]} for key, value in config.items()},
         objective={"metric": objective, "mode": "max"},
         metrics=metrics,
         limits={**(limits or {}), "max_trials": 1},
         backend=backend,
         name=name,
-        store=store,
-    ).spec
+    )
     session = wiring.create(spec, store=store)
     values: dict[str, float] = {}
     session.run(lambda state, events: values.update(_hear(session, state, events, on_report)))

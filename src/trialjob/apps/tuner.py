@@ -13,7 +13,8 @@ from pathlib import Path
 from types import FunctionType
 from typing import TYPE_CHECKING
 
-from trialjob.apps.estimators import Document, Estimator, Function
+from trialjob.apps.estimators import Function
+from trialjob.apps.specs import Document, Estimator, spec_of
 from trialjob.model.json import Json
 
 if TYPE_CHECKING:
@@ -203,25 +204,21 @@ class Tuner:
         ``mlflow={"experiment": "digits"}`` shows it in MLflow, below the active run if there is one. A
         ``name`` is taken as it is; without one, what is run gets a unique suffix. Raises SpecError.
         """
-        from trialjob import config  # noqa: PLC0415 - as above
-
         run: Estimator = Function(estimator) if isinstance(estimator, FunctionType) else estimator
-        document: Document = {
-            "name": _name(run) if name is None else name,
-            "estimator": run.document(),
-            "space": dict(space),
-            "objective": objective,
-            "metrics": [{"name": key, "regex": regex} for key, regex in (metrics or {}).items()],
-            "sampler": sampler,
-            "points_to_evaluate": [dict(point) for point in points_to_evaluate],
-            "stopping": stopping,
-            "limits": dict(limits),
-            "backend": backend,
-            "mlflow": mlflow,
-        }
-        given = {key: value for key, value in document.items() if value is not None}
         #: The whole spec, checked.
-        self.spec = config.parse(given, base=Path.cwd())
+        self.spec = spec_of(
+            run,
+            name=name,
+            space=dict(space),
+            objective=objective,
+            metrics=metrics,
+            sampler=sampler,
+            points_to_evaluate=[dict(point) for point in points_to_evaluate],
+            stopping=stopping,
+            limits=dict(limits),
+            backend=backend,
+            mlflow=mlflow,
+        )
         self._store = store
         # What it has staged must last until the experiment is created.
         self._estimator = run
@@ -248,11 +245,3 @@ class Tuner:
                 console().print(note, soft_wrap=True)
             self._experiment = Experiment(session, self._store)
         return self._experiment.run(on_interrupt)
-
-
-def _name(estimator: Estimator) -> str:
-    """A name after what is run, with a unique suffix."""
-    from trialjob.apps.naming import unique_name  # noqa: PLC0415 - as above
-
-    letters = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in estimator.title)
-    return unique_name("-".join(part for part in letters.split("-") if part) or "experiment")
