@@ -45,6 +45,14 @@ FOUND = {
         jobs=(Job(epochs=0),),
         faults={1: Fault.AHEAD},
     ),
+    "a retry that cannot be paid for kept a slot from all others": Schedule(
+        limits=Limits(max_trials=3, trial_timeout=150.0, max_failures=1),
+        rule="asha",
+        cap=1.7,
+        no_capacity=0.3,
+        jobs=(Job(epochs=2),),
+        seed=3,
+    ),
     "a canary that cannot be paid for again waited for ever": Schedule(
         limits=Limits(max_trials=2, canary=True),
         cap=1.0,

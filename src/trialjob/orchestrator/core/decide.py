@@ -102,7 +102,7 @@ def wanted(state: State, now: float) -> bool:
         state.phase is Phase.RUNNING
         and not state.exhausted
         and len(state.trials) < state.limits.max_trials
-        and slots_free(state) > len(_waiting(state, now))
+        and slots_free(state) > _reserved(state, now)
         and not breaker.holds(state)
         and budget.fits(state, None)
     )
@@ -117,6 +117,12 @@ def _waiting(state: State, now: float) -> list[Trial]:
     """Trials that want a job and hold none: those to be retried first, as they were promised first."""
     idle = [state.trials[trial] for trial in sorted(state.open - state.live - state.resting)]
     return [trial for trial in idle if trial.not_before <= now]
+
+
+def _reserved(state: State, now: float) -> int:
+    """Slots for trials that wait for one; a trial that nothing can make room for under the cap has none."""
+    waiting = _waiting(state, now)
+    return len(waiting) if state.live else sum(budget.fits(state, trial) for trial in waiting)
 
 
 class _Draft:
