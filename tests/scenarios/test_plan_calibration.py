@@ -1,4 +1,4 @@
-"""A plan's range holds what an experiment comes to that it did not see; ``benchmarks`` has the large sample."""
+"""A plan's range holds what an experiment comes to that it did not see; a large sample is in benchmarks."""
 
 from __future__ import annotations
 
