@@ -49,6 +49,12 @@ def test_a_report_that_cannot_be_written(
     assert f"the report cannot be written to {where}: No such file or directory" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("where", [".", "/"])
+def test_a_folder_is_no_file(store: Path, where: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", "digits", "-o", where, "--store", str(store)]) == 2
+    assert f"{where} is a folder; write the name of a file, such as" in capsys.readouterr().err
+
+
 def test_a_live_report_is_written_until_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     records = list(HISTORY.records())
     write(tmp_path / "store", records[:20])

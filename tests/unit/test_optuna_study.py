@@ -234,6 +234,7 @@ def test_the_dashboard_opens_it(tmp_path: Path) -> None:
     [
         ("sqlite:////nowhere/at/all/study.db", "cannot be used"),
         ("nonsense://x", "cannot be used"),
+        ("sqlite:///", "kept in memory only; name a file"),
         ("/nowhere/at/all/study.journal", "cannot be used"),
     ],
 )

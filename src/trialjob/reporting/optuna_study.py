@@ -163,6 +163,8 @@ class OptunaStudy:
 
 
 def _opened(where: str) -> BaseStorage:
+    if where in ("sqlite://", "sqlite:///", "sqlite:///:memory:"):
+        raise UsageError(f"{where} is kept in memory only; name a file, such as sqlite:///study.db")
     if "://" in where:
         return optuna.storages.RDBStorage(where)
     return optuna.storages.JournalStorage(JournalFileBackend(where))

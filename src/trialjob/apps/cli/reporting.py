@@ -32,6 +32,8 @@ def write_report(name: str, *, output: str | None, live: bool, store: str | None
 
 def _write(session: Session, path: Path, *, live: bool) -> None:
     """Replace the file as a whole, so that a browser never loads half of it."""
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder; write the name of a file, such as {path / session.name}.html")
     text = page(session.state, session.space(), live=live)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
