@@ -98,11 +98,11 @@ def _figures(variant: Variant) -> Iterator[str]:
 
 def _rows(variant: Variant) -> Iterator[tuple[str, str, str, str]]:
     estimate, case = variant.estimate, variant.case
-    most_jobs = f"{case.limits.max_trials * variant.worst.jobs_each}"
+    most_jobs = f"{case.limits.max_trials * variant.worst.jobs_each:,}"
     if estimate is None:
         yield ("jobs", "?", "?", most_jobs)
         return
-    most = f"{case.limits.max_trials}"
+    most = f"{case.limits.max_trials:,}"
     yield ("time", *_cells(estimate.time, duration), "-")
     yield ("trials", *_cells(estimate.trials, _whole), most)
     yield ("… to the end", *_cells(estimate.completed, _whole), most)

@@ -13,7 +13,7 @@ from typing import Any
 from trialjob.backends.sagemaker import faults
 from trialjob.backends.sagemaker.client import SageMakerClient
 from trialjob.backends.sagemaker.doctor import examine
-from trialjob.backends.sagemaker.prices import prices, table_price, tariff_of
+from trialjob.backends.sagemaker.prices import Price, prices, table_price, tariff_of
 from trialjob.backends.sagemaker.request import build
 from trialjob.backends.sagemaker.settings import SageMakerSettings, Spot
 from trialjob.backends.sagemaker.supplies import image_region
@@ -347,10 +347,12 @@ def _tariffs(spec: ExperimentSpec, *, account: bool) -> Callable[[SageMakerSetti
         own = prices_of(spec, SystemClock())
         return lambda _settings: own
     client, given = client_of(where, SystemClock()), spec.sagemaker_settings()
-    if account or given.price_per_hour is not None:
-        price_of = prices(client, given)
-    else:
-        price_of = partial(table_price, _region(client, given))
+    asked, region = prices(client, given), _region(client, given)
+
+    def price_of(machine: str) -> Price | None:
+        said = asked(machine) if account or given.price_per_hour is not None else None
+        return said or table_price(region, machine)
+
     return lambda settings: tariff_of(settings or given, cache(price_of))
 
 
