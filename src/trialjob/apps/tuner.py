@@ -195,14 +195,16 @@ class Tuner:
         stopping: Document | None = None,
         backend: Document | None = None,
         mlflow: Document | None = None,
+        notify: Document | None = None,
         name: str | None = None,
         store: str | Path | None = None,
     ) -> None:
         """Check everything and start nothing.
 
         ``estimator`` may be a plain function. ``metrics`` maps a metric's name to the regex that finds it;
-        ``mlflow={"experiment": "digits"}`` shows it in MLflow, below the active run if there is one. A
-        ``name`` is taken as it is; without one, what is run gets a unique suffix. Raises SpecError.
+        ``mlflow={"experiment": "digits"}`` shows it in MLflow, below the active run if there is one;
+        ``notify={"webhook": "https://…"}`` tells of its end. A ``name`` is taken as it is; without one, what
+        is run gets a unique suffix. Raises SpecError.
         """
         run: Estimator = Function(estimator) if isinstance(estimator, FunctionType) else estimator
         #: The whole spec, checked.
@@ -218,6 +220,7 @@ class Tuner:
             limits=dict(limits),
             backend=backend,
             mlflow=mlflow,
+            notify=notify,
         )
         self._store = store
         # What it has staged must last until the experiment is created.

@@ -20,6 +20,7 @@ from trialjob.config.estimator_checks import (
     sagemaker_problems,
 )
 from trialjob.config.files import kind_of, listed
+from trialjob.config.notify import notify_problems
 from trialjob.config.paths import nearest, problem_at, shown
 from trialjob.config.samplers import SEVERAL_OBJECTIVES, CmaesSpec, GridSpec, LearningSpec, SamplerSpec
 from trialjob.config.schedulers import scheduler_problems
@@ -196,6 +197,7 @@ CHECKS: tuple[tuple[Check, tuple[str, ...]], ...] = (
     (_limits, ("limits",)),
     (sagemaker_problems, ("estimator", "backend")),
     (program_problems, ("estimator", "space")),
+    (notify_problems, ("notify",)),
 )
 #: Those that look at this machine's files.
 FILE_CHECKS: tuple[tuple[Check, tuple[str, ...]], ...] = (

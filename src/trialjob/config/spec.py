@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field
 
 from trialjob.backends.sagemaker.settings import SageMakerSettings
 from trialjob.config.mlflow import MlflowSpec
+from trialjob.config.notify import NotifySpec
 from trialjob.config.parts import Duration, Number, SpecPart, Texts
 from trialjob.config.sagemaker import InputChannel, SageMakerBackendSpec, SageMakerJobSpec, settings_of
 from trialjob.config.samplers import AutoSpec, SamplerSpec
@@ -199,6 +200,7 @@ class ExperimentSpec(SpecPart):
     on_log: tuple[OnLogSpec, ...] = Field(default=(), strict=False)
     backend: BackendSpec = LocalBackendSpec()
     mlflow: MlflowSpec | None = None
+    notify: NotifySpec | None = None
 
     def document(self) -> dict[str, Json]:
         """The spec as a JSON document that parses to an equal spec."""

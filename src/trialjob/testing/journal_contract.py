@@ -40,6 +40,8 @@ from trialjob.orchestrator.core.events import (
     KnownResult,
     LimitsChanged,
     LogMatched,
+    NoticeFailed,
+    NoticeSent,
     PoolsEnded,
     PricesLearned,
     Record,
@@ -140,6 +142,8 @@ EVERY_EVENT: tuple[Event, ...] = (
     BillLearned(trial=_ONE, attempt=2, seconds=180.0, pool_seconds=30.0),
     ExperimentMoved(to="s3://bucket/prefix"),
     ExperimentArrived(at_store="laptop:/home/ada/.trialjob"),
+    NoticeFailed(to="webhook", end=3, problem="HTTP 503"),
+    NoticeSent(to="sns", end=3),
 )
 
 

@@ -19,6 +19,7 @@ from trialjob.errors import (
     MovedAway,
     NoSuchExperiment,
     SpecError,
+    StoreUnavailable,
     UsageError,
 )
 from trialjob.model.ids import ExperimentName, TrialId, experiment_name_problem
@@ -39,10 +40,12 @@ from trialjob.orchestrator.engine.loop import Loop, Watcher
 from trialjob.orchestrator.engine.step import Parts, Stepper
 from trialjob.orchestrator.ports import ArtifactSource, ExperimentStore, Journal
 from trialjob.reporting.metrics import readers
+from trialjob.reporting.notice import untold
 from trialjob.reporting.on_log import LogPatterns
 from trialjob.reporting.results import Result
 from trialjob.wiring.jobs import backend_of, check_machine, estimator_of
 from trialjob.wiring.mirrors import Mirrors
+from trialjob.wiring.notices import still_to_tell, tell
 from trialjob.wiring.prices import check_priced, prices_of, worth_learning
 from trialjob.wiring.search import search_of
 from trialjob.wiring.stores import clock_of, open_store
@@ -53,7 +56,15 @@ _SILENCE, _LOOKS = 60.0, 3
 _TURNS = 30.0
 
 #: What may differ between a spec and the experiment that was started from it.
-CHANGEABLE = ("limits.", "backend.poll_interval", "backend.price_per_hour", "canary", "on_log", "mlflow")
+CHANGEABLE = (
+    "limits.",
+    "backend.poll_interval",
+    "backend.price_per_hour",
+    "canary",
+    "on_log",
+    "mlflow",
+    "notify",
+)
 #: And while no trial has a value of the objective: a regex that matches nothing can be set right.
 UNTIL_A_VALUE = ("metrics",)
 
@@ -195,10 +206,10 @@ class Session:
         """Look at the jobs once and do what follows; or go on so at the poll interval for ``seconds``.
 
         It does not wait for what is due later. A step that has begun is finished, which takes seconds, and
-        with a service that does not answer a minute. Nothing happens when the experiment has ended.
+        with a service that does not answer a minute. Nothing happens when the experiment ``is_over``.
         ``trouble`` and ``next_at`` say how it went. Raises ExperimentBusy.
         """
-        if self.state.phase is Phase.ENDED and self.state.moved_to is None:
+        if self.is_over:
             return self.state
         if self.state.tariff is None:  # a schedule does not ask for them again and again
             self._learn_prices()
@@ -232,7 +243,23 @@ class Session:
                 self.trouble, self.next_at = loop.trouble, loop.next_at
                 self._loop = None
                 self._leaving = False
+            self._tell(spec)
         return self.refresh()
+
+    @property
+    def is_over(self) -> bool:
+        """True when it has ended here and nobody is still to be told so."""
+        state = self.state
+        return state.phase is Phase.ENDED and state.moved_to is None and not still_to_tell(state)
+
+    def _tell(self, spec: ExperimentSpec) -> None:
+        """Tell whoever wants to know that it has ended; what fails here costs the experiment nothing."""
+        try:
+            for event in tell(self.refresh(), spec, self.where, self._clock):
+                self._append(lambda _state, event=event: [event])  # type: ignore[misc]
+        except StoreUnavailable as error:
+            self.trouble = str(error)  # they are told again, with the same id
+        self.unsent = "\n".join(filter(None, [self.unsent, *untold(self.state)]))
 
     def interrupt(self) -> None:
         """Make ``run`` return after the present step; jobs run on. Safe in a signal handler."""
@@ -273,6 +300,7 @@ class Session:
         return [
             *trouble,
             *mirrors,
+            *untold(self.state),
             *(self._backend.notices() if isinstance(self._backend, SageMakerBackend) else ()),
         ]
 

@@ -32,6 +32,8 @@ class ExperimentCreated:
     bundle: str
     #: The version of trialjob that created the experiment.
     trialjob: str
+    #: Digest of the request that it was created for, where the same one may come again; else "".
+    request: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,6 +250,25 @@ class ExperimentArrived:
     at_store: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeSent:
+    """Whoever wanted to know that it has ended was told."""
+
+    #: How: sns or webhook.
+    to: str
+    #: The version of the record with the end that this was about.
+    end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeFailed:
+    """They could not be told now."""
+
+    to: str
+    end: int
+    problem: str
+
+
 Event: TypeAlias = (
     ExperimentCreated
     | KnownResult
@@ -274,6 +295,8 @@ Event: TypeAlias = (
     | ExperimentEnded
     | ExperimentMoved
     | ExperimentArrived
+    | NoticeSent
+    | NoticeFailed
 )
 
 

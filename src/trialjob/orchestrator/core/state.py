@@ -38,6 +38,8 @@ from trialjob.orchestrator.core.events import (
     KnownResult,
     LimitsChanged,
     LogMatched,
+    NoticeFailed,
+    NoticeSent,
     PoolsEnded,
     PricesLearned,
     Record,
@@ -302,6 +304,12 @@ class State:
     exhausted: bool = False
     #: The store in which it goes on, in words; None when that is the one that this state was read from.
     moved_to: str | None = None
+    #: The version of the record with its newest end; 0 before the first.
+    end: int = 0
+    #: Who was told of ends, or could not be.
+    notices: tuple[NoticeSent | NoticeFailed, ...] = ()
+    #: Digest of the request that it was created for, or "".
+    request: str = ""
     #: The best value that any trial has reported.
     best: float | None = None
     #: The best score of the trials that have ended, and how many in a row have not improved on it.
@@ -362,6 +370,7 @@ def apply(state: State | None, event: Event, at: float) -> State:
             limits=event.limits,
             created_at=at,
             updated_at=at,
+            request=event.request,
         )
     if state is None:
         raise InvariantError(f"{type(event).__name__} before the experiment was created")
@@ -376,6 +385,8 @@ def apply(state: State | None, event: Event, at: float) -> State:
             until = at + ASK_FOR_BILL
             unbilled = tuple(replace(each, until=min(each.until, until)) for each in state.unbilled)
             return replace(state, pools=(), unbilled=unbilled)
+        case NoticeSent() | NoticeFailed():
+            return replace(state, notices=(*state.notices, event))
         case PricesLearned():
             return _with_prices(state, event.tariff)
         case (
@@ -420,7 +431,7 @@ def _to_experiment(state: State, event: _Course) -> State:
         case ExperimentEnding():
             return _move(state, Phase.ENDING, event.reason)
         case ExperimentEnded():
-            return _move(state, Phase.ENDED, event.reason)
+            return replace(_move(state, Phase.ENDED, event.reason), end=state.version + 1)
         case ExperimentResumed():
             state = _move(state, Phase.RUNNING, None)
             return replace(state, tried_before=len(state.trials), fruitless=0)

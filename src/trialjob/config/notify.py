@@ -1,0 +1,48 @@
+"""What may be written under ``notify``, and what is wrong with it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+from urllib.parse import urlsplit
+
+from trialjob.config.parts import SpecPart
+from trialjob.config.paths import problem_at, shown
+from trialjob.errors import Problem
+
+_TOPIC: Final = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?")
+
+
+class NotifySpec(SpecPart):
+    """Who is told that the experiment has ended."""
+
+    #: The ARN of a topic.
+    sns: str | None = None
+    #: An address to which a JSON document is posted.
+    webhook: str | None = None
+
+
+def notify_problems(notify: NotifySpec | None) -> Iterator[Problem]:
+    """Neither of the two, no topic, no address."""
+    if notify is None:
+        return
+    if notify.sns is None and notify.webhook is None:
+        yield problem_at(("notify",), "says nobody", "write sns: arn:aws:sns:… or webhook: https://…")
+    if notify.sns is not None and not _TOPIC.fullmatch(notify.sns):
+        remedy = "write one such as arn:aws:sns:us-east-1:123456789012:tuning"
+        yield problem_at(("notify", "sns"), f"{shown(notify.sns)} is no topic's ARN", remedy)
+    if notify.webhook is not None and not _is_address(notify.webhook):
+        yield problem_at(
+            ("notify", "webhook"), f"{shown(notify.webhook)} is no address", "write https://host/path"
+        )
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return (
+            parts.scheme in {"https", "http"} and bool(parts.hostname) and parts.port != 0 and url.isascii()
+        )
+    except ValueError:
+        return False
