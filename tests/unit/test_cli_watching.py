@@ -8,7 +8,6 @@ import pty
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,19 +39,22 @@ def test_what_has_ended_is_summed_up(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "best: trial" in told
 
 
-def test_where_nobody_looks_on_it_prints_lines_until_the_end(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_where_nobody_looks_on_it_prints_lines_until_the_end(tmp_path: Path) -> None:
     records = list(HISTORY.records())
     write(tmp_path, records[:10])
-    later = threading.Timer(0.3, write, [tmp_path, records[10:]])
-    later.start()
-    assert main(["watch", "digits", "--store", str(tmp_path)]) == 0
-    later.join()
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "digits is run by nobody now; go on with `trialjob resume`"
-    assert any("trial 8 started" in line for line in lines)
-    assert any("ended: all 8 trials of max_trials have ended" in line for line in lines)
+    watching = subprocess.Popen(
+        [sys.executable, "-m", "trialjob", "watch", "digits", "--store", str(tmp_path)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert watching.stdout is not None
+    assert watching.stdout.readline() == "digits is run by nobody now; go on with `trialjob resume`\n"
+    write(tmp_path, records[10:])
+    told = watching.stdout.read()
+    assert watching.wait(30) == 0
+    watching.stdout.close()
+    assert "trial 8 started" in told
+    assert "ended: all 8 trials of max_trials have ended" in told
 
 
 def test_it_holds_nothing(tmp_path: Path) -> None:
