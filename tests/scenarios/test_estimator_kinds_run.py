@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 
 import trialjob
-from trialjob import Container, Script, Tuner, from_model_trainer, maximize, uniform
+from trialjob import Container, Script, Tuner, from_model_trainer, maximize, uniform, wiring
 from trialjob.apps.specs import Estimator
+from trialjob.apps.tuner import Experiment
+from trialjob.config import parse
 from trialjob.errors import UsageError
 from trialjob.testing.fake_aws import Durations, FakeAws
 
@@ -94,6 +96,72 @@ def test_hyperparameters_without_number_or_length(where: str, tmp_path: Path, aw
     found = tuner(script, tmp_path, SAGEMAKER if where == "sagemaker" else None).run()
     assert [trial.status for trial in found.trials] == ["completed"] * 2
     assert [score for _, score in scores(found)] == [value for value, _ in scores(found)]
+
+
+HOSTILE: dict[str, Any] = {
+    "spaces": " a  b ",
+    "quotes": 'it\'s "so" `id` $HOME \\',
+    "unicode": "größe 数 🎛",
+    "dashes": "--lr",
+    "dash": "-1e-3",
+    "negative": -0.5,
+    "empty": "",
+    "lines": "a\nb\tc",
+    "like_json": '{"a": 1}',
+    "like_number": "007",
+    "yes": True,
+    "no": False,
+    "nothing": None,
+    "list": [1, "two", None, [3.5]],
+    "nested": {"a": {"b": [True]}, "": "x"},
+    "größe": "name",
+    "na\"me'": "name",
+    "large": 2**60,
+    "small": 1e-300,
+}
+READS = """\
+import argparse, json, os
+wanted = json.load(open("wanted.json"))
+found = json.loads(os.environ["SM_HPS"])
+lr = found.pop("lr")
+assert found == wanted, found
+parser = argparse.ArgumentParser()
+for name in [*wanted, "lr"]:
+    parser.add_argument("--" + name)
+told = vars(parser.parse_args())
+for name, value in wanted.items():
+    text = str(value) if isinstance(value, bool) else json.dumps(value)
+    text = value if isinstance(value, str) or value is None else text
+    assert told[name] == text, (name, told[name])
+    assert os.environ["SM_HP_" + name.upper()] == (text or ""), name
+print("acc=%r" % lr, flush=True)
+"""
+
+
+@pytest.mark.parametrize("where", ["local", "sagemaker"])
+def test_values_of_every_kind_arrive_as_they_are(where: str, tmp_path: Path, aws: FakeAws) -> None:  # noqa: ARG001
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "train.py").write_text(READS)
+    (tmp_path / "src" / "wanted.json").write_text(json.dumps(HOSTILE))
+    options = {"image_uri": IMAGE, "role": ROLE, "instance_type": "ml.m5.large"}
+    script = Script("train.py", str(tmp_path / "src"), HOSTILE, options)
+    found = tuner(script, tmp_path, SAGEMAKER if where == "sagemaker" else None, trials=1).run()
+    assert [trial.status for trial in found.trials] == ["completed"], found.trials[0].reason
+
+
+def test_requirements_that_fail_are_the_trials_reason(tmp_path: Path, aws: FakeAws) -> None:  # noqa: ARG001
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "train.py").write_text("print('acc=1')")
+    (tmp_path / "src" / "requirements.txt").write_text("--no-index\nno-such-package-of-ours\n")
+    options = {"image_uri": IMAGE, "role": ROLE, "instance_type": "ml.m5.large"}
+    script = Script("train.py", str(tmp_path / "src"), {}, options)
+    asked = tuner(script, tmp_path, SAGEMAKER, trials=1)
+    document = {**asked.spec.document(), "on_log": [{"match": "could not be installed", "then": "no_retry"}]}
+    found = Experiment(wiring.create(parse(document), store=tmp_path / "store")).run()
+    (trial,) = found.trials
+    assert trial.status == "failed"
+    assert "requirements.txt could not be installed" in str(trial.reason)
+    assert "no-such-package-of-ours" in str(trial.reason)
 
 
 def test_a_model_trainer_becomes_trials_and_uploads_once(

@@ -127,23 +127,89 @@ def test_what_the_user_calls_trialjob_or_reporting_does_no_harm(jobs: LocalJobs)
     assert end.outcome is Outcome.COMPLETED
 
 
-def test_a_package_of_the_users_own_called_trialjob_is_the_users(jobs: LocalJobs) -> None:
-    jobs.write("trialjob/__init__.py", "MINE = True")
-    jobs.write("train.py", "import trialjob\nprint(trialjob.MINE)")
+BOTH = """
+import trialjob, trialjob.mine, reporting
+from trialjob.reporting import get_context, report
+report(loss=get_context().hyperparameters["lr"] + trialjob.mine.VALUE + reporting.VALUE)
+"""
+
+
+@pytest.mark.parametrize("package", [True, False])
+@pytest.mark.parametrize("folder", ["", "deep/er/"])
+def test_a_trialjob_of_the_users_own_is_found_beside_ours(
+    jobs: LocalJobs, folder: str, *, package: bool
+) -> None:
+    if package:
+        jobs.write(f"{folder}trialjob/__init__.py", "MINE = True")
+    jobs.write(f"{folder}trialjob/mine.py", "VALUE = 10")
+    jobs.write(f"{folder}reporting.py", "VALUE = 100")
+    jobs.write(f"{folder}train.py", BOTH)
+    lines, _ = jobs.run(jobs.request({"lr": 1}, entry_point=f"{folder}train.py"))
+    assert lines == ['[trialjob] {"seq":1,"metrics":{"loss":111}}']
+
+
+def test_a_trialjob_reporting_of_the_users_own_is_the_users(jobs: LocalJobs) -> None:
+    jobs.write("trialjob/__init__.py", "")
+    jobs.write("trialjob/reporting.py", "MINE = True")
+    jobs.write("train.py", "import trialjob.reporting\nprint(trialjob.reporting.MINE)")
     lines, _ = jobs.run(jobs.request())
     assert lines == ["True"]
+
+
+ON_PYTHON_38 = """
+import sys
+from trialjob.reporting import Context, get_context, report
+context = get_context()
+print(sys.version_info[:2], context.hyperparameters, context.trial, context.should_stop())
+report(loss=1)
+"""
 
 
 @pytest.mark.skipif(not PYTHON_38, reason="no Python 3.8 here")
 def test_a_script_on_python_38_reports(tmp_path: Path) -> None:
     jobs = LocalJobs(tmp_path, python=str(PYTHON_38[-1]))
-    jobs.write(
-        "train.py",
-        "import sys; from trialjob.reporting import report\nprint(sys.version_info[:2]); report(loss=1)",
-    )
-    lines, end = jobs.run(jobs.request())
-    assert lines == ["(3, 8)", '[trialjob] {"seq":1,"metrics":{"loss":1}}']
+    jobs.write("train.py", ON_PYTHON_38)
+    lines, end = jobs.run(jobs.request({"lr": 0.5}))
+    assert lines == ["(3, 8) {'lr': 0.5} 1 False", '[trialjob] {"seq":1,"metrics":{"loss":1}}']
     assert end.outcome is Outcome.COMPLETED
+
+
+WITH_WORKERS = """
+import sys
+from torch.utils.data import DataLoader, Dataset
+from trialjob.reporting import get_context, report
+
+class Numbers(Dataset):
+    def __init__(self):
+        self.context = get_context()  # whatever is in a data set goes to its workers
+    def __len__(self):
+        return 8
+    def __getitem__(self, index):
+        return index * self.context.hyperparameters["scale"]
+
+def main():
+    context = get_context()
+    context.should_stop()
+    for epoch in (1, 2):
+        batches = DataLoader(
+            Numbers(), batch_size=2, num_workers=2, multiprocessing_context=context.hyperparameters["method"]
+        )
+        report(epoch=epoch, total=sum(batch.sum().item() for batch in batches))
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_a_script_with_workers_of_a_data_loader_reports_once_an_epoch(jobs: LocalJobs, method: str) -> None:
+    jobs.write("train.py", WITH_WORKERS)
+    lines, end = jobs.run(jobs.request({"method": method, "scale": 2}))
+    assert end.outcome is Outcome.COMPLETED, lines
+    assert [line for line in lines if "[trialjob]" in line] == [
+        f'[trialjob] {{"seq":{epoch},"metrics":{{"epoch":{epoch},"total":56}}}}' for epoch in (1, 2)
+    ]
 
 
 # How they end

@@ -5,7 +5,10 @@ import hashlib
 import os
 import shutil
 import socket
+import subprocess
+import sys
 import tarfile
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -91,6 +94,61 @@ def test_a_store_inside_the_source_is_left_out(source: Path) -> None:
     assert pack(source, source / "runs" / "bundles", exclude=[source / "runs"]) == before
 
 
+def test_what_trialjobignore_names_is_left_out(source: Path, tmp_path: Path) -> None:
+    for name in ("data/train.csv", "data/vocabulary.txt", "pkg/notes.md", "runs/deep/a/log", "ünï"):
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_text("x")
+    (source / ".trialjobignore").write_text("# data\n\ndata/*\n!data/vocabulary.txt\n*.md\n/runs/\nün*\n")
+    found = members(tmp_path / "b", pack(source, tmp_path / "b"))
+    assert list(found) == [
+        ".trialjobignore", "data", "data/vocabulary.txt", "go.sh", "pkg", "pkg/é.py", "train.py",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"a\n!\n"])
+def test_a_trialjobignore_that_cannot_be_used_is_named(source: Path, tmp_path: Path, content: bytes) -> None:
+    (source / ".trialjobignore").write_bytes(content)
+    with pytest.raises(SpecError, match=r"source/\.trialjobignore cannot be used"):
+        pack(source, tmp_path / "b")
+
+
+def large(path: Path, size: int = 200 * 1024**2) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        file.truncate(size)
+    return path
+
+
+def test_a_large_file_is_left_out_with_a_word(source: Path, tmp_path: Path) -> None:
+    before = pack(source, tmp_path / "b")
+    large(source / "train[1].bin")
+    large(tmp_path / "elsewhere.bin")
+    (source / "link.bin").symlink_to("train[1].bin")
+    (source / "out.bin").symlink_to(tmp_path / "elsewhere.bin")
+    said: list[str] = []
+    assert pack(source, tmp_path / "b", left_out=said.append) == before
+    assert [words.partition(" ")[0] for words in said] == ["link.bin", "out.bin", "train[1].bin"]
+    assert "(200 MB) is left out of the code, as is any file above 50 MB" in said[2]
+    assert "make it an input channel, or write !/" in said[2]
+
+
+def test_a_large_file_is_shipped_when_it_is_asked_for(source: Path, tmp_path: Path) -> None:
+    large(source / "model.bin", 51 * 1024**2)
+    (source / ".trialjobignore").write_text("!/model.bin\n")
+    said: list[str] = []
+    found = members(tmp_path / "b", pack(source, tmp_path / "b", left_out=said.append))
+    assert (found["model.bin"].size, said) == (51 * 1024**2, [])
+
+
+def test_too_much_in_all_is_refused_with_the_largest_file(source: Path, tmp_path: Path) -> None:
+    for number in range(13):
+        large(source / "data" / f"{number}.bin", (40 + number % 3) * 1024**2)
+    with pytest.raises(SpecError, match=r"more than 500 MB .*largest file is data/\d+\.bin \(42 MB\)"):
+        pack(source, tmp_path / "b")
+    (source / ".trialjobignore").write_text("data/\n")
+    assert "data" not in members(tmp_path / "b", pack(source, tmp_path / "b"))
+
+
 def test_sockets_and_pipes_are_left_out(source: Path, tmp_path: Path) -> None:
     before = pack(source, tmp_path / "b")
     os.mkfifo(source / "pipe")
@@ -131,12 +189,36 @@ def test_a_link_to_nothing_outside_is_refused_by_name(source: Path, tmp_path: Pa
         pack(source, tmp_path / "b")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
-def test_an_unreadable_file_is_named(source: Path, tmp_path: Path) -> None:
-    (source / "train.py").chmod(0)
-    with pytest.raises(SpecError, match=r"train\.py cannot be read: Permission denied"):
-        pack(source, tmp_path / "b")
-    assert list((tmp_path / "b").iterdir()) == []
+UNREADABLE = """
+import os, pathlib, sys
+import pathspec, encodings.utf_8_sig
+from trialjob.errors import SpecError
+from trialjob.estimators.bundle import pack
+folder = pathlib.Path(sys.argv[1])
+if os.geteuid() == 0:  # root reads everything
+    os.seteuid(65534)
+try:
+    pack(folder / "source", folder / "b")
+except SpecError as error:
+    print(error, list((folder / "b").iterdir()) if (folder / "b").exists() else [])
+"""
+
+
+@pytest.mark.parametrize("name", ["train.py", "pkg", ".trialjobignore"])
+def test_what_cannot_be_read_is_named(name: str) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        (folder / "source" / "pkg").mkdir(parents=True)
+        if name != "pkg":
+            (folder / "source" / name).write_text("")
+        (folder / "source" / name).chmod(0)
+        folder.chmod(0o777)
+        line = [sys.executable, "-c", UNREADABLE, place]
+        done = subprocess.run(line, capture_output=True, text=True, check=False)
+        (folder / "source" / name).chmod(0o700)
+    assert f"source/{name} cannot be " in done.stdout, done.stderr
+    assert "Permission denied" in done.stdout
+    assert done.stdout.endswith("[]\n")
 
 
 def test_a_source_that_is_no_folder_and_a_destination_that_is_none_are_named(

@@ -13,31 +13,33 @@ import os
 import stat
 import tarfile
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
 from trialjob.errors import Problem, SpecError, StoreError
-
-#: Folders and files that are never code.
-EXCLUDED = frozenset({
-    ".git", "__pycache__", ".venv", "venv", ".trialjob", ".ipynb_checkpoints",
-    ".mypy_cache", ".pytest_cache", "node_modules",
-})  # fmt: skip
+from trialjob.estimators.selection import LARGEST_FILE, Selection
 
 
-def pack(source_dir: Path, destination_dir: Path, *, exclude: Sequence[Path] = ()) -> str:
+def pack(
+    source_dir: Path,
+    destination_dir: Path,
+    *,
+    exclude: Sequence[Path] = (),
+    left_out: Callable[[str], None] = lambda _: None,
+) -> str:
     """Pack ``source_dir`` into ``<destination_dir>/<digest>.tar.gz`` and return the digest.
 
     An archive that is there already is kept. ``exclude`` names folders, such as the store, that are left
-    out when they lie inside ``source_dir``. Raises SpecError when the folder cannot be packed, StoreError
-    when the archive cannot be written.
+    out when they lie inside ``source_dir``; ``left_out`` is told of each file that is too large for code, in
+    words. Raises SpecError when the folder cannot be packed, StoreError when the archive cannot be written.
     """
     source = Path(os.path.realpath(source_dir))
     if not source.is_dir():
         raise _problem(f"{source_dir} is no folder", "name the folder that holds the training code")
     skipped = {os.path.realpath(path) for path in (*exclude, destination_dir)}
-    entries = list(_entries(source, source, skipped))
+    entries = list(_entries(source, _Rules(source, skipped, Selection(source, left_out))))
     try:
         destination_dir.mkdir(parents=True, exist_ok=True)
         with _new_file(destination_dir) as file:
@@ -123,7 +125,17 @@ def _add(archive: tarfile.TarFile, path: Path, info: tarfile.TarInfo) -> None:
             ) from error
 
 
-def _entries(folder: Path, source: Path, skipped: set[str]) -> Iterator[tuple[Path, tarfile.TarInfo]]:
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """What decides of an entry."""
+
+    source: Path
+    #: Folders that are left out, whatever they are called.
+    skipped: set[str]
+    selection: Selection
+
+
+def _entries(folder: Path, rules: _Rules) -> Iterator[tuple[Path, tarfile.TarInfo]]:
     """What goes into the archive, in an order that depends on names alone."""
     try:
         found = sorted(os.scandir(folder), key=lambda entry: os.fsencode(entry.name))
@@ -131,53 +143,60 @@ def _entries(folder: Path, source: Path, skipped: set[str]) -> Iterator[tuple[Pa
         raise _unreadable(folder, error) from error
     for entry in found:
         path = Path(entry.path)
-        if entry.name in EXCLUDED or entry.name.endswith(".pyc") or str(path) in skipped:
+        is_folder = entry.is_dir(follow_symlinks=False)
+        if str(path) in rules.skipped or rules.selection.ignores(path, folder=is_folder):
             continue
-        info = _info(path, source, skipped)
+        info = _info(path, rules)
         if info is None:
             continue
         yield path, info
         if info.isdir():
-            yield from _entries(path, source, skipped)
+            yield from _entries(path, rules)
 
 
-def _info(path: Path, source: Path, skipped: set[str]) -> tarfile.TarInfo | None:
-    """The header of one entry, the same for everybody; None for sockets, pipes and devices."""
-    info = tarfile.TarInfo(path.relative_to(source).as_posix())
+def _info(path: Path, rules: _Rules) -> tarfile.TarInfo | None:
+    """The header of one entry, the same for everybody; None for sockets, pipes, devices and large files."""
+    info = tarfile.TarInfo(path.relative_to(rules.source).as_posix())
     try:
-        mode = path.lstat().st_mode
-        if stat.S_ISLNK(mode):
-            linkname = _inner_link(path, source, skipped)
+        facts = path.lstat()
+        if stat.S_ISLNK(facts.st_mode):
+            linkname = _inner_link(path, rules)
             if linkname is not None:
                 info.type, info.linkname, info.mode = tarfile.SYMTYPE, linkname, 0o777
                 return info
-            mode = path.stat().st_mode
-            if not stat.S_ISREG(mode):
+            facts = path.stat()
+            if not stat.S_ISREG(facts.st_mode):
                 raise _problem(
-                    f"{path} is a link to {path.readlink()}, outside the folder",
-                    "copy it into the folder, or make it an input channel",
+                    f"{path} is a link to {path.readlink()}, which is not shipped",
+                    "copy it into the folder, make it an input channel, or name it in .trialjobignore",
                 )
     except OSError as error:
         raise _unreadable(path, error) from error
-    if stat.S_ISDIR(mode):
+    if stat.S_ISDIR(facts.st_mode):
         info.type, info.mode = tarfile.DIRTYPE, 0o755
-    elif stat.S_ISREG(mode):
-        info.mode = 0o755 if mode & 0o100 else 0o644
+    elif stat.S_ISREG(facts.st_mode) and rules.selection.takes(path, facts.st_size):
+        info.mode = 0o755 if facts.st_mode & 0o100 else 0o644
     else:
         return None
     return info
 
 
-def _inner_link(path: Path, source: Path, skipped: set[str]) -> str | None:
+def _inner_link(path: Path, rules: _Rules) -> str | None:
     """Where a link leads, relative to its place, when that is inside what is packed; otherwise None."""
     target = Path(os.path.realpath(path))
-    if not target.is_relative_to(source):
+    if not target.is_relative_to(rules.source):
         return None
-    inner = target.relative_to(source)
-    left_out = EXCLUDED.intersection(inner.parts) or any(target.is_relative_to(place) for place in skipped)
-    if left_out and target.exists():
+    left_out = rules.selection.ignores(target, folder=target.is_dir()) or any(
+        target.is_relative_to(place) for place in rules.skipped
+    )
+    if (left_out or _is_large(target)) and target.exists():
         return None
     return os.path.relpath(target, path.parent)
+
+
+def _is_large(target: Path) -> bool:
+    """Whether a file may have been left out for its size, so that a link to it would lead nowhere."""
+    return target.is_file() and target.stat().st_size > LARGEST_FILE
 
 
 def _unreadable(path: Path, error: OSError) -> SpecError:

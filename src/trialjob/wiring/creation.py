@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import trialjob
@@ -58,12 +59,12 @@ def create(
     clock, limits = SystemClock(), spec.to_limits()
     tariff = prices_of(spec, clock)
     check_caps(limits, tariff)
-    bundle = ""
+    bundle, left_out = "", list[str]()
     if code_of is not None and code_of.state.bundle:
         bundle = code_of.state.bundle
         opened.keep_bundle(name, bundle, opened.bundle(code_of.name, bundle))
     elif isinstance(spec.estimator, SourceSpec):
-        bundle = _ship(Path(spec.estimator.source_dir), opened, name)
+        bundle = _ship(Path(spec.estimator.source_dir), opened, name, left_out.append)
     created = ExperimentCreated(
         name=name,
         document=spec.document(),
@@ -77,15 +78,17 @@ def create(
     except JournalConflict:
         raise taken from None
     session = open_session(opened, name)
-    session.notes = (*notes, *filter(None, [caps_note(limits, tariff)]))
+    session.notes = (*notes, *left_out, *filter(None, [caps_note(limits, tariff)]))
     return session
 
 
-def _ship(source_dir: Path, store: FolderStore | S3Store, name: ExperimentName) -> str:
-    """Pack the code and keep it in the store; returns its digest."""
+def _ship(
+    source_dir: Path, store: FolderStore | S3Store, name: ExperimentName, left_out: Callable[[str], None]
+) -> str:
+    """Pack the code and keep it in the store; returns its digest. ``left_out`` is told what was too large."""
     own = [store.root] if isinstance(store, FolderStore) else []
     with tempfile.TemporaryDirectory(prefix="trialjob-") as folder:
-        digest = pack(source_dir, Path(folder), exclude=own)
+        digest = pack(source_dir, Path(folder), exclude=own, left_out=left_out)
         store.keep_bundle(name, digest, (Path(folder) / f"{digest}.tar.gz").read_bytes())
     return digest
 

@@ -256,6 +256,18 @@ def lay_out(root: Path) -> None:
         shutil.copyfile(Path(__file__).with_name(name), shipped / name)
 
 
+def _lend_reporter(root: Path, entry_point: str) -> None:
+    """Have ``trialjob.reporting`` found in a package of the user's own that is called trialjob, too.
+
+    Such a package hides the shim, wherever that is on the path: the script's folder comes before everything.
+    """
+    for place in {root / "code", (root / "code" / entry_point).parent}:
+        theirs = place / "trialjob"
+        taken = (theirs / "reporting").exists() or (theirs / "reporting.py").exists()
+        if (theirs / "__init__.py").is_file() and not taken:
+            shutil.copytree(root / "shim" / "trialjob" / "reporting", theirs / "reporting")
+
+
 def unpack(bundle: Path, folder: Path) -> None:
     """Unpack the code; an archive that reaches outside ``folder`` is refused. Raises SetupError."""
     try:
@@ -329,6 +341,7 @@ def _relay(complaints: Iterable[bytes]) -> str:
 def start(root: Path, entry_point: str, python: str, base: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """Start the script as ``launch`` does. Raises SetupError."""
     variables = environment(root, base)
+    _lend_reporter(root, entry_point)
     line = distributed(command(root, entry_point, python), variables) + arguments(hyperparameters(root))
     return launch(root, line, variables)
 
