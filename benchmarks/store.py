@@ -84,11 +84,11 @@ def _records(folder: Path, trials: int, role: str) -> Sequence[Record]:
         if ended > trials - WORKERS:
             break
         records.append(record)
-    (created,) = records[0].events
+    created, *others = records[0].events
     if not isinstance(created, ExperimentCreated):
         raise TypeError(type(created))
     first = replace(created, document=_document(trials, role), bundle="0" * 16)
-    return [replace(records[0], events=(first,)), *records[1:]]
+    return [replace(records[0], events=(first, *others)), *records[1:]]
 
 
 def _document(trials: int, role: str) -> dict[str, Json]:

@@ -302,7 +302,9 @@ def test_a_job_far_down_the_list_is_found(world: SageMakerSimulation, backend: S
     assert world.service.ledger.count("ListTrainingJobs") == 3
 
 
-def test_a_long_list_goes_on_in_the_next_step(world: SageMakerSimulation, backend: SageMakerBackend) -> None:
+def test_whom_the_turns_for_lists_do_not_reach_is_asked_for_by_name(
+    world: SageMakerSimulation, backend: SageMakerBackend
+) -> None:
     backend.submit(request())
     world.clock.sleep(1)
     world.service.quotas.set("ml.g5.xlarge", training=1000)
@@ -311,9 +313,9 @@ def test_a_long_list_goes_on_in_the_next_step(world: SageMakerSimulation, backen
     limiter = Limiter(world.clock, {"list": 2.0})
     world.client = SageMakerClient(world.clock, limiter, session=world.session)
     backend = world.backend()
-    assert seen(backend) is None
-    world.clock.sleep(1)
     assert seen(backend) is not None
+    calls = world.service.ledger
+    assert (calls.count("ListTrainingJobs"), calls.count("DescribeTrainingJob")) == (2, 1)
 
 
 def test_a_log_of_many_pages_goes_on_in_the_next_step(

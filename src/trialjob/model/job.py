@@ -133,6 +133,8 @@ class Watch:
     job: JobName
     #: The backend's own mark behind the last line that was used; "" for the beginning.
     cursor: str = ""
+    #: When the backend was first known to have it, by the clock of the journal; None when that is not known.
+    submitted_at: float | None = None
     #: It has ended, and all that is asked is what it came to.
     bill: bool = False
 

@@ -38,6 +38,8 @@ from trialjob.orchestrator.ports import Clock, Kept, Part, Postponed, Rejected, 
 
 #: After a quota was found used up, no launch is tried for so many seconds.
 _QUOTA_PAUSE: Final = 30.0
+#: The first look of a process waits so many seconds for the turns of its calls, if it must.
+_FIRST_LOOK: Final = 20.0
 #: A download waits so often for a bucket that is asked too much.
 _PATIENCE: Final = 10
 _NEVER_STARTED: Final = JobEnd(
@@ -72,6 +74,8 @@ class SageMakerBackend:
         self._follower = Follower(client, experiment, overlap=log_overlap, settle=log_settle)
         self._full_until, self._full_why = float("-inf"), ""
         self._notices: dict[str, str] = {}
+        #: How long the next look may wait for the turns of its calls.
+        self._patience = _FIRST_LOOK
         #: Jobs whose pools are gone for certain.
         self._given_back: set[JobName] = set()
 
@@ -164,13 +168,16 @@ class SageMakerBackend:
             self._roster.forget({watch.job for watch in watched})
             running = [watch for watch in watched if not watch.bill]
             self._follower.keep({watch.job for watch in running})
-            self._roster.look([watch.job for watch in running])
-            for watch in running:
-                self._follow(watch)
-            self._follower.read()
-            bills = [self._billed(watch.job) for watch in watched if watch.bill]
-            # Nothing is handed out before the last call has been made, or a failure of it would lose lines.
-            ends = {watch.job: self._end_of(watch.job) for watch in running}
+            # Whoever makes one look and exits is to see all of it, or what comes last would never be seen.
+            patience, self._patience = self._patience, 0.0
+            with self._client.patiently(patience):
+                self._roster.look([watch.job for watch in running])
+                for watch in running:
+                    self._follow(watch)
+                self._follower.read()
+                bills = [self._billed(watch.job) for watch in watched if watch.bill]
+                # Nothing is handed out before the last call is made, or a failure of it would lose lines.
+                ends = {watch.job: self._end_of(watch) for watch in running}
         seen = [self._seen(watch.job, ends[watch.job]) for watch in running]
         return [one for one in (*seen, *bills) if one is not None]
 
@@ -184,7 +191,8 @@ class SageMakerBackend:
 
     def _bill_of(self, job: JobName) -> Bill | None:
         facts = self._roster.facts(job)
-        if facts is None or not status.is_over(facts):
+        # A row of a list does not say whether a pool was asked for.
+        if facts is None or not self._roster.is_described(job):
             return None
         return status.bill_of(facts, pool_told=self._roster.is_told(job))
 
@@ -193,26 +201,26 @@ class SageMakerBackend:
         if facts is not None:
             self._follower.watch(watch.job, watch.cursor, status.seconds_of(facts["CreationTime"]) or 0.0)
 
-    def _end_of(self, job: JobName) -> JobEnd | None:
+    def _end_of(self, watch: Watch) -> JobEnd | None:
         """The end of a job whose log has been read to its end."""
+        job = watch.job
         if self._roster.is_unknown(job):
-            return self._end_of_missing(job)
+            return self._end_of_missing(watch)
         facts = self._roster.facts(job)
         end = status.end_of(facts) if facts is not None else None
-        if facts is None or end is None:
+        if facts is None or end is None or not self._roster.is_described(job):
             return None
-        if "StoppingCondition" not in facts:
-            return None  # it has not been described yet
         began = status.seconds_of(facts["CreationTime"]) or 0.0
         if not self._follower.drain(job, began=began, ended=end.ended_at or began):
             return None
         self._note_pool(facts)
         return status.end_of(facts, self._follower.tail(job), reused_pool=self._roster.was_warm(job))
 
-    def _end_of_missing(self, job: JobName) -> JobEnd | None:
+    def _end_of_missing(self, watch: Watch) -> JobEnd | None:
+        job = watch.job
         if self._is_buried(job):
             return _NEVER_STARTED
-        if not self._roster.is_missing(job):
+        if not self._roster.is_missing(job, watch.submitted_at):
             return None
         message = f"SageMaker knows no training job {job}; somebody may have deleted it"
         return JobEnd(outcome=Outcome.FAILED, failure=FailureKind.LOST, message=message)

@@ -8,6 +8,7 @@ the calls are for.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -67,6 +68,17 @@ class SageMakerClient:
         self._known_here = False
         #: By how many seconds the service's clock is ahead of ours, when that is more than nothing.
         self._ahead = 0.0
+        #: Calls may still wait so many seconds for their turns.
+        self._patience = 0.0
+
+    @contextmanager
+    def patiently(self, seconds: float) -> Iterator[None]:
+        """Within this block calls wait for their turns, so long in all, but for those that list jobs."""
+        self._patience = seconds
+        try:
+            yield
+        finally:
+            self._patience = 0.0
 
     def throttled(self, operation: str) -> faults.Throttled:
         """The fault of calling an operation before its turn."""
@@ -346,8 +358,13 @@ class SageMakerClient:
         return again(self._call, bucket, service, method, given)
 
     def _call(self, bucket: str, service: str, method: str, given: dict[str, Any]) -> Any:  # noqa: ANN401
-        if not self._limiter.take(bucket):
-            raise self.throttled(bucket)
+        while not self._limiter.take(bucket):
+            fault = self.throttled(bucket)
+            # What lists do not reach in time is asked for by its name, of which there are more turns.
+            if bucket == "list" or fault.seconds > self._patience:
+                raise fault
+            self._patience -= fault.seconds
+            self._clock.sleep(fault.seconds)
         asked = self._clock.now()
         try:
             answer = _translated(lambda: getattr(self._client(service), method)(**given), service, method)

@@ -79,10 +79,9 @@ class Follower:
         """
         if job in self._tails:
             return True
-        settle = min(_LONGEST_SETTLE, max(self._settle, self.book.lag / 1000 * 1.5))
         # Both by the service's clock: ours may be ahead, and lines that come late would be lost.
         waited = self._client.time() - ended
-        if waited < settle:
+        if waited < self._settling():
             return False
         read = self._single.setdefault(
             job, _Read(jobs=frozenset([job]), since=round(began * 1000) - self._overlap)
@@ -92,11 +91,17 @@ class Follower:
         del self._single[job]
         # Where one line comes this late, more may follow; but a process that makes one step and exits would
         # find the same lines new for ever.
-        if self.book.absorb(read.rows, read.jobs) and waited < settle + _PATIENCE:
+        is_new = self.book.absorb(read.rows, read.jobs)
+        # The lines themselves tell how late they come, and this process may not have seen any before.
+        if waited < self._settling() + (_PATIENCE if is_new else 0.0):
             return False
         self.book.release(job)
         self._tails[job] = tail_of(read.rows)
         return True
+
+    def _settling(self) -> float:
+        """How long after its end new lines of a job may still come."""
+        return min(_LONGEST_SETTLE, max(self._settle, self.book.lag / 1000 * 1.5))
 
     def tail(self, job: JobName) -> str:
         """The end of a drained log."""

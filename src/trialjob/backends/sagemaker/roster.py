@@ -2,6 +2,7 @@
 
 Rule: a list may be late and it may be cut short, so what it does not show is not gone. A job that stays away
 is asked for by its name, and only that answer counts.
+Rule: a process may make one look and exit, so nothing waits for what only a second look can tell.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ _MARGIN: Final = 60.0
 _FULL: Final = 600.0
 #: A job that no list shows is asked for so often, in seconds.
 _ASK: Final = 60.0
+#: A job that is not found so many seconds after it was started is gone; before, it may not be seen yet.
+_SURE: Final = 600.0
 #: What an ended job came to is asked for so often; what is not told so long after its end will not be.
 _SETTLE: Final = 30.0
 
@@ -67,19 +70,33 @@ class Roster:
         """The service has said that there is no such job."""
         return job in self._missing
 
-    def is_missing(self, job: JobName) -> bool:
-        """It has said so twice, a while apart."""
-        return self._missing.get(job, 0) > 1
+    def is_missing(self, job: JobName, submitted_at: float | None) -> bool:
+        """It has said so twice, a while apart, or once a long while after the job was started.
+
+        ``submitted_at`` is by our clock or that of another orchestrator. What is longest ago by either that
+        or the service's is not taken for long ago: a living job must not be given up.
+        """
+        if job not in self._missing:
+            return False
+        asked = min(self._clock.now(), self._client.time())
+        return self._missing[job] > 1 or (submitted_at is not None and asked - submitted_at >= _SURE)
+
+    def is_described(self, job: JobName) -> bool:
+        """It has ended, and what is known of it is its description and not a row of a list."""
+        facts = self._facts.get(job)
+        # Only a description has it.
+        return facts is not None and is_over(facts) and "StoppingCondition" in facts
 
     def look(self, watched: Iterable[JobName]) -> None:
         """Bring up to date what is known, as far as the tokens reach. Raises a Fault."""
-        wanted = [job for job in watched if not self._is_described(job)]
+        wanted = [job for job in watched if not self.is_described(job)]
         if not wanted:
             return
         whole = self._list(wanted)
         for job in wanted:
             facts = self._facts.get(job)
-            if (facts is not None and is_over(facts)) or (whole and self._is_overdue(job)):
+            # A list may be longer than one process has turns for; who is still unknown then is asked for.
+            if (facts is not None and is_over(facts)) or ((whole or facts is None) and self._is_overdue(job)):
                 try:
                     self._describe(job)
                 except faults.Throttled:
@@ -124,17 +141,12 @@ class Roster:
                 self._warm.add(JobName(heir))
             self._asked[job] = self._clock.now()
             self._newest = max(self._newest, seconds_of(row.get("LastModifiedTime")) or self._newest)
-            if self._is_described(job):
+            if self.is_described(job):
                 # A description says more than a row, but for the pool, whose story goes on.
                 pool = {"WarmPoolStatus": row["WarmPoolStatus"]} if row.get("WarmPoolStatus") else {}
                 self._facts[job] = {**self._facts[job], **pool}
             else:
                 self._facts[job] = row
-
-    def _is_described(self, job: JobName) -> bool:
-        facts = self._facts.get(job)
-        # Only a description has it.
-        return facts is not None and is_over(facts) and "StoppingCondition" in facts
 
     def _is_overdue(self, job: JobName) -> bool:
         facts = self._facts.get(job)

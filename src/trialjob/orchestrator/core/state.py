@@ -72,6 +72,8 @@ class Attempt:
     postponed_until: float = 0.0
     postponed_why: str = ""
     adopted: bool = False
+    #: When the backend was first known to have its job.
+    submitted_at: float | None = None
     #: Set once we want it stopped, and when that was.
     stop: StopReason | None = None
     stop_at: float | None = None
@@ -515,7 +517,13 @@ def _apply_to_trial(trial: Trial, event: _TrialEvent, at: float, objective: Obje
                 trial = _with_status(trial, TrialStatus.RUNNING)
             return replace(trial, attempts=(*trial.attempts, attempt), not_before=0.0, reason="")
         case JobSubmitted():
-            return _on_attempt(trial, event.attempt, status=AttemptStatus.SUBMITTED, adopted=event.adopted)
+            return _on_attempt(
+                trial,
+                event.attempt,
+                status=AttemptStatus.SUBMITTED,
+                adopted=event.adopted,
+                submitted_at=at,
+            )
         case SubmitPostponed():
             return _on_attempt(trial, event.attempt, postponed_until=event.until, postponed_why=event.reason)
         case JobProgressed():

@@ -60,7 +60,7 @@ class Observer:
         if not watched and not unbilled:
             return [], False
         marks = [
-            Watch(job=job, cursor=self._reading(job, trial, live).cursor)
+            Watch(job=job, cursor=self._reading(job, trial, live).cursor, submitted_at=live.submitted_at)
             for job, (trial, live) in watched.items()
         ]
         seen = self._backend.observe([*marks, *(Watch(job=job, bill=True) for job in unbilled)])
