@@ -330,6 +330,10 @@ class State:
         """Trials that count against ``max_failures``."""
         return self.count(TrialStatus.FAILED, TrialStatus.METRICS_UNAVAILABLE)
 
+    def live_trials(self) -> list[Trial]:
+        """Trials whose job has not ended, in order; the paused, who may be many, are not looked at."""
+        return [self.trials[trial] for trial in sorted(self.live)]
+
     def open_trials(self) -> list[Trial]:
         """Trials without a final status, in the order of their numbers."""
         return [self.trials[trial] for trial in sorted(self.open)]

@@ -53,7 +53,7 @@ class Observer:
         """What is new, and whether more is ready at once. Raises BackendUnavailable."""
         watched = {
             state.job(trial.id, live.number): (trial, live)
-            for trial in state.open_trials()
+            for trial in state.live_trials()
             if (live := trial.live) is not None and live.status is not AttemptStatus.INTENDED
         }
         unbilled = {state.job(each.trial, each.attempt): each for each in state.unbilled if each.until > now}
