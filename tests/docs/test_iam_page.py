@@ -28,7 +28,7 @@ from trialjob.testing.sagemaker_simulation import SETTINGS, BundledEstimator, Sa
 from trialjob.testing.simulation import NAME
 
 PAGE = (Path(__file__).parents[2] / "docs" / "iam.md").read_text()
-CALLER, STORE, OPTIONAL, TRUST, ROLE = (
+CALLER, STORE, INBOX, OPTIONAL, TRUST, ROLE = (
     json.loads(block) for block in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
 )
 IMAGE = "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.8.0-gpu-py312"
@@ -147,7 +147,22 @@ def test_the_stores_policy_is_what_a_store_uses(account: Account) -> None:
     objects.close()
 
 
-@pytest.mark.parametrize("policy", [CALLER, STORE, OPTIONAL, ROLE])
+def test_the_inboxs_policy_is_what_an_inbox_takes_beside_the_stores(account: Account) -> None:
+    account.allow(actions(STORE) | actions(INBOX))
+    clock = SystemClock()
+    objects = Objects("bucket", "store", clock)
+    objects.keep("inbox/a.yaml", b"1")
+    objects.keep("inbox/b.yaml", b"2")
+    inbox = S3Store(objects, clock).inbox()
+    assert sorted(inbox.names()) == ["a.yaml", "b.yaml"]
+    inbox.done("a.yaml", inbox.read("a.yaml") or b"")
+    inbox.failed("b.yaml", inbox.read("b.yaml") or b"", "why")
+    assert inbox.names() == []
+    assert account.fake.ledger.actions() == actions(STORE) | actions(INBOX)
+    objects.close()
+
+
+@pytest.mark.parametrize("policy", [CALLER, STORE, INBOX, OPTIONAL, ROLE])
 def test_every_statement_is_explained(policy: dict[str, Any]) -> None:
     for statement in policy["Statement"]:
         assert re.search(rf"^\|.*`{statement['Sid']}`.*\|", PAGE, re.MULTILINE), statement["Sid"]

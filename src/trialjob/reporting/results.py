@@ -316,9 +316,9 @@ def _first_line(text: str) -> str:
     return text.split("\n", 1)[0]
 
 
-def strict_json(value: Json) -> str:
+def strict_json(value: Json, *, indent: int | None = 2) -> str:
     """``value`` as JSON in plain ASCII, with null for every number that JSON cannot hold."""
-    return json.dumps(_finite(value), indent=2, allow_nan=False)
+    return json.dumps(_finite(value), indent=indent, allow_nan=False)
 
 
 def _finite(value: Json) -> Json:

@@ -8,6 +8,7 @@ from trialjob.wiring.creation import create
 from trialjob.wiring.hand_over import hand_over, place
 from trialjob.wiring.mirrors import mlflow_runs
 from trialjob.wiring.planning import Asked, at_worst, plan
+from trialjob.wiring.requests import start_document, start_file
 from trialjob.wiring.session import Session, attach, open_session
 from trialjob.wiring.stores import open_store
 
@@ -25,4 +26,6 @@ __all__ = [
     "open_store",
     "place",
     "plan",
+    "start_document",
+    "start_file",
 ]

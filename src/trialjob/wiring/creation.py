@@ -29,11 +29,16 @@ from trialjob.wiring.stores import open_store
 
 
 def create(
-    spec: ExperimentSpec, *, store: str | Path | None = None, code_of: Session | None = None
+    spec: ExperimentSpec,
+    *,
+    store: str | Path | None = None,
+    code_of: Session | None = None,
+    request: str = "",
 ) -> Session:
     """Journal a new experiment under ``spec.name``, with the code it will run.
 
-    The code is that of another experiment of the same store when ``code_of`` is given.
+    The code is that of another experiment of the same store when ``code_of`` is given. ``request`` is the
+    digest of what it is created for, by which a repetition of that is recognised later.
 
     Raises UsageError when the name is taken, SpecError when this machine cannot run the spec.
     """
@@ -72,6 +77,7 @@ def create(
         objective=spec.to_objective(),
         limits=limits,
         trialjob=trialjob.__version__,
+        request=request,
     )
     try:
         journal.append([created, PricesLearned(tariff=tariff), *known], after=0, at=clock.now())

@@ -58,6 +58,17 @@ class Found:
     now: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """An object of a folder."""
+
+    #: Without the folder's path.
+    name: str
+    etag: str
+    #: When it was written, in seconds since the epoch by the server's clock.
+    written: float
+
+
 class Objects:
     """One prefix of a bucket. Safe to be shared between threads."""
 
@@ -115,14 +126,22 @@ class Objects:
         """Write an object whose key says what is in it, so that writing it twice is the same as once."""
         self._read(lambda client: self._call(client.put_object, key, Body=data))
 
-    def names(self, folder: str) -> Iterator[str]:
-        """What is directly in a folder, without its path, sorted; no folders."""
+    def remove(self, key: str) -> None:
+        """Remove an object; it need not be there."""
+        self._read(lambda client: self._call(client.delete_object, key))
+
+    def listing(self, folder: str) -> Iterator[Listed]:
+        """What is directly in a folder, sorted by name; no folders."""
         start = f"{self._prefix}{folder}"
         given = {"Bucket": self.bucket, "Prefix": start, "Delimiter": "/"}
         while True:
             page = self._read(partial(_listed, given))
             for row in page.get("Contents", ()):
-                yield row["Key"].removeprefix(start)
+                yield Listed(
+                    name=row["Key"].removeprefix(start),
+                    etag=row["ETag"],
+                    written=row["LastModified"].timestamp(),
+                )
             if not page.get("IsTruncated"):
                 return
             given["ContinuationToken"] = page["NextContinuationToken"]

@@ -16,7 +16,7 @@ import os
 import secrets
 import socket
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +33,7 @@ from trialjob.model.ids import ExperimentName
 from trialjob.orchestrator.core.events import Event, Record
 from trialjob.orchestrator.journals.beginnings import begins_alike
 from trialjob.orchestrator.journals.codec import decode, encode
+from trialjob.orchestrator.journals.inbox import Inbox
 from trialjob.orchestrator.journals.jsonl import this_process
 from trialjob.orchestrator.journals.objects import NotMet, Objects
 from trialjob.orchestrator.journals.s3_head import Head, Lease, Segment, decode_head, unzipped
@@ -294,8 +295,23 @@ class S3Store:
         self._clock = clock
 
     def names(self) -> Sequence[ExperimentName]:
-        found = self._objects.names("journals/")
-        return sorted(ExperimentName(name.removesuffix(_SUFFIX)) for name in found if name.endswith(_SUFFIX))
+        return sorted(self.heads())
+
+    def heads(self) -> Mapping[ExperimentName, str]:
+        """The ETag of each experiment's head, that written longest ago first.
+
+        A step takes the lease and gives it back, so that is the one least recently stepped.
+        """
+        rows = sorted(self._objects.listing("journals/"), key=lambda row: row.written)
+        return {
+            ExperimentName(row.name.removesuffix(_SUFFIX)): row.etag
+            for row in rows
+            if row.name.endswith(_SUFFIX)
+        }
+
+    def inbox(self) -> Inbox:
+        """What others have put there to be started."""
+        return Inbox(self._objects)
 
     def journal(self, name: ExperimentName) -> S3Journal:
         return S3Journal(self._objects, name, self._clock)

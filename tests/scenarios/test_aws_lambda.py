@@ -1,0 +1,376 @@
+"""The Lambda's handler against the fake AWS: whole experiments, invoked twice, at once, or not at all."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trialjob import wiring
+from trialjob.apps import aws_lambda
+from trialjob.apps.aws_lambda import handler
+from trialjob.errors import BackendUnavailable, SpecError, StoreError, StoreUnavailable, UsageError
+from trialjob.orchestrator.journals.s3 import S3Store
+from trialjob.testing.fake_aws import FakeAws, ScaledClock, jobs_by_tags
+
+STORE = "s3://bucket/store"
+IMAGE = "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.8.0-gpu-py312"
+#: Late log lines are waited for in real seconds.
+pytestmark = pytest.mark.timeout(400)
+
+
+class Remaining:
+    """Lambda's context, of a function that is killed after ``seconds``."""
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+
+    def get_remaining_time_in_millis(self) -> int:
+        return max(0, round((self._end - time.monotonic()) * 1000))
+
+
+class World:
+    """A store with the fake AWS behind it."""
+
+    def __init__(self, fake: FakeAws) -> None:
+        self.fake, self.s3 = fake, fake.client("s3")
+        fake.create_bucket("bucket")
+        self.role = fake.create_role()
+
+    def spec(self, name: str, **changes: object) -> dict[str, Any]:
+        return {
+            "name": name,
+            "estimator": {
+                "kind": "container",
+                "image_uri": IMAGE,
+                "role": self.role,
+                "instance_type": "ml.g5.xlarge",
+                "entrypoint": ["sh", "-c", "echo acc=0.1; echo acc=0.2"],
+            },
+            "space": {"x": {"type": "uniform", "lower": 0, "upper": 1}},
+            "objective": {"metric": "acc", "mode": "max"},
+            "metrics": [{"name": "acc", "regex": "acc=({number})"}],
+            "sampler": {"kind": "random", "seed": 0},
+            "limits": {"max_trials": 3, "max_concurrent_trials": 2},
+            "backend": {"kind": "sagemaker", "s3_uri": "s3://bucket/tuning", "poll_interval": 1},
+            **changes,
+        }
+
+    def put(self, key: str, data: bytes | str) -> None:
+        body = data if isinstance(data, bytes) else data.encode()
+        self.s3.put_object(Bucket="bucket", Key=f"store/{key}", Body=body)
+
+    def get(self, key: str) -> str:
+        return str(self.s3.get_object(Bucket="bucket", Key=f"store/{key}")["Body"].read().decode())
+
+    def keys(self, folder: str) -> list[str]:
+        return [key.removeprefix("store/") for key in self.fake.world.keys("bucket", f"store/{folder}")]
+
+    def to_the_end(self, *names: str, seconds: str = "10s") -> None:
+        for _ in range(40):
+            told = handler({"for": seconds})
+            states = told["experiments"]
+            assert isinstance(states, dict)
+            assert not told["errors"]
+            if not states or set(states.values()) == {"finished"}:
+                break
+        for name in names:
+            assert wiring.attach(name, store=STORE).is_over
+
+    def check(self, *names: str, trials: int = 3) -> None:
+        jobs = self.fake.service.jobs.values()
+        tags = ("trialjob:experiment", "trialjob:trial", "trialjob:attempt")
+        assert set(jobs_by_tags(jobs, *tags).values()) == {1}
+        assert len(jobs) == trials * len(names)
+        assert all(job.terminal for job in jobs)
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    # A start takes minutes of the fake's time.
+    with FakeAws(clock=ScaledClock(1.0)) as fake:
+        fake.service.lifecycle.durations.cold_start = 0.5
+        for name, value in fake.env.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("TRIALJOB_STORE", STORE)
+        monkeypatch.setattr(aws_lambda, "_over", {})
+        yield World(fake)
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_from_an_event_to_the_end(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    told = handler({"start": world.spec("digits"), "for": "1s"}, Remaining(60))
+    assert told["started"] == ["digits"]
+    assert told["experiments"] == {"digits": "running"}
+    # The same event once more, as Lambda delivers it at least once.
+    assert handler({"start": world.spec("digits"), "for": "1s"}, Remaining(60))["started"] == ["digits"]
+    world.to_the_end("digits")
+    world.check("digits")
+    logged = lines(capsys)
+    assert {line["experiment"] for line in logged} == {"digits"}
+    last = logged[-1]
+    assert last["state"] == "finished"
+    assert last["trials_completed"] == 3
+    assert last["best_score"] == 0.2
+    assert last["jobs_running"] == 0
+    assert last["dollars"] > 0
+    (about,) = last["_aws"]["CloudWatchMetrics"]
+    assert about["Dimensions"] == [["experiment"]]
+    assert all(isinstance(last[metric["Name"]], int | float) for metric in about["Metrics"])
+    assert {"step_seconds", "steps_failed", "dollars_committed"} <= {
+        each["Name"] for each in about["Metrics"]
+    }
+    # It is over, so nobody reads it again.
+    handler({"for": "1s"}, Remaining(60))
+    world.fake.ledger.calls.clear()
+    assert handler({}, Remaining(60))["experiments"] == {}
+    assert {call.operation for call in world.fake.ledger.calls} == {"ListBucket"}
+
+
+def test_doubled_overlapping_and_missing_invocations(world: World) -> None:
+    for name in ("one", "two"):
+        world.put(f"inbox/{name}.json", json.dumps(world.spec(name)))
+    failures: list[BaseException] = []
+
+    def invoke() -> None:
+        try:
+            for _ in range(3):
+                handler({"for": "2s"}, Remaining(60))
+        except BaseException as error:  # noqa: BLE001 - to be seen by the test
+            failures.append(error)
+
+    threads = [threading.Thread(target=invoke) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    assert world.keys("inbox/") == []
+    assert world.keys("inbox-failed/") == []
+    assert world.keys("inbox-done/") == ["inbox-done/one.json", "inbox-done/two.json"]
+    time.sleep(4)  # noqa: TID251 - nobody comes for a while
+    world.to_the_end("one", "two")
+    world.check("one", "two")
+
+
+def archive(files: dict[str, str]) -> bytes:
+    held = io.BytesIO()
+    with tarfile.open(fileobj=held, mode="w:gz") as tar:
+        for name, text in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(text.encode())
+            tar.addfile(member, io.BytesIO(text.encode()))
+    return held.getvalue()
+
+
+def test_code_comes_in_an_archive(world: World) -> None:
+    spec = world.spec("coded")
+    spec["estimator"] = {
+        "kind": "script",
+        "source_dir": "src",
+        "entry_point": "train.sh",
+        "image_uri": IMAGE,
+        "role": world.role,
+        "instance_type": "ml.g5.xlarge",
+    }
+    files = {"sweep.yaml": json.dumps(spec), "src/train.sh": "echo acc=0.5\n"}
+    world.put("inbox/coded.tar.gz", archive(files))
+    told = handler({"for": "1s"}, Remaining(60))
+    assert told["refused"] == {}
+    assert told["started"] == ["coded"]
+    world.to_the_end("coded")
+    world.check("coded")
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "reason"),
+    [
+        ("a.yaml", "name: [", "a.yaml"),
+        ("a.yaml", "", "is empty"),
+        ("a.txt", "hello", "is neither a spec"),
+        ("a.tar.gz", "no archive", "no sound archive"),
+        ("a.tar.gz", archive({"b.yaml": "{}", "c.yaml": "{}"}), "one spec at its top, or a.yaml"),
+        ("a.tar.gz", archive({"../a.yaml": "{}"}), "it has none"),
+        ("a.yaml", "{name: a, estimator: {kind: script, source_dir: /etc, entry_point: passwd}}", "space"),
+    ],
+)
+def test_what_cannot_be_started_is_put_aside(world: World, name: str, data: bytes | str, reason: str) -> None:
+    world.put(f"inbox/{name}", data)
+    told = handler({"for": "1s"}, Remaining(60))
+    assert told["started"] == []
+    assert world.keys("inbox/") == []
+    assert world.keys("inbox-failed/") == [f"inbox-failed/{name}", f"inbox-failed/{name}.txt"]
+    written = world.get(f"inbox-failed/{name}.txt")
+    assert reason in written
+    assert "/tmp" not in written  # noqa: S108 - where it was unpacked
+
+
+def test_code_of_this_machine_cannot_be_asked_for(world: World) -> None:
+    spec = world.spec("thief")
+    spec["estimator"] = {**spec["estimator"], "kind": "script", "source_dir": "/etc", "entry_point": "passwd"}
+    del spec["estimator"]["entrypoint"]
+    for name, data in (("x.json", json.dumps(spec)), ("y.tar.gz", archive({"y.json": json.dumps(spec)}))):
+        world.put(f"inbox/{name}", data)
+        handler({"for": "1s"}, Remaining(60))
+        assert "did not come along" in world.get(f"inbox-failed/{name}.txt")
+    with pytest.raises(UsageError, match="brings no code"):
+        handler({"start": spec, "for": "1s"}, Remaining(60))
+    assert world.keys("experiments/") == []
+
+
+def test_a_name_is_taken_by_another_request(world: World) -> None:
+    handler({"start": world.spec("digits"), "for": "1s"}, Remaining(60))
+    other = world.spec("digits", limits={"max_trials": 100})
+    with pytest.raises(UsageError, match="exists"):
+        handler({"start": other, "for": "1s"}, Remaining(60))
+    world.put("inbox/digits.json", json.dumps(other))
+    assert "exists" in str(handler({"for": "1s"}, Remaining(60))["refused"])
+    assert "exists" in world.get("inbox-failed/digits.json.txt")
+    assert wiring.attach("digits", store=STORE).state.limits.max_trials == 3
+
+
+def test_broken_off_between_start_and_move_it_is_started_once(world: World) -> None:
+    data = json.dumps(world.spec("one"))
+    world.put("inbox/one.json", data)
+    wiring.start_file("one.json", data.encode(), store=STORE)
+    assert handler({"for": "1s"}, Remaining(60))["started"] == ["one"]
+    assert world.keys("inbox") == ["inbox-done/one.json"]
+
+
+def test_what_may_be_started_later_stays_in_the_inbox(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.put("inbox/one.json", json.dumps(world.spec("one")))
+    for trouble in (StoreUnavailable, BackendUnavailable):
+
+        def fails(*_args: object, trouble: type[Exception] = trouble, **_given: object) -> None:
+            raise trouble("not now")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(wiring, "start_file", fails)
+            told = handler({"for": "1s"}, Remaining(60))
+        assert told["errors"] == {"inbox/one.json": "not now"}
+        assert world.keys("inbox") == ["inbox/one.json"]
+    assert handler({"for": "1s"}, Remaining(60))["started"] == ["one"]
+
+
+def test_a_broken_one_keeps_no_other_from_its_step(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    world.put("journals/broken.jsonl.gz", "nonsense")
+    handler({"start": world.spec("good"), "for": "1s"}, Remaining(60))
+    told = handler({"for": "1s"}, Remaining(60))
+    assert told["experiments"] == {"broken": "error", "good": "running"}
+    assert "JournalCorrupt" in str(told["errors"])
+    assert world.get("journals/broken.jsonl.gz") == "nonsense"
+    (line,) = [line for line in lines(capsys) if line["experiment"] == "broken"][-1:]
+    assert line["steps_failed"] == 1
+    assert "broken" in line["error"]
+
+
+def test_one_that_another_steps_is_no_error(world: World) -> None:
+    handler({"start": world.spec("digits"), "for": "1s"}, Remaining(60))
+    session = wiring.attach("digits", store=STORE)
+    with session._journal.hold():
+        told = handler({"for": "1s"}, Remaining(60))
+    assert told["errors"] == {}
+    assert told["experiments"] == {"digits": "running"}
+
+
+def test_it_leaves_in_time_and_says_who_was_not_reached(world: World) -> None:
+    names = {f"e{number}" for number in range(6)}
+    for name in names:
+        wiring.start_document(world.spec(name), store=STORE)
+    faults = world.fake.faults
+    faults.slow, faults.slow_seconds = 1.0, 0.4
+    remaining = Remaining(8)
+    told = handler({"for": "50s"}, remaining)
+    assert remaining.get_remaining_time_in_millis() > 0
+    reached, left = told["experiments"], told["not_reached"]
+    assert isinstance(reached, dict)
+    assert isinstance(left, list)
+    assert left
+    assert {*reached, *left} == names
+    assert not set(reached) & set(left)
+    # What was left in the middle of a step does no harm.
+    faults.slow = 0.0
+    told = handler({"for": "1s"}, Remaining(60))
+    assert told["not_reached"] == []
+    assert told["errors"] == {}
+    assert told["experiments"] == dict.fromkeys(names, "running")
+
+
+def test_more_than_fit_at_once_share_the_time(world: World) -> None:
+    names = {f"e{number}" for number in range(6)}
+    for name in names:
+        wiring.start_document(world.spec(name), store=STORE)
+    told = handler({"for": "8s"}, Remaining(60))
+    assert told["not_reached"] == []
+    assert told["experiments"] == dict.fromkeys(names, "running")
+
+
+def test_the_one_least_recently_stepped_is_the_first(world: World) -> None:
+    for name in ("a", "b"):
+        wiring.start_document(world.spec(name), store=STORE)
+    time.sleep(1.1)  # noqa: TID251 - S3 dates its objects in whole seconds
+    wiring.attach("a", store=STORE).step(lambda _state, _events: None, seconds=0)
+    store = wiring.open_store(STORE)
+    assert isinstance(store, S3Store)
+    assert list(store.heads()) == ["b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("event", "problem"),
+    [
+        ({"stat": {}}, "'stat'"),
+        ({"for": "soon"}, "'soon'"),
+        ({"store": "/tmp/runs"}, "no store in S3"),  # noqa: S108 - refused
+        ({"start": ["name"]}, "a spec is a mapping"),
+    ],
+)
+def test_a_wrong_event_says_so(world: World, event: dict[str, object], problem: str) -> None:
+    del world
+    with pytest.raises(UsageError, match=problem):
+        handler(event, Remaining(60))
+
+
+def test_a_wrong_spec_says_so(world: World) -> None:
+    with pytest.raises(SpecError, match="objective"):
+        handler({"start": {"name": "x"}}, Remaining(60))
+    assert world.keys("") == []
+
+
+def test_events_of_aws_are_a_tick(world: World) -> None:
+    del world
+    events: tuple[dict[str, object] | None, ...] = (
+        {"detail-type": "Scheduled Event", "id": "1"},
+        {"Records": []},
+        None,
+    )
+    for event in events:
+        assert handler(event, Remaining(60))["experiments"] == {}
+
+
+def test_no_such_bucket(monkeypatch: pytest.MonkeyPatch, world: World) -> None:
+    del world
+    monkeypatch.setenv("TRIALJOB_STORE", "s3://nowhere/store")
+    with pytest.raises(StoreError, match="NoSuchBucket"):
+        handler({}, Remaining(60))
+
+
+def test_it_has_read_only_what_the_handler_needs(tmp_path: Path) -> None:
+    import subprocess  # noqa: PLC0415
+    import sys  # noqa: PLC0415
+
+    heavy = ["optuna", "pandas", "rich", "plotly", "mlflow", "torch", "syne_tune", "numpy"]
+    code = f"import sys, trialjob.apps.aws_lambda; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert done.stdout.strip() == "[]"
