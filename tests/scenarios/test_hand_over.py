@@ -11,12 +11,13 @@ import pytest
 from trialjob import config
 from trialjob.config import ExperimentSpec
 from trialjob.errors import MovedAway, NoSuchExperiment, StoreUnavailable, UsageError
+from trialjob.model.ids import ExperimentName
 from trialjob.model.trial import Phase
 from trialjob.orchestrator.journals.jsonl import FolderStore
 from trialjob.orchestrator.ports import ExperimentStore
 from trialjob.testing.fake_aws import FakeAws
 from trialjob.testing.fake_aws.errors import ConnectionLost
-from trialjob.wiring import attach, create, hand_over, open_session, open_store
+from trialjob.wiring import attach, create, finish, hand_over, open_session, open_store, place
 
 IMAGE = "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.8.0-gpu-py312"
 
@@ -173,6 +174,58 @@ def test_broken_off_at_any_call_at_most_one_lives_and_it_is_finished_by_the_same
         if kind == "push":
             hand_over("moves", source=remote, target=local)
     assert calls > 5
+
+
+@pytest.mark.parametrize("kind", ["push", "pull"])
+def test_broken_off_after_its_record_it_is_finished_by_whoever_resumes(
+    spec: ExperimentSpec, local: FolderStore, remote: ExperimentStore, kind: str
+) -> None:
+    create(spec, store=local.root)
+    source: ExperimentStore = local
+    target: ExperimentStore = remote
+    if kind == "pull":
+        hand_over("moves", source=local, target=remote)
+        source, target = remote, local
+    else:
+        bundle = attach("moves", store=local.root).state.bundle
+        target.keep_bundle(ExperimentName("moves"), bundle, local.bundle(ExperimentName("moves"), bundle))
+    open_session(source, "moves").move(place(target))
+    assert not living(local, remote)
+    finish("moves", source)
+    finish("moves", source)
+    assert living(local, remote) == [target]
+
+
+def test_what_was_brought_back_but_has_not_arrived_is_finished_from_here_too(
+    spec: ExperimentSpec, local: FolderStore, remote: ExperimentStore
+) -> None:
+    create(spec, store=local.root)
+    hand_over("moves", source=local, target=remote)
+    open_session(remote, "moves").move(place(local))
+    finish("moves", local)
+    assert living(local, remote) == [local]
+
+
+def test_what_was_removed_where_it_went_does_not_come_back(
+    spec: ExperimentSpec, local: FolderStore, remote: ExperimentStore, fake: FakeAws
+) -> None:
+    create(spec, store=local.root)
+    hand_over("moves", source=local, target=remote)
+    prefix = remote.where().removeprefix("s3://bucket/")
+    for key in list(fake.world.keys("bucket", prefix)):
+        fake.client("s3").delete_object(Bucket="bucket", Key=key)
+    finish("moves", local)
+    assert not living(local, remote)
+
+
+def test_only_the_other_machine_can_finish_what_goes_there(
+    spec: ExperimentSpec, local: FolderStore, remote: ExperimentStore
+) -> None:
+    create(spec, store=local.root)
+    hand_over("moves", source=local, target=remote)
+    open_session(remote, "moves").move("elsewhere:/home/ada/.trialjob")
+    with pytest.raises(MovedAway, match=r"`trialjob pull moves s3://.*` on elsewhere finishes it"):
+        finish("moves", remote)
 
 
 def test_local_trials_stay(local: FolderStore, remote: ExperimentStore, spec: ExperimentSpec) -> None:

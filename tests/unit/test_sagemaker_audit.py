@@ -136,6 +136,7 @@ def test_a_pool_is_found_as_long_as_it_waits(account: Account) -> None:
         (Known(phase=Phase.ENDED), "simulation", Standing.ENDED),
         (None, ME, Standing.FORGOTTEN),
         (None, "simulation", Standing.ELSEWHERE),
+        (None, f"{ME} in s3://bucket/tuning", Standing.ELSEWHERE),
     ],
 )
 def test_whose_it_is(account: Account, known: Known | None, owner: str, standing: Standing) -> None:

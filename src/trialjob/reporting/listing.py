@@ -71,7 +71,11 @@ def print_status(console: Console, state: State, *, holder: str | None, where: s
     console.print(Picture(state, best, lambda: now, best_so_far(state)))
     print_costs(console, state)
     if state.moved_to is not None:
-        console.print(Text(clean(f"moved to {state.moved_to}, where it goes on")), soft_wrap=True)
+        text = (
+            f"moved to {state.moved_to}, where it goes on; if it is not there, the move was broken off, and "
+        )
+        text += f"`trialjob resume {state.name}` on this store finishes it"
+        console.print(Text(clean(text)), soft_wrap=True)
     elif state.open or holder:
         who = f"run by {holder}" if holder else "run by nobody now; go on with `trialjob resume`"
         console.print(Text(clean(who)), soft_wrap=True)

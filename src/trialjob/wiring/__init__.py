@@ -5,7 +5,7 @@ Rule: it decides what is put together and nothing about an experiment itself.
 
 from trialjob.wiring.cloud import audit, doctor
 from trialjob.wiring.creation import create
-from trialjob.wiring.hand_over import hand_over, place
+from trialjob.wiring.hand_over import finish, hand_over, place
 from trialjob.wiring.mirrors import mlflow_runs
 from trialjob.wiring.planning import Asked, at_worst, plan
 from trialjob.wiring.requests import start_document, start_file
@@ -20,6 +20,7 @@ __all__ = [
     "audit",
     "create",
     "doctor",
+    "finish",
     "hand_over",
     "mlflow_runs",
     "open_session",

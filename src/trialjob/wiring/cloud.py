@@ -53,4 +53,4 @@ def audit(*, region: str | None, profile: str | None, store: str | Path | None) 
             return Known(phase=Phase.RUNNING)  # unreadable, and therefore not known to be over
 
     client = SageMakerClient(clock, Limiter(clock), region=region, profile=profile)
-    return Audit(client, clock, known=known, me=owner_here())
+    return Audit(client, clock, known=known, me=owner_here(opened))

@@ -10,16 +10,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 
 from trialjob.config import LocalBackendSpec
-from trialjob.errors import JournalConflict, MovedAway, UsageError
+from trialjob.errors import (
+    JournalConflict,
+    MovedAway,
+    NoSuchExperiment,
+    StoreError,
+    StoreUnavailable,
+    UsageError,
+)
 from trialjob.model.ids import ExperimentName
 from trialjob.orchestrator.core.events import ExperimentArrived, ExperimentMoved, Record
 from trialjob.orchestrator.journals.beginnings import begins_alike
 from trialjob.orchestrator.journals.jsonl import FolderStore, this_process
 from trialjob.orchestrator.ports import ExperimentStore
 from trialjob.wiring.session import Session, open_session
-from trialjob.wiring.stores import clock_of
+from trialjob.wiring.stores import clock_of, open_store
 
 
 def hand_over(name: str, *, source: ExperimentStore, target: ExperimentStore) -> Session:
@@ -41,6 +49,54 @@ def hand_over(name: str, *, source: ExperimentStore, target: ExperimentStore) ->
         raise MovedAway(f"{name} has moved to {session.state.moved_to} and goes on there")
     _arrive(session.name, source, target)
     return open_session(target, name)
+
+
+def finish(name: str, here: ExperimentStore) -> None:
+    """Finish a hand-over from or to ``here`` that was broken off after it had been journaled.
+
+    Nothing is done when there is none, or when it has been finished. Raises MovedAway where only another
+    machine can do it.
+    """
+    session = open_session(here, name)
+    to = session.state.moved_to
+    if to is None:
+        return
+    there = _store_at(to)
+    if there is None:
+        host = to.partition(":")[0]
+        raise MovedAway(
+            f"{name} has moved to {to} and goes on there; if it is not there, the move was broken off, and "
+            f"`trialjob pull {name} {here.where()}` on {host} finishes it"
+        )
+    _arrive_late(session, here, there)
+    with suppress(NoSuchExperiment):
+        other = open_session(there, name)
+        if other.state.moved_to == place(here):
+            _arrive_late(other, there, here)
+
+
+def _arrive_late(session: Session, source: ExperimentStore, target: ExperimentStore) -> None:
+    """Arrive in ``target``, unless that has been done or what it has says that it was removed there since."""
+    name = session.name
+    try:
+        target.bundle(name, session.state.bundle)
+        is_awaited = begins_alike(target.journal(name).read(), _up_to_the_move(source.journal(name).read()))
+    except JournalConflict:
+        return
+    except StoreUnavailable:
+        raise
+    except StoreError:
+        return
+    if is_awaited:
+        _arrive(name, source, target)
+
+
+def _store_at(where: str) -> ExperimentStore | None:
+    """The store of that ``place``; None for a folder of another machine."""
+    if "://" in where:
+        return open_store(where)
+    host, _, folder = where.partition(":")
+    return open_store(Path(folder)) if host == this_process()["host"] else None
 
 
 def place(store: ExperimentStore) -> str:

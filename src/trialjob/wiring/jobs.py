@@ -51,7 +51,7 @@ def backend_of(
         experiment=name,
         code=Code(bundle=partial(store.bundle, name), files=_in_job_files()),
         clock=clock,
-        owner=owner_here(),
+        owner=owner_here(store),
         check=partial(refuse, settings=settings, region=where.region or ""),
     )
 
@@ -81,9 +81,9 @@ def client_of(where: SageMakerBackendSpec, clock: Clock) -> SageMakerClient:
     return SageMakerClient(clock, limiter, region=where.region, profile=where.profile)
 
 
-def owner_here() -> str:
-    """What jobs that are started from here have as their owner."""
-    return "{user}@{host}".format(**this_process())
+def owner_here(store: ExperimentStore | None = None) -> str:
+    """What jobs that are started from here have as their owner, with the store that knows of them."""
+    return "{user}@{host}".format(**this_process()) + (f" in {store.where()}" if store else "")
 
 
 def _in_job_files() -> dict[str, Path]:

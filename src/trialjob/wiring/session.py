@@ -231,7 +231,8 @@ class Session:
             self._mirrors = Mirrors(spec, self.state, self._clock)
             parts = self._parts(spec, wake, self._mirrors)
             known, self._records = self._records, []
-            self._loop = loop = Loop(Stepper(parts, known), self._clock, spec.backend.poll_interval)
+            state = self._state if known and known[-1].version == self.state.version else None
+            self._loop = loop = Loop(Stepper(parts, known, state), self._clock, spec.backend.poll_interval)
             try:
                 if self._leaving:
                     loop.leave()
@@ -324,7 +325,7 @@ class Session:
     def _check_is_here(self) -> None:
         to = self.state.moved_to
         if to is not None:
-            hint = f"; add --store {to}" if "://" in to else ""
+            hint = f"; `trialjob resume {self.name} --store {to}` goes on" if "://" in to else ""
             raise MovedAway(f"{self.name} has moved to {to} and goes on there{hint}")
 
     def _as_recorded(self, spec: ExperimentSpec) -> ExperimentSpec:

@@ -87,6 +87,8 @@ def resume_experiment(
 ) -> int:
     """Go on with an experiment, with other limits if they are given."""
     session = wiring.attach(name, store=store)
+    if session.state.moved_to is not None:
+        wiring.finish(name, wiring.open_store(store))
     if spec is not None:
         session.change(config.load(spec, overrides=[*overrides, *named(name)]))
     elif overrides:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shlex
 
 from trialjob import config, wiring
@@ -18,6 +19,9 @@ from trialjob.reporting.results import best_trial, experiment_state, strict_json
 from trialjob.reporting.terminal import clean, console
 from trialjob.wiring import Session
 
+#: So many objects more than before are made before garbage is looked for.
+_COLLECT_AFTER = 100_000
+
 
 def step_experiment(
     begun: Begun,
@@ -31,6 +35,8 @@ def step_experiment(
 ) -> int:
     """Make a step, or steps for ``duration``; start the experiment first when it is not there."""
     seconds = None if duration is None else _seconds(duration)
+    # A journal becomes very many objects, all of them kept: looking for garbage among them is half the work.
+    gc.set_threshold(_COLLECT_AFTER)
     try:
         session = _session(name, spec=spec, overrides=overrides, store=store)
         begun.name, begun.come_back = session.name, _again(name, store)
@@ -41,13 +47,13 @@ def step_experiment(
 
 
 def _session(name: str, *, spec: str | None, overrides: tuple[str, ...], store: str | None) -> Session:
-    if spec is None:
-        if overrides:
-            raise UsageError("--set is for the SPEC that an experiment is started from; name one")
-        return wiring.attach(name, store=store)
+    if spec is None and overrides:
+        raise UsageError("--set is for the SPEC that an experiment is started from; name one")
     try:
-        return wiring.attach(name, store=store)
+        return _arrived(name, store)
     except NoSuchExperiment:
+        if spec is None:
+            raise
         wanted = config.load(spec, overrides=[*overrides, *named(name)])
     warn(wanted)
     try:
@@ -55,6 +61,15 @@ def _session(name: str, *, spec: str | None, overrides: tuple[str, ...], store: 
     except UsageError:
         # Another schedule may have been quicker.
         return wiring.attach(name, store=store)
+
+
+def _arrived(name: str, store: str | None) -> Session:
+    """An experiment that exists; a move from or to here that was broken off is finished first."""
+    session = wiring.attach(name, store=store)
+    if session.state.moved_to is not None:
+        wiring.finish(name, wiring.open_store(store))
+        session.refresh()
+    return session
 
 
 def _step(session: Session, *, seconds: float | None, form: str) -> int:

@@ -42,11 +42,11 @@ class Standing(Enum):
     RUN = "run"
     #: It is in the store here and can go on; nobody runs it now.
     LEFT = "left"
-    #: Another user or machine started it, and may know it.
+    #: Another user, machine or store started it, and may know it.
     ELSEWHERE = "elsewhere"
     #: It is in the store here and has ended: nobody will look at its jobs again.
     ENDED = "ended"
-    #: This user started it on this machine, and the store does not know it any more.
+    #: This user started it on this machine in this store, which does not know it any more.
     FORGOTTEN = "forgotten"
 
     @property
@@ -69,7 +69,7 @@ class Found:
 
     job: JobName
     experiment: ExperimentName
-    #: Who started it: user and machine.
+    #: Who started it: user and machine, and the store that knows of it.
     owner: str
     instance_type: str
     instances: int
@@ -109,7 +109,7 @@ class Audit:
         known: Callable[[ExperimentName], Known | None],
         me: str,
     ) -> None:
-        """``known`` asks the store; ``me`` is what this user's jobs have as their owner."""
+        """``known`` asks the store; ``me`` is what this user's jobs of that store have as their owner."""
         self._client = client
         self._clock = clock
         self._known = known
@@ -197,7 +197,9 @@ class Audit:
     def _group(self, experiment: ExperimentName, found: tuple[Found, ...]) -> Group:
         known, owner = self._known(experiment), found[0].owner
         if known is None:
-            standing = Standing.FORGOTTEN if owner == self._me else Standing.ELSEWHERE
+            # What moved here or away has jobs of more than one owner, and some other store may know it.
+            ours = all(each.owner == self._me for each in found)
+            standing = Standing.FORGOTTEN if ours else Standing.ELSEWHERE
         elif known.holder:
             standing = Standing.RUN
         else:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from typing import ClassVar, TypeAlias, assert_never
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar, TypeAlias, assert_never
 
 from trialjob.errors import InvariantError
 from trialjob.model.ids import ExperimentName, JobName, TrialId, job_name
@@ -53,6 +53,11 @@ from trialjob.orchestrator.core.events import (
     TrialPaused,
     TrialProposed,
 )
+
+if TYPE_CHECKING:
+    from dataclasses import replace  # for what type checkers know of it
+else:
+    from trialjob.orchestrator.core.changed import changed as replace
 
 #: After these another machine is asked for.
 NO_MACHINE = (FailureKind.CAPACITY, FailureKind.SPOT)

@@ -60,29 +60,32 @@ class Step:
 class Stepper:
     """Steps one experiment. It holds no memory that the journal does not have."""
 
-    def __init__(self, parts: Parts, known: Sequence[Record] = ()) -> None:
-        """``known`` is the beginning of the journal, for who has read it already."""
+    def __init__(self, parts: Parts, known: Sequence[Record] = (), state: State | None = None) -> None:
+        """``known`` is the beginning of the journal, for who has read it, and ``state`` what it says."""
         self._parts = parts
         self._state: State | None = None
         #: What has been learned from the journal and not been handed out by ``step``.
         self._news: list[Event] = []
-        self._begin(known)
+        self._begin(known, state)
         self._news.clear()
 
-    def _begin(self, known: Sequence[Record] = ()) -> None:
+    def _begin(self, known: Sequence[Record] = (), state: State | None = None) -> None:
         """Forget everything and learn it again from the journal."""
         #: The sampler may have been told what is not in the journal.
         self._in_doubt = True
         records = [*known, *self._parts.journal.read(known[-1].version if known else 0)]
         told = self._state.version if self._state is not None else 0
-        self._state = None
-        self._sampler = self._parts.sampler()
+        self._state = state
+        self._sampler: Sampler | None = None
+        #: What the sampler has not been told yet. Where no trial is proposed, nobody waits for it to learn.
+        self._untold: list[Event] = []
         self._observer = Observer(self._parts.backend, self._parts.readers, self._parts.rules)
         #: When the next call of a kind is welcome, of the kinds that the backend was asked too often for.
         self._turns: dict[type[Command], float] = {}
         for record in records:
-            self._sampler.tell(record.events)
-            self._learn(record, is_news=record.version > told)
+            self._tell(record.events)
+            if self._state is None or record.version > self._state.version:
+                self._learn(record, is_news=record.version > told)
         if self._state is None:
             raise UsageError("there is no such experiment; start it with `trialjob run SPEC`")
         self._in_doubt = False
@@ -160,7 +163,7 @@ class Stepper:
         """
         decision = decide(state, seen, self._parts.rule, now)
         if decision.events:
-            self._sampler.tell(decision.events)
+            self._tell(decision.events)
         return decision
 
     def _suggest(self, state: State, now: float) -> list[Event]:
@@ -168,7 +171,7 @@ class Stepper:
         suggested: list[Event] = []
         while wanted(state, now):
             try:
-                config = self._sampler.ask(TrialId(len(state.trials) + 1))
+                config = self._told_sampler().ask(TrialId(len(state.trials) + 1))
             except SamplerBusy:
                 break  # it wakes the clock when it is ready
             decision = self._decide(state, [Suggested(config=config)], now)
@@ -183,8 +186,22 @@ class Stepper:
 
     def _read(self) -> None:
         for record in self._parts.journal.read(self.state.version):
-            self._sampler.tell(record.events)
+            self._tell(record.events)
             self._learn(record)
+
+    def _tell(self, events: Sequence[Event]) -> None:
+        if self._sampler is None:
+            self._untold += events
+        else:
+            self._sampler.tell(events)
+
+    def _told_sampler(self) -> Sampler:
+        """The sampler, which has been told everything."""
+        if self._sampler is None:
+            sampler = self._parts.sampler()
+            sampler.tell(self._untold)
+            self._sampler, self._untold = sampler, []
+        return self._sampler
 
     def _learn(self, record: Record, *, is_news: bool = True) -> None:
         self._state = evolve(self._state, record)
