@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         tensorflow,
         xgboost,
     )
+    from trialjob.apps.syne_tune import TrialjobBackend
     from trialjob.apps.tuner import (
         Tuner,
         asha,
@@ -74,6 +75,7 @@ __all__ = [
     "SpecError",
     "TrainingJobRequest",
     "TrialFailed",
+    "TrialjobBackend",
     "TrialjobError",
     "Tuner",
     "UsageError",
@@ -130,6 +132,7 @@ _ESTIMATORS = (
 _HOME = {
     **dict.fromkeys(_ESTIMATORS, "trialjob.apps.estimators"),
     **dict.fromkeys(_DOMAINS, "trialjob.apps.domains"),
+    "TrialjobBackend": "trialjob.apps.syne_tune",
     "Result": "trialjob.reporting.results",
     "SpecError": "trialjob.errors",
     "TrialFailed": "trialjob.errors",

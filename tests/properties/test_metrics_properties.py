@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 
 from hypothesis import given
 from hypothesis import strategies as st
+from syne_tune.report import _serialize_report_dict
 
 from trialjob.model.metric import MetricDefinition, Mode, Objective, Report
 from trialjob.reporting.metrics import NUMBER, expand, parse_number, readers
@@ -22,7 +24,12 @@ PRINTED = st.lists(st.tuples(KEYS, NUMBERS), max_size=4).map(
 REPORTED = st.dictionaries(KEYS, NUMBERS).map(
     lambda metrics: "[trialjob] " + json.dumps({"metrics": metrics})
 )
-LINES = st.lists(PRINTED | REPORTED | st.text(max_size=20) | st.builds("{} {}".format, PRINTED, REPORTED))
+TUNED = st.dictionaries(KEYS | st.sampled_from(["f1", "st_worker_iter"]), NUMBERS).map(
+    lambda metrics: "[tune-metric]: " + json.dumps(metrics)
+)
+LINES = st.lists(
+    PRINTED | REPORTED | TUNED | st.text(max_size=20) | st.builds("{} {}".format, PRINTED, REPORTED)
+)
 
 
 def whole(lines: list[str]) -> list[tuple[int, Report]]:
@@ -53,3 +60,29 @@ def test_every_float_is_read_back_from_its_print(value: float) -> None:
 def test_a_number_is_what_python_reads(text: str) -> None:
     number = parse_number(text)
     assert number is None or repr(number) == repr(float(text.strip()))
+
+
+@given(
+    st.dictionaries(st.text(max_size=9), st.none() | NUMBERS | st.text(max_size=9)),
+    NUMBERS,
+    st.text(max_size=9),
+)
+def test_syne_tunes_reporter_is_read_as_it_is(said: dict[str, object], value: float, before: str) -> None:
+    said = {name: each for name, each in said.items() if not name.startswith("st_")} | {"acc": value}
+    line = _serialize_report_dict({**said, "st_worker_time": 1.5, "st_worker_iter": 2})
+    report = readers((), OBJECTIVE)(()).feed(f"{before.replace('[', '')}[tune-metric]: {line}", 0.0)
+    numbers = {name: each for name, each in said.items() if isinstance(each, int | float)}
+    assert report is not None
+    assert report.resource == _finite(numbers.pop("epoch", 1.0))
+    assert report.metrics == {name: _float(each) for name, each in numbers.items()}
+
+
+def _float(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
+def _finite(value: float) -> float:
+    return _float(value) if math.isfinite(_float(value)) else 1.0

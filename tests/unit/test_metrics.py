@@ -157,3 +157,38 @@ def test_a_reporter_without_the_objective_leaves_it_to_the_regexes() -> None:
         (2.0, {"loss": 1.0}),
         (2.0, {"acc": 0.2}),
     ]
+
+
+TUNED = '[tune-metric]: {"epoch": 4, "acc": 0.5, "loss": NaN, "s": "x", "st_worker_iter": 3}'
+
+
+def test_a_line_of_syne_tunes_reporter_is_a_report() -> None:
+    report = reader().feed("INFO " + TUNED + " tail", 7.0)
+    assert report is not None
+    assert (report.resource, report.at, report.scraped) == (4.0, 7.0, True)
+    assert report.metrics.keys() == {"acc", "loss"}
+    assert math.isnan(report.metrics["loss"])
+
+
+@pytest.mark.parametrize(
+    "line",
+    ['[tune-metric]: {"acc": 0.5', "[tune-metric]: {'acc': 0.5}", "[tune-metric]: [1]", "[tune-metric]: {"],
+)
+def test_a_broken_line_of_syne_tunes_reporter_is_ignored(line: str) -> None:
+    assert fed(reader(), line, TUNED)[0][0] == 4.0
+
+
+def test_what_the_spec_has_a_regex_for_is_not_taken_from_syne_tunes_reporter() -> None:
+    with_regex = reader(("acc", "accuracy=({number})"))
+    assert fed(with_regex, '[tune-metric]: {"acc": 0.1, "f1": 0.2}', "accuracy=0.5") == [
+        (1.0, {"acc": 0.5, "f1": 0.2})
+    ]
+    own = reader(("acc", '"validation": ({number})'))
+    assert fed(own, '[tune-metric]: {"epoch": 2, "validation": 0.75}') == [
+        (2.0, {"acc": 0.75, "validation": 0.75})
+    ]
+
+
+def test_our_reporter_wins_over_syne_tunes() -> None:
+    ours = '[trialjob] {"seq":1,"metrics":{"epoch":1,"acc":0.9}}'
+    assert [resource for resource, _ in fed(reader(), ours, TUNED, ours)] == [1.0, 1.0]

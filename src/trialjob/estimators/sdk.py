@@ -13,9 +13,6 @@ from typing import Any
 
 from trialjob.errors import UsageError
 
-#: The job's name while the request is built; it ends up in the addresses of what is uploaded.
-_NAME = "trialjob-template"
-
 
 def of_model_trainer(trainer: Any, input_data_config: Sequence[Any] | None = None) -> dict[str, Any]:  # noqa: ANN401
     """The request of a ``ModelTrainer`` (SDK v3). Its code is uploaded. Raises UsageError."""
@@ -32,7 +29,8 @@ def of_estimator(estimator: Any, inputs: Any = None) -> dict[str, Any]:  # noqa:
     if not hasattr(estimator, "_prepare_for_training") or not hasattr(session, "_get_train_request"):
         raise _stranger(estimator, "an Estimator of the SageMaker SDK v2")
     home = importlib.import_module("sagemaker.estimator")
-    estimator._prepare_for_training(_NAME)  # noqa: SLF001 - there is no public way
+    # Without a name it makes one that is new: its code goes where no other experiment's is.
+    estimator._prepare_for_training()  # noqa: SLF001 - there is no public way
     arguments = home._TrainingJob._get_train_args(estimator, inputs, None)  # noqa: SLF001 - as above
     return _request(session._get_train_request(**arguments))  # noqa: SLF001 - as above
 

@@ -4,7 +4,9 @@ Rule 1: right after a report a reader remembers nothing but the reports so far. 
 with a new reader, and every report comes out the same.
 Rule 2: where the reporter sends the objective, it alone makes the reports. A script that also prints the
 value, where a regex finds it, would otherwise report every epoch twice.
-Rule 3: no line can break or stall it. A log is whatever a stranger's program prints.
+Rule 3: Syne Tune's reporter is read as regular expressions are, for all that the spec has none for. So
+scripts written for it run as they are, and whatever the spec or our reporter says of a metric wins.
+Rule 4: no line can break or stall it. A log is whatever a stranger's program prints.
 """
 
 from __future__ import annotations
@@ -32,6 +34,9 @@ LONGEST_LINE = 8_192
 
 _NUMBER = re.compile(NUMBER)
 _MARK = re.compile(r"\[trialjob\] ?(?=\{)")
+#: What Syne Tune's ``Reporter`` prints, and the names that it keeps to itself.
+_TUNE_METRIC = re.compile(r"\[tune-metric\]: ?(?=\{)")
+_TUNE_OWN = "st_"
 _JSON = json.JSONDecoder()
 _SPELLED = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
@@ -64,6 +69,7 @@ class LineReader:
         self, definitions: Sequence[MetricDefinition], objective: Objective, earlier: Sequence[Report] = ()
     ) -> None:
         self._patterns = [(definition.name, compiled(definition.regex)) for definition in definitions]
+        self._defined = {definition.name for definition in definitions}
         self._objective = objective
         self._scraped = sum(report.scraped for report in earlier)
         self._sent = len(earlier) - self._scraped
@@ -97,6 +103,7 @@ class LineReader:
         return self._scraped_report(at) if self._objective.metric in self._gathered else None
 
     def _gather(self, text: str) -> None:
+        self._gathered |= {k: v for k, v in _tune_metrics(text).items() if k not in self._defined}
         for name, pattern in self._patterns:
             match = pattern.search(text)
             value = parse_number(match[1]) if match and match[1] is not None else None
@@ -144,10 +151,25 @@ def _reported(text: str, mark: re.Match[str] | None) -> dict[str, float]:
             # A process may have died within its line, and another one's line follows on it.
             mark = _MARK.search(text, mark.end())
             continue
-        metrics = found.get("metrics")
-        named = metrics.items() if isinstance(metrics, dict) else ()
-        return {name: number for name, value in named if (number := _number(value)) is not None}
+        return _numbers(found.get("metrics"))
     return {}
+
+
+def _tune_metrics(text: str) -> dict[str, float]:
+    """The numbers in a line of Syne Tune's reporter, but for its own."""
+    mark = _TUNE_METRIC.search(text)
+    if mark is None:
+        return {}
+    try:
+        found, _ = _JSON.raw_decode(text[mark.end() :])
+    except (ValueError, RecursionError):
+        return {}
+    return {name: value for name, value in _numbers(found).items() if not name.startswith(_TUNE_OWN)}
+
+
+def _numbers(metrics: object) -> dict[str, float]:
+    named = metrics.items() if isinstance(metrics, dict) else ()
+    return {name: number for name, value in named if (number := _number(value)) is not None}
 
 
 def _number(value: object) -> float | None:

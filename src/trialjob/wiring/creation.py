@@ -69,7 +69,7 @@ def create(
         bundle = code_of.state.bundle
         opened.keep_bundle(name, bundle, opened.bundle(code_of.name, bundle))
     elif isinstance(spec.estimator, SourceSpec):
-        bundle = _ship(Path(spec.estimator.source_dir), opened, name, left_out.append)
+        bundle = ship(Path(spec.estimator.source_dir), opened, name, left_out.append)
     created = ExperimentCreated(
         name=name,
         document=spec.document(),
@@ -88,7 +88,7 @@ def create(
     return session
 
 
-def _ship(
+def ship(
     source_dir: Path, store: FolderStore | S3Store, name: ExperimentName, left_out: Callable[[str], None]
 ) -> str:
     """Pack the code and keep it in the store; returns its digest. ``left_out`` is told what was too large."""

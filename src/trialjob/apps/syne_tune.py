@@ -1,0 +1,374 @@
+"""A ``TrialBackend`` for Syne Tune's own ``Tuner``: each of its trials is one managed job.
+
+Syne Tune decides, and we run what it decides. Rule: a job's name is a function of the tuner's name, the trial
+and the run of the trial, and a backend never starts a second job of one name. So a tuner that is loaded again
+after a crash finds its jobs, and one that has forgotten a trial is refused another job of its name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from syne_tune.backend.trial_backend import TrialBackend
+from syne_tune.backend.trial_status import Status, TrialResult
+from syne_tune.constants import ST_CHECKPOINT_DIR, ST_WORKER_ITER, ST_WORKER_TIMESTAMP
+from syne_tune.report import retrieve
+
+from trialjob.apps.specs import Document, Estimator, spec_of
+from trialjob.errors import BackendBusy, BackendUnavailable
+from trialjob.model.ids import ExperimentName, JobName, TrialId, job_name
+from trialjob.model.job import JobEnd, LogLine, Outcome, Watch
+
+if TYPE_CHECKING:
+    from trialjob.orchestrator.ports import LogReader
+    from trialjob.wiring.alone import Parts
+
+_LOG = logging.getLogger(__name__)
+#: Experiment names have at most so many characters.
+_LONGEST_NAME = 52
+#: Seconds for which the end of stopped jobs is awaited: their grace, and what they still have to upload.
+_LAST_WAIT = 600.0
+
+
+@dataclass(slots=True, kw_only=True)
+class _Run:
+    """One job of a trial; a trial that was paused and resumed has several."""
+
+    trial: int
+    job: JobName
+    config: dict[str, Any]
+    reader: LogReader
+    #: The trial whose checkpoints it begins with.
+    source: int | None = None
+    submitted: bool = False
+    #: It was asked for without an answer, so it may run.
+    in_doubt: bool = False
+    #: What the tuner wants of it: Stopped or Paused.
+    asked: str = ""
+    stop_sent: bool = False
+    cursor: str = ""
+    #: How it ended, in Syne Tune's words.
+    ended: str = ""
+    end: JobEnd | None = None
+    why: str = ""
+    #: The tuner has been given what the job reported last, before it is told that it was stopped.
+    tail_given: bool = True
+
+
+@dataclass(slots=True, kw_only=True)
+class _Trial:
+    config: dict[str, Any]
+    runs: list[_Run] = field(default_factory=list)
+    results: list[dict[str, Any]] = field(default_factory=list)
+
+
+class TrialjobBackend(TrialBackend):  # type: ignore[misc]  # Syne Tune has no types
+    """Runs the trials of a Syne Tune ``Tuner``, given to it as ``trial_backend``.
+
+    ``estimator`` and ``backend`` are as for ``trialjob.Tuner``. Scripts report by Syne Tune's ``Reporter``,
+    by ``trialjob.reporting.report``, or by lines that ``metrics`` find, of which the first completes a
+    report. A job runs for at most ``trial_timeout``. What fails is a failed trial of Syne Tune's, and not
+    tried again; a job for which there is no room yet waits for it.
+    """
+
+    def __init__(
+        self,
+        estimator: Estimator,
+        backend: Document | None = None,
+        *,
+        metrics: Mapping[str, str] | None = None,
+        trial_timeout: str | float | None = None,
+        store: str | Path | None = None,
+    ) -> None:
+        super().__init__()
+        self._estimator: Estimator | None = estimator
+        self._title = estimator.title
+        self._backend = backend
+        self._metrics = dict(metrics or {})
+        self._limits = {
+            "max_trials": 1,
+            **({} if trial_timeout is None else {"trial_timeout": trial_timeout}),
+        }
+        self._store = store
+        self._name = ""
+        self._trials: dict[int, _Trial] = {}
+        self._sources: dict[int, int] = {}
+        #: What a tuner that is loaded again goes on with: the spec as it was resolved, and the code's digest.
+        self._kept: tuple[Document, str] | None = None
+        self._parts: Parts | None = None
+        #: When a backend that was asked too often may be asked again.
+        self._welcome_at = 0.0
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_parts": None, "_estimator": None}
+
+    # What Syne Tune asks
+
+    def set_path(self, results_root: str | None = None, tuner_name: str | None = None) -> None:
+        """Be told the tuner's name, after which the jobs are named."""
+        del results_root
+        name = tuner_name or self._title
+        if len(name) > _LONGEST_NAME:
+            digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+            name = f"{name[: _LONGEST_NAME - 9].rstrip('-')}-{digest}"
+        self._name = name
+
+    def entrypoint_path(self) -> Path:
+        """What the tuner is named after when nobody names it."""
+        return Path(self._title)
+
+    def copy_checkpoint(self, src_trial_id: int, tgt_trial_id: int) -> None:
+        """Have a trial begin with another one's checkpoints."""
+        self._sources[tgt_trial_id] = src_trial_id
+
+    def busy_trial_ids(self) -> list[tuple[int, str]]:
+        """The trials whose jobs have not ended, also those that are being stopped."""
+        return [
+            (run.trial, Status.stopping if run.asked else Status.in_progress)
+            for run in self._runs()
+            if not run.ended
+        ]
+
+    def stdout(self, trial_id: int) -> list[str]:
+        """The log of the trial's last job."""
+        parts, cursor, lines = self._parts, "", list[str]()
+        job = self._trials[trial_id].runs[-1].job
+        while parts is not None and (found := parts.logs.log(job, cursor)):
+            lines += [f"{line.text}\n" for line in found]
+            cursor = found[-1].cursor
+        return lines
+
+    def stderr(self, trial_id: int) -> list[str]:
+        """Why the trial's last job failed."""
+        return [self._trials[trial_id].runs[-1].why]
+
+    def stop_all(self) -> None:
+        """Stop what runs, wait for its end, and give back machines that are kept warm."""
+        super().stop_all()
+        if self._parts is None:
+            return
+        parts, until = self._parts, self._parts.clock.now() + _LAST_WAIT
+        pause = float(parts.spec.backend.poll_interval)
+        while self.busy_trial_ids() and parts.clock.now() < until:
+            self._look()
+            parts.clock.sleep(pause)
+        warm = [run.job for run in self._runs() if run.end is not None and run.end.pool_until is not None]
+        while not self._pools_ended(parts, warm) and parts.clock.now() < until:
+            parts.clock.sleep(pause)
+        if left := [run.job for run in self._runs() if not run.ended]:
+            _LOG.warning("these jobs have not ended yet: %s", ", ".join(left))
+
+    def _schedule(self, trial_id: int, config: dict[str, Any]) -> None:
+        plain = {name: getattr(value, "item", lambda value=value: value)() for name, value in config.items()}
+        parts = self._open(plain)
+        trial = self._trials.setdefault(trial_id, _Trial(config=plain))
+        job = job_name(ExperimentName(self._name), TrialId(trial_id + 1), len(trial.runs) + 1)
+        run = _Run(
+            trial=trial_id,
+            job=job,
+            config={**plain, ST_CHECKPOINT_DIR: parts.checkpoints(job)},
+            reader=self._reader(parts),
+            source=self._sources.get(trial_id),
+        )
+        trial.runs.append(run)
+        self._act(parts)
+
+    def _stop_trial(self, trial_id: int, result: dict[str, Any] | None) -> None:
+        del result
+        self._ask(trial_id, Status.stopped)
+
+    def _pause_trial(self, trial_id: int, result: dict[str, Any] | None) -> None:
+        del result
+        self._ask(trial_id, Status.paused)
+
+    def _resume_trial(self, trial_id: int) -> None:
+        """Nothing: its checkpoints are where the next job finds them."""
+
+    def _all_trial_results(self, trial_ids: list[int]) -> list[TrialResult]:
+        self._look()
+        return [
+            TrialResult(
+                trial_id=trial_id,
+                config=self._trial_dict[trial_id].config,
+                creation_time=self._trial_dict[trial_id].creation_time,
+                metrics=list(self._trials[trial_id].results),
+                status=_status(self._trials[trial_id].runs[-1]),
+            )
+            for trial_id in trial_ids
+        ]
+
+    # How it is done
+
+    def _open(self, config: Mapping[str, Any]) -> Parts:
+        """The parts that run the jobs; the first configuration says what a configuration has."""
+        if self._parts is None:
+            from trialjob import config as specs  # noqa: PLC0415 - only when there are jobs
+            from trialjob.wiring.alone import parts_of  # noqa: PLC0415 - as above
+
+            if self._kept is not None:
+                document, bundle = self._kept
+                spec = specs.parse(document, files=False)
+                self._parts = parts_of(spec, store=self._store, bundle=bundle)
+                return self._parts
+            if self._estimator is None:
+                raise RuntimeError("a tuner that was saved before its first trial has no estimator any more")
+            spec = spec_of(
+                self._estimator,
+                name=self._name,
+                metrics=self._metrics,
+                space={name: {"type": "choice", "values": [value]} for name, value in config.items()},
+                objective={"metric": next(iter(self._metrics), "loss"), "mode": "min"},
+                limits=self._limits,
+                backend=self._backend,
+            )
+            self._parts = parts_of(spec, store=self._store)
+            self._kept = (self._parts.spec.document(), self._parts.bundle)
+        return self._parts
+
+    def _reader(self, parts: Parts) -> LogReader:
+        from trialjob.reporting.metrics import LineReader  # noqa: PLC0415 - as above
+
+        return LineReader(parts.spec.metric_definitions(), parts.spec.to_objective())
+
+    def _runs(self) -> list[_Run]:
+        return [run for trial in self._trials.values() for run in trial.runs]
+
+    def _ask(self, trial_id: int, what: str) -> None:
+        run = self._trials[trial_id].runs[-1]
+        run.asked = run.asked or what
+        if self._parts is not None:
+            self._act(self._parts)
+
+    def _act(self, parts: Parts) -> None:
+        """Stop and start what is due. What the backend cannot do now is done at the next look."""
+        if parts.clock.now() < self._welcome_at:
+            return
+        open_runs = [run for run in self._runs() if not run.ended]
+        try:
+            for run in open_runs:
+                if run.asked and not run.stop_sent:
+                    known = run.submitted or run.in_doubt
+                    run.stop_sent = (known and parts.jobs.stop(run.job)) or _end(run, run.asked)
+            for run in open_runs:
+                if not run.asked and not run.submitted and self._may_start(run):
+                    self._submit(parts, run)
+        except BackendUnavailable as error:
+            if isinstance(error, BackendBusy):
+                self._welcome_at = parts.clock.now() + error.seconds
+            _LOG.info("%s", error)
+
+    def _may_start(self, run: _Run) -> bool:
+        """Two jobs of one trial would write to one folder."""
+        return all(other is run or other.ended for other in self._trials[run.trial].runs)
+
+    def _submit(self, parts: Parts, run: _Run) -> None:
+        from trialjob.orchestrator.ports import Postponed, Rejected  # noqa: PLC0415 - as above
+
+        request = parts.estimator.request(
+            run.job,
+            TrialId(run.trial + 1),
+            self._trials[run.trial].runs.index(run) + 1,
+            run.config,
+            parts.spec.to_limits().trial_timeout,
+        )
+        source = None if run.source is None else TrialId(run.source + 1)
+        try:
+            answer = parts.jobs.submit(replace(request, source=source))
+        except BackendBusy:  # nothing was asked
+            raise
+        except BackendUnavailable:
+            run.in_doubt = True
+            raise
+        match answer:
+            case Postponed():
+                _LOG.info("%s waits: %s", run.job, answer.reason)
+            case Rejected():
+                run.why = answer.reason
+                _end(run, Status.failed)
+            case _:
+                run.submitted = True
+
+    def _look(self) -> None:
+        """See what became of the jobs, and do what is due."""
+        if self._parts is None and self._trials:
+            self._open({})
+        if self._parts is None:
+            return
+        for run in self._runs():
+            run.tail_given = True
+        self._act(self._parts)
+        try:
+            while self._see(self._parts):
+                pass
+        except BackendUnavailable as error:
+            _LOG.info("%s", error)
+
+    def _see(self, parts: Parts) -> bool:
+        """Take in what is new; True when there is more at once."""
+        watched = {run.job: run for run in self._runs() if run.submitted and not run.ended}
+        if not watched:
+            return False
+        more = False
+        for seen in parts.jobs.observe([Watch(job=run.job, cursor=run.cursor) for run in watched.values()]):
+            run = watched[seen.job]
+            for line in seen.lines:
+                run.cursor = line.cursor
+                self._trials[run.trial].results += self._results(run, line, parts.clock.now())
+            if seen.end is not None:
+                run.end, run.why = seen.end, seen.end.message
+                _end(run, _outcome(run, seen.end))
+            more |= seen.more
+        return more
+
+    def _results(self, run: _Run, line: LogLine, now: float) -> list[dict[str, Any]]:
+        """The results in a line, as the scheduler is to get them."""
+        try:
+            found = retrieve([line.text])
+        except ValueError:  # a line that was cut
+            found = []
+        if not found and (report := run.reader.feed(line.text, line.at or now)) is not None:
+            found = [{"epoch": report.resource, **report.metrics}]
+        count = len(self._trials[run.trial].results)
+        return [
+            {ST_WORKER_TIMESTAMP: line.at or now, ST_WORKER_ITER: count + place, **result}
+            for place, result in enumerate(found)
+        ]
+
+    @staticmethod
+    def _pools_ended(parts: Parts, jobs: list[JobName]) -> bool:
+        try:
+            return not jobs or parts.jobs.end_pools(jobs)
+        except BackendUnavailable:
+            return False
+
+
+def _end(run: _Run, how: str) -> bool:
+    """Have a run ended. When others stopped it Syne Tune hides the last reports, so it learns that later."""
+    run.ended = how
+    run.tail_given = bool(run.asked) or how != Status.stopped
+    return True
+
+
+def _outcome(run: _Run, end: JobEnd) -> str:
+    if run.asked:
+        return run.asked
+    match end.outcome:
+        case Outcome.COMPLETED:
+            return str(Status.completed)
+        case Outcome.FAILED:
+            return str(Status.failed)
+        case _:
+            return str(Status.stopped)
+
+
+def _status(run: _Run) -> str:
+    if run.ended:
+        return run.ended if run.tail_given else str(Status.in_progress)
+    if run.asked == Status.stopped:
+        return str(Status.stopping)
+    return run.asked or str(Status.in_progress)

@@ -1,0 +1,67 @@
+"""The parts of an experiment without its engine, for a tuner of somebody else's that decides by itself.
+
+Rule: nothing is journaled. What keeps a job from being started twice is its name, which such a tuner makes
+from its own name, the trial and the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from trialjob.config import ExperimentSpec, LocalBackendSpec, SourceSpec
+from trialjob.errors import UsageError
+from trialjob.model.ids import ExperimentName, JobName
+from trialjob.orchestrator.engine.clock import SystemClock
+from trialjob.orchestrator.ports import Clock, Estimator, JobBackend, LogSource
+from trialjob.wiring.creation import ship
+from trialjob.wiring.images import with_image
+from trialjob.wiring.jobs import backend_of, check_machine, check_requests, estimator_of, folder_of
+from trialjob.wiring.stores import open_store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What runs the jobs of one name."""
+
+    #: With the image that was looked up.
+    spec: ExperimentSpec
+    #: The digest of the code, which is kept in the store.
+    bundle: str
+    jobs: JobBackend
+    logs: LogSource
+    estimator: Estimator
+    clock: Clock
+    #: Where a job's script finds its checkpoints.
+    checkpoints: Callable[[JobName], str]
+
+
+def parts_of(spec: ExperimentSpec, *, store: str | Path | None = None, bundle: str | None = None) -> Parts:
+    """The parts for ``spec``; its code is packed unless its ``bundle`` is in the store already.
+
+    Raises UsageError when an experiment has the name, SpecError when this machine cannot run the spec.
+    """
+    opened, name, clock = open_store(store), ExperimentName(spec.name), SystemClock()
+    if opened.journal(name).read():
+        raise UsageError(f"an experiment named {name} exists in {opened.where()}; choose another name")
+    check_machine(spec)
+    spec = with_image(spec)
+    place = "/opt/ml"
+    if isinstance(spec.backend, LocalBackendSpec):
+        place = str(folder_of(opened, name) / "jobs" / "{job}" / "ml")
+    else:
+        check_requests(spec)
+    if bundle is None:
+        source = isinstance(spec.estimator, SourceSpec) and spec.estimator.source_dir
+        bundle = ship(Path(source), opened, name, lambda _: None) if source else ""
+    jobs = backend_of(spec, name, opened, clock)
+    return Parts(
+        spec=spec,
+        bundle=bundle,
+        jobs=jobs,
+        logs=jobs,
+        estimator=estimator_of(spec, name, bundle),
+        clock=clock,
+        checkpoints=lambda job: place.replace("{job}", job) + "/checkpoints",
+    )

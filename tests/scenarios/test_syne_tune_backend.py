@@ -1,0 +1,182 @@
+"""Syne Tune's own Tuner over our backends, with real jobs."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+import dill
+import pytest
+from syne_tune import StoppingCriterion, Tuner
+from syne_tune.backend.trial_status import Status
+from syne_tune.config_space import uniform
+from syne_tune.optimizer.baselines import ASHA
+
+from trialjob import Script
+from trialjob.apps.syne_tune import TrialjobBackend
+from trialjob.errors import BackendError
+from trialjob.orchestrator.engine.clock import SystemClock
+from trialjob.testing.fake_aws import Durations, FakeAws
+
+pytestmark = [pytest.mark.timeout(300), pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+QUICK = Durations(cold_start=0.3, warm_start=0.1, download=0.1, upload=0.1, stop=0.1)
+# The line as Syne Tune's Reporter prints it; importing that takes seconds in every trial.
+SCRIPT = """\
+import argparse, json, os, time
+parser = argparse.ArgumentParser()
+parser.add_argument("--lr", type=float)
+parser.add_argument("--epochs", type=int)
+parser.add_argument("--st_checkpoint_dir")
+told = parser.parse_args()
+# The fake service's jobs are no containers: what would be at /opt/ml is elsewhere.
+folder = told.st_checkpoint_dir.replace("/opt/ml/checkpoints", os.environ["TRIALJOB_CHECKPOINT_DIR"])
+done = os.path.join(folder, "epoch")
+start = int(open(done).read()) if os.path.exists(done) else 0
+for epoch in range(start + 1, told.epochs + 1):
+    said = {"epoch": epoch, "loss": told.lr / epoch}
+    said.update(st_worker_timestamp=time.time(), st_worker_iter=epoch - 1)
+    print("[tune-metric]: " + json.dumps(said), flush=True)
+    open(done, "w").write(str(epoch))
+    time.sleep(0.3)
+"""
+
+
+@pytest.fixture
+def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Script:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("SYNETUNE_FOLDER", str(tmp_path / "syne-tune"))
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "train.py").write_text(SCRIPT)
+    image = {"image_uri": "123456789012.dkr.ecr.us-east-1.amazonaws.com/python:3"}
+    role = {"role": "arn:aws:iam::123456789012:role/SageMakerExecution", "instance_type": "ml.m5.large"}
+    return Script("train.py", str(tmp_path / "src"), {}, {**image, **role, "keep_alive": 60})
+
+
+def tune(backend: TrialjobBackend, trials: int, epochs: int = 9) -> Tuner:
+    space = {"lr": uniform(0, 1), "epochs": epochs}
+    tuner = Tuner(
+        trial_backend=backend,
+        scheduler=ASHA(
+            space, metric="loss", time_attr="epoch", max_t=epochs, do_minimize=True, random_seed=1
+        ),
+        stop_criterion=StoppingCriterion(max_num_trials_started=trials),
+        n_workers=2,
+        sleep_time=0.2,
+        tuner_name="asha",
+        save_tuner=False,
+        suffix_tuner_name=False,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tuner.run()
+    return tuner
+
+
+def test_asha_of_syne_tune_on_this_machine(script: Script, tmp_path: Path) -> None:
+    backend = TrialjobBackend(script, store=tmp_path / "store")
+    tuner = tune(backend, 4)
+    assert backend.busy_trial_ids() == []
+    results = backend._trials
+    assert len(results) >= 4
+    for trial in results.values():
+        epochs = [result["epoch"] for result in trial.results]
+        assert epochs == list(range(1, len(epochs) + 1))
+    assert {run.ended for trial in results.values() for run in trial.runs} <= {"Completed", "Stopped"}
+    assert tuner.best_config()[1]["lr"] == min(trial.config["lr"] for trial in results.values())
+    jobs = sorted(path.name for path in (tmp_path / "store" / "asha" / "jobs").iterdir() if path.is_dir())
+    assert [name for name in jobs if name.startswith("asha")] == [
+        f"asha-{number:04d}-1" for number in range(1, len(results) + 1)
+    ]
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Any:  # noqa: ANN401 - a generator of one
+    with FakeAws(durations=QUICK) as fake:
+        fake.create_bucket("bucket")
+        fake.create_role("SageMakerExecution")
+        for name, value in fake.env.items():
+            monkeypatch.setenv(name, value)
+        yield fake
+
+
+SAGEMAKER = {"kind": "sagemaker", "s3_uri": "s3://bucket/tuning", "poll_interval": 0.2}
+
+
+def test_asha_of_syne_tune_on_sagemaker(script: Script, tmp_path: Path, aws: FakeAws) -> None:
+    backend = TrialjobBackend(script, SAGEMAKER, store=tmp_path / "store")
+    tune(backend, 3, epochs=3)
+    facts = aws.client("sagemaker").list_training_jobs()["TrainingJobSummaries"]
+    assert len(facts) == len(backend._trials)
+    assert {row["TrainingJobStatus"] for row in facts} <= {"Completed", "Stopped"}
+    assert any(trial.results for trial in backend._trials.values())
+    # Nothing is paid for any more: the machines that were kept warm are given back.
+    for row in facts:
+        job = aws.client("sagemaker").describe_training_job(TrainingJobName=row["TrainingJobName"])
+        assert job.get("WarmPoolStatus", {}).get("Status") not in ("Available", "InUse")
+
+
+def started(script: Script, folder: Path, **config: object) -> tuple[TrialjobBackend, int]:
+    backend = TrialjobBackend(script, store=folder / "store")
+    backend.set_path(tuner_name="asha")
+    return backend, backend.start_trial({"lr": 0.5, "epochs": 4, **config}).trial_id
+
+
+def until(backend: TrialjobBackend, trial: int, *statuses: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    while True:
+        states, results = backend.fetch_status_results([trial])
+        found += [result for _, result in results]
+        if states[trial][1] in statuses:
+            return found
+        SystemClock().sleep(0.05)
+
+
+def test_a_paused_trial_goes_on_and_every_result_comes_once(script: Script, tmp_path: Path) -> None:
+    backend, trial = started(script, tmp_path)
+    found: list[dict[str, Any]] = []
+    while not found:
+        found += [result for _, result in backend.fetch_status_results([trial])[1]]
+    backend.pause_trial(trial)
+    assert backend.busy_trial_ids() in ([(trial, Status.stopping)], [])
+    backend.resume_trial(trial)
+    found += until(backend, trial, Status.completed)
+    assert [result["epoch"] for result in found] == [1, 2, 3, 4]
+    assert [run.job for run in backend._trials[trial].runs] == ["asha-0001-1", "asha-0001-2"]
+
+
+def test_a_backend_that_is_loaded_again_finds_its_jobs(script: Script, tmp_path: Path) -> None:
+    backend, trial = started(script, tmp_path)
+    saved = dill.dumps(backend)
+    again: TrialjobBackend = dill.loads(saved)  # noqa: S301 - our own
+    found = until(again, trial, Status.completed)
+    assert [result["epoch"] for result in found] == [1, 2, 3, 4]
+    assert "tune-metric" in "".join(again.stdout(trial))
+
+
+def test_a_tuner_that_has_forgotten_a_trial_starts_no_second_job(script: Script, tmp_path: Path) -> None:
+    backend, trial = started(script, tmp_path)
+    other, _ = started(script, tmp_path)  # the same trial: its job is the one there is
+    assert [r["epoch"] for r in until(other, trial, Status.completed)] == [1, 2, 3, 4]
+    with pytest.raises(BackendError, match=r"asha-0001-1 exists with other content"):
+        started(script, tmp_path, lr=0.25)
+    until(backend, trial, Status.completed)
+    assert len(list((tmp_path / "store" / "asha" / "jobs").glob("asha-*"))) == 1
+
+
+def test_what_fails_says_why(script: Script, tmp_path: Path) -> None:
+    backend, trial = started(script, tmp_path, lr="much")
+    until(backend, trial, Status.failed)
+    assert "train.py ended with exit status 2" in backend.stderr(trial)[0]
+    assert "invalid float value" in "".join(backend.stdout(trial))
+
+
+def test_the_reports_of_a_job_that_ran_out_of_time_are_all_given(script: Script, tmp_path: Path) -> None:
+    backend = TrialjobBackend(script, store=tmp_path / "store", trial_timeout=2)
+    backend.set_path(tuner_name="a-very-long-name-" * 4)
+    trial = backend.start_trial({"lr": 0.5, "epochs": 400}).trial_id
+    found = until(backend, trial, Status.stopped)
+    printed = [line for line in backend.stdout(trial) if "tune-metric" in line]
+    assert len(found) == len(printed) > 0
+    assert len(os.listdir(tmp_path / "store")) == 1  # noqa: PTH208 - names alone
