@@ -39,7 +39,6 @@ if TYPE_CHECKING:
         tensorflow,
         xgboost,
     )
-    from trialjob.apps.syne_tune import TrialjobBackend
     from trialjob.apps.tuner import (
         Tuner,
         asha,
@@ -75,7 +74,6 @@ __all__ = [
     "SpecError",
     "TrainingJobRequest",
     "TrialFailed",
-    "TrialjobBackend",
     "TrialjobError",
     "Tuner",
     "UsageError",
@@ -132,7 +130,6 @@ _ESTIMATORS = (
 _HOME = {
     **dict.fromkeys(_ESTIMATORS, "trialjob.apps.estimators"),
     **dict.fromkeys(_DOMAINS, "trialjob.apps.domains"),
-    "TrialjobBackend": "trialjob.apps.syne_tune",
     "Result": "trialjob.reporting.results",
     "SpecError": "trialjob.errors",
     "TrialFailed": "trialjob.errors",

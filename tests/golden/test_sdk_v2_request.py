@@ -1,4 +1,4 @@
-"""What SDK v2's PyTorch estimator asks for, as ``from_estimator`` took it (sagemaker 2.257.7), in a spec's words.
+"""What SDK v2's PyTorch estimator asks for, as ``from_estimator`` took it (sagemaker 2.257.7).
 
 That SDK cannot be installed beside v3, which the other tests use.
 """
