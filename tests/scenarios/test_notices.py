@@ -236,3 +236,12 @@ def test_what_cannot_be_told_is_refused(tmp_path: Path, notify: dict[str, str], 
     with pytest.raises(SpecError) as caught:
         spec_of(tmp_path, notify or {"sns": None})  # type: ignore[dict-item]
     assert problem in str(caught.value)
+
+
+def test_it_can_be_set_from_the_command_line() -> None:
+    path = Path(__file__).parents[2] / "examples" / "shell" / "sweep.yaml"
+    spec = config.load(path, overrides=["notify.webhook=https://example.com/x", "mlflow.experiment=y"])
+    assert spec.notify is not None
+    assert spec.notify.webhook == "https://example.com/x"
+    with pytest.raises(SpecError, match="did you mean 'webhook'"):
+        config.load(path, overrides=["notify.webhok=https://example.com/x"])

@@ -7,6 +7,8 @@ from dataclasses import fields
 
 from pydantic import BaseModel
 
+from trialjob.config.mlflow import MlflowSpec
+from trialjob.config.notify import NotifySpec
 from trialjob.config.paths import Part
 from trialjob.config.sagemaker import InputSpec, RatesSpec, SageMakerBackendSpec, SpotSpec
 from trialjob.config.samplers import SAMPLERS
@@ -39,7 +41,12 @@ KINDS: dict[str, dict[str, type[BaseModel]]] = {
     "stopping": dict(STOPPING),
     "backend": {"local": LocalBackendSpec, "sagemaker": SageMakerBackendSpec},
 }
-_SECTIONS: dict[str, type[BaseModel]] = {"objective": ObjectiveSpec, "limits": LimitsSpec}
+_SECTIONS: dict[str, type[BaseModel]] = {
+    "objective": ObjectiveSpec,
+    "limits": LimitsSpec,
+    "mlflow": MlflowSpec,
+    "notify": NotifySpec,
+}
 #: Mappings whose keys are the user's own.
 _FREE = {("estimator", name) for name in ("hyperparameters", "environment", "inputs", "tags", "request")}
 #: What stands inside a section.
