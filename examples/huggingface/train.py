@@ -82,7 +82,7 @@ def main() -> None:
             save_total_limit=2,
             report_to=[],
             use_cpu=not torch.cuda.is_available(),
-            ddp_backend=None if torch.cuda.is_available() else "gloo",
+            ddp_backend="gloo" if "WORLD_SIZE" in os.environ and not torch.cuda.is_available() else None,
             disable_tqdm=True,
             seed=0,
         ),

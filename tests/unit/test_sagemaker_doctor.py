@@ -320,7 +320,7 @@ def test_a_clock_that_is_wrong(checks: Examine, ahead: float, words: str) -> Non
 
 @pytest.mark.usefixtures("fake")
 def test_a_request_that_the_service_would_refuse(checks: Examine) -> None:
-    found = checks(replace(SETTINGS, keep_alive=7200.0), replace(JOB, hyperparameters={"a": "x" * 300}))
+    found = checks(replace(SETTINGS, keep_alive=7200.0), replace(JOB, environment={"A": "x" * 600}))
     assert len(found["first job"]) == 2
     assert any("estimator.keep_alive" in check.detail for check in found["first job"])
 

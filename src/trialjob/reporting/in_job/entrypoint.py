@@ -29,6 +29,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -45,6 +46,8 @@ VALUES_CHANNEL = "trialjob-values"
 VALUES_FILE = "hyperparameters.json"
 #: On the first host, for the processes to find each other.
 _MASTER_PORT = 29500
+#: Seconds for the last processes of a script whose first one has ended.
+_LAST_WORDS = 30.0
 #: SageMaker shows so many characters of a failure.
 FAILURE_LENGTH = 1024
 
@@ -419,11 +422,29 @@ class Attendant:
             # Looked at before it is taken away: until then its group's number cannot be another's.
             found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
             if found is None or found.si_pid == child.pid:
-                signal_group(child, signal.SIGKILL)  # what it left behind would end with the container
+                if not self.asked:
+                    signal_group(child, signal.SIGKILL)  # what it left behind would end with the container
                 break
             os.waitpid(found.si_pid, 0)
         self._child = None
-        return child.wait()
+        status = child.wait()
+        if self.asked:
+            _let_finish(child.pid)
+        return status
+
+
+def _let_finish(group: int) -> None:
+    """Give what a shell had started, and was told to end with it, some time to save; then kill it."""
+    latest = time.monotonic() + _LAST_WORDS
+    while time.monotonic() < latest:
+        try:
+            # Orphans are the first process's own; as long as one lives, the group's number is not another's.
+            if os.waitpid(-group, os.WNOHANG)[0] == 0:
+                time.sleep(0.02)  # noqa: TID251 - in a container there is no Clock
+        except ChildProcessError:
+            return
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, signal.SIGKILL)
 
 
 def run(
