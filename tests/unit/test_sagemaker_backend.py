@@ -644,3 +644,21 @@ def test_the_raw_request_may_keep_outputs_elsewhere(world: SageMakerSimulation) 
     world.settings = replace(SETTINGS, request={"OutputDataConfig": {"S3OutputPath": "s3://other/models/"}})
     where = world.backend().location(JOB, Part.MODEL)
     assert where == f"s3://other/models/{JOB}/output/model.tar.gz"
+
+
+def test_a_job_that_never_was_is_buried_however_seldom_a_stop_may_be_called(
+    world: SageMakerSimulation,
+) -> None:
+    world.client = SageMakerClient(world.clock, Limiter(world.clock, {"stop": 0.5}), session=world.session)
+    backend = world.backend()
+    for _ in range(10):
+        try:
+            assert not backend.stop(JOB)
+            break
+        except BackendBusy as busy:
+            world.clock.sleep(busy.seconds)
+    else:
+        pytest.fail("it waits for its turn for ever")
+    world.clock.sleep(5)
+    assert backend.submit(request()) == Submitted(adopted=True)
+    assert world.service.jobs == {}

@@ -16,7 +16,7 @@ from trialjob.reporting.metrics import compiled, expand
 
 #: How programs print small, negative, whole and missing values.
 _SAMPLES = ("9.5e-05", "1e-4", "-0.5", "12", "nan")
-_REPORTS = re.compile(rb"trialjob[.]reporting|from trialjob import|\[trialjob\]")
+_REPORTS = re.compile(rb"trialjob[.]reporting|from trialjob import|\[trialjob\]|tune-metric|syne_tune")
 _CHECKPOINTS = re.compile(rb"checkpoint", re.IGNORECASE)
 _SKIPPED_FOLDERS = {"node_modules", "__pycache__", "venv", "site-packages"}
 _SKIPPED_ENDINGS = (".yaml", ".yml", ".md", ".rst", ".pyc")
