@@ -51,6 +51,7 @@ def evaluate(
         space={key: {"type": "choice", "values": [value]} for key, value in config.items()},
         objective={"metric": objective, "mode": "max"},
         metrics=metrics,
+        sampler={"kind": "random", "seed": 0},  # nothing is left to choose
         limits={**(limits or {}), "max_trials": 1},
         backend=backend,
         name=name,
