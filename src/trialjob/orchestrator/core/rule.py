@@ -27,6 +27,7 @@ class PlainRule:
     """What a rule answers that only ever stops trials."""
 
     __slots__ = ()
+    learns = False
 
     def settle(self, state: State, trial: Trial) -> tuple[tuple[float, float], ...]:  # noqa: ARG002 - the protocol
         return ()
@@ -46,6 +47,11 @@ class PlainRule:
 
 class StoppingRule(Protocol):
     """Says whether a trial may go on. A pure function of the recorded state; it has no memory."""
+
+    @property
+    def learns(self) -> bool:
+        """True for one that is the sampler too, which is told everything before this is asked to judge."""
+        ...
 
     def judge(self, state: State, trial: Trial, report: Report) -> Judgement:
         """The judgement on ``trial`` upon a report of it that is the newest point of its curve.

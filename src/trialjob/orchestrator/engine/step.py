@@ -88,8 +88,7 @@ class Stepper:
                 self._learn(record, is_news=record.version > told)
         if self._state is None:
             raise UsageError("there is no such experiment; start it with `trialjob run SPEC`")
-        if getattr(self._parts.rule, "learns", False):
-            # It is one with the sampler, and must have been told before it judges.
+        if self._parts.rule.learns:
             self._told_sampler()
         self._in_doubt = False
 

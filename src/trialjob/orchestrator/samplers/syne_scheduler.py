@@ -239,7 +239,6 @@ class SyneTuneRule(PlainRule):
     is a new one too.
     """
 
-    #: It is one with the sampler: the engine tells that one everything before this is asked to judge.
     learns = True
 
     def __init__(self, make: Callable[[], SyneTuneScheduler]) -> None:
