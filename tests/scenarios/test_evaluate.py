@@ -107,3 +107,10 @@ def test_another_tuner_over_it(name: str, last: str, jobs: int, tmp_path: Path) 
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.fullmatch(last, done.stdout.strip().splitlines()[-1]), done.stdout
     assert len(list((tmp_path / "store").glob("*/journal*"))) == jobs
+
+
+def test_what_is_left_out_is_said(script: Script, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with (tmp_path / "src" / "data.bin").open("wb") as file:
+        file.truncate(51 * 1024**2)
+    script.evaluate({"lr": 0.5}, metric="acc", store=tmp_path / "store", name="one")
+    assert "data.bin (51 MB) is left out of the code" in capsys.readouterr().out

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ from syne_tune import StoppingCriterion, Tuner
 from syne_tune.backend.trial_status import Status
 from syne_tune.config_space import uniform
 from syne_tune.optimizer.baselines import ASHA
+from syne_tune.optimizer.scheduler import TrialScheduler
+from syne_tune.optimizer.schedulers.pbt import PopulationBasedTraining
 
 from trialjob import Script
 from trialjob.apps.syne_tune import TrialjobBackend
@@ -56,13 +60,16 @@ def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Script:
 
 def tune(backend: TrialjobBackend, trials: int, epochs: int = 9) -> Tuner:
     space = {"lr": uniform(0, 1), "epochs": epochs}
+    scheduler = ASHA(space, metric="loss", time_attr="epoch", max_t=epochs, do_minimize=True, random_seed=1)
+    return run(backend, scheduler, trials=trials, workers=2)
+
+
+def run(backend: TrialjobBackend, scheduler: TrialScheduler, *, trials: int, workers: int) -> Tuner:
     tuner = Tuner(
         trial_backend=backend,
-        scheduler=ASHA(
-            space, metric="loss", time_attr="epoch", max_t=epochs, do_minimize=True, random_seed=1
-        ),
+        scheduler=scheduler,
         stop_criterion=StoppingCriterion(max_num_trials_started=trials),
-        n_workers=2,
+        n_workers=workers,
         sleep_time=0.2,
         tuner_name="asha",
         save_tuner=False,
@@ -156,6 +163,14 @@ def test_a_backend_that_is_loaded_again_finds_its_jobs(script: Script, tmp_path:
     assert "tune-metric" in "".join(again.stdout(trial))
 
 
+def test_what_is_left_out_is_said(script: Script, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with (tmp_path / "src" / "data.bin").open("wb") as file:
+        file.truncate(51 * 1024**2)
+    backend, trial = started(script, tmp_path)
+    assert "data.bin (51 MB) is left out of the code" in capsys.readouterr().out
+    until(backend, trial, Status.completed)
+
+
 def test_a_tuner_that_has_forgotten_a_trial_starts_no_second_job(script: Script, tmp_path: Path) -> None:
     backend, trial = started(script, tmp_path)
     other, _ = started(script, tmp_path)  # the same trial: its job is the one there is
@@ -181,3 +196,54 @@ def test_the_reports_of_a_job_that_ran_out_of_time_are_all_given(script: Script,
     printed = [line for line in backend.stdout(trial) if "tune-metric" in line]
     assert len(found) == len(printed) > 0
     assert len(os.listdir(tmp_path / "store")) == 1  # noqa: PTH208 - names alone
+
+
+# As it begins: whose checkpoint it has, and how far that has come.
+POPULATION = """\
+import argparse, json, os, time
+parser = argparse.ArgumentParser()
+parser.add_argument("--lr", type=float)
+parser.add_argument("--st_checkpoint_dir")
+told = parser.parse_args()
+folder = told.st_checkpoint_dir.replace("/opt/ml/checkpoints", os.environ["TRIALJOB_CHECKPOINT_DIR"])
+saved = os.path.join(folder, "state.json")
+trained_by = json.load(open(saved)) if os.path.exists(saved) else []
+print("begins with", json.dumps(trained_by), flush=True)
+while len(trained_by) < 8:
+    time.sleep(float(os.environ["PACE"]))
+    trained_by.append(int(os.environ["TRIALJOB_TRIAL"]))
+    with open(saved + ".new", "w") as file:
+        json.dump(trained_by, file)
+    os.replace(saved + ".new", saved)
+    said = {"epoch": len(trained_by), "loss": told.lr}
+    said.update(st_worker_timestamp=time.time(), st_worker_iter=len(trained_by) - 1)
+    print("[tune-metric]: " + json.dumps(said), flush=True)
+"""
+
+
+@pytest.mark.parametrize("where", ["local", "sagemaker"])
+def test_population_based_training_goes_on_from_the_trial_it_clones(
+    where: str,
+    script: Script,
+    tmp_path: Path,
+    aws: FakeAws,  # noqa: ARG001
+) -> None:
+    (tmp_path / "src" / "train.py").write_text(POPULATION)
+    script = replace(script, options={**script.options, "environment": {"PACE": "0.7"}})
+    backend = TrialjobBackend(script, SAGEMAKER if where == "sagemaker" else None, store=tmp_path / "store")
+    scheduler = PopulationBasedTraining(
+        {"lr": uniform(0, 1)}, metric="loss", time_attr="epoch", max_t=8, random_seed=2,
+        population_size=3, perturbation_interval=2,
+    )  # fmt: skip
+    run(backend, scheduler, trials=6, workers=3)
+    copies = {
+        target: source for target, source in backend._sources.items() if backend._trials[target].results
+    }
+    assert copies
+    for target, source in copies.items():
+        (told,) = [line for line in backend.stdout(target) if line.startswith("begins with")]
+        begun = json.loads(told.removeprefix("begins with"))
+        assert len(begun) >= 2
+        assert begun[-1] == source + 1  # ours are numbered from 1
+        epochs = [result["epoch"] for result in backend._trials[target].results]
+        assert epochs == list(range(len(begun) + 1, len(begun) + 1 + len(epochs)))

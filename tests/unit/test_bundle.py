@@ -16,6 +16,7 @@ import pytest
 from trialjob.errors import SpecError, StoreError
 from trialjob.estimators.bundle import pack
 from trialjob.estimators.script import ScriptEstimator
+from trialjob.estimators.selection import LARGEST_FILE, Selection
 from trialjob.model.ids import ExperimentName, TrialId, job_name
 
 
@@ -138,6 +139,23 @@ def test_a_large_file_is_shipped_when_it_is_asked_for(source: Path, tmp_path: Pa
     said: list[str] = []
     found = members(tmp_path / "b", pack(source, tmp_path / "b", left_out=said.append))
     assert (found["model.bin"].size, said) == (51 * 1024**2, [])
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a[1]*?.bin", "back\\slash\\", "!bang", "#hash", " both ", "two  ", "\u2028", "a\nb", "tab\t",
+     "ü數\u00a0", os.fsdecode(b"\xff"), "sub [x]/#y ", "**", "{a,b}", "-", ".hidden", "a]", "$^(|)+"],
+)  # fmt: skip
+def test_the_line_that_is_offered_ships_the_file(tmp_path: Path, name: str) -> None:
+    path, size = tmp_path / name, LARGEST_FILE + 1
+    said: list[str] = []
+    assert not Selection(tmp_path, said.append).takes(path, size)
+    line = said[0].partition("or write ")[2].partition(" into .trialjobignore")[0]
+    (tmp_path / ".trialjobignore").write_text(f"{line}\n")
+    after = Selection(tmp_path, said.append)
+    assert after.takes(path, size)
+    assert not after.ignores(path, folder=False)
+    assert len(said) == 1
 
 
 def test_too_much_in_all_is_refused_with_the_largest_file(source: Path, tmp_path: Path) -> None:

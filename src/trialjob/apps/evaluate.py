@@ -37,6 +37,7 @@ def evaluate(
 ) -> dict[str, float]:
     """Run one job with ``config`` and return the last value of each metric; see ``Estimator.evaluate``."""
     from trialjob import wiring  # noqa: PLC0415 - importing trialjob stays light
+    from trialjob.reporting.terminal import print_notes  # noqa: PLC0415 - as above
 
     objective = metric or next(iter(metrics or {}), None)
     if objective is None:
@@ -57,6 +58,7 @@ def evaluate(
         name=name,
     )
     session = wiring.create(spec, store=store)
+    print_notes(session.notes)
     values: dict[str, float] = {}
     session.run(lambda state, events: values.update(_hear(session, state, events, on_report)))
     _check(session.state, asked=on_report is not None)

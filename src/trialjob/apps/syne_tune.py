@@ -208,6 +208,7 @@ class TrialjobBackend(TrialBackend):  # type: ignore[misc]  # Syne Tune has no t
         """The parts that run the jobs; the first configuration says what a configuration has."""
         if self._parts is None:
             from trialjob import config as specs  # noqa: PLC0415 - only when there are jobs
+            from trialjob.reporting.terminal import print_notes  # noqa: PLC0415 - as above
             from trialjob.wiring.alone import parts_of  # noqa: PLC0415 - as above
 
             if self._kept is not None:
@@ -227,6 +228,7 @@ class TrialjobBackend(TrialBackend):  # type: ignore[misc]  # Syne Tune has no t
                 backend=self._backend,
             )
             self._parts = parts_of(spec, store=self._store)
+            print_notes(self._parts.notes)
             self._kept = (self._parts.spec.document(), self._parts.bundle)
         return self._parts
 

@@ -237,14 +237,12 @@ class Tuner:
     def run(self, on_interrupt: OnInterrupt | None = None) -> Result:
         """Start the experiment, or go on with it when this was called before; see ``Experiment.run``."""
         from trialjob import config, wiring  # noqa: PLC0415 - as above
-        from trialjob.reporting.terminal import console  # noqa: PLC0415 - as above
+        from trialjob.reporting.terminal import print_notes  # noqa: PLC0415 - as above
 
         if self._experiment is None:
             for problem in config.warnings(self.spec):
                 warnings.warn(str(problem), stacklevel=2)
             session = wiring.create(self.spec, store=self._store)
-            console().print(f"experiment {session.name}, kept in {session.where}", soft_wrap=True)
-            for note in session.notes:
-                console().print(note, soft_wrap=True)
+            print_notes([f"experiment {session.name}, kept in {session.where}", *session.notes])
             self._experiment = Experiment(session, self._store)
         return self._experiment.run(on_interrupt)

@@ -52,7 +52,7 @@ class Selection:
         if size > LARGEST_FILE and self._said(inner, folder=False) is not False:
             self._left_out(
                 f"{inner.as_posix()} ({_megabytes(size)}) is left out of the code, as is any file above "
-                f"{_megabytes(LARGEST_FILE)}: make it an input channel, or write !/{inner.as_posix()} "
+                f"{_megabytes(LARGEST_FILE)}: make it an input channel, or write {_asked_for(inner)} "
                 f"into {IGNORE_FILE} to ship it with every trial"
             )
             return False
@@ -92,6 +92,18 @@ def _patterns(file: Path) -> GitIgnoreSpec | None:
                 remedy="write one pattern a line, as in a .gitignore",
             )
         ) from error
+
+
+def _asked_for(inner: Path) -> str:
+    """The line of ``.trialjobignore`` by which this file, whatever it is called, is shipped."""
+    name = inner.as_posix()
+    kept = name.rstrip(" ")
+    # What has a meaning in a pattern is escaped. What a terminal or a line would not show as it is, such as
+    # a line break or a byte that is no UTF-8, is written as any one character.
+    letters = (
+        f"\\{letter}" if letter in "\\*?[" else letter if letter.isprintable() else "?" for letter in kept
+    )
+    return "!/" + "".join(letters) + "\\ " * (len(name) - len(kept))
 
 
 def _megabytes(size: int) -> str:

@@ -10,6 +10,7 @@ import io
 import os
 import sys
 import unicodedata
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, TextIO, cast
 
 if TYPE_CHECKING:
@@ -83,6 +84,13 @@ def clean(text: str) -> str:
         character if character in "\n\t" or unicodedata.category(character) not in {"Cc", "Cs"} else "\ufffd"
         for character in text
     )
+
+
+def print_notes(notes: Iterable[str], out: Console | None = None) -> None:
+    """Print what a user may want to know, each in lines of its own; on standard output unless told."""
+    out = out or console()
+    for note in notes:
+        out.print(clean(note), soft_wrap=True)
 
 
 def one_line(text: str, most: int = 200) -> str:

@@ -35,6 +35,8 @@ class Parts:
     clock: Clock
     #: Where a job's script finds its checkpoints.
     checkpoints: Callable[[JobName], str]
+    #: What a user may want to know of what was packed.
+    notes: tuple[str, ...]
 
 
 def parts_of(spec: ExperimentSpec, *, store: str | Path | None = None, bundle: str | None = None) -> Parts:
@@ -52,9 +54,10 @@ def parts_of(spec: ExperimentSpec, *, store: str | Path | None = None, bundle: s
         place = str(folder_of(opened, name) / "jobs" / "{job}" / "ml")
     else:
         check_requests(spec)
+    left_out: list[str] = []
     if bundle is None:
         source = isinstance(spec.estimator, SourceSpec) and spec.estimator.source_dir
-        bundle = ship(Path(source), opened, name, lambda _: None) if source else ""
+        bundle = ship(Path(source), opened, name, left_out.append) if source else ""
     jobs = backend_of(spec, name, opened, clock)
     return Parts(
         spec=spec,
@@ -64,4 +67,5 @@ def parts_of(spec: ExperimentSpec, *, store: str | Path | None = None, bundle: s
         estimator=estimator_of(spec, name, bundle),
         clock=clock,
         checkpoints=lambda job: place.replace("{job}", job) + "/checkpoints",
+        notes=tuple(left_out),
     )

@@ -18,7 +18,7 @@ from trialjob.model.trial import EndKind, Phase
 from trialjob.orchestrator.core.state import State
 from trialjob.planning.page import short
 from trialjob.reporting.tables import print_summary
-from trialjob.reporting.terminal import clean, console
+from trialjob.reporting.terminal import clean, console, print_notes
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -61,9 +61,7 @@ def start(
         out.print("nothing was started")
         return ExitStatus.CAN_GO_ON
     session = wiring.create(spec, store=store, code_of=code_of)
-    out.print(f"experiment {clean(session.name)}, kept in {clean(session.where)}", soft_wrap=True)
-    for note in session.notes:
-        out.print(clean(note), soft_wrap=True)
+    print_notes([f"experiment {session.name}, kept in {session.where}", *session.notes], out)
     return _attend(begun, session, out, on_interrupt=on_interrupt, store=store)
 
 
