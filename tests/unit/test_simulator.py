@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from trialjob.backends.simulator.assumptions import NOTHING, Assumptions, names, problem_with
@@ -259,6 +259,9 @@ def test_an_end_that_finds_no_turn_is_told_later() -> None:
     stop=st.none() | st.floats(0.0, 900.0),
     looks=st.lists(st.floats(0.0, 2000.0), min_size=1, max_size=8),
 )
+# A line is due at 845 s, from which less than its place in the course is left when the beginning is taken off.
+@example(interruptions=[1.0, 1.0, 122.46887410523219], checkpoints=True, stop=None, looks=[845.0])
+@example(interruptions=[1.0, 1.0, 122.46887410523219], checkpoints=False, stop=None, looks=[845.0])
 def test_nothing_happens_before_it_is_said_to(
     interruptions: list[float], checkpoints: bool, stop: float | None, looks: list[float]
 ) -> None:
@@ -276,6 +279,10 @@ def test_nothing_happens_before_it_is_said_to(
             assert job.state(just_before) is job.state(now)
             assert (job.end(just_before) is None) is (job.end(now) is None)
         assert len(list(job.log(0, now))) == job.printed(now)
+    if checkpoints:
+        printed = [text for _, text in job.log(0, math.inf)]
+        assert printed == [text for _, text in COURSE.lines[: len(printed)]]
+        assert stop is not None or len(printed) == len(COURSE.lines)
 
 
 def test_the_dice_of_a_job_do_not_depend_on_the_others() -> None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 
 from trialjob.backends.simulator.course import Course
 from trialjob.model.job import FailureKind, JobEnd, JobRequest, JobState, Outcome
@@ -36,6 +37,15 @@ class Launch:
     code_ended: float
     #: The machine is given back, or taken.
     ended: float
+
+    def prints(self, line: tuple[float, str]) -> float:
+        """When it prints a line of the job's course, unless its code ends before."""
+        # Every question about the log is answered by this sum: another one may round to another side of it.
+        return self.code_began + line[0] - self.done
+
+    def printed(self, lines: Sequence[tuple[float, str]], now: float) -> int:
+        """How many of the course's ``lines`` it has come to by ``now``."""
+        return bisect_right(lines, min(now, self.code_ended), key=self.prints)
 
     def cut(self, code_ended: float, ended: float) -> Launch:
         """This launch, over earlier."""
@@ -69,7 +79,7 @@ class SimulatedJob:
 
     def __post_init__(self) -> None:
         self._first_lines = [
-            bisect_right(self.course.lines, launch.done, key=_when) if launch.done else 0
+            bisect_right(self.course.lines, launch.done, key=itemgetter(0)) if launch.done else 0
             for launch in self.launches
         ]
 
@@ -133,18 +143,17 @@ class SimulatedJob:
     def _printed(self, now: float) -> Iterator[tuple[int, int]]:
         """The first line of each launch and the first behind its last, as far as they are printed."""
         for launch, first in zip(self.launches, self._first_lines, strict=True):
-            until = min(now, launch.code_ended) - launch.code_began
-            if until < 0:
+            if min(now, launch.code_ended) < launch.code_began:
                 return
-            yield first, max(first, bisect_right(self.course.lines, launch.done + until, key=_when))
+            yield first, max(first, launch.printed(self.course.lines, now))
 
     def log(self, first: int, now: float) -> Iterator[tuple[float, str]]:
         """The lines from number ``first`` on that are printed by ``now``, each with its time."""
         skip = first
         for launch, (begin, end) in zip(self.launches, self._printed(now), strict=False):
             for number in range(begin + skip, end):
-                when, text = self.course.lines[number]
-                yield launch.code_began + when - launch.done, text
+                line = self.course.lines[number]
+                yield launch.prints(line), line[1]
             skip = max(0, skip - (end - begin))
 
     def changes_after(self, now: float) -> float:
@@ -155,11 +164,9 @@ class SimulatedJob:
             if now < launch.code_began:
                 return min(launch.code_began, launch.ended)
             if now < launch.code_ended:
-                done = launch.done + now - launch.code_began
-                place = max(first, bisect_right(self.course.lines, done, key=_when))
+                place = max(first, launch.printed(self.course.lines, now))
                 if place < len(self.course.lines):
-                    line = launch.code_began + self.course.lines[place][0] - launch.done
-                    return min(line, launch.code_ended)
+                    return min(launch.prints(self.course.lines[place]), launch.code_ended)
                 return launch.code_ended
             if now < launch.ended:
                 return launch.ended
@@ -199,7 +206,3 @@ class SimulatedJob:
     def _tail(self) -> str:
         printed = self.printed(self.ends_at)
         return "\n".join(text for _, text in self.log(max(0, printed - _TAIL), self.ends_at))
-
-
-def _when(line: tuple[float, str]) -> float:
-    return line[0]

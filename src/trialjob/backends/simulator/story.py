@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import random
-from bisect import bisect_right
 from dataclasses import dataclass, field
 
 from trialjob.backends.simulator.assumptions import Assumptions
@@ -51,7 +50,7 @@ class Story:
                 break
             self._launch(began, code_began, done, taken, taken)
             left -= taken - began
-            done = self._saved(done + taken - code_began)
+            done = self._saved(self._launches[-1])
             at = taken + self.assumptions.restart
         code_ended = min(over, expired + leaving(self.assumptions, self.course)) if over > expired else over
         ended = code_ended + self.assumptions.upload
@@ -91,12 +90,12 @@ class Story:
         rate = self.assumptions.interruptions_per_hour * self.terms.instances / 3600
         return dice.expovariate(rate) if rate else math.inf
 
-    def _saved(self, done: float) -> float:
+    def _saved(self, launch: Launch) -> float:
         """From where in its course an interrupted job goes on: what its last line told is saved."""
         if not self.course.checkpoints:
             return 0.0
-        printed = bisect_right(self.course.lines, done, key=lambda line: line[0])
-        return self.course.lines[printed - 1][0] if printed else 0.0
+        printed = launch.printed(self.course.lines, launch.ended)
+        return max(launch.done, self.course.lines[printed - 1][0]) if printed else launch.done
 
     def _job(self, now: float, *, ended: float, lost: bool, expired: bool = False) -> SimulatedJob:
         outcome, failure = Outcome.COMPLETED, self.course.failure
