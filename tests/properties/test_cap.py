@@ -18,12 +18,11 @@ from trialjob.model.trial import EndKind, EndReason, Phase
 from trialjob.orchestrator.core.events import Event, ExperimentEnding
 from trialjob.orchestrator.core.rule import StoppingRule
 from trialjob.orchestrator.core.state import State, replay
-from trialjob.orchestrator.engine.loop import Loop
 from trialjob.orchestrator.rules.asha import Asha
 from trialjob.orchestrator.rules.hyperband import Hyperband
 from trialjob.orchestrator.rules.none import NoStopping
 from trialjob.orchestrator.rules.promotion import Promotion
-from trialjob.testing.crash import Crash, Fuse, FusedBackend, FusedJournal
+from trialjob.testing.crash import Crash, Fuse
 from trialjob.testing.simulation import Simulation, course
 
 _PRICE = 3_600_000  # a dollar a second for each thousand seconds: 1,000 micro-dollars a second
@@ -135,17 +134,10 @@ class Experiment:
         for calls in self.case.deaths:
             fuse = Fuse(calls, after=calls % 2 == 0)
             try:
-                return self._run(fuse)
+                return self.simulation.run(self.watch, fuse=fuse)
             except Crash:
                 self.check(self._state())
-        return self._run(Fuse())
-
-    def _run(self, fuse: Fuse) -> State:
-        simulation = self.simulation
-        stepper = simulation.stepper(
-            journal=FusedJournal(simulation.journal, fuse), backend=FusedBackend(simulation.backend, fuse)
-        )
-        return Loop(stepper, simulation.clock, simulation.poll_interval).run(self.watch)
+        return self.simulation.run(self.watch)
 
     def _state(self) -> State:
         state = replay(self.simulation.journal.read())

@@ -8,10 +8,8 @@ from trialjob.model.limits import Limits
 from trialjob.model.trial import EndKind, EndReason, Phase
 from trialjob.orchestrator.core.events import ExperimentEnding
 from trialjob.orchestrator.core.state import State
-from trialjob.orchestrator.engine.loop import Loop
-from trialjob.orchestrator.engine.step import Stepper
 from trialjob.orchestrator.rules.asha import Asha
-from trialjob.testing.crash import Crash, Fuse, FusedBackend, FusedJournal
+from trialjob.testing.crash import Crash, Fuse
 from trialjob.testing.simulation import Simulation
 
 LIMITS = Limits(max_trials=9, max_concurrent_trials=3)
@@ -19,10 +17,6 @@ LIMITS = Limits(max_trials=9, max_concurrent_trials=3)
 
 def simulation() -> Simulation:
     return Simulation(limits=LIMITS, rule=Asha(max_resource=9), poll_interval=20.0, keep_alive=240.0)
-
-
-def fused(sim: Simulation, fuse: Fuse) -> Stepper:
-    return sim.stepper(journal=FusedJournal(sim.journal, fuse), backend=FusedBackend(sim.backend, fuse))
 
 
 def outcome(sim: Simulation, state: State) -> object:
@@ -46,9 +40,8 @@ def outcome(sim: Simulation, state: State) -> object:
 
 def run_with_crash(blows_at: int, *, after: bool) -> tuple[object, float]:
     sim = simulation()
-    loop = Loop(fused(sim, Fuse(blows_at, after=after)), sim.clock, sim.poll_interval)
     with pytest.raises(Crash):
-        loop.run(lambda _state, _events: None)
+        sim.run(fuse=Fuse(blows_at, after=after))
     return outcome(sim, sim.run()), sim.clock.now()
 
 
@@ -57,7 +50,7 @@ def run_with_crash(blows_at: int, *, after: bool) -> tuple[object, float]:
 def test_a_crash_at_any_call_changes_nothing(part: int, after: bool) -> None:
     sim = simulation()
     fuse = Fuse()
-    expected = outcome(sim, Loop(fused(sim, fuse), sim.clock, sim.poll_interval).run(lambda _s, _e: None))
+    expected = outcome(sim, sim.run(fuse=fuse))
     assert fuse.passed > 100
 
     for blows_at in range(1 + part, fuse.passed + 1, 4):
@@ -70,19 +63,9 @@ def test_a_crash_at_any_call_changes_nothing(part: int, after: bool) -> None:
 @pytest.mark.parametrize("calls_between_crashes", [2, 3, 5, 8])
 def test_a_process_that_keeps_dying_gets_there(calls_between_crashes: int) -> None:
     sim = simulation()
-    crashes = 0
-    while True:
-        loop = Loop(
-            fused(sim, Fuse(calls_between_crashes, after=crashes % 2 == 0)), sim.clock, sim.poll_interval
-        )
-        try:
-            state = loop.run(lambda _state, _events: None)
-            break
-        except Crash:
-            crashes += 1
-            # Time does not stand still while nobody steps.
-            sim.clock.sleep(7.0)
-    assert crashes > 10
+    # Time does not stand still while nobody steps.
+    state, deaths = sim.run_dying(calls_between_crashes, away=7.0)
+    assert deaths > 10
     assert state.phase is Phase.ENDED
     assert len(state.trials) == LIMITS.max_trials
     assert len(sim.service.jobs) == LIMITS.max_trials
@@ -98,9 +81,8 @@ def test_stop_is_carried_out_whatever_crashes(blows_at: int) -> None:
     asked = ExperimentEnding(reason=EndReason(kind=EndKind.STOPPED, detail="stopped by the user"))
     sim.journal.append([asked], after=stepper.state.version, at=sim.clock.now())
 
-    loop = Loop(fused(sim, Fuse(blows_at, after=blows_at % 2 == 0)), sim.clock, sim.poll_interval)
     try:
-        loop.run(lambda _state, _events: None)
+        sim.run(fuse=Fuse(blows_at, after=blows_at % 2 == 0))
     except Crash:
         sim.run()
 

@@ -15,10 +15,9 @@ from trialjob.model.limits import Limits
 from trialjob.model.trial import EndKind, LogAction, TrialStatus
 from trialjob.orchestrator.core.events import Event, ExperimentResumed, LimitsChanged, LogMatched
 from trialjob.orchestrator.core.state import State
-from trialjob.orchestrator.engine.loop import Loop
 from trialjob.orchestrator.rules.none import NoStopping
 from trialjob.reporting.on_log import LogPatterns
-from trialjob.testing.crash import Crash, Fuse, FusedBackend, FusedJournal
+from trialjob.testing.crash import Crash, Fuse
 from trialjob.testing.simulation import Simulation, course
 
 MANY = Limits(max_trials=50, max_concurrent_trials=4, max_failures=50)
@@ -162,12 +161,8 @@ def test_a_canary_that_the_cloud_took_away_is_tried_again() -> None:
 def test_a_canary_survives_crashes(after: bool) -> None:
     for blows_at in range(1, 40, 3):
         sim = with_canary(lambda request: course(request, epochs=2))
-        fuse = Fuse(blows_at, after=after)
-        stepper = sim.stepper(
-            journal=FusedJournal(sim.journal, fuse), backend=FusedBackend(sim.backend, fuse)
-        )
         with pytest.raises(Crash):
-            Loop(stepper, sim.clock, sim.poll_interval).run(_alone)
+            sim.run(_alone, fuse=Fuse(blows_at, after=after))
         assert kind(sim.run(_alone)) is EndKind.MAX_TRIALS
 
 
@@ -294,13 +289,8 @@ def test_a_match_counts_once_whatever_crashes(after: bool) -> None:
             replace(MANY, max_trials=2),
             ("NCCL", LogAction.RETRY),
         )
-        fuse = Fuse(blows_at, after=after)
-        stepper = sim.stepper(
-            journal=FusedJournal(sim.journal, fuse), backend=FusedBackend(sim.backend, fuse)
-        )
-        loop = Loop(stepper, sim.clock, sim.poll_interval)
         try:
-            loop.run(lambda _state, _events: None)
+            sim.run(fuse=Fuse(blows_at, after=after))
         except Crash:
             sim.run()
         events = [event for record in sim.journal.read() for event in record.events]

@@ -15,10 +15,9 @@ from trialjob.model.limits import Limits
 from trialjob.model.trial import EndKind, Phase, TrialStatus
 from trialjob.orchestrator.core.events import AttemptIntended, Event
 from trialjob.orchestrator.core.state import State
-from trialjob.orchestrator.engine.loop import Loop
 from trialjob.orchestrator.rules.hyperband import Hyperband
 from trialjob.orchestrator.rules.promotion import Pausing, Promotion
-from trialjob.testing.crash import Crash, Fuse, FusedBackend, FusedJournal
+from trialjob.testing.crash import Crash, Fuse
 from trialjob.testing.simulation import Simulation, curve
 
 EPOCH = 60.0
@@ -229,11 +228,6 @@ def crashing(rule: Pausing, *, obeys: bool) -> Simulation:
     )
 
 
-def run_fused(sim: Simulation, fuse: Fuse) -> State:
-    stepper = sim.stepper(journal=FusedJournal(sim.journal, fuse), backend=FusedBackend(sim.backend, fuse))
-    return Loop(stepper, sim.clock, sim.poll_interval).run(lambda _state, _events: None)
-
-
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("obeys", [True, False], ids=["ends by itself", "is stopped"])
 @pytest.mark.parametrize(
@@ -241,9 +235,9 @@ def run_fused(sim: Simulation, fuse: Fuse) -> State:
 )
 def test_a_crash_at_any_call_changes_nothing_of_promotions(rule: Pausing, obeys: bool, after: bool) -> None:
     sim, fuse = crashing(rule, obeys=obeys), Fuse()
-    expected = outcome(sim, run_fused(sim, fuse))
+    expected = outcome(sim, sim.run(fuse=fuse))
     for blows_at in range(1, fuse.passed + 1):
         sim = crashing(rule, obeys=obeys)
         with pytest.raises(Crash):
-            run_fused(sim, Fuse(blows_at, after=after))
+            sim.run(fuse=Fuse(blows_at, after=after))
         assert outcome(sim, sim.run()) == expected, f"crash at call {blows_at}"

@@ -71,8 +71,17 @@ def test_bayesian_is_decided_when_the_experiment_is_created(
 def test_a_sampler_that_is_left_out_is_decided_by_the_rule_and_recorded(
     spec: Callable[..., ExperimentSpec], store: Path
 ) -> None:
-    whole, pruned = spec("whole"), spec("pruned", stopping={"kind": "median"})
-    for given, kind in ((whole, "tpe"), (pruned, "random")):
+    others = {"objective": {"metric": "acc", "mode": "max", "others": [{"metric": "size", "mode": "min"}]}}
+    for name, kind, changes in (
+        ("whole", "tpe", {}),
+        ("pruned", "random", {"stopping": {"kind": "median"}}),
+        # These propose by themselves, and take their seed from it.
+        ("syne-asha", "random", {"stopping": {"kind": "syne_asha", "max_resource": 9}}),
+        ("bohb", "random", {"stopping": {"kind": "bohb", "max_resource": 9}}),
+        ("mo-asha", "random", {"stopping": {"kind": "mo_asha", "max_resource": 9}, **others}),
+        ("pbt", "random", {"stopping": {"kind": "pbt", "max_resource": 9, "perturbation_interval": 3}}),
+    ):
+        given = spec(name, **changes)
         assert given.sampler.kind == "auto"
         session = create(given, store=store)
         assert session.spec.sampler.kind == kind

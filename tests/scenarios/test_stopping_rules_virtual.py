@@ -10,7 +10,6 @@ from trialjob.model.space import Branches, Choice, QUniform, Space, Uniform
 from trialjob.model.trial import EndKind, TrialStatus
 from trialjob.orchestrator.core.rule import StoppingRule
 from trialjob.orchestrator.core.state import State
-from trialjob.orchestrator.engine.loop import Loop
 from trialjob.orchestrator.rules.bandit import Bandit
 from trialjob.orchestrator.rules.early_stop import EarlyStop
 from trialjob.orchestrator.rules.intervals import Intervals
@@ -19,7 +18,7 @@ from trialjob.orchestrator.rules.none import NoStopping
 from trialjob.orchestrator.rules.truncation import Truncation
 from trialjob.orchestrator.samplers.points import PointsFirst
 from trialjob.orchestrator.samplers.random import RandomSampler
-from trialjob.testing.crash import Crash, Fuse, FusedBackend, FusedJournal
+from trialjob.testing.crash import Crash, Fuse
 from trialjob.testing.simulation import Simulation, course
 
 
@@ -77,17 +76,12 @@ def crashing(rule: StoppingRule) -> Simulation:
 @EACH_RULE
 def test_a_crash_at_any_call_changes_no_verdict(rule: StoppingRule, after: bool) -> None:
     sim, fuse = crashing(rule), Fuse()
-    expected = outcome(sim, run_fused(sim, fuse))
+    expected = outcome(sim, sim.run(fuse=fuse))
     for blows_at in range(1, fuse.passed + 1):
         sim = crashing(rule)
         with pytest.raises(Crash):
-            run_fused(sim, Fuse(blows_at, after=after))
+            sim.run(fuse=Fuse(blows_at, after=after))
         assert outcome(sim, sim.run()) == expected, f"crash at call {blows_at}"
-
-
-def run_fused(sim: Simulation, fuse: Fuse) -> State:
-    stepper = sim.stepper(journal=FusedJournal(sim.journal, fuse), backend=FusedBackend(sim.backend, fuse))
-    return Loop(stepper, sim.clock, sim.poll_interval).run(lambda _state, _events: None)
 
 
 @pytest.mark.parametrize("workers", [1, 4])

@@ -24,7 +24,6 @@ from trialjob.orchestrator.engine.loop import Loop
 from trialjob.orchestrator.samplers.points import PointsFirst
 from trialjob.orchestrator.samplers.syne_scheduler import SyneTuneRule, SyneTuneScheduler
 from trialjob.orchestrator.samplers.syne_schedulers import Plan
-from trialjob.testing.crash import Crash, Fuse, FusedBackend, FusedJournal
 from trialjob.testing.simulation import Simulation
 
 OBJECTIVE = Objective(metric="accuracy", mode=Mode.MAX, others=(Aim(metric="latency", mode=Mode.MIN),))
@@ -86,28 +85,17 @@ def told(state: State) -> list[object]:
 
 
 @pytest.mark.parametrize("workers", [1, 4, 16])
-@pytest.mark.parametrize("name", ["syne_asha", "bohb", "mo_asha", "pbt"])
+@pytest.mark.parametrize("name", PLANS)
 def test_a_process_that_keeps_dying_decides_the_same(name: str, workers: int) -> None:
     expected = told(simulation(name, workers).run())
     assert len(expected) == 20
-
-    sim = simulation(name, workers)
-    for crash in range(1_000):
-        fuse = Fuse(15 + crash % 3, after=crash % 2 == 0)
-        stepper = sim.stepper(
-            journal=FusedJournal(sim.journal, fuse), backend=FusedBackend(sim.backend, fuse)
-        )
-        try:
-            state = Loop(stepper, sim.clock, sim.poll_interval).run(lambda _state, _events: None)
-            break
-        except Crash:
-            pass
-    assert crash > 3
+    state, deaths = simulation(name, workers).run_dying(15)
+    assert deaths > 3
     assert told(state) == expected
 
 
 def test_another_process_decides_the_same() -> None:
-    names = ("bore", "pbt", "mo_asha")
+    names = tuple(PLANS)
     code = (
         f"import sys; sys.path.insert(0, {str(__file__).rpartition('/')[0]!r})\n"
         "from test_syne_tune_virtual import *\n"

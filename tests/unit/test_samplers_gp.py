@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import pytest
 
@@ -12,7 +11,14 @@ from trialjob.model.limits import Limits
 from trialjob.model.metric import Mode, Objective, Report
 from trialjob.model.space import Choice, LogUniform, Space, Uniform
 from trialjob.model.trial import TrialStatus
-from trialjob.orchestrator.core.events import Event, ExperimentCreated, ReportsRead, TrialEnded, TrialProposed
+from trialjob.orchestrator.core.events import (
+    Event,
+    ExperimentCreated,
+    KnownResult,
+    ReportsRead,
+    TrialEnded,
+    TrialProposed,
+)
 from trialjob.orchestrator.ports import Sampler
 from trialjob.orchestrator.samplers.optuna import OptunaSampler
 from trialjob.orchestrator.samplers.random import RandomSampler
@@ -28,30 +34,24 @@ SPACE = Space(
 )
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def accuracy(x: float, y: float, c: str) -> float:
     return 1.0 - (x - 0.7) ** 2 - (math.log10(y) / 4 + 0.4) ** 2 - 0.1 * (c == "bad")
 
 
-def story(sampler: Sampler, trials: int) -> tuple[list[Event], list[float]]:
-    """Trials that complete, two behind the newest; all events, and the accuracies."""
-    objective = Objective(metric="m", mode=Mode.MAX)
-    created = ExperimentCreated(
+def created() -> ExperimentCreated:
+    return ExperimentCreated(
         name=ExperimentName("e"),
         document={},
         bundle="",
-        objective=objective,
+        objective=Objective(metric="m", mode=Mode.MAX),
         limits=Limits(max_trials=99),
         trialjob="0",
     )
-    events: list[Event] = [created]
+
+
+def story(sampler: Sampler, trials: int) -> tuple[list[Event], list[float]]:
+    """Trials that complete, two behind the newest; all events, and the accuracies."""
+    events: list[Event] = [created()]
     sampler.tell(events)
     values: list[float] = []
     for trial in map(TrialId, range(1, trials + 1)):
@@ -82,3 +82,22 @@ def test_another_sampler_that_is_told_the_same_proposes_the_same() -> None:
     other = OptunaSampler(SPACE, 3, kind="gp", n_startup_trials=4)
     other.tell(events)
     assert other.ask(TrialId(9)) == given.ask(TrialId(9)) != RandomSampler(SPACE, 3).ask(TrialId(9))
+
+
+def test_the_number_of_threads_changes_nothing() -> None:
+    """PyTorch itself adds up in another order for each, and the last digits of a proposal follow."""
+    wide = Space({f"x{number}": Uniform(lower=0.0, upper=1.0) for number in range(5)})
+    drawn = RandomSampler(wide, 1)
+    known = [drawn.ask(TrialId(number)) or {} for number in range(1, 201)]
+    before = torch.get_num_threads()
+    proposed = []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        try:
+            sampler = OptunaSampler(wide, 3, kind="gp")
+            sampler.tell([created(), *(KnownResult(config=c, score=-float(str(c["x0"]))) for c in known)])
+            proposed.append(sampler.ask(TrialId(1)))
+            assert torch.get_num_threads() == threads
+        finally:
+            torch.set_num_threads(before)
+    assert proposed[0] == proposed[1]

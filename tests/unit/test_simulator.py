@@ -259,7 +259,7 @@ def test_an_end_that_finds_no_turn_is_told_later() -> None:
     stop=st.none() | st.floats(0.0, 900.0),
     looks=st.lists(st.floats(0.0, 2000.0), min_size=1, max_size=8),
 )
-# A line is due at 845 s, from which less than its place in the course is left when the beginning is taken off.
+# A line is due at 845 s; that less the beginning of its launch is less than its place in the course.
 @example(interruptions=[1.0, 1.0, 122.46887410523219], checkpoints=True, stop=None, looks=[845.0])
 @example(interruptions=[1.0, 1.0, 122.46887410523219], checkpoints=False, stop=None, looks=[845.0])
 def test_nothing_happens_before_it_is_said_to(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from trialjob.config.samplers import RandomSpec, SamplerSpec, SyneTuneSpec
+from trialjob.config.samplers import AutoSpec, RandomSpec, SamplerSpec, SyneTuneSpec
 from trialjob.config.spec import LimitsSpec, ObjectiveSpec
 from trialjob.config.stopping import BohbSpec, MoAshaSpec, PbtSpec, StoppingSpec, SyneAshaSpec
 from trialjob.errors import Problem
@@ -21,13 +21,13 @@ def scheduler_problems(
     if not isinstance(stopping, SyneAshaSpec | BohbSpec | MoAshaSpec | PbtSpec):
         return
     if isinstance(stopping, SyneAshaSpec):
-        if not isinstance(sampler, RandomSpec | SyneTuneSpec):
+        if not isinstance(sampler, AutoSpec | RandomSpec | SyneTuneSpec):
             yield Problem(
                 field="sampler.kind",
                 message=f"{sampler.kind!r} is no searcher of Syne Tune's, and stopping.kind is 'syne_asha'",
                 remedy="use bore, cqr, kde, rea, botorch or random; or write stopping.kind: asha",
             )
-    elif not isinstance(sampler, RandomSpec):
+    elif not isinstance(sampler, AutoSpec | RandomSpec):
         yield Problem(
             field="sampler.kind",
             message=f"{sampler.kind!r} proposes configurations, and so does stopping.kind {stopping.kind!r}",

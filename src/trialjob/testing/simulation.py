@@ -30,6 +30,7 @@ from trialjob.orchestrator.rules.asha import Asha
 from trialjob.orchestrator.samplers.random import RandomSampler
 from trialjob.reporting.metrics import readers
 from trialjob.reporting.on_log import LogPatterns
+from trialjob.testing.crash import Crash, Fuse, FusedBackend, FusedJournal
 
 NAME = ExperimentName("simulated")
 OBJECTIVE = Objective(metric="accuracy", mode=Mode.MAX)
@@ -129,6 +130,23 @@ class Simulation:
             )
         )
 
-    def run(self, watch: Watcher = lambda _state, _events: None) -> State:
-        """Run to the end with one orchestrator."""
-        return Loop(self.stepper(), self.clock, self.poll_interval).run(watch)
+    def run(self, watch: Watcher = lambda _state, _events: None, *, fuse: Fuse | None = None) -> State:
+        """Run to the end with one orchestrator. Raises Crash where ``fuse`` blows."""
+        fuse = fuse or Fuse()
+        stepper = self.stepper(
+            journal=FusedJournal(self.journal, fuse), backend=FusedBackend(self.backend, fuse)
+        )
+        return Loop(stepper, self.clock, self.poll_interval).run(watch)
+
+    def run_dying(self, calls: int, *, away: float = 0.0) -> tuple[State, int]:
+        """Run to the end with orchestrators that die at their ``calls``-th call, before or after its effect.
+
+        Nobody is there for ``away`` seconds after each death. The second value is how many have died.
+        """
+        deaths = 0
+        while True:
+            try:
+                return self.run(fuse=Fuse(calls, after=deaths % 2 == 0)), deaths
+            except Crash:
+                deaths += 1
+                self.clock.sleep(away)

@@ -14,7 +14,7 @@ import hashlib
 import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Literal, TypeAlias, assert_never
@@ -46,6 +46,7 @@ from trialjob.orchestrator.core.events import (
 )
 from trialjob.orchestrator.samplers.axes import Axis, Categories, Integers, Unit, axis_of
 from trialjob.orchestrator.samplers.random import RandomSampler
+from trialjob.orchestrator.samplers.tensors import one_thread, rounded
 
 Kind: TypeAlias = Literal["tpe", "cmaes", "qmc", "gp", "nsga2"]
 
@@ -118,7 +119,7 @@ class OptunaSampler:
 
     def _propose(self, trial: TrialId) -> _Proposal | None:
         """A configuration that is new, or None when only repetitions were drawn."""
-        with _quiet():
+        with _quiet(), one_thread() if self._kind == "gp" else nullcontext():
             return self._drawn(trial)
 
     def _drawn(self, trial: TrialId) -> _Proposal | None:
@@ -127,13 +128,16 @@ class OptunaSampler:
             asked = self._study.ask(self._distributions)
             id_ = self._storage.get_trial_id_from_study_id_trial_number(self._study_id, asked.number)
             config = self._space.active(
-                {name: axis.value(asked.params[name]) for name, axis in self._axes.items()}
+                {name: axis.value(self._place(axis, asked.params[name])) for name, axis in self._axes.items()}
             )
             proposal = _Proposal(trial, config, id_)
             if canonical_json(config) not in self._proposed:
                 return proposal
             self._end(id_, TrialState.FAIL)
         return None
+
+    def _place(self, axis: Axis, proposed: float) -> float:
+        return rounded(proposed) if self._kind == "gp" and isinstance(axis, Unit) else proposed
 
     def _sampler(self, trial: TrialId, draw: int) -> BaseSampler:
         numeric = {name for name, given in self._distributions.items() if _numeric(given)}

@@ -20,6 +20,7 @@ from typing import Any, Final, Literal, TypeAlias
 from trialjob.errors import UsageError
 from trialjob.orchestrator.samplers.syne_random import private_random, seed_of
 from trialjob.orchestrator.samplers.syne_space import Place, SyneSpace
+from trialjob.orchestrator.samplers.tensors import one_thread, rounded
 
 Kind: TypeAlias = Literal["bore", "cqr", "kde", "rea", "botorch"]
 
@@ -43,8 +44,6 @@ _CLASSES: Final[Mapping[Kind, tuple[str, str]]] = {
 _POPULATION, _COMPETITORS = 16, 4
 #: From 200 results on BoTorch's searcher takes a part of them and forgets the running trials.
 _MOST: Final = 199
-#: Decimals of a place that was calculated, and is the same in every process.
-_DIGITS: Final = 5
 #: Standard deviations of the noise that a Gaussian process is allowed, the next when a fit has failed.
 _NOISE: Final = (0.0, 1e-3, 1e-2, 1e-1)
 
@@ -164,24 +163,21 @@ def _rea(searcher_type: Any, space: SyneSpace, known: Known, seed: int) -> Place
 
 
 def _botorch(searcher_type: Any, space: SyneSpace, known: Known, seed: int) -> Place:  # noqa: ANN401
-    with _exact_tensors():
+    with one_thread(), _doubles():
         place = _by_gaussian_process(searcher_type, space, known, seed)
-    # Where memory happens to lie decides over the last digits of a sum, and so of where an ascent ends.
-    return {name: round(u, _DIGITS) if isinstance(u, float) else u for name, u in place.items()}
+    return {name: rounded(u) if isinstance(u, float) else u for name, u in place.items()}
 
 
 @contextmanager
-def _exact_tensors() -> Iterator[None]:
-    """Let PyTorch use one thread and doubles, so that every process comes to nearly the same numbers."""
+def _doubles() -> Iterator[None]:
+    """Let PyTorch use doubles, so that every process comes to nearly the same numbers."""
     import torch  # noqa: PLC0415 - an extra, and slow
 
-    threads, kind = torch.get_num_threads(), torch.get_default_dtype()
-    torch.set_num_threads(1)
+    kind = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
         yield
     finally:
-        torch.set_num_threads(threads)
         torch.set_default_dtype(kind)
 
 
