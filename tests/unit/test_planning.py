@@ -114,6 +114,11 @@ def test_without_doubt_it_is_arithmetic() -> None:
     assert (outcome.jobs, outcome.completed, outcome.epochs, outcome.end) == (12, 12, 108, EndKind.MAX_TRIALS)
 
 
+def test_where_nothing_is_stopped_every_trial_makes_every_epoch_whatever_the_times_are() -> None:
+    found = estimate(replace(CASE, rule=NoStopping()), count=4)
+    assert (found.epochs.low, found.epochs.high) == (108, 108)
+
+
 def test_a_range_holds_its_guess_and_every_outcome() -> None:
     found = estimate(WARM, count=6)
     for name in ("time", "dollars", "instance_hours", "trials", "jobs", "completed", "epochs"):

@@ -67,6 +67,29 @@ def test_a_cold_start_is_waited_for_and_its_setup_is_paid_for() -> None:
     )
 
 
+@given(
+    now=st.floats(0.0, 2e9),
+    pace=st.floats(0.1, 1e4),
+    cold_start=st.floats(0.0, 1e3),
+    interruptions=st.lists(st.floats(1.0, 3e4), max_size=3),
+)
+def test_a_job_that_runs_to_its_end_prints_every_line_whatever_rounding_makes_of_the_times(
+    now: float, pace: float, cold_start: float, interruptions: list[float]
+) -> None:
+    course = Course(
+        lines=[(pace * n, f"line {n}") for n in range(1, 4)],
+        runs_for=pace * 3,
+        interruptions=interruptions,
+    )
+    spot = service(replace(TIMED, cold_start=cold_start), course, SPOT, max_wait=math.inf)
+    job = spot.create(request(max_runtime=math.inf), now)
+    assert job is not None
+    assert [text for _, text in job.log(0, job.ends_at)] == ["line 1", "line 2", "line 3"]
+    times = [at for at, _ in job.log(0, job.ends_at)]
+    assert all(job.printed(at) > number for number, at in enumerate(times))
+    assert all(now < job.changes_after(at) for at in times)
+
+
 def test_a_machine_is_reused_while_it_waits_and_the_wait_is_paid_for() -> None:
     busy = service(tariff=WARM)
     first = created(busy)
