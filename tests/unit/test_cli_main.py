@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import click
 import pytest
 from click.testing import CliRunner
@@ -28,6 +33,24 @@ def test_the_help_names_every_command_and_exit_status() -> None:
     assert done.exit_code == 0
     assert all(f"  {name} " in done.output for name in [*COMMANDS, "doctor"])
     assert all(f"  {number}  " in done.output for number in range(4))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is full is Linux's")
+@pytest.mark.parametrize("arguments", [["list"], ["--help"], ["--version"]])
+def test_what_does_not_fit_on_the_disk_is_no_success(arguments: list[str], tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "trialjob", *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=os.environ | {"TRIALJOB_STORE": str(tmp_path)},
+            text=True,
+            check=False,
+        )
+    assert done.returncode == ExitStatus.WRONG
+    assert done.stderr.startswith("error: ")
+    assert "No space left on device" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -11,7 +11,9 @@ import os
 import sys
 import unicodedata
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, TextIO, cast
+from typing import IO, TYPE_CHECKING, TextIO, cast
+
+from trialjob.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -76,6 +78,16 @@ def console(stream: TextIO | None = None) -> Console:
 
     output = Output(sys.stdout if stream is None else stream)
     return Console(file=cast("TextIO", output), highlight=False, markup=False, emoji=False)
+
+
+def check_written(output: IO[str] | Output) -> None:
+    """Raises UsageError when not all that went to ``output`` could be written.
+
+    For what a command is there to print: half of it must not look like the whole. An experiment that is being
+    run goes on without its news.
+    """
+    if problem := getattr(output, "problem", ""):
+        raise UsageError(f"the output could not be written: {problem}")
 
 
 def clean(text: str) -> str:

@@ -15,7 +15,7 @@ from trialjob.config import ExperimentSpec
 from trialjob.errors import UsageError
 from trialjob.reporting import words
 from trialjob.reporting.log_check import Checked, LogCheck, Match, Suggestion, check_log
-from trialjob.reporting.terminal import clean, console, one_line
+from trialjob.reporting.terminal import check_written, clean, console, one_line
 
 _SHOWN = 10
 
@@ -30,6 +30,7 @@ def check_metrics(path: str, log: str, *, overrides: tuple[str, ...]) -> int:
         _print_definition(out, each, regexes[each.definition.name])
     _print_reports(out, checked, spec)
     _print_overlooked(out, checked)
+    check_written(out.file)
     return ExitStatus.DONE if _has_objective(checked, spec) else ExitStatus.FAILED
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 from trialjob import config, wiring
 from trialjob.apps.cli.failures import ExitStatus
 from trialjob.apps.cli.running import warn
-from trialjob.reporting.terminal import clean, console
+from trialjob.reporting.terminal import check_written, clean, console
 
 #: How a check is marked, and the style of its line.
 _MARKS = {True: ("ok", ""), False: ("WRONG", "bold red"), None: ("?", "yellow")}
@@ -27,4 +27,5 @@ def check_spec(path: str, *, overrides: tuple[str, ...]) -> int:
     wrong, unknown = counts[False], counts[None]
     more = f", {unknown} could not be found out" if unknown else ""
     out.print(f"{wrong or 'nothing'} wrong{more}", style="bold")
+    check_written(out.file)
     return ExitStatus.FAILED if wrong else ExitStatus.DONE

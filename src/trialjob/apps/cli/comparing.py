@@ -8,7 +8,7 @@ from trialjob import wiring
 from trialjob.apps.cli.failures import ExitStatus
 from trialjob.errors import UsageError
 from trialjob.reporting.comparison import print_comparison
-from trialjob.reporting.terminal import console
+from trialjob.reporting.terminal import check_written, console
 
 
 def compare(names: Sequence[str], *, store: str | None) -> int:
@@ -16,5 +16,7 @@ def compare(names: Sequence[str], *, store: str | None) -> int:
     different = list(dict.fromkeys(names))
     if len(different) == 1:
         raise UsageError(f"compare {different[0]} with another experiment: name two or more")
-    print_comparison(console(), [wiring.attach(name, store=store).state for name in different])
+    out = console()
+    print_comparison(out, [wiring.attach(name, store=store).state for name in different])
+    check_written(out.file)
     return ExitStatus.DONE

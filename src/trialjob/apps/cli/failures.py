@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import traceback
 from collections.abc import Callable
@@ -65,9 +66,7 @@ def guarded(command: Callable[[Begun], object]) -> int:
     except TrialjobError as error:
         return _expected(error, begun)
     except Exception as error:  # noqa: BLE001 - the last one to see it
-        say("".join(traceback.format_exception(error)).rstrip())
-        say(_bug(error, begun))
-        return ExitStatus.BUG
+        return _unexpected(error, begun)
     return status if isinstance(status, int) else ExitStatus.DONE
 
 
@@ -85,6 +84,18 @@ def _expected(error: TrialjobError, begun: Begun) -> ExitStatus:
     hint = "" if wrong else _come_back(begun)
     say(f"error: {error}" + (f"\n{hint}" if hint else ""))
     return ExitStatus.CAN_GO_ON if begun.name and not wrong else ExitStatus.WRONG
+
+
+def _unexpected(error: Exception, begun: Begun) -> ExitStatus:
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        from trialjob.reporting.terminal import Output  # noqa: PLC0415 - the help does without
+
+        Output(sys.stdout).flush()  # or the interpreter would try once more when it exits, and complain
+        say(f"error: {error.strerror}; make room" + (f"\n{hint}" if (hint := _come_back(begun)) else ""))
+        return ExitStatus.CAN_GO_ON if begun.name else ExitStatus.WRONG
+    say("".join(traceback.format_exception(error)).rstrip())
+    say(_bug(error, begun))
+    return ExitStatus.BUG
 
 
 def _click_message(error: click.ClickException) -> str:
@@ -106,4 +117,4 @@ def _bug(error: Exception, begun: Begun) -> str:
 def _come_back(begun: Begun) -> str:
     if not begun.name:
         return ""
-    return f"{begun.name} is kept and its jobs run on. Resume it with:\n  {begun.come_back}"
+    return f"{begun.name} is kept, and jobs that run go on. Resume it with:\n  {begun.come_back}"

@@ -12,7 +12,7 @@ from trialjob.model.ids import TrialId
 from trialjob.model.trial import AttemptStatus
 from trialjob.orchestrator.core.state import Attempt, State
 from trialjob.orchestrator.engine.clock import SystemClock
-from trialjob.reporting.terminal import Output
+from trialjob.reporting.terminal import Output, check_written
 from trialjob.wiring import Session
 
 #: Seconds between two looks at a log that has no new line.
@@ -31,6 +31,7 @@ def print_log(name: str, trial: int, *, attempt: int | None, follow: bool, store
         if ended:
             break
         SystemClock().sleep(_LOOK)
+    check_written(output)
     return ExitStatus.DONE
 
 

@@ -13,7 +13,7 @@ from trialjob.errors import Problem, SpecError
 from trialjob.planning.page import document, lines
 from trialjob.planning.plan import Plan
 from trialjob.reporting.results import strict_json
-from trialjob.reporting.terminal import clean, console
+from trialjob.reporting.terminal import check_written, clean, console
 
 
 def plan_spec(
@@ -71,3 +71,4 @@ def _print(plan: Plan) -> None:
     out = console()
     for line in lines(plan):
         out.print(clean(line), soft_wrap=True)
+    check_written(out.file)

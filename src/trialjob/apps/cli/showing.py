@@ -15,7 +15,7 @@ from trialjob.orchestrator.ports import ExperimentStore
 from trialjob.reporting.listing import Listed, print_list, print_status
 from trialjob.reporting.results import best_trial, strict_json
 from trialjob.reporting.tables import print_results
-from trialjob.reporting.terminal import Output, console, one_line
+from trialjob.reporting.terminal import Output, check_written, console, one_line
 
 
 def show_results(name: str, *, form: str, pareto: bool, store: str | None) -> int:
@@ -24,7 +24,9 @@ def show_results(name: str, *, form: str, pareto: bool, store: str | None) -> in
     if pareto and form != "table":
         raise UsageError('--pareto is for the table; JSON has the front under "pareto"')
     if form == "table":
-        print_results(console(), session.state, pareto=pareto)
+        out = console()
+        print_results(out, session.state, pareto=pareto)
+        check_written(out.file)
     else:
         result = session.result()
         print_out(result.to_json() + "\n" if form == "json" else result.to_csv())
@@ -37,20 +39,23 @@ def show_status(name: str, *, form: str, store: str | None) -> int:
     if form == "json":
         print_out(strict_json(status_of(session)) + "\n")
     else:
+        out = console()
         print_status(
-            console(),
+            out,
             session.state,
             holder=session.holder(),
             where=session.where,
             now=SystemClock().now(),
         )
+        check_written(out.file)
     return ExitStatus.DONE
 
 
 def show_list(*, store: str | None) -> int:
     """A line for each experiment in the store; one that cannot be read does not hide the others."""
-    opened = wiring.open_store(store)
-    print_list(console(), [_listed(opened, name) for name in opened.names()])
+    opened, out = wiring.open_store(store), console()
+    print_list(out, [_listed(opened, name) for name in opened.names()])
+    check_written(out.file)
     return ExitStatus.DONE
 
 
@@ -71,6 +76,4 @@ def print_out(text: str) -> None:
     output = Output(sys.stdout)
     output.write(text)
     output.flush()
-    if output.problem:
-        # Half a file of results must not look like a whole one.
-        raise UsageError(f"the results could not be written out: {output.problem}")
+    check_written(output)
