@@ -123,6 +123,8 @@ def test_what_a_training_job_needs_is_asked_for(path: Path, field: str) -> None:
         ("estimator.request=5", "estimator.request", "is not a mapping"),
         ("backend.requests_per_second.list=0", "backend.requests_per_second.list", "above 0"),
         ("backend.s3_uri=5", "backend.s3_uri", "is not text"),
+        ("backend.s3_uri=bucket/tuning", "backend.s3_uri", '"bucket/tuning" is no address in S3 write s3://'),
+        ("estimator.kind=skript", "estimator.kind", "huggingface, request"),
         ("backend={kind: sagemaker}", "backend.s3_uri", "is missing"),
         ("backend={kind: sagemeker, s3_uri: x}", "backend.kind", "did you mean 'sagemaker'"),
     ],

@@ -152,6 +152,17 @@ def test_a_missing_permission_is_named(world: SageMakerSimulation, backend: Sage
         backend.submit(request())
 
 
+def test_a_bucket_that_is_not_there_is_no_failure_of_a_trial(tmp_path: Path) -> None:
+    settings = replace(SETTINGS, s3_uri="s3://nowhere/tuning")
+    backend = SageMakerSimulation(
+        limits=Limits(max_trials=1), folder=tmp_path, rates={}, settings=settings
+    ).backend()
+    with pytest.raises(BackendError, match=r"s3://nowhere/tuning: .*\n.*create the bucket and resume"):
+        backend.submit(request())
+    with pytest.raises(BackendError, match="create the bucket and resume"):
+        backend.stop(JOB)
+
+
 def test_a_malformed_request_is_rejected(world: SageMakerSimulation) -> None:
     world.settings = replace(SETTINGS, keep_alive=7200.0)
     answer = world.backend().submit(request())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from pydantic_core import ErrorDetails
@@ -85,7 +85,9 @@ def _at(document: object, path: list[Part]) -> object:
 
 def _unknown_kind(path: list[Part], value: object, *, tagged: bool) -> tuple[list[Part], str, str]:
     key = "type" if path[0] == "space" else "kind"
-    known = DOMAINS if key == "type" else KINDS[str(path[0])]
+    known: Collection[str] = DOMAINS if key == "type" else KINDS[str(path[0])]
+    if path[0] == "estimator":
+        known = [*known, "request"]  # which has become another kind when the models look at it
     path = [*path, key] if tagged else path
     given = value.get(key) if tagged and isinstance(value, Mapping) else value
     listed = f"known: {', '.join(known)}"
@@ -105,14 +107,14 @@ def _value_error(path: list[Part], value: object, words: str) -> tuple[str, str]
 def _bound(kind: str, value: object, context: Mapping[str, Any]) -> tuple[str, str] | None:
     words: dict[str, tuple[str, Callable[[Any], str]]] = {
         "greater_than": ("gt", lambda bound: f"above {bound:g}"),
-        "greater_than_equal": ("ge", lambda bound: f"at least {bound}"),
-        "less_than_equal": ("le", lambda bound: f"at most {bound}"),
+        "greater_than_equal": ("ge", lambda bound: f"of at least {bound}"),
+        "less_than_equal": ("le", lambda bound: f"of at most {bound}"),
     }
     if kind not in words:
         return None
     key, say = words[kind]
     size = "too large" if key == "le" else "too small"
-    return f"{shown(value)} is {size}", f"write a value of {say(context[key])}"
+    return f"{shown(value)} is {size}", f"write a value {say(context[key])}"
 
 
 def _form(path: list[Part], kind: str, value: object) -> tuple[str, str]:

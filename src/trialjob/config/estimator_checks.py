@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from trialjob.backends.sagemaker.rules import S3_ADDRESS
 from trialjob.config.files import kind_of, listed
 from trialjob.config.paths import nearest, problem_at, shown
 from trialjob.config.sagemaker import REQUIRED, SageMakerBackendSpec
@@ -67,6 +68,9 @@ def environment_problems(estimator: EstimatorSpec) -> Iterator[Problem]:
 def sagemaker_problems(estimator: EstimatorSpec, backend: BackendSpec) -> Iterator[Problem]:
     if not isinstance(backend, SageMakerBackendSpec):
         return
+    if not S3_ADDRESS.fullmatch(backend.s3_uri):
+        message = f"{shown(backend.s3_uri)} is no address in S3"
+        yield problem_at(("backend", "s3_uri"), message, "write s3://bucket/prefix")
     found = isinstance(estimator, FrameworkSpec | HuggingFaceSpec)
     for name, example in REQUIRED.items():
         if not getattr(estimator, name) and not (name == "image_uri" and found):

@@ -22,6 +22,7 @@ from trialjob.backends.simulator.curves import Recorded, from_experiment, from_t
 from trialjob.config import ExperimentSpec, GridSpec, LearningSpec, LocalBackendSpec
 from trialjob.config.assumptions import with_assumed
 from trialjob.config.doubts import no_word_of_checkpoints
+from trialjob.config.durations import format_duration
 from trialjob.config.sagemaker import SageMakerBackendSpec
 from trialjob.config.samplers import Nsga2Spec
 from trialjob.config.stopping import PbtSpec, SchedulerSpec
@@ -135,10 +136,14 @@ def _ways(spec: ExperimentSpec) -> Iterator[_Way]:
     keep_alive = given.keep_alive or _KEEP_ALIVE
     spot = given.spot or Spot(max_wait=2 * spec.limits.trial_timeout)
     for name, how, settings in (
-        ("warm pool", f"keep_alive: {keep_alive / 60:g}m", replace(given, keep_alive=keep_alive, spot=None)),
+        (
+            "warm pool",
+            f"keep_alive: {format_duration(keep_alive)}",
+            replace(given, keep_alive=keep_alive, spot=None),
+        ),
         (
             "spot",
-            f"spot: {{max_wait: {spot.max_wait / 3600:g}h}}",
+            f"spot: {{max_wait: {format_duration(spot.max_wait)}}}",
             replace(given, keep_alive=None, spot=spot),
         ),
         ("on demand", "neither keep_alive nor spot", replace(given, keep_alive=None, spot=None)),

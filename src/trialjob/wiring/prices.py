@@ -63,8 +63,9 @@ def _unpriced(limits: Limits, tariff: Tariff) -> Iterator[Problem]:
     yield Problem(
         field="limits.max_cost",
         message=f"cannot be held: nobody says what an hour of {machines} costs",
-        remedy="write backend.price_per_hour in dollars, allow pricing:GetProducts, or set "
-        "limits.max_instance_hours instead",
+        remedy="write backend.price_per_hour: DOLLARS into the spec, what AWS charges for one "
+        "(https://aws.amazon.com/sagemaker/ai/pricing/); or allow pricing:GetProducts to whoever runs "
+        "trialjob, or set limits.max_instance_hours instead",
     )
 
 

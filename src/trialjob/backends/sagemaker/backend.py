@@ -353,6 +353,12 @@ class SageMakerBackend:
             raise BackendUnavailable(str(fault)) from fault
         except faults.AccessDenied as fault:
             raise BackendError(f"{fault}\n    → allow {fault.action} to whoever runs trialjob") from fault
+        except faults.NoBucket as fault:
+            # No trial's fault, and no trial can do without it.
+            raise BackendError(
+                f"{self._settings.s3_uri}: {fault}\n    → create the bucket and resume, or begin anew with "
+                "another backend.s3_uri; `trialjob doctor SPEC` looks beforehand"
+            ) from fault
         except faults.Fault as fault:
             raise BackendError(str(fault)) from fault
         self._notices.pop("credentials", None)

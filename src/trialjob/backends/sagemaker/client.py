@@ -450,6 +450,9 @@ def _translated(call: Callable[[], T], service: str, method: str) -> T:
         raise faults.ExpiredCredentials(f"{error}; renew them, for example by `aws sso login`") from error
     except (vendor.HTTPClientError, vendor.ConnectionError, vendor.ResponseStreamingError) as error:
         raise faults.Unreachable(f"no answer from {service}: {error}") from error
+    except vendor.NoRegionError as error:
+        remedy = "set AWS_REGION, name a profile that has one, or write it as backend.region or --region"
+        raise faults.Invalid(f"nothing says which region of AWS; {remedy}") from error
     except vendor.BotoCoreError as error:
         # Malformed parameters, no region, no such profile: the same next time.
         raise faults.Invalid(str(error)) from error

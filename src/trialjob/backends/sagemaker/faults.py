@@ -65,6 +65,10 @@ class AlreadyEnded(Fault):
     """The job has ended, and cannot be stopped."""
 
 
+class NoBucket(Fault):
+    """A bucket is not there. Nothing happened, and nothing will before somebody makes it."""
+
+
 class Invalid(Fault):
     """The request is wrong and will be so next time."""
 
@@ -94,6 +98,7 @@ _SIMPLE: Final[tuple[tuple[frozenset[str], Callable[[str], Fault]], ...]] = (
     (_FAILING, Unreachable),
     (frozenset({"ResourceLimitExceeded"}), QuotaExceeded),
     (frozenset({"ResourceInUse"}), DuplicateName),
+    (frozenset({"NoSuchBucket"}), NoBucket),
 )
 
 

@@ -27,7 +27,7 @@ _LOCAL_DISK: Final = re.compile(
     r"ml\.(g4dn|g[5-9]\w*|gr\w+|p3dn|p4de?|p[5-9][\w-]*|trn\w+|[cmr]\d+[a-z]*d[a-z]*)\.\S+"
 )
 _ECR: Final = re.compile(r"\d{12}\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/\S+")
-_S3: Final = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?", re.DOTALL)
+S3_ADDRESS: Final = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?", re.DOTALL)
 
 
 def problems(
@@ -191,7 +191,7 @@ def _addresses(request: Mapping[str, Any]) -> Iterator[Flaw]:
     paths += [("InputDataConfig", place, "DataSource", "S3DataSource", "S3Uri") for place in places]
     for path in paths:
         uri = value_at(request, path)
-        if uri is not None and not _S3.fullmatch(uri):
+        if uri is not None and not S3_ADDRESS.fullmatch(uri):
             message = f"{shown(uri)} is no address in S3"
             yield Flaw(path=path, message=message, remedy="write s3://bucket/prefix")
 

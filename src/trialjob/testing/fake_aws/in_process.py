@@ -106,6 +106,8 @@ class _Wire:
         must, must_not = (_text(request.headers.get(name, "")) for name in ("If-Match", "If-None-Match"))
         conditional = bool(must or must_not) and request.method == "PUT"
         self._service.faults.meet_object(conditional=conditional)
+        if world.bucket_region(bucket) is None:
+            raise ServiceError("NoSuchBucket", "The specified bucket does not exist", 404)
         if not there and (request.method in {"GET", "HEAD"} or must):
             raise ServiceError("NoSuchKey", "The specified key does not exist.", 404)
         if request.method == "PUT":
