@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from trialjob.backends.simulator.course import Course
 from trialjob.model.ids import TrialId
@@ -202,6 +205,93 @@ def test_a_job_that_overshoots_its_rung_is_judged_with_its_value_there() -> None
     assert TrialStatus.COMPLETED in {trial.status for trial in state.trials}
     for trial in state.trials:
         assert [epoch for epoch, _ in trial.curve] == list(range(1, len(trial.curve) + 1))
+
+
+# Laws
+
+LEVELS = (1, 3, 9)
+PAUSING: tuple[Pausing, ...] = (Promotion(max_resource=9), Hyperband(max_resource=9))
+#: What each of some trials reports at each epoch.
+TABLES = st.lists(st.lists(st.integers(0, 9), min_size=9, max_size=9), min_size=1, max_size=14)
+
+
+def played(
+    rule: Pausing,
+    table: Sequence[Sequence[float]],
+    *,
+    workers: int = 1,
+    saves: bool = True,
+    said: Callable[[int], int] = lambda _epoch: 1,
+) -> tuple[State, list[tuple[int, float]]]:
+    """Jobs that go on or begin again, and report each epoch so many times."""
+
+    def job(request: JobRequest) -> Course:
+        until = int(float(request.environment["TRIALJOB_MAX_RESOURCE"]))
+        done = until // 3 if saves and request.attempt > 1 else 0
+        values = table[request.trial - 1]
+        lines = [
+            f'[trialjob] {{"metrics": {{"epoch": {epoch}, "accuracy": {values[epoch - 1]}}}}}'
+            for epoch in range(done + 1, until + 1)
+            for _ in range(1 if epoch in LEVELS else said(epoch))
+        ]
+        return Course(lines=[(EPOCH * n, line) for n, line in enumerate(lines)], runs_for=EPOCH * 20)
+
+    order: list[tuple[int, float]] = []
+    limits = Limits(max_trials=len(table), max_concurrent_trials=min(workers, len(table)))
+    return promotions(Simulation(limits=limits, rule=rule, course=job), order), order
+
+
+@pytest.mark.parametrize("rule", PAUSING, ids=["asha", "hyperband"])
+@settings(max_examples=40)
+@given(table=TABLES, workers=st.sampled_from([1, 4]))
+def test_the_best_of_a_rung_goes_on_before_any_other(
+    rule: Pausing, table: list[list[int]], workers: int
+) -> None:
+    state, order = played(rule, table, workers=workers)
+    for level, above in pairwise(LEVELS):
+        compared: dict[object, list[int]] = {}
+        for trial in [trial for trial, resource in order if resource == level]:
+            bracket = rule.bracket(trial) if isinstance(rule, Hyperband) else None
+            compared.setdefault(bracket, []).append(trial)
+        for members in compared.values():
+            went_on = [trial for trial in members if (trial, above) in order]
+            best = max(table[trial - 1][level - 1] for trial in members)
+            if len(members) >= 3:
+                assert best in [table[trial - 1][level - 1] for trial in went_on]
+            if isinstance(rule, Hyperband) and went_on:
+                # It decides when all are there, and so no better one is ever left behind.
+                worst = min(table[trial - 1][level - 1] for trial in went_on)
+                left = [trial for trial in members if trial not in went_on]
+                assert all(table[trial - 1][level - 1] <= worst for trial in left)
+    assert state.phase is Phase.ENDED
+
+
+@pytest.mark.parametrize("rule", PAUSING, ids=["asha", "hyperband"])
+@settings(max_examples=40)
+@given(table=TABLES, other=TABLES)
+def test_rungs_are_never_compared_with_each_other(
+    rule: Pausing, table: list[list[int]], other: list[list[int]]
+) -> None:
+    """What is reported between rungs, and how far apart the values of two rungs are, changes nothing."""
+    shifted = [
+        [value + {1: 500, 3: -500}.get(epoch, 0) if epoch in LEVELS else other[n % len(other)][epoch - 1]
+         for epoch, value in enumerate(values, start=1)]
+        for n, values in enumerate(table)
+    ]  # fmt: skip
+    assert played(rule, shifted)[1] == played(rule, table)[1]
+
+
+@pytest.mark.parametrize("rule", PAUSING, ids=["asha", "hyperband"])
+@settings(max_examples=40)
+@given(table=TABLES, times=st.lists(st.integers(0, 2), min_size=9, max_size=9))
+def test_epochs_that_are_missing_or_repeated_change_no_promotion(
+    rule: Pausing, table: list[list[int]], times: list[int]
+) -> None:
+    """A job may begin again after a pause, and what lies between two rungs may be lost or said twice."""
+    plain = played(rule, table)[1]
+    assert played(rule, table, saves=False)[1] == plain
+    assert played(rule, table, said=lambda epoch: times[epoch - 1])[1] == plain
+    assert played(rule, table, saves=False, said=lambda epoch: times[epoch - 1])[1] == plain
 
 
 def outcome(sim: Simulation, state: State) -> object:

@@ -278,6 +278,16 @@ OPTIMIZER = "space.optimizer.values"
             "stopping.min_resource",
             "must be less than stopping.max_resource",
         ),
+        (
+            {"stopping": {"kind": "hyperband", "max_resource": 2}},
+            "stopping.reduction_factor",
+            "3 x stopping.min_resource 1 is more than stopping.max_resource, 2, so no trial is ever compared",
+        ),
+        (
+            {"stopping": {"kind": "asha", "variant": "promotion", "max_resource": 8, "min_resource": 3}},
+            "stopping.reduction_factor",
+            "3 x stopping.min_resource 3",
+        ),
         ({"limits": {"max_trials": 8, "target": -0.5}}, "stopping.slack_factor", "limits.target is -0.5"),
         (
             {"objective": {"metric": "neg_log_loss", "mode": "max"}},

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from itertools import product
 
 import pytest
 from hypothesis import given
@@ -27,6 +26,7 @@ from trialjob.orchestrator.core.events import (
 from trialjob.orchestrator.core.rule import StoppingRule
 from trialjob.orchestrator.core.seen import JobObserved
 from trialjob.orchestrator.core.state import State, apply
+from trialjob.orchestrator.rules.asha import Asha
 from trialjob.orchestrator.rules.bandit import Bandit
 from trialjob.orchestrator.rules.early_stop import EarlyStop
 from trialjob.orchestrator.rules.intervals import Intervals, running_averages
@@ -341,6 +341,7 @@ RULES: st.SearchStrategy[StoppingRule] = st.one_of(
     st.floats(0, 1e6).map(lambda amount: Bandit(slack_amount=amount)),
     st.floats(0, 1e6).map(lambda factor: Bandit(slack_factor=factor)),
     st.just(Median()),
+    st.just(Median(variant=MedianVariant.VIZIER)),
     st.tuples(st.integers(1, 99), st.booleans()).map(
         lambda given: Truncation(truncation_percentage=given[0], exclude_finished_jobs=given[1])
     ),
@@ -348,14 +349,22 @@ RULES: st.SearchStrategy[StoppingRule] = st.one_of(
 
 
 @given(
-    RULES, st.lists(st.lists(VALUES, min_size=3, max_size=3), min_size=1, max_size=8), st.sampled_from(Mode)
+    RULES,
+    st.lists(st.lists(VALUES, min_size=3, max_size=3), min_size=1, max_size=8),
+    st.sampled_from(Mode),
+    st.data(),
 )
-def test_the_leader_is_never_pruned(rule: StoppingRule, curves: list[list[float]], mode: Mode) -> None:
+def test_the_leader_is_never_pruned(
+    rule: StoppingRule, curves: list[list[float]], mode: Mode, data: st.DataObject
+) -> None:
     objective = Objective(metric="acc", mode=mode)
     play = Play(rule, len(curves), objective)
     stopped: set[int] = set()
-    for epoch, (trial, curve) in product((1, 2, 3), enumerate(curves, start=1)):
-        play.see(trial, [(epoch, curve[epoch - 1])])
+    epochs = dict.fromkeys(range(1, len(curves) + 1), 0)
+    for trial in data.draw(st.permutations([*epochs] * 3)):
+        epochs[trial] += 1
+        epoch, curve = epochs[trial], curves[trial - 1]
+        play.see(trial, [(epoch, curve[epoch - 1])], end=COMPLETED if epoch == len(curve) else None)
         stop = play.state.trials[TrialId(trial)].attempts[0].stop
         if trial not in stopped and stop is not None and stop.kind is StopKind.PRUNED:
             stopped.add(trial)
@@ -380,6 +389,10 @@ def test_amt_never_prunes_a_value_that_no_average_beats(values: list[float], mod
             best = objective.key(value)
 
 
+def third_is_low(reports: tuple[Report, ...], _best: float | None) -> bool:
+    return len(reports) == 3 and reports[-1].metrics["acc"] < 0.5
+
+
 EVERY_RULE = [
     Bandit(slack_amount=0.05, intervals=every(2)),
     Bandit(slack_factor=0.1),
@@ -389,6 +402,7 @@ EVERY_RULE = [
     Truncation(truncation_percentage=40),
     Truncation(truncation_percentage=40, exclude_finished_jobs=True),
 ]
+EVERY_OTHER = [Asha(max_resource=5, reduction_factor=2), EarlyStop(name="mine:low", function=third_is_low)]
 CURVES = st.lists(st.lists(st.integers(0, 9), min_size=6, max_size=6), min_size=2, max_size=5)
 
 
@@ -401,7 +415,7 @@ def told(play: Play) -> object:
     )
 
 
-@pytest.mark.parametrize("rule", EVERY_RULE, ids=repr)
+@pytest.mark.parametrize("rule", [*EVERY_RULE, *EVERY_OTHER], ids=repr)
 @given(curves=CURVES, data=st.data())
 def test_repeated_epochs_and_batches_change_nothing(
     rule: StoppingRule, curves: list[list[int]], data: st.DataObject
@@ -435,6 +449,24 @@ def test_an_epoch_that_is_missing_shifts_no_comparison(
             assert event.trial != 1 or event.rung not in missing
     for level, rung in play.state.rungs.items():
         assert len(rung) <= len(curves) - (level in missing)
+
+
+@pytest.mark.parametrize("rule", [*EVERY_RULE, EVERY_OTHER[0]], ids=repr)
+@given(curves=CURVES, later=CURVES, epoch=st.integers(1, 5), end=st.sampled_from([None, COMPLETED]))
+def test_what_others_had_later_changes_no_verdict(
+    rule: StoppingRule, curves: list[list[int]], later: list[list[int]], epoch: int, end: JobEnd | None
+) -> None:
+    """Whoever has come further is compared by what it had at the same interval, or rung."""
+    verdicts = []
+    for changed in (False, True):
+        play = Play(rule, len(curves))
+        for trial, values in enumerate(curves[:-1], start=1):
+            behind = later[trial % len(later)] if changed else values
+            reports = [*enumerate(values[:epoch], start=1), *enumerate(behind[epoch:], start=epoch + 1)]
+            play.see(trial, [(at, value / 10) for at, value in reports], end=end)
+        mine = enumerate(curves[-1][:epoch], start=1)
+        verdicts.append(play.see(len(curves), [(at, value / 10) for at, value in mine]))
+    assert verdicts[0] == verdicts[1]
 
 
 def test_levels_are_those_of_the_resource() -> None:

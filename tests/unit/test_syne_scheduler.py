@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from trialjob.config import parse
 from trialjob.errors import SpecError, UsageError
@@ -35,6 +37,7 @@ from trialjob.orchestrator.samplers.syne_space import SyneSpace
 
 SPACE = Space({"x": Uniform(lower=0.0, upper=1.0), "n": RandInt(lower=1, upper=100)})
 ASHA = Plan(kind="syne_asha", max_resource=27)
+MO_ASHA = Plan(kind="mo_asha", max_resource=27)
 PBT = Plan(kind="pbt", max_resource=30, perturbation_interval=5)
 LOSS = Objective(metric="loss", mode=Mode.MIN)
 TWO = Objective(metric="loss", mode=Mode.MIN, others=(Aim(metric="speed", mode=Mode.MAX),))
@@ -98,6 +101,38 @@ def test_the_worst_are_stopped_and_the_leader_never() -> None:
         assert story.report(trial, 1, loss) is None
 
 
+@pytest.mark.parametrize("plan", [ASHA, MO_ASHA, PBT], ids=["asha", "mo_asha", "pbt"])
+@settings(max_examples=30)
+@given(losses=st.lists(st.floats(-1e100, 1e100) | st.just(math.nan), min_size=1, max_size=9))
+def test_the_leader_is_never_stopped(plan: Plan, losses: list[float]) -> None:
+    """Whoever is better than all before it, in every objective, goes on."""
+    story = Story(plan, TWO if plan is MO_ASHA else LOSS, trials=len(losses))
+    best = math.inf
+    for trial, loss in enumerate(losses, start=1):
+        leads = not math.isnan(loss) and loss < best
+        stop = story.report(trial, 5, loss, speed=-loss)
+        if leads:
+            assert stop is None
+            best = loss
+
+
+CURVE = st.lists(st.integers(0, 9), min_size=9, max_size=9)
+
+
+@pytest.mark.parametrize("plan", [ASHA, PBT], ids=["asha", "pbt"])
+@settings(max_examples=30)
+@given(table=st.lists(CURVE, min_size=2, max_size=6), data=st.data())
+def test_repeated_epochs_change_no_verdict(plan: Plan, table: list[list[int]], data: st.DataObject) -> None:
+    once, again = (Story(plan, trials=len(table)) for _ in range(2))
+    for epoch in range(1, 10):
+        for trial, losses in enumerate(table, start=1):
+            stopped = once.report(trial, epoch, losses[epoch - 1])
+            assert again.report(trial, epoch, losses[epoch - 1]) == stopped
+            for earlier in data.draw(st.lists(st.integers(1, epoch), max_size=2)):
+                assert again.report(trial, earlier, data.draw(st.integers(0, 9))) is None
+    assert again.scheduler._searcher._losses == once.scheduler._searcher._losses
+
+
 def test_the_end_of_a_trial_is_not_taken_for_pruning() -> None:
     """Syne Tune answers STOP to every report at max_t."""
     story = Story(ASHA)
@@ -119,6 +154,7 @@ def test_epochs_that_are_missing_or_repeated_change_no_rung() -> None:
     for epoch, loss in ((10, 2.0), (11, 3.0), (9, 9.0), (3, 9.0)):
         assert story.report(3, epoch, loss) is None
     assert {known[TrialId(3)]["loss"] for _, known in story.theirs.brackets[0].rungs} == {0.9}
+    assert story.scheduler._searcher._losses[TrialId(3)][1] == 3.0
     story.end(3)
     assert story.rungs() == {9: [3], 3: [3], 1: [1, 2, 3]}
 

@@ -161,6 +161,15 @@ def stopping_problems(stopping: StoppingSpec) -> Iterator[Problem]:
                 f"{stopping.max_resource:g}",
                 remedy="lower it, or raise stopping.max_resource",
             )
+        case AshaSpec() | HyperbandSpec() if _pauses(stopping) and (
+            stopping.min_resource * stopping.reduction_factor > stopping.max_resource * (1 + 1e-9)
+        ):
+            yield Problem(
+                field="stopping.reduction_factor",
+                message=f"{stopping.reduction_factor:g} x stopping.min_resource {stopping.min_resource:g} is "
+                f"more than stopping.max_resource, {stopping.max_resource:g}, so no trial is ever compared",
+                remedy="lower it or stopping.min_resource, or raise stopping.max_resource",
+            )
         case BanditSpec() if (stopping.slack_factor is None) is (stopping.slack_amount is None):
             both = stopping.slack_factor is not None
             yield Problem(
@@ -191,6 +200,10 @@ def stopping_problems(stopping: StoppingSpec) -> Iterator[Problem]:
             )
         case _:
             pass
+
+
+def _pauses(stopping: AshaSpec | HyperbandSpec) -> bool:
+    return isinstance(stopping, HyperbandSpec) or stopping.variant == "promotion"
 
 
 def _highest(stopping: _HalvingSpec) -> float:

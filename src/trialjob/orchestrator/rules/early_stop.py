@@ -2,8 +2,9 @@
 
 The function is called as ``function(reports, best)`` upon each report that goes further than all before it of
 its trial. ``reports`` is a tuple of the trial's reports so far, the newest last, each with ``resource`` and
-``metrics``; ``best`` is the best value of the objective that any trial has reported, or None. True ends the
-trial. It must depend on its arguments alone, because it is asked again after a crash.
+``metrics``, without those that repeat an epoch after a restart; ``best`` is the best value of the objective
+that any trial has reported, or None. True ends the trial. It must depend on its arguments alone, because it
+is asked again after a crash.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from trialjob.model.metric import Report
+from trialjob.model.metric import Objective, Report
 from trialjob.model.trial import StopKind, StopReason
 from trialjob.orchestrator.core.rule import Judgement, PlainRule
 from trialjob.orchestrator.core.state import State, Trial
@@ -27,7 +28,7 @@ class EarlyStop(PlainRule):
 
     def judge(self, state: State, trial: Trial, report: Report) -> Judgement:
         """What the function says; an experiment whose function fails is ended."""
-        reports = trial.reports[: trial.reports.index(report) + 1]
+        reports = _once(trial.reports[: trial.reports.index(report) + 1], state.objective)
         best = None if state.best is None or math.isnan(state.best) else state.best
         try:
             answer = self.function(reports, best)
@@ -42,3 +43,15 @@ class EarlyStop(PlainRule):
 
     def _refused(self, what: str, trial: Trial) -> Judgement:
         return Judgement(refusal=f"stopping.early_stop {self.name} {what} (trial {trial.id}); correct it")
+
+
+def _once(reports: tuple[Report, ...], objective: Objective) -> tuple[Report, ...]:
+    """``reports`` without repeated epochs; what is told of an epoch behind its objective is kept."""
+    kept: list[Report] = []
+    reached = -math.inf
+    for report in reports:
+        told = report.value(objective) is not None
+        if report.resource > reached or (report.resource == reached and not told):
+            kept.append(report)
+            reached = report.resource if told else reached
+    return tuple(kept)
