@@ -356,6 +356,11 @@ def evolve(state: State | None, record: Record) -> State:
         state = apply(state, event, record.at)
     if state is None:
         raise InvariantError("a journal cannot begin with an empty record")
+    return as_of(record, state)
+
+
+def as_of(record: Record, state: State) -> State:
+    """What ``record`` leaves behind, where ``state`` is what its events have made of the one before it."""
     return replace(state, version=record.version, updated_at=record.at)
 
 

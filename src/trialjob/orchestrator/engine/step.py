@@ -18,7 +18,7 @@ from trialjob.orchestrator.core.due import Command, due, due_of, pools_due
 from trialjob.orchestrator.core.events import Event, Record
 from trialjob.orchestrator.core.rule import StoppingRule
 from trialjob.orchestrator.core.seen import Seen, Suggested
-from trialjob.orchestrator.core.state import State, evolve
+from trialjob.orchestrator.core.state import State, as_of, evolve
 from trialjob.orchestrator.engine.act import act
 from trialjob.orchestrator.engine.observe import Observer
 from trialjob.orchestrator.ports import Clock, Estimator, JobBackend, Journal, LogReaders, LogRules, Sampler
@@ -132,8 +132,7 @@ class Stepper:
             # When nothing can be seen, time still passes and limits still hold.
             with suppress(BackendUnavailable):
                 seen, more = self._observer.look(self.state, now)
-        decision = self._decide(self.state, seen, now)
-        self._append(decision.events + self._suggest(decision.state, now), now)
+        self._append(self._suggest(self._decide(self.state, seen, now), now), now)
         self._act(now)
         return more
 
@@ -156,7 +155,7 @@ class Stepper:
         except BackendBusy as busy:
             self._turns[type(command)] = now + busy.seconds
             return
-        self._append(self._decide(self.state, [answer] if answer else [], now).events, now)
+        self._append(self._decide(self.state, [answer] if answer else [], now), now)
 
     def _decide(self, state: State, seen: Sequence[Seen], now: float) -> Decision:
         """Decide, and tell the sampler, which is to know of pending trials when it is asked for the next.
@@ -168,23 +167,23 @@ class Stepper:
             self._tell(decision.events)
         return decision
 
-    def _suggest(self, state: State, now: float) -> list[Event]:
-        """New trials for the slots that are free in ``state``."""
-        suggested: list[Event] = []
-        while wanted(state, now):
+    def _suggest(self, decision: Decision, now: float) -> Decision:
+        """``decision`` with new trials for the slots that it leaves free."""
+        while wanted(decision.state, now):
             try:
-                config = self._told_sampler().ask(TrialId(len(state.trials) + 1))
+                config = self._told_sampler().ask(TrialId(len(decision.state.trials) + 1))
             except SamplerBusy:
                 break  # it wakes the clock when it is ready
-            decision = self._decide(state, [Suggested(config=config)], now)
-            state = decision.state
-            suggested += decision.events
-        return suggested
+            suggested = self._decide(decision.state, [Suggested(config=config)], now)
+            decision = Decision(decision.events + suggested.events, suggested.state)
+        return decision
 
-    def _append(self, events: Sequence[Event], now: float) -> None:
-        if events:
-            record = self._parts.journal.append(events, after=self.state.version, at=now)
-            self._learn(record)
+    def _append(self, decision: Decision, now: float) -> None:
+        """Journal what was decided on the present state; what becomes of that has been worked out with it."""
+        if decision.events:
+            record = self._parts.journal.append(decision.events, after=self.state.version, at=now)
+            self._state = as_of(record, decision.state)
+            self._news.extend(record.events)
 
     def _read(self) -> None:
         for record in self._parts.journal.read(self.state.version):
