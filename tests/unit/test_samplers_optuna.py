@@ -4,7 +4,6 @@ import math
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
 
 import optuna
 import pytest
@@ -26,6 +25,8 @@ from trialjob.orchestrator.core.events import (
     TrialProposed,
 )
 from trialjob.orchestrator.ports import Sampler
+from trialjob.orchestrator.samplers import optuna as optuna_samplers
+from trialjob.orchestrator.samplers import sobol
 from trialjob.orchestrator.samplers.optuna import Kind, OptunaSampler
 from trialjob.orchestrator.samplers.sobol import SobolSampler
 
@@ -263,10 +264,19 @@ def test_few_earlier_results_are_enough_to_begin(kind: Kind, count: int) -> None
     assert len(story.go_on(12).configs) == 12
 
 
-@pytest.mark.skipif(find_spec("torch") is not None, reason="PyTorch is installed here")
-def test_the_gaussian_process_says_what_it_lacks() -> None:
-    with pytest.raises(UsageError, match=r"'gp' needs torch.*pip install 'trialjob\[gp\]'"):
-        OptunaSampler(SPACE, 0, kind="gp")
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("gp", r"'gp' needs torch and scipy.*pip install 'trialjob\[gp\]'"),
+        ("qmc", r"'qmc' needs scipy.*pip install 'trialjob\[qmc\]'"),
+        ("sobol", r"'sobol' needs scipy.*pip install 'trialjob\[qmc\]'"),
+    ],
+)
+def test_a_missing_package_is_named(kind: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (optuna_samplers, sobol):
+        monkeypatch.setattr(module, "find_spec", lambda _name: None)
+    with pytest.raises(UsageError, match=words):
+        sampler(kind)
 
 
 def test_what_the_user_has_set_up_in_optuna_stays() -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from trialjob.config import parse
+from trialjob.config.samplers import SAMPLERS, SEVERAL_OBJECTIVES
 from trialjob.errors import SpecError
 from trialjob.model.ids import ExperimentName, TrialId
 from trialjob.model.job import JobEnd, Outcome
@@ -244,9 +245,12 @@ def objective(*others: object) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        (
-            {"sampler": {"kind": "cmaes"}},
-            "objective.others: the sampler 'cmaes' learns from one objective only",
+        *(
+            (
+                {"sampler": {"kind": kind}},
+                f"objective.others: the sampler '{kind}' learns from one objective only",
+            )
+            for kind in sorted(set(SAMPLERS) - SEVERAL_OBJECTIVES)
         ),
         (
             {"objective": {"metric": "a", "mode": "max", "others": [{"metric": "a", "mode": "min"}]}},

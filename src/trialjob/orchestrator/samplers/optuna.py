@@ -92,14 +92,12 @@ class OptunaSampler:
     ) -> None:
         check_installed(kind)
         self._space = space
-        self._size = space.size()
         self._seed = seed
         self._kind: Kind = kind
         self._startup = n_startup_trials
         self._axes: dict[str, Axis] = {name: axis_of(domain) for name, domain in space.domains.items()}
         self._distributions = {name: _distribution(axis) for name, axis in self._axes.items()}
         self._random = RandomSampler(space, seed)
-        self._proposed: set[str] = set()
         self._objective: Objective | None = None
         self._trials: dict[TrialId, _Told] = {}
         self._known: list[FrozenTrial] = []
@@ -110,7 +108,7 @@ class OptunaSampler:
     # Ask
 
     def ask(self, trial: TrialId) -> Config | None:
-        if self._size is not None and len(self._proposed) >= self._size:
+        if self._random.is_exhausted:
             return None
         if self._pending is None or self._pending.trial != trial:
             self._drop()
@@ -131,7 +129,7 @@ class OptunaSampler:
                 {name: axis.value(self._place(axis, asked.params[name])) for name, axis in self._axes.items()}
             )
             proposal = _Proposal(trial, config, id_)
-            if canonical_json(config) not in self._proposed:
+            if self._random.is_new(config):
                 return proposal
             self._end(id_, TrialState.FAIL)
         return None
@@ -152,7 +150,6 @@ class OptunaSampler:
     # Tell
 
     def tell(self, events: Sequence[Event]) -> None:
-        self._random.tell(events)
         for event in events:
             match event:
                 case ExperimentCreated():
@@ -169,6 +166,8 @@ class OptunaSampler:
                     self._finish(event)
                 case _:
                     pass
+            # Behind the rest: whoever is asked again is to find the configuration new, as it was.
+            self._random.tell([event])
 
     def _know(self, event: KnownResult) -> None:
         self._drop()
@@ -194,7 +193,6 @@ class OptunaSampler:
             self._drop()
             id_ = self._storage.create_new_trial(self._study_id, template_trial=self._frozen(event.config))
         self._trials[event.trial] = _Told(id_)
-        self._proposed.add(told)
 
     def _read(self, event: ReportsRead) -> None:
         objective = self._objective

@@ -28,11 +28,20 @@ class RandomSampler:
         self._size = space.size()
         self._proposed: set[str] = set()
 
+    @property
+    def is_exhausted(self) -> bool:
+        """True when every configuration of a finite space has been proposed, by whomever."""
+        return self._size is not None and len(self._proposed) >= self._size
+
+    def is_new(self, config: Config) -> bool:
+        """True when it has not been proposed, by whomever."""
+        return canonical_json(config) not in self._proposed
+
     def ask(self, trial: TrialId) -> Config | None:
-        if self._size is not None and len(self._proposed) >= self._size:
+        if self.is_exhausted:
             return None
         for config in self._draws(trial):
-            if canonical_json(config) not in self._proposed:
+            if self.is_new(config):
                 return config
         return self._one_of_the_rest(trial)
 
@@ -52,11 +61,7 @@ class RandomSampler:
             )
 
     def _one_of_the_rest(self, trial: TrialId) -> Config | None:
-        rest = [
-            index
-            for index in range(self._size or 0)
-            if canonical_json(self._space.nth(index)) not in self._proposed
-        ]
+        rest = [index for index in range(self._size or 0) if self.is_new(self._space.nth(index))]
         if not rest:
             return None
         choice = random.Random(f"{self._seed}/{trial}/rest").choice(rest)  # noqa: S311 - no secret

@@ -11,9 +11,8 @@ from importlib.util import find_spec
 
 from trialjob.errors import UsageError
 from trialjob.model.ids import TrialId
-from trialjob.model.json import canonical_json
 from trialjob.model.space import Config, Space
-from trialjob.orchestrator.core.events import Event, TrialProposed
+from trialjob.orchestrator.core.events import Event
 from trialjob.orchestrator.samplers.random import RandomSampler
 
 #: The largest float below 1; SciPy's points are below 1, but rounding is no law.
@@ -28,19 +27,13 @@ class SobolSampler:
         self._space = space
         self._seed = seed
         self._random = RandomSampler(space, seed)
-        self._proposed: set[str] = set()
 
     def ask(self, trial: TrialId) -> Config | None:
         config = self._point(trial)
-        if canonical_json(config) in self._proposed:
-            return self._random.ask(trial)
-        return config
+        return config if self._random.is_new(config) else self._random.ask(trial)
 
     def tell(self, events: Sequence[Event]) -> None:
         self._random.tell(events)
-        self._proposed.update(
-            canonical_json(event.config) for event in events if isinstance(event, TrialProposed)
-        )
 
     def _point(self, trial: TrialId) -> Config:
         from scipy.stats import qmc  # type: ignore[import-untyped]  # noqa: PLC0415 - an extra, and slow

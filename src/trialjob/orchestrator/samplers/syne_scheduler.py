@@ -18,7 +18,6 @@ from typing import Any
 
 from trialjob.errors import InvariantError
 from trialjob.model.ids import TrialId
-from trialjob.model.json import canonical_json
 from trialjob.model.metric import Aim, NanPolicy, Objective, Report
 from trialjob.model.space import Config, Space
 from trialjob.model.trial import StopKind, StopReason, TrialStatus
@@ -59,7 +58,6 @@ class SyneTuneScheduler:
         self._searcher = LastValues(self._places, "kde" if plan.kind == "bohb" else plan.model)
         self._objective: Objective | None = None
         self._scheduler: Any = None
-        self._proposed: set[str] = set()
         #: Those that have not ended, as Syne Tune's trials; how far each has come; those that are to stop.
         self._open: dict[TrialId, Any] = {}
         self._reached: dict[TrialId, float] = {}
@@ -87,7 +85,7 @@ class SyneTuneScheduler:
             config = self._places.config(suggestion.config)
             if suggestion.checkpoint_trial_id is not None:
                 return config, TrialId(suggestion.checkpoint_trial_id)
-            if canonical_json(config) not in self._proposed:
+            if self._random.is_new(config):
                 return config, None
         rest = self._random.ask(trial)
         # A population may have the same configuration twice; a search that has tried all of them is over.
@@ -126,7 +124,6 @@ class SyneTuneScheduler:
     def _add(self, event: TrialProposed) -> None:
         from syne_tune.backend.trial_status import Trial as TheirTrial  # noqa: PLC0415 - an extra, and slow
 
-        self._proposed.add(canonical_json(event.config))
         place = self._places.place(event.config)
         theirs = TheirTrial(trial_id=event.trial, config=dict(place), creation_time=_LONG_AGO)
         self._open[event.trial] = theirs

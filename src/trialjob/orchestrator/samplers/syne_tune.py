@@ -12,7 +12,6 @@ import math
 from collections.abc import Sequence
 
 from trialjob.model.ids import TrialId
-from trialjob.model.json import canonical_json
 from trialjob.model.metric import Objective, Score
 from trialjob.model.space import Config, Space
 from trialjob.model.trial import TrialStatus
@@ -42,13 +41,11 @@ class SyneTuneSampler:
 
     def __init__(self, space: Space, seed: int, *, kind: Kind) -> None:
         check_installed(kind)
-        self._size = space.size()
         self._seed = seed
         self._kind: Kind = kind
         self._space = SyneSpace(space)
         self._random = RandomSampler(space, seed)
         self._objective: Objective | None = None
-        self._proposed: set[str] = set()
         #: What each trial that runs tries, and its score so far.
         self._running: dict[TrialId, Config] = {}
         self._scores: dict[TrialId, float] = {}
@@ -58,14 +55,14 @@ class SyneTuneSampler:
     # Ask
 
     def ask(self, trial: TrialId) -> Config | None:
-        if self._size is not None and len(self._proposed) >= self._size:
+        if self._random.is_exhausted:
             return None
         known = self._known()
         if known is not None:
             for draw in range(_DRAWS):
                 place = propose(self._kind, self._space, known, f"{self._seed}/{trial}/{draw}")
                 config = self._space.config(place)
-                if canonical_json(config) not in self._proposed:
+                if self._random.is_new(config):
                     return config
         return self._random.ask(trial)
 
@@ -89,7 +86,6 @@ class SyneTuneSampler:
                 case KnownResult() if self._objective is not None:
                     self._results.append((event.config, self._objective.key(event.score)))
                 case TrialProposed():
-                    self._proposed.add(canonical_json(event.config))
                     self._running[event.trial] = event.config
                 case ReportsRead():
                     self._read(event)
