@@ -26,7 +26,9 @@ from trialjob.model.space import Space
 from trialjob.orchestrator.core.rule import StoppingRule
 from trialjob.orchestrator.ports import Sampler
 from trialjob.orchestrator.rules.asha import Asha
+from trialjob.orchestrator.rules.bandit import Bandit
 from trialjob.orchestrator.rules.hyperband import Hyperband
+from trialjob.orchestrator.rules.intervals import Intervals
 from trialjob.orchestrator.rules.median import Median
 from trialjob.orchestrator.rules.none import NoStopping
 from trialjob.orchestrator.rules.promotion import Promotion
@@ -43,8 +45,8 @@ def _optuna(kind: str) -> Callable[[Space, int], Sampler]:
     return lambda space, seed: OptunaSampler(space, seed, kind=kind)  # type: ignore[arg-type]
 
 
-#: Syne Tune's searchers in our hands, all of which take long.
-SLOW = ("rea", "kde", "bore", "botorch", "cqr")
+#: Syne Tune's searchers in our hands.
+SYNE_TUNE = ("rea", "kde", "bore", "botorch", "cqr")
 
 
 def _syne_tune_sampler(kind: str) -> Callable[[Space, int], Sampler]:
@@ -55,21 +57,25 @@ SAMPLERS: Mapping[str, Callable[[Space, int], Sampler]] = {
     "random": RandomSampler,
     "sobol": SobolSampler,
     **{kind: _optuna(kind) for kind in ("qmc", "nsga2", "cmaes", "tpe", "gp")},
-    **{kind: _syne_tune_sampler(kind) for kind in SLOW},
+    **{kind: _syne_tune_sampler(kind) for kind in SYNE_TUNE},
 }
 RULES: Mapping[str, StoppingRule] = {
     "none": NoStopping(),
     "median": Median(),
-    "truncation": Truncation(truncation_percentage=20),
     "asha": Asha(max_resource=EPOCHS),
     "asha, mild": Asha(max_resource=EPOCHS, min_resource=3, reduction_factor=2),
+    # As in the documentation of Azure's policies.
+    "bandit": Bandit(slack_factor=0.1, intervals=Intervals(delay_evaluation=5)),
+    "truncation": Truncation(truncation_percentage=20, intervals=Intervals(delay_evaluation=5)),
     "asha, promotion": Promotion(max_resource=EPOCHS),
     "hyperband": Hyperband(max_resource=EPOCHS),
 }
-
-CHEAP = tuple(kind for kind in SAMPLERS if kind not in ("gp", *SLOW))
-MAIN = ("random", "tpe")
-MORE_RULES = ("median", "truncation", "asha, promotion", "hyperband")
+#: The rules every sampler is run under, and those only the quick ones are.
+MAIN_RULES = ("none", "median", "asha")
+MORE_RULES = tuple(rule for rule in RULES if rule not in MAIN_RULES)
+#: What takes many seconds a run; the last of them, minutes under a rule.
+SLOW = ("bore", "cqr", "gp", "botorch")
+QUICK = tuple(kind for kind in SAMPLERS if kind not in SLOW)
 
 
 def _our(sampler: str, rule: str) -> Loop:
@@ -117,6 +123,7 @@ _SYNE_TUNE = {
     "asha": ("ASHA", True),
     "bohb": ("BOHB", True),
     "asha bore": ("ASHABORE", True),
+    "asha cqr": ("ASHACQR", True),
 }
 
 
@@ -135,10 +142,9 @@ def _syne_tune(name: str) -> Loop:
 
 #: What is compared, and whether each seed is run with three of the searches or, as it is slow, with one.
 LOOPS: Mapping[str, tuple[Loop, bool]] = {
-    **{f"{s} + {r}": (_our(s, r), s in MAIN) for s, r in product(CHEAP, ("none", "asha", "asha, mild"))},
-    **{f"{s} + {r}": (_our(s, r), False) for s, r in product(MAIN, MORE_RULES)},
-    **{f"{s} + {r}": (_our(s, r), False) for s, r in product(("gp",), ("none", "asha, mild"))},
-    **{f"{s} + none": (_our(s, "none"), False) for s in SLOW},
+    **{f"{s} + {r}": (_our(s, r), True) for s, r in product(QUICK, MAIN_RULES)},
+    **{f"{s} + {r}": (_our(s, r), False) for s, r in product(QUICK, MORE_RULES)},
+    **{f"{s} + {r}": (_our(s, r), False) for s, r in product(SLOW, MAIN_RULES)},
     **{
         f"Optuna: {s} + {r}": (_optuna_own(s, r), s == "tpe" and r in ("none", "asha"))
         for s, r in (

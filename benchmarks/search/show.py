@@ -1,6 +1,6 @@
-"""The table and the picture of docs/search.md, from the runs that ``compare.py`` has kept.
+"""The tables and the picture of docs/search.md, from the runs that ``compare.py`` has kept.
 
-python -m benchmarks.search.show build/search.jsonl --picture docs/search.svg
+python -m benchmarks.search.show build/search.jsonl --picture docs/search.svg > benchmarks/search/compared.md
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from benchmarks.search.compare import LOOPS
 from benchmarks.search.course import BUDGET, EPOCH_MARKS, MINUTE_MARKS, TRIAL_MARKS
 
 Row = Mapping[str, Any]
@@ -75,6 +76,18 @@ def table(rows: Mapping[str, Sequence[Row]]) -> list[str]:
     return lines
 
 
+def matrix(rows: Mapping[str, Sequence[Row]], of: Callable[[Row], float]) -> list[str]:
+    """Regret at one mark: our samplers down, our rules across."""
+    loops = [tuple(loop.split(" + ")) for loop in rows if ":" not in loop]
+    samplers, rules = (tuple(dict.fromkeys(names)) for names in zip(*loops, strict=True))
+    lines = ["| | " + " | ".join(rules) + " |", "|---|" + "--:|" * len(rules)]
+    for sampler in samplers:
+        found = [rows.get(f"{sampler} + {rule}", ()) for rule in rules]
+        cells = ["{:.1f} ± {:.1f}".format(*band([of(row) for row in runs])) if runs else "" for runs in found]
+        lines.append(f"| {sampler} | " + " | ".join(cells) + " |")
+    return lines
+
+
 def against(rows: Mapping[str, Sequence[Row]], loop: str, other: str) -> list[str]:
     """Regret of one loop less that of another, over the runs both have of the same search and seed."""
     others = {(row["search"], row["seed"]): row for row in rows[other]}
@@ -130,12 +143,16 @@ def main() -> None:
     parser.add_argument("--picture", type=Path)
     parser.add_argument("--against", nargs=2, action="append", default=[], metavar="LOOP")
     given = parser.parse_args()
-    rows: dict[str, list[Row]] = defaultdict(list)
+    found: dict[str, list[Row]] = defaultdict(list)
     for line in given.kept.read_text().splitlines():
         row = json.loads(line)
-        rows[row["loop"]].append(row)
-    print("\n".join(table(rows)), "\n")
-    print("\n".join(differences(rows)), "\n")
+        found[row["loop"]].append(row)
+    rows = {loop: found[loop] for loop in LOOPS if loop in found}
+    print("# Every loop over the real curves\n\nMade by `show.py`; docs/search.md says what is measured.\n")
+    for title, of in COLUMNS.items():
+        print(f"## Regret after {title}\n\n" + "\n".join(matrix(rows, of)) + "\n")
+    print("## Everything\n\n" + "\n".join(table(rows)) + "\n")
+    print("## Less random search under the same rule, seed by seed\n\n" + "\n".join(differences(rows)))
     for loop, other in given.against:
         print(f"| {loop} less {other} | " + " | ".join(against(rows, loop, other)) + " |")
     if given.picture:
