@@ -71,7 +71,7 @@ RULES: Mapping[str, StoppingRule] = {
     "hyperband": Hyperband(max_resource=EPOCHS),
 }
 #: The rules every sampler is run under, and those only the quick ones are.
-MAIN_RULES = ("none", "median", "asha")
+MAIN_RULES = ("none", "median", "asha", "asha, mild")
 MORE_RULES = tuple(rule for rule in RULES if rule not in MAIN_RULES)
 #: What takes many seconds a run; the last of them, minutes under a rule.
 SLOW = ("bore", "cqr", "gp", "botorch")

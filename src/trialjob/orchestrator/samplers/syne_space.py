@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from trialjob.model.json import canonical_json
 from trialjob.model.space import Choice, Config, Space
 from trialjob.orchestrator.samplers.axes import Categories, Unit
 
@@ -18,7 +17,7 @@ Place: TypeAlias = Mapping[str, Any]
 
 
 class SyneSpace:
-    """A space, and the configurations in it that have been placed."""
+    """A space, to Syne Tune's searchers."""
 
     def __init__(self, space: Space) -> None:
         self._space = space
@@ -28,7 +27,6 @@ class SyneSpace:
             for name, domain in space.domains.items()
             if len(domain.listed() or (0, 1)) > 1
         }
-        self._places: dict[str, Place] = {}
 
     @property
     def dimensions(self) -> int:
@@ -48,10 +46,7 @@ class SyneSpace:
 
     def place(self, config: Config) -> Place:
         """Where a configuration is. What is inactive in it stands in the middle: models must have it all."""
-        key = canonical_json(config)
-        if key not in self._places:
-            self._places[key] = {name: self._placed(name, axis, config) for name, axis in self._axes.items()}
-        return self._places[key]
+        return {name: self._placed(name, axis, config) for name, axis in self._axes.items()}
 
     def _placed(self, name: str, axis: Categories | Unit, config: Config) -> float | str:
         domain = self._space.domains[name]

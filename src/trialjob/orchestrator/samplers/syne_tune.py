@@ -25,7 +25,7 @@ from trialjob.orchestrator.core.events import (
 )
 from trialjob.orchestrator.samplers.random import RandomSampler
 from trialjob.orchestrator.samplers.syne_models import Kind, Known, check_installed, propose, startup
-from trialjob.orchestrator.samplers.syne_space import SyneSpace
+from trialjob.orchestrator.samplers.syne_space import Place, SyneSpace
 
 #: Proposals thrown away as repetitions before one is drawn from what is left of the space.
 _DRAWS = 3
@@ -49,8 +49,8 @@ class SyneTuneSampler:
         #: What each trial that runs tries, and its score so far.
         self._running: dict[TrialId, Config] = {}
         self._scores: dict[TrialId, float] = {}
-        #: Configuration and score as a key, of all that has ended, in that order.
-        self._results: list[tuple[Config, float]] = []
+        #: Place and score as a key, of all that has ended, in that order.
+        self._results: list[tuple[Place, float]] = []
 
     # Ask
 
@@ -71,7 +71,7 @@ class SyneTuneSampler:
         losses = finite_losses([key for _, key in self._results])
         if len(set(losses)) < 2 or len(losses) < startup(self._kind, self._space.dimensions):  # noqa: PLR2004
             return None
-        places = [self._space.place(config) for config, _ in self._results]
+        places = [place for place, _ in self._results]
         pending = [self._space.place(self._running[trial]) for trial in sorted(self._running)]
         return Known(results=list(zip(places, losses, strict=True)), pending=pending)
 
@@ -84,7 +84,7 @@ class SyneTuneSampler:
                 case ExperimentCreated():
                     self._objective = event.objective
                 case KnownResult() if self._objective is not None:
-                    self._results.append((event.config, self._objective.key(event.score)))
+                    self._results.append((self._space.place(event.config), self._objective.key(event.score)))
                 case TrialProposed():
                     self._running[event.trial] = event.config
                 case ReportsRead():
@@ -109,7 +109,7 @@ class SyneTuneSampler:
         config = self._running.pop(event.trial)
         score = self._scores.pop(event.trial, None)
         if score is not None and event.status in _TELLING:
-            self._results.append((config, score))
+            self._results.append((self._space.place(config), score))
 
 
 def finite_losses(keys: Sequence[float]) -> list[float]:
@@ -117,4 +117,5 @@ def finite_losses(keys: Sequence[float]) -> list[float]:
     finite = [-key for key in keys if math.isfinite(key)]
     if not finite:
         return [0.0] * len(keys)
-    return [min(max(-key, min(finite)), max(finite)) for key in keys]
+    best, worst = min(finite), max(finite)
+    return [min(max(-key, best), worst) for key in keys]
