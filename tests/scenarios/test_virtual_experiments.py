@@ -9,10 +9,12 @@ from dataclasses import replace
 
 import pytest
 
+from trialjob.backends.simulator.assumptions import NOTHING
 from trialjob.backends.simulator.course import Course
 from trialjob.model.ids import TrialId
 from trialjob.model.job import FailureKind, JobRequest, Outcome
 from trialjob.model.limits import Limits
+from trialjob.model.money import Tariff, Terms
 from trialjob.model.space import Choice, Space
 from trialjob.model.trial import EndKind, EndReason, Phase, TrialStatus
 from trialjob.orchestrator.core.events import (
@@ -301,3 +303,30 @@ def test_warm_machines_are_given_back_after_a_stop() -> None:
     )
     sim.run()
     assert sim.service.pools(sim.clock.now()) == 0
+
+
+def test_a_cap_that_is_lowered_takes_back_the_launches_that_it_does_not_pay_for() -> None:
+    # A job may cost $1.00, and the quota lets one at a time start.
+    tariff = Tariff(terms=(Terms(price=1_000_000, machine="a"),))
+    limits = Limits(max_trials=8, max_concurrent_trials=4, max_cost=50.0, trial_timeout=3_600.0)
+    sim = Simulation(
+        limits=limits,
+        rule=NoStopping(),
+        course=lambda _request: Course(lines=(), runs_for=3_500.0),
+        tariff=tariff,
+        assumptions=replace(NOTHING, training_quota=1),
+    )
+    stepper = sim.stepper()
+    for _ in range(3):
+        stepper.step()
+    assert len(stepper.state.live) == 4
+    assert len(sim.service.jobs) == 1
+    lowered = replace(limits, max_cost=1.5)
+    sim.journal.append(
+        [LimitsChanged(limits=lowered, document={})], after=stepper.state.version, at=sim.clock.now()
+    )
+    state = sim.run()
+    assert sim.service.bill(sim.clock.now()).dollars <= 1.5
+    assert len(sim.service.jobs) == 1
+    assert [trial.status for trial in state.trials][1:] == [TrialStatus.CANCELLED] * 3
+    assert "max_cost of $1.50" in state.trials[TrialId(4)].reason

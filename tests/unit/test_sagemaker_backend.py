@@ -25,6 +25,7 @@ from trialjob.model.limits import Limits
 from trialjob.orchestrator.ports import Part, Postponed, Rejected, Submitted
 from trialjob.reporting.downloads import fetch
 from trialjob.testing.fake_aws import ConnectionLost, VirtualClock
+from trialjob.testing.fake_aws.errors import ServiceError
 from trialjob.testing.fake_aws.requests import LOG_GROUP, training_request
 from trialjob.testing.sagemaker_simulation import SETTINGS, BundledEstimator, SageMakerSimulation
 from trialjob.testing.simulation import NAME
@@ -161,6 +162,24 @@ def test_a_bucket_that_is_not_there_is_no_failure_of_a_trial(tmp_path: Path) -> 
         backend.submit(request())
     with pytest.raises(BackendError, match="create the bucket and resume"):
         backend.stop(JOB)
+
+
+def test_a_job_of_that_name_that_cannot_be_described_yet_is_asked_for_again(
+    world: SageMakerSimulation, backend: SageMakerBackend
+) -> None:
+    lose(world, "CreateTrainingJob")
+    with pytest.raises(BackendUnavailable):
+        backend.submit(request())
+
+    def late(moment: str, name: str) -> None:
+        if (moment, name) == ("before", "DescribeTrainingJob"):
+            world.faults.hook = None
+            raise ServiceError("ValidationException", "Requested resource not found.")
+
+    world.faults.hook = late
+    with pytest.raises(BackendUnavailable, match="cannot be described yet"):
+        backend.submit(request())
+    assert backend.submit(request()) == Submitted(adopted=True)
 
 
 def test_a_malformed_request_is_rejected(world: SageMakerSimulation) -> None:

@@ -255,7 +255,10 @@ class TrialjobBackend(TrialBackend):  # type: ignore[misc]  # Syne Tune has no t
             for run in open_runs:
                 if run.asked and not run.stop_sent:
                     known = run.submitted or run.in_doubt
-                    run.stop_sent = (known and parts.jobs.stop(run.job)) or _end(run, run.asked)
+                    # One that was started and is not known may only not be seen yet: it is asked again.
+                    run.stop_sent = (known and parts.jobs.stop(run.job)) or (
+                        not run.submitted and _end(run, run.asked)
+                    )
             for run in open_runs:
                 if not run.asked and not run.submitted and self._may_start(run):
                     self._submit(parts, run)

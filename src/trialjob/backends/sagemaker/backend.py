@@ -123,8 +123,12 @@ class SageMakerBackend:
 
     def _adopt(self, job: JobRequest) -> None:
         """Find that the job of that name is this one; else raise BackendError."""
-        facts = self._client.describe(job.job)
-        tags = self._client.tags(facts["TrainingJobArn"])
+        try:
+            facts = self._client.describe(job.job)
+            tags = self._client.tags(facts["TrainingJobArn"])
+        except faults.NotFound as fault:
+            # It was created a moment ago, and not all of the service knows it yet. The next step asks again.
+            raise faults.Unreachable(f"{job.job} exists, and cannot be described yet") from fault
         theirs = tags.get(f"{TAG_PREFIX}digest")
         if theirs != job.digest:
             why = "it was not started by trialjob" if theirs is None else f"its digest is {theirs}"
@@ -222,10 +226,10 @@ class SageMakerBackend:
 
     def _end_of_missing(self, watch: Watch) -> JobEnd | None:
         job = watch.job
+        if not self._roster.is_missing(job, watch.submitted_at):
+            return None  # whether it has a grave or not: it may only not be seen yet
         if self._is_buried(job):
             return _NEVER_STARTED
-        if not self._roster.is_missing(job, watch.submitted_at):
-            return None
         message = f"SageMaker knows no training job {job}; somebody may have deleted it"
         return JobEnd(outcome=Outcome.FAILED, failure=FailureKind.LOST, message=message)
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from trialjob.model.job import JobEnd
-from trialjob.model.money import NOTHING, Terms, cap_instance_ms, cap_micros
-from trialjob.model.trial import EndKind, EndReason
+from trialjob.model.money import NOTHING, Spend, Terms, cap_instance_ms, cap_micros
+from trialjob.model.trial import AttemptStatus, EndKind, EndReason
 from trialjob.orchestrator.core import breaker
 from trialjob.orchestrator.core.state import State, Trial
 
@@ -63,6 +63,34 @@ def shortage(state: State, trial: Trial | None) -> EndReason | None:
         )
         return EndReason(kind=EndKind.MAX_INSTANCE_HOURS, detail=detail)
     return None
+
+
+def overdrawn(state: State) -> list[Trial]:
+    """The newest trials whose jobs must not be started any more, for the rest to be within the limits.
+
+    A cap may be lowered while launches that were decided under the old one wait for their turn or a quota.
+    """
+    held, chosen = state.committed, list[Trial]()
+    if _is_within(state, held):
+        return chosen
+    waiting = [
+        (trial, live)
+        for trial in reversed(state.live_trials())
+        if (live := trial.live) is not None and live.status is AttemptStatus.INTENDED
+    ]
+    held -= sum((live.committed for _, live in waiting if live.stop is not None), NOTHING)
+    for trial, live in waiting:
+        if live.stop is None and not _is_within(state, held):
+            held -= live.committed
+            chosen.append(trial)
+    return chosen
+
+
+def _is_within(state: State, total: Spend) -> bool:
+    cost, hours = state.limits.max_cost, state.limits.max_instance_hours
+    return (cost is None or total.micros <= cap_micros(cost)) and (
+        hours is None or total.instance_ms <= cap_instance_ms(hours)
+    )
 
 
 def _held(state: State) -> str:

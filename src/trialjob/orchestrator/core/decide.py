@@ -203,8 +203,10 @@ class _Draft:
 
     def _stop_answered(self, sight: StopAnswered) -> None:
         if not sight.known:
-            end = JobEnd(outcome=Outcome.STOPPED, message="never started", seconds=0.0, pool_seconds=0.0)
-            self._end_attempt(sight.trial, end)
+            # One that was started may only not be seen yet; it is asked again, and looks tell if it is gone.
+            if self._attempt(sight.trial).status is AttemptStatus.INTENDED:
+                end = JobEnd(outcome=Outcome.STOPPED, message="never started", seconds=0.0, pool_seconds=0.0)
+                self._end_attempt(sight.trial, end)
             return
         if self._attempt(sight.trial).status is AttemptStatus.INTENDED:
             # The submission had taken effect, although its answer was lost.
@@ -334,7 +336,18 @@ class _Draft:
             reason = _limit_reached(self.state, self._now) or silence or breaker.verdict(self.state)
             if reason is not None:
                 self._record(ExperimentEnding(reason=reason))
+        self._withdraw()
         self._cancel()
+
+    def _withdraw(self) -> None:
+        """Take back launches that the caps do not pay for since they were lowered."""
+        if self.state.phase is not Phase.RUNNING:
+            return
+        for trial in budget.overdrawn(self.state):
+            shortage = budget.shortage(self.state, trial)
+            detail = f"its job was not started: {shortage.detail if shortage else 'the caps were lowered'}"
+            stop = StopReason(kind=StopKind.CANCELLED, detail=detail)
+            self._record(StopIntended(trial=trial.id, attempt=len(trial.attempts), reason=stop))
 
     def _cancel(self) -> None:
         """Once it is ending, have everything end that has not."""
