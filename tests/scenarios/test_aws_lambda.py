@@ -14,13 +14,11 @@ from typing import Any
 import pytest
 
 from trialjob import wiring
-from trialjob.apps import aws_lambda
 from trialjob.apps.aws_lambda import handler
 from trialjob.errors import BackendUnavailable, SpecError, StoreError, StoreUnavailable, UsageError
 from trialjob.orchestrator.journals.s3 import S3Store
 from trialjob.testing.fake_aws import FakeAws, ScaledClock, jobs_by_tags
 
-STORE = "s3://bucket/store"
 IMAGE = "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.8.0-gpu-py312"
 #: Late log lines are waited for in real seconds.
 pytestmark = pytest.mark.timeout(400)
@@ -39,8 +37,10 @@ class Remaining:
 class World:
     """A store with the fake AWS behind it."""
 
-    def __init__(self, fake: FakeAws) -> None:
+    def __init__(self, fake: FakeAws, prefix: str) -> None:
+        """``prefix`` is no other test's: a container of the function remembers what is over in a store."""
         self.fake, self.s3 = fake, fake.client("s3")
+        self.prefix, self.store = prefix, f"s3://bucket/{prefix}"
         fake.create_bucket("bucket")
         self.role = fake.create_role()
 
@@ -65,13 +65,16 @@ class World:
 
     def put(self, key: str, data: bytes | str) -> None:
         body = data if isinstance(data, bytes) else data.encode()
-        self.s3.put_object(Bucket="bucket", Key=f"store/{key}", Body=body)
+        self.s3.put_object(Bucket="bucket", Key=f"{self.prefix}/{key}", Body=body)
 
     def get(self, key: str) -> str:
-        return str(self.s3.get_object(Bucket="bucket", Key=f"store/{key}")["Body"].read().decode())
+        return str(self.s3.get_object(Bucket="bucket", Key=f"{self.prefix}/{key}")["Body"].read().decode())
 
     def keys(self, folder: str) -> list[str]:
-        return [key.removeprefix("store/") for key in self.fake.world.keys("bucket", f"store/{folder}")]
+        return [
+            key.removeprefix(f"{self.prefix}/")
+            for key in self.fake.world.keys("bucket", f"{self.prefix}/{folder}")
+        ]
 
     def to_the_end(self, *names: str, seconds: str = "10s") -> None:
         for _ in range(40):
@@ -82,7 +85,7 @@ class World:
             if not states or set(states.values()) == {"finished"}:
                 break
         for name in names:
-            assert wiring.attach(name, store=STORE).is_over
+            assert wiring.attach(name, store=self.store).is_over
 
     def check(self, *names: str, trials: int = 3) -> None:
         jobs = self.fake.service.jobs.values()
@@ -93,15 +96,15 @@ class World:
 
 
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[World]:
     # A start takes minutes of the fake's time.
     with FakeAws(clock=ScaledClock(1.0)) as fake:
         fake.service.lifecycle.durations.cold_start = 0.5
         for name, value in fake.env.items():
             monkeypatch.setenv(name, value)
-        monkeypatch.setenv("TRIALJOB_STORE", STORE)
-        monkeypatch.setattr(aws_lambda, "_over", {})
-        yield World(fake)
+        world = World(fake, tmp_path.name)
+        monkeypatch.setenv("TRIALJOB_STORE", world.store)
+        yield world
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
@@ -236,13 +239,13 @@ def test_a_name_is_taken_by_another_request(world: World) -> None:
     world.put("inbox/digits.json", json.dumps(other))
     assert "exists" in str(handler({"for": "1s"}, Remaining(60))["refused"])
     assert "exists" in world.get("inbox-failed/digits.json.txt")
-    assert wiring.attach("digits", store=STORE).state.limits.max_trials == 3
+    assert wiring.attach("digits", store=world.store).state.limits.max_trials == 3
 
 
 def test_broken_off_between_start_and_move_it_is_started_once(world: World) -> None:
     data = json.dumps(world.spec("one"))
     world.put("inbox/one.json", data)
-    wiring.start_file("one.json", data.encode(), store=STORE)
+    wiring.start_file("one.json", data.encode(), store=world.store)
     assert handler({"for": "1s"}, Remaining(60))["started"] == ["one"]
     assert world.keys("inbox") == ["inbox-done/one.json"]
 
@@ -276,7 +279,7 @@ def test_a_broken_one_keeps_no_other_from_its_step(world: World, capsys: pytest.
 
 def test_one_that_another_steps_is_no_error(world: World) -> None:
     handler({"start": world.spec("digits"), "for": "1s"}, Remaining(60))
-    session = wiring.attach("digits", store=STORE)
+    session = wiring.attach("digits", store=world.store)
     with session._journal.hold():
         told = handler({"for": "1s"}, Remaining(60))
     assert told["errors"] == {}
@@ -286,7 +289,7 @@ def test_one_that_another_steps_is_no_error(world: World) -> None:
 def test_it_leaves_in_time_and_says_who_was_not_reached(world: World) -> None:
     names = {f"e{number}" for number in range(6)}
     for name in names:
-        wiring.start_document(world.spec(name), store=STORE)
+        wiring.start_document(world.spec(name), store=world.store)
     faults = world.fake.faults
     faults.slow, faults.slow_seconds = 1.0, 0.4
     remaining = Remaining(8)
@@ -309,7 +312,7 @@ def test_it_leaves_in_time_and_says_who_was_not_reached(world: World) -> None:
 def test_more_than_fit_at_once_share_the_time(world: World) -> None:
     names = {f"e{number}" for number in range(6)}
     for name in names:
-        wiring.start_document(world.spec(name), store=STORE)
+        wiring.start_document(world.spec(name), store=world.store)
     told = handler({"for": "8s"}, Remaining(60))
     assert told["not_reached"] == []
     assert told["experiments"] == dict.fromkeys(names, "running")
@@ -317,10 +320,10 @@ def test_more_than_fit_at_once_share_the_time(world: World) -> None:
 
 def test_the_one_least_recently_stepped_is_the_first(world: World) -> None:
     for name in ("a", "b"):
-        wiring.start_document(world.spec(name), store=STORE)
+        wiring.start_document(world.spec(name), store=world.store)
     time.sleep(1.1)  # noqa: TID251 - S3 dates its objects in whole seconds
-    wiring.attach("a", store=STORE).step(lambda _state, _events: None, seconds=0)
-    store = wiring.open_store(STORE)
+    wiring.attach("a", store=world.store).step(lambda _state, _events: None, seconds=0)
+    store = wiring.open_store(world.store)
     assert isinstance(store, S3Store)
     assert list(store.heads()) == ["b", "a"]
 

@@ -191,6 +191,11 @@ def test_broken_off_after_its_record_it_is_finished_by_whoever_resumes(
         target.keep_bundle(ExperimentName("moves"), bundle, local.bundle(ExperimentName("moves"), bundle))
     open_session(source, "moves").move(place(target))
     assert not living(local, remote)
+    if kind == "push":
+        with pytest.raises(
+            NoSuchExperiment, match=r"only its code: (.|\n)*`trialjob push` or `pull` finishes it"
+        ):
+            open_session(target, "moves")
     finish("moves", source)
     finish("moves", source)
     assert living(local, remote) == [target]

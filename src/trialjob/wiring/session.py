@@ -38,6 +38,8 @@ from trialjob.orchestrator.core.events import (
 from trialjob.orchestrator.core.state import State, evolve
 from trialjob.orchestrator.engine.loop import Loop, Watcher
 from trialjob.orchestrator.engine.step import Parts, Stepper
+from trialjob.orchestrator.journals.jsonl import FolderStore
+from trialjob.orchestrator.journals.s3 import S3Store
 from trialjob.orchestrator.ports import ArtifactSource, ExperimentStore, Journal
 from trialjob.reporting.metrics import readers
 from trialjob.reporting.notice import untold
@@ -81,6 +83,12 @@ def open_session(store: ExperimentStore, name: str) -> Session:
     if not experiment_name_problem(name):
         with suppress(NoSuchExperiment):
             return Session(store, ExperimentName(name))
+        if isinstance(store, FolderStore | S3Store) and store.has_code(ExperimentName(name)):
+            raise NoSuchExperiment(
+                f"no experiment named {name!r} in {store.where()}, only its code: whatever brought it was "
+                "broken off.\n  → if it was moved here, the same `trialjob push` or `pull` finishes it, as "
+                f"does `trialjob resume {name}` on the old store; if it was being started, start it again"
+            )
     names = store.names()
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean {near[0]}?" if near else "`trialjob list` shows what there is"

@@ -188,6 +188,10 @@ class FolderStore:
         with _store_errors(path):
             return path.read_bytes()
 
+    def has_code(self, name: ExperimentName) -> bool:
+        """Whether some code was brought here for it; that comes before the journal."""
+        return any((self.folder(name) / "bundles").glob("*.tar.gz"))
+
     def keep_bundle(self, name: ExperimentName, digest: str, data: bytes) -> None:
         path = self._bundle(name, digest)
         with _store_errors(path):

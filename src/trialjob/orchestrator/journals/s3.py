@@ -329,6 +329,10 @@ class S3Store:
             raise StoreError(f"{self._objects.uri}/{self._bundle(name, digest)} is missing; restore it")
         return found.data
 
+    def has_code(self, name: ExperimentName) -> bool:
+        """Whether some code was brought here for it; that comes before the journal."""
+        return any(self._objects.listing(f"experiments/{name}/bundles/"))
+
     def keep_bundle(self, name: ExperimentName, digest: str, data: bytes) -> None:
         self._objects.keep(self._bundle(name, digest), data)
 
