@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,18 +23,23 @@ from benchmarks.measuring import cost_of
 from trialjob import config
 from trialjob.model.ids import ExperimentName, TrialId
 from trialjob.model.json import Json
-from trialjob.orchestrator.core.events import ExperimentCreated, Record, RetryPlanned, TrialEnded
+from trialjob.orchestrator.core.events import ExperimentCreated, Record, ReportsRead, RetryPlanned, TrialEnded
+from trialjob.orchestrator.core.state import replay
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.journals.codec import encode
 from trialjob.orchestrator.journals.jsonl import JsonlJournal
 from trialjob.orchestrator.journals.objects import Objects
-from trialjob.orchestrator.journals.s3 import SEAL_AT, S3Journal
-from trialjob.testing.fake_aws import FakeAws
+from trialjob.orchestrator.journals.s3 import SEAL_AT, S3Journal, S3Store
+from trialjob.testing.fake_aws import Epoch, FakeAws
+from trialjob.testing.fake_aws.requests import training_request
 
 TRIALS = (100, 1_000, 10_000)
 WORKERS = 8
 APPENDS = 50
 STORE = "s3://bucket/store"
+BUNDLE = "0" * 16
+#: Seconds; the longest that a job may run.
+DAYS_28 = 28 * 86_400
 #: The ways that are compared: how many bytes of lines an object may have before it is sealed.
 WAYS = {"one object": math.inf, "segments": SEAL_AT}
 
@@ -50,17 +55,21 @@ class Written:
 
 
 def main() -> None:
-    with FakeAws(quota=1000) as fake, tempfile.TemporaryDirectory() as folder:
+    with FakeAws(quota=1000, curve=_training) as fake, tempfile.TemporaryDirectory() as folder:
         os.environ.update(fake.env)
         role = fake.create_role()
         fake.create_bucket("bucket")
         print(f"{'trials':>8} {'records':>8} {'MB':>6} {'gz MB':>6}")
         for trials in TRIALS:
-            records = _records(Path(folder) / str(trials), trials, role)
-            lines = [encode(record) for record in records]
+            simulated = _records(Path(folder) / str(trials), trials, role)
+            lines = [encode(record) for record in simulated]
             size = sum(map(len, lines)) / 1e6
             for way, seal_at in WAYS.items():
                 name = ExperimentName(f"{way.split()[0]}-{trials}")
+                records = _named(simulated, name)
+                _start_jobs(fake, records)
+                store = S3Store(Objects("bucket", "store", SystemClock()), SystemClock())
+                store.keep_bundle(name, BUNDLE, b"code")
                 written = _append(fake, name, records, seal_at)
                 stored = sum(
                     len(fake.world.read("bucket", key))
@@ -75,6 +84,21 @@ def main() -> None:
             _cold(fake, f"segments-{trials}")
 
 
+def _training(_told: Mapping[str, str], epoch: int) -> Epoch | None:
+    """Jobs that run longer than anybody looks."""
+    return Epoch(seconds=DAYS_28, lines=["training"]) if epoch == 1 else None
+
+
+def _start_jobs(fake: FakeAws, records: Sequence[Record]) -> None:
+    """Have the jobs run that the journal says do."""
+    state, client = replay(records), fake.client("sagemaker")
+    if state is None:
+        raise ValueError("an empty journal")
+    for trial in state.live_trials():
+        request = training_request(state.job(trial.id, len(trial.attempts)))
+        client.create_training_job(**{**request, "StoppingCondition": {"MaxRuntimeInSeconds": DAYS_28}})
+
+
 def _records(folder: Path, trials: int, role: str) -> Sequence[Record]:
     """The journal of an experiment that is about to end."""
     simulate(folder, trials=trials)
@@ -83,12 +107,24 @@ def _records(folder: Path, trials: int, role: str) -> Sequence[Record]:
         ended += sum(isinstance(event, TrialEnded) for event in record.events)
         if ended > trials - WORKERS:
             break
-        records.append(record)
+        # The simulator's marks in a log are not CloudWatch's.
+        events = [
+            replace(each, cursor="") if isinstance(each, ReportsRead) else each for each in record.events
+        ]
+        records.append(replace(record, events=tuple(events)))
     created, *others = records[0].events
     if not isinstance(created, ExperimentCreated):
         raise TypeError(type(created))
-    first = replace(created, document=_document(trials, role), bundle="0" * 16)
+    first = replace(created, document=_document(trials, role), bundle=BUNDLE)
     return [replace(records[0], events=(first, *others)), *records[1:]]
+
+
+def _named(records: Sequence[Record], name: ExperimentName) -> Sequence[Record]:
+    """The same of an experiment of that name."""
+    created, *others = records[0].events
+    if not isinstance(created, ExperimentCreated):
+        raise TypeError(type(created))
+    return [replace(records[0], events=(replace(created, name=name), *others)), *records[1:]]
 
 
 def _document(trials: int, role: str) -> dict[str, Json]:
