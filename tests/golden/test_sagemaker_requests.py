@@ -94,7 +94,7 @@ CASES: dict[str, tuple[SageMakerSettings, JobRequest]] = {
 @pytest.mark.parametrize("case", CASES)
 def test_the_request_is_this_and_no_other(case: str) -> None:
     settings, job = CASES[case]
-    made = build(settings, job, code_uri=code_uri(settings, NAME, "c0de"), owner="anna@laptop (home)")
+    made = build(settings, job, code_uri=code_uri(settings, "c0de"), owner="anna@laptop (home)")
     assert made == json.loads((HERE / f"{case}.json").read_text())
 
 

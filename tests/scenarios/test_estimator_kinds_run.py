@@ -73,7 +73,7 @@ def test_a_container_of_any_language(where: str, tmp_path: Path, aws: FakeAws) -
         assert facts["AlgorithmSpecification"]["ContainerEntrypoint"][:2] == ["bash", "-c"]
         assert facts["HyperParameters"].keys() == {"lr"}
         kept = aws.client("s3").list_objects_v2(Bucket="bucket").get("Contents", [])
-        assert not [row["Key"] for row in kept if "/code/" in row["Key"]]
+        assert not [row["Key"] for row in kept if "/_code/" in row["Key"]]
 
 
 WIDE = """\

@@ -295,7 +295,7 @@ def test_the_same_code_is_not_sent_again(tmp_path: Path) -> None:
     request = BundledEstimator().request(job_name(NAME, TrialId(1), 1), TrialId(1), 1, {"lr": 0.1}, 60.0)
     uri = other._uploads.uri(request)
     assert simulated.service.ledger.count("PutObject") == sent
-    assert uri.startswith("s3://bucket/tuning/simulated/code/")
+    assert uri.startswith("s3://bucket/tuning/_code/")
 
 
 def test_ended_jobs_know_what_they_cost(tmp_path: Path) -> None:

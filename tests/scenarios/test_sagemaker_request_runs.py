@@ -42,7 +42,7 @@ class Account:
         for name, text in files.items():
             (source / name).write_text(text)
         bundle = pack(source, self.folder / "bundles")
-        place = code_uri(self.settings, NAME, bundle).removeprefix("s3://bucket/")
+        place = code_uri(self.settings, bundle).removeprefix("s3://bucket/")
         s3, sagemaker = self.fake.client("s3"), self.fake.client("sagemaker")
         shipped = {name: IN_JOB / name for name in ("entrypoint.py", *entrypoint.SHIPPED)}
         for name, path in {**shipped, BUNDLE_FILE: self.folder / "bundles" / f"{bundle}.tar.gz"}.items():

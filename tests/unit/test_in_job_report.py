@@ -196,7 +196,8 @@ def test_what_runs_in_a_job_is_python_38_and_imports_only_the_standard_library(p
     names += [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
     others = {name for name in names if not str(name).startswith("trialjob.reporting.in_job.")}
     # The callback for a trainer needs the trainer.
-    known = {"transformers", "torch"} if path.name == "huggingface.py" else set()
+    trainers = {"huggingface": {"transformers", "torch"}, "keras": {"keras"}, "lightning": {"lightning"}}
+    known = trainers.get(path.stem, set())
     assert {str(name).split(".")[0] for name in others} <= sys.stdlib_module_names | known
 
 

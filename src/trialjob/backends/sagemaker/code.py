@@ -1,4 +1,4 @@
-"""Brings the code of an experiment to S3, once.
+"""Brings code to S3, once.
 
 Rule: the address is a function of the content. What is there need not be sent again, by whomever it was sent.
 """
@@ -43,9 +43,12 @@ class Uploads:
         if job.bundle not in self._done:
             try:
                 files = {name: path.read_bytes() for name, path in self._code.files.items()}
-                uri = code_uri(self._settings, job.experiment, _digest(job.bundle, files))
-                self._bring(uri, files)
-                if not self._client.has(f"{uri}/{BUNDLE_FILE}"):
+                uri = code_uri(self._settings, _digest(job.bundle, files))
+                there = set(self._client.keys(f"{uri}/"))
+                for name, data in sorted(files.items()):
+                    if f"{uri}/{name}" not in there:
+                        self._client.put(f"{uri}/{name}", data)
+                if f"{uri}/{BUNDLE_FILE}" not in there:
                     self._client.put(f"{uri}/{BUNDLE_FILE}", self._code.bundle(job.bundle))
             except OSError as error:
                 raise BackendError(f"the code of {job.job} cannot be read: {error}") from error
@@ -57,11 +60,6 @@ class Uploads:
         if texts := wide_values(job):
             address = f"{values_uri(self._settings, job)}/{VALUES_FILE}"
             self._client.put(address, json.dumps(texts, sort_keys=True).encode())
-
-    def _bring(self, uri: str, files: Mapping[str, bytes]) -> None:
-        for name, data in sorted(files.items()):
-            if not self._client.has(f"{uri}/{name}"):
-                self._client.put(f"{uri}/{name}", data)
 
 
 def _digest(bundle: str, files: Mapping[str, bytes]) -> str:

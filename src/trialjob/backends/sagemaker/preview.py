@@ -43,7 +43,7 @@ def preview(settings: SageMakerSettings, job: JobRequest, *, region: str = "") -
         request = build(
             settings,
             replace(job, capacity_failures=failures),
-            code_uri=code_uri(settings, job.experiment, job.bundle),
+            code_uri=code_uri(settings, job.bundle),
             owner="",
         )
         found += _renamed(problems(request, raw=settings.request, region=region), settings, request)

@@ -65,9 +65,12 @@ def folder(settings: SageMakerSettings, experiment: str, *parts: str) -> str:
     return "/".join((settings.s3_uri.rstrip("/"), experiment, *parts))
 
 
-def code_uri(settings: SageMakerSettings, experiment: str, digest: str) -> str:
-    """The prefix that holds what the code channel delivers, whose digest is in its name."""
-    return folder(settings, experiment, "code", digest)
+def code_uri(settings: SageMakerSettings, digest: str) -> str:
+    """The prefix that holds what the code channel delivers, whose digest is in its name.
+
+    All experiments below ``s3_uri`` share it; none of them is called ``_code``.
+    """
+    return folder(settings, "_code", digest)
 
 
 def values_uri(settings: SageMakerSettings, job: JobRequest) -> str:

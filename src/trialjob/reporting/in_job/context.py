@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import threading
 from pathlib import Path
@@ -16,7 +17,8 @@ from typing import Any
 from trialjob.reporting.in_job.report import report
 
 _stop_asked = threading.Event()
-_heard = False
+#: What SIGTERM did before it was listened to; None when it is not.
+_before: Any = None
 
 
 class Context:
@@ -75,20 +77,38 @@ class Context:
         once an epoch or oftener, first in the main thread; the service waits two minutes, then kills.
         """
         listen()
-        return _stop_asked.is_set()
+        return stop_asked()
 
 
 def listen() -> None:
     """Hear SIGTERM from now on; outside the main thread nothing can be heard, and it ends the process."""
-    global _heard  # noqa: PLW0603 - one process has one handler of a signal
-    if not _heard and threading.current_thread() is threading.main_thread():
-        _heard = True
-        signal.signal(signal.SIGTERM, lambda *_: _stop_asked.set())
+    global _before  # noqa: PLW0603 - one process has one handler of a signal
+    if _before is None and threading.current_thread() is threading.main_thread():
+        _before = signal.signal(signal.SIGTERM, lambda *_: _stop_asked.set()) or signal.SIG_DFL
+
+
+def unlisten() -> None:
+    """Leave SIGTERM as it was before ``listen``."""
+    global _before  # noqa: PLW0603 - as above
+    if _before is not None and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _before)
+        _before = None
+
+
+def stop_asked() -> bool:
+    """Whether the job has been asked to end since it is listened to."""
+    return _stop_asked.is_set()
 
 
 def get_context() -> Context:
     """What this script may know of its trial."""
     return Context()
+
+
+def numbered(folder: Path | None, pattern: str) -> dict[int, Path]:
+    """What lies in ``folder``, by the number that the one group of ``pattern`` finds in its name."""
+    found = {} if folder is None else {path: re.fullmatch(pattern, path.name) for path in folder.glob("*")}
+    return {int(match[1]): path for path, match in found.items() if match}
 
 
 def _folder(variable: str) -> Path | None:

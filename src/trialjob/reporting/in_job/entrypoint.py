@@ -59,9 +59,14 @@ _SHIM = {
         _EXTENDED + "from trialjob.reporting.in_job.context import Context, get_context\n"
         "from trialjob.reporting.in_job.report import report\n"
     ),
-    "trialjob/reporting/huggingface.py": "from trialjob.reporting.in_job.huggingface import *\n",
+    **{
+        f"trialjob/reporting/{name}.py": f"from trialjob.reporting.in_job.{name} import *\n"
+        for name in ("huggingface", "keras", "lightning")
+    },
 }
-SHIPPED = ("__init__.py", "context.py", "function.py", "huggingface.py", "report.py")
+SHIPPED = (
+    "__init__.py", "context.py", "function.py", "huggingface.py", "keras.py", "lightning.py", "report.py",
+)  # fmt: skip
 
 
 class SetupError(Exception):

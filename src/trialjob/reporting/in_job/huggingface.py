@@ -6,14 +6,12 @@ Rule: Python 3.8, the standard library, and transformers, which the script that 
 from __future__ import annotations
 
 import math
-import os
-import re
-import signal
 from pathlib import Path
 from typing import Any
 
 from transformers import TrainerCallback
 
+from trialjob.reporting.in_job.context import get_context, listen, numbered, stop_asked, unlisten
 from trialjob.reporting.in_job.report import report
 
 
@@ -26,21 +24,16 @@ class TrialjobCallback(TrainerCallback):
     """
 
     def __init__(self) -> None:
-        self._asked = False
-        self._before: Any = None
-        limit = os.environ.get("TRIALJOB_MAX_RESOURCE", "")
-        self._limit = float(limit) if limit else math.inf
+        limit = get_context().max_resource
+        self._limit = math.inf if limit is None else limit
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401, ARG002 - transformers' own
         """Hear SIGTERM from now on."""
-        self._before = signal.signal(signal.SIGTERM, self._on_sigterm)
-
-    def _on_sigterm(self, _number: int, _frame: object) -> None:
-        self._asked = True
+        listen()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:  # noqa: ANN401, ARG002
         """Save and end, all processes at the same step, once one of them has been asked to."""
-        if _any_process(asked=self._asked, args=args):
+        if _any_process(asked=stop_asked(), args=args):
             control.should_save = control.should_training_stop = True
         return control
 
@@ -55,8 +48,7 @@ class TrialjobCallback(TrainerCallback):
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401, ARG002
         """Leave SIGTERM as it was."""
-        if self._before is not None:
-            signal.signal(signal.SIGTERM, self._before)
+        unlisten()
 
 
 def last_checkpoint(folder: str | None = None) -> str | None:
@@ -66,12 +58,9 @@ def last_checkpoint(folder: str | None = None) -> str | None:
     ``TRIALJOB_CHECKPOINT_DIR``, as the trainer's ``output_dir``. One that a kill cut short lacks the file
     that the trainer writes last, and is passed over.
     """
-    place = Path(folder or os.environ.get("TRIALJOB_CHECKPOINT_DIR") or ".")
-    found = {
-        int(path.name.rpartition("-")[2]): path
-        for path in place.glob("checkpoint-*")
-        if re.fullmatch(r"checkpoint-\d+", path.name) and (path / "trainer_state.json").is_file()
-    }
+    place = Path(folder) if folder else get_context().checkpoint_dir
+    known = numbered(place, r"checkpoint-(\d+)")
+    found = {step: path for step, path in known.items() if (path / "trainer_state.json").is_file()}
     return str(found[max(found)]) if found else None
 
 

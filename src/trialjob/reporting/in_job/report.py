@@ -42,7 +42,7 @@ def report(**metrics: Any) -> None:  # noqa: ANN401 - any scalar of any library
     if not metrics:
         raise ValueError("report() needs at least one metric, as in report(epoch=1, loss=0.3)")
     values = {name: _scalar(name, value) for name, value in metrics.items()}
-    if _is_first():
+    if is_first():
         _say(values)
 
 
@@ -74,7 +74,7 @@ def _scalar(name: str, value: Any) -> Any:  # noqa: ANN401
     return number
 
 
-def _is_first() -> bool:
+def is_first() -> bool:
     """True in the one process that reports; the first variable that is set decides."""
     for variable in RANKS:
         text = os.environ.get(variable, "")
