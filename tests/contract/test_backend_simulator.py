@@ -15,7 +15,7 @@ from trialjob.model.ids import TrialId, job_name
 from trialjob.model.job import FailureKind, JobRequest
 from trialjob.model.json import Json, digest
 from trialjob.testing.backend_contract import FOREVER, BackendContract, Harness
-from trialjob.testing.simulation import NAME, PlainEstimator
+from trialjob.testing.simulation import ESTIMATOR, NAME
 
 
 def course(request: JobRequest) -> Course:
@@ -53,7 +53,7 @@ class SimulatorHarness:
     ) -> JobRequest:
         told: dict[str, Json] = {"lines": list(lines), "exit_code": exit_code, "runs_for": runs_for}
         name = job_name(NAME, TrialId(trial), 1)
-        request = PlainEstimator().request(name, TrialId(trial), 1, told, max_runtime)
+        request = ESTIMATOR.request(name, TrialId(trial), 1, told, max_runtime)
         return replace(request, digest=digest({**told, "max_runtime": max_runtime}))
 
     def wait_until(self, predicate: Callable[[], bool]) -> None:

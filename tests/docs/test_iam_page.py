@@ -24,7 +24,7 @@ from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.journals.objects import Objects
 from trialjob.orchestrator.journals.s3 import S3Journal, S3Store
 from trialjob.testing.fake_aws import FakeAws, VirtualClock
-from trialjob.testing.sagemaker_simulation import SETTINGS, BundledEstimator, SageMakerSimulation, epochs
+from trialjob.testing.sagemaker_simulation import BUNDLED, SETTINGS, SageMakerSimulation, epochs
 from trialjob.testing.simulation import NAME
 
 PAGE = (Path(__file__).parents[2] / "docs" / "iam.md").read_text()
@@ -75,9 +75,7 @@ class Account:
 
     def everything(self) -> set[str]:
         """Examine, run, adopt, stop and audit; the actions that it took."""
-        first = BundledEstimator().request(
-            job_name(NAME, TrialId(1), 1), TrialId(1), 1, {"lr": 0.5, "hidden": 16}, 3600
-        )
+        first = BUNDLED.request(job_name(NAME, TrialId(1), 1), TrialId(1), 1, {"lr": 0.5, "hidden": 16}, 3600)
         settings = self.simulation.settings
         checks = list(examine(self.client, settings, first, workers=2, clock=self.clock))
         # The fake tells the real time and this experiment has its own.

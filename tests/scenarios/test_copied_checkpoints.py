@@ -24,7 +24,7 @@ from trialjob.model.limits import Limits
 from trialjob.orchestrator.ports import Submitted
 from trialjob.testing.fake_aws import Durations, FakeAws, VirtualClock
 from trialjob.testing.local_jobs import LocalJobs
-from trialjob.testing.sagemaker_simulation import SETTINGS, BundledEstimator, SageMakerSimulation, epochs
+from trialjob.testing.sagemaker_simulation import BUNDLED, SETTINGS, SageMakerSimulation, epochs
 from trialjob.testing.simulation import NAME
 from trialjob.wiring import attach
 
@@ -159,7 +159,7 @@ class InS3:
             clock=aws.clock,  # type: ignore[arg-type]
         )
         self.client = self.simulation.client = SageMakerClient(aws.clock, Limiter(aws.clock))
-        plain = BundledEstimator().request(job_name(NAME, TrialId(12), 1), TrialId(12), 1, {"lr": 0.5}, 3600)
+        plain = BUNDLED.request(job_name(NAME, TrialId(12), 1), TrialId(12), 1, {"lr": 0.5}, 3600)
         self.request = replace(plain, source=TrialId(1))
         self.put(1, "a/weights", b"1")
         self.put(1, "step", b"7")

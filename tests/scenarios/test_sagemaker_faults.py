@@ -25,7 +25,7 @@ from trialjob.orchestrator.rules.promotion import Promotion
 from trialjob.testing.crash import Crash
 from trialjob.testing.fake_aws import Faults, most_instances
 from trialjob.testing.sagemaker_checks import check
-from trialjob.testing.sagemaker_simulation import SETTINGS, BundledEstimator, SageMakerSimulation
+from trialjob.testing.sagemaker_simulation import BUNDLED, SETTINGS, SageMakerSimulation
 from trialjob.testing.simulation import NAME
 
 HOUR = 3600.0
@@ -292,7 +292,7 @@ def test_the_same_code_is_not_sent_again(tmp_path: Path) -> None:
     run(simulated)
     sent = simulated.service.ledger.count("PutObject")
     other = simulated.backend()
-    request = BundledEstimator().request(job_name(NAME, TrialId(1), 1), TrialId(1), 1, {"lr": 0.1}, 60.0)
+    request = BUNDLED.request(job_name(NAME, TrialId(1), 1), TrialId(1), 1, {"lr": 0.1}, 60.0)
     uri = other._uploads.uri(request)
     assert simulated.service.ledger.count("PutObject") == sent
     assert uri.startswith("s3://bucket/tuning/_code/")

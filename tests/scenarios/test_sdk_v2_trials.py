@@ -97,8 +97,8 @@ def test_every_trial_is_that_request_with_its_own_values(
     values = [float(str(trial.config["lr"])) for trial in found.trials]
     assert len(set(values)) == 4
     assert [trial.score for trial in found.trials] == values
-    for job, value in zip(jobs, values, strict=True):
-        assert job["HyperParameters"] == {**RECORDED["HyperParameters"], "lr": json.dumps(value)}
+    for job, score in zip(jobs, values, strict=True):
+        assert job["HyperParameters"] == {**RECORDED["HyperParameters"], "lr": json.dumps(score)}
         assert "ContainerEntrypoint" not in job["AlgorithmSpecification"]
         assert job["InputDataConfig"][0]["DataSource"]["S3DataSource"]["S3Uri"] in (
             "s3://bucket/train",

@@ -18,7 +18,7 @@ from trialjob.model.limits import Limits
 from trialjob.model.trial import Phase
 from trialjob.testing.fake_aws import Epoch, FakeAws, ScaledClock
 from trialjob.testing.fake_aws.requests import BUCKET, ROLE, training_request
-from trialjob.testing.sagemaker_simulation import SETTINGS, BundledEstimator, SageMakerSimulation
+from trialjob.testing.sagemaker_simulation import BUNDLED, SETTINGS, SageMakerSimulation
 from trialjob.testing.simulation import NAME
 
 ME = "ada@laptop"
@@ -27,9 +27,7 @@ HOUR = 3600.0
 
 def job(trial: int, experiment: str = NAME) -> JobRequest:
     name, number = ExperimentName(experiment), TrialId(trial)
-    asked = BundledEstimator().request(
-        job_name(name, number, 1), number, 1, {"lr": 0.3, "hidden": 16}, 40_000
-    )
+    asked = BUNDLED.request(job_name(name, number, 1), number, 1, {"lr": 0.3, "hidden": 16}, 40_000)
     return replace(asked, experiment=name)
 
 

@@ -27,7 +27,7 @@ from trialjob.reporting.downloads import fetch
 from trialjob.testing.fake_aws import ConnectionLost, VirtualClock
 from trialjob.testing.fake_aws.errors import ServiceError
 from trialjob.testing.fake_aws.requests import LOG_GROUP, training_request
-from trialjob.testing.sagemaker_simulation import SETTINGS, BundledEstimator, SageMakerSimulation
+from trialjob.testing.sagemaker_simulation import BUNDLED, SETTINGS, SageMakerSimulation
 from trialjob.testing.simulation import NAME
 
 JOB = job_name(NAME, TrialId(1), 1)
@@ -45,9 +45,7 @@ def backend(world: SageMakerSimulation) -> SageMakerBackend:
 
 def request(trial: int = 1, max_runtime: float = 3600.0) -> JobRequest:
     config = {"lr": 0.5, "hidden": 16}
-    return BundledEstimator().request(
-        job_name(NAME, TrialId(trial), 1), TrialId(trial), 1, config, max_runtime
-    )
+    return BUNDLED.request(job_name(NAME, TrialId(trial), 1), TrialId(trial), 1, config, max_runtime)
 
 
 def seen(backend: SageMakerBackend, cursor: str = "", job: JobName = JOB) -> JobSeen | None:

@@ -21,7 +21,7 @@ from trialjob.model.ids import TrialId, job_name
 from trialjob.model.job import FailureKind, JobEnd, JobRequest, JobState, Outcome, Watch
 from trialjob.model.money import Tariff, Terms
 from trialjob.orchestrator.ports import Postponed, Submitted
-from trialjob.testing.simulation import NAME, PlainEstimator
+from trialjob.testing.simulation import ESTIMATOR, NAME
 
 TIMED = replace(NOTHING, cold_start=100.0, warm_start=10.0, setup=50.0, warm_setup=5.0, upload=3.0, stop=7.0)
 DOLLAR_A_SECOND = 3_600_000_000
@@ -33,7 +33,7 @@ COURSE = Course(lines=[(60.0 * n, f"line {n}") for n in range(1, 6)], runs_for=3
 
 
 def request(trial: int = 1, *, max_runtime: float = 3600.0) -> JobRequest:
-    return PlainEstimator().request(
+    return ESTIMATOR.request(
         job_name(NAME, TrialId(trial), 1), TrialId(trial), 1, {"trial": trial}, max_runtime
     )
 
@@ -82,7 +82,7 @@ def test_a_job_that_runs_to_its_end_prints_every_line_whatever_rounding_makes_of
         interruptions=interruptions,
     )
     spot = service(replace(TIMED, cold_start=cold_start), course, SPOT, max_wait=math.inf)
-    job = spot.create(request(max_runtime=math.inf), now)
+    job = spot.create(request(max_runtime=1e12), now)
     assert job is not None
     assert [text for _, text in job.log(0, job.ends_at)] == ["line 1", "line 2", "line 3"]
     times = [at for at, _ in job.log(0, job.ends_at)]

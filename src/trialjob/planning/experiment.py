@@ -10,10 +10,8 @@ from trialjob.backends.simulator.backend import SimulatorBackend
 from trialjob.backends.simulator.clock import VirtualClock
 from trialjob.backends.simulator.curves import Learning
 from trialjob.backends.simulator.service import SimulatedService
-from trialjob.estimators.script import resource_environment
-from trialjob.model.ids import ExperimentName, JobName, TrialId
-from trialjob.model.job import JobRequest
-from trialjob.model.space import Config
+from trialjob.estimators.script import ScriptEstimator
+from trialjob.model.ids import ExperimentName
 from trialjob.model.trial import EndKind, TrialStatus
 from trialjob.orchestrator.core.events import ExperimentCreated, PricesLearned
 from trialjob.orchestrator.core.state import State
@@ -50,34 +48,6 @@ class Outcome:
     end: EndKind | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Estimator:
-    """Requests with nothing but the configuration in them."""
-
-    def request(
-        self,
-        job: JobName,
-        trial: TrialId,
-        attempt: int,
-        config: Config,
-        max_runtime: float,
-        *,
-        resource: float | None = None,
-    ) -> JobRequest:
-        return JobRequest(
-            job=job,
-            experiment=_NAME,
-            trial=trial,
-            attempt=attempt,
-            hyperparameters=config,
-            entry_point="",
-            bundle="",
-            max_runtime=max_runtime,
-            environment=resource_environment(resource),
-            digest=job,
-        )
-
-
 def simulate(case: Case, seed: int) -> Outcome:
     """Run the experiment in the world of ``seed``; the same seed is the same world for every case."""
     clock = VirtualClock()
@@ -103,7 +73,7 @@ def simulate(case: Case, seed: int) -> Outcome:
     parts = Parts(
         journal=journal,
         backend=backend,
-        estimator=_Estimator(),
+        estimator=ScriptEstimator(experiment=_NAME, bundle="", entry_point=""),
         rule=case.rule,
         sampler=case.sampler(seed),
         readers=readers((), case.objective),

@@ -51,7 +51,7 @@ from trialjob.orchestrator.rules.promotion import Promotion
 from trialjob.orchestrator.samplers.random import RandomSampler
 from trialjob.reporting.metrics import readers
 from trialjob.testing.crash import Crash
-from trialjob.testing.simulation import NAME, OBJECTIVE, SPACE, PlainEstimator, curve
+from trialjob.testing.simulation import ESTIMATOR, NAME, OBJECTIVE, SPACE, curve
 
 T = TypeVar("T")
 
@@ -293,7 +293,7 @@ class _Orchestrator:
         return Parts(
             journal=_Journal(world, self),
             backend=_Backend(world, self),
-            estimator=PlainEstimator(),
+            estimator=ESTIMATOR,
             rule=RULES[world.schedule.rule](),
             sampler=lambda: RandomSampler(SPACE, 0),
             readers=readers((), OBJECTIVE),

@@ -17,10 +17,7 @@ from trialjob.backends.sagemaker.code import Code
 from trialjob.backends.sagemaker.limiter import RATES, Limiter
 from trialjob.backends.sagemaker.prices import prices, tariff_of
 from trialjob.backends.sagemaker.settings import SageMakerSettings
-from trialjob.model.ids import JobName, TrialId
-from trialjob.model.job import JobRequest
 from trialjob.model.limits import Limits
-from trialjob.model.space import Config
 from trialjob.orchestrator.core.events import ExperimentCreated, PricesLearned
 from trialjob.orchestrator.core.rule import StoppingRule
 from trialjob.orchestrator.core.state import State
@@ -34,7 +31,7 @@ from trialjob.reporting.metrics import readers
 from trialjob.testing.fake_aws import Durations, Epoch, FakeService, Faults, VirtualClock
 from trialjob.testing.fake_aws.in_process import boto3_session
 from trialjob.testing.fake_aws.requests import ROLE
-from trialjob.testing.simulation import NAME, OBJECTIVE, SPACE, PlainEstimator, curve
+from trialjob.testing.simulation import ESTIMATOR, NAME, OBJECTIVE, SPACE, curve
 
 SETTINGS = SageMakerSettings(
     s3_uri="s3://bucket/tuning", image_uri="image", role=ROLE, instance_type="ml.g5.xlarge"
@@ -50,24 +47,8 @@ def epochs(told: Mapping[str, str], epoch: int, *, last: int = 8, seconds: float
     return Epoch(seconds=seconds, lines=[f"epoch {epoch} begins", "[trialjob] " + json.dumps(report)])
 
 
-@dataclass(frozen=True, slots=True)
-class BundledEstimator:
-    """Requests that name a bundle."""
-
-    def request(
-        self,
-        job: JobName,
-        trial: TrialId,
-        attempt: int,
-        config: Config,
-        max_runtime: float,
-        *,
-        resource: float | None = None,
-    ) -> JobRequest:
-        return replace(
-            PlainEstimator().request(job, trial, attempt, config, max_runtime, resource=resource),
-            bundle="simulated",
-        )
+#: Requests that name a bundle.
+BUNDLED = replace(ESTIMATOR, bundle="simulated")
 
 
 @dataclass(kw_only=True)
@@ -134,7 +115,7 @@ class SageMakerSimulation:
             Parts(
                 journal=journal or self.journal,
                 backend=backend or self.backend(clock),
-                estimator=BundledEstimator(),
+                estimator=BUNDLED,
                 rule=self.rule,
                 sampler=lambda: RandomSampler(SPACE, self.seed),
                 readers=readers((), OBJECTIVE),

@@ -11,14 +11,14 @@ from trialjob.backends.simulator.backend import SimulatorBackend
 from trialjob.backends.simulator.clock import VirtualClock
 from trialjob.backends.simulator.course import Course
 from trialjob.backends.simulator.service import SimulatedService
-from trialjob.estimators.script import resource_environment
-from trialjob.model.ids import ExperimentName, JobName, TrialId
+from trialjob.estimators.script import ScriptEstimator
+from trialjob.model.ids import ExperimentName
 from trialjob.model.job import JobRequest
-from trialjob.model.json import Json, digest
+from trialjob.model.json import Json
 from trialjob.model.limits import Limits
 from trialjob.model.metric import Mode, Objective
 from trialjob.model.money import Tariff, Terms
-from trialjob.model.space import Choice, Config, Space, Uniform
+from trialjob.model.space import Choice, Space, Uniform
 from trialjob.orchestrator.core.events import ExperimentCreated, PricesLearned
 from trialjob.orchestrator.core.rule import StoppingRule
 from trialjob.orchestrator.core.state import State
@@ -58,32 +58,8 @@ def course(request: JobRequest, *, epochs: int = 27, seconds: float = 60.0) -> C
     return Course(lines=lines, runs_for=seconds * epochs + 5.0, start_delay=100.0 + request.trial * 37 % 50)
 
 
-@dataclass(frozen=True, slots=True)
-class PlainEstimator:
-    """Requests with nothing but the configuration in them."""
-
-    def request(
-        self,
-        job: JobName,
-        trial: TrialId,
-        attempt: int,
-        config: Config,
-        max_runtime: float,
-        *,
-        resource: float | None = None,
-    ) -> JobRequest:
-        return JobRequest(
-            job=job,
-            experiment=NAME,
-            trial=trial,
-            attempt=attempt,
-            hyperparameters=config,
-            entry_point="train.py",
-            bundle="",
-            max_runtime=max_runtime,
-            environment=resource_environment(resource),
-            digest=digest({"trial": trial, "attempt": attempt, "config": config}),
-        )
+#: Requests for a program without code.
+ESTIMATOR = ScriptEstimator(experiment=NAME, bundle="", entry_point="train.py")
 
 
 @dataclass(kw_only=True)
@@ -121,7 +97,7 @@ class Simulation:
             Parts(
                 journal=journal or self.journal,
                 backend=backend or self.backend,
-                estimator=PlainEstimator(),
+                estimator=ESTIMATOR,
                 rule=self.rule,
                 sampler=self.sampler or (lambda: RandomSampler(self.space, 0)),
                 readers=readers((), self.objective),

@@ -44,11 +44,10 @@ class Uploads:
             try:
                 files = {name: path.read_bytes() for name, path in self._code.files.items()}
                 uri = code_uri(self._settings, _digest(job.bundle, files))
-                there = set(self._client.keys(f"{uri}/"))
-                for name, data in sorted(files.items()):
-                    if f"{uri}/{name}" not in there:
+                # It is the last to be brought, so where it is the others are.
+                if not self._client.has(f"{uri}/{BUNDLE_FILE}"):
+                    for name, data in sorted(files.items()):
                         self._client.put(f"{uri}/{name}", data)
-                if f"{uri}/{BUNDLE_FILE}" not in there:
                     self._client.put(f"{uri}/{BUNDLE_FILE}", self._code.bundle(job.bundle))
             except OSError as error:
                 raise BackendError(f"the code of {job.job} cannot be read: {error}") from error

@@ -111,12 +111,12 @@ def checkpoint_uri(settings: SageMakerSettings, experiment: str, trial: int) -> 
 
 def build(settings: SageMakerSettings, job: JobRequest, *, code_uri: str, owner: str) -> Request:
     """The call that starts ``job``, with the code that has been uploaded to ``code_uri``."""
-    where = placement(settings, job.capacity_failures)
+    where, wide = placement(settings, job.capacity_failures), wide_values(job)
     request: Request = {
         "TrainingJobName": job.job,
         "RoleArn": settings.role,
         "AlgorithmSpecification": _algorithm(settings, job),
-        "HyperParameters": _narrow(_texts(job)) if wide_values(job) else _texts(job),
+        "HyperParameters": _narrow(wide) if wide else _texts(job),
         "OutputDataConfig": {"S3OutputPath": folder(settings, job.experiment, "output")},
         "ResourceConfig": _resources(settings, where),
         "StoppingCondition": {"MaxRuntimeInSeconds": max(1, math.ceil(job.max_runtime))},
@@ -129,7 +129,7 @@ def build(settings: SageMakerSettings, job: JobRequest, *, code_uri: str, owner:
         "Environment": _environment(settings, job),
         "Tags": _tags(settings, job, owner),
     }
-    if channels := [*_own_channels(settings, job, code_uri), *_channels(settings, job)]:
+    if channels := [*_own_channels(settings, job, code_uri, wide=bool(wide)), *_channels(settings, job)]:
         request["InputDataConfig"] = channels
     if settings.output_kms_key:
         request["OutputDataConfig"]["KmsKeyId"] = settings.output_kms_key
@@ -203,11 +203,13 @@ def _definitions(settings: SageMakerSettings) -> Iterator[Request]:
         yield {"Name": settings.objective, "Regex": regex}
 
 
-def _own_channels(settings: SageMakerSettings, job: JobRequest, code_uri: str) -> Iterator[Request]:
+def _own_channels(
+    settings: SageMakerSettings, job: JobRequest, code_uri: str, *, wide: bool
+) -> Iterator[Request]:
     if job.program is not None:
         return
     yield _channel(CODE_CHANNEL, code_uri) | {"InputMode": "File"}
-    if wide_values(job):
+    if wide:
         yield _channel(VALUES_CHANNEL, values_uri(settings, job)) | {"InputMode": "File"}
 
 
