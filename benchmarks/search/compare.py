@@ -87,7 +87,7 @@ def _our(sampler: str, rule: str) -> Loop:
 def _optuna_own(sampler: str, pruner: str) -> Loop:
     def loop(given: Table, seed: int) -> Trace:
         with theirs.quiet():
-            library = theirs.Optuna(given.space, _sampler(sampler, seed), _pruner(pruner))
+            library = theirs.Optuna(given.space, str(seed), _sampler(sampler, seed), _pruner(pruner))
             return theirs.run(given, seed, library)
 
     return loop

@@ -100,11 +100,12 @@ class Optuna:
     """A study with a sampler and a pruner."""
 
     def __init__(
-        self, space: Space, sampler: optuna.samplers.BaseSampler, pruner: optuna.pruners.BasePruner
+        self, space: Space, name: str, sampler: optuna.samplers.BaseSampler, pruner: optuna.pruners.BasePruner
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._distributions = {name: _distribution(domain) for name, domain in space.domains.items()}
-        self._study = optuna.create_study(sampler=sampler, pruner=pruner)
+        # Hyperband draws brackets from the name.
+        self._study = optuna.create_study(study_name=name, sampler=sampler, pruner=pruner)
         self._trials: dict[int, optuna.Trial] = {}
         self._best: dict[int, float] = {}
 
