@@ -88,6 +88,25 @@ def test_a_sampler_that_is_left_out_is_decided_by_the_rule_and_recorded(
         session.change(given)  # what was left open is no difference
 
 
+def test_what_was_measured_behind_random_search_is_said(
+    spec: Callable[..., ExperimentSpec], store: Path
+) -> None:
+    asha = {"kind": "asha", "max_resource": 9}
+    for name, sampler, stopping, said in (
+        ("tpe", "tpe", asha, True),
+        ("bayesian", "bayesian", asha, True),
+        ("cmaes", "cmaes", {"kind": "median"}, True),
+        ("kde", "kde", {"kind": "median"}, True),
+        ("promotion", "tpe", {**asha, "variant": "promotion"}, False),
+        ("median", "tpe", {"kind": "median"}, False),
+        ("whole", "cmaes", {"kind": "none"}, False),
+    ):
+        session = create(spec(name, sampler={"kind": sampler}, stopping=stopping), store=store)
+        told = [note for note in session.notes if "behind random search" in note]
+        assert bool(told) == said
+        assert all(note.startswith(f"{session.spec.sampler.kind} under ") for note in told)
+
+
 def test_warm_start_from_an_experiment_and_a_table(
     spec: Callable[..., ExperimentSpec], store: Path, tmp_path: Path
 ) -> None:

@@ -23,7 +23,7 @@ from trialjob.wiring.images import with_image
 from trialjob.wiring.jobs import check_machine, check_requests, folder_of
 from trialjob.wiring.mirrors import check_mirrors
 from trialjob.wiring.prices import caps_note, check_caps, prices_of
-from trialjob.wiring.search import search_of, settle
+from trialjob.wiring.search import search_advice, search_of, settle
 from trialjob.wiring.session import Session, open_session
 from trialjob.wiring.stores import open_store
 
@@ -84,7 +84,7 @@ def create(
     except JournalConflict:
         raise taken from None
     session = open_session(opened, name)
-    session.notes = (*notes, *left_out, *filter(None, [caps_note(limits, tariff)]))
+    session.notes = (*search_advice(spec), *notes, *left_out, *filter(None, [caps_note(limits, tariff)]))
     return session
 
 

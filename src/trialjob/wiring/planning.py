@@ -44,7 +44,7 @@ from trialjob.wiring.images import with_image
 from trialjob.wiring.jobs import check_machine, check_requests, client_of, first_job, owner_here
 from trialjob.wiring.prices import caps_note, check_caps, prices_of
 from trialjob.wiring.rehearsal import rehearse
-from trialjob.wiring.search import search_of, settle
+from trialjob.wiring.search import search_advice, search_of, settle
 from trialjob.wiring.session import attach
 
 #: What a spec's constants may call the number of epochs: the names that SageMaker's tuner takes, and others.
@@ -95,7 +95,7 @@ def plan(spec: ExperimentSpec, asked: Asked, *, store: str | Path | None = None)
         first_request=_first_request(spec),
         looked=tuple(_looked(spec)) if asked.account else (),
         unasked=tuple(_unasked(spec, asked)),
-        advice=tuple(advice(variants)),
+        advice=(*search_advice(spec), *advice(variants)),
         assumed=asked.assume,
     )
 

@@ -55,6 +55,9 @@ from trialjob.orchestrator.samplers.sobol import SobolSampler
 _GP_TRIALS = 200
 
 
+#: Under which rules a sampler was surely behind random search on real curves, by docs/search.md.
+_BEHIND = {"tpe": ("asha",), "cmaes": ("asha", "median"), "kde": ("asha", "median")}
+
 _ASHA: dict[str, type[Asha | Promotion]] = {"stopping": Asha, "promotion": Promotion}
 
 
@@ -71,6 +74,16 @@ def settle(spec: ExperimentSpec) -> ExperimentSpec:
         seed=secrets.randbelow(2**31),
     )
     return spec.model_copy(update={"sampler": sampler})
+
+
+def search_advice(spec: ExperimentSpec) -> tuple[str, ...]:
+    """What is to be said of a sampler that rather harms under the stopping rule of ``spec``."""
+    sampler, rule = spec.sampler.kind, spec.stopping
+    promotes = isinstance(rule, AshaSpec) and rule.variant == "promotion"
+    if promotes or rule.kind not in _BEHIND.get(sampler, ()):
+        return ()
+    behind = f"{sampler} under {rule.kind} was behind random search where it was measured (docs/search.md)"
+    return (f"{behind}; leave sampler out, or write sampler.kind: random",)
 
 
 def _installed(*packages: str) -> bool:
