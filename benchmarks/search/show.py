@@ -23,7 +23,7 @@ DRAWN = {
     "random + none": "#999999",
     "random + asha": "#222222",
     "tpe + none": "#1f77b4",
-    "tpe + asha, mild": "#d62728",
+    "random + median": "#d62728",
     "Optuna: tpe + asha": "#9467bd",
     "Syne Tune: asha": "#ff7f0e",
 }
