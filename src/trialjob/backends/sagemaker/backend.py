@@ -42,6 +42,8 @@ _QUOTA_PAUSE: Final = 30.0
 _FIRST_LOOK: Final = 20.0
 #: A download waits so often for a bucket that is asked too much.
 _PATIENCE: Final = 10
+#: A job whose creation was not answered may exist and not be seen yet for so many seconds.
+_DOUBT: Final = 60.0
 _NEVER_STARTED: Final = JobEnd(
     outcome=Outcome.STOPPED, message="never started", seconds=0.0, pool_seconds=0.0
 )
@@ -76,6 +78,8 @@ class SageMakerBackend:
         self._notices: dict[str, str] = {}
         #: How long the next look may wait for the turns of its calls.
         self._patience = _FIRST_LOOK
+        #: When a job was created without an answer: it may exist.
+        self._unanswered: dict[JobName, float] = {}
         #: Jobs whose pools are gone for certain.
         self._given_back: set[JobName] = set()
 
@@ -115,6 +119,9 @@ class SageMakerBackend:
         except faults.DuplicateName:
             self._adopt(job)
             return Submitted(adopted=True)
+        except faults.Unreachable:
+            self._unanswered[job.job] = self._clock.now()
+            raise
         self._roster.started(job.job)
         # Another orchestrator may have found that there is no such job just before there was one.
         if self._is_buried(job.job):
@@ -150,7 +157,11 @@ class SageMakerBackend:
                     return True
                 self._client.put(self._grave(job), b"")
             # It may have been created between the two; whoever creates it later sees the grave.
-            return self._end_if_any(job)
+            if self._end_if_any(job):
+                return True
+            if self._clock.now() - self._unanswered.get(job, float("-inf")) < _DOUBT:
+                raise faults.Unreachable(f"{job} may have been started, and is not seen yet")
+            return False
 
     def _end_if_any(self, job: JobName) -> bool:
         """Have a job end; False when there is none of that name."""
