@@ -415,7 +415,7 @@ def told(play: Play) -> object:
     )
 
 
-@pytest.mark.parametrize("rule", [*EVERY_RULE, *EVERY_OTHER], ids=repr)
+@pytest.mark.parametrize("rule", [*EVERY_RULE, *EVERY_OTHER], ids=lambda rule: type(rule).__name__)
 @given(curves=CURVES, data=st.data())
 def test_repeated_epochs_and_batches_change_nothing(
     rule: StoppingRule, curves: list[list[int]], data: st.DataObject
@@ -433,7 +433,7 @@ def test_repeated_epochs_and_batches_change_nothing(
     assert told(again) == told(once)
 
 
-@pytest.mark.parametrize("rule", EVERY_RULE[1:], ids=repr)
+@pytest.mark.parametrize("rule", EVERY_RULE[1:], ids=lambda rule: type(rule).__name__)
 @given(curves=CURVES, missing=st.sets(st.integers(1, 5)))
 def test_an_epoch_that_is_missing_shifts_no_comparison(
     rule: StoppingRule, curves: list[list[int]], missing: set[int]
@@ -451,7 +451,7 @@ def test_an_epoch_that_is_missing_shifts_no_comparison(
         assert len(rung) <= len(curves) - (level in missing)
 
 
-@pytest.mark.parametrize("rule", [*EVERY_RULE, EVERY_OTHER[0]], ids=repr)
+@pytest.mark.parametrize("rule", [*EVERY_RULE, EVERY_OTHER[0]], ids=lambda rule: type(rule).__name__)
 @given(curves=CURVES, later=CURVES, epoch=st.integers(1, 5), end=st.sampled_from([None, COMPLETED]))
 def test_what_others_had_later_changes_no_verdict(
     rule: StoppingRule, curves: list[list[int]], later: list[list[int]], epoch: int, end: JobEnd | None
