@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import math
 import random
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -221,6 +224,18 @@ def test_running_trials_are_known_to_the_gaussian_process_however_many_results_t
     alone = propose("botorch", space, Known(results=results), "s")
     beside = propose("botorch", space, Known(results=results, pending=[alone]), "s")
     assert abs(float(beside["x"]) - float(alone["x"])) > 1e-3
+
+
+def test_results_to_which_no_process_without_noise_can_be_fitted(caplog: pytest.LogCaptureFixture) -> None:
+    """They came about in a search on real learning curves; its own way out, noise, has negative variances."""
+    names = ("lr", "depth", "leaf", "subsample")
+    rows = json.loads((Path(__file__).parent / "results_without_noise.json").read_text())
+    results = [(dict(zip(names, row, strict=False)), row[-1]) for row in rows]
+    space = SyneSpace(Space({name: Uniform(lower=0.0, upper=1.0) for name in names}))
+    before = logging.getLogger().handlers[:]
+    assert set(propose("botorch", space, Known(results=results), "s")) == set(names)
+    assert logging.getLogger().handlers == before
+    assert not caplog.records
 
 
 @pytest.mark.parametrize("kind", KINDS)

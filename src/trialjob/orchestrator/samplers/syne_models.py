@@ -10,6 +10,7 @@ it has enough to fit the model, and a model that was not used is an error.
 from __future__ import annotations
 
 import importlib
+import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -44,8 +45,6 @@ _CLASSES: Final[Mapping[Kind, tuple[str, str]]] = {
 _POPULATION, _COMPETITORS = 16, 4
 #: From 200 results on BoTorch's searcher takes a part of them and forgets the running trials.
 _MOST: Final = 199
-#: Standard deviations of the noise that a Gaussian process is allowed, the next when a fit has failed.
-_NOISE: Final = (0.0, 1e-3, 1e-2, 1e-1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,9 +114,21 @@ def searcher_class(kind: Kind) -> Any:  # noqa: ANN401 - Syne Tune has no types
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keep what the libraries say to their own users from ours, who can do nothing about it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    # BoTorch's searcher says on the root logger that it draws at random, which we do not let it.
+    root, nowhere = logging.getLogger(), logging.NullHandler()
+    root.addHandler(nowhere)  # or Python would set one up that stays
+    root.addFilter(_is_not_syne_tunes)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        root.removeFilter(_is_not_syne_tunes)
+        root.removeHandler(nowhere)
+
+
+def _is_not_syne_tunes(record: logging.LogRecord) -> bool:
+    return "syne_tune" not in record.pathname
 
 
 def _modelled(*_: object, **__: object) -> Any:  # noqa: ANN401 - stands for a searcher's method
@@ -185,10 +196,12 @@ def _by_gaussian_process(searcher_type: Any, space: SyneSpace, known: Known, see
     results = _some(known.results, seed)
     # It numbers trials by its own suggestions, so all that is known is suggested to it first.
     points = [*(place for place, _ in results), *known.pending]
-    for noise in _NOISE:
+    for noisy in (False, True):
         searcher = searcher_type(
-            space.domains(), points_to_evaluate=points, random_seed=seed, noise_level=noise
+            space.domains(), points_to_evaluate=points, random_seed=seed, noise_level=0.0
         )
+        if noisy:
+            searcher._make_gp = _noisy_process  # noqa: SLF001 - its own would have negative variances
         for _ in points:
             searcher.suggest()
         _tell(searcher, results)
@@ -196,6 +209,13 @@ def _by_gaussian_process(searcher_type: Any, space: SyneSpace, known: Known, see
         with suppress(_NotModelled):
             return _suggested(searcher)
     raise _NotModelled
+
+
+def _noisy_process(X_tensor: Any, Y_tensor: Any) -> Any:  # noqa: ANN401, N803 - as Syne Tune calls it
+    """A process that finds the noise out, for results that none without noise can be fitted to."""
+    from botorch.models import SingleTaskGP  # noqa: PLC0415 - an extra, and slow
+
+    return SingleTaskGP(X_tensor, Y_tensor)
 
 
 def _some(results: Sequence[tuple[Place, float]], seed: int) -> Sequence[tuple[Place, float]]:
