@@ -90,7 +90,7 @@ def test_a_process_that_keeps_dying_decides_the_same(name: str, workers: int) ->
     expected = told(simulation(name, workers).run())
     assert len(expected) == 20
     # A model is fitted again by each process.
-    state, deaths = simulation(name, workers).run_dying(40 if PLANS[name].model else 15)
+    state, deaths = simulation(name, workers).run_dying(30 if PLANS[name].model else 15)
     assert deaths > 2
     assert told(state) == expected
 

@@ -304,7 +304,8 @@ def test_nothing_configured(checks: Examine, monkeypatch: pytest.MonkeyPatch, tm
         monkeypatch.setenv(name, value)
     found = checks()
     assert wrong(found) == {
-        "region": "You must specify a region.",
+        "region": "nothing says which region of AWS; set AWS_REGION, name a profile that has one, "
+        "or write it as backend.region or --region",
         "credentials": "Unable to locate credentials; configure some, for example by `aws configure`",
     }
     profile = wrong(checks(profile="nope"))
