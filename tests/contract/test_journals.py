@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -87,6 +88,49 @@ def test_a_damaged_middle_is_refused_and_untouched(folder: Path, damage: object)
     with pytest.raises(JournalCorrupt):
         JsonlJournal(folder).append([SpaceExhausted()], after=3, at=9.0)
     assert path.read_bytes() == damaged
+
+
+def test_a_changed_bit_anywhere_is_found_and_named(folder: Path) -> None:
+    path = filled(folder)
+    whole = path.read_bytes()
+    starts = [0, *(at + 1 for at, byte in enumerate(whole[:-1]) if byte == ord("\n"))]
+    for at in range(len(whole)):
+        begins = max(start for start in starts if start <= at)
+        for bit in range(8):
+            path.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << bit]) + whole[at + 1 :])
+            with pytest.raises(JournalCorrupt) as caught:
+                JsonlJournal(folder).read()
+            place = f"journal.jsonl, line {starts.index(begins) + 1} (at byte {begins}): "
+            assert place in str(caught.value), (at, bit)
+
+
+def test_what_is_said_of_damage_keeps_the_records_before_it(folder: Path) -> None:
+    path = filled(folder)
+    first, second, third = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(first + second.replace(b"1.0", b"1.5") + third)
+    with pytest.raises(JournalCorrupt, match="its checksum does not fit") as caught:
+        JsonlJournal(folder).read()
+    command = str(caught.value).split("`")[1]
+    subprocess.run(shlex.split(command), check=True)
+    journal = JsonlJournal(folder)
+    assert len(journal.read()) == 1
+    journal.append([SpaceExhausted()], after=1, at=1.0)
+    assert path.read_bytes() == first + second
+
+
+def test_lines_without_a_checksum_are_read_among_others(folder: Path) -> None:
+    old = b'{"v": 1, "n": %d, "at": 3.0, "events": [{"type":"SpaceExhausted"}]}\n'
+    folder.mkdir()
+    path = folder / "journal.jsonl"
+    path.write_bytes(old % 1)
+    journal = JsonlJournal(folder)
+    assert len(journal.read()) == 1
+    journal.append([SpaceExhausted()], after=1, at=3.0)
+    path.write_bytes(path.read_bytes() + old % 3)
+    records = JsonlJournal(folder).read()
+    assert [(record.version, record.events) for record in records] == [
+        (number, (SpaceExhausted(),)) for number in (1, 2, 3)
+    ]
 
 
 @pytest.mark.parametrize(

@@ -89,13 +89,24 @@ def test_status(store: str, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_list_shows_also_what_cannot_be_read(store: str, capsys: pytest.CaptureFixture[str]) -> None:
-    broken = Path(store) / "broken"
-    broken.mkdir()
-    (broken / "journal.jsonl").write_text("junk\n{}\n")
+    whole = (Path(store) / "digits" / "journal.jsonl").read_bytes()
+    damages = {
+        "broken": b"junk\n{}\n",
+        "flipped": whole.replace(b'"digits"', b'"dibits"'),
+        "no-beginning": b'{"v": 1, "n": 1, "at": 0, "events": [{"type":"SpaceExhausted"}]}\n',
+        "deep": b"[" * 100_000 + b"\n",
+        "late": whole.replace(b'"at": 100.0', b'"at": 1e300')[: whole.index(b', "crc"') + 2] + b"}\n",
+        "endless": b'{"v": 1, "n": 1, "at": 1e999, "events": []}\n',
+    }
+    for name, data in damages.items():
+        (Path(store) / name).mkdir()
+        (Path(store) / name / "journal.jsonl").write_bytes(data)
+    (Path(store) / "folder" / "journal.jsonl").mkdir(parents=True)
     assert main(["list", "--store", store]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split()[:2] == ["name", "state"]
-    assert any(line.startswith("broken") for line in lines)
+    for name in (*damages, "folder"):
+        assert any(line.startswith(name) for line in lines), name
     assert any(line.split()[:3] == ["digits", "running", "1/4"] for line in lines)
 
 

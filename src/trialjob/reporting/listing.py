@@ -55,14 +55,20 @@ def _cells(listed: Listed) -> list[str]:
     score = "-"
     if listed.best is not None:
         score = f"{clean(state.objective.metric)} {words.number(listed.best.score)}"
-    changed = datetime.fromtimestamp(state.updated_at, tz=UTC).astimezone()
     return [
         clean(state.name),
         experiment_state(state),
         f"{ended}/{state.limits.max_trials}",
         score,
-        f"{changed:%Y-%m-%d %H:%M:%S}",
+        _when(state.updated_at),
     ]
+
+
+def _when(at: float) -> str:
+    try:
+        return f"{datetime.fromtimestamp(at, tz=UTC).astimezone():%Y-%m-%d %H:%M:%S}"
+    except (OverflowError, ValueError, OSError):
+        return "?"  # no year of ours
 
 
 def print_status(console: Console, state: State, *, holder: str | None, where: str, now: float) -> None:

@@ -62,9 +62,11 @@ def show_list(*, store: str | None) -> int:
 def _listed(store: ExperimentStore, name: ExperimentName) -> Listed:
     try:
         state = replay(store.journal(name).read())
+        return Listed(name=name, problem="its journal is empty") if state is None else _summary(state)
     except TrialjobError as error:
         return Listed(name=name, problem=one_line(str(error)))
-    return Listed(name=name, problem="its journal is empty") if state is None else _summary(state)
+    except Exception as error:  # noqa: BLE001 - whatever is in one journal, the others are shown
+        return Listed(name=name, problem=one_line(f"it cannot be read ({type(error).__name__}: {error})"))
 
 
 def _summary(state: State) -> Listed:

@@ -3,11 +3,16 @@
 Rule 1: one record is one line, so that a record is in the file as a whole or not at all.
 Rule 2: every line says its version; what a newer trialjob wrote is refused, never guessed at.
 Rule 3: strict JSON; numbers that are not finite are the strings "NaN", "Infinity" and "-Infinity".
+Rule 4: a line may end with the CRC-32 of what stands before it, so that no changed bit is taken for a
+record. A line without one may have only the members of such a line, so that no changed bit hides a checksum.
 """
 
 from __future__ import annotations
 
 import json
+import math
+import re
+import zlib
 from typing import Any, Final, get_args
 
 from pydantic import TypeAdapter, ValidationError
@@ -20,6 +25,9 @@ FORMAT: Final = 1
 
 _KINDS: Final[dict[str, type[Any]]] = {kind.__name__: kind for kind in get_args(Event)}
 
+#: What a line without a checksum may have.
+_MEMBERS: Final = frozenset({"v", "n", "at", "by", "events"})
+_CHECKSUM: Final = re.compile(rb', "crc": "([0-9a-f]{8})"\}\n?\Z')
 
 _ADAPTERS: Final = {name: TypeAdapter(kind) for name, kind in _KINDS.items()}
 
@@ -32,6 +40,12 @@ def encode(record: Record, *, by: str = "") -> bytes:
     return head[:-1].encode() + b', "events": [' + events + b"]}\n"
 
 
+def checked(line: bytes) -> bytes:
+    """The line with its checksum, for files that have none of their own."""
+    body = line.removesuffix(b"}\n")
+    return body + b', "crc": "%08x"}\n' % zlib.crc32(body)
+
+
 def _encode_event(event: Event) -> bytes:
     name = type(event).__name__
     body = _ADAPTERS[name].dump_json(event, exclude_defaults=True)
@@ -39,22 +53,29 @@ def _encode_event(event: Event) -> bytes:
     return tag + (b"}" if body == b"{}" else b"," + body[1:])
 
 
-def decode(line: bytes, where: str) -> Record:
-    """The record of a line; ``where`` names the place in errors.
+def decode(line: bytes, where: str, *, remedy: str = "restore it from a backup") -> Record:
+    """The record of a line; ``where`` names the place in errors, and ``remedy`` what to do about damage.
 
     Raises JournalCorrupt when it is no record, JournalTooNew when a newer trialjob wrote it.
     """
+    told = _CHECKSUM.search(line)
+    if told is not None and int(told[1], 16) != zlib.crc32(line[: told.start()]):
+        raise JournalCorrupt(f"{where}: damaged, its checksum does not fit; {remedy}")
     try:
         row = json.loads(line)
         if row["v"] > FORMAT:
             raise JournalTooNew(
                 f"{where}: written in format {row['v']}, this trialjob reads up to {FORMAT}; upgrade trialjob"
             )
+        if told is None and not _MEMBERS.issuperset(row):
+            raise ValueError("a checksum that cannot be read")  # noqa: TRY301 - one way out of damage
         events = tuple(_decode_event(event, where) for event in row["events"])
-        return Record(version=row["n"], at=float(row["at"]), events=events)
-    except (ValueError, KeyError, TypeError, ValidationError) as error:
+        if not math.isfinite(at := float(row["at"])):
+            raise ValueError("no time")  # noqa: TRY301 - as above
+        return Record(version=row["n"], at=at, events=events)
+    except (ValueError, KeyError, TypeError, OverflowError, ValidationError, RecursionError) as error:
         raise JournalCorrupt(
-            f"{where}: not a record of a journal ({type(error).__name__}); restore the file from a backup"
+            f"{where}: not a record of a journal ({type(error).__name__}); {remedy}"
         ) from error
 
 

@@ -9,10 +9,10 @@ version exactly one writes. Being the orchestrator is another, longer lock.
 
 from __future__ import annotations
 
-import errno
 import getpass
 import json
 import os
+import shlex
 import socket
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -21,11 +21,11 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from trialjob.errors import ExperimentBusy, JournalConflict, JournalCorrupt, StoreError
+from trialjob.errors import ExperimentBusy, JournalConflict, JournalCorrupt, JournalTooNew, StoreError
 from trialjob.model.ids import ExperimentName
 from trialjob.orchestrator.core.events import Event, Record
 from trialjob.orchestrator.journals.beginnings import begins_alike
-from trialjob.orchestrator.journals.codec import decode, encode
+from trialjob.orchestrator.journals.codec import checked, decode, encode
 
 #: Seconds to wait for another writer, which holds the lock for one write.
 _TURN = 30.0
@@ -49,7 +49,7 @@ class JsonlJournal:
 
     def append(self, events: Sequence[Event], *, after: int, at: float) -> Record:
         record = Record(version=after + 1, at=at, events=tuple(events))
-        line = encode(record)
+        line = checked(encode(record))
         with _store_errors(self._path):
             self._folder.mkdir(parents=True, exist_ok=True)
             with FileLock(self._folder / "append.lock", timeout=_TURN):
@@ -71,7 +71,7 @@ class JsonlJournal:
                     return
                 # Others may have read up to some byte, so what is there stays as it is.
                 kept = self._path.read_bytes()[: self._offset] if self._version else b""
-                lines = [encode(record) for record in records[self._version :]]
+                lines = [checked(encode(record)) for record in records[self._version :]]
                 _write_whole(self._path, kept + b"".join(lines))
         self._version += len(lines)
         self._offset += sum(map(len, lines))
@@ -96,16 +96,11 @@ class JsonlJournal:
             lock.release()
 
     def holder(self) -> str | None:
-        if not self._lock_path.exists():
-            return None
-        with _store_errors(self._lock_path):
-            lock = FileLock(self._lock_path, timeout=0)
-            try:
-                lock.acquire()
-            except Timeout:
-                return self._describe_holder()
-            lock.release()
-        return None
+        try:
+            held = self._lock_path.exists() and _is_held(self._lock_path)
+        except OSError as error:
+            raise StoreError(f"{self._lock_path} cannot be read: {error.strerror or error}") from error
+        return self._describe_holder() if held else None
 
     @property
     def _lock_path(self) -> Path:
@@ -132,19 +127,42 @@ class JsonlJournal:
             return []
         except OSError as error:
             raise StoreError(f"{self._path} cannot be read: {error.strerror}") from error
-        records: list[Record] = []
-        # What follows the last newline is a torn line, or nothing.
-        for line in data.split(b"\n")[:-1]:
-            record = decode(line, f"{self._path}, record {self._version + 1}")
-            if record.version != self._version + 1:
-                raise JournalCorrupt(
-                    f"{self._path}: record {record.version} follows record {self._version}; "
-                    "restore the file from a backup"
-                )
-            records.append(record)
-            self._version = record.version
-            self._offset += len(line) + 1
+        *lines, torn = data.split(b"\n")
+        records = [self._record(line) for line in lines]
+        self._check_torn(torn)
         return records
+
+    def _record(self, line: bytes) -> Record:
+        """The record of the line at the offset; moves the offset behind it."""
+        record = decode(line, self._place, remedy=self._remedy)
+        if record.version != self._version + 1:
+            raise JournalCorrupt(
+                f"{self._place}: record {record.version} is where record {self._version + 1} should be; "
+                f"{self._remedy}"
+            )
+        self._version = record.version
+        self._offset += len(line) + 1
+        return record
+
+    def _check_torn(self, torn: bytes) -> None:
+        """A line that was being written has no end; one that has an end but no newline was damaged later."""
+        try:
+            decode(torn[:-1], self._place)
+        except (JournalCorrupt, JournalTooNew):
+            return
+        raise JournalCorrupt(f"{self._place}: damaged, its newline is another character; {self._remedy}")
+
+    @property
+    def _place(self) -> str:
+        """Where the next record begins."""
+        return f"{self._path}, line {self._version + 1} (at byte {self._offset})"
+
+    @property
+    def _remedy(self) -> str:
+        return (
+            "restore the file from a backup; without one, keep a copy and cut it to the records before "
+            f"this one with `truncate -s {self._offset} {shlex.quote(str(self._path))}`"
+        )
 
     def _write(self, line: bytes) -> None:
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
@@ -173,9 +191,11 @@ class FolderStore:
 
     def names(self) -> Sequence[ExperimentName]:
         with _store_errors(self.root):
-            if self.root.exists() and not self.root.is_dir():
-                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-            return sorted(ExperimentName(path.parent.name) for path in self.root.glob("*/journal.jsonl"))
+            if not self.root.exists():
+                return []
+            return sorted(
+                ExperimentName(folder.name) for folder in self.root.iterdir() if _has_journal(folder)
+            )
 
     def journal(self, name: ExperimentName) -> JsonlJournal:
         return JsonlJournal(self.folder(name))
@@ -206,6 +226,41 @@ class FolderStore:
     def folder(self, name: ExperimentName) -> Path:
         """Where everything of an experiment is kept."""
         return self.root / name
+
+
+def _has_journal(folder: Path) -> bool:
+    """Whether an experiment is in it, or may be: one that somebody else keeps to himself is there, too."""
+    try:
+        return (folder / "journal.jsonl").exists()
+    except PermissionError:
+        return True
+
+
+def _is_held(path: Path) -> bool:
+    """Whether somebody has that lock; told also where this process may write nothing."""
+    lock = FileLock(path, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        return True
+    except OSError:
+        return _is_locked(path)
+    lock.release()
+    return False
+
+
+def _is_locked(path: Path) -> bool:
+    """Whether a file that can only be read is locked; only POSIX can tell."""
+    import fcntl  # noqa: PLC0415 - there is none on Windows
+
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 @contextmanager

@@ -1,0 +1,75 @@
+"""Looking at experiments in a store that nobody can write."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from trialjob.apps.cli.main import main
+from trialjob.orchestrator.journals.jsonl import JsonlJournal
+from trialjob.testing import namespaces
+
+SPEC = """
+name: tiny
+estimator: {kind: script, source_dir: ., entry_point: train.sh}
+space: {x: {type: choice, values: [1, 2]}}
+objective: {metric: acc, mode: max}
+metrics: [{name: acc, regex: "acc=({number})"}]
+sampler: {kind: grid}
+limits: {max_trials: 2}
+backend: {kind: local, poll_interval: 20ms}
+"""
+COMMANDS = [
+    ["status", "tiny"],
+    ["status", "tiny", "--format", "json"],
+    ["list"],
+    ["results", "tiny"],
+    ["results", "tiny", "--format", "csv"],
+    ["logs", "tiny", "1"],
+    ["watch", "tiny"],
+    ["report", "tiny", "-o", "page.html"],
+    ["download", "tiny", "--logs", "--to", "here"],
+]
+LOOK = """
+import sys
+from trialjob.apps.cli.main import main
+for words in {commands!r}:
+    print("#", *words, flush=True)
+    status = main([*words, "--store", {store!r}])
+    assert status == 0, (words, status)
+"""
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "train.sh").write_text("echo acc=0.$2\n")
+    (tmp_path / "code" / "sweep.yaml").write_text(SPEC)
+    store = tmp_path / "store"
+    assert main(["run", str(tmp_path / "code" / "sweep.yaml"), "--name", "tiny", "--store", str(store)]) == 0
+    return store
+
+
+def look(store: Path, commands: list[list[str]]) -> str:
+    if reason := namespaces.why_not():
+        pytest.skip(reason)
+    program = namespaces.python(LOOK.format(commands=commands, store=str(store)))
+    looked = subprocess.run(
+        namespaces.read_only(store, program), cwd=store.parent, capture_output=True, text=True, check=False
+    )
+    assert looked.returncode == 0, looked.stdout + looked.stderr
+    return looked.stdout
+
+
+def test_every_look_works(store: Path) -> None:
+    told = look(store, COMMANDS)
+    assert "acc=0.1" in told
+    assert "finished" in told
+
+
+def test_who_runs_it_is_told(store: Path) -> None:
+    with JsonlJournal(store / "tiny").hold():
+        assert "run by process" in look(store, [["status", "tiny"]])
+    assert "run by process" not in look(store, [["status", "tiny"]])
