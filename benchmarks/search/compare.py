@@ -28,7 +28,6 @@ from trialjob.orchestrator.ports import Sampler
 from trialjob.orchestrator.rules.asha import Asha
 from trialjob.orchestrator.rules.bandit import Bandit
 from trialjob.orchestrator.rules.hyperband import Hyperband
-from trialjob.orchestrator.rules.intervals import Intervals
 from trialjob.orchestrator.rules.median import Median
 from trialjob.orchestrator.rules.none import NoStopping
 from trialjob.orchestrator.rules.promotion import Promotion
@@ -65,8 +64,8 @@ RULES: Mapping[str, StoppingRule] = {
     "asha": Asha(max_resource=EPOCHS),
     "asha, mild": Asha(max_resource=EPOCHS, min_resource=3, reduction_factor=2),
     # As in the documentation of Azure's policies.
-    "bandit": Bandit(slack_factor=0.1, intervals=Intervals(delay_evaluation=5)),
-    "truncation": Truncation(truncation_percentage=20, intervals=Intervals(delay_evaluation=5)),
+    "bandit": Bandit(slack_factor=0.1, delay_evaluation=5),
+    "truncation": Truncation(truncation_percentage=20, delay_evaluation=5),
     "asha, promotion": Promotion(max_resource=EPOCHS),
     "hyperband": Hyperband(max_resource=EPOCHS),
 }

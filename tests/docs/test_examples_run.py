@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 
 from trialjob.apps.cli.main import cli
 from trialjob.config import load
+from trialjob.config.plugins import PLUGINS, keys_of
 from trialjob.config.spec import ExperimentSpec
 from trialjob.testing.fake_aws import FakeAws, ScaledClock
 
@@ -132,7 +133,10 @@ def _models(annotation: object) -> list[type[BaseModel]]:
 
 
 def test_every_field_of_a_spec_is_explained() -> None:
-    known = fields(ExperimentSpec) - {"kind", "type", "regex"}
+    plugins = {
+        key for name, kinds in PLUGINS.items() for kind in kinds.kinds() for key in keys_of(name, kind)
+    }
+    known = (fields(ExperimentSpec) | plugins) - {"kind", "type", "regex"}
     assert {"max_trials", "gpus_per_trial", "reduction_factor", "seed"} <= known
     for name in known:
         assert re.search(rf"(^## |`){name}\b", SPEC_PAGE, re.MULTILINE), name

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from trialjob.config import parse
 from trialjob.config.durations import format_duration, parse_duration
-from trialjob.config.paths import parse_path, path_text
+from trialjob.config.paths import parse_path
+from trialjob.model.paths import path_text
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8)
 NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_.]{0,6}", fullmatch=True)

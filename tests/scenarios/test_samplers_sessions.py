@@ -11,6 +11,7 @@ import pytest
 
 from trialjob import config
 from trialjob.config import ExperimentSpec
+from trialjob.config.plugins import section_document
 from trialjob.errors import SpecError, UsageError
 from trialjob.model.trial import Phase
 from trialjob.orchestrator.core.events import Event, KnownResult
@@ -61,7 +62,7 @@ def test_bayesian_is_decided_when_the_experiment_is_created(
     session.change(given)  # what was left open is no difference
     with pytest.raises(UsageError, match=r"sampler\.seed"):
         session.change(
-            spec("b", sampler={"kind": "bayesian", "seed": 7}, stopping=given.stopping.model_dump())
+            spec("b", sampler={"kind": "bayesian", "seed": 7}, stopping=section_document(given.stopping))
         )
 
     whole = create(spec("w", sampler={"kind": "bayesian"}), store=store).spec.sampler.kind

@@ -9,6 +9,7 @@ import pytest
 
 from trialjob import config
 from trialjob.config import ExperimentSpec
+from trialjob.config.plugins import section_document
 from trialjob.errors import ExperimentBusy, SpecError, UsageError
 from trialjob.model.ids import TrialId
 from trialjob.model.trial import EndKind, Phase, TrialStatus
@@ -61,7 +62,7 @@ def test_a_seed_is_drawn_once_and_recorded(spec: Callable[..., ExperimentSpec], 
     first = session.run(quiet)
     seed = attach("shell", store=store).spec.sampler
     assert getattr(seed, "seed", None) is not None
-    other = create(spec(name="other", sampler=seed.model_dump()), store=store).run(quiet)
+    other = create(spec(name="other", sampler=section_document(seed)), store=store).run(quiet)
     assert [trial.config for trial in other.trials] == [trial.config for trial in first.trials]
 
 

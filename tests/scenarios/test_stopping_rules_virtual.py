@@ -11,9 +11,8 @@ from trialjob.model.trial import EndKind, TrialStatus
 from trialjob.orchestrator.core.rule import StoppingRule
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.rules.bandit import Bandit
-from trialjob.orchestrator.rules.early_stop import EarlyStop
-from trialjob.orchestrator.rules.intervals import Intervals
-from trialjob.orchestrator.rules.median import Median, MedianVariant
+from trialjob.orchestrator.rules.early_stop import FunctionRule
+from trialjob.orchestrator.rules.median import Median
 from trialjob.orchestrator.rules.none import NoStopping
 from trialjob.orchestrator.rules.truncation import Truncation
 from trialjob.orchestrator.samplers.points import PointsFirst
@@ -27,14 +26,14 @@ def behind(reports: tuple[Report, ...], best: float | None) -> bool:
 
 
 RULES: dict[str, StoppingRule] = {
-    "bandit-factor": Bandit(slack_factor=0.2, intervals=Intervals(evaluation_interval=2)),
-    "bandit-amount": Bandit(slack_amount=0.1, intervals=Intervals(delay_evaluation=3)),
+    "bandit-factor": Bandit(slack_factor=0.2, evaluation_interval=2),
+    "bandit-amount": Bandit(slack_amount=0.1, delay_evaluation=3),
     "median-azure": Median(),
-    "median-amt": Median(variant=MedianVariant.AMT),
-    "median-vizier": Median(variant=MedianVariant.VIZIER),
+    "median-amt": Median(variant="amt"),
+    "median-vizier": Median(variant="vizier"),
     "truncation": Truncation(truncation_percentage=40),
     "truncation-running": Truncation(truncation_percentage=40, exclude_finished_jobs=True),
-    "early-stop": EarlyStop(name="mine:behind", function=behind),
+    "early-stop": FunctionRule(name="mine:behind", function=behind),
 }
 EACH_RULE = pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
 

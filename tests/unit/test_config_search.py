@@ -15,10 +15,9 @@ from trialjob.model.ids import TrialId
 from trialjob.model.metric import NanPolicy
 from trialjob.model.space import Branches, LogRandInt, QUniform
 from trialjob.orchestrator.rules.bandit import Bandit
-from trialjob.orchestrator.rules.early_stop import EarlyStop
+from trialjob.orchestrator.rules.early_stop import FunctionRule
 from trialjob.orchestrator.rules.hyperband import Hyperband
-from trialjob.orchestrator.rules.intervals import Intervals
-from trialjob.orchestrator.rules.median import Median, MedianVariant
+from trialjob.orchestrator.rules.median import Median
 from trialjob.orchestrator.rules.promotion import Promotion
 from trialjob.orchestrator.rules.truncation import Truncation
 from trialjob.wiring.search import search_of
@@ -130,15 +129,15 @@ def test_points_come_first(path: Path) -> None:
     [
         (
             {"kind": "bandit", "slack_amount": 0.2, "delay_evaluation": 5},
-            Bandit(slack_amount=0.2, intervals=Intervals(delay_evaluation=5)),
+            Bandit(slack_amount=0.2, delay_evaluation=5),
         ),
         ({"kind": "asha", "max_resource": 9, "variant": "promotion"}, Promotion(max_resource=9)),
         ({"kind": "hyperband", "max_resource": 81}, Hyperband(max_resource=81)),
         ({"kind": "median"}, Median()),
-        ({"kind": "median", "variant": "amt"}, Median(variant=MedianVariant.AMT)),
+        ({"kind": "median", "variant": "amt"}, Median(variant="amt")),
         (
             {"kind": "truncation", "truncation_percentage": 20, "evaluation_interval": 3},
-            Truncation(truncation_percentage=20, intervals=Intervals(evaluation_interval=3)),
+            Truncation(truncation_percentage=20, evaluation_interval=3),
         ),
         ({"kind": "python", "early_stop": "operator:lt"}, None),
     ],
@@ -146,7 +145,7 @@ def test_points_come_first(path: Path) -> None:
 def test_every_rule_is_wired(document: dict[str, Any], stopping: dict[str, Any], rule: object) -> None:
     spec = parse({**document, "stopping": stopping})
     wired = search_of(spec)[0]
-    assert wired == rule if rule else isinstance(wired, EarlyStop)
+    assert wired == rule if rule else isinstance(wired, FunctionRule)
     assert parse(spec.document()) == spec
 
 
@@ -159,7 +158,7 @@ def test_a_function_is_found_beside_the_spec(
     def rule(name: str) -> object:
         return search_of(parse({**document, "stopping": {"kind": "python", "early_stop": name}}))[0]
 
-    assert isinstance(rule("rules_of_mine:hopeless"), EarlyStop)
+    assert isinstance(rule("rules_of_mine:hopeless"), FunctionRule)
     for name, words in {
         "rules_of_mine:hopless": "has no attribute 'hopless'",
         "rules_of_yours:hopeless": "No module named 'rules_of_yours'",

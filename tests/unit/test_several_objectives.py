@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from trialjob.config import parse
-from trialjob.config.samplers import SAMPLERS, SEVERAL_OBJECTIVES
 from trialjob.errors import SpecError
 from trialjob.model.ids import ExperimentName, TrialId
 from trialjob.model.job import JobEnd, Outcome
@@ -35,6 +34,7 @@ from trialjob.orchestrator.core.events import (
     TrialProposed,
 )
 from trialjob.orchestrator.core.state import State, replay
+from trialjob.orchestrator.samplers import SAMPLERS
 from trialjob.orchestrator.samplers.optuna import Kind, OptunaSampler
 from trialjob.reporting.pareto import pareto_front
 from trialjob.reporting.results import Result
@@ -250,7 +250,7 @@ def objective(*others: object) -> dict[str, object]:
                 {"sampler": {"kind": kind}},
                 f"objective.others: the sampler '{kind}' learns from one objective only",
             )
-            for kind in sorted(set(SAMPLERS) - SEVERAL_OBJECTIVES)
+            for kind in sorted(kind for kind in SAMPLERS.kinds() if not SAMPLERS.get(kind).several_objectives)
         ),
         (
             {"objective": {"metric": "a", "mode": "max", "others": [{"metric": "a", "mode": "min"}]}},

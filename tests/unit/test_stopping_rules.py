@@ -28,9 +28,9 @@ from trialjob.orchestrator.core.seen import JobObserved
 from trialjob.orchestrator.core.state import State, apply
 from trialjob.orchestrator.rules.asha import Asha
 from trialjob.orchestrator.rules.bandit import Bandit
-from trialjob.orchestrator.rules.early_stop import EarlyStop
-from trialjob.orchestrator.rules.intervals import Intervals, running_averages
-from trialjob.orchestrator.rules.median import Median, MedianVariant
+from trialjob.orchestrator.rules.early_stop import FunctionRule
+from trialjob.orchestrator.rules.intervals import IntervalRule, running_averages
+from trialjob.orchestrator.rules.median import Median
 from trialjob.orchestrator.rules.none import NoStopping
 from trialjob.orchestrator.rules.truncation import Truncation
 
@@ -89,8 +89,8 @@ class Play:
         ]
 
 
-def every(interval: int = 1, *, delay: int = 0) -> Intervals:
-    return Intervals(evaluation_interval=interval, delay_evaluation=delay)
+def every(interval: int = 1, *, delay: int = 0) -> IntervalRule:
+    return IntervalRule(evaluation_interval=interval, delay_evaluation=delay)
 
 
 # Bandit
@@ -99,13 +99,13 @@ def every(interval: int = 1, *, delay: int = 0) -> Intervals:
 @pytest.mark.parametrize(("value", "stopped"), [(0.66, True), (0.6666, True), (0.6667, False), (0.7, False)])
 def test_bandit_azures_example(value: float, stopped: bool) -> None:
     """At interval 10 the best is 0.8; a slack_factor of 0.2 ends what is below 0.8 / 1.2 = 0.66."""
-    play = Play(Bandit(slack_factor=0.2, intervals=every(10)), trials=2)
+    play = Play(Bandit(slack_factor=0.2, evaluation_interval=10), trials=2)
     assert play.at(10, [0.8, value]) == [False, stopped]
 
 
 def test_bandit_by_amount_azures_example() -> None:
     """The best is 0.8 after 100 iterations; a slack_amount of 0.2 ends what is below 0.6."""
-    play = Play(Bandit(slack_amount=0.2, intervals=every(100)), trials=3)
+    play = Play(Bandit(slack_amount=0.2, evaluation_interval=100), trials=3)
     assert play.at(100, [0.8, 0.59, 0.61]) == [False, True, False]
 
 
@@ -123,7 +123,7 @@ def test_bandit_compares_best_values_at_the_same_interval_only() -> None:
 
 def test_bandit_evaluation_interval_and_delay() -> None:
     """With interval 2 and delay 5 the policy applies at 6, 8, and so on."""
-    play = Play(Bandit(slack_amount=0.0, intervals=every(2, delay=5)), trials=2)
+    play = Play(Bandit(slack_amount=0.0, evaluation_interval=2, delay_evaluation=5), trials=2)
     play.see(1, [(epoch, 1.0) for epoch in range(1, 11)])
     for epoch in range(1, 6):
         assert play.see(2, [(epoch, 0.0)]) is None
@@ -148,7 +148,7 @@ def test_a_ratio_on_a_negative_best_ends_the_experiment_with_the_remedy() -> Non
 
 def test_median_azures_example() -> None:
     """Ended at interval 5: the best value is worse than the median of the averages over intervals 1 to 5."""
-    play = Play(Median(intervals=every(delay=5)), trials=3)
+    play = Play(Median(delay_evaluation=5), trials=3)
     play.see(1, [(epoch, 0.1 * epoch) for epoch in range(1, 6)])  # average 0.3
     play.see(2, [(epoch, 0.2 * epoch) for epoch in range(1, 6)])  # average 0.6
     low = [0.1, 0.2, 0.29, 0.1, 0.1]  # average 0.158, and the median of the three is 0.3
@@ -167,7 +167,7 @@ def test_median_azure_lets_a_best_above_the_median_go_on() -> None:
 
 def test_median_amts_example() -> None:
     """The current value against the median of the running averages of the trials before it."""
-    play = Play(Median(variant=MedianVariant.AMT), trials=4)
+    play = Play(Median(variant="amt"), trials=4)
     play.see(1, [(1, 0.2), (2, 0.4)])  # averages 0.2, 0.3
     play.see(2, [(1, 0.6), (2, 0.8)])  # averages 0.6, 0.7
     play.see(3, [(1, 0.4), (2, 0.6)])  # averages 0.4, 0.5
@@ -178,19 +178,19 @@ def test_median_amts_example() -> None:
 
 
 def test_median_amt_minimising_and_exactly_the_median() -> None:
-    play = Play(Median(variant=MedianVariant.AMT), 3, MIN)
+    play = Play(Median(variant="amt"), 3, MIN)
     assert play.at(1, [1.0, 1.0, 1.1]) == [False, False, True]
 
 
 def test_median_of_an_even_number_is_the_mean_of_the_two_in_the_middle() -> None:
-    play = Play(Median(variant=MedianVariant.AMT), trials=4)
+    play = Play(Median(variant="amt"), trials=4)
     assert play.at(1, [0.9, 0.95, 0.95, 0.9249])[3]
-    play = Play(Median(variant=MedianVariant.AMT), trials=3)
+    play = Play(Median(variant="amt"), trials=3)
     assert play.at(1, [0.2, 0.1, 0.14])[2]
 
 
 def test_median_viziers_compares_with_completed_trials() -> None:
-    play = Play(Median(variant=MedianVariant.VIZIER), trials=3)
+    play = Play(Median(variant="vizier"), trials=3)
     assert play.see(1, [(1, 0.5), (2, 0.7), (3, 0.9)]) is None
     assert play.see(2, [(1, 0.1)]) is None, "nobody has completed yet"
     play.see(1, end=COMPLETED)
@@ -217,7 +217,7 @@ def test_running_averages_lie_between_the_least_and_the_greatest(values: list[fl
 
 def test_truncation_azures_example() -> None:
     """At interval 5, ended when among the lowest 20 % of all at interval 5."""
-    play = Play(Truncation(truncation_percentage=20, intervals=every(delay=5)), trials=5)
+    play = Play(Truncation(truncation_percentage=20, delay_evaluation=5), trials=5)
     assert play.at(4, [0.5, 0.4, 0.3, 0.2, 0.1]) == [False] * 5
     # Four have no fifth part; of five the lowest one is ended.
     assert play.at(5, [0.5, 0.6, 0.7, 0.8, 0.4]) == [False, False, False, False, True]
@@ -257,7 +257,7 @@ def test_a_function_is_given_the_reports_and_the_best_value() -> None:
         calls.append(([report.metrics["acc"] for report in reports], best))
         return len(reports) == 2
 
-    play = Play(EarlyStop(name="mine:hopeless", function=hopeless), trials=2)
+    play = Play(FunctionRule(name="mine:hopeless", function=hopeless), trials=2)
     play.see(1, [(1, 0.9)])
     assert play.see(2, [(1, 0.1), (2, 0.2), (3, 0.3)]) == "ended by mine:hopeless at epoch 2"
     assert calls == [([0.9], 0.9), ([0.1], 0.9), ([0.1, 0.2], 0.9)]
@@ -273,7 +273,7 @@ def test_a_function_is_given_the_reports_and_the_best_value() -> None:
 def test_a_function_that_fails_ends_the_experiment(
     function: Callable[[object, object], object], words: str
 ) -> None:
-    play = Play(EarlyStop(name="mine:broken", function=function), trials=1)
+    play = Play(FunctionRule(name="mine:broken", function=function), trials=1)
     play.see(1, [(1, 0.5)])
     assert play.state.phase is not Phase.RUNNING
     assert play.state.reason is not None
@@ -341,7 +341,7 @@ RULES: st.SearchStrategy[StoppingRule] = st.one_of(
     st.floats(0, 1e6).map(lambda amount: Bandit(slack_amount=amount)),
     st.floats(0, 1e6).map(lambda factor: Bandit(slack_factor=factor)),
     st.just(Median()),
-    st.just(Median(variant=MedianVariant.VIZIER)),
+    st.just(Median(variant="vizier")),
     st.tuples(st.integers(1, 99), st.booleans()).map(
         lambda given: Truncation(truncation_percentage=given[0], exclude_finished_jobs=given[1])
     ),
@@ -381,7 +381,7 @@ def test_the_leader_is_never_pruned(
 @given(st.lists(VALUES, min_size=1, max_size=8), st.sampled_from(Mode))
 def test_amt_never_prunes_a_value_that_no_average_beats(values: list[float], mode: Mode) -> None:
     objective = Objective(metric="acc", mode=mode)
-    play = Play(Median(variant=MedianVariant.AMT), len(values), objective)
+    play = Play(Median(variant="amt"), len(values), objective)
     best = -math.inf
     for stopped, value in zip(play.at(1, values), values, strict=True):
         if objective.key(value) >= best:
@@ -394,15 +394,15 @@ def third_is_low(reports: tuple[Report, ...], _best: float | None) -> bool:
 
 
 EVERY_RULE = [
-    Bandit(slack_amount=0.05, intervals=every(2)),
+    Bandit(slack_amount=0.05, evaluation_interval=2),
     Bandit(slack_factor=0.1),
-    Median(intervals=every(delay=2)),
-    Median(variant=MedianVariant.AMT),
-    Median(variant=MedianVariant.VIZIER),
+    Median(delay_evaluation=2),
+    Median(variant="amt"),
+    Median(variant="vizier"),
     Truncation(truncation_percentage=40),
     Truncation(truncation_percentage=40, exclude_finished_jobs=True),
 ]
-EVERY_OTHER = [Asha(max_resource=5, reduction_factor=2), EarlyStop(name="mine:low", function=third_is_low)]
+EVERY_OTHER = [Asha(max_resource=5, reduction_factor=2), FunctionRule(name="mine:low", function=third_is_low)]
 CURVES = st.lists(st.lists(st.integers(0, 9), min_size=6, max_size=6), min_size=2, max_size=5)
 
 

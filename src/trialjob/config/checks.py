@@ -22,20 +22,19 @@ from trialjob.config.estimator_checks import (
 from trialjob.config.files import kind_of, listed
 from trialjob.config.notify import notify_problems
 from trialjob.config.paths import nearest, problem_at, shown
-from trialjob.config.samplers import SEVERAL_OBJECTIVES, CmaesSpec, GridSpec, LearningSpec, SamplerSpec
-from trialjob.config.schedulers import scheduler_problems
 from trialjob.config.space import DomainSpec, space_of
-from trialjob.config.space_checks import all_names, grid_problems, point_problems, space_problems
+from trialjob.config.space_checks import all_names, point_problems, space_problems
 from trialjob.config.spec import (
     LimitsSpec,
     MetricSpec,
     ObjectiveSpec,
     OnLogSpec,
 )
-from trialjob.config.stopping import StoppingSpec, ratio_problems, stopping_problems
 from trialjob.errors import Problem
 from trialjob.model.ids import experiment_name_problem
-from trialjob.model.space import Choice
+from trialjob.orchestrator.core.rule import BaseRule
+from trialjob.orchestrator.core.search import BaseSampler, Search, warm_start_of
+from trialjob.orchestrator.samplers import SAMPLERS
 from trialjob.reporting.metrics import compiled, expand
 from trialjob.reporting.on_log import nests_repeats
 
@@ -73,9 +72,9 @@ def _objective(objective: ObjectiveSpec) -> Iterator[Problem]:
         taken.add(other.metric)
 
 
-def _others(objective: ObjectiveSpec, sampler: SamplerSpec) -> Iterator[Problem]:
-    if objective.others and sampler.kind not in SEVERAL_OBJECTIVES:
-        able = ", ".join(sorted(SEVERAL_OBJECTIVES))
+def _others(objective: ObjectiveSpec, sampler: BaseSampler) -> Iterator[Problem]:
+    if objective.others and not sampler.several_objectives:
+        able = ", ".join(sorted(kind for kind in SAMPLERS.builtin() if SAMPLERS.get(kind).several_objectives))
         message = f"the sampler {sampler.kind!r} learns from one objective only"
         yield problem_at(("objective", "others"), message, f"use a sampler of {able}; or leave others out")
 
@@ -138,39 +137,44 @@ def _limits(limits: LimitsSpec) -> Iterator[Problem]:
         yield problem_at(("limits", "max_concurrent_trials"), message, f"write at most {limits.max_trials}")
 
 
-def _grid(sampler: SamplerSpec, space: Mapping[str, DomainSpec]) -> Iterator[Problem]:
-    if not isinstance(sampler, GridSpec):
-        return
-    yield from grid_problems(space)
+def _own(section: BaseSampler | BaseRule) -> Iterator[Problem]:
+    """What a plugin finds wrong with its own values."""
+    yield from section.problems()
 
 
-def _cmaes(sampler: SamplerSpec, space: Mapping[str, DomainSpec]) -> Iterator[Problem]:
-    if not isinstance(sampler, CmaesSpec):
-        return
+def _search(
+    sampler: BaseSampler,
+    stopping: BaseRule,
+    space: Mapping[str, DomainSpec],
+    objective: ObjectiveSpec,
+    limits: LimitsSpec,
+) -> Iterator[Problem]:
+    """What the two halves of a search find wrong beside each other and the rest."""
     with suppress(ValueError):
-        domains = space_of(space).domains.values()
-        if all(isinstance(domain, Choice) or len(domain.listed() or (0, 1)) == 1 for domain in domains):
-            message = "'cmaes' moves numbers, and the space has none that vary"
-            yield problem_at(("sampler", "kind"), message, "use the sampler 'tpe'")
+        search = Search(
+            space=space_of(space),
+            objective=objective.to_objective(),
+            limits=limits.to_limits(),
+            sampler=sampler,
+            stopping=stopping,
+        )
+        yield from sampler.problems_with(search)
+        yield from stopping.problems_with(search)
 
 
-def _warm_start(sampler: SamplerSpec) -> Iterator[Problem]:
-    for place, source in enumerate(sampler.warm_start if isinstance(sampler, LearningSpec) else ()):
+def _warm_start(sampler: BaseSampler) -> Iterator[Problem]:
+    for place, source in enumerate(warm_start_of(sampler)):
         wrong = None if source.endswith(".csv") else experiment_name_problem(source)
         if wrong:
             remedy = "write the name of an experiment, or the path of a .csv file"
             yield problem_at(("sampler", "warm_start", place), f"{shown(source)} {wrong}", remedy)
 
 
-def _tables(sampler: SamplerSpec) -> Iterator[Problem]:
-    for place, source in enumerate(sampler.warm_start if isinstance(sampler, LearningSpec) else ()):
+def _tables(sampler: BaseSampler) -> Iterator[Problem]:
+    for place, source in enumerate(warm_start_of(sampler)):
         if source.endswith(".csv") and kind_of(Path(source)) != "file":
             remedy = f"in {Path(source).parent} there is: {listed(Path(source).parent)}"
             yield problem_at(("sampler", "warm_start", place), f"{shown(source)} is no file", remedy)
-
-
-def _ratio(stopping: StoppingSpec, objective: ObjectiveSpec, limits: LimitsSpec) -> Iterator[Problem]:
-    yield from ratio_problems(stopping, objective.metric, limits.target)
 
 
 Check = Callable[..., Iterator[Problem]]
@@ -187,13 +191,11 @@ CHECKS: tuple[tuple[Check, tuple[str, ...]], ...] = (
     (_repeat_over, ("repeat_over", "space")),
     (_metrics, ("metrics",)),
     (_on_log, ("on_log",)),
-    (_grid, ("sampler", "space")),
-    (_cmaes, ("sampler", "space")),
+    (_own, ("sampler",)),
     (_warm_start, ("sampler",)),
     (point_problems, ("points_to_evaluate", "space")),
-    (stopping_problems, ("stopping",)),
-    (_ratio, ("stopping", "objective", "limits")),
-    (scheduler_problems, ("stopping", "sampler", "objective", "limits")),
+    (_own, ("stopping",)),
+    (_search, ("sampler", "stopping", "space", "objective", "limits")),
     (_limits, ("limits",)),
     (sagemaker_problems, ("estimator", "backend")),
     (program_problems, ("estimator", "space")),

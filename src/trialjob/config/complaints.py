@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic_core import ErrorDetails
 
 from trialjob.config.durations import FORMS
-from trialjob.config.grammar import KINDS, known_keys
-from trialjob.config.paths import Part, nearest, path_text, shown
+from trialjob.config.grammar import KINDS, kinds_at, known_keys
+from trialjob.config.paths import nearest, shown
 from trialjob.config.space import BRANCHES, DOMAINS
 from trialjob.errors import Problem
+from trialjob.model.paths import Part, path_text
 
 _FORMS: dict[str, tuple[str, str]] = {
     "string_type": ("is not text", "put the value in quotes"),
@@ -85,7 +86,7 @@ def _at(document: object, path: list[Part]) -> object:
 
 def _unknown_kind(path: list[Part], value: object, *, tagged: bool) -> tuple[list[Part], str, str]:
     key = "type" if path[0] == "space" else "kind"
-    known: Collection[str] = DOMAINS if key == "type" else KINDS[str(path[0])]
+    known = kinds_at(path[:1])
     if path[0] == "estimator":
         known = [*known, "request"]  # which has become another kind when the models look at it
     path = [*path, key] if tagged else path

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from trialjob.config.paths import Part, path_text
 from trialjob.model.json import Json, canonical_json
+from trialjob.model.paths import Part, path_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

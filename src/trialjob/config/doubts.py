@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from trialjob.config.paths import path_text, shown
+from trialjob.config.paths import shown
 from trialjob.config.sagemaker import SageMakerBackendSpec
 from trialjob.config.spec import ExperimentSpec, FunctionSpec, LocalBackendSpec, SourceSpec
-from trialjob.config.stopping import PbtSpec
 from trialjob.errors import Problem
+from trialjob.model.paths import path_text
 from trialjob.reporting.metrics import compiled, expand
 
 #: How programs print small, negative, whole and missing values.
@@ -61,7 +61,7 @@ def no_word_of_checkpoints(spec: ExperimentSpec) -> bool:
 
 
 def _no_checkpoint(spec: ExperimentSpec) -> Iterator[Problem]:
-    population = isinstance(spec.stopping, PbtSpec)
+    population = spec.stopping.kind == "pbt"
     spot = spec.estimator.spot is not None and isinstance(spec.backend, SageMakerBackendSpec)
     if not (population or spot):
         return

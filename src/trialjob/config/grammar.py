@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
 
 from pydantic import BaseModel
 
 from trialjob.config.mlflow import MlflowSpec
 from trialjob.config.notify import NotifySpec
-from trialjob.config.paths import Part
+from trialjob.config.plugins import PLUGINS, keys_of
 from trialjob.config.sagemaker import InputSpec, RatesSpec, SageMakerBackendSpec, SpotSpec
-from trialjob.config.samplers import SAMPLERS
 from trialjob.config.space import DOMAINS
 from trialjob.config.spec import (
     AimSpec,
@@ -26,7 +25,7 @@ from trialjob.config.spec import (
     ObjectiveSpec,
     ScriptSpec,
 )
-from trialjob.config.stopping import STOPPING
+from trialjob.model.paths import Part
 
 #: Sections whose form depends on their ``kind``: what each kind is.
 KINDS: dict[str, dict[str, type[BaseModel]]] = {
@@ -37,8 +36,6 @@ KINDS: dict[str, dict[str, type[BaseModel]]] = {
         **dict.fromkeys(("pytorch", "tensorflow", "sklearn", "xgboost"), FrameworkSpec),
         "huggingface": HuggingFaceSpec,
     },
-    "sampler": dict(SAMPLERS),
-    "stopping": dict(STOPPING),
     "backend": {"local": LocalBackendSpec, "sagemaker": SageMakerBackendSpec},
 }
 _SECTIONS: dict[str, type[BaseModel]] = {
@@ -61,6 +58,19 @@ def is_free(path: Sequence[Part]) -> bool:
     return tuple(path) in _FREE or tuple(path[:2]) == ("estimator", "request")
 
 
+def kinds_at(path: Sequence[Part]) -> Collection[str]:
+    """The kinds, or types, that the section or domain at ``path`` may be of."""
+    match list(path):
+        case ["space", *_]:
+            return list(DOMAINS)
+        case [str(section)] if section in PLUGINS:
+            return PLUGINS[section].kinds()
+        case [str(section)]:
+            return list(KINDS.get(section, ()))
+        case _:
+            return ()
+
+
 def known_keys(path: Sequence[Part], value: object) -> list[str]:
     """The keys that may be written at ``path``, where ``value`` now stands."""
     kind = value.get("kind") if isinstance(value, Mapping) else None
@@ -69,6 +79,8 @@ def known_keys(path: Sequence[Part], value: object) -> list[str]:
             return list(ExperimentSpec.model_fields)
         case [str(section)] if section in _SECTIONS:
             return list(_SECTIONS[section].model_fields)
+        case [str(section)] if section in PLUGINS:
+            return keys_of(section, kind)
         case [str(section)] if section in KINDS:
             models = KINDS[section]
             chosen = [models[kind]] if isinstance(kind, str) and kind in models else list(models.values())

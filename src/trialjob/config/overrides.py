@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from trialjob.config.grammar import KINDS, is_free, known_keys
-from trialjob.config.paths import Part, nearest, parse_path, path_text, shown
+from trialjob.config.grammar import is_free, kinds_at, known_keys
+from trialjob.config.paths import nearest, parse_path, shown
 from trialjob.config.plain import plain
-from trialjob.config.space import DOMAINS
 from trialjob.config.yaml_text import load_yaml
 from trialjob.errors import Problem, SpecError
+from trialjob.model.paths import Part, path_text
 
 
 def apply_overrides(document: dict[str, Any], overrides: Sequence[str], source: str) -> None:
@@ -80,8 +80,7 @@ def _check(place: object, path: list[Part], part: Part) -> None:
 
 def _forget_other_kind(place: dict[str, Any], path: list[Part]) -> None:
     """Another kind has other keys; those of the former kind are not meant any more."""
-    kinds = DOMAINS if path[:1] == ["space"] else KINDS.get(path_text(path), {})
-    if place.get("type" if kinds is DOMAINS else "kind") in list(kinds):
+    if place.get("type" if path[:1] == ["space"] else "kind") in kinds_at(path):
         known = known_keys(path, place)
         for key in [key for key in place if key not in known]:
             del place[key]

@@ -15,6 +15,7 @@ from trialjob.config.complaints import problem_of
 from trialjob.config.overrides import apply_overrides
 from trialjob.config.paths import shown
 from trialjob.config.plain import plain
+from trialjob.config.plugins import PLUGINS, WrongSection, read_section
 from trialjob.config.raw_request import as_container
 from trialjob.config.spec import ExperimentSpec
 from trialjob.config.yaml_text import load_yaml, read_text
@@ -46,22 +47,37 @@ def parse(
     if isinstance(given.get("estimator"), dict) and given["estimator"].get("kind") == "request":
         given = _translated(given, source)
     _resolve(given, base or Path())
-    problems: list[Problem] = []
+    found, wrong, problems = _plugins(given)
     spec: ExperimentSpec | None = None
     try:
-        spec = ExperimentSpec.model_validate(given)
-        sections: dict[str, object] = dict(spec)
+        spec = ExperimentSpec.model_validate({**given, **found})
+        sections: dict[str, object] = {key: value for key, value in spec if key not in wrong}
     except ValidationError as error:
-        problems = [problem_of(detail, given) for detail in error.errors(include_url=False)]
-        sections = _sound_sections(
-            given, {str(detail["loc"][0]) for detail in error.errors() if detail["loc"]}
-        )
+        problems += [problem_of(detail, given) for detail in error.errors(include_url=False)]
+        wrong |= {str(detail["loc"][0]) for detail in error.errors() if detail["loc"]}
+        sections = _sound_sections({**given, **found}, wrong)
     for check, needs in (*CHECKS, *(FILE_CHECKS if files else ())):
         if all(need in sections for need in needs):
             problems += check(*(sections[need] for need in needs))
     if problems or spec is None:
         raise SpecError(problems, source)
     return spec
+
+
+def _plugins(document: dict[str, Any]) -> tuple[dict[str, object], set[str], list[Problem]]:
+    """The sections that plugins make, taken out of ``document``; which of them are wrong, and why."""
+    found: dict[str, object] = {}
+    wrong: set[str] = set()
+    problems: list[Problem] = []
+    for name in [name for name in PLUGINS if name in document]:
+        try:
+            found[name] = read_section(name, document[name])
+        except WrongSection as error:
+            wrong.add(name)
+            problems += [*error.problems, *(problem_of(detail, document) for detail in error.details)]
+    for name in wrong:
+        del document[name]
+    return found, wrong, problems
 
 
 def _translated(document: dict[str, Any], source: str) -> dict[str, Any]:

@@ -5,36 +5,20 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Iterable, Sequence
-from typing import TypeAlias
+from collections.abc import Iterable
 
 from trialjob.errors import Problem
+from trialjob.model.paths import PLAIN, Part, path_text
 
-Part: TypeAlias = str | int
-
-_PLAIN = re.compile(r"[^.\[\]=\"\s]+")
 _PART = re.compile(r"\.([^.\[\]=\"\s]+)|\[(\d{1,6})\]|\[(\"(?:[^\"\\]|\\.)*\")\]")
 #: A value in a message is cut to this length.
 _LONGEST_VALUE = 80
 
 
-def path_text(parts: Sequence[Part]) -> str:
-    """The path as it is written."""
-    text = ""
-    for part in parts:
-        if isinstance(part, int):
-            text += f"[{part}]"
-        elif _PLAIN.fullmatch(part):
-            text += f".{part}" if text else part
-        else:
-            text += f"[{json.dumps(part, ensure_ascii=False)}]"
-    return text
-
-
 def parse_path(text: str) -> list[Part] | None:
     """The parts of a path, or None when it is none."""
     parts: list[Part] = []
-    rest = f".{text}" if _PLAIN.match(text) else text
+    rest = f".{text}" if PLAIN.match(text) else text
     while rest:
         match = _PART.match(rest)
         if match is None:

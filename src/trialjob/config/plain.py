@@ -9,8 +9,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from trialjob.config.paths import Part, path_text, shown
+from trialjob.config.paths import shown
 from trialjob.errors import Problem
+from trialjob.model.paths import Part, path_text
 
 MAX_DEPTH = 50
 _MAX_INT = 2**63

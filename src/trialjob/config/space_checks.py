@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 
-from trialjob.config.paths import Part, path_text
 from trialjob.config.space import BranchesSpec, DomainSpec, space_of
 from trialjob.errors import Problem
 from trialjob.model.json import Json, canonical_json
+from trialjob.model.paths import Part, path_text
 
 _Path = tuple[Part, ...]
 
@@ -35,17 +35,6 @@ def space_problems(space: Mapping[str, DomainSpec]) -> Iterator[Problem]:
     except ValueError as error:
         message, _, remedy = str(error).partition("; ")
         yield Problem(field="space", message=message, remedy=remedy)
-
-
-def grid_problems(space: Mapping[str, DomainSpec]) -> Iterator[Problem]:
-    """Domains that a grid cannot go through."""
-    for path, _, domain in _all(space, ("space",)):
-        if not isinstance(domain, BranchesSpec) and domain.listed() is None:
-            yield Problem(
-                field=path_text(path),
-                message=f"{domain.type} has too many values for the sampler 'grid'",
-                remedy="use a choice of values, or the sampler 'random'",
-            )
 
 
 def point_problems(

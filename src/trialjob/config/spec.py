@@ -9,22 +9,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, InstanceOf, PlainSerializer
 
 from trialjob.backends.sagemaker.settings import SageMakerSettings
 from trialjob.config.mlflow import MlflowSpec
 from trialjob.config.notify import NotifySpec
 from trialjob.config.parts import Duration, Number, SpecPart, Texts
+from trialjob.config.plugins import section_document
 from trialjob.config.sagemaker import InputChannel, SageMakerBackendSpec, SageMakerJobSpec, settings_of
-from trialjob.config.samplers import AutoSpec, SamplerSpec
 from trialjob.config.space import DomainSpec, space_of
-from trialjob.config.stopping import NoStoppingSpec, StoppingSpec
 from trialjob.errors import Problem, SpecError
 from trialjob.model.json import Json
 from trialjob.model.limits import DEFAULT_TRIAL_TIMEOUT, Limits
 from trialjob.model.metric import Aim, MetricDefinition, Mode, NanPolicy, Objective, Score
 from trialjob.model.space import Space
 from trialjob.model.trial import LogAction
+from trialjob.orchestrator.core.rule import BaseRule
+from trialjob.orchestrator.core.search import BaseSampler, Search
+from trialjob.orchestrator.rules.none import NoStopping
+from trialjob.orchestrator.samplers.automatic import Auto
 from trialjob.reporting.metrics import expand
 
 
@@ -130,6 +133,17 @@ class ObjectiveSpec(AimSpec):
     nan: Literal["worst", "fail", "ignore"] = "worst"
     others: tuple[AimSpec, ...] = Field(default=(), strict=False)
 
+    def to_objective(self) -> Objective:
+        """The same as a value of the core's."""
+        return Objective(
+            metric=self.metric,
+            mode=Mode(self.mode),
+            resource=self.resource,
+            score=Score(self.score),
+            nan=NanPolicy(self.nan),
+            others=tuple(Aim(metric=each.metric, mode=Mode(each.mode)) for each in self.others),
+        )
+
 
 class MetricSpec(SpecPart):
     """A metric to be found in the log."""
@@ -151,6 +165,14 @@ class LimitsSpec(SpecPart):
     metric_deadline: Duration | None = None
     max_cost: Number | None = Field(default=None, gt=0)
     max_instance_hours: Number | None = Field(default=None, gt=0)
+
+    def to_limits(self, *, canary: bool = False, whole: bool = True) -> Limits:
+        """The same as a value of the core's; ``whole`` says that no rule looks at trials as they run."""
+        given = dict(self)
+        # Without a rule a script may well report only once, at its end.
+        if self.metric_deadline is None and not whole:
+            given["metric_deadline"] = _METRIC_DEADLINE
+        return Limits(**given, canary=canary)
 
 
 class OnLogSpec(SpecPart):
@@ -180,6 +202,10 @@ BackendSpec: TypeAlias = Annotated[
 ]
 
 
+SamplerSection: TypeAlias = Annotated[InstanceOf[BaseSampler], PlainSerializer(section_document)]
+StoppingSection: TypeAlias = Annotated[InstanceOf[BaseRule], PlainSerializer(section_document)]
+
+
 class ExperimentSpec(SpecPart):
     """A whole experiment, with every default filled in."""
 
@@ -188,10 +214,10 @@ class ExperimentSpec(SpecPart):
     space: dict[str, DomainSpec]
     objective: ObjectiveSpec
     metrics: tuple[MetricSpec, ...] = Field(default=(), strict=False)
-    sampler: SamplerSpec = AutoSpec()
+    sampler: SamplerSection = Auto()
     #: Configurations to be tried before the sampler's; what they leave out is drawn at random.
     points_to_evaluate: tuple[dict[str, Json], ...] = Field(default=(), strict=False)
-    stopping: StoppingSpec = NoStoppingSpec()
+    stopping: StoppingSection = NoStopping()
     #: Trials that differ in this hyperparameter alone are repetitions of one configuration.
     repeat_over: str | None = None
     limits: LimitsSpec
@@ -212,23 +238,21 @@ class ExperimentSpec(SpecPart):
 
     def to_objective(self) -> Objective:
         """What is optimised."""
-        given = self.objective
-        return Objective(
-            metric=given.metric,
-            mode=Mode(given.mode),
-            resource=given.resource,
-            score=Score(given.score),
-            nan=NanPolicy(given.nan),
-            others=tuple(Aim(metric=each.metric, mode=Mode(each.mode)) for each in given.others),
+        return self.objective.to_objective()
+
+    def to_search(self) -> Search:
+        """What sampler and stopping rule know of each other and of the rest."""
+        return Search(
+            space=self.to_space(),
+            objective=self.to_objective(),
+            limits=self.to_limits(),
+            sampler=self.sampler,
+            stopping=self.stopping,
         )
 
     def to_limits(self) -> Limits:
         """What is paid for."""
-        given = dict(self.limits)
-        # Without a rule a script may well report only once, at its end.
-        if self.limits.metric_deadline is None and not isinstance(self.stopping, NoStoppingSpec):
-            given["metric_deadline"] = _METRIC_DEADLINE
-        return Limits(**given, canary=self.canary)
+        return self.limits.to_limits(canary=self.canary, whole=self.stopping.kind == "none")
 
     def log_rules(self) -> tuple[tuple[str, LogAction], ...]:
         """The patterns for lines of logs, and what is to follow from each."""

@@ -18,6 +18,7 @@ from trialjob.model.metric import Report
 from trialjob.model.space import Config
 from trialjob.model.trial import LogMatch
 from trialjob.orchestrator.core.events import Event, Record
+from trialjob.orchestrator.core.search import Sampler
 from trialjob.orchestrator.core.seen import Postponed, Rejected, Submitted
 
 
@@ -185,25 +186,6 @@ class ArtifactSource(Protocol):
 
     def read(self, job: JobName, part: Part, path: str, start: int = 0) -> Iterator[bytes]:
         """The bytes of a file from ``start`` on, in pieces."""
-        ...
-
-
-class Sampler(Protocol):
-    """Proposes configurations.
-
-    It is told every event of the experiment, in order, and has no other memory: telling a new sampler the
-    events of a journal makes it equal to the one that was there before the crash.
-    """
-
-    def ask(self, trial: TrialId) -> Config | None:
-        """The configuration for the next trial, or None when there is none left for ever.
-
-        Raises SamplerBusy while it is being worked out: the engine goes on without it and asks again.
-        """
-        ...
-
-    def tell(self, events: Sequence[Event]) -> None:
-        """Learn what happened."""
         ...
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import trialjob
 from trialjob.config import ExperimentSpec, LocalBackendSpec, SourceSpec
 from trialjob.config.sagemaker import SageMakerBackendSpec
-from trialjob.config.samplers import LearningSpec
 from trialjob.errors import JournalConflict, UsageError
 from trialjob.estimators.bundle import pack
 from trialjob.model.ids import ExperimentName
 from trialjob.orchestrator.core.events import ExperimentCreated, KnownResult, PricesLearned
+from trialjob.orchestrator.core.search import warm_start_of
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.journals.jsonl import FolderStore
 from trialjob.orchestrator.journals.s3 import S3Store
@@ -101,7 +101,7 @@ def ship(
 
 def _known(spec: ExperimentSpec, store: ExperimentStore) -> tuple[list[KnownResult], tuple[str, ...]]:
     """What the sampler is to learn from before its first trial, and what is to be said of it."""
-    sources = spec.sampler.warm_start if isinstance(spec.sampler, LearningSpec) else ()
+    sources = warm_start_of(spec.sampler)
     results: list[KnownResult] = []
     notes: list[str] = []
     present = Present(

@@ -19,21 +19,16 @@ from trialjob.backends.sagemaker.settings import SageMakerSettings, Spot
 from trialjob.backends.sagemaker.supplies import image_region
 from trialjob.backends.simulator.assumptions import THIS_MACHINE, Assumptions
 from trialjob.backends.simulator.curves import Recorded, from_experiment, from_table
-from trialjob.config import ExperimentSpec, GridSpec, LearningSpec, LocalBackendSpec
+from trialjob.config import ExperimentSpec, LocalBackendSpec
 from trialjob.config.assumptions import with_assumed
 from trialjob.config.doubts import no_word_of_checkpoints
 from trialjob.config.durations import format_duration
 from trialjob.config.sagemaker import SageMakerBackendSpec
-from trialjob.config.samplers import Nsga2Spec
-from trialjob.config.stopping import PbtSpec, SchedulerSpec
 from trialjob.errors import UsageError
 from trialjob.model.money import Tariff
 from trialjob.orchestrator.core.rule import StoppingRule
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.ports import Sampler
-from trialjob.orchestrator.rules.asha import Asha
-from trialjob.orchestrator.rules.none import NoStopping
-from trialjob.orchestrator.samplers.grid import GridSampler
 from trialjob.orchestrator.samplers.random import RandomSampler
 from trialjob.planning.advice import advice, doubts
 from trialjob.planning.case import Case, Epochs
@@ -44,7 +39,7 @@ from trialjob.wiring.images import with_image
 from trialjob.wiring.jobs import check_machine, check_requests, client_of, first_job, owner_here
 from trialjob.wiring.prices import caps_note, check_caps, prices_of
 from trialjob.wiring.rehearsal import rehearse
-from trialjob.wiring.search import search_advice, search_of, settle
+from trialjob.wiring.search import search_advice, settle
 from trialjob.wiring.session import attach
 
 #: What a spec's constants may call the number of epochs: the names that SageMaker's tuner takes, and others.
@@ -180,7 +175,7 @@ def _case(
         limits=replace(spec.to_limits(), target=None),
         rule=_rule(spec),
         sampler=_sampler(spec),
-        learns=isinstance(spec.sampler, LearningSpec | Nsga2Spec),
+        learns=spec.sampler.learns,
         tariff=tariff,
         max_wait=settings.spot.max_wait if settings and settings.spot else math.inf,
         poll_interval=where.poll_interval,
@@ -192,24 +187,15 @@ def _case(
 
 
 def _rule(spec: ExperimentSpec) -> StoppingRule:
-    """The stopping rule; for a scheduler that also proposes configurations, the one of ours like it."""
-    given = spec.stopping
-    if not isinstance(given, SchedulerSpec):
-        return search_of(spec)[0]
-    if isinstance(given, PbtSpec):
-        return NoStopping()
-    return Asha(
-        max_resource=given.max_resource,
-        min_resource=getattr(given, "min_resource", 1.0),
-        reduction_factor=getattr(given, "reduction_factor", 3.0),
-    )
+    """The stopping rule; for a scheduler that also proposes configurations, one without a memory like it."""
+    return spec.stopping.stand_in().opened(spec.to_search())
 
 
 def _sampler(spec: ExperimentSpec) -> Callable[[int], Callable[[], Sampler]]:
     """As many configurations as the real sampler has, at no cost."""
     space = spec.to_space()
-    if isinstance(spec.sampler, GridSpec):
-        return lambda _seed: partial(GridSampler, space)
+    if not spec.sampler.learns and not hasattr(spec.sampler, "seed"):
+        return lambda _seed: partial(spec.sampler.make, spec.to_search())
     return lambda seed: partial(RandomSampler, space, seed)
 
 
@@ -284,16 +270,14 @@ def _search(spec: ExperimentSpec) -> str:
 
 
 def _stopping(spec: ExperimentSpec) -> str:
-    rule, levels = spec.stopping, getattr(_rule(spec), "levels", None)
+    rule = spec.stopping
     if rule.kind == "none":
         return "none: every trial runs to its end"
-    if levels is None:
-        return f"{rule.kind}"
-    rungs = [f"{level:g}" for level in levels() if level < rule.max_resource]  # type: ignore[union-attr]
-    return (
-        f"{rule.kind}, compared at {spec.objective.resource} {', '.join(rungs)}, "
-        f"to the end at {rule.max_resource:g}"  # type: ignore[union-attr]
-    )
+    rungs, furthest = rule.rungs(), getattr(rule, "max_resource", None)
+    if not rungs or furthest is None:
+        return rule.kind
+    levels = ", ".join(f"{level:g}" for level in rungs)
+    return f"{rule.kind}, compared at {spec.objective.resource} {levels}, to the end at {furthest:g}"
 
 
 def _machine(spec: ExperimentSpec) -> str:
@@ -336,8 +320,10 @@ def _looked(spec: ExperimentSpec) -> Iterator[Looked]:
 def _unasked(spec: ExperimentSpec, asked: Asked) -> Iterator[str]:
     if isinstance(spec.backend, SageMakerBackendSpec) and not asked.account:
         yield "the account's quotas, and AWS for prices (--account asks; `trialjob doctor` looks at all)"
-    if isinstance(spec.stopping, SchedulerSpec):
-        yield f"Syne Tune's {spec.stopping.kind}: ASHA of ours, or no stopping, stands in for it"
+    stand_in = spec.stopping.stand_in().kind
+    if stand_in != spec.stopping.kind:
+        instead = "no stopping" if stand_in == "none" else f"{stand_in} of ours"
+        yield f"{spec.stopping.kind}, which has a memory: {instead} stands in for it"
     if spec.limits.target is not None:
         yield "whether limits.target will be reached, which ends it earlier"
 

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trialjob.config import ExperimentSpec, LimitsSpec, LocalBackendSpec, NoStoppingSpec
+from trialjob.config import ExperimentSpec, LimitsSpec, LocalBackendSpec
 from trialjob.errors import UsageError
 from trialjob.model.ids import TrialId
 from trialjob.model.trial import Phase
 from trialjob.orchestrator.core.events import Event
 from trialjob.orchestrator.core.state import State, Trial
 from trialjob.orchestrator.engine.clock import SystemClock
+from trialjob.orchestrator.rules.none import NoStopping
 from trialjob.wiring.creation import create
 
 _FIRST = TrialId(1)
@@ -38,7 +39,7 @@ def rehearse(spec: ExperimentSpec) -> Rehearsed:
     local = spec.backend if isinstance(spec.backend, LocalBackendSpec) else LocalBackendSpec()
     limits = LimitsSpec(max_trials=1, trial_timeout=spec.limits.trial_timeout)
     alone = spec.model_copy(
-        update={"backend": local, "limits": limits, "stopping": NoStoppingSpec(), "name": "rehearsal"}
+        update={"backend": local, "limits": limits, "stopping": NoStopping(), "name": "rehearsal"}
     )
     with tempfile.TemporaryDirectory(prefix="trialjob-rehearsal-") as folder:
         session = create(alone, store=Path(folder))

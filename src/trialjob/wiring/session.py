@@ -12,7 +12,6 @@ from trialjob import config
 from trialjob.backends.local.backend import LocalBackend
 from trialjob.backends.sagemaker.backend import SageMakerBackend
 from trialjob.config import ExperimentSpec
-from trialjob.config.samplers import decided
 from trialjob.errors import (
     InvariantError,
     JournalConflict,
@@ -338,7 +337,7 @@ class Session:
 
     def _as_recorded(self, spec: ExperimentSpec) -> ExperimentSpec:
         """``spec`` with the name and what was decided when the experiment was created."""
-        sampler = decided(spec.sampler, self.spec.sampler)
+        sampler = spec.sampler.as_recorded(self.spec.sampler)
         return spec.model_copy(update={"name": self.name, "sampler": sampler})
 
     def _append(self, events: Callable[[State], list[Event]]) -> None:

@@ -53,6 +53,10 @@ class Space:
             elif not self.domains[name].contains(value):
                 yield name, f"{canonical_json(value)} is not in its domain"
 
+    def places(self) -> Iterator[tuple[tuple[str, ...], Domain]]:
+        """Every domain without branches, and its place: ("optimizer", "values", "sgd", "lr")."""
+        return _places(self.tree, ())
+
     def size(self) -> int | None:
         """How many configurations there are, or None when they cannot be counted off."""
         return _size(self.tree)
@@ -90,6 +94,15 @@ def _flat(tree: _Tree) -> dict[str, Domain]:
         if name in _alternatives(domain):
             raise ValueError(f"{name} stands inside itself; rename one")
     return flat
+
+
+def _places(tree: _Tree, above: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Domain]]:
+    for name, domain in tree.items():
+        if not isinstance(domain, Branches):
+            yield (*above, name), domain
+            continue
+        for value, branch in domain.branches.items():
+            yield from _places(branch, (*above, name, "values", value))
 
 
 def _alternatives(domain: Domain) -> dict[str, Domain]:

@@ -1,14 +1,23 @@
-"""What a stopping rule is to the core."""
+"""What a stopping rule is: to the core, and to a spec.
+
+Rule: the frozen dataclass that judges is also what is written under ``stopping``. Its fields are the keys,
+with bounds from annotated-types; what they mean together it says itself.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
+from trialjob.errors import Problem
 from trialjob.model.ids import TrialId
 from trialjob.model.metric import Report
 from trialjob.model.trial import StopReason
 from trialjob.orchestrator.core.state import State, Trial
+
+if TYPE_CHECKING:
+    from trialjob.orchestrator.core.search import Sampler, Search
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,11 +32,43 @@ class Judgement:
     refusal: str | None = None
 
 
-class PlainRule:
-    """What a rule answers that only ever stops trials."""
+class BaseRule:
+    """A stopping rule as a spec names it. A frozen, keyword-only dataclass derives from this.
+
+    Most rules judge by themselves (``judge``) and stop trials only; those that pause and promote answer the
+    other questions of ``StoppingRule`` as well.
+    """
 
     __slots__ = ()
-    learns = False
+    #: What is written as ``stopping.kind``.
+    kind: ClassVar[str] = ""
+    #: True for a scheduler, which proposes configurations too: ``opened`` then gives a ``Scheduler``.
+    proposes: ClassVar[bool] = False
+    learns: ClassVar[bool] = False
+
+    # As a section of the spec
+
+    def problems(self) -> Iterator[Problem]:
+        """What is wrong with its own values."""
+        yield from ()
+
+    def problems_with(self, search: Search) -> Iterator[Problem]:  # noqa: ARG002 - for those that look
+        """What is wrong with it beside what else the spec says."""
+        yield from ()
+
+    def opened(self, search: Search) -> StoppingRule:  # noqa: ARG002 - for those that look
+        """What judges. Raises SpecError, and UsageError when a package is missing."""
+        return self  # type: ignore[return-value]  # whoever does not judge overrides this
+
+    def rungs(self) -> tuple[float, ...]:
+        """The resources at which trials are compared, where that is known beforehand."""
+        return ()
+
+    def stand_in(self) -> BaseRule:
+        """A rule without a memory that stops about as many trials, for estimates."""
+        return self
+
+    # As a rule that only ever stops trials
 
     def settle(self, state: State, trial: Trial) -> tuple[tuple[float, float], ...]:  # noqa: ARG002 - the protocol
         return ()
@@ -78,4 +119,12 @@ class StoppingRule(Protocol):
 
     def source(self, trial: TrialId) -> TrialId | None:
         """The trial whose checkpoint ``trial``, which is being proposed, is to begin with, if one is."""
+        ...
+
+
+class Scheduler(StoppingRule, Protocol):
+    """A stopping rule that is the sampler, too."""
+
+    def sampler(self) -> Sampler:
+        """A new sampler, told nothing yet; from now on the rule judges by what that one is told."""
         ...

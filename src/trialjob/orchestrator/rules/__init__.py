@@ -1,1 +1,26 @@
 """Stopping rules: pure functions of the recorded state."""
+
+from trialjob.orchestrator.core.rule import BaseRule
+from trialjob.registry import Registry
+
+_HERE = "trialjob.orchestrator.rules"
+_SYNE = "trialjob.orchestrator.samplers.syne_rules"
+
+#: What may be written as ``stopping.kind``.
+RULES: Registry[BaseRule] = Registry(
+    "stopping rule",
+    group="trialjob.stopping",
+    builtin={
+        "none": f"{_HERE}.none:NoStopping",
+        "asha": f"{_HERE}.asha:Asha",
+        "hyperband": f"{_HERE}.hyperband:Hyperband",
+        "bandit": f"{_HERE}.bandit:Bandit",
+        "median": f"{_HERE}.median:Median",
+        "truncation": f"{_HERE}.truncation:Truncation",
+        "python": f"{_HERE}.early_stop:EarlyStop",
+        "syne_asha": f"{_SYNE}:SyneAsha",
+        "bohb": f"{_SYNE}:Bohb",
+        "mo_asha": f"{_SYNE}:MoAsha",
+        "pbt": f"{_SYNE}:Pbt",
+    },
+)

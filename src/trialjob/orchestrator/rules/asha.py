@@ -1,8 +1,8 @@
-"""Asynchronous successive halving, the stopping variant.
+"""Asynchronous successive halving.
 
-Li et al., "A System for Massively Parallel Hyperparameter Tuning", arXiv 1810.05934. A trial that reaches a
-rung goes on only when its value is among the best ``1 / reduction_factor`` of those that have reached it so
-far, itself included, but never fewer than one; so the leader is never stopped.
+Li et al., "A System for Massively Parallel Hyperparameter Tuning", arXiv 1810.05934. In the stopping variant
+a trial that reaches a rung goes on only when its value is among the best ``1 / reduction_factor`` of those
+that have reached it so far, itself included, but never fewer than one; so the leader is never stopped.
 
 A trial enters a rung with its first report at or above the rung's resource. Skipped epochs, and epochs
 repeated after a restart, therefore change nothing.
@@ -10,21 +10,40 @@ repeated after a restart, therefore change nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
 
+from trialjob.errors import Problem
 from trialjob.model.metric import Report
 from trialjob.model.trial import StopKind, StopReason
-from trialjob.orchestrator.core.rule import Judgement, PlainRule
+from trialjob.orchestrator.core.rule import Judgement, StoppingRule
 from trialjob.orchestrator.core.state import Rung, State, Trial
+from trialjob.orchestrator.rules.halving import HalvingRule
+from trialjob.orchestrator.rules.promotion import Promotion
+
+if TYPE_CHECKING:
+    from trialjob.orchestrator.core.search import Search
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asha(PlainRule):
-    """Resources are in units of the objective's resource metric, epochs for example."""
+class Asha(HalvingRule):
+    """Stops trials at a rung, or with ``variant="promotion"`` pauses them there and resumes the best."""
 
-    max_resource: float
-    min_resource: float = 1.0
-    reduction_factor: float = 3.0
+    kind: ClassVar[str] = "asha"
+    variant: Literal["stopping", "promotion"] = "stopping"
+
+    def problems(self) -> Iterator[Problem]:
+        yield from HalvingRule.problems(self) if self.variant == "stopping" else self._promotion().problems()
+
+    def opened(self, search: Search) -> StoppingRule:  # noqa: ARG002 - for those that look
+        return self if self.variant == "stopping" else self._promotion()
+
+    def rungs(self) -> tuple[float, ...]:
+        return self.levels() if self.variant == "stopping" else self._promotion().rungs()
+
+    def _promotion(self) -> Promotion:
+        return Promotion(**{key: value for key, value in asdict(self).items() if key != "variant"})
 
     def levels(self) -> tuple[float, ...]:
         """The rungs: min_resource x reduction_factor^k, below max_resource."""

@@ -10,28 +10,68 @@ at the same interval. The leader is never ended.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
+from annotated_types import Ge
+
+from trialjob.errors import Problem
 from trialjob.model.metric import Mode, Objective, Report
 from trialjob.model.trial import StopKind, StopReason
-from trialjob.orchestrator.core.rule import Judgement, PlainRule
+from trialjob.orchestrator.core.rule import Judgement
 from trialjob.orchestrator.core.state import Rung, State, Trial
-from trialjob.orchestrator.rules.intervals import Intervals, best
+from trialjob.orchestrator.rules.intervals import IntervalRule, best
+
+if TYPE_CHECKING:
+    from trialjob.orchestrator.core.search import Search
+
+#: Metrics that may be below 0 whatever their owners hope, by the names they usually have.
+_MAY_BE_NEGATIVE = re.compile(
+    r"(^|_|-)(neg|negative|r2|mcc|matthews|elbo|log_?likelihood)($|_|-)", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bandit(PlainRule):
+class Bandit(IntervalRule):
     """One of ``slack_factor`` and ``slack_amount`` is given."""
 
-    slack_factor: float | None = None
-    slack_amount: float | None = None
-    intervals: Intervals = field(default_factory=Intervals)
+    kind: ClassVar[str] = "bandit"
+    #: A ratio.
+    slack_factor: Annotated[float, Ge(0)] | None = None
+    #: A distance in units of the metric.
+    slack_amount: Annotated[float, Ge(0)] | None = None
+
+    def problems(self) -> Iterator[Problem]:
+        if (self.slack_factor is None) is (self.slack_amount is None):
+            both = self.slack_factor is not None
+            yield Problem(
+                field="stopping.slack_factor",
+                message="and slack_amount are both given" if both else "is missing, and so is slack_amount",
+                remedy="write one of the two: a ratio, or a distance in units of the metric",
+            )
+
+    def problems_with(self, search: Search) -> Iterator[Problem]:
+        """A ratio of something that is below 0 makes no sense."""
+        if self.slack_factor is None:
+            return
+        metric, target = search.objective.metric, search.limits.target
+        negative = f"limits.target is {target:g}" if target is not None and target < 0 else ""
+        if not negative and _MAY_BE_NEGATIVE.search(metric):
+            negative = f'"{metric}" can be negative'
+        if negative:
+            yield Problem(
+                field="stopping.slack_factor",
+                message=f"{self.slack_factor:g} is a ratio, and {negative}",
+                remedy="write slack_amount in its place, a distance in units of the metric",
+            )
 
     def judge(self, state: State, trial: Trial, report: Report) -> Judgement:
         """Enter the interval with the trial's best value, and compare it with the best there."""
         objective = state.objective
         curve = trial.curve_to(report)
-        level = self.intervals.reached(curve)
+        level = self.reached(curve)
         if level is None:
             return Judgement()
         own = best(curve, objective)

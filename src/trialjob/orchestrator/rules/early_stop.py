@@ -9,18 +9,49 @@ is asked again after a crash.
 
 from __future__ import annotations
 
+import importlib
+import json
 import math
-from collections.abc import Callable
+import re
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
+from trialjob.errors import Problem, SpecError
 from trialjob.model.metric import Objective, Report
 from trialjob.model.trial import StopKind, StopReason
-from trialjob.orchestrator.core.rule import Judgement, PlainRule
+from trialjob.orchestrator.core.rule import BaseRule, Judgement, StoppingRule
 from trialjob.orchestrator.core.state import State, Trial
+
+if TYPE_CHECKING:
+    from trialjob.orchestrator.core.search import Search
+
+_FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EarlyStop(PlainRule):
+class EarlyStop(BaseRule):
+    """A function of the user's decides."""
+
+    kind: ClassVar[str] = "python"
+    #: ``module:function``, looked for in the working directory as well.
+    early_stop: str
+
+    def problems(self) -> Iterator[Problem]:
+        if not _FUNCTION.fullmatch(self.early_stop):
+            yield Problem(
+                field="stopping.early_stop",
+                message=f"{json.dumps(self.early_stop)} names no function",
+                remedy="write module:function, such as my_rules:hopeless",
+            )
+
+    def opened(self, search: Search) -> StoppingRule:  # noqa: ARG002 - for those that look
+        return FunctionRule(name=self.early_stop, function=function_of(self.early_stop))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionRule(BaseRule):
     """Asks ``function``; ``name`` is what the user calls it."""
 
     name: str
@@ -55,3 +86,26 @@ def _once(reports: tuple[Report, ...], objective: Objective) -> tuple[Report, ..
             kept.append(report)
             reached = report.resource if told else reached
     return tuple(kept)
+
+
+def function_of(name: str) -> Callable[..., object]:
+    """The function ``module:function``. Raises SpecError."""
+    module, _, attribute = name.partition(":")
+    sys.path.insert(0, "")  # the working directory
+    try:
+        found: object = getattr(importlib.import_module(module), attribute)
+    except Exception as error:
+        problem = Problem(
+            field="stopping.early_stop",
+            message=f"{name!r} cannot be imported: {type(error).__name__}: {error}",
+            remedy="write module:function of a module in the working directory or on the Python path",
+        )
+        raise SpecError(problem) from error
+    finally:
+        sys.path.remove("")
+    if not callable(found):
+        problem = Problem(
+            field="stopping.early_stop", message=f"{name!r} is no function", remedy="name a function"
+        )
+        raise SpecError(problem)
+    return found

@@ -14,6 +14,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import ClassVar
 
 from trialjob.model.ids import TrialId
 from trialjob.model.trial import TrialStatus
@@ -35,6 +36,8 @@ class Bracket:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hyperband(Pausing):
     """``max_resource`` is the paper's R, ``reduction_factor`` its eta; its r of 1 is ``min_resource``."""
+
+    kind: ClassVar[str] = "hyperband"
 
     def brackets(self) -> tuple[tuple[tuple[int, float], ...], ...]:
         """(trials, resource) of each rung of each bracket, the bracket with the most trials first."""

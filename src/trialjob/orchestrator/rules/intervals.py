@@ -11,23 +11,29 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
+
+from annotated_types import Ge
 
 from trialjob.model.metric import Objective
+from trialjob.orchestrator.core.rule import BaseRule
 
 #: Resource and value of each report that went further than all before it.
 Curve: TypeAlias = Sequence[tuple[float, float]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Intervals:
-    """Every multiple of ``evaluation_interval`` that is not below ``delay_evaluation``, as Azure ML has it.
+class IntervalRule(BaseRule):
+    """A rule that looks at every multiple of ``evaluation_interval`` from ``delay_evaluation`` on.
 
+    As Azure ML has it:
     https://learn.microsoft.com/azure/machine-learning/how-to-tune-hyperparameters#specify-early-termination-policy
     """
 
-    evaluation_interval: int = 1
-    delay_evaluation: int = 0
+    #: In units of the objective's resource.
+    evaluation_interval: Annotated[int, Ge(1)] = 1
+    #: No trial is stopped before it.
+    delay_evaluation: Annotated[int, Ge(0)] = 0
 
     def floor(self, resource: float) -> float:
         """The last multiple of ``evaluation_interval`` that ``resource`` has reached."""

@@ -13,42 +13,35 @@ Worse means strictly worse. With nothing to compare with, a trial goes on.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
-from enum import Enum
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 from trialjob.model.metric import Report
 from trialjob.model.trial import StopKind, StopReason
-from trialjob.orchestrator.core.rule import Judgement, PlainRule
+from trialjob.orchestrator.core.rule import Judgement
 from trialjob.orchestrator.core.state import Rung, State, Trial
-from trialjob.orchestrator.rules.intervals import Intervals, best, running_averages
-
-
-class MedianVariant(Enum):
-    """Whose definition."""
-
-    AZURE = "azure"
-    AMT = "amt"
-    VIZIER = "vizier"
+from trialjob.orchestrator.rules.intervals import IntervalRule, best, running_averages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Median(PlainRule):
+class Median(IntervalRule):
     """A rung holds the running averages up to its interval."""
 
-    variant: MedianVariant = MedianVariant.AZURE
-    intervals: Intervals = field(default_factory=Intervals)
+    kind: ClassVar[str] = "median"
+    #: Whose definition.
+    variant: Literal["azure", "amt", "vizier"] = "azure"
 
     def judge(self, state: State, trial: Trial, report: Report) -> Judgement:
         """Enter the interval with the running average, and compare with the median there."""
         objective = state.objective
         curve = trial.curve_to(report)
-        level = self.intervals.reached(curve)
+        level = self.reached(curve)
         if level is None:
             return Judgement()
         average = running_averages(curve, objective)[-1]
         before = state.rungs.get(level, Rung())
-        rung = before.enter(average) if self.variant is MedianVariant.AZURE else before
-        latest = self.variant is MedianVariant.AMT
+        rung = before.enter(average) if self.variant == "azure" else before
+        latest = self.variant == "amt"
         own = objective.key(curve[-1][1]) if latest else best(curve, objective)
         stop: StopReason | None = None
         if own < rung.median():
@@ -56,18 +49,18 @@ class Median(PlainRule):
             median = f"the median of {len(rung)} running averages is {objective.value_of(rung.median()):g}"
             detail = f"{what} at {objective.resource} {level:g}; {median}"
             stop = StopReason(kind=StopKind.PRUNED, detail=detail)
-        if self.variant is MedianVariant.VIZIER:
+        if self.variant == "vizier":
             return Judgement(stop=stop)
         return Judgement(enters=((level, objective.value_of(average)),), stop=stop)
 
     def settle(self, state: State, trial: Trial) -> tuple[tuple[float, float], ...]:
         """For Vizier, whose averages are those of completed trials: one for each interval reached."""
-        if self.variant is not MedianVariant.VIZIER:
+        if self.variant != "vizier":
             return ()
         entered: list[tuple[float, float]] = []
         highest = -math.inf
         for place, average in enumerate(running_averages(trial.curve, state.objective), start=1):
-            level = self.intervals.reached(trial.curve[max(0, place - 2) : place])
+            level = self.reached(trial.curve[max(0, place - 2) : place])
             if level is not None and level > highest:
                 entered.append((level, state.objective.value_of(average)))
                 highest = level

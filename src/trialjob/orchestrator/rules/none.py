@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from trialjob.model.metric import Report
-from trialjob.orchestrator.core.rule import Judgement, PlainRule
+from trialjob.orchestrator.core.rule import BaseRule, Judgement
 from trialjob.orchestrator.core.state import State, Trial
 
 
-@dataclass(frozen=True, slots=True)
-class NoStopping(PlainRule):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoStopping(BaseRule):
     """Every trial runs to its own end."""
+
+    kind: ClassVar[str] = "none"
 
     def judge(self, state: State, trial: Trial, report: Report) -> Judgement:  # noqa: ARG002 - the protocol
         return Judgement()

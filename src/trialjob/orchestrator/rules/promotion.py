@@ -13,22 +13,38 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from trialjob.errors import Problem
 from trialjob.model.ids import TrialId
 from trialjob.model.metric import Report
 from trialjob.model.trial import StopKind, StopReason
-from trialjob.orchestrator.core.rule import Judgement, PlainRule
+from trialjob.orchestrator.core.rule import Judgement
 from trialjob.orchestrator.core.state import Rung, State, Trial
+from trialjob.orchestrator.rules.halving import HalvingRule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pausing(PlainRule):
-    """Resources are in units of the objective's resource metric, epochs for example."""
+class Pausing(HalvingRule):
+    """Trials pause at the rungs, and the best of them go on."""
 
-    max_resource: float
-    min_resource: float = 1.0
-    reduction_factor: float = 3.0
+    def problems(self) -> Iterator[Problem]:
+        """As for all, and no rung at all."""
+        found = [*HalvingRule.problems(self)]
+        yield from found or self._without_a_rung()
+
+    def _without_a_rung(self) -> Iterator[Problem]:
+        if self.min_resource * self.reduction_factor > self.max_resource * (1 + 1e-9):
+            yield Problem(
+                field="stopping.reduction_factor",
+                message=f"{self.reduction_factor:g} x stopping.min_resource {self.min_resource:g} is "
+                f"more than stopping.max_resource, {self.max_resource:g}, so no trial is ever compared",
+                remedy="lower it or stopping.min_resource, or raise stopping.max_resource",
+            )
+
+    def rungs(self) -> tuple[float, ...]:
+        return self.levels()[:-1]
 
     def levels(self) -> tuple[float, ...]:
         """The resources at which trials pause, and the last, at which they are complete."""

@@ -8,30 +8,33 @@ each by its best value up to there. The leader is never ended, not even at 99 pe
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+from annotated_types import Interval
 
 from trialjob.model.metric import Report
 from trialjob.model.trial import StopKind, StopReason
-from trialjob.orchestrator.core.rule import Judgement, PlainRule
+from trialjob.orchestrator.core.rule import Judgement
 from trialjob.orchestrator.core.state import Rung, State, Trial
-from trialjob.orchestrator.rules.intervals import Intervals, best
+from trialjob.orchestrator.rules.intervals import IntervalRule, best
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Truncation(PlainRule):
+class Truncation(IntervalRule):
     """A rung holds the best values up to its interval."""
 
-    #: 1 to 99.
-    truncation_percentage: int
+    kind: ClassVar[str] = "truncation"
+    #: So many percent are ended at each interval.
+    truncation_percentage: Annotated[int, Interval(ge=1, le=99)]
     #: Compare with those trials only that have not ended.
     exclude_finished_jobs: bool = False
-    intervals: Intervals = field(default_factory=Intervals)
 
     def judge(self, state: State, trial: Trial, report: Report) -> Judgement:
         """Enter the interval with the trial's best value, and find its place among those there."""
         objective = state.objective
         curve = trial.curve_to(report)
-        level = self.intervals.reached(curve)
+        level = self.reached(curve)
         if level is None:
             return Judgement()
         own = best(curve, objective)
@@ -49,7 +52,5 @@ class Truncation(PlainRule):
 
     def _running(self, state: State, trial: Trial, level: float) -> Rung:
         """The values at ``level`` of the other trials that have not ended: as many as there are slots."""
-        reached = [
-            self.intervals.at(other.curve, level) for other in state.open_trials() if other.id != trial.id
-        ]
+        reached = [self.at(other.curve, level) for other in state.open_trials() if other.id != trial.id]
         return Rung(tuple(sorted(best(curve, state.objective) for curve in reached if curve is not None)))

@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
+from trialjob.errors import Problem
 from trialjob.model.ids import TrialId
 from trialjob.model.json import canonical_json
+from trialjob.model.paths import path_text
 from trialjob.model.space import Config, Space
 from trialjob.orchestrator.core.events import Event, TrialProposed
+from trialjob.orchestrator.core.search import BaseSampler, Sampler, Search
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GridSearch(BaseSampler):
+    """Every configuration of a space of choices and whole numbers, one after the other."""
+
+    kind: ClassVar[str] = "grid"
+    several_objectives: ClassVar[bool] = True
+
+    def problems_with(self, search: Search) -> Iterator[Problem]:
+        """Domains that a grid cannot go through."""
+        for path, domain in search.space.places():
+            if domain.listed() is None:
+                yield Problem(
+                    field=path_text(("space", *path)),
+                    message=f"{getattr(domain, 'type', 'it')} has too many values for the sampler 'grid'",
+                    remedy="use a choice of values, or the sampler 'random'",
+                )
+
+    def make(self, search: Search) -> Sampler:
+        return GridSampler(search.space)
 
 
 class GridSampler:

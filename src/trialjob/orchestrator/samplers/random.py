@@ -9,14 +9,29 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 from trialjob.model.ids import TrialId
 from trialjob.model.json import canonical_json
 from trialjob.model.space import Config, Space
 from trialjob.orchestrator.core.events import Event, TrialProposed
+from trialjob.orchestrator.core.search import BaseSampler, Sampler, Search
 
 #: Draws before the configurations that are left are listed and one of them is drawn.
 _DRAWS = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RandomSearch(BaseSampler):
+    """Configurations drawn at random, none of them twice."""
+
+    kind: ClassVar[str] = "random"
+    several_objectives: ClassVar[bool] = True
+    seed: int | None = None
+
+    def make(self, search: Search) -> Sampler:
+        return RandomSampler(search.space, search.seed)
 
 
 class RandomSampler:

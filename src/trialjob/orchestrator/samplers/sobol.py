@@ -7,16 +7,31 @@ a finite space is replaced by a random configuration that is left.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
+from typing import ClassVar
 
 from trialjob.errors import UsageError
 from trialjob.model.ids import TrialId
 from trialjob.model.space import Config, Space
 from trialjob.orchestrator.core.events import Event
+from trialjob.orchestrator.core.search import BaseSampler, Sampler, Search
 from trialjob.orchestrator.samplers.random import RandomSampler
 
 #: The largest float below 1; SciPy's points are below 1, but rounding is no law.
 _LAST = 1 - 2**-53
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sobol(BaseSampler):
+    """A scrambled Sobol sequence; needs ``trialjob[qmc]``."""
+
+    kind: ClassVar[str] = "sobol"
+    several_objectives: ClassVar[bool] = True
+    seed: int | None = None
+
+    def make(self, search: Search) -> Sampler:
+        return SobolSampler(search.space, search.seed)
 
 
 class SobolSampler:

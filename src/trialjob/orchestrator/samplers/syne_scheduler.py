@@ -29,7 +29,7 @@ from trialjob.orchestrator.core.events import (
     TrialEnded,
     TrialProposed,
 )
-from trialjob.orchestrator.core.rule import Judgement, PlainRule
+from trialjob.orchestrator.core.rule import BaseRule, Judgement
 from trialjob.orchestrator.core.state import State, Trial
 from trialjob.orchestrator.samplers import syne_schedulers
 from trialjob.orchestrator.samplers.random import RandomSampler
@@ -229,7 +229,7 @@ class SyneTuneScheduler:
             return method(*given)
 
 
-class SyneTuneRule(PlainRule):
+class SyneTuneRule(BaseRule):
     """The scheduler that is in charge now, as a stopping rule.
 
     Whenever the engine makes a new sampler, because it has lost track of what the old one was told, the rule

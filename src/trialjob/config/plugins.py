@@ -1,0 +1,122 @@
+"""Sections whose form belongs to a plugin: read from a document, and written into one.
+
+Rule: a plugin's dataclass says which keys there are and of what type; here they are checked as strictly as
+every other part of a spec. An unknown kind ends here, before anything is written or called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, fields, is_dataclass
+from functools import cache
+from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
+
+import pydantic
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
+
+from trialjob.config.paths import nearest, shown
+from trialjob.errors import Problem, UsageError
+from trialjob.model.json import Json
+from trialjob.orchestrator.rules import RULES
+from trialjob.orchestrator.samplers import SAMPLERS
+from trialjob.registry import Registry
+
+#: Which sections are plugins, and where their kinds are found.
+PLUGINS: Final[Mapping[str, Registry[Any]]] = {"sampler": SAMPLERS, "stopping": RULES}
+
+
+class WrongSection(Exception):
+    """A section is not what its kind takes."""
+
+    def __init__(self, problems: list[Problem], details: list[ErrorDetails]) -> None:
+        super().__init__()
+        #: In words already, and as pydantic has them.
+        self.problems, self.details = problems, details
+
+
+def read_section(name: str, value: object) -> Any:  # noqa: ANN401 - whatever the kind is
+    """The section ``name`` of a spec, whose ``kind`` says what it is. Raises WrongSection."""
+    registry = PLUGINS[name]
+    if not isinstance(value, Mapping):
+        problem = Problem(
+            field=name, message=f"{shown(value)} is not a mapping", remedy="write key: value pairs"
+        )
+        raise WrongSection([problem], [])
+    kind = value.get("kind")
+    if not isinstance(kind, str) or kind not in registry:
+        raise WrongSection([_unknown(name, registry, kind)], [])
+    try:
+        found = registry.get(kind)
+    except UsageError as error:
+        message, _, remedy = str(error).partition("\n  → ")
+        raise WrongSection([Problem(field=f"{name}.kind", message=message, remedy=remedy)], []) from error
+    try:
+        given = _model(name, kind).model_validate({key: value[key] for key in value if key != "kind"})
+    except ValidationError as error:
+        details = [{**each, "loc": (name, *each["loc"])} for each in error.errors(include_url=False)]
+        raise WrongSection([], details) from error  # type: ignore[arg-type]
+    return found(**dict(given))
+
+
+def section_document(section: object) -> dict[str, Json]:
+    """What a document says where this is to be read from it."""
+    if not is_dataclass(section) or isinstance(section, type):
+        raise TypeError(f"{type(section).__name__} is no dataclass")
+    given = {field.name: _plain(getattr(section, field.name)) for field in fields(section)}
+    return {"kind": section.kind, **given}  # type: ignore[attr-defined]
+
+
+def keys_of(name: str, kind: object) -> list[str]:
+    """The keys that may be written in a section of this kind, or of any of ours where it is unknown."""
+    registry = PLUGINS[name]
+    kinds = [kind] if isinstance(kind, str) and kind in registry else registry.builtin()
+    models = [_model(name, each) for each in kinds]
+    return ["kind", *dict.fromkeys(key for model in models for key in model.model_fields)]
+
+
+def _unknown(name: str, registry: Registry[Any], kind: object) -> Problem:
+    listed = f"known: {', '.join(registry.kinds())}"
+    if kind is None:
+        return Problem(field=f"{name}.kind", message="is missing", remedy=f"write one; {listed}")
+    guess = nearest(kind, registry.kinds()) if isinstance(kind, str) else ""
+    guess = f"{guess} " if guess.startswith("did") else ""
+    brings = f" (packages bring others by the entry points {registry.group})"
+    return Problem(
+        field=f"{name}.kind", message=f"{shown(kind)} is not known", remedy=f"{guess}{listed}{brings}"
+    )
+
+
+@cache
+def _model(name: str, kind: str) -> type[BaseModel]:
+    """The fields of a plugin's dataclass as a model that is as strict as the rest of a spec."""
+    plugin = PLUGINS[name].get(kind)
+    hints = get_type_hints(plugin, include_extras=True)
+    members: dict[str, Any] = {
+        field.name: (_from_a_list(hints[field.name]), _default(field)) for field in fields(plugin)
+    }
+    return pydantic.create_model(
+        plugin.__name__, __config__=ConfigDict(extra="forbid", strict=True, frozen=True), **members
+    )
+
+
+def _from_a_list(hint: Any) -> Any:  # noqa: ANN401 - a type
+    """A tuple stands in a document as a list."""
+    is_list = get_origin(hint) is tuple and get_args(hint)
+    return Annotated[hint, pydantic.Field(strict=False)] if is_list else hint
+
+
+def _default(field: Field[Any]) -> object:
+    if field.default_factory is not MISSING:
+        return pydantic.Field(default_factory=field.default_factory)
+    return ... if field.default is MISSING else field.default
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - JSON, or nearly
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, tuple | list):
+        return [_plain(each) for each in value]
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    return value

@@ -1,0 +1,34 @@
+"""What all forms of successive halving have in common: the resources that trials are compared at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Ge, Gt
+
+from trialjob.errors import Problem
+from trialjob.orchestrator.core.rule import BaseRule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HalvingRule(BaseRule):
+    """Resources are in units of the objective's resource metric, epochs for example."""
+
+    #: Where a trial is complete.
+    max_resource: Annotated[float, Gt(0)]
+    #: The first rung.
+    min_resource: Annotated[float, Gt(0)] = 1.0
+    #: One of so many trials goes on from each rung.
+    reduction_factor: Annotated[float, Ge(2)] = 3.0
+
+    def problems(self) -> Iterator[Problem]:
+        """A first rung behind the last."""
+        if self.min_resource >= self.max_resource:
+            yield Problem(
+                field="stopping.min_resource",
+                message=f"{self.min_resource:g} must be less than stopping.max_resource, "
+                f"{self.max_resource:g}",
+                remedy="lower it, or raise stopping.max_resource",
+            )
