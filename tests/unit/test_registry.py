@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from trialjob import config
+from trialjob.config.plugins import PLUGINS
 from trialjob.errors import SpecError, UsageError
 from trialjob.orchestrator.core.search import BaseSampler
 from trialjob.registry import Registry, UnknownKind
@@ -29,7 +31,7 @@ class Guess(BaseSampler):
     def make(self, search):
         return RandomSampler(search.space, search.seed)
 """
-SPEC = {
+SPEC: dict[str, Any] = {
     "name": "strange",
     "estimator": {"kind": "container", "entrypoint": ["true"]},
     "space": {"x": {"type": "uniform", "lower": 0.0, "upper": 1.0}},
@@ -65,7 +67,7 @@ def test_a_stranger_s_sampler_is_written_as_our_own(
 ) -> None:
     installed(tmp_path, "guessing", SAMPLER, "[trialjob.samplers]\nguess = guessing:Guess\n")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setitem(config.plugins.PLUGINS, "sampler", samplers)  # type: ignore[arg-type]
+    monkeypatch.setitem(PLUGINS, "sampler", samplers)  # type: ignore[arg-type]
     spec = config.parse({**SPEC, "sampler": {"kind": "guess", "tries": 5}})
     document = spec.document()
     assert document["sampler"] == {"kind": "guess", "seed": None, "tries": 5}
