@@ -13,6 +13,9 @@ from typing import Any
 
 import pytest
 
+from trialjob.model.metric import Mode, Objective, Report
+from trialjob.reporting.metrics import LineReader
+
 pytestmark = pytest.mark.timeout(400)
 #: Batches in an epoch.
 STEPS = 8
@@ -74,11 +77,15 @@ SCRIPTS = {"keras": KERAS, "lightning": LIGHTNING}
 
 
 def start(name: str, folder: Path, epochs: int, **env: str) -> subprocess.Popen[str]:
-    (folder / "train.py").write_text(SCRIPTS[name])
+    return start_text(SCRIPTS[name], folder, str(epochs), **env)
+
+
+def start_text(script: str, folder: Path, *words: str, **env: str) -> subprocess.Popen[str]:
+    (folder / "train.py").write_text(script)
     (folder / "kept").mkdir(exist_ok=True)
     with (folder / "stderr").open("w") as errors:
         return subprocess.Popen(
-            [sys.executable, str(folder / "train.py"), str(epochs)],
+            [sys.executable, str(folder / "train.py"), *words],
             env={**os.environ, "PACE": "0", "TRIALJOB_CHECKPOINT_DIR": str(folder / "kept"), **env},
             cwd=folder,
             stdout=subprocess.PIPE,
@@ -118,6 +125,95 @@ def test_asked_to_end_it_keeps_what_it_has_and_goes_on_from_there(name: str, tmp
     assert [report["epoch"] for report in reports] == [last + 1, last + 2]
     (kept,) = (tmp_path / "kept").iterdir()
     assert str(last + 2) in kept.name or str(reports[-1]["step"]) in kept.name
+
+
+EVERY = {
+    "keras": """
+import os
+os.environ["KERAS_BACKEND"] = "torch"
+import keras, numpy
+from trialjob.reporting.keras import TrialjobCallback
+class Many(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        logs["best"] = "epoch 3"
+        if epoch % 3 == 2:
+            logs.update({"validation/average_precision/class_%03d" % n: n + epoch for n in range(200)})
+model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+model.compile(optimizer="adam", loss="mse")
+x = numpy.random.rand(16, 4).astype("float32")
+model.fit(x, x.sum(axis=1), epochs=6, validation_data=(x, x.sum(axis=1)), validation_freq=3, verbose=0,
+          callbacks=[Many(), TrialjobCallback()])
+""",
+    "lightning": """
+import warnings, logging
+warnings.simplefilter("ignore")
+logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+import lightning, torch
+from trialjob.reporting.lightning import TrialjobCallback
+class Model(lightning.LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(4, 1)
+    def training_step(self, batch, _):
+        loss = self.layer(batch[0]).square().mean()
+        self.log("loss", loss, on_step=True, on_epoch=True)
+        if self.current_epoch % 2 == 0:
+            self.log("even", float(self.current_epoch), on_epoch=True, on_step=False)
+        return loss
+    def validation_step(self, batch, _):
+        self.log("val_loss", 1.0)
+        for n in range(200):
+            self.log("validation/average_precision/class_%03d" % n, float(n + self.current_epoch))
+    def on_train_epoch_end(self):
+        if self.current_epoch in LATE:
+            self.log("late", 10.0 * self.current_epoch)
+    def configure_optimizers(self):
+        return torch.optim.Adam(self.parameters())
+LATE = (1, 5)
+data = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(torch.rand(16, 4)), batch_size=8)
+lightning.Trainer(
+    max_epochs=6, accelerator="cpu", devices=1, logger=False, enable_checkpointing=False,
+    enable_progress_bar=False, enable_model_summary=False, check_val_every_n_epoch=3,
+    callbacks=[TrialjobCallback()],
+).fit(Model(), data, data)
+""",
+}
+
+
+def read(folder: Path, name: str) -> list[Report]:
+    """What an experiment makes of a script's log."""
+    with start_text(EVERY[name], folder, "6") as process:
+        told, reader = process.stdout, LineReader((), Objective(metric="val_loss", mode=Mode.MIN))
+        found = [report for line in told or () if (report := reader.feed(line.rstrip(), 0.0)) is not None]
+    assert process.returncode == 0, (folder / "stderr").read_text()
+    return found
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_value_is_reported_in_the_epoch_that_it_was_computed_in_however_many_there_are(
+    name: str, tmp_path: Path
+) -> None:
+    found = read(tmp_path, name)
+    epochs = {metric: [each.resource for each in found if metric in each.metrics] for metric in (
+        "loss", "loss_step", "val_loss", "validation/average_precision/class_000",
+        "validation/average_precision/class_199", "even", "late", "step",
+    )}  # fmt: skip
+    every, third = [1, 2, 3, 4, 5, 6], [3, 6]
+    assert epochs["val_loss"] == third
+    assert epochs["validation/average_precision/class_000"] == third
+    assert epochs["validation/average_precision/class_199"] == third
+    (sixth,) = [each for each in found if each.resource == 6 and "val_loss" in each.metrics]
+    assert sixth.metrics["validation/average_precision/class_007"] == 12
+    if name == "lightning":
+        assert epochs["loss_step"] == every
+        assert epochs["even"] == [1, 3, 5]
+        # What the model's own hook logs behind the callbacks' is told as soon as it is known.
+        assert epochs["late"] == [2, 6]
+        assert [each.metrics["late"] for each in found if "late" in each.metrics] == [10, 50]
+        assert epochs["step"] == [1, 2, 2, 3, 4, 5, 6, 6]
+    else:
+        assert epochs["loss"] == epochs["step"] == every
+        assert (tmp_path / "stderr").read_text().count("'best'") == 1
 
 
 def test_of_several_processes_the_first_reports_and_keeps(tmp_path: Path) -> None:

@@ -12,8 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from trialjob.model.metric import Mode, Objective, Report
 from trialjob.reporting import report
-from trialjob.reporting.in_job.report import MAX_LINE, PREFIX, RANKS
+from trialjob.reporting.in_job.ranks import HOST_RANKS, RANKS
+from trialjob.reporting.in_job.report import MAX_LINE, MOST_LINES, NEEDED, PREFIX, report_logged
+from trialjob.reporting.metrics import LineReader
 
 IN_JOB = Path(__file__).parents[2] / "src" / "trialjob" / "reporting" / "in_job"
 
@@ -35,7 +38,7 @@ class Many:
 
 @pytest.fixture(autouse=True)
 def alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    for variable in RANKS:
+    for variable in (*RANKS, *HOST_RANKS, NEEDED):
         monkeypatch.delenv(variable, raising=False)
 
 
@@ -107,7 +110,8 @@ def test_reports_are_numbered_and_stand_behind_what_was_printed_before() -> None
         ({}, True),
         ({"RANK": "0"}, True),
         ({"RANK": "1"}, False),
-        ({"RANK": "0", "SLURM_PROCID": "3"}, True),
+        ({"RANK": "0", "SLURM_PROCID": "3"}, False),
+        ({"SLURM_PROCID": "0", "LOCAL_RANK": "1"}, False),
         ({"RANK": "", "OMPI_COMM_WORLD_RANK": "2"}, False),
         ({"PMI_RANK": "1"}, False),
         ({"SLURM_PROCID": "0"}, True),
@@ -184,6 +188,7 @@ def test_the_reporter_loads_nothing_heavy() -> None:
         "trialjob.reporting",
         "trialjob.reporting.in_job",
         "trialjob.reporting.in_job.context",
+        "trialjob.reporting.in_job.ranks",
         "trialjob.reporting.in_job.report",
     }
     assert not {"numpy", "torch", "pydantic", "rich"} & set(done.stdout.split())
@@ -199,6 +204,83 @@ def test_what_runs_in_a_job_is_python_38_and_imports_only_the_standard_library(p
     trainers = {"huggingface": {"transformers", "torch"}, "keras": {"keras"}, "lightning": {"lightning"}}
     known = trainers.get(path.stem, set())
     assert {str(name).split(".")[0] for name in others} <= sys.stdlib_module_names | known
+
+
+# More than a line takes
+
+
+def read(lines: list[str]) -> list[Report]:
+    """What an experiment makes of these lines."""
+    reader = LineReader((), Objective(metric="acc", mode=Mode.MAX))
+    return [found for line in lines if (found := reader.feed(line, 0.0)) is not None]
+
+
+MANY = {f"validation/average_precision/class_{number:03}": number / 7 for number in range(300)}
+
+
+def test_many_metrics_are_one_report_in_several_lines(capfd: pytest.CaptureFixture[str]) -> None:
+    report(**MANY, acc=0.5, epoch=3)
+    report(epoch=4, acc=0.6)
+    lines = capfd.readouterr().out.splitlines()
+    assert max(len(line) + 1 for line in lines) < MAX_LINE
+    assert 3 < len(lines) < MOST_LINES
+    first, second = read(lines)
+    assert (first.resource, dict(first.metrics)) == (3, {**MANY, "acc": 0.5})
+    assert (second.resource, dict(second.metrics)) == (4, {"acc": 0.6})
+
+
+@pytest.mark.parametrize("needed", ["", '["acc", "epoch"]', '["nothing"]', "no json", "3"])
+def test_of_too_many_metrics_the_last_are_left_out_with_one_warning(
+    needed: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(NEEDED, needed)
+    many = {f"{needed}{'x' * 50}{number}": number for number in range(5_000)}
+    for epoch in (1, 2):
+        report_logged(
+            {"acc": epoch / 10, **many} if "acc" not in needed else {**many, "acc": epoch / 10}, epoch=epoch
+        )
+    told = capfd.readouterr()
+    reports = read(told.out.splitlines())
+    assert [found.resource for found in reports] == [1, 2]
+    assert [found.metrics["acc"] for found in reports] == [0.1, 0.2]
+    assert len(told.out.splitlines()) == 2 * MOST_LINES
+    assert 500 < len(reports[0].metrics) < 5_000
+    assert told.err.count("left out of the reports") == 1
+    assert len(told.err.splitlines()) == 1
+
+
+def test_whatever_is_logged_never_ends_a_training(capfd: pytest.CaptureFixture[str]) -> None:
+    class Hostile:
+        def item(self) -> float:
+            raise RuntimeError("no")
+
+        def __float__(self) -> float:
+            raise RuntimeError("no")
+
+    odd = {
+        "none": None, "text": "x", "matrix": [[1, 2], [3, 4]], "complex": 1j, "huge": 10**400, "many": Many(),
+        "broken": Hostile(), "x" * 5000: 1.0, 7: 7.0, "nan": float("nan"), "yes": True, "line\nbreak\r": 2.0,
+        "\ud800": 3.0, "": 4.0, "[trialjob] {": 5.0, '"},{': 6.0,
+    }  # fmt: skip
+    report_logged({**odd, "acc": Scalar(0.5)}, epoch=1, step=None)
+    report_logged({"none": None}, epoch=2)
+    report_logged({"none": None})
+    told = capfd.readouterr()
+    (first,) = [found for found in read(told.out.splitlines()) if "acc" in found.metrics]
+    assert first.resource == 1
+    assert first.metrics["acc"] == 0.5
+    assert {"7", "nan", "yes", "line\nbreak\r", "", "[trialjob] {", '"},{'} <= first.metrics.keys()
+    assert told.err.count("no single number") == 1
+    assert "'matrix'" in told.err
+
+
+def test_a_part_without_its_end_is_nothing() -> None:
+    part = '[trialjob] {"seq":1,"part":1,"metrics":{"a":1,"acc":9}}'
+    assert read([part]) == []
+    (found,) = read([part, '[trialjob] {"seq":2,"metrics":{"acc":0.5,"epoch":1}}'])
+    assert dict(found.metrics) == {"acc": 0.5}
+    (found,) = read([part, "somebody else's line", '[trialjob] {"seq":1,"metrics":{"acc":0.5,"epoch":1}}'])
+    assert dict(found.metrics) == {"acc": 0.5, "a": 1}
 
 
 def test_the_line_is_written_in_one_piece() -> None:

@@ -110,6 +110,7 @@ def settings_of(
     inputs: Mapping[str, InputSpec],
     metrics: tuple[MetricDefinition, ...],
     objective: str,
+    needed: tuple[str, ...],
 ) -> SageMakerSettings:
     """The backend's settings; what is required has been checked."""
     return SageMakerSettings(
@@ -140,5 +141,6 @@ def settings_of(
         processes=job.processes,
         metric_definitions=metrics,
         objective=objective,
+        needed=needed,
         request=job.request,
     )

@@ -273,4 +273,10 @@ class ExperimentSpec(SpecPart):
             inputs=self.estimator.inputs,
             metrics=self.metric_definitions(),
             objective=self.objective.metric,
+            needed=self.needed_metrics(),
         )
+
+    def needed_metrics(self) -> tuple[str, ...]:
+        """What a report must have, whatever else is left out: the objectives, and what counts progress."""
+        objective = self.objective
+        return (objective.metric, objective.resource, *(other.metric for other in objective.others))

@@ -16,6 +16,7 @@ import math
 import re
 import warnings
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from trialjob.model.metric import MetricDefinition, Objective, Report
 from trialjob.orchestrator.ports import LogReaders
@@ -76,6 +77,8 @@ class LineReader:
         self._reporter_has_it = any(objective.metric in r.metrics for r in earlier if not r.scraped)
         #: What the regular expressions found since the last report.
         self._gathered: dict[str, float] = {}
+        #: What the reporter has sent of a report that needs several lines, by its number.
+        self._parts: dict[str, dict[str, float]] = {}
         regexes = [definition.regex for definition in definitions if definition.name == objective.metric]
         has_value = any(objective.metric in report.metrics for report in earlier)
         self._nearest = None if has_value else Nearest(words_of(objective.metric, regexes))
@@ -97,10 +100,18 @@ class LineReader:
         mark = _MARK.search(text)
         if mark is not None:
             # The reporter's line is its own: no regex reads it a second time, not even a damaged one.
-            reported = _reported(text, mark)
-            return self._sent_report(reported, at) if reported else None
+            return self._said(_reported(text, mark), at)
         self._gather(text)
         return self._scraped_report(at) if self._objective.metric in self._gathered else None
+
+    def _said(self, found: Mapping[str, Any], at: float) -> Report | None:
+        """The report of a line of the reporter; a part of one is kept for the line that completes it."""
+        number = str(found.get("seq"))
+        reported = {**self._parts.get(number, {}), **_numbers(found.get("metrics"))}
+        if found.get("part"):
+            self._parts = {number: reported}
+            return None
+        return self._sent_report(reported, at) if reported else None
 
     def _gather(self, text: str) -> None:
         self._gathered |= {k: v for k, v in _tune_metrics(text).items() if k not in self._defined}
@@ -129,7 +140,7 @@ class LineReader:
         resource = metrics.pop(self._objective.resource, math.nan)
         if not math.isfinite(resource):
             resource = float(self._scraped if scraped else self._sent)
-        self._gathered = {}
+        self._gathered, self._parts = {}, {}
         return Report(resource=resource, metrics=metrics, at=at, scraped=scraped)
 
 
@@ -142,16 +153,16 @@ def readers(definitions: Sequence[MetricDefinition], objective: Objective) -> Lo
     return reader
 
 
-def _reported(text: str, mark: re.Match[str] | None) -> dict[str, float]:
-    """The numbers in a line of the in-job reporter; of several marks the first that is whole counts."""
+def _reported(text: str, mark: re.Match[str] | None) -> dict[str, Any]:
+    """What a line of the in-job reporter says; of several marks the first that is whole counts."""
     while mark is not None:
         try:
-            found, _ = _JSON.raw_decode(text[mark.end() :])
+            found: dict[str, Any] = _JSON.raw_decode(text[mark.end() :])[0]
         except (ValueError, RecursionError):
             # A process may have died within its line, and another one's line follows on it.
             mark = _MARK.search(text, mark.end())
             continue
-        return _numbers(found.get("metrics"))
+        return found
     return {}
 
 

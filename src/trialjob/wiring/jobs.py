@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,6 @@ from trialjob.backends.sagemaker.limiter import Limiter
 from trialjob.backends.sagemaker.preview import preview, refuse
 from trialjob.config import ContainerSpec, ExperimentSpec, LocalBackendSpec, SourceSpec
 from trialjob.config.sagemaker import SageMakerBackendSpec
-from trialjob.config.spec import EstimatorSpec
 from trialjob.errors import Problem, SpecError
 from trialjob.estimators.container import ContainerEstimator
 from trialjob.estimators.script import ScriptEstimator
@@ -25,6 +25,7 @@ from trialjob.orchestrator.journals.jsonl import FolderStore, this_process
 from trialjob.orchestrator.ports import Clock, Estimator, ExperimentStore
 from trialjob.reporting import in_job
 from trialjob.reporting.in_job.entrypoint import DISTRIBUTION, PROCESSES, SHIPPED
+from trialjob.reporting.in_job.report import NEEDED
 from trialjob.wiring.search import search_of, settle
 
 
@@ -42,7 +43,7 @@ def backend_of(
             stop_grace=where.stop_grace,
             gpus_per_trial=where.gpus_per_trial,
             gpus=available_gpus() if where.gpus_per_trial else (),
-            environment=_processes(spec.estimator),
+            environment=_told(spec),
         )
     settings = spec.sagemaker_settings()
     return SageMakerBackend(
@@ -69,11 +70,14 @@ def folder_of(store: ExperimentStore, name: ExperimentName) -> Path:
     )
 
 
-def _processes(given: EstimatorSpec) -> dict[str, str]:
-    if given.distribution == "none":
-        return {}
-    count = {} if given.processes is None else {PROCESSES: str(given.processes)}
-    return {DISTRIBUTION: given.distribution, **count}
+def _told(spec: ExperimentSpec) -> dict[str, str]:
+    """What our own code in the job is told; on SageMaker the backend says the same."""
+    given, told = spec.estimator, {NEEDED: json.dumps(spec.needed_metrics())}
+    if given.distribution != "none":
+        told[DISTRIBUTION] = given.distribution
+        if given.processes is not None:
+            told[PROCESSES] = str(given.processes)
+    return told
 
 
 def client_of(where: SageMakerBackendSpec, clock: Clock) -> SageMakerClient:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from trialjob.backends.local.checkpoints import copy_checkpoints
 from trialjob.backends.local.folder import MARK, Facts, JobFolder
+from trialjob.backends.local.inherited import inherited
 from trialjob.reporting.in_job import entrypoint
 
 #: The prctl that makes orphaned descendants our children (linux/prctl.h).
@@ -130,9 +131,9 @@ class Supervisor:
             place.symlink_to(shared.absolute())
 
     def _environment(self) -> dict[str, str]:
-        """The environment of whoever submitted the job, which is ours, and what names the job."""
+        """The environment of whoever submitted the job, as far as it concerns it, and what names the job."""
         request = self._request
-        environment = dict(os.environ)
+        environment = inherited(os.environ)
         environment.update(request["environment"])
         if request["gpus"]:
             environment["CUDA_VISIBLE_DEVICES"] = ",".join(request["gpus"])

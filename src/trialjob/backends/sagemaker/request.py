@@ -16,6 +16,7 @@ from typing import Any, Final, TypeAlias
 from trialjob.backends.sagemaker.settings import SageMakerSettings
 from trialjob.model.job import JobRequest, Program
 from trialjob.reporting.in_job.entrypoint import DISTRIBUTION, PROCESSES, VALUES_CHANNEL, text_of
+from trialjob.reporting.in_job.report import NEEDED
 
 #: The fields of a CreateTrainingJob call.
 Request: TypeAlias = dict[str, Any]
@@ -28,6 +29,8 @@ BUNDLE_FILE: Final = "bundle.tar.gz"
 #: documentation says 256 of values where the service's model says 2500.
 _VALUES_MAX: Final = 100
 VALUE_MAX: Final = 256
+#: And on the value of an environment variable.
+_VARIABLE_MAX: Final = 512
 #: Begins the keys of the tags by which jobs are found again.
 TAG_PREFIX: Final = "trialjob:"
 
@@ -251,6 +254,8 @@ def _environment(settings: SageMakerSettings, job: JobRequest) -> dict[str, str]
         told[DISTRIBUTION] = settings.distribution
     if settings.distribution and settings.processes:
         told[PROCESSES] = str(settings.processes)
+    if settings.needed and len(needed := json.dumps(settings.needed)) <= _VARIABLE_MAX:
+        told[NEEDED] = needed
     return {**job.environment, **told}
 
 

@@ -68,6 +68,8 @@ class SageMakerSettings:
     metric_definitions: tuple[MetricDefinition, ...] = ()
     #: The metric that is optimised, for the console's charts.
     objective: str = ""
+    #: Metrics that a report must have, whatever else is left out of it.
+    needed: tuple[str, ...] = ()
     #: Raw fields of CreateTrainingJob, merged last.
     request: Mapping[str, Any] = field(default_factory=dict)
 

@@ -65,7 +65,8 @@ _SHIM = {
     },
 }
 SHIPPED = (
-    "__init__.py", "context.py", "function.py", "huggingface.py", "keras.py", "lightning.py", "report.py",
+    "__init__.py", "context.py", "function.py", "huggingface.py", "keras.py", "lightning.py", "ranks.py",
+    "report.py",
 )  # fmt: skip
 
 

@@ -49,7 +49,7 @@ def _unpickled(folder: Path) -> Any:  # noqa: ANN401 - a function
 def call(function: Any) -> None:  # noqa: ANN401 - a function
     """Call it with the context, or with nothing when it takes nothing; report what it returns."""
     from trialjob.reporting.in_job.context import get_context  # noqa: PLC0415 - behind the path of the shim
-    from trialjob.reporting.in_job.report import report  # noqa: PLC0415 - as above
+    from trialjob.reporting.in_job.report import report_logged  # noqa: PLC0415 - as above
 
     try:
         takes = bool(inspect.signature(function).parameters)
@@ -57,7 +57,7 @@ def call(function: Any) -> None:  # noqa: ANN401 - a function
         takes = True
     result = function(get_context()) if takes else function()
     if isinstance(result, Mapping) and result:
-        report(**result)
+        report_logged(result)
 
 
 if __name__ == "__main__":

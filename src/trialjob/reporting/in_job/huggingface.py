@@ -12,15 +12,15 @@ from typing import Any
 from transformers import TrainerCallback
 
 from trialjob.reporting.in_job.context import get_context, listen, numbered, stop_asked, unlisten
-from trialjob.reporting.in_job.report import report
+from trialjob.reporting.in_job.report import report_logged
 
 
 class TrialjobCallback(TrainerCallback):
     """``Trainer(…, callbacks=[TrialjobCallback()])``.
 
-    On every evaluation it reports ``epoch``, ``step`` and each numeric metric, with and without its prefix
-    ``eval_``. When the job is asked to end (SIGTERM), or has come to where it is to pause, it has the trainer
-    save a checkpoint and end.
+    On every evaluation it reports ``epoch``, ``step`` and each number that it gave, with and without its
+    prefix ``eval_``. When the job is asked to end (SIGTERM), or has come to where it is to pause, it has the
+    trainer save a checkpoint and end.
     """
 
     def __init__(self) -> None:
@@ -65,16 +65,12 @@ def last_checkpoint(folder: str | None = None) -> str | None:
 
 
 def _report(epoch: float, step: int, metrics: dict[str, Any]) -> None:
-    full = {
-        name: value
-        for name, value in metrics.items()
-        if isinstance(value, (int, float)) and name not in ("epoch", "step")
-    }
+    full = {name: value for name, value in metrics.items() if name not in ("epoch", "step")}
     plain = {name[len("eval_") :]: value for name, value in full.items() if name.startswith("eval_")}
-    try:
-        report(epoch=epoch, step=step, **{**plain, **full})
-    except ValueError:  # too long for one line
-        report(epoch=epoch, step=step, **full)
+    # The names that the trainer logs go first, should there be too many.
+    report_logged(
+        {**full, **{name: plain[name] for name in plain if name not in full}}, epoch=epoch, step=step
+    )
 
 
 def _any_process(*, asked: bool, args: Any) -> bool:  # noqa: ANN401 - transformers' own

@@ -10,7 +10,8 @@ from typing import Any
 import keras
 
 from trialjob.reporting.in_job.context import get_context, listen, numbered, stop_asked, unlisten
-from trialjob.reporting.in_job.report import is_first, report
+from trialjob.reporting.in_job.ranks import is_first
+from trialjob.reporting.in_job.report import report_logged
 
 #: What a trained epoch leaves; a file whose name ends otherwise is none that Keras reads weights from.
 _NAME = r"epoch-(\d+)\.weights\.h5"
@@ -64,7 +65,7 @@ class TrialjobCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras
         if self._is_cut:
             return
         self._keep(epoch + 1)
-        report(**{**(logs or {}), "epoch": epoch + 1, "step": int(self.model.optimizer.iterations)})
+        report_logged(logs or {}, epoch=epoch + 1, step=int(self.model.optimizer.iterations))
         limit = self._context.max_resource
         if stop_asked() or (limit is not None and epoch + 1 >= limit):
             self.model.stop_training = True

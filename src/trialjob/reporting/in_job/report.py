@@ -1,4 +1,7 @@
-"""Says a metric: one line on standard output, written in one piece.
+"""Says a metric: lines on standard output, each written in one piece.
+
+Most reports are one line. One that is too long for that begins with lines that are marked as parts of it, and
+the line that completes it has what matters most: the objective, what counts progress, ``epoch`` and ``step``.
 
 Rule: standard library only, Python 3.8, and nothing here may end a training that would otherwise go on,
 except a mistake in the call itself.
@@ -14,36 +17,67 @@ import os
 import select
 import sys
 import threading
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+from trialjob.reporting.in_job.ranks import is_first
 
 #: What begins a report in the log; it may stand behind an unfinished line of somebody else's.
 PREFIX = "[trialjob] "
 #: A pipe takes so many bytes in one piece (POSIX: PIPE_BUF is at least 512; 4096 on Linux).
 MAX_LINE = 4096
+#: Lines of one report. Every value is kept for good, and more than these thousand or two nobody looks at.
+MOST_LINES = 16
+#: Names the metrics, as a JSON list, that the experiment needs: they are never left out.
+NEEDED = "TRIALJOB_METRICS"
+#: Where that does not say.
+_USUAL = ("epoch", "step")
 #: Room is kept for numbers up to this one.
 _LARGEST_NUMBER = 10**9
-#: Where launchers say which of several processes this is: torchrun, Open MPI, MPICH and Intel MPI, Slurm;
-#: and, where there is no launcher, our entrypoint which of several hosts.
-RANKS = ("RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID", "TRIALJOB_HOST_RANK")
+#: So many names are said of what is left out.
+_NAMED = 5
 
 # A handler of SIGTERM may report while a report is being made, in the same thread: the lock lets it, and a
 # number is drawn in one indivisible step.
 _lock = threading.RLock()
 _numbers = itertools.count(1)
+#: What has been complained of, so that it is said once and not in every epoch.
+_complaints = set()  # type: set[str]
 
 
 def report(**metrics: Any) -> None:  # noqa: ANN401 - any scalar of any library
     """Report metrics, such as ``report(epoch=3, val_accuracy=0.91)``.
 
     Takes numbers, and everything that turns into one: NumPy scalars, one-element tensors. Of several
-    processes only the first reports. Outside a job the line is simply printed.
-    Raises TypeError for what is no number, ValueError for a report that is empty or too long.
+    processes only the first reports. Outside a job the line is simply printed. Of more metrics than a
+    report has room for the last are left out, with a warning. Raises TypeError for what is no number, and
+    ValueError for a report that is empty, or has nothing but names that are too long.
     """
     if not metrics:
         raise ValueError("report() needs at least one metric, as in report(epoch=1, loss=0.3)")
     values = {name: _scalar(name, value) for name, value in metrics.items()}
+    if not any(map(_fits, values.items())):
+        raise ValueError(_too_long(values))
     if is_first():
         _say(values)
+
+
+def report_logged(metrics: Mapping[Any, Any], **own: Any) -> None:  # noqa: ANN401 - any scalar of any library
+    """Report what a trainer has logged, behind ``own``. What is no number is left out, with a warning.
+
+    It raises nothing: a training does not end for something that it only logs.
+    """
+    values, wrong = {}, []
+    for name, value in {**{str(name): value for name, value in metrics.items()}, **own}.items():
+        try:
+            values[name] = _scalar(name, value)
+        except (TypeError, ValueError):
+            wrong.append(name)
+    if not is_first():
+        return
+    _complain(wrong, "no single number")
+    if any(map(_fits, values.items())):
+        _say({**{name: values[name] for name in own if name in values}, **values})
 
 
 def _scalar(name: str, value: Any) -> Any:  # noqa: ANN401
@@ -74,40 +108,89 @@ def _scalar(name: str, value: Any) -> Any:  # noqa: ANN401
     return number
 
 
-def is_first() -> bool:
-    """True in the one process that reports; the first variable that is set decides."""
-    for variable in RANKS:
-        text = os.environ.get(variable, "")
-        if text:
-            with contextlib.suppress(ValueError):
-                return int(text) == 0
-    return True
+def _needed() -> tuple[str, ...]:
+    with contextlib.suppress(ValueError):
+        names = json.loads(os.environ.get(NEEDED, ""))
+        if isinstance(names, list):
+            return (*map(str, names), *_USUAL)
+    return _USUAL
 
 
-def _say(values: dict[str, Any]) -> None:
-    body = json.dumps(values, separators=(",", ":"))
-    size = len(_line(_LARGEST_NUMBER, body))
-    if size >= MAX_LINE:
-        raise ValueError(_too_long(values, size))
+def _say(values: Mapping[str, Any]) -> None:
+    """Write ``values``; what does not fit into the lines that a report may have is left out and named."""
+    pieces = _pieces(values)
+    _complain([name for name in values if not any(name in piece for piece in pieces)], "beyond what fits")
     with _lock:
         # What the script printed before must stand before it. A closed or broken stdout is no reason to
         # end a training; nor is one that this very thread was writing to when a signal came (RuntimeError).
         with contextlib.suppress(OSError, ValueError, AttributeError, RuntimeError):
             sys.stdout.flush()
+        number = next(_numbers)
         with contextlib.suppress(OSError):
-            _write(1, _line(next(_numbers), body))
+            for part, piece in reversed(list(enumerate(pieces))):
+                _write(1, _line(number, part, piece))
 
 
-def _line(number: int, body: str) -> bytes:
-    return (PREFIX + '{"seq":' + str(number) + ',"metrics":' + body + "}\n").encode("ascii")
+def _pieces(values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """``values`` in pieces of a line each. The first has what is needed, and is written last."""
+    needed = _needed()
+    first = [name for name in needed if name in values]
+    pieces = [{}]  # type: list[dict[str, Any]]
+    room = _room()
+    for name in (*first, *(name for name in values if name not in needed)):
+        size = _size(name, values[name])
+        if size > _room():
+            continue
+        if size > room and len(pieces) == MOST_LINES:
+            break
+        if size > room:
+            pieces.append({})
+            room = _room()
+        pieces[-1][name] = values[name]
+        room -= size
+    return pieces
 
 
-def _too_long(values: dict[str, Any], size: int) -> str:
+def _room() -> int:
+    """How many bytes of a line are for metrics."""
+    return MAX_LINE - 1 - len(_line(_LARGEST_NUMBER, MOST_LINES, {}))
+
+
+def _size(name: str, value: Any) -> int:  # noqa: ANN401 - a number
+    return len(json.dumps(name)) + len(json.dumps(value)) + 2
+
+
+def _fits(metric: tuple[str, Any]) -> bool:
+    return _size(*metric) <= _room()
+
+
+def _line(number: int, part: int, values: Mapping[str, Any]) -> bytes:
+    """One line of a report; part 0 completes it."""
+    body = json.dumps(values, separators=(",", ":"))
+    what = f'"part":{part},' if part else ""
+    return f'{PREFIX}{{"seq":{number},{what}"metrics":{body}}}\n'.encode("ascii")
+
+
+def _too_long(values: Mapping[str, Any]) -> str:
     longest = max(values, key=len)
+    size = len(_line(_LARGEST_NUMBER, 0, values))
     return (
         f"the report has {size} bytes and must have fewer than {MAX_LINE}: "
-        f"{len(values)} metrics, the longest name is {longest[:80]!r}; report fewer at a time"
+        f"{len(values)} metrics, the longest name is {longest[:80]!r}; give them shorter names"
     )
+
+
+def _complain(names: Iterable[str], why: str) -> None:
+    """Say on standard error, once, what is left out of the reports."""
+    fresh = [name for name in names if name not in _complaints]
+    if not fresh:
+        return
+    _complaints.update(fresh)
+    few = ", ".join(repr(name[:80]) for name in fresh[:_NAMED])
+    more = f" and {len(fresh) - _NAMED} more" if len(fresh) > _NAMED else ""
+    with contextlib.suppress(OSError, ValueError, AttributeError, RuntimeError):
+        sys.stderr.write(f"trialjob: left out of the reports, being {why}: {few}{more}\n")
+        sys.stderr.flush()
 
 
 def _write(descriptor: int, data: bytes) -> None:

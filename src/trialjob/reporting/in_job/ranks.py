@@ -1,0 +1,98 @@
+"""Whether this process is the first of its training, the one that reports and keeps checkpoints.
+
+Rule 1: first is only who is first by every count that there is. One launcher may have been started by another
+(torchrun by mpirun, Lightning by torchrun, anything inside a Slurm step), and what the outer one has set says
+nothing of the inner one's processes.
+Rule 2: standard library only, Python 3.8; a library is asked only when the script has loaded it already.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+#: Where launchers say which of several processes this is, on all hosts or on this one.
+RANKS = (
+    # torchrun, and what is started in its way: Accelerate, DeepSpeed, Composer, Lightning, Ray Train
+    "RANK", "GLOBAL_RANK", "LOCAL_RANK", "GROUP_RANK", "ROLE_RANK",
+    # MPI: Open MPI, MPICH and Intel MPI, MVAPICH, Platform MPI, PMIx, Cray, Flux, IBM's jsrun
+    "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_LOCAL_RANK", "PMI_RANK", "PMI_ID", "MPI_RANKID",
+    "MPI_LOCALRANKID",
+    "MV2_COMM_WORLD_RANK", "MV2_COMM_WORLD_LOCAL_RANK", "PMIX_RANK", "PALS_RANKID", "PALS_LOCAL_RANKID",
+    "ALPS_APP_PE", "FLUX_TASK_RANK", "FLUX_TASK_LOCAL_ID", "JSM_NAMESPACE_RANK", "JSM_NAMESPACE_LOCAL_RANK",
+    # Slurm
+    "SLURM_PROCID", "SLURM_LOCALID",
+    # Horovod, BytePS, JAX, PyTorch/XLA, Paddle
+    "HOROVOD_RANK", "HOROVOD_LOCAL_RANK", "HOROVOD_CROSS_RANK", "HVD_RANK", "BYTEPS_GLOBAL_RANK",
+    "BYTEPS_LOCAL_RANK", "JAX_PROCESS_ID", "JAX_PROCESS_INDEX", "CLOUD_TPU_TASK_ID", "TPU_PROCESS_ID",
+    "PJRT_LOCAL_PROCESS_RANK", "XRT_SHARD_ORDINAL", "XRT_SHARD_LOCAL_ORDINAL", "PADDLE_TRAINER_ID",
+)  # fmt: skip
+#: Our entrypoint's own count of hosts, where no launcher has numbered the processes.
+HOST_RANK = "TRIALJOB_HOST_RANK"
+#: Which of several hosts this is.
+HOST_RANKS = (
+    "NODE_RANK", "PET_NODE_RANK", "OMPI_COMM_WORLD_NODE_RANK", "SLURM_NODEID", "TPU_WORKER_ID",
+    "SM_CURRENT_HOST_RANK", HOST_RANK,
+)  # fmt: skip
+
+
+def is_first() -> bool:
+    """True in the one process that reports."""
+    return _is_first_by(os.environ) and not any(rank > 0 for rank in _ranks_by_libraries())
+
+
+def _is_first_by(told: Mapping[str, str]) -> bool:
+    names = RANKS if _numbers_hosts(told) else (*RANKS, *HOST_RANKS)
+    if any(_number(told.get(name, "")) > 0 for name in names):
+        return False
+    return _is_first_task(told) and (_numbers_hosts(told) or _is_first_host(told))
+
+
+def _numbers_hosts(told: Mapping[str, str]) -> bool:
+    """Whether torchrun has numbered the processes of several hosts, in an order of its own."""
+    return bool(told.get("RANK")) and _number(told.get("GROUP_WORLD_SIZE", "")) > 1
+
+
+def _number(text: str) -> int:
+    """A rank; what is none is taken for the first: -1 has long stood for "not distributed"."""
+    try:
+        return int(text)
+    except ValueError:
+        return 0
+
+
+def _is_first_host(told: Mapping[str, str]) -> bool:
+    hosts, host = _json(told.get("SM_HOSTS", "")), told.get("SM_CURRENT_HOST", "")
+    return not isinstance(hosts, list) or host not in hosts or host == min(map(str, hosts))
+
+
+def _is_first_task(told: Mapping[str, str]) -> bool:
+    """By TensorFlow's account of its cluster: the chief, or the first worker where there is no chief."""
+    found = _json(told.get("TF_CONFIG", ""))
+    cluster, task = (found.get("cluster"), found.get("task")) if isinstance(found, dict) else (None, None)
+    if not isinstance(cluster, dict) or not isinstance(task, dict):
+        return True
+    first = next((kind for kind in ("chief", "master", "worker") if cluster.get(kind)), None)
+    return first is None or (task.get("type") == first and _number(str(task.get("index", 0))) == 0)
+
+
+def _json(text: str) -> Any:  # noqa: ANN401 - whatever is there
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def _ranks_by_libraries() -> Iterator[int]:
+    """The ranks in groups that exist: processes that a script has forked or spawned inherit no variable."""
+    with contextlib.suppress(Exception):  # whatever a foreign library raises: it is only asked
+        group = sys.modules["torch.distributed"]
+        if group.is_available() and group.is_initialized():
+            yield int(group.get_rank())
+    with contextlib.suppress(Exception):
+        if sys.modules["jax"].distributed.is_initialized():
+            yield int(sys.modules["jax"].process_index())
