@@ -22,6 +22,7 @@ from trialjob.apps.stepping import step, summary
 from trialjob.config.durations import FORMS, parse_duration
 from trialjob.errors import BackendUnavailable, SpecError, StoreUnavailable, UsageError
 from trialjob.model.ids import ExperimentName
+from trialjob.model.s3 import address_problem
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.journals.s3 import S3Store
 from trialjob.reporting.results import strict_json
@@ -86,8 +87,9 @@ class _Invocation:
         self._leave = self._began + left - min(_LEAVE, left * _LEAVE_PART)
         self._gone = self._began + left - min(_GO, left * _GO_PART)
         self._where = str(event.get("store") or os.environ.get("TRIALJOB_STORE") or "")
-        if not self._where.startswith("s3://"):
-            raise UsageError(f"{self._where!r} is no store in S3; set TRIALJOB_STORE to s3://bucket/prefix")
+        if wrong := address_problem(self._where):
+            remedy = "set TRIALJOB_STORE to s3://bucket/prefix"
+            raise UsageError(f"{self._where!r} is no store in S3: {wrong}; {remedy}")
         store = wiring.open_store(self._where)
         assert isinstance(store, S3Store)  # noqa: S101 - narrows the type
         self._store, self._start = store, event.get("start")

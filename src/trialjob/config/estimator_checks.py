@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from trialjob.backends.sagemaker.rules import S3_ADDRESS
 from trialjob.config.files import kind_of, listed
 from trialjob.config.paths import nearest, problem_at, shown
 from trialjob.config.sagemaker import REQUIRED, SageMakerBackendSpec
@@ -26,6 +25,7 @@ from trialjob.config.spec import (
 )
 from trialjob.errors import Problem
 from trialjob.estimators.container import placeholders
+from trialjob.model.s3 import address_problem
 from trialjob.reporting.in_job.function import PICKLED
 
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -68,9 +68,9 @@ def environment_problems(estimator: EstimatorSpec) -> Iterator[Problem]:
 def sagemaker_problems(estimator: EstimatorSpec, backend: BackendSpec) -> Iterator[Problem]:
     if not isinstance(backend, SageMakerBackendSpec):
         return
-    if not S3_ADDRESS.fullmatch(backend.s3_uri):
+    if wrong := address_problem(backend.s3_uri):
         message = f"{shown(backend.s3_uri)} is no address in S3"
-        yield problem_at(("backend", "s3_uri"), message, "write s3://bucket/prefix")
+        yield problem_at(("backend", "s3_uri"), message, f"write s3://bucket/prefix; {wrong}")
     found = isinstance(estimator, FrameworkSpec | HuggingFaceSpec)
     for name, example in REQUIRED.items():
         if not getattr(estimator, name) and not (name == "image_uri" and found):

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, TypeVar
-from urllib.parse import urlsplit
 
 from trialjob.backends.sagemaker import faults
 from trialjob.backends.sagemaker.limiter import Limiter
 from trialjob.backends.sagemaker.status import Facts
+from trialjob.model.s3 import S3Address
 from trialjob.orchestrator.ports import Clock
 
 T = TypeVar("T")
@@ -174,34 +174,31 @@ class SageMakerClient:
 
     def size(self, uri: str) -> int | None:
         """Bytes of the object at this address, or None when there is none."""
-        bucket, key = split(uri)
         try:
-            answer = self._read("s3", "s3", "head_object", Bucket=bucket, Key=key)
+            answer = self._read("s3", "s3", "head_object", **_object(uri))
         except faults.NotFound:
             return None
         return int(answer["ContentLength"])
 
     def piece(self, uri: str, start: int, length: int) -> tuple[bytes, int]:
         """Some bytes of an object that has more than ``start``, and how many it has."""
-        bucket, key = split(uri)
         span = f"bytes={start}-{start + length - 1}"
-        answer = self._read("s3", "s3", "get_object", Bucket=bucket, Key=key, Range=span)
+        answer = self._read("s3", "s3", "get_object", **_object(uri), Range=span)
         data = bytes(_translated(answer["Body"].read, "s3", "get_object"))
         return data, int(answer["ContentRange"].rpartition("/")[2])
 
     def put(self, uri: str, data: bytes) -> None:
         """Write an object. Doing it twice is the same as once."""
-        bucket, key = split(uri)
-        self._read("s3", "s3", "put_object", Bucket=bucket, Key=key, Body=data)
+        self._read("s3", "s3", "put_object", **_object(uri), Body=data)
 
     def keys(self, uri: str) -> Iterator[str]:
-        """The addresses of the objects below a prefix."""
-        bucket, prefix = split(uri)
+        """The addresses of all objects whose keys begin as this one."""
+        below = _address(uri)
         token: dict[str, str] = {}
         while True:
-            page = self._read("s3", "s3", "list_objects_v2", Bucket=bucket, Prefix=prefix, **token)
+            page = self._read("s3", "s3", "list_objects_v2", Bucket=below.bucket, Prefix=below.key, **token)
             for row in page.get("Contents", ()):
-                yield f"s3://{bucket}/{row['Key']}"
+                yield str(S3Address(bucket=below.bucket, key=row["Key"]))
             if not page.get("IsTruncated"):
                 return
             token = {"ContinuationToken": page["NextContinuationToken"]}
@@ -297,18 +294,16 @@ class SageMakerClient:
         """Copy an object inside S3, of any size. Raises NotFound when it is not there any more."""
         from boto3.s3.transfer import TransferConfig  # type: ignore[import-untyped] # noqa: PLC0415 - heavy
 
-        (bucket, key), (other, name) = split(uri), split(to)
         # In pieces, because a single copy must be answered before we give up waiting for it.
         pieces = TransferConfig(multipart_threshold=_PIECE, multipart_chunksize=_PIECE, use_threads=False)
         self._read(
             "s3", "s3", "copy",
-            CopySource={"Bucket": bucket, "Key": key}, Bucket=other, Key=name, Config=pieces,
+            CopySource=_object(uri), **_object(to), Config=pieces,
         )  # fmt: skip
 
     def delete(self, uri: str) -> None:
         """Remove an object; one that is not there is removed already."""
-        bucket, key = split(uri)
-        self._read("s3", "s3", "delete_object", Bucket=bucket, Key=key)
+        self._read("s3", "s3", "delete_object", **_object(uri))
 
     def has_image(self, registry: str, repository: str, image: Mapping[str, str]) -> bool:
         """Whether a registry of this region has an image, by ``imageTag`` or ``imageDigest``."""
@@ -416,10 +411,17 @@ def _date_of(answer: Any) -> float | None:  # noqa: ANN401 - boto3 has no types
     return parsedate_to_datetime(date).timestamp() if date else None
 
 
-def split(uri: str) -> tuple[str, str]:
-    """Bucket and key of an ``s3://`` address."""
-    parts = urlsplit(uri)
-    return parts.netloc, parts.path.lstrip("/")
+def _address(uri: str) -> S3Address:
+    try:
+        return S3Address.parse(uri)
+    except ValueError as error:
+        raise faults.Invalid(f"{uri!r} is no address in S3: {error}") from error
+
+
+def _object(uri: str) -> dict[str, str]:
+    """An object as boto3 names it; its key goes there as it is, and boto3 encodes it for the wire."""
+    address = _address(uri)
+    return {"Bucket": address.bucket, "Key": address.key}
 
 
 def _moment(seconds: float) -> datetime:

@@ -16,6 +16,7 @@ from trialjob.backends.sagemaker.fields import Flaw, Path, problem_of, value_at
 from trialjob.backends.sagemaker.request import CODE_CHANNEL, TAG_PREFIX, VALUE_MAX
 from trialjob.backends.sagemaker.shapes import shown
 from trialjob.errors import Problem
+from trialjob.model.s3 import address_problem
 from trialjob.reporting.in_job.entrypoint import VALUES_CHANNEL
 
 #: The guide's limit on a warm pool's idle time; the model allows more than the service does.
@@ -27,7 +28,6 @@ _LOCAL_DISK: Final = re.compile(
     r"ml\.(g4dn|g[5-9]\w*|gr\w+|p3dn|p4de?|p[5-9][\w-]*|trn\w+|[cmr]\d+[a-z]*d[a-z]*)\.\S+"
 )
 _ECR: Final = re.compile(r"\d{12}\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/\S+")
-S3_ADDRESS: Final = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?", re.DOTALL)
 
 
 def problems(
@@ -191,9 +191,9 @@ def _addresses(request: Mapping[str, Any]) -> Iterator[Flaw]:
     paths += [("InputDataConfig", place, "DataSource", "S3DataSource", "S3Uri") for place in places]
     for path in paths:
         uri = value_at(request, path)
-        if uri is not None and not S3_ADDRESS.fullmatch(uri):
+        if uri is not None and (wrong := address_problem(uri)):
             message = f"{shown(uri)} is no address in S3"
-            yield Flaw(path=path, message=message, remedy="write s3://bucket/prefix")
+            yield Flaw(path=path, message=message, remedy=f"write s3://bucket/prefix; {wrong}")
 
 
 def _image(request: Mapping[str, Any], region: str) -> Iterator[Flaw]:

@@ -8,7 +8,7 @@ from typing import Final
 
 from trialjob.backends.sagemaker import faults
 from trialjob.backends.sagemaker.check import Case, Check
-from trialjob.backends.sagemaker.client import split
+from trialjob.model.s3 import S3Address, address_problem
 
 TRAINING: Final = "training job usage"
 SPOT: Final = "spot training job usage"
@@ -26,7 +26,7 @@ _ECR: Final = re.compile(
 
 def bucket(case: Case) -> Iterator[Check]:
     """Whether it is there, in the right region, and may be written to."""
-    name, _ = split(case.settings.s3_uri)
+    name = S3Address.parse(case.settings.s3_uri).bucket
     try:
         region = case.client.bucket_region(name)
     except faults.NotFound:
@@ -66,14 +66,14 @@ def _written(case: Case) -> Iterator[Check]:
 def inputs(case: Case) -> Iterator[Check]:
     """Whether there is anything in the channels."""
     for channel, uri in sorted(case.job.inputs.items()):
-        if uri.startswith("s3://"):  # of any other the check of the first job speaks
+        if not address_problem(uri):  # of any other the check of the first job speaks
             yield _input(case, channel, uri)
 
 
 def _input(case: Case, channel: str, uri: str) -> Check:
     wrong = ""
     try:
-        region = case.client.bucket_region(split(uri)[0])
+        region = case.client.bucket_region(S3Address.parse(uri).bucket)
         if case.region and region and region != case.region:
             wrong = f"{uri} is in {region}, and the jobs would run in {case.region}"
         elif next(iter(case.client.keys(uri)), None) is None:

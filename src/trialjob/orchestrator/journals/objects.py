@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from trialjob.errors import StoreError, StoreUnavailable
+from trialjob.model.s3 import S3Address
 from trialjob.orchestrator.ports import Clock
 
 T = TypeVar("T")
@@ -82,7 +83,8 @@ class Objects:
     ) -> None:
         """``session`` is a boto3 session to be used instead of a new one."""
         self.bucket = bucket
-        self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+        #: Keys are this and what comes behind it; what stands in it is the user's and is kept as it is.
+        self._prefix = S3Address(bucket=bucket, key=prefix).folder
         self._clock = clock
         self._given = session
         self._made: Any = None
@@ -91,7 +93,7 @@ class Objects:
 
     @property
     def uri(self) -> str:
-        return f"s3://{self.bucket}/{self._prefix}".rstrip("/")
+        return str(S3Address(bucket=self.bucket, key=self._prefix.rstrip("/")))
 
     def get(self, key: str, *, unless: str = "") -> Found | None:
         """The object, or None when there is none; its content only if its ETag is not ``unless``."""

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from trialjob.model.s3 import S3Address, address_problem
 from trialjob.testing.fake_aws.errors import access_denied, validation
-from trialjob.testing.fake_aws.world import World, split_uri
+from trialjob.testing.fake_aws.world import World
 
 KEEP_ALIVE_MAX = 3600
 VALUE_MAX = 256
@@ -73,7 +74,8 @@ def _texts(request: dict[str, Any]) -> Iterator[str]:
     for key, value in request.get("HyperParameters", {}).items():
         if len(value) > VALUE_MAX:
             yield f"The value of hyperparameter '{key}' has {len(value)} characters; the limit is {VALUE_MAX}"
-    names = [channel["ChannelName"] for channel in request.get("InputDataConfig", [])]
+    channels = request.get("InputDataConfig", [])
+    names = [channel["ChannelName"] for channel in channels]
     if len(names) != len(set(names)):
         yield "ChannelName values must be unique"
     keys = [tag["Key"] for tag in request.get("Tags", [])]
@@ -84,8 +86,9 @@ def _texts(request: dict[str, Any]) -> Iterator[str]:
     for uri in (
         request["OutputDataConfig"]["S3OutputPath"],
         request.get("CheckpointConfig", {}).get("S3Uri"),
+        *(channel["DataSource"].get("S3DataSource", {}).get("S3Uri") for channel in channels),
     ):
-        if uri is not None and not uri.startswith("s3://"):
+        if uri is not None and address_problem(uri):
             yield f"The S3 URI '{uri}' is not valid"
 
 
@@ -123,21 +126,21 @@ def missing_input(request: dict[str, Any], *, world: World, region: str, images:
         source = channel["DataSource"].get("S3DataSource")
         if source is None:
             continue
-        bucket, key = split_uri(source["S3Uri"])
-        if world.bucket_region(bucket) != region or not world.keys(bucket, key):
+        place = S3Address.parse(source["S3Uri"])
+        if world.bucket_region(place.bucket) != region or not world.keys(place.bucket, place.key):
             return (
                 f'ClientError: Data download failed:No S3 objects found under S3 URL "{source["S3Uri"]}" '
                 "given in input data source. Please ensure that the bucket exists in the selected region "
                 f"({region}), that "
                 f'objects exist under that S3 prefix, and that the role "{request["RoleArn"]}" has '
-                f'"s3:ListBucket" permissions on bucket "{bucket}".'
+                f'"s3:ListBucket" permissions on bucket "{place.bucket}".'
             )
     return None
 
 
 def unwritable_output(request: dict[str, Any], world: World, region: str) -> str | None:
     """Why nothing can be uploaded at the end, or None."""
-    bucket, _ = split_uri(request["OutputDataConfig"]["S3OutputPath"])
+    bucket = S3Address.parse(request["OutputDataConfig"]["S3OutputPath"]).bucket
     if world.bucket_region(bucket) == region:
         return None
     return (

@@ -14,12 +14,11 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import cache
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from trialjob.testing.fake_aws.errors import ConnectionLost, ServiceError
 from trialjob.testing.fake_aws.service import FakeService
 from trialjob.testing.fake_aws.wire import TARGETS
-from trialjob.testing.fake_aws.world import split_uri
 
 
 @cache
@@ -151,7 +150,8 @@ def _part(data: bytes, span: str) -> tuple[dict[str, str], bytes]:
 
 def _place(url: str) -> tuple[str, str]:
     """Bucket and key of a request to S3, by either style of address."""
-    host, path = split_uri(url)
+    parts = urlsplit(url)
+    host, path = parts.netloc, parts.path.removeprefix("/")
     if not host.startswith(("s3.", "s3-")):
         return host.partition(".s3")[0], unquote(path)
     bucket, _, key = path.partition("/")

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from trialjob.model.s3 import S3Address
 from trialjob.testing.fake_aws.job import Job
-from trialjob.testing.fake_aws.world import World, split_uri
+from trialjob.testing.fake_aws.world import World
 
 ML_ROOT = "TRIALJOB_ML_ROOT"
 OPT_ML = "/opt/ml"
@@ -62,9 +63,12 @@ class Sandbox:
         (self.root / "input" / "config" / f"{name}.json").write_text(json.dumps(value))
 
     def _fetch(self, uri: str, folder: Path) -> None:
-        bucket, prefix = split_uri(uri)
+        place = S3Address.parse(uri)
+        bucket, prefix = place.bucket, place.key
         folder.mkdir(parents=True, exist_ok=True)
-        for key in self.world.keys(bucket, prefix):
+        keys = self.world.keys(bucket, prefix)
+        # An object's own address means that object, and not what else begins with its name.
+        for key in [prefix] if prefix in keys and not prefix.endswith("/") else keys:
             name = key[len(prefix) :].lstrip("/") or key.rsplit("/", 1)[-1]
             path = folder / name
             if key.endswith("/") or not path.resolve().is_relative_to(folder.resolve()):
@@ -110,7 +114,8 @@ class Sandbox:
                 self._sync(self.checkpoint_uri)
 
     def _sync(self, uri: str) -> None:
-        bucket, prefix = split_uri(uri.rstrip("/") + "/")
+        place = S3Address.parse(uri)
+        bucket, prefix = place.bucket, place.folder
         there = dict(self._checkpoint_files())
         for name, stamp in there.items():
             if self._saved.get(name) != stamp:
@@ -134,7 +139,8 @@ class Sandbox:
     def upload_outputs(self) -> None:
         """Send the model, and the other output if there is any, to where the request wants it."""
         output = self.job.request["OutputDataConfig"]
-        bucket, prefix = split_uri(output["S3OutputPath"].rstrip("/") + f"/{self.job.name}/output")
+        place = S3Address.parse(output["S3OutputPath"])
+        bucket, prefix = place.bucket, f"{place.folder}{self.job.name}/output"
         for name, folder in (("model", self.root / "model"), ("output", self.root / "output" / "data")):
             files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
             if name == "output" and not files:

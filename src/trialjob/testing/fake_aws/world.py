@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Protocol
-from urllib.parse import urlsplit
 
 
 class World(Protocol):
@@ -57,9 +56,3 @@ class MemoryWorld:
 
     def has_role(self, arn: str) -> bool:
         return self.roles is None or arn in self.roles
-
-
-def split_uri(uri: str) -> tuple[str, str]:
-    """Bucket and key of an ``s3://`` address."""
-    parts = urlsplit(uri)
-    return parts.netloc, parts.path.lstrip("/")
