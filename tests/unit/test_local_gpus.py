@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -38,14 +39,42 @@ def test_more_than_there_are_is_refused_in_numbers() -> None:
         check_gpus(gpus_per_trial=2, max_concurrent_trials=2, available=("0", "1"))
 
 
-def test_claims_last_until_their_job_ends(tmp_path: Path) -> None:
-    ended: set[str] = set()
+@pytest.fixture
+def claims(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("TRIALJOB_GPU_CLAIMS", str(tmp_path / "claims"))
+    return tmp_path / "claims"
 
-    def claims() -> GpuClaims:
-        return GpuClaims(tmp_path / "gpus", ["MIG/0", "MIG/1", "MIG/2"], ended.__contains__)
 
-    assert claims().claim("a", 2) == ("MIG/0", "MIG/1")
-    assert claims().claim("a", 2) == ("MIG/0", "MIG/1")
-    assert claims().claim("b", 2) == 1
-    ended.add("a")
-    assert claims().claim("b", 3) == ("MIG/0", "MIG/1", "MIG/2")
+@pytest.mark.usefixtures("claims")
+def test_nobody_else_gets_a_claimed_gpu() -> None:
+    gpus = ["MIG/0", "MIG/1", "MIG/2"]
+    with GpuClaims(gpus).claim(2) as mine:
+        assert tuple(mine) == ("MIG/0", "MIG/1")
+        with GpuClaims(gpus).claim(2) as others:
+            assert tuple(others) == ("MIG/2",)
+        kept = os.dup(mine["MIG/1"])
+    with GpuClaims(gpus).claim(3) as others:
+        assert tuple(others) == ("MIG/0", "MIG/2")
+    os.close(kept)
+    with GpuClaims(gpus).claim(3) as others:
+        assert len(others) == 3
+    with GpuClaims(gpus).claim(0) as none:
+        assert not none
+
+
+def test_a_claim_whose_file_was_tidied_away_does_not_count(claims: Path) -> None:
+    with GpuClaims(["0"]).claim(1) as mine:
+        assert mine
+    (claims / "0").unlink()
+    with GpuClaims(["0"]).claim(1) as mine, GpuClaims(["0"]).claim(1) as others:
+        assert (len(mine), len(others)) == (1, 0)
+
+
+@pytest.mark.usefixtures("claims")
+def test_a_gpu_is_the_same_by_number_and_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\necho 'GPU 0: A (UUID: GPU-12-34)'\necho 'GPU 1: A (UUID: GPU-56-78)'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with GpuClaims(["0"]).claim(1), GpuClaims(["GPU-12", "GPU-12-34", "GPU-5"]).claim(2) as others:
+        assert tuple(others) == ("GPU-5",)

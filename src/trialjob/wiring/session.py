@@ -309,7 +309,7 @@ class Session:
             *trouble,
             *mirrors,
             *untold(self.state),
-            *(self._backend.notices() if isinstance(self._backend, SageMakerBackend) else ()),
+            *self._backend.notices(),
         ]
 
     @cached_property

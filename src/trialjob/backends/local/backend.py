@@ -7,7 +7,6 @@ number of processes, see the same jobs.
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +16,8 @@ from pathlib import Path
 from trialjob.backends.local.folder import Facts, JobFolder, files_below
 from trialjob.backends.local.gpus import GpuClaims
 from trialjob.backends.local.log import read_lines, tail
-from trialjob.backends.local.status import end_of, gone, lost, state_of
+from trialjob.backends.local.machine import elsewhere, terminate
+from trialjob.backends.local.status import doubt, end_of, gone, lost, state_of
 from trialjob.errors import BackendError, BackendUnavailable, StoreError
 from trialjob.model.ids import JobName
 from trialjob.model.job import JobRequest, JobSeen, LogLine, Outcome, Watch
@@ -52,7 +52,9 @@ class LocalBackend:
         self._stop_grace = stop_grace
         self._gpus_per_trial = gpus_per_trial
         self._environment = dict(environment or {})
-        self._claims = GpuClaims(self._jobs / ".gpus", gpus, self._has_ended)
+        self._claims = GpuClaims(gpus)
+        #: Of which jobs nobody here can say whether they live, and why.
+        self._doubts: dict[str, str] = {}
 
     def submit(self, request: JobRequest) -> Submitted | Postponed | Rejected:
         """Start the job, or find that it was started before.
@@ -72,11 +74,12 @@ class LocalBackend:
                 if folder.stop_asked():
                     self._bury(folder)
                     return Submitted(adopted=True)
-                gpus = self._claims.claim(request.job, self._gpus_per_trial) if self._gpus_per_trial else ()
-                if isinstance(gpus, int):
-                    return Postponed(reason=f"no free GPU: required {self._gpus_per_trial}, free {gpus}")
-                folder.write_request(self._facts(request, gpus))
-                _start_supervisor(folder, lock)
+                with self._claims.claim(self._gpus_per_trial) as claimed:
+                    free = len(claimed)
+                    if free < self._gpus_per_trial:
+                        return Postponed(reason=f"no free GPU: required {self._gpus_per_trial}, free {free}")
+                    folder.write_request(self._facts(request, tuple(claimed)))
+                    _start_supervisor(folder, lock, tuple(claimed.values()))
         return Submitted()
 
     def stop(self, job: JobName) -> bool:
@@ -90,10 +93,13 @@ class LocalBackend:
                     if status is None:
                         self._bury(folder)
                         return False
+                    if status["state"] != "ended" and elsewhere(status, folder.path) is not None:
+                        folder.ask_stop()  # it looks for that, if it lives
                     return not status.get("buried", False)
                 folder.ask_stop()
                 if status is not None and status["state"] != "ended":
-                    _terminate(int(status["pid"]))
+                    # The quick way; it may be of another container, and finds what was asked by itself.
+                    terminate(int(status["pid"]), folder.lock_file)
         return True
 
     def observe(self, watched: Sequence[Watch]) -> Sequence[JobSeen]:
@@ -130,6 +136,10 @@ class LocalBackend:
         """This machine is kept warm by other means."""
         return True
 
+    def notices(self) -> Sequence[str]:
+        """What a person should know now."""
+        return [*self._doubts.values()]
+
     def close(self) -> None:
         """Nothing: jobs run on, and this object holds nothing."""
 
@@ -159,6 +169,7 @@ class LocalBackend:
     def _settled(self, folder: JobFolder) -> Facts | None:
         """The job's status; that of a job whose supervisor has died is brought to its end first."""
         status = folder.status()
+        self._doubts.pop(folder.path.name, None)
         if status is not None and status["state"] == "ended":
             return status
         with _locked(folder) as lock:
@@ -168,7 +179,16 @@ class LocalBackend:
             status = folder.status()
             if status is None:
                 return self._bury(folder) if folder.stop_asked() else None
-            return status if status["state"] == "ended" else lost(folder, status)
+            return status if status["state"] == "ended" else self._without_supervisor(folder, status)
+
+    def _without_supervisor(self, folder: JobFolder, status: Facts) -> Facts:
+        """The status of a job of which this machine has no supervisor."""
+        host = elsewhere(status, folder.path)
+        if host is None:
+            status = lost(folder, status)
+        if status["state"] != "ended":
+            self._doubts[folder.path.name] = doubt(folder, status, host)
+        return status
 
     def _bury(self, folder: JobFolder) -> Facts:
         """End a job that was never started."""
@@ -181,13 +201,6 @@ class LocalBackend:
         }
         folder.write_status(status)
         return status
-
-    def _has_ended(self, job: str) -> bool:
-        folder = self._folder(job)
-        if not folder.path.is_dir():
-            return True
-        status = self._settled(folder)
-        return status is not None and status["state"] == "ended"
 
     def _check_ours(self, folder: JobFolder, request: JobRequest) -> None:
         known = folder.request()
@@ -240,8 +253,8 @@ def _locked(folder: JobFolder) -> Iterator[int | None]:
             os.close(lock)
 
 
-def _start_supervisor(folder: JobFolder, lock: int) -> None:
-    """Start it with the lock in its hands, and return when it has accepted the job."""
+def _start_supervisor(folder: JobFolder, lock: int, claims: Sequence[int]) -> None:
+    """Start it with the job's lock and claims in its hands, and return when it has accepted the job."""
     answer, ack = os.pipe()
     with os.fdopen(answer, "rb") as answers, folder.log.open("ab") as log:
         try:
@@ -253,11 +266,12 @@ def _start_supervisor(folder: JobFolder, lock: int) -> None:
                     "trialjob.backends.local.supervisor",
                     str(folder.path),
                     str(ack),
+                    *map(str, claims),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                pass_fds=(lock, ack),
+                pass_fds=(lock, ack, *claims),
                 start_new_session=True,
             )
         finally:
@@ -273,11 +287,3 @@ def _start_supervisor(folder: JobFolder, lock: int) -> None:
             f"the supervisor of {folder.path} ended with exit status {code}: {tail(folder.log)}"
         )
     raise BackendUnavailable(f"the supervisor of {folder.path} was killed before it accepted the job")
-
-
-def _terminate(pid: int) -> None:
-    """SIGTERM to the supervisor, which holds the lock and therefore lives."""
-    try:
-        os.kill(pid, signal.SIGTERM)
-    except ProcessLookupError:
-        return

@@ -6,11 +6,12 @@
     status.json     "starting", "training", "ended"; made by the supervisor before anything else
     stop            is there when somebody has asked for the job's end
     lock            held by the supervisor as long as it lives, and by the backend while it changes something
-    log             what the script printed
+    log             what the script printed; locked as long as anything of the job has it open to print
     ml/             the tree that is /opt/ml in a container
 
-Rule: a status without "ended" whose lock is free belongs to a supervisor that was killed; a folder without
-a status belongs to a job that was never started. No process id has to be trusted to tell.
+Rule: a status without "ended" whose lock is free belongs to a supervisor that was killed, if it was one of
+this machine; a folder without a status belongs to a job that was never started. No process id has to be
+trusted to tell.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class JobFolder:
         self.path = path
         self.tree = path / "ml"
         self.log = path / "log"
+        self.lock_file = path / "lock"
 
     def part(self, part: Part) -> Path:
         """Where the script puts a part of what it leaves behind."""
@@ -63,7 +65,7 @@ class JobFolder:
 
     def lock(self) -> int | None:
         """A descriptor that holds the lock until every process that has it closes it; None when taken."""
-        descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        descriptor = os.open(self.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -72,6 +74,29 @@ class JobFolder:
                 return None
             raise
         return descriptor
+
+    def is_gone(self) -> bool:
+        """Whether somebody has removed it."""
+        return not self.lock_file.exists()
+
+    def keep_log(self, descriptor: int) -> None:
+        """Lock the log for whoever has this descriptor of it, and passes it on to what it starts."""
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def is_printed_to(self) -> bool:
+        """Whether something of the job lives and may print, wherever it is."""
+        try:
+            descriptor = os.open(self.log, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
 
     def _read(self, name: str) -> Facts | None:
         path = self.path / name

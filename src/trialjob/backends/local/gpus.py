@@ -1,21 +1,27 @@
 """Which job has which GPU.
 
-Rule: a claim is a file that names a job, and it counts as long as that job has not ended. So nothing has to
-be given back, and nothing is forgotten when the orchestrator is killed.
+Rule: a claim is a lock on a file that all trialjobs of a machine find, and the job's supervisor has it as
+long as anything of the job lives. So nothing has to be given back, and nothing is forgotten when the
+orchestrator is killed; and it makes no difference of which experiment, store or user a job is.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
 from trialjob.errors import Problem, SpecError
+
+#: The environment variable with the folder of all claims, for containers that share GPUs but no /tmp.
+CLAIMS = "TRIALJOB_GPU_CLAIMS"
+_LISTED = re.compile(r"^GPU (\d+): .*\(UUID: ([^)]*)\)", re.MULTILINE)
 
 
 def available_gpus() -> tuple[str, ...]:
@@ -25,15 +31,19 @@ def available_gpus() -> tuple[str, ...]:
         # CUDA ignores everything behind the first invalid id, and -1 is the usual one.
         ids = [text.strip() for text in visible.split(",")]
         return tuple(ids[: ids.index("-1")] if "-1" in ids else [text for text in ids if text])
+    return tuple(str(number) for number in range(len(_LISTED.findall(_nvidia_smi()))))
+
+
+def _nvidia_smi() -> str:
+    """What it lists; "" where there is none."""
     program = shutil.which("nvidia-smi")
     if program is None:
-        return ()
+        return ""
     try:
         listed = subprocess.run([program, "-L"], capture_output=True, text=True, timeout=30, check=True)  # noqa: S603
     except (OSError, subprocess.SubprocessError):
-        return ()
-    lines = [line for line in listed.stdout.splitlines() if line.startswith("GPU ")]
-    return tuple(str(number) for number in range(len(lines)))
+        return ""
+    return listed.stdout
 
 
 def check_gpus(*, gpus_per_trial: int, max_concurrent_trials: int, available: Sequence[str]) -> None:
@@ -51,43 +61,87 @@ def check_gpus(*, gpus_per_trial: int, max_concurrent_trials: int, available: Se
 
 
 class GpuClaims:
-    """Shares GPUs out among the jobs of one folder."""
+    """Shares the GPUs of this machine out among the jobs of all experiments, stores and users."""
 
-    def __init__(self, folder: Path, gpus: Sequence[str], has_ended: Callable[[str], bool]) -> None:
-        self._folder = folder
+    def __init__(self, gpus: Sequence[str]) -> None:
         self._gpus = tuple(gpus)
-        self._has_ended = has_ended
-
-    def claim(self, job: str, count: int) -> tuple[str, ...] | int:
-        """``count`` GPUs that are this job's alone; or how many are free, when these are not enough."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with self._alone():
-            free = [gpu for gpu in self._gpus if self._is_free(gpu, job)]
-            if len(free) < count:
-                return len(free)
-            for gpu in free[:count]:
-                fresh = self._folder / ".claim"
-                fresh.write_text(job, encoding="utf-8")
-                fresh.replace(self._claim(gpu))
-            return tuple(free[:count])
-
-    def _claim(self, gpu: str) -> Path:
-        return self._folder / f"gpu-{quote(gpu, safe='')}"
-
-    def _is_free(self, gpu: str, job: str) -> bool:
-        """True when nobody has it, or the job that did has ended, or it is this very job."""
-        try:
-            holder = self._claim(gpu).read_text(encoding="utf-8")
-        except FileNotFoundError:
-            return True
-        return holder in ("", job) or self._has_ended(holder)
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Several orchestrators may share the machine."""
-        descriptor = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    def claim(self, count: int) -> Iterator[Mapping[str, int]]:
+        """``count`` GPUs that are nobody else's, or the fewer that there are, each with its claim.
+
+        They are given back when the block is left, by everybody to whom the claims were not passed on.
+        """
+        if not count:
+            yield {}
+            return
+        claims: dict[str, int] = {}
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
+            with _alone(folder := _folder()):
+                uuids = _uuids()
+                for gpu in self._gpus:
+                    claim = _lock(folder / quote(_name(gpu, uuids), safe=""))
+                    if claim is not None:
+                        claims[gpu] = claim
+                    if len(claims) == count:
+                        break
+            yield claims
         finally:
+            for claim in claims.values():
+                os.close(claim)
+
+
+def _folder() -> Path:
+    """Where all claims of this machine are, as everybody has to find the same ones."""
+    folder = Path(os.environ.get(CLAIMS) or "/tmp/trialjob-gpus")  # noqa: S108 - nothing is written there
+    with suppress(FileExistsError):
+        folder.mkdir(parents=True)
+        folder.chmod(0o1777)
+    return folder
+
+
+def _uuids() -> dict[str, str]:
+    return dict(_LISTED.findall(_nvidia_smi()))
+
+
+def _name(gpu: str, uuids: Mapping[str, str]) -> str:
+    """One name for a GPU that may be given by its number, its UUID or the beginning of that."""
+    whole = [uuid for uuid in uuids.values() if gpu.startswith("GPU-") and uuid.startswith(gpu)]
+    return uuids.get(gpu) or (whole[0] if len(whole) == 1 else gpu)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Several orchestrators may share the machine, and none is to be kept from a GPU that nobody takes."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(path: Path) -> int | None:
+    """A descriptor that holds the claim until every process that has it closes it; None when taken."""
+    while True:
+        try:
+            # Only to read, which is enough for a lock on a file of another user.
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            _make(path)
+            continue
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
             os.close(descriptor)
+            return None
+        if path.exists() and os.path.samestat(os.fstat(descriptor), path.stat()):
+            return descriptor
+        os.close(descriptor)  # somebody has tidied up
+
+
+def _make(path: Path) -> None:
+    with suppress(FileExistsError):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        os.fchmod(descriptor, 0o644)
+        os.close(descriptor)

@@ -7,14 +7,20 @@ from pathlib import Path
 
 from trialjob.backends.local.folder import Facts, JobFolder
 from trialjob.backends.local.log import tail
+from trialjob.backends.local.machine import here
 from trialjob.model.ids import JobName
 from trialjob.model.job import FailureKind, JobEnd, JobSeen, JobState, Outcome
 from trialjob.orchestrator.core.failures import kind_of
 
 
 def lost(folder: JobFolder, status: Facts) -> Facts:
-    """End a job whose supervisor was killed, and the processes that it left."""
-    _kill_marked(folder.path)
+    """End a job whose supervisor was killed, and the processes that it left.
+
+    The status stays as it is while one of them lives that cannot be seen from here.
+    """
+    _kill_marked(folder, status)
+    if folder.is_printed_to():
+        return status
     # The last sign of life; nothing says when exactly it ended.
     signs = [path.stat().st_mtime for path in (folder.log, folder.path / "status.json") if path.exists()]
     ended: Facts = {
@@ -31,17 +37,34 @@ def lost(folder: JobFolder, status: Facts) -> Facts:
 
 def gone(job: JobName, path: Path) -> JobSeen:
     """What is left to say of a job whose folder somebody removed."""
-    _kill_marked(path)
+    _kill_marked(JobFolder(path), {})
     message = f"its folder is gone: {path}"
     end = JobEnd(outcome=Outcome.FAILED, failure=FailureKind.LOST, message=message)
     return JobSeen(job=job, state=JobState.TRAINING, end=end)
 
 
-def _kill_marked(folder: Path) -> None:
+def _kill_marked(folder: JobFolder, status: Facts) -> None:
     # Imported when it is needed, because psutil takes longer to load than all the rest.
     from trialjob.backends.local.processes import kill_marked  # noqa: PLC0415
 
-    kill_marked(folder)
+    ours = here()
+    known = all(status.get(name) == ours[name] for name in ("boot", "pid_namespace"))
+    kill_marked(folder.path, log=folder.log, script=status.get("script", ()) if known else ())
+
+
+def doubt(folder: JobFolder, status: Facts, host: str | None) -> str:
+    """Why nobody here can say that a job has ended whose supervisor is not to be seen."""
+    job = folder.path.name
+    if host is not None:
+        return (
+            f"{job} runs on {host}, as far as is known: only that machine can tell whether it still does. "
+            f"Go on there, or remove {folder.path} if that machine is gone for good"
+        )
+    where = status.get("host", "this machine")
+    return (
+        f"{job} lost its supervisor, and a process of it still runs on {where} that cannot be seen from "
+        "here, in another container or of another user; end it there"
+    )
 
 
 def state_of(status: Facts | None, *, stopping: bool) -> JobState:

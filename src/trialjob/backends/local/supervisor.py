@@ -9,6 +9,7 @@ Rule: whatever happens here ends in a status, or in a free lock, from which the 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import select
@@ -16,27 +17,30 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from trialjob.backends.local.checkpoints import copy_checkpoints
 from trialjob.backends.local.folder import MARK, Facts, JobFolder
+from trialjob.backends.local.guard import end_descendants, is_subreaper, leave_guard
 from trialjob.backends.local.inherited import inherited
+from trialjob.backends.local.machine import here, start_of
 from trialjob.reporting.in_job import entrypoint
 
-#: The prctl that makes orphaned descendants our children (linux/prctl.h).
-_PR_SET_CHILD_SUBREAPER = 36
-#: select() takes no wait without bound.
-_LONGEST_WAIT = 3600.0
+#: Who cannot send us a signal leaves word in the folder, which is looked for so often, in seconds.
+_LOOK = 2.0
 _OUT_OF_MEMORY = 128 + signal.SIGKILL
 
 
 class Supervisor:
     """Runs one job from its start to its status."""
 
-    def __init__(self, folder: JobFolder, request: Facts) -> None:
+    def __init__(self, folder: JobFolder, request: Facts, claims: Sequence[int] = ()) -> None:
+        """``claims`` are descriptors of its locks on GPUs."""
         self._folder = folder
         self._request = request
-        self._status: Facts = {"state": "starting", "pid": os.getpid()}
+        self._claims = claims
+        self._status: Facts = {"state": "starting", "pid": os.getpid(), **here()}
         self._stop_asked = False
         self._group: int | None = None
         self._woken, wake = os.pipe()
@@ -68,6 +72,8 @@ class Supervisor:
                 "message": f"the supervisor broke: {error!r}",
             }
         self._end_descendants()
+        for claim in self._claims:
+            fcntl.flock(claim, fcntl.LOCK_UN)  # for the guard, too
         self._folder.write_status({"ended_at": _now(), **self._status, **ended, "state": "ended"})
 
     def _run(self) -> Facts:
@@ -77,7 +83,7 @@ class Supervisor:
         child = self._start()
         self._group = child.pid
         started, began = _now(), time.monotonic()
-        self._status.update(state="training", started_at=started)
+        self._status.update(state="training", started_at=started, script=[child.pid, start_of(child.pid)])
         with contextlib.suppress(OSError):  # the end is what counts, and it is written again
             self._folder.write_status(self._status)
         why = self._watch(child, began + float(self._request["max_runtime"]))
@@ -152,6 +158,7 @@ class Supervisor:
         while child.poll() is None:
             _reap_orphans(child.pid)
             now = time.monotonic()
+            self._stop_asked = self._stop_asked or self._folder.stop_asked() or self._folder.is_gone()
             if not why and (self._stop_asked or now >= latest):
                 why = "stopped" if self._stop_asked else "timed_out"
                 wake_at = now + float(self._request["stop_grace"])
@@ -166,7 +173,7 @@ class Supervisor:
 
     def _sleep(self, seconds: float) -> None:
         """Return after ``seconds``, or at the next signal."""
-        ready, _, _ = select.select([self._woken], [], [], min(max(seconds, 0.0), _LONGEST_WAIT))
+        ready, _, _ = select.select([self._woken], [], [], min(max(seconds, 0.0), _LOOK))
         if ready:
             os.read(self._woken, 4096)
 
@@ -193,20 +200,15 @@ class Supervisor:
                 pass  # a zombie
             self._kill_descendants()
         except ChildProcessError:
-            if not _is_subreaper():
-                from trialjob.backends.local.processes import kill_marked  # noqa: PLC0415
-
-                kill_marked(self._folder.path)
+            if not is_subreaper():
+                end_descendants(self._folder.path)
 
     def _kill_descendants(self) -> None:
-        # Imported when it is needed, because most scripts end by themselves.
-        from trialjob.backends.local.processes import kill_descendants  # noqa: PLC0415
-
         if self._group is not None:
             # All at once, which a process that keeps forking cannot escape.
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._group, signal.SIGKILL)
-        kill_descendants()
+        end_descendants(self._folder.path)
 
 
 def _reap_orphans(child: int) -> None:
@@ -220,30 +222,24 @@ def _reap_orphans(child: int) -> None:
             os.waitpid(found.si_pid, 0)
 
 
-def _is_subreaper() -> bool:
-    return sys.platform == "linux"
-
-
-def _become_subreaper() -> None:
-    if _is_subreaper():
-        import ctypes  # noqa: PLC0415 - only where it is needed
-
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-
-
 def _now() -> float:
     return time.time()  # noqa: TID251 - a process of its own, which has no Clock
 
 
 def main() -> None:
-    """``python -m trialjob.backends.local.supervisor FOLDER ACK``; ACK is the descriptor to answer on."""
-    folder, answer = JobFolder(Path(sys.argv[1])), int(sys.argv[2])
+    """``python -m trialjob.backends.local.supervisor FOLDER ACK CLAIM…``.
+
+    ACK is the descriptor to answer on, each CLAIM one that has a GPU.
+    """
+    folder = JobFolder(Path(sys.argv[1]))
+    answer, *claims = map(int, sys.argv[2:])
     if os.fork():
         os._exit(0)
     os.setsid()
+    leave_guard(folder.path, answer)
     try:
-        _become_subreaper()
-        supervisor = Supervisor(folder, folder.request() or {})
+        folder.keep_log(sys.stdout.fileno())
+        supervisor = Supervisor(folder, folder.request() or {}, claims)
         supervisor.accept()
     except Exception as error:  # noqa: BLE001 - it is told to the backend, which raises it
         _answer(answer, f"{error}")
