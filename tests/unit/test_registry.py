@@ -67,7 +67,7 @@ def test_a_stranger_s_sampler_is_written_as_our_own(
 ) -> None:
     installed(tmp_path, "guessing", SAMPLER, "[trialjob.samplers]\nguess = guessing:Guess\n")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setitem(PLUGINS, "sampler", samplers)  # type: ignore[arg-type]
+    monkeypatch.setitem(PLUGINS, "sampler", samplers)
     spec = config.parse({**SPEC, "sampler": {"kind": "guess", "tries": 5}})
     document = spec.document()
     assert document["sampler"] == {"kind": "guess", "seed": None, "tries": 5}

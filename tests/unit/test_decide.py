@@ -1,0 +1,461 @@
+"""What follows from what was seen, each rule once: ``decide(state, [observation])`` against its events.
+
+Read from top to bottom it is the manual of an experiment's life.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from trialjob.model.ids import ExperimentName, TrialId
+from trialjob.model.job import Bill, FailureKind, JobEnd, JobState, Outcome
+from trialjob.model.limits import Limits
+from trialjob.model.metric import Mode, NanPolicy, Objective, Report
+from trialjob.model.money import PriceOrigin, Tariff, Terms
+from trialjob.model.trial import (
+    AttemptStatus,
+    EndKind,
+    EndReason,
+    LogAction,
+    LogMatch,
+    StopKind,
+    StopReason,
+    TrialStatus,
+)
+from trialjob.orchestrator.core.decide import decide, wanted
+from trialjob.orchestrator.core.due import EndPools, StopJob, SubmitJob, due, idle_until, pools_due
+from trialjob.orchestrator.core.events import (
+    AttemptEnded,
+    AttemptIntended,
+    BillLearned,
+    Event,
+    ExperimentCreated,
+    ExperimentEnded,
+    ExperimentEnding,
+    JobProgressed,
+    JobSubmitted,
+    LimitsChanged,
+    LogMatched,
+    PoolsEnded,
+    PricesLearned,
+    ReportsRead,
+    RetryPlanned,
+    RungReached,
+    SpaceExhausted,
+    StopIntended,
+    SubmitPostponed,
+    TrialEnded,
+    TrialPaused,
+    TrialProposed,
+)
+from trialjob.orchestrator.core.rule import StoppingRule
+from trialjob.orchestrator.core.seen import (
+    BillObserved,
+    JobObserved,
+    PoolsAnswered,
+    Postponed,
+    Rejected,
+    Seen,
+    StopAnswered,
+    SubmitAnswered,
+    Submitted,
+    Suggested,
+)
+from trialjob.orchestrator.core.state import State, apply
+from trialjob.orchestrator.rules.asha import Asha
+from trialjob.orchestrator.rules.none import NoStopping
+from trialjob.orchestrator.rules.promotion import Promotion
+
+NOW = 1_000.0
+ONE, TWO = TrialId(1), TrialId(2)
+LIMITS = Limits(max_trials=3, max_concurrent_trials=2, trial_timeout=600.0)
+ACC = Objective(metric="acc", mode=Mode.MAX)
+#: A dollar an hour, 60 s to stop and 60 s to upload, and a machine kept warm for four minutes.
+TERMS = Terms(price=1_000_000, stop_grace=60.0, upload=60.0, keep_alive=240.0)
+PRICES = PricesLearned(tariff=Tariff(terms=(TERMS,), origin=PriceOrigin.SPEC, source="the spec"))
+
+PROPOSED = TrialProposed(trial=ONE, config={"lr": 0.1})
+INTENDED = AttemptIntended(trial=ONE, attempt=1, max_runtime=600.0)
+SUBMITTED = JobSubmitted(trial=ONE, attempt=1)
+TRAINING = JobProgressed(trial=ONE, attempt=1, status=AttemptStatus.TRAINING)
+RUNNING = (PROPOSED, INTENDED, SUBMITTED, TRAINING)
+DONE = JobEnd(outcome=Outcome.COMPLETED, exit_code=0, seconds=60.0)
+STOPPED = JobEnd(outcome=Outcome.STOPPED, seconds=60.0)
+PRUNED = StopReason(kind=StopKind.PRUNED, detail="others were better")
+
+
+def experiment(*events: Event, limits: Limits = LIMITS, objective: Objective = ACC) -> State:
+    """An experiment of which ``events`` have been journaled."""
+    created = ExperimentCreated(
+        name=ExperimentName("e"), document={}, bundle="", objective=objective, limits=limits, trialjob="0"
+    )
+    state = apply(None, created, NOW)
+    for event in events:
+        state = apply(state, event, NOW)
+    return state
+
+
+def events(state: State, *seen: Seen, rule: StoppingRule | None = None, now: float = NOW) -> Sequence[Event]:
+    return decide(state, seen, rule or NoStopping(), now).events
+
+
+def report(epoch: float, acc: float) -> Report:
+    return Report(resource=epoch, metrics={"acc": acc}, at=NOW)
+
+
+def look(*reports: Report, end: JobEnd | None = None, trial: TrialId = ONE) -> JobObserved:
+    cursor = str(len(reports))
+    return JobObserved(
+        trial=trial, attempt=1, state=JobState.TRAINING, reports=reports, cursor=cursor, end=end
+    )
+
+
+def read(*reports: Report, trial: TrialId = ONE) -> ReportsRead:
+    return ReportsRead(trial=trial, attempt=1, reports=reports, cursor=str(len(reports)))
+
+
+def ended(end: JobEnd, trial: TrialId = ONE) -> AttemptEnded:
+    return AttemptEnded(trial=trial, attempt=1, end=end)
+
+
+# A trial begins
+
+
+def test_a_suggestion_becomes_a_trial_and_its_first_job_is_intended() -> None:
+    assert events(experiment(), Suggested(config={"lr": 0.1})) == [PROPOSED, INTENDED]
+
+
+def test_when_the_sampler_has_nothing_left_no_more_trials_come_and_the_experiment_ends() -> None:
+    detail = "all 0 configurations of the space have been tried"
+    end = EndReason(kind=EndKind.SPACE_EXHAUSTED, detail=detail)
+    assert events(experiment(), Suggested(config=None)) == [SpaceExhausted(), ExperimentEnded(reason=end)]
+
+
+def test_a_suggestion_is_wanted_only_while_a_slot_is_free() -> None:
+    full = experiment(*RUNNING, limits=replace(LIMITS, max_concurrent_trials=1))
+    assert not wanted(full, NOW)
+    assert events(full, Suggested(config={"lr": 0.2})) == []
+    assert wanted(experiment(*RUNNING), NOW)
+
+
+def test_no_more_trials_are_proposed_than_were_agreed() -> None:
+    state = experiment(*RUNNING, limits=replace(LIMITS, max_trials=1))
+    assert events(state, Suggested(config={"lr": 0.2})) == []
+
+
+def test_the_canary_runs_alone_until_it_has_a_value() -> None:
+    limits = replace(LIMITS, canary=True)
+    assert not wanted(experiment(*RUNNING, limits=limits), NOW)
+    assert wanted(experiment(*RUNNING, read(report(1, 0.5)), limits=limits), NOW)
+
+
+# A job is submitted
+
+
+def test_what_is_intended_is_due_to_be_submitted() -> None:
+    assert due(experiment(PROPOSED, INTENDED), NOW) == [SubmitJob(trial=ONE, attempt=1)]
+    assert due(experiment(PROPOSED, INTENDED, SUBMITTED), NOW) == []
+
+
+def test_an_accepted_job_is_noted_and_so_is_one_that_was_there_already() -> None:
+    state = experiment(PROPOSED, INTENDED)
+    assert events(state, SubmitAnswered(trial=ONE, attempt=1, answer=Submitted())) == [SUBMITTED]
+    adopted = SubmitAnswered(trial=ONE, attempt=1, answer=Submitted(adopted=True))
+    assert events(state, adopted) == [JobSubmitted(trial=ONE, attempt=1, adopted=True)]
+
+
+def test_a_job_without_quota_waits_and_the_same_reason_is_journaled_once() -> None:
+    full = SubmitAnswered(trial=ONE, attempt=1, answer=Postponed(reason="no quota"))
+    postponed = SubmitPostponed(trial=ONE, attempt=1, reason="no quota", until=NOW)
+    assert events(experiment(PROPOSED, INTENDED), full) == [postponed]
+    assert events(experiment(PROPOSED, INTENDED, postponed), full) == []
+
+
+def test_a_postponed_job_is_due_when_its_time_has_come() -> None:
+    state = experiment(
+        PROPOSED, INTENDED, SubmitPostponed(trial=ONE, attempt=1, reason="busy", until=NOW + 5)
+    )
+    assert due(state, NOW) == []
+    assert idle_until(state, NOW) == NOW + 5
+    assert due(state, NOW + 5) == [SubmitJob(trial=ONE, attempt=1)]
+
+
+def test_a_job_that_is_refused_for_good_fails_its_trial_and_costs_nothing() -> None:
+    refused = SubmitAnswered(trial=ONE, attempt=1, answer=Rejected(reason="no such image"))
+    found = events(experiment(PROPOSED, INTENDED), refused)
+    assert found[-1] == TrialEnded(trial=ONE, status=TrialStatus.FAILED, reason="rejected: no such image")
+    (end,) = [event.end for event in found if isinstance(event, AttemptEnded)]
+    assert (end.failure, end.seconds, end.pool_seconds) == (FailureKind.REJECTED, 0.0, 0.0)
+
+
+def test_an_answer_that_comes_late_says_nothing_new() -> None:
+    state = experiment(*RUNNING)
+    assert events(state, SubmitAnswered(trial=ONE, attempt=1, answer=Submitted())) == []
+    assert events(state, JobObserved(trial=ONE, attempt=1, state=JobState.TRAINING)) == []
+    over = experiment(*RUNNING, ended(DONE), TrialEnded(trial=ONE, status=TrialStatus.FAILED, reason=""))
+    assert events(over, look(report(1, 0.5))) == []
+
+
+# A job reports
+
+
+def test_reports_are_journaled_with_the_mark_behind_them() -> None:
+    assert events(experiment(*RUNNING), look(report(1, 0.5), report(2, 0.6))) == [
+        read(report(1, 0.5), report(2, 0.6))
+    ]
+
+
+def test_a_rung_is_entered_and_a_loser_is_stopped() -> None:
+    two = [replace(event, trial=TWO) for event in (PROPOSED, INTENDED, SUBMITTED, TRAINING)]
+    entered = RungReached(trial=TWO, rung=1.0, value=0.9)
+    state = experiment(*RUNNING, *two, read(report(1, 0.9), trial=TWO), entered)
+    found = events(state, look(report(1, 0.1)), rule=Asha(max_resource=9))
+    reason = StopReason(kind=StopKind.PRUNED, detail="1 of 2 trials were better at epoch 1")
+    assert found == [
+        read(report(1, 0.1)),
+        RungReached(trial=ONE, rung=1.0, value=0.1),
+        StopIntended(trial=ONE, attempt=1, reason=reason),
+    ]
+
+
+def test_an_epoch_that_is_repeated_is_kept_and_not_judged_again() -> None:
+    rung = RungReached(trial=ONE, rung=1.0, value=0.9)
+    state = experiment(*RUNNING, read(report(1, 0.9)), rung)
+    assert events(state, look(report(1, 0.0)), rule=Asha(max_resource=9)) == [read(report(1, 0.0))]
+
+
+def test_nan_fails_a_trial_where_the_spec_says_so() -> None:
+    objective = replace(ACC, nan=NanPolicy.FAIL)
+    _, stop = events(experiment(*RUNNING, objective=objective), look(report(3, math.nan)))
+    reason = StopReason(kind=StopKind.FAILED, detail="acc is NaN at epoch 3")
+    assert stop == StopIntended(trial=ONE, attempt=1, reason=reason)
+
+
+def test_the_target_ends_the_experiment_and_with_it_what_runs() -> None:
+    state = experiment(*RUNNING, limits=replace(LIMITS, target=0.9))
+    detail = "acc reached 0.95; the target was 0.9"
+    assert events(state, look(report(1, 0.95))) == [
+        read(report(1, 0.95)),
+        ExperimentEnding(reason=EndReason(kind=EndKind.TARGET, detail=detail)),
+        StopIntended(trial=ONE, attempt=1, reason=StopReason(kind=StopKind.CANCELLED, detail=detail)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("action", "kind"),
+    [(LogAction.STOP_TRIAL, StopIntended), (LogAction.STOP_EXPERIMENT, ExperimentEnding)],
+)
+def test_a_line_that_matches_a_pattern_has_its_consequence_once(action: LogAction, kind: type[Event]) -> None:
+    match = LogMatch(pattern="diverged", then=action, line="diverged at 3")
+    seen = JobObserved(trial=ONE, attempt=1, state=JobState.TRAINING, matches=(match,))
+    found = events(experiment(*RUNNING), seen)
+    assert found[0] == LogMatched(trial=ONE, attempt=1, match=match)
+    assert isinstance(found[1], kind)
+    again = experiment(*RUNNING, LogMatched(trial=ONE, attempt=1, match=match))
+    assert events(again, seen) == []
+
+
+# A job is stopped
+
+
+def test_a_stop_is_due_until_it_is_answered_and_comes_before_launches() -> None:
+    stop = StopIntended(trial=ONE, attempt=1, reason=PRUNED)
+    state = experiment(*RUNNING, replace(PROPOSED, trial=TWO), replace(INTENDED, trial=TWO), stop)
+    assert due(state, NOW) == [StopJob(trial=ONE, attempt=1), SubmitJob(trial=TWO, attempt=1)]
+    stopping = JobProgressed(trial=ONE, attempt=1, status=AttemptStatus.STOPPING)
+    assert events(state, StopAnswered(trial=ONE, attempt=1, known=True)) == [stopping]
+    assert due(experiment(*RUNNING, stop, stopping), NOW) == []
+
+
+def test_a_job_that_is_stopping_still_holds_its_slot() -> None:
+    stopping = JobProgressed(trial=ONE, attempt=1, status=AttemptStatus.STOPPING)
+    limits = replace(LIMITS, max_concurrent_trials=1)
+    assert not wanted(experiment(*RUNNING, stopping, limits=limits), NOW)
+
+
+def test_a_job_that_never_was_is_over_at_once_and_one_that_may_be_there_is_asked_again() -> None:
+    stop = StopIntended(trial=ONE, attempt=1, reason=PRUNED)
+    unknown = StopAnswered(trial=ONE, attempt=1, known=False)
+    found = events(experiment(PROPOSED, INTENDED, stop), unknown)
+    assert found[-1] == TrialEnded(trial=ONE, status=TrialStatus.PRUNED, reason="others were better")
+    assert events(experiment(PROPOSED, INTENDED, SUBMITTED, stop), unknown) == []
+
+
+def test_a_stop_that_finds_a_job_of_which_no_submission_was_answered_adopts_it() -> None:
+    state = experiment(PROPOSED, INTENDED, StopIntended(trial=ONE, attempt=1, reason=PRUNED))
+    assert events(state, StopAnswered(trial=ONE, attempt=1, known=True)) == [
+        JobSubmitted(trial=ONE, attempt=1, adopted=True),
+        JobProgressed(trial=ONE, attempt=1, status=AttemptStatus.STOPPING),
+    ]
+
+
+# A job ends
+
+
+def test_a_job_that_ends_well_completes_its_trial() -> None:
+    assert events(experiment(*RUNNING), look(report(1, 0.5), end=DONE)) == [
+        read(report(1, 0.5)),
+        ended(DONE),
+        TrialEnded(trial=ONE, status=TrialStatus.COMPLETED, reason=""),
+    ]
+
+
+def test_without_a_value_of_the_objective_it_has_not_completed_and_the_nearest_lines_are_told() -> None:
+    seen = replace(look(end=DONE), nearest=("accuracy: 0.5",))
+    reason = "it ended without a value of acc\nlines that came closest to it:\naccuracy: 0.5"
+    assert events(experiment(*RUNNING), seen)[1] == TrialEnded(
+        trial=ONE, status=TrialStatus.METRICS_UNAVAILABLE, reason=reason
+    )
+
+
+def test_a_stopped_job_was_pruned_or_cancelled_as_the_stop_said() -> None:
+    stop = StopIntended(trial=ONE, attempt=1, reason=PRUNED)
+    state = experiment(*RUNNING, read(report(1, 0.5)), stop)
+    assert events(state, look(end=STOPPED))[1] == TrialEnded(
+        trial=ONE, status=TrialStatus.PRUNED, reason="others were better"
+    )
+    alone = experiment(*RUNNING, read(report(1, 0.5)))
+    assert events(alone, look(end=STOPPED))[1] == TrialEnded(
+        trial=ONE, status=TrialStatus.CANCELLED, reason="stopped by somebody else"
+    )
+
+
+def test_user_code_that_fails_is_not_tried_again() -> None:
+    failed = JobEnd(outcome=Outcome.FAILED, failure=FailureKind.USER_CODE, message="exit 1", exit_code=1)
+    found = events(experiment(*RUNNING), look(end=failed))
+    assert found[-1] == TrialEnded(trial=ONE, status=TrialStatus.FAILED, reason="user_code: exit 1")
+
+
+def test_what_the_cloud_took_away_is_tried_again_later() -> None:
+    gone = JobEnd(outcome=Outcome.FAILED, failure=FailureKind.CAPACITY, message="no machine")
+    attempt, retry = events(experiment(*RUNNING), look(end=gone))
+    assert attempt == ended(gone)
+    assert isinstance(retry, RetryPlanned)
+    assert retry.not_before > NOW
+    waiting = experiment(*RUNNING, attempt, retry)
+    assert events(waiting) == []
+    again = AttemptIntended(trial=ONE, attempt=2, max_runtime=600.0)
+    assert events(waiting, now=retry.not_before) == [again]
+
+
+def test_a_trial_that_waits_for_another_try_keeps_its_slot_from_new_ones() -> None:
+    gone = JobEnd(outcome=Outcome.FAILED, failure=FailureKind.CAPACITY, message="no machine")
+    retry = RetryPlanned(trial=ONE, not_before=NOW, reason="no machine")
+    state = experiment(*RUNNING, ended(gone), retry, limits=replace(LIMITS, max_concurrent_trials=1))
+    assert not wanted(state, NOW)
+
+
+# A rule that pauses
+
+
+def test_a_trial_pauses_at_its_rung_and_the_best_goes_on() -> None:
+    rule = Promotion(max_resource=9, reduction_factor=3)
+    first = replace(INTENDED, resource=1.0)
+    state = experiment(PROPOSED, first, SUBMITTED, TRAINING)
+    found = events(state, look(report(1, 0.5), end=DONE), rule=rule)
+    assert found == [
+        read(report(1, 0.5)),
+        RungReached(trial=ONE, rung=1.0, value=0.5),
+        StopIntended(
+            trial=ONE, attempt=1, reason=StopReason(kind=StopKind.PAUSED, detail="paused at epoch 1")
+        ),
+        ended(DONE),
+        TrialPaused(trial=ONE, reason="paused at epoch 1"),
+    ]
+
+
+def test_paused_trials_that_nobody_will_resume_end_the_experiment() -> None:
+    rule = Promotion(max_resource=9, reduction_factor=3)
+    paused = (RungReached(trial=ONE, rung=1.0, value=0.5), TrialPaused(trial=ONE, reason="paused at epoch 1"))
+    state = experiment(*RUNNING, read(report(1, 0.5)), ended(DONE), *paused, SpaceExhausted())
+    trial, experiment_end = events(state, rule=rule)
+    assert trial == TrialEnded(
+        trial=ONE, status=TrialStatus.PRUNED, reason="paused at epoch 1, and not resumed"
+    )
+    assert isinstance(experiment_end, ExperimentEnded)
+
+
+# Money
+
+
+def test_no_job_starts_that_the_cap_may_not_pay_for_at_its_worst() -> None:
+    # 600 s of training, 120 s of its end and 240 s of a warm machine are 0.2667 dollars.
+    assert wanted(experiment(PRICES, limits=replace(LIMITS, max_cost=0.27)), NOW)
+    assert not wanted(experiment(PRICES, limits=replace(LIMITS, max_cost=0.26)), NOW)
+
+
+def test_an_experiment_that_can_pay_for_nothing_ends_and_says_what_a_job_may_cost() -> None:
+    ending, end = events(experiment(PRICES, limits=replace(LIMITS, max_cost=0.26)))
+    assert isinstance(ending, ExperimentEnding)
+    assert ending.reason.kind is EndKind.MAX_COST
+    assert "another job may cost" in ending.reason.detail
+    assert end == ExperimentEnded(reason=ending.reason)
+
+
+def test_launches_are_taken_back_when_the_cap_is_lowered() -> None:
+    intended = replace(INTENDED, terms=TERMS)
+    lowered = LimitsChanged(limits=replace(LIMITS, max_cost=0.1), document={})
+    (stop,) = events(experiment(PRICES, PROPOSED, intended, lowered))
+    assert isinstance(stop, StopIntended)
+    assert stop.reason.kind is StopKind.CANCELLED
+
+
+def test_a_bill_that_comes_later_is_recorded_once() -> None:
+    unknown = replace(DONE, seconds=None)
+    over = (ended(unknown), TrialEnded(trial=ONE, status=TrialStatus.COMPLETED, reason=""))
+    state = experiment(PRICES, PROPOSED, replace(INTENDED, terms=TERMS), SUBMITTED, TRAINING, *over)
+    bill = BillObserved(trial=ONE, attempt=1, bill=Bill(seconds=61.0, pool_seconds=12.0))
+    learned = BillLearned(trial=ONE, attempt=1, seconds=61.0, pool_seconds=12.0)
+    assert events(state, bill) == [learned]
+    assert events(apply(state, learned, NOW), bill) == []
+
+
+# The end
+
+
+def test_everything_ends_when_the_time_is_over() -> None:
+    state = experiment(*RUNNING, limits=replace(LIMITS, timeout=60.0))
+    assert events(state, now=NOW + 59) == []
+    detail = "timeout of 60 s reached"
+    assert events(state, now=NOW + 60) == [
+        ExperimentEnding(reason=EndReason(kind=EndKind.TIMEOUT, detail=detail)),
+        StopIntended(trial=ONE, attempt=1, reason=StopReason(kind=StopKind.CANCELLED, detail=detail)),
+    ]
+
+
+def test_too_many_failures_end_it_and_the_newest_is_told() -> None:
+    failed = JobEnd(outcome=Outcome.FAILED, failure=FailureKind.USER_CODE, message="exit 1", exit_code=1)
+    found = events(experiment(*RUNNING, limits=replace(LIMITS, max_failures=1)), look(end=failed))
+    (ending,) = [event for event in found if isinstance(event, ExperimentEnding)]
+    assert ending.reason.kind is EndKind.MAX_FAILURES
+    assert ending.reason.detail.endswith("; trial 1: user_code: exit 1")
+
+
+def test_warm_machines_are_given_back_before_the_experiment_ends() -> None:
+    warm = replace(DONE, pool_until=NOW + 240)
+    over = (read(report(1, 0.5)), ended(warm), TrialEnded(trial=ONE, status=TrialStatus.COMPLETED, reason=""))
+    state = experiment(*RUNNING, *over, limits=replace(LIMITS, max_trials=1))
+    assert events(state) == []
+    assert pools_due(state) == EndPools(left_by=((ONE, 1),))
+    given_back, end = events(state, PoolsAnswered())
+    assert given_back == PoolsEnded()
+    assert isinstance(end, ExperimentEnded)
+    assert end.reason.kind is EndKind.MAX_TRIALS
+
+
+def test_a_warm_machine_is_kept_while_a_trial_may_take_it() -> None:
+    warm = replace(DONE, pool_until=NOW + 240)
+    over = (read(report(1, 0.5)), ended(warm), TrialEnded(trial=ONE, status=TrialStatus.COMPLETED, reason=""))
+    assert pools_due(experiment(*RUNNING, *over)) is None
+
+
+def test_an_experiment_without_one_value_has_failed() -> None:
+    over = (ended(STOPPED), TrialEnded(trial=ONE, status=TrialStatus.CANCELLED, reason=""))
+    (end,) = events(experiment(*RUNNING, *over, limits=replace(LIMITS, max_trials=1)))
+    assert isinstance(end, ExperimentEnded)
+    assert end.reason.kind is EndKind.NO_RESULT
+    assert end.reason.kind.is_failure
