@@ -133,7 +133,8 @@ for name, value in wanted.items():
     text = str(value) if isinstance(value, bool) else json.dumps(value)
     text = value if isinstance(value, str) or value is None else text
     assert told[name] == text, (name, told[name])
-    assert os.environ["SM_HP_" + name.upper()] == (text or ""), name
+    variable = json.dumps(value) if isinstance(value, bool) else text or ""
+    assert os.environ["SM_HP_" + name.upper()] == variable, name
 print("acc=%r" % lr, flush=True)
 """
 

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trialjob.reporting.in_job import entrypoint
+from trialjob.reporting.in_job import entrypoint, variables
 from trialjob.reporting.in_job.entrypoint import SetupError
 
 PYTHONS = [Path(sys.executable), *sorted(Path.home().glob(".pyenv/versions/3.8.*/bin/python"))[-1:]]
@@ -135,6 +135,179 @@ def test_the_environment_is_that_of_the_training_toolkit(root: Path) -> None:
     told = json.loads(found["SM_TRAINING_ENV"])
     assert told["hyperparameters"] == {"lr": 0.1, "batch-size": 32}
     assert told["channel_input_dirs"]["train"] == found["SM_CHANNEL_TRAIN"]
+
+
+#: What the toolkit's ``Environment().to_env_vars()`` has, in its version 5.1.4, of a job without topology.
+TOOLKIT = [
+    "SM_CHANNELS",
+    "SM_CURRENT_HOST",
+    "SM_CURRENT_INSTANCE_GROUP",
+    "SM_CURRENT_INSTANCE_GROUP_HOSTS",
+    "SM_CURRENT_INSTANCE_TYPE",
+    "SM_DISTRIBUTION_INSTANCE_GROUPS",
+    "SM_FRAMEWORK_MODULE",
+    "SM_FRAMEWORK_PARAMS",
+    "SM_HOSTS",
+    "SM_HPS",
+    "SM_INPUT_CONFIG_DIR",
+    "SM_INPUT_DATA_CONFIG",
+    "SM_INPUT_DIR",
+    "SM_INSTANCE_GROUPS",
+    "SM_INSTANCE_GROUPS_DICT",
+    "SM_IS_HETERO",
+    "SM_LOG_LEVEL",
+    "SM_MODEL_DIR",
+    "SM_MODULE_DIR",
+    "SM_MODULE_NAME",
+    "SM_NETWORK_INTERFACE_NAME",
+    "SM_NUM_CPUS",
+    "SM_NUM_GPUS",
+    "SM_NUM_NEURONS",
+    "SM_OUTPUT_DATA_DIR",
+    "SM_OUTPUT_DIR",
+    "SM_OUTPUT_INTERMEDIATE_DIR",
+    "SM_RESOURCE_CONFIG",
+    "SM_TRAINING_ENV",
+    "SM_USER_ARGS",
+    "SM_USER_ENTRY_POINT",
+]
+#: And what the drivers of the SDK v3 write into sm_training.env besides.
+DRIVERS = [
+    "SM_CURRENT_HOST_RANK",
+    "SM_ENTRY_SCRIPT",
+    "SM_HOST_COUNT",
+    "SM_INPUT_DATA_DIR",
+    "SM_MASTER_ADDR",
+    "SM_MASTER_PORT",
+    "SM_OUTPUT_FAILURE",
+    "SM_SOURCE_DIR",
+]
+
+
+def test_every_variable_of_the_toolkit_and_of_the_drivers_is_there(root: Path) -> None:
+    resource = {
+        "current_host": "algo-2",
+        "hosts": ["algo-1", "algo-2"],
+        "network_interface_name": "eth1",
+        "current_instance_type": "ml.g5.xlarge",
+        "current_group_name": "gpus",
+        "instance_groups": [
+            {"instance_group_name": "gpus", "instance_type": "ml.g5.xlarge", "hosts": ["algo-1", "algo-2"]}
+        ],
+    }
+    config(root, "resourceconfig", resource)
+    config(root, "inputdataconfig", {"train": {"TrainingInputMode": "File"}})
+    found = entrypoint.environment(
+        root, {"TRAINING_JOB_NAME": "j-1", "AWS_REGION": "eu-west-1"}, "pkg/train.py"
+    )
+    assert [name for name in (*TOOLKIT, *DRIVERS) if name not in found] == []
+    expected = {
+        "SM_NETWORK_INTERFACE_NAME": "eth1",
+        "SM_RESOURCE_CONFIG": json.dumps(resource),
+        "SM_INPUT_DATA_CONFIG": '{"train": {"TrainingInputMode": "File"}}',
+        "SM_CURRENT_INSTANCE_TYPE": "ml.g5.xlarge",
+        "SM_CURRENT_INSTANCE_GROUP": "gpus",
+        "SM_CURRENT_INSTANCE_GROUP_HOSTS": '["algo-1", "algo-2"]',
+        "SM_INSTANCE_GROUPS": '["gpus"]',
+        "SM_IS_HETERO": "false",
+        "SM_USER_ENTRY_POINT": "pkg/train.py",
+        "SM_MODULE_NAME": "pkg/train",
+        "SM_MODULE_DIR": f"{root}/code",
+        "SM_FRAMEWORK_MODULE": "",
+        "SM_LOG_LEVEL": "20",
+        "SM_NUM_NEURONS": "0",
+        "SM_OUTPUT_INTERMEDIATE_DIR": f"{root}/output/intermediate",
+        "SM_MASTER_ADDR": "algo-1",
+        "SM_HOST_COUNT": "2",
+        "SM_CURRENT_HOST_RANK": "1",
+        "SAGEMAKER_REGION": "eu-west-1",
+        "SAGEMAKER_BASE_DIR": str(root),
+        "CURRENT_HOST": "algo-2",
+    }
+    assert {name: found[name] for name in expected} == expected
+    account = json.loads(found["SM_TRAINING_ENV"])
+    assert (account["job_name"], account["is_master"], account["master_hostname"]) == ("j-1", False, "algo-1")
+
+
+def test_in_a_container_the_tree_and_the_port_are_the_usual_ones() -> None:
+    found = entrypoint.environment(Path("/opt/ml"), {})
+    assert "SAGEMAKER_BASE_DIR" not in found
+    assert found["SM_MASTER_PORT"] == "7777"
+
+
+def test_variables_have_json_whatever_arguments_have(root: Path) -> None:
+    values = {"on": True, "off": False, "none": None, "text": "a b", "batch-size": [1, "x"], "d": {"k": None}}
+    config(root, "hyperparameters", {name: json.dumps(value) for name, value in values.items()})
+    found = entrypoint.environment(root, {})
+    assert {name: text for name, text in found.items() if name.startswith("SM_HP_")} == {
+        "SM_HP_ON": "true", "SM_HP_OFF": "false", "SM_HP_NONE": "", "SM_HP_TEXT": "a b",
+        "SM_HP_D": '{"k": null}', "SM_HP_BATCH-SIZE": '[1, "x"]', "SM_HP_BATCH_SIZE": '[1, "x"]',
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("python", PYTHONS, ids=lambda path: path.parts[-3])
+def test_more_values_than_a_variable_holds_are_read_from_a_file(root: Path, python: Path) -> None:
+    values = {f"p{number}": "ü" * 3000 for number in range(50)}
+    config(root, "hyperparameters", {name: json.dumps(value) for name, value in values.items()})
+    script = (
+        "import os, sys\nfrom trialjob.reporting import get_context\n"
+        "values = get_context().hyperparameters\n"
+        "assert len(values) == 50 and values['p7'] == sys.argv[2] == os.environ['SM_HP_P7']\n"
+        "assert 'SM_HPS' not in os.environ and 'SM_MODEL_DIR' in os.environ\nprint('ran')"
+    )
+    (root / "code" / "train.py").write_text(script, encoding="utf-8")
+    with run(root, python, "--entry-point", "train.py") as child:
+        said = child.communicate()[0]
+    assert said.endswith("ran\n"), said
+    assert "SM_HPS, SM_USER_ARGS, SM_TRAINING_ENV are longer" in said
+
+
+def test_what_is_too_long_for_the_machine_is_said_without_its_text(root: Path) -> None:
+    config(root, "hyperparameters", {"blob": json.dumps("x" * 200_000)})
+    (root / "code" / "train.py").touch()
+    with pytest.raises(SetupError, match="200000 of them in") as caught:
+        entrypoint.start(root, "train.py", sys.executable, dict(os.environ))
+    assert len(str(caught.value)) < 400
+
+
+# The interpreter
+
+
+def interpreter(folder: Path, name: str = "python") -> Path:
+    folder.mkdir(parents=True)
+    (folder / name).write_text(f"#!/bin/sh\necho {folder.name}\n")
+    (folder / name).chmod(0o755)
+    return folder / name
+
+
+def which(path: str, name: str) -> str:
+    return subprocess.run(
+        [name], env={"PATH": path}, capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
+def test_a_shell_script_finds_the_interpreter_first(root: Path, tmp_path: Path) -> None:
+    other, mine = interpreter(tmp_path / "other"), interpreter(tmp_path / "mine", "python3.9")
+    for path in (f"{other.parent}:/usr/bin:/bin", f"{other.parent}:{mine.parent}:/bin", "/bin"):
+        found = variables.path_with(str(mine), path, root / "bin")
+        assert {which(found, name) for name in ("python", "python3")} == {"mine"}
+    # By its name, and where it is first anyway, nothing changes.
+    (other.parent / "python3").symlink_to(other)
+    path = f"{other.parent}:/bin"
+    assert variables.path_with("python", path, root / "bin") == path
+    assert variables.path_with("no-such-python", path, root / "bin") == path
+
+
+def test_a_virtual_environment_stays_one_in_a_shell_script(root: Path, tmp_path: Path) -> None:
+    home = tmp_path / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(home)], check=True)
+    (root / "code" / "train.sh").write_text(
+        "python -c 'import sys; print(sys.prefix)'\npython3 -c 'print(1)'\n"
+    )
+    with run(
+        root, PYTHONS[0], "--entry-point", "train.sh", "--python", str(home / "bin" / "python3")
+    ) as child:
+        assert child.communicate()[0] == f"{home}\n1\n"
 
 
 def test_an_empty_tree_has_an_environment_too(root: Path) -> None:

@@ -26,7 +26,14 @@ from trialjob.backends.local.guard import end_descendants, is_subreaper, leave_g
 from trialjob.backends.local.inherited import inherited
 from trialjob.backends.local.machine import here, start_of
 from trialjob.reporting.in_job import entrypoint
+from trialjob.reporting.in_job.variables import local_resources
 
+#: How the service would describe an input channel.
+_CHANNEL: Facts = {
+    "TrainingInputMode": "File",
+    "S3DistributionType": "FullyReplicated",
+    "RecordWrapperType": "None",
+}
 #: Who cannot send us a signal leaves word in the folder, which is looked for so often, in seconds.
 _LOOK = 2.0
 _OUT_OF_MEMORY = 128 + signal.SIGKILL
@@ -106,21 +113,16 @@ class Supervisor:
         if request["bundle_file"] is not None:
             entrypoint.unpack(Path(request["bundle_file"]), tree / "code")
         (tree / "input" / "config").mkdir(parents=True, exist_ok=True)
-        host = {"current_host": "algo-1", "hosts": ["algo-1"], "network_interface_name": "lo"}
         text_of = entrypoint.text_of if request.get("plain_values") else json.dumps
         configs = {
             "hyperparameters": {name: text_of(value) for name, value in request["hyperparameters"].items()},
-            "resourceconfig": host,
-            "inputdataconfig": {name: {"TrainingInputMode": "File"} for name in request["inputs"]},
+            "resourceconfig": local_resources(),
+            "inputdataconfig": dict.fromkeys(request["inputs"], _CHANNEL),
         }
         for name, config in configs.items():
             (tree / "input" / "config" / f"{name}.json").write_text(json.dumps(config), encoding="utf-8")
         for channel, location in request["inputs"].items():
-            if not Path(location).exists():
-                raise entrypoint.SetupError(f"input {channel!r}: {location} does not exist on this machine")
-            place = tree / "input" / "data" / channel
-            place.unlink(missing_ok=True)
-            place.symlink_to(Path(location).absolute())
+            _deliver(channel, Path(location), tree / "input" / "data" / channel)
 
     def _share_checkpoints(self) -> None:
         """Give every attempt of a trial the same checkpoint folder, so that the next goes on from there."""
@@ -209,6 +211,17 @@ class Supervisor:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._group, signal.SIGKILL)
         end_descendants(self._folder.path)
+
+
+def _deliver(channel: str, location: Path, place: Path) -> None:
+    """Have what is at ``location`` found in the folder ``place``; a file in it, as on SageMaker."""
+    if not location.exists():
+        raise entrypoint.SetupError(f"input {channel!r}: {location} does not exist on this machine")
+    if location.is_file():
+        place.mkdir(exist_ok=True)
+        place /= location.name
+    place.unlink(missing_ok=True)
+    place.symlink_to(location.absolute())
 
 
 def _reap_orphans(child: int) -> None:

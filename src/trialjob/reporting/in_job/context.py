@@ -26,7 +26,7 @@ class Context:
 
     #: The configuration and the constants, each of the type it has in the spec; ``{}`` outside a job.
     hyperparameters: dict[str, Any]
-    #: Input channels: name to the folder or file that holds it.
+    #: Input channels: name to the folder that holds it.
     inputs: dict[str, Path]
     #: The experiment's name; "" outside a job.
     experiment: str
@@ -43,7 +43,7 @@ class Context:
 
     def __init__(self) -> None:
         told = os.environ
-        self.hyperparameters = json.loads(told.get("SM_HPS", "{}"))
+        self.hyperparameters = _values()
         prefix = "SM_CHANNEL_"
         names = {name.upper(): name for name in json.loads(told.get("SM_CHANNELS", "[]"))}
         self.inputs = {
@@ -109,6 +109,14 @@ def numbered(folder: Path | None, pattern: str) -> dict[int, Path]:
     """What lies in ``folder``, by the number that the one group of ``pattern`` finds in its name."""
     found = {} if folder is None else {path: re.fullmatch(pattern, path.name) for path in folder.glob("*")}
     return {int(match[1]): path for path, match in found.items() if match}
+
+
+def _values() -> dict[str, Any]:
+    """All values; a variable cannot hold many long ones, which are in a file then."""
+    place = os.environ.get("TRIALJOB_VALUES_FILE", "")
+    text = Path(place).read_text(encoding="utf-8") if place else os.environ.get("SM_HPS", "{}")
+    found: dict[str, Any] = json.loads(text)
+    return found
 
 
 def _folder(variable: str) -> Path | None:

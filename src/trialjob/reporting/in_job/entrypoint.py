@@ -3,7 +3,7 @@
 It decides what the script finds: its code, its arguments, its environment. The local supervisor calls these
 functions; a container runs this file.
 
-Rule: standard library only, Python 3.8, one file, because it is sent into containers as it is.
+Rule: standard library only, Python 3.8; a container finds it and the files beside it in one folder.
 """
 
 # ruff: noqa: E402 - a signal must be heard before anything else is loaded
@@ -22,6 +22,7 @@ if __name__ == "__main__":
 
 import argparse
 import contextlib
+import errno
 import json
 import os
 import shlex
@@ -32,6 +33,12 @@ import tarfile
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+
+if __package__:
+    from trialjob.reporting.in_job import variables
+else:  # A container runs this very file, and the others lie beside it.
+    sys.path.insert(0, str(Path(__file__).resolve().parent))
+    import variables  # type: ignore[import-not-found,no-redef]
 
 #: Where the tree is when it is not at its place in a container.
 ML_ROOT = "TRIALJOB_ML_ROOT"
@@ -66,7 +73,7 @@ _SHIM = {
 }
 SHIPPED = (
     "__init__.py", "context.py", "function.py", "huggingface.py", "keras.py", "lightning.py", "ranks.py",
-    "report.py",
+    "report.py", "variables.py",
 )  # fmt: skip
 
 
@@ -135,22 +142,20 @@ def arguments(values: Mapping[str, Any]) -> list[str]:
     return result
 
 
-def environment(root: Path, base: Mapping[str, str]) -> dict[str, str]:
+def environment(root: Path, base: Mapping[str, str], entry_point: str = "") -> dict[str, str]:
     """``base`` and everything that scripts written for SageMaker look for."""
-    told = _training_env(root, base)
-    values, channels = told["hyperparameters"], told["channel_input_dirs"]
-    result = dict(base)
-    result.update({f"SM_HP_{name.upper()}": text_of(value) for name, value in values.items()})
-    result.update({f"SM_CHANNEL_{name.upper()}": folder for name, folder in channels.items()})
-    for name in ("input_dir", "input_config_dir", "model_dir", "output_dir", "output_data_dir"):
-        result[f"SM_{name.upper()}"] = told[name]
-    for name in ("current_host", "hosts", "num_cpus", "num_gpus"):
-        result[f"SM_{name.upper()}"] = text_of(told[name])
-    result["SM_HPS"] = json.dumps(values)
-    result["SM_CHANNELS"] = json.dumps(list(channels))
-    result["SM_USER_ARGS"] = json.dumps(arguments(values))
-    result["SM_TRAINING_ENV"] = json.dumps(told)
-    result[HOST_RANK] = str(_host_rank(told["hosts"], told["current_host"]))
+    values, resource = hyperparameters(root), read_config(root, "resourceconfig")
+    told = variables.variables(
+        root,
+        base,
+        values=values,
+        resource=resource,
+        inputs=_inputs(root),
+        entry_point=entry_point,
+        user_args=arguments(values),
+    )
+    result = {**base, **told}
+    result[HOST_RANK] = told["SM_CURRENT_HOST_RANK"]
     result["TRIALJOB_CHECKPOINT_DIR"] = str(root / "checkpoints")
     result["PYTHONUNBUFFERED"] = "1"
     places = [str(root / "code"), str(root / "shim"), base.get("PYTHONPATH", "")]
@@ -158,58 +163,14 @@ def environment(root: Path, base: Mapping[str, str]) -> dict[str, str]:
     return result
 
 
-def _training_env(root: Path, base: Mapping[str, str]) -> dict[str, Any]:
-    resource = read_config(root, "resourceconfig")
-    host = resource.get("current_host", "algo-1")
-    data = root / "input" / "data"
+def _inputs(root: Path) -> dict[str, Any]:
+    """The script's input channels. In a container, one brings what we are, and one the values."""
+    data, here = root / "input" / "data", Path(__file__).resolve().parent
     return {
-        "hyperparameters": hyperparameters(root),
-        "channel_input_dirs": {
-            name: str(data / name)
-            for name in sorted(read_config(root, "inputdataconfig"))
-            if (data / name).resolve() != _here() and name != VALUES_CHANNEL
-        },
-        "input_dir": str(root / "input"),
-        "input_config_dir": str(root / "input" / "config"),
-        "model_dir": str(root / "model"),
-        "output_dir": str(root / "output"),
-        "output_data_dir": str(root / "output" / "data"),
-        "current_host": host,
-        "hosts": resource.get("hosts", [host]),
-        "num_cpus": _cpus(),
-        "num_gpus": _gpus(base),
-        "job_name": base.get("TRAINING_JOB_NAME", ""),
-        "resource_config": resource,
+        name: facts
+        for name, facts in read_config(root, "inputdataconfig").items()
+        if (data / name).resolve() != here and name != VALUES_CHANNEL
     }
-
-
-def _here() -> Path:
-    """Our own folder: in a container, an input channel that is none of the script's business."""
-    return Path(__file__).resolve().parent
-
-
-def _host_rank(hosts: list[str], host: str) -> int:
-    return sorted(hosts).index(host) if host in hosts else 0
-
-
-def _cpus() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _gpus(base: Mapping[str, str]) -> int:
-    """How many GPUs the script will see."""
-    if "CUDA_VISIBLE_DEVICES" in base:
-        return len([gpu for gpu in base["CUDA_VISIBLE_DEVICES"].split(",") if gpu.strip() not in ("", "-1")])
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        return 0
-    try:
-        listed = subprocess.run([program, "-L"], capture_output=True, timeout=30, check=False)  # noqa: S603
-    except (OSError, subprocess.SubprocessError):
-        return 0
-    return sum(line.startswith(b"GPU ") for line in listed.stdout.splitlines())
 
 
 def command(root: Path, entry_point: str, python: str) -> list[str]:
@@ -255,7 +216,7 @@ def distributed(line: list[str], told: Mapping[str, str]) -> list[str]:
 
 def lay_out(root: Path) -> None:
     """Make the folders that a script may rely on, and the package it imports ``report`` from."""
-    for name in ("model", "output/data", "checkpoints", "code", "input/data"):
+    for name in ("model", "output/data", "output/intermediate", "checkpoints", "code", "input/data"):
         (root / name).mkdir(parents=True, exist_ok=True)
     shipped = root / "shim" / "trialjob" / "reporting" / "in_job"
     shipped.mkdir(parents=True, exist_ok=True)
@@ -349,24 +310,36 @@ def _relay(complaints: Iterable[bytes]) -> str:
 
 def start(root: Path, entry_point: str, python: str, base: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """Start the script as ``launch`` does. Raises SetupError."""
-    variables = environment(root, base)
+    told = environment(root, base, entry_point)
+    told["PATH"] = variables.path_with(python, told.get("PATH") or os.defpath, root / "shim" / "bin")
     _lend_reporter(root, entry_point)
-    line = distributed(command(root, entry_point, python), variables) + arguments(hyperparameters(root))
-    return launch(root, line, variables)
+    line = distributed(command(root, entry_point, python), told) + arguments(hyperparameters(root))
+    return launch(root, line, told)
 
 
-def launch(root: Path, line: list[str], variables: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def launch(root: Path, line: list[str], told: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """Start a program in a session of its own, which a signal can reach as a whole. Raises SetupError."""
     try:
         return subprocess.Popen(  # noqa: S603 - the user's own code is what we are here to run
             line,
             cwd=str(root / "code"),
-            env=variables,
+            env=told,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )
     except (OSError, ValueError) as error:
-        raise SetupError(f"{shlex.join(line)[:200]} cannot be started: {error}") from error
+        what = shlex.join(line)[:200]
+        if isinstance(error, OSError) and error.errno == errno.E2BIG:
+            what = f"{line[0]} with {_extent(line, told)}"
+        raise SetupError(f"{what} cannot be started: {error}") from error
+
+
+def _extent(line: list[str], told: Mapping[str, str]) -> str:
+    """How much there is of arguments and variables, and which is the longest."""
+    words = {**{word[:40]: word for word in line}, **told}
+    longest = max(words, key=lambda name: len(words[name]))
+    total = sum(map(len, words.values()))
+    return f"arguments and variables of {total} characters, {len(words[longest])} of them in {longest}"
 
 
 def signal_group(child: subprocess.Popen[bytes], number: int) -> None:
