@@ -60,7 +60,7 @@ class _Jobs:
 def _target(request: JobRequest) -> int:
     """The epoch at which a job ends by itself."""
     (name,) = resource_environment(1.0)
-    return int(float(request.environment.get(name, EPOCHS)))
+    return int(float(str(request.environment.get(name, EPOCHS))))
 
 
 def run(

@@ -62,6 +62,7 @@ if TYPE_CHECKING:
         truncation,
     )
     from trialjob.errors import SpecError, TrialFailed, TrialjobError, UsageError
+    from trialjob.model.secret import Secret
     from trialjob.reporting.results import Result
 
 __version__ = "0.1.0"
@@ -71,6 +72,7 @@ __all__ = [
     "Function",
     "Result",
     "Script",
+    "Secret",
     "SpecError",
     "TrainingJobRequest",
     "TrialFailed",
@@ -131,6 +133,7 @@ _HOME = {
     **dict.fromkeys(_ESTIMATORS, "trialjob.apps.estimators"),
     **dict.fromkeys(_DOMAINS, "trialjob.apps.domains"),
     "Result": "trialjob.reporting.results",
+    "Secret": "trialjob.model.secret",
     "SpecError": "trialjob.errors",
     "TrialFailed": "trialjob.errors",
     "TrialjobError": "trialjob.errors",

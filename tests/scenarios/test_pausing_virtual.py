@@ -28,7 +28,7 @@ EPOCH = 60.0
 
 def resuming(request: JobRequest, *, obeys: bool = True, values: Sequence[float] = ()) -> Course:
     """A job that goes on where the one before was paused, and ends where it is told to if it ``obeys``."""
-    until = int(float(request.environment.get("TRIALJOB_MAX_RESOURCE", "81")))
+    until = int(float(str(request.environment.get("TRIALJOB_MAX_RESOURCE", "81"))))
     done = 0 if until == 1 else until // 3
     last = until if obeys else 81
     lines = []
@@ -226,7 +226,7 @@ def played(
     """Jobs that go on or begin again, and report each epoch so many times."""
 
     def job(request: JobRequest) -> Course:
-        until = int(float(request.environment["TRIALJOB_MAX_RESOURCE"]))
+        until = int(float(str(request.environment["TRIALJOB_MAX_RESOURCE"])))
         done = until // 3 if saves and request.attempt > 1 else 0
         values = table[request.trial - 1]
         lines = [

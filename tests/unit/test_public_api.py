@@ -14,6 +14,7 @@ PUBLIC = [
     "Function",
     "Result",
     "Script",
+    "Secret",
     "SpecError",
     "TrainingJobRequest",
     "TrialFailed",

@@ -9,7 +9,7 @@ from pydantic_core import ErrorDetails
 
 from trialjob.config.durations import FORMS
 from trialjob.config.grammar import KINDS, kinds_at, known_keys
-from trialjob.config.paths import nearest, shown
+from trialjob.config.paths import nearest, shown, shown_at
 from trialjob.config.space import BRANCHES, DOMAINS
 from trialjob.errors import Problem
 from trialjob.model.paths import Part, path_text
@@ -27,6 +27,10 @@ _FORMS: dict[str, tuple[str, str]] = {
     "too_short": ("is empty", "name at least one value"),
     "dict_type": ("is not a mapping", "write key: value pairs"),
     "model_type": ("is not a mapping", "write key: value pairs"),
+    "secret": (
+        "names no secret",
+        "write {secret: VARIABLE}, {secret: {ssm: /path}} or {secret: {secretsmanager: id}}",
+    ),
     "model_attributes_type": ("is not a mapping", "write key: value pairs"),
 }
 _UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
@@ -122,7 +126,8 @@ def _form(path: list[Part], kind: str, value: object) -> tuple[str, str]:
     message, remedy = _FORMS.get(kind, ("is not possible here", "see the documentation of the spec"))
     if path[0] == "space" and isinstance(value, list):
         remedy = f"write {{type: choice, values: {shown(value)}}}"
-    return f"{shown(value)} {message}", remedy
+    what = "it" if kind == "secret" else shown_at(path, value)
+    return f"{what} {message}", remedy
 
 
 def _example(path: list[Part]) -> str:

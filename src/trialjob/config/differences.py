@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from trialjob.model.json import Json, canonical_json
+from trialjob.model.masking import masked
 from trialjob.model.paths import Part, path_text
 
 
@@ -18,7 +20,14 @@ class Difference:
     new: str | None
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.old or '(absent)'} → {self.new or '(absent)'}"
+        return f"{self.path}: {_shown(self.path, self.old)} → {_shown(self.path, self.new)}"
+
+
+def _shown(path: str, text: str | None) -> str:
+    """A value for people, who may not be meant to know it."""
+    if text is None:
+        return "(absent)"
+    return canonical_json(masked(json.loads(text), path.rpartition(".")[2]))
 
 
 def differences(old: Mapping[str, Json], new: Mapping[str, Json]) -> list[Difference]:

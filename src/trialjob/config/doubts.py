@@ -11,6 +11,7 @@ from trialjob.config.paths import shown
 from trialjob.config.sagemaker import SageMakerBackendSpec
 from trialjob.config.spec import ExperimentSpec, FunctionSpec, LocalBackendSpec, SourceSpec
 from trialjob.errors import Problem
+from trialjob.model.masking import is_secret
 from trialjob.model.paths import path_text
 from trialjob.reporting.metrics import compiled, expand
 
@@ -26,7 +27,30 @@ _MOST_BYTES = 1_000_000
 
 def warnings(spec: ExperimentSpec) -> list[Problem]:
     """Everything doubtful, in the order of the spec."""
-    return [*_no_metric(spec), *_narrow_groups(spec), *_no_checkpoint(spec), *_far_inputs(spec)]
+    return [
+        *_secrets(spec),
+        *_no_metric(spec),
+        *_narrow_groups(spec),
+        *_no_checkpoint(spec),
+        *_far_inputs(spec),
+    ]
+
+
+def _secrets(spec: ExperimentSpec) -> Iterator[Problem]:
+    for name, value in spec.estimator.hyperparameters.items():
+        if is_secret(name, value):
+            yield Problem(
+                field=path_text(("estimator", "hyperparameters", name)),
+                message="looks like a secret, and hyperparameters are kept, shown and logged",
+                remedy=f"write estimator.environment: {{{name.upper()}: {{secret: {name.upper()}}}}}",
+            )
+    for place, secret in spec.secrets().items():
+        if secret.source == "env" and secret.given is None and not os.environ.get(secret.name):
+            yield Problem(
+                field=place,
+                message=f"{secret}, in which its value should be, is not set here",
+                remedy=f"export {secret.name}=… before you run it",
+            )
 
 
 def _no_metric(spec: ExperimentSpec) -> Iterator[Problem]:

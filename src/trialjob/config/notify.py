@@ -9,7 +9,9 @@ from urllib.parse import urlsplit
 
 from trialjob.config.parts import SpecPart
 from trialjob.config.paths import problem_at, shown
+from trialjob.config.secrets import MaybeSecret
 from trialjob.errors import Problem
+from trialjob.model.secret import Secret
 
 _TOPIC: Final = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?")
 
@@ -20,7 +22,7 @@ class NotifySpec(SpecPart):
     #: The ARN of a topic.
     sns: str | None = None
     #: An address to which a JSON document is posted.
-    webhook: str | None = None
+    webhook: MaybeSecret | None = None
 
 
 def notify_problems(notify: NotifySpec | None) -> Iterator[Problem]:
@@ -32,13 +34,14 @@ def notify_problems(notify: NotifySpec | None) -> Iterator[Problem]:
     if notify.sns is not None and not _TOPIC.fullmatch(notify.sns):
         remedy = "write one such as arn:aws:sns:us-east-1:123456789012:tuning"
         yield problem_at(("notify", "sns"), f"{shown(notify.sns)} is no topic's ARN", remedy)
-    if notify.webhook is not None and not _is_address(notify.webhook):
-        yield problem_at(
-            ("notify", "webhook"), f"{shown(notify.webhook)} is no address", "write https://host/path"
-        )
+    webhook = notify.webhook.given if isinstance(notify.webhook, Secret) else notify.webhook
+    if webhook is not None and not is_address(webhook):
+        what = "what is written" if isinstance(notify.webhook, Secret) else shown(webhook)
+        yield problem_at(("notify", "webhook"), f"{what} is no address", "write https://host/path")
 
 
-def _is_address(url: str) -> bool:
+def is_address(url: str) -> bool:
+    """Whether a notice can be posted there."""
     try:
         parts = urlsplit(url)
         return (

@@ -10,6 +10,7 @@ from trialjob.config.paths import nearest, parse_path, shown
 from trialjob.config.plain import plain
 from trialjob.config.yaml_text import load_yaml
 from trialjob.errors import Problem, SpecError
+from trialjob.model.masking import MASK, is_secret, mask
 from trialjob.model.paths import Part, path_text
 
 
@@ -20,13 +21,21 @@ def apply_overrides(document: dict[str, Any], overrides: Sequence[str], source: 
         try:
             _apply(document, override, problems)
         except _NoPlace as error:
-            problems.append(Problem(field=f"--set {override}", message=error.message, remedy=error.remedy))
+            problems.append(Problem(field=_named(override), message=error.message, remedy=error.remedy))
         except SpecError as error:
             problems += [
-                Problem(field=f"--set {override}", message=p.message, remedy=p.remedy) for p in error.problems
+                Problem(field=_named(override), message=p.message, remedy=p.remedy) for p in error.problems
             ]
     if problems:
         raise SpecError(problems, source)
+
+
+def _named(override: str) -> str:
+    """An override for a message, without its value where that is a secret."""
+    written, equals, text = override.partition("=")
+    parts = parse_path(written.strip()) or [written]
+    secret = any(is_secret(str(part), text) for part in parts)
+    return mask(f"--set {written}{equals}{MASK if secret else text}")
 
 
 class _NoPlace(Exception):

@@ -17,6 +17,7 @@ from trialjob.config.paths import shown
 from trialjob.config.plain import plain
 from trialjob.config.plugins import PLUGINS, WrongSection, read_section
 from trialjob.config.raw_request import as_container
+from trialjob.config.secrets import conceal
 from trialjob.config.spec import ExperimentSpec
 from trialjob.config.yaml_text import load_yaml, read_text
 from trialjob.errors import Problem, SpecError
@@ -36,16 +37,24 @@ def load(path: Path | str, *, overrides: Sequence[str] = ()) -> ExperimentSpec:
 
 
 def parse(
-    document: Mapping[str, Json], *, source: str = "", base: Path | None = None, files: bool = True
+    document: Mapping[str, Json],
+    *,
+    source: str = "",
+    base: Path | None = None,
+    files: bool = True,
+    recorded: bool = False,
 ) -> ExperimentSpec:
     """The spec that a document says; relative paths are meant from ``base``; raises SpecError.
 
     ``files=False`` is for the document of an experiment that was started elsewhere: its code is in the
-    bundle, and the folder that it came from need not be here.
+    bundle, and the folder that it came from need not be here. ``recorded`` is for the document of a journal,
+    which means what it meant when it was written: what looks like a secret in an old one stays a plain value.
     """
     given = _plain(document, source)
     if isinstance(given.get("estimator"), dict) and given["estimator"].get("kind") == "request":
         given = _translated(given, source)
+    if not recorded:
+        conceal(given)
     _resolve(given, base or Path())
     found, wrong, problems = _plugins(given)
     spec: ExperimentSpec | None = None

@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from trialjob.errors import Problem
+from trialjob.model.masking import masked, names_secret
 from trialjob.model.paths import PLAIN, Part, path_text
 
 _PART = re.compile(r"\.([^.\[\]=\"\s]+)|\[(\d{1,6})\]|\[(\"(?:[^\"\\]|\\.)*\")\]")
@@ -40,6 +41,13 @@ def shown(value: object) -> str:
         text = type(value).__name__
     half = _LONGEST_VALUE // 2
     return text if len(text) <= _LONGEST_VALUE else f"{text[:half]}…{text[-half:]}"
+
+
+def shown_at(path: Sequence[Part], value: object) -> str:
+    """A value for a message about ``path``; what is secret there, or in the value itself, is not shown."""
+    if any(names_secret(str(part), str(value)) for part in path):
+        return "the value"
+    return shown(masked(value)) if isinstance(value, str | list | dict) else shown(value)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

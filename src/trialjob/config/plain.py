@@ -9,9 +9,10 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from trialjob.config.paths import shown
+from trialjob.config.paths import shown, shown_at
 from trialjob.errors import Problem
 from trialjob.model.paths import Part, path_text
+from trialjob.model.secret import Secret
 
 MAX_DEPTH = 50
 _MAX_INT = 2**63
@@ -22,6 +23,8 @@ def plain(value: object, problems: list[Problem], path: tuple[Part, ...] = ()) -
     if len(path) > MAX_DEPTH:
         _refuse(problems, path[:3], "is nested too deeply", f"write at most {MAX_DEPTH} levels")
         return None
+    if isinstance(value, Secret):
+        return value.document()
     if isinstance(value, Mapping):
         return _mapping(value, problems, path)
     if isinstance(value, list | tuple):
@@ -46,7 +49,7 @@ def _scalar(value: object, problems: list[Problem], path: tuple[Part, ...]) -> o
         if _is_text(value):
             return value
         remedy = "leave NUL characters and lone surrogates out"
-        _refuse(problems, path, f"{shown(value)} cannot be given to a process", remedy)
+        _refuse(problems, path, f"{shown_at(path, value)} cannot be given to a process", remedy)
         return None
     if value is None or isinstance(value, bool):
         return value

@@ -17,11 +17,13 @@ from trialjob.config.notify import NotifySpec
 from trialjob.config.parts import Duration, Number, SpecPart, Texts
 from trialjob.config.plugins import section_document
 from trialjob.config.sagemaker import InputChannel, SageMakerBackendSpec, SageMakerJobSpec, settings_of
+from trialjob.config.secrets import MaybeSecret
 from trialjob.config.space import DomainSpec, space_of
 from trialjob.errors import Problem, SpecError
 from trialjob.model.json import Json
 from trialjob.model.limits import DEFAULT_TRIAL_TIMEOUT, Limits
 from trialjob.model.metric import Aim, MetricDefinition, Mode, NanPolicy, Objective, Score
+from trialjob.model.secret import Secret
 from trialjob.model.space import Space
 from trialjob.model.trial import LogAction
 from trialjob.orchestrator.core.rule import BaseRule
@@ -40,7 +42,7 @@ class TrainingSpec(SageMakerJobSpec):
 
     #: Constants, passed to every trial.
     hyperparameters: dict[str, Json] = Field(default_factory=dict)
-    environment: dict[str, str] = Field(default_factory=dict)
+    environment: dict[str, MaybeSecret] = Field(default_factory=dict)
     #: Input channels: name to location.
     inputs: dict[str, InputChannel] = Field(default_factory=dict)
 
@@ -231,6 +233,14 @@ class ExperimentSpec(SpecPart):
     def document(self) -> dict[str, Json]:
         """The spec as a JSON document that parses to an equal spec."""
         return self.model_dump(mode="json")
+
+    def secrets(self) -> dict[str, Secret]:
+        """Every secret that is named, by its place."""
+        environment = self.estimator.environment
+        places = {f"estimator.environment.{name}": value for name, value in environment.items()}
+        places["mlflow.tracking_uri"] = (self.mlflow and self.mlflow.tracking_uri) or ""
+        places["notify.webhook"] = (self.notify and self.notify.webhook) or ""
+        return {place: value for place, value in places.items() if isinstance(value, Secret)}
 
     def to_space(self) -> Space:
         """What is searched."""

@@ -14,6 +14,7 @@ from trialjob.estimators.script import request_of
 from trialjob.model.ids import ExperimentName, JobName, TrialId
 from trialjob.model.job import JobRequest, Program
 from trialjob.model.json import Json
+from trialjob.model.secret import Secret
 from trialjob.model.space import Config
 from trialjob.reporting.in_job.entrypoint import text_of
 
@@ -60,7 +61,7 @@ class ContainerEstimator:
     json_values: bool = False
     #: Constants that every trial is given; the trial's configuration goes before them.
     hyperparameters: Mapping[str, Json] = field(default_factory=dict)
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str | Secret] = field(default_factory=dict)
     #: Input channels: name to location.
     inputs: Mapping[str, str] = field(default_factory=dict)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from trialjob.model.ids import ExperimentName, JobName, TrialId
 from trialjob.model.job import JobRequest, Program
 from trialjob.model.json import Json, digest
+from trialjob.model.secret import Secret
 from trialjob.model.space import Config
 
 
@@ -27,7 +28,7 @@ def request_of(
     *,
     experiment: ExperimentName,
     hyperparameters: Config,
-    environment: Mapping[str, str],
+    environment: Mapping[str, str | Secret],
     inputs: Mapping[str, str],
     max_runtime: float,
     resource: float | None,
@@ -46,7 +47,7 @@ def request_of(
         "entry_point": entry_point,
         "bundle": bundle,
         "max_runtime": float(max_runtime),
-        "environment": environment,
+        "environment": {name: _identity(value) for name, value in environment.items()},
         "inputs": dict(inputs),
     }
     if program is not None:
@@ -67,6 +68,11 @@ def request_of(
     )
 
 
+def _identity(value: str | Secret) -> Json:
+    """What makes two environments the same: a secret may change, and lie elsewhere, between two attempts."""
+    return {"secret": True} if isinstance(value, Secret) else value
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScriptEstimator:
     """Runs one program of a bundle, with the trial's configuration as its arguments."""
@@ -78,7 +84,7 @@ class ScriptEstimator:
     entry_point: str
     #: Constants that every trial is given; the trial's configuration goes before them.
     hyperparameters: Mapping[str, Json] = field(default_factory=dict)
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str | Secret] = field(default_factory=dict)
     #: Input channels: name to location.
     inputs: Mapping[str, str] = field(default_factory=dict)
 

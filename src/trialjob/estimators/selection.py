@@ -6,7 +6,9 @@ Rule: what is left out for its size is said, because somebody may miss it; what 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,10 +24,28 @@ EXCLUDED = frozenset({
 })  # fmt: skip
 #: In the source folder: patterns as in a ``.gitignore``; ``!name`` ships what is too large otherwise.
 IGNORE_FILE = ".trialjobignore"
+#: What settings are written in, and a size that none of them has.
+_SETTINGS, _LARGEST_SETTINGS = (".yaml", ".yml", ".json", ".toml", ".ini", ".cfg", ".env"), 1024**2
 #: A larger file is data.
 LARGEST_FILE = 50 * 1024**2
 #: A bundle is unpacked by every trial, and held in memory while it is brought to its place.
 LARGEST_FOLDER = 500 * 1024**2
+
+
+def files_with(secrets: Sequence[str], source: Path) -> Iterator[Path]:
+    """The files of settings below ``source`` in which one of ``secrets`` stands."""
+    sought = [secret.encode() for secret in secrets]
+    for root, folders, names in os.walk(source) if sought else ():
+        folders[:] = [name for name in folders if name not in EXCLUDED]
+        for path in (Path(root, name) for name in sorted(names)):
+            if path.suffix not in _SETTINGS and not path.name.startswith(".env"):
+                continue
+            with suppress(OSError):
+                data = (
+                    path.read_bytes() if path.is_file() and path.stat().st_size < _LARGEST_SETTINGS else b""
+                )
+                if any(secret in data for secret in sought):
+                    yield path
 
 
 class Selection:

@@ -8,6 +8,7 @@ from enum import Enum
 
 from trialjob.model.ids import ExperimentName, JobName, TrialId
 from trialjob.model.json import Json
+from trialjob.model.secret import Secret
 
 
 class FailureKind(Enum):
@@ -105,7 +106,8 @@ class JobRequest:
     bundle: str
     #: Seconds after which the backend itself ends the job.
     max_runtime: float
-    environment: Mapping[str, str] = field(default_factory=dict)
+    #: What is secret is named here; a backend has it looked up when it starts the job, and keeps it nowhere.
+    environment: Mapping[str, str | Secret] = field(default_factory=dict)
     #: Input channels: name to location.
     inputs: Mapping[str, str] = field(default_factory=dict)
     #: Identifies the request's content; a job of the same name with another digest is not ours.

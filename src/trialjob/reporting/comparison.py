@@ -6,6 +6,7 @@ longer is ahead by that alone.
 
 from __future__ import annotations
 
+import json
 import math
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trialjob.model.json import Json, canonical_json
+from trialjob.model.masking import masked
 from trialjob.model.trial import TrialStatus
 from trialjob.orchestrator.core.state import State
 from trialjob.reporting import words
@@ -118,13 +120,17 @@ def differing(states: Sequence[State]) -> list[Line]:
     flat = [dict(_flat(state.document)) for state in states]
     paths = dict.fromkeys(path for fields in flat for path in fields)
     lines = [
-        Line(head=path, cells=tuple(fields.get(path, "-") for fields in flat))
+        Line(head=path, cells=tuple(_shown(path, fields.get(path)) for fields in flat))
         for path in paths
         if path not in _NAMES and len({fields.get(path) for fields in flat}) > 1
     ]
     if len({state.bundle for state in states}) > 1:
         lines.append(Line(head="code", cells=tuple(state.bundle[:8] or "-" for state in states)))
     return lines
+
+
+def _shown(path: str, text: str | None) -> str:
+    return "-" if text is None else canonical_json(masked(json.loads(text), path.rpartition(".")[2]))
 
 
 def _flat(value: Json, path: str = "") -> Iterator[tuple[str, str]]:

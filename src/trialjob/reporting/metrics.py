@@ -15,7 +15,7 @@ import json
 import math
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from trialjob.model.metric import MetricDefinition, Objective, Report
@@ -67,7 +67,11 @@ class LineReader:
     """Reads one attempt's log, line by line."""
 
     def __init__(
-        self, definitions: Sequence[MetricDefinition], objective: Objective, earlier: Sequence[Report] = ()
+        self,
+        definitions: Sequence[MetricDefinition],
+        objective: Objective,
+        earlier: Sequence[Report] = (),
+        mask: Callable[[str], str] = str,
     ) -> None:
         self._patterns = [(definition.name, compiled(definition.regex)) for definition in definitions]
         self._defined = {definition.name for definition in definitions}
@@ -81,7 +85,7 @@ class LineReader:
         self._parts: dict[str, dict[str, float]] = {}
         regexes = [definition.regex for definition in definitions if definition.name == objective.metric]
         has_value = any(objective.metric in report.metrics for report in earlier)
-        self._nearest = None if has_value else Nearest(words_of(objective.metric, regexes))
+        self._nearest = None if has_value else Nearest(words_of(objective.metric, regexes), mask)
 
     def feed(self, text: str, at: float) -> Report | None:
         """The report that this line completes, if it does."""
@@ -144,11 +148,13 @@ class LineReader:
         return Report(resource=resource, metrics=metrics, at=at, scraped=scraped)
 
 
-def readers(definitions: Sequence[MetricDefinition], objective: Objective) -> LogReaders:
-    """Makes the readers of an experiment's logs."""
+def readers(
+    definitions: Sequence[MetricDefinition], objective: Objective, mask: Callable[[str], str] = str
+) -> LogReaders:
+    """Makes the readers of an experiment's logs; ``mask`` is for the lines that people are shown."""
 
     def reader(earlier: Sequence[Report]) -> LineReader:
-        return LineReader(definitions, objective, earlier)
+        return LineReader(definitions, objective, earlier, mask)
 
     return reader
 

@@ -14,6 +14,8 @@ from typing import Protocol
 
 from trialjob.model.ids import JobName, TrialId
 from trialjob.model.job import JobRequest, JobSeen, Watch
+from trialjob.model.masking import is_secret, mask
+from trialjob.model.secret import Secret
 from trialjob.orchestrator.core.seen import Postponed, Rejected, Submitted
 from trialjob.orchestrator.core.state import State, Trial
 from trialjob.orchestrator.ports import Clock, JobBackend
@@ -123,7 +125,7 @@ class Mirror:
             try:
                 self._catch_up(self._state)
             except Exception as error:  # noqa: BLE001 - whatever it is, the experiment goes on
-                self.trouble = one_line(str(error)) or type(error).__name__
+                self.trouble = one_line(mask(str(error))) or type(error).__name__
                 if self._closing:
                     return
                 with self._news:
@@ -169,7 +171,9 @@ class LinkedBackend:
         """Start the job with its run in its environment, unless the user has put one there."""
         run = self._mirror.run_of(request.trial)
         if run is not None:
-            theirs = {"MLFLOW_RUN_ID": run, "MLFLOW_TRACKING_URI": self._mirror.tracking_uri}
+            uri = self._mirror.tracking_uri
+            place = Secret("MLFLOW_TRACKING_URI", given=uri) if is_secret("", uri) else uri
+            theirs = {"MLFLOW_RUN_ID": run, "MLFLOW_TRACKING_URI": place}
             request = replace(request, environment={**theirs, **request.environment})
         return self._backend.submit(request)
 

@@ -7,7 +7,7 @@ memory of a few lines.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 _SHOWN: Final = 3
@@ -26,16 +26,20 @@ def words_of(metric: str, regexes: Iterable[str]) -> frozenset[str]:
 class Nearest:
     """Keeps the few best lines, the newest of equals."""
 
-    def __init__(self, words: frozenset[str]) -> None:
+    def __init__(self, words: frozenset[str], mask: Callable[[str], str] = str) -> None:
+        """``mask`` takes out of a line what nobody is to see."""
         self._words = words
+        self._mask = mask
         self._kept: list[tuple[int, str]] = []
 
     def feed(self, text: str) -> None:
         """Look at a line that has no value."""
-        text = text.strip()[:_LONGEST]
-        closeness = self._closeness(text)
-        if not text or (len(self._kept) == _SHOWN and closeness < self._kept[0][0]):
+        whole = text.strip()
+        closeness = self._closeness(whole[:_LONGEST])
+        if not whole or (len(self._kept) == _SHOWN and closeness < self._kept[0][0]):
             return
+        # Before it is cut, or a part of a secret might be left; what is far behind the cut is not looked at.
+        text = self._mask(whole[: 8 * _LONGEST])[:_LONGEST]
         self._kept = [kept for kept in self._kept if _shape(kept[1]) != _shape(text)]
         self._kept.append((closeness, text))
         # Stable, so that of equals the oldest goes first.

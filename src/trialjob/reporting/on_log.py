@@ -7,7 +7,7 @@ are refused where they are written.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from trialjob.model.trial import LogAction, LogMatch
@@ -24,13 +24,17 @@ _UNBOUNDED: Final = re.compile(r"[*+]|\{\d*,\}")
 class LogPatterns:
     """Looks for each pattern in a line."""
 
-    def __init__(self, rules: Sequence[tuple[str, LogAction]]) -> None:
+    def __init__(self, rules: Sequence[tuple[str, LogAction]], mask: Callable[[str], str] = str) -> None:
+        """``mask`` takes out of a line what nobody is to see: what matches is journaled."""
+        self._mask = mask
         self._rules = [(compiled(pattern), then) for pattern, then in rules]
 
     def __call__(self, text: str) -> Sequence[LogMatch]:
         """What is found in this line, in the order of the rules."""
         if not self._rules:
             return ()
+        # Before it is cut, or a part of a secret might be left.
+        text = self._mask(text)
         if len(text) > 2 * END:
             text = f"{text[:END]} … {text[-END:]}"
         return [

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import PurePath
 
 from trialjob.model.json import Json
+from trialjob.model.masking import is_secret
+from trialjob.model.secret import secret_of
 from trialjob.orchestrator.core.state import State
 from trialjob.reporting.in_job.entrypoint import arguments
 
@@ -23,10 +25,18 @@ def command(state: State, config: Mapping[str, Json]) -> str | None:
     words = _program(str(estimator["entry_point"]), str(estimator.get("python") or "python"))
     words += arguments({**(estimator.get("hyperparameters") or {}), **config})
     environment = estimator.get("environment") or {}
-    settings = [f"{name}={shlex.quote(str(value))}" for name, value in environment.items()]
+    settings = [f"{name}={_setting(name, value)}" for name, value in environment.items()]
     line = " ".join([*settings, shlex.join(words)])
     folder = str(estimator.get("source_dir") or ".")
     return line if folder == "." else f"cd {shlex.quote(folder)} && {line}"
+
+
+def _setting(name: str, value: Json) -> str:
+    """A variable's value; of a secret, the variable of the shell in which whoever pastes this has it."""
+    if isinstance(value, Mapping):
+        secret = secret_of(value)
+        return f'"${secret.name if secret.source == "env" else name}"'
+    return f'"${name}"' if is_secret(name, value) else shlex.quote(str(value))
 
 
 def _program(entry_point: str, python: str) -> list[str]:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from trialjob.backends.discreet import DiscreetBackend
 from trialjob.config import ExperimentSpec, LocalBackendSpec, SourceSpec
 from trialjob.errors import UsageError
 from trialjob.model.ids import ExperimentName, JobName
@@ -17,7 +18,7 @@ from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.ports import Clock, Estimator, JobBackend, LogSource
 from trialjob.wiring.creation import ship
 from trialjob.wiring.images import with_image
-from trialjob.wiring.jobs import backend_of, check_machine, check_requests, estimator_of, folder_of
+from trialjob.wiring.jobs import backend_of, check_machine, check_requests, estimator_of, folder_of, vault_of
 from trialjob.wiring.stores import open_store
 
 
@@ -55,14 +56,17 @@ def parts_of(spec: ExperimentSpec, *, store: str | Path | None = None, bundle: s
     else:
         check_requests(spec)
     left_out: list[str] = []
+    given = [secret.given for secret in spec.secrets().values() if secret.given]
     if bundle is None:
         source = isinstance(spec.estimator, SourceSpec) and spec.estimator.source_dir
-        bundle = ship(Path(source), opened, name, left_out.append) if source else ""
-    jobs = backend_of(spec, name, opened, clock)
+        bundle = ship(Path(source), opened, name, left_out.append, given) if source else ""
+    vault = vault_of(spec)
+    vault.check(spec.secrets())
+    jobs = backend_of(spec, name, opened, clock, vault)
     return Parts(
         spec=spec,
         bundle=bundle,
-        jobs=jobs,
+        jobs=DiscreetBackend(jobs, vault.mask),
         logs=jobs,
         estimator=estimator_of(spec, name, bundle),
         clock=clock,

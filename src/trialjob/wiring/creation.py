@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import trialjob
@@ -11,6 +11,7 @@ from trialjob.config import ExperimentSpec, LocalBackendSpec, SourceSpec
 from trialjob.config.sagemaker import SageMakerBackendSpec
 from trialjob.errors import JournalConflict, UsageError
 from trialjob.estimators.bundle import pack
+from trialjob.estimators.selection import files_with
 from trialjob.model.ids import ExperimentName
 from trialjob.orchestrator.core.events import ExperimentCreated, KnownResult, PricesLearned
 from trialjob.orchestrator.core.search import warm_start_of
@@ -20,7 +21,7 @@ from trialjob.orchestrator.journals.s3 import S3Store
 from trialjob.orchestrator.ports import ExperimentStore
 from trialjob.orchestrator.samplers.known import Earlier, Present, of_experiment, of_table
 from trialjob.wiring.images import with_image
-from trialjob.wiring.jobs import check_machine, check_requests, folder_of
+from trialjob.wiring.jobs import check_machine, check_requests, folder_of, vault_of
 from trialjob.wiring.mirrors import check_mirrors
 from trialjob.wiring.prices import caps_note, check_caps, prices_of
 from trialjob.wiring.search import search_advice, search_of, settle
@@ -58,6 +59,7 @@ def create(
     _, sampler = search_of(spec)
     sampler()
     check_mirrors(spec)
+    vault_of(spec).check(spec.secrets())
     known, notes = _known(spec, opened)
     if isinstance(spec.backend, SageMakerBackendSpec):
         check_requests(spec)
@@ -69,7 +71,8 @@ def create(
         bundle = code_of.state.bundle
         opened.keep_bundle(name, bundle, opened.bundle(code_of.name, bundle))
     elif isinstance(spec.estimator, SourceSpec):
-        bundle = ship(Path(spec.estimator.source_dir), opened, name, left_out.append)
+        values = [secret.given for secret in spec.secrets().values() if secret.given]
+        bundle = ship(Path(spec.estimator.source_dir), opened, name, left_out.append, values)
     created = ExperimentCreated(
         name=name,
         document=spec.document(),
@@ -84,15 +87,27 @@ def create(
     except JournalConflict:
         raise taken from None
     session = open_session(opened, name)
+    session.vault.learn(spec.secrets())
     session.notes = (*search_advice(spec), *notes, *left_out, *filter(None, [caps_note(limits, tariff)]))
     return session
 
 
 def ship(
-    source_dir: Path, store: FolderStore | S3Store, name: ExperimentName, left_out: Callable[[str], None]
+    source_dir: Path,
+    store: FolderStore | S3Store,
+    name: ExperimentName,
+    left_out: Callable[[str], None],
+    secrets: Sequence[str] = (),
 ) -> str:
-    """Pack the code and keep it in the store; returns its digest. ``left_out`` is told what was too large."""
+    """Pack the code and keep it in the store; returns its digest.
+
+    ``left_out`` is told of what was too large, and of the files of settings, such as the spec itself, that
+    have one of ``secrets`` written in them.
+    """
     own = [store.root] if isinstance(store, FolderStore) else []
+    for path in files_with(secrets, source_dir):
+        own.append(path)
+        left_out(f"{path.relative_to(source_dir)} is left out of the code: a secret is written in it")
     with tempfile.TemporaryDirectory(prefix="trialjob-") as folder:
         digest = pack(source_dir, Path(folder), exclude=own, left_out=left_out)
         store.keep_bundle(name, digest, (Path(folder) / f"{digest}.tar.gz").read_bytes())

@@ -14,6 +14,7 @@ from trialjob.backends.sagemaker.client import SageMakerClient
 from trialjob.backends.sagemaker.code import Code
 from trialjob.backends.sagemaker.limiter import Limiter
 from trialjob.backends.sagemaker.preview import preview, refuse
+from trialjob.backends.vault import Vault
 from trialjob.config import ContainerSpec, ExperimentSpec, LocalBackendSpec, SourceSpec
 from trialjob.config.sagemaker import SageMakerBackendSpec
 from trialjob.errors import Problem, SpecError
@@ -30,7 +31,7 @@ from trialjob.wiring.search import search_of, settle
 
 
 def backend_of(
-    spec: ExperimentSpec, name: ExperimentName, store: ExperimentStore, clock: Clock
+    spec: ExperimentSpec, name: ExperimentName, store: ExperimentStore, clock: Clock, vault: Vault
 ) -> LocalBackend | SageMakerBackend:
     where = spec.backend
     if isinstance(where, LocalBackendSpec):
@@ -44,6 +45,7 @@ def backend_of(
             gpus_per_trial=where.gpus_per_trial,
             gpus=available_gpus() if where.gpus_per_trial else (),
             environment=_told(spec),
+            reveal=vault.reveal,
         )
     settings = spec.sagemaker_settings()
     return SageMakerBackend(
@@ -54,7 +56,18 @@ def backend_of(
         clock=clock,
         owner=owner_here(store),
         check=partial(refuse, settings=settings, region=where.region or ""),
+        reveal=vault.reveal,
     )
+
+
+def vault_of(spec: ExperimentSpec) -> Vault:
+    """What looks up the secrets of a spec, in the region and by the profile of its backend."""
+    where = spec.backend
+    vault = Vault()
+    if isinstance(where, SageMakerBackendSpec):
+        vault = Vault(region=where.region, profile=where.profile)
+    vault.learn(spec.secrets())
+    return vault
 
 
 def folder_of(store: ExperimentStore, name: ExperimentName) -> Path:

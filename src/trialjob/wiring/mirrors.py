@@ -7,9 +7,11 @@ from importlib.util import find_spec
 from types import TracebackType
 from typing import Self
 
+from trialjob.backends.vault import Vault
 from trialjob.config import ExperimentSpec
 from trialjob.config.mlflow import MlflowSpec
 from trialjob.errors import UsageError
+from trialjob.model.secret import Secret
 from trialjob.orchestrator.core.events import Event
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.engine.loop import Watcher
@@ -25,26 +27,27 @@ def check_mirrors(spec: ExperimentSpec) -> None:
         raise UsageError("mlflow: it is not installed here; run pip install 'trialjob[mlflow]', or remove it")
 
 
-def mlflow_runs(given: MlflowSpec | None, active: str | None = None) -> MlflowRuns:
+def mlflow_runs(given: MlflowSpec | None, vault: Vault, active: str | None = None) -> MlflowRuns:
     """The runs of an experiment in MLflow."""
     given = given or MlflowSpec()
-    return MlflowRuns(tracking_uri=given.tracking_uri, experiment=given.experiment, active=active)
+    uri = vault.reveal(given.tracking_uri) if isinstance(given.tracking_uri, Secret) else given.tracking_uri
+    return MlflowRuns(tracking_uri=uri, experiment=given.experiment, active=active)
 
 
 class Mirrors:
     """Shows one experiment elsewhere between ``with`` and its end; never fails, never keeps it waiting."""
 
-    def __init__(self, spec: ExperimentSpec, state: State, clock: Clock) -> None:
+    def __init__(self, spec: ExperimentSpec, state: State, clock: Clock, vault: Vault) -> None:
         self._name = spec.name
         self._mirror: Mirror | None = None
         self._problem = ""
         if spec.mlflow is None:
             return
         try:
-            runs = mlflow_runs(spec.mlflow, active_run())
+            runs = mlflow_runs(spec.mlflow, vault, active_run())
             self._mirror = Mirror(runs, state, clock)
         except Exception as error:  # noqa: BLE001 - whatever is wrong there, the experiment goes on
-            self._problem = f"nothing is sent to MLflow: {error}"
+            self._problem = vault.mask(f"nothing is sent to MLflow: {error}")
 
     def __enter__(self) -> Self:
         if self._mirror is not None:

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from trialjob.backends.vault import Vault
 from trialjob.config import ExperimentSpec, LocalBackendSpec
-from trialjob.errors import InvariantError
+from trialjob.config.notify import is_address
+from trialjob.errors import BackendError, InvariantError
+from trialjob.model.secret import Secret
 from trialjob.orchestrator.core.events import NoticeFailed, NoticeSent
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.ports import Clock
@@ -25,23 +28,35 @@ def still_to_tell(state: State) -> list[str]:
     return due_to(state, [to for to in ("sns", "webhook") if wanted.get(to)])
 
 
-def tell(state: State, spec: ExperimentSpec, where: str, clock: Clock) -> Iterator[NoticeSent | NoticeFailed]:
+def tell(
+    state: State, spec: ExperimentSpec, where: str, clock: Clock, vault: Vault
+) -> Iterator[NoticeSent | NoticeFailed]:
     """Tell each who is still to be told; it takes at most half a minute for each."""
     for to in still_to_tell(state):
         try:
-            _send(notice_of(state, where), to, spec, clock)
-        except NotTold as error:
-            yield NoticeFailed(to=to, end=state.end, problem=str(error))
+            _send(notice_of(state, where), to, spec, clock, vault)
+        except (NotTold, BackendError) as error:
+            yield NoticeFailed(to=to, end=state.end, problem=vault.mask(str(error)))
         else:
             yield NoticeSent(to=to, end=state.end)
 
 
-def _send(notice: Notice, to: str, spec: ExperimentSpec, clock: Clock) -> None:
+def _send(notice: Notice, to: str, spec: ExperimentSpec, clock: Clock, vault: Vault) -> None:
     wanted = spec.notify
     if wanted is not None and to == "sns" and wanted.sns:
         profile = None if isinstance(spec.backend, LocalBackendSpec) else spec.backend.profile
         publish(notice, wanted.sns, clock.sleep, profile=profile)
     elif wanted is not None and to == "webhook" and wanted.webhook:
-        post(notice, wanted.webhook, clock.sleep)
+        post(notice, _address(wanted.webhook, vault), clock.sleep)
     else:
         raise InvariantError(f"nobody is to be told by {to}")
+
+
+def _address(webhook: str | Secret, vault: Vault) -> str:
+    """Where to post. Raises BackendError, and NotTold for what is no address."""
+    if isinstance(webhook, str):
+        return webhook
+    address = vault.reveal(webhook)
+    if not is_address(address):
+        raise NotTold(f"{webhook} is no address")
+    return address

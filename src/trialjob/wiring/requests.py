@@ -85,7 +85,17 @@ def _check_inside(source_dir: str, folder: Path, *, is_archive: bool) -> None:
         )
 
 
+def _check_no_secrets(spec: ExperimentSpec) -> None:
+    """Whoever may ask for an experiment may not have looked up what this machine may read."""
+    for place, secret in spec.secrets().items():
+        raise UsageError(
+            f"{place}: {secret} is a secret, and nobody's secrets are looked up for a request from outside;"
+            " remove it, or start the experiment yourself with `trialjob step NAME SPEC --store …`"
+        )
+
+
 def _begin(spec: ExperimentSpec, store: str, digest: str) -> Session:
+    _check_no_secrets(spec)
     try:
         return create(spec, store=store, request=digest)
     except UsageError:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
 from trialjob import config
+from trialjob.backends.discreet import DiscreetBackend
 from trialjob.backends.local.backend import LocalBackend
 from trialjob.backends.sagemaker.backend import SageMakerBackend
+from trialjob.backends.vault import Vault
 from trialjob.config import ExperimentSpec
 from trialjob.errors import (
     InvariantError,
@@ -23,6 +25,7 @@ from trialjob.errors import (
 )
 from trialjob.model.ids import ExperimentName, TrialId, experiment_name_problem
 from trialjob.model.job import LogLine
+from trialjob.model.secret import Secret
 from trialjob.model.space import Space
 from trialjob.model.trial import EndKind, EndReason, Phase
 from trialjob.orchestrator.core.events import (
@@ -44,7 +47,7 @@ from trialjob.reporting.metrics import readers
 from trialjob.reporting.notice import untold
 from trialjob.reporting.on_log import LogPatterns
 from trialjob.reporting.results import Result
-from trialjob.wiring.jobs import backend_of, check_machine, estimator_of
+from trialjob.wiring.jobs import backend_of, check_machine, estimator_of, vault_of
 from trialjob.wiring.mirrors import Mirrors
 from trialjob.wiring.notices import still_to_tell, tell
 from trialjob.wiring.prices import check_priced, prices_of, worth_learning
@@ -134,7 +137,7 @@ class Session:
     @property
     def spec(self) -> ExperimentSpec:
         """The spec as it was resolved when the experiment was created, with its present limits."""
-        return config.parse(self.state.document, source=self.where, files=False)
+        return config.parse(self.state.document, source=self.where, files=False, recorded=True)
 
     def refresh(self) -> State:
         """Read what has been journaled since."""
@@ -163,15 +166,21 @@ class Session:
         self._append(lambda state: [ExperimentMoved(to=to)] if state.moved_to is None else [])
 
     def change(self, spec: ExperimentSpec) -> None:
-        """Agree to the limits of ``spec``.
+        """Agree to the limits of ``spec``, and to where its secrets are.
 
         Raises UsageError, with the differences, when it differs in anything else.
         """
+        self.vault.learn(spec.secrets())
         spec = self._as_recorded(spec)
         # Not the document as it was written: an older trialjob left out what it had no word for.
         differences = config.differences(self.spec.document(), spec.document())
         changeable = CHANGEABLE if self.state.best is not None else (*CHANGEABLE, *UNTIL_A_VALUE)
-        refused = [each for each in differences if not each.path.startswith(changeable)]
+        secrets = {f"{place}.secret" for place in spec.secrets()}
+        refused = [
+            each
+            for each in differences
+            if not each.path.startswith(changeable) and each.path.rpartition(".")[0] not in secrets
+        ]
         if refused:
             lines = "\n".join(f"  {each}" for each in refused)
             raise UsageError(
@@ -235,7 +244,9 @@ class Session:
             self.refresh()
             spec = self.spec
             check_machine(spec)
-            self._mirrors = Mirrors(spec, self.state, self._clock)
+            if self.state.phase is Phase.RUNNING:  # nothing is launched any more where it is ending
+                self.vault.check(spec.secrets(), self.name)
+            self._mirrors = Mirrors(spec, self.state, self._clock, self.vault)
             parts = self._parts(spec, wake, self._mirrors)
             known, self._records = self._records, []
             state = self._state if known and known[-1].version == self.state.version else None
@@ -263,7 +274,7 @@ class Session:
     def _tell(self, spec: ExperimentSpec) -> None:
         """Tell whoever wants to know that it has ended; what fails here costs the experiment nothing."""
         try:
-            for event in tell(self.refresh(), spec, self.where, self._clock):
+            for event in tell(self.refresh(), spec, self.where, self._clock, self.vault):
                 self._append(lambda _state, event=event: [event])  # type: ignore[misc]
         except StoreUnavailable as error:
             self.trouble = str(error)  # they are told again, with the same id
@@ -314,18 +325,29 @@ class Session:
 
     @cached_property
     def _backend(self) -> LocalBackend | SageMakerBackend:
-        return backend_of(self.spec, self.name, self._store, self._clock)
+        return backend_of(self.spec, self.name, self._store, self._clock, self.vault)
+
+    @cached_property
+    def vault(self) -> Vault:
+        """Its secrets, as far as they are known here."""
+        try:
+            spec = self.spec
+        except SpecError:  # another version's
+            return Vault()
+        vault = vault_of(spec)
+        vault.glance(spec.secrets())
+        return vault
 
     def _parts(self, spec: ExperimentSpec, wake: Callable[[], None] | None, mirrors: Mirrors) -> Parts:
         rule, sampler = search_of(spec, wake)
         return Parts(
             journal=self._journal,
-            backend=mirrors.backend(self._backend),
+            backend=mirrors.backend(DiscreetBackend(self._backend, self.vault.mask)),
             estimator=estimator_of(spec, self.name, self.state.bundle),
             rule=rule,
             sampler=sampler,
-            readers=readers(spec.metric_definitions(), self.state.objective),
-            rules=LogPatterns(spec.log_rules()),
+            readers=readers(spec.metric_definitions(), self.state.objective, self.vault.mask),
+            rules=LogPatterns(spec.log_rules(), self.vault.mask),
             clock=self._clock,
         )
 
@@ -337,8 +359,12 @@ class Session:
 
     def _as_recorded(self, spec: ExperimentSpec) -> ExperimentSpec:
         """``spec`` with the name and what was decided when the experiment was created."""
-        sampler = spec.sampler.as_recorded(self.spec.sampler)
-        return spec.model_copy(update={"name": self.name, "sampler": sampler})
+        recorded = self.spec
+        sampler = spec.sampler.as_recorded(recorded.sampler)
+        estimator = spec.estimator.model_copy(
+            update={"environment": _as_written(spec.estimator.environment, recorded.estimator.environment)}
+        )
+        return spec.model_copy(update={"name": self.name, "sampler": sampler, "estimator": estimator})
 
     def _append(self, events: Callable[[State], list[Event]]) -> None:
         """Append what ``events`` makes of the present state, however often somebody is quicker."""
@@ -349,6 +375,16 @@ class Session:
                 self.refresh()
                 return
             self.refresh()
+
+
+def _as_written(
+    given: Mapping[str, str | Secret], recorded: Mapping[str, str | Secret]
+) -> dict[str, str | Secret]:
+    """``given``, with the plain values of an older trialjob's journal where they are still the same."""
+    return {
+        name: recorded[name] if isinstance(value, Secret) and value.given == recorded.get(name) else value
+        for name, value in given.items()
+    }
 
 
 def _lease(spec: ExperimentSpec) -> float:

@@ -46,7 +46,7 @@ def _to_optuna(session: Session, where: str) -> Callable[[State], object]:
 
 
 def _to_mlflow(session: Session) -> tuple[Callable[[State], object], str]:
-    runs = wiring.mlflow_runs(session.spec.mlflow)
+    runs = wiring.mlflow_runs(session.spec.mlflow, session.vault)
 
     def send(state: State) -> None:
         try:
@@ -54,10 +54,10 @@ def _to_mlflow(session: Session) -> tuple[Callable[[State], object], str]:
         except TrialjobError:
             raise
         except Exception as error:
-            why = one_line(str(error)) or type(error).__name__
+            why = one_line(session.vault.mask(str(error))) or type(error).__name__
             raise UsageError(
-                f"MLflow at {runs.tracking_uri} cannot be used: {why}\n"
+                f"MLflow at {session.vault.mask(runs.tracking_uri)} cannot be used: {why}\n"
                 "    → start it, or set mlflow.tracking_uri; what is there already is not sent twice"
             ) from error
 
-    return send, runs.tracking_uri
+    return send, session.vault.mask(runs.tracking_uri)

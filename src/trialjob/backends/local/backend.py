@@ -21,6 +21,8 @@ from trialjob.backends.local.status import doubt, end_of, gone, lost, state_of
 from trialjob.errors import BackendError, BackendUnavailable, StoreError
 from trialjob.model.ids import JobName
 from trialjob.model.job import JobRequest, JobSeen, LogLine, Outcome, Watch
+from trialjob.model.secret import Reveal, Secret, revealed, unknown
+from trialjob.orchestrator.journals.private import FILE, make_private
 from trialjob.orchestrator.ports import Clock, Kept, Part, Postponed, Rejected, Submitted
 
 #: Bytes that are read at once.
@@ -41,8 +43,9 @@ class LocalBackend:
         gpus_per_trial: int = 0,
         gpus: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
+        reveal: Reveal = unknown,
     ) -> None:
-        """``environment`` is what every job is told beside what its request says."""
+        """``environment`` is for every job, beside what its request says; ``reveal`` looks secrets up."""
         # Absolute, because the supervisors compare and keep these paths.
         self._jobs = jobs.absolute()
         self._bundles = bundles.absolute()
@@ -55,6 +58,7 @@ class LocalBackend:
         self._claims = GpuClaims(gpus)
         #: Of which jobs nobody here can say whether they live, and why.
         self._doubts: dict[str, str] = {}
+        self._reveal = reveal
 
     def submit(self, request: JobRequest) -> Submitted | Postponed | Rejected:
         """Start the job, or find that it was started before.
@@ -63,8 +67,12 @@ class LocalBackend:
         supervisor without a gap, and a supervisor leaves a status before it starts anything.
         """
         folder = self._folder(request.job)
+        secrets = revealed(
+            {name: value for name, value in request.environment.items() if isinstance(value, Secret)},
+            self._reveal,
+        )
         with _store(folder.path):
-            folder.path.mkdir(parents=True, exist_ok=True)
+            make_private(folder.path, root=self._jobs)
             with _locked(folder) as lock:
                 self._check_ours(folder, request)
                 if folder.status() is not None:
@@ -79,14 +87,14 @@ class LocalBackend:
                     if free < self._gpus_per_trial:
                         return Postponed(reason=f"no free GPU: required {self._gpus_per_trial}, free {free}")
                     folder.write_request(self._facts(request, tuple(claimed)))
-                    _start_supervisor(folder, lock, tuple(claimed.values()))
+                    _start_supervisor(folder, lock, tuple(claimed.values()), secrets)
         return Submitted()
 
     def stop(self, job: JobName) -> bool:
         """Ask for the job's end; a job that was never started is given a grave, so that it never will be."""
         folder = self._folder(job)
         with _store(folder.path):
-            folder.path.mkdir(parents=True, exist_ok=True)
+            make_private(folder.path, root=self._jobs)
             with _locked(folder) as lock:
                 status = folder.status()
                 if lock is not None:
@@ -221,7 +229,9 @@ class LocalBackend:
             "entry_point": request.entry_point,
             "program": [*request.program.entrypoint, *request.program.arguments] if request.program else None,
             "max_runtime": request.max_runtime,
-            "environment": {**self._environment, **request.environment},
+            # What is secret is in no file: the supervisor has it in its own environment.
+            "environment": self._environment
+            | {name: value for name, value in request.environment.items() if isinstance(value, str)},
             "inputs": dict(request.inputs),
             "source": request.source,
             "digest": request.digest,
@@ -253,10 +263,14 @@ def _locked(folder: JobFolder) -> Iterator[int | None]:
             os.close(lock)
 
 
-def _start_supervisor(folder: JobFolder, lock: int, claims: Sequence[int]) -> None:
+def _start_supervisor(
+    folder: JobFolder, lock: int, claims: Sequence[int], secrets: Mapping[str, str]
+) -> None:
     """Start it with the job's lock and claims in its hands, and return when it has accepted the job."""
     answer, ack = os.pipe()
-    with os.fdopen(answer, "rb") as answers, folder.log.open("ab") as log:
+    # Its log is the owner's alone from the start, whatever the umask.
+    log_file = os.open(folder.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, FILE)
+    with os.fdopen(answer, "rb") as answers, os.fdopen(log_file, "ab") as log:
         try:
             starter = subprocess.Popen(  # noqa: S603 - ourselves
                 [
@@ -268,6 +282,7 @@ def _start_supervisor(folder: JobFolder, lock: int, claims: Sequence[int]) -> No
                     str(ack),
                     *map(str, claims),
                 ],
+                env={**os.environ, **secrets},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -23,6 +23,7 @@ import os
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from trialjob.orchestrator.journals.private import FILE, private_opener
 from trialjob.orchestrator.ports import Part
 
 #: What is kept in request.json and status.json.
@@ -58,14 +59,14 @@ class JobFolder:
         self._write("status.json", facts)
 
     def ask_stop(self) -> None:
-        (self.path / "stop").touch()
+        (self.path / "stop").touch(mode=FILE)
 
     def stop_asked(self) -> bool:
         return (self.path / "stop").exists()
 
     def lock(self) -> int | None:
         """A descriptor that holds the lock until every process that has it closes it; None when taken."""
-        descriptor = os.open(self.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        descriptor = os.open(self.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -115,7 +116,7 @@ class JobFolder:
         path = self.path / name
         fresh = self.path / f".{name}.{os.getpid()}"
         try:
-            with fresh.open("w", encoding="utf-8") as file:
+            with open(fresh, "w", encoding="utf-8", opener=private_opener) as file:
                 json.dump(facts, file, ensure_ascii=True)
                 file.flush()
                 os.fsync(file.fileno())

@@ -25,6 +25,7 @@ from trialjob.backends.local.folder import MARK, Facts, JobFolder
 from trialjob.backends.local.guard import end_descendants, is_subreaper, leave_guard
 from trialjob.backends.local.inherited import inherited
 from trialjob.backends.local.machine import here, start_of
+from trialjob.orchestrator.journals.private import tighten, tighten_below
 from trialjob.reporting.in_job import entrypoint
 from trialjob.reporting.in_job.variables import local_resources
 
@@ -36,6 +37,7 @@ _CHANNEL: Facts = {
 }
 #: Who cannot send us a signal leaves word in the folder, which is looked for so often, in seconds.
 _LOOK = 2.0
+_PRIVATE = 0o077
 _OUT_OF_MEMORY = 128 + signal.SIGKILL
 
 
@@ -79,12 +81,25 @@ class Supervisor:
                 "message": f"the supervisor broke: {error!r}",
             }
         self._end_descendants()
+        self._tighten()
         for claim in self._claims:
             fcntl.flock(claim, fcntl.LOCK_UN)  # for the guard, too
         self._folder.write_status({"ended_at": _now(), **self._status, **ended, "state": "ended"})
 
+    def _tighten(self) -> None:
+        """Leave nothing of the job that others may read; while it runs, the folder above keeps them out."""
+        checkpoints = self._folder.tree / "checkpoints"
+        for folder in (self._folder.path, Path(os.path.realpath(checkpoints))):
+            tighten(folder)
+            tighten_below(folder)
+
     def _run(self) -> Facts:
-        self._prepare()
+        # The script has the umask of whoever started it: what it writes elsewhere is its own business.
+        umask = os.umask(_PRIVATE)
+        try:
+            self._prepare()
+        finally:
+            os.umask(umask)
         if self._stop_asked or self._folder.stop_asked():
             return {"outcome": "stopped", "message": "stopped before the script was started"}
         child = self._start()

@@ -34,6 +34,7 @@ from trialjob.model.job import (
     Outcome,
     Watch,
 )
+from trialjob.model.secret import Reveal, unknown
 from trialjob.orchestrator.ports import Clock, Kept, Part, Postponed, Rejected, Submitted
 
 #: After a quota was found used up, no launch is tried for so many seconds.
@@ -62,6 +63,7 @@ class SageMakerBackend:
         clock: Clock,
         owner: str,
         check: Callable[[Request], None] = lambda _request: None,
+        reveal: Reveal = unknown,
         log_overlap: float = 30.0,
         log_settle: float = 10.0,
     ) -> None:
@@ -71,6 +73,7 @@ class SageMakerBackend:
         self._clock = clock
         self._owner = owner
         self._check = check
+        self._reveal = reveal
         self._uploads = Uploads(client, settings, code)
         self._roster = Roster(client, clock, experiment)
         self._follower = Follower(client, experiment, overlap=log_overlap, settle=log_settle)
@@ -109,7 +112,7 @@ class SageMakerBackend:
             self._end_if_any(job.job)
             return Submitted(adopted=True)
         code_uri = self._uploads.uri(job) if job.bundle else ""
-        request = build(self._settings, job, code_uri=code_uri, owner=self._owner)
+        request = build(self._settings, job, code_uri=code_uri, owner=self._owner, reveal=self._reveal)
         self._check(request)
         self._uploads.bring_values(job)
         if job.source is not None:

@@ -15,6 +15,7 @@ from typing import Any, Final, TypeAlias
 
 from trialjob.backends.sagemaker.settings import SageMakerSettings
 from trialjob.model.job import JobRequest, Program
+from trialjob.model.secret import Reveal, revealed
 from trialjob.reporting.in_job.entrypoint import DISTRIBUTION, PROCESSES, VALUES_CHANNEL, text_of
 from trialjob.reporting.in_job.report import NEEDED
 
@@ -112,8 +113,18 @@ def checkpoint_uri(settings: SageMakerSettings, experiment: str, trial: int) -> 
     return folder(settings, experiment, "checkpoints", f"{trial:06d}")
 
 
-def build(settings: SageMakerSettings, job: JobRequest, *, code_uri: str, owner: str) -> Request:
-    """The call that starts ``job``, with the code that has been uploaded to ``code_uri``."""
+def build(
+    settings: SageMakerSettings,
+    job: JobRequest,
+    *,
+    code_uri: str,
+    owner: str,
+    reveal: Reveal = lambda secret: f"({secret})",
+) -> Request:
+    """The call that starts ``job``, with the code that has been uploaded to ``code_uri``.
+
+    Without ``reveal``, which looks secrets up, it says where they are: for people, and not to be sent.
+    """
     where, wide = placement(settings, job.capacity_failures), wide_values(job)
     request: Request = {
         "TrainingJobName": job.job,
@@ -129,7 +140,7 @@ def build(settings: SageMakerSettings, job: JobRequest, *, code_uri: str, owner:
         },
         "EnableNetworkIsolation": settings.network_isolation,
         "EnableInterContainerTrafficEncryption": settings.encrypt_inter_container_traffic,
-        "Environment": _environment(settings, job),
+        "Environment": _environment(settings, job, reveal),
         "Tags": _tags(settings, job, owner),
     }
     if channels := [*_own_channels(settings, job, code_uri, wide=bool(wide)), *_channels(settings, job)]:
@@ -244,7 +255,7 @@ def _resources(settings: SageMakerSettings, where: Placement) -> Request:
     return resources
 
 
-def _environment(settings: SageMakerSettings, job: JobRequest) -> dict[str, str]:
+def _environment(settings: SageMakerSettings, job: JobRequest, reveal: Reveal) -> dict[str, str]:
     told = {
         "TRIALJOB_EXPERIMENT": job.experiment,
         "TRIALJOB_TRIAL": str(job.trial),
@@ -256,7 +267,7 @@ def _environment(settings: SageMakerSettings, job: JobRequest) -> dict[str, str]
         told[PROCESSES] = str(settings.processes)
     if settings.needed and len(needed := json.dumps(settings.needed)) <= _VARIABLE_MAX:
         told[NEEDED] = needed
-    return {**job.environment, **told}
+    return {**revealed(job.environment, reveal), **told}
 
 
 def tag_value(text: str) -> str:

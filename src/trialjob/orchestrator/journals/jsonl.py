@@ -26,6 +26,7 @@ from trialjob.model.ids import ExperimentName
 from trialjob.orchestrator.core.events import Event, Record
 from trialjob.orchestrator.journals.beginnings import begins_alike
 from trialjob.orchestrator.journals.codec import checked, decode, encode
+from trialjob.orchestrator.journals.private import FILE, FOLDER, make_private, tighten
 
 #: Seconds to wait for another writer, which holds the lock for one write.
 _TURN = 30.0
@@ -51,8 +52,8 @@ class JsonlJournal:
         record = Record(version=after + 1, at=at, events=tuple(events))
         line = checked(encode(record))
         with _store_errors(self._path):
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with FileLock(self._folder / "append.lock", timeout=_TURN):
+            make_private(self._folder, root=self._folder.parent)
+            with FileLock(self._folder / "append.lock", timeout=_TURN, mode=FILE):
                 if after != self._version:
                     self._version, self._offset = 0, 0
                 self._read_on()
@@ -65,8 +66,8 @@ class JsonlJournal:
 
     def receive(self, records: Sequence[Record]) -> None:
         with _store_errors(self._path):
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with FileLock(self._folder / "append.lock", timeout=_TURN):
+            make_private(self._folder, root=self._folder.parent)
+            with FileLock(self._folder / "append.lock", timeout=_TURN, mode=FILE):
                 if not begins_alike(self.read(), records):
                     return
                 # Others may have read up to some byte, so what is there stays as it is.
@@ -79,8 +80,8 @@ class JsonlJournal:
     @contextmanager
     def hold(self, seconds: float = 60.0) -> Iterator[None]:  # noqa: ARG002 - the system sees who dies
         with _store_errors(self._folder):
-            self._folder.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self._lock_path, timeout=0)
+            make_private(self._folder, root=self._folder.parent)
+            lock = FileLock(self._lock_path, timeout=0, mode=FILE)
             try:
                 lock.acquire()
             except Timeout:
@@ -91,6 +92,7 @@ class JsonlJournal:
         try:
             with _store_errors(self._folder):
                 self._holder_path.write_text(json.dumps(this_process()))
+                tighten(self._holder_path)
             yield
         finally:
             lock.release()
@@ -165,7 +167,7 @@ class JsonlJournal:
         )
 
     def _write(self, line: bytes) -> None:
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, FILE)
         try:
             os.ftruncate(descriptor, self._offset)
             try:
@@ -217,7 +219,8 @@ class FolderStore:
         with _store_errors(path):
             if path.exists():
                 return
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_private(self.folder(name), root=self.root)
+            path.parent.mkdir(mode=FOLDER, exist_ok=True)
             _write_whole(path, data)
 
     def _bundle(self, name: ExperimentName, digest: str) -> Path:
@@ -283,7 +286,6 @@ def _write_whole(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-            Path(file.name).chmod(0o644)
             Path(file.name).replace(path)
         except BaseException:
             Path(file.name).unlink(missing_ok=True)
