@@ -3,13 +3,15 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Sequence
 
 from hypothesis import given
 from hypothesis import strategies as st
 from syne_tune.report import _serialize_report_dict
 
+from trialjob.logs.metrics import expand, readers
+from trialjob.logs.numbers import NUMBER, parse_number
 from trialjob.model.metric import MetricDefinition, Mode, Objective, Report
-from trialjob.reporting.metrics import NUMBER, expand, parse_number, readers
 
 OBJECTIVE = Objective(metric="acc", mode=Mode.MAX)
 DEFINITIONS = [
@@ -32,19 +34,27 @@ LINES = st.lists(
 )
 
 
-def whole(lines: list[str]) -> list[tuple[int, Report]]:
-    reader = READERS(())
-    found = [(place, reader.feed(line, float(place))) for place, line in enumerate(lines)]
-    return [(place, report) for place, report in found if report is not None]
+def read(lines: list[str], earlier: Sequence[Report] = (), *, behind: int = -1) -> list[tuple[int, Report]]:
+    """Every report of the lines behind a place, with the place that it goes up to."""
+    reader = READERS(earlier)
+    found = [
+        each
+        for place, line in enumerate(lines)
+        if place > behind
+        for each in reader.feed(line, float(place), str(place))
+    ]
+    return [(int(each.cursor), each.report) for each in [*found, *reader.end()]]
 
 
 @given(LINES)
 def test_a_log_read_on_behind_any_report_gives_the_same_reports(lines: list[str]) -> None:
-    reports = whole(lines)
+    reports = read(lines)
     for count, (place, _) in enumerate(reports, start=1):
-        reader = READERS([report for _, report in reports[:count]])
-        rest = [reader.feed(line, float(at)) for at, line in enumerate(lines) if at > place]
-        assert [report for report in rest if report] == [report for _, report in reports[count:]]
+        if place != (
+            reports[count][0] if count < len(reports) else None
+        ):  # the reports of a line go together
+            rest = read(lines, [report for _, report in reports[:count]], behind=place)
+            assert rest == reports[count:]
 
 
 @given(st.floats(allow_nan=False))
@@ -70,9 +80,9 @@ def test_a_number_is_what_python_reads(text: str) -> None:
 def test_syne_tunes_reporter_is_read_as_it_is(said: dict[str, object], value: float, before: str) -> None:
     said = {name: each for name, each in said.items() if not name.startswith("st_")} | {"acc": value}
     line = _serialize_report_dict({**said, "st_worker_time": 1.5, "st_worker_iter": 2})
-    report = readers((), OBJECTIVE)(()).feed(f"{before.replace('[', '')}[tune-metric]: {line}", 0.0)
+    (found,) = readers((), OBJECTIVE)(()).feed(f"{before.replace('[', '')}[tune-metric]: {line}", 0.0)
+    report = found.report
     numbers = {name: each for name, each in said.items() if isinstance(each, int | float)}
-    assert report is not None
     assert report.resource == _finite(numbers.pop("epoch", 1.0))
     assert report.metrics == {name: _float(each) for name, each in numbers.items()}
 

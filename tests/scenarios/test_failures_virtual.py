@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from trialjob.backends.simulator.course import Course
+from trialjob.logs.on_log import LogPatterns
 from trialjob.model.ids import TrialId
 from trialjob.model.job import FailureKind, JobRequest
 from trialjob.model.limits import Limits
@@ -16,7 +17,6 @@ from trialjob.model.trial import EndKind, LogAction, TrialStatus
 from trialjob.orchestrator.core.events import Event, ExperimentResumed, LimitsChanged, LogMatched
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.rules.none import NoStopping
-from trialjob.reporting.on_log import LogPatterns
 from trialjob.testing.crash import Crash, Fuse
 from trialjob.testing.simulation import Simulation, course
 

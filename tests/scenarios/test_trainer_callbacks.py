@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
+from trialjob.logs.metrics import LineReader
 from trialjob.model.metric import Mode, Objective, Report
-from trialjob.reporting.metrics import LineReader
 
 pytestmark = pytest.mark.timeout(400)
 #: Batches in an epoch.
@@ -184,7 +184,7 @@ def read(folder: Path, name: str) -> list[Report]:
     """What an experiment makes of a script's log."""
     with start_text(EVERY[name], folder, "6") as process:
         told, reader = process.stdout, LineReader((), Objective(metric="val_loss", mode=Mode.MIN))
-        found = [report for line in told or () if (report := reader.feed(line.rstrip(), 0.0)) is not None]
+        found = [each.report for line in told or () for each in reader.feed(line.rstrip(), 0.0)]
     assert process.returncode == 0, (folder / "stderr").read_text()
     return found
 

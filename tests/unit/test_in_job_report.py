@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from trialjob.logs.metrics import LineReader
 from trialjob.model.metric import Mode, Objective, Report
 from trialjob.reporting import report
 from trialjob.reporting.in_job.ranks import HOST_RANKS, RANKS
 from trialjob.reporting.in_job.report import MAX_LINE, MOST_LINES, NEEDED, PREFIX, report_logged
-from trialjob.reporting.metrics import LineReader
 
 IN_JOB = Path(__file__).parents[2] / "src" / "trialjob" / "reporting" / "in_job"
 
@@ -214,7 +214,7 @@ def test_what_runs_in_a_job_is_python_38_and_imports_only_the_standard_library(p
 def read(lines: list[str]) -> list[Report]:
     """What an experiment makes of these lines."""
     reader = LineReader((), Objective(metric="acc", mode=Mode.MAX))
-    return [found for line in lines if (found := reader.feed(line, 0.0)) is not None]
+    return [found.report for line in lines for found in reader.feed(line, 0.0)]
 
 
 MANY = {f"validation/average_precision/class_{number:03}": number / 7 for number in range(300)}

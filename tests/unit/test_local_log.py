@@ -7,7 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from trialjob.backends.local.log import MAX_LINE, MAX_LINES, TAIL_BYTES, read_lines, tail
+from trialjob.backends.local.log import MAX_LINES, TAIL_BYTES, read_lines, tail
+from trialjob.logs.lines import MAX_LINE
 from trialjob.model.job import LogLine
 
 PIECES = st.lists(

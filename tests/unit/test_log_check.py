@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trialjob.apps.cli.main import main
+from trialjob.logs.check import LogCheck, check_log
+from trialjob.logs.metrics import compiled, expand
+from trialjob.logs.numbers import parse_number
 from trialjob.model.metric import MetricDefinition, Mode, Objective
-from trialjob.reporting.log_check import LogCheck, check_log
-from trialjob.reporting.metrics import compiled, expand, parse_number
 
 OBJECTIVE = Objective(metric="val_acc", mode=Mode.MAX)
 HF = "{'eval_loss': 0.3512, 'eval_accuracy': 0.91, 'epoch': 1.0}"
@@ -19,7 +20,7 @@ HF = "{'eval_loss': 0.3512, 'eval_accuracy': 0.91, 'epoch': 1.0}"
 
 def check(text: str, **regexes: str) -> LogCheck:
     definitions = [MetricDefinition(name=name, regex=expand(regex)) for name, regex in regexes.items()]
-    return check_log(text, definitions, OBJECTIVE)
+    return check_log(text.encode("utf-8", "replace"), definitions, OBJECTIVE)
 
 
 def test_what_is_read_is_what_an_experiment_would_read() -> None:
@@ -39,12 +40,12 @@ def test_what_is_read_is_what_an_experiment_would_read() -> None:
 
 def test_a_group_that_cuts_a_number_short_is_wrong() -> None:
     found = check("val_acc: 9.5e-05", val_acc=r"val_acc: ([0-9.]+)").checked[0]
-    assert (found.matches[0].number, found.matches[0].cut) == (9.5, True)
+    assert (found.matches[0].number, found.matches[0].part_of) == (None, "9.5e-05")
     assert found.instead is not None
     assert found.instead.regex == r"\bval_acc:\s+({number})"
     assert found.instead.number == 9.5e-05
     fine = check("val_acc: 0.5.", val_acc=r"val_acc: ([0-9]\.[0-9])").checked[0]
-    assert not fine.matches[0].cut
+    assert (fine.matches[0].number, fine.matches[0].part_of) == (0.5, "")
 
 
 def test_a_group_that_is_no_number_is_wrong_and_shown_first() -> None:

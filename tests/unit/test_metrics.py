@@ -4,8 +4,10 @@ import math
 
 import pytest
 
+from trialjob.logs.metrics import LineReader, compiled, expand, readers
+from trialjob.logs.numbers import parse_number
 from trialjob.model.metric import MetricDefinition, Mode, Objective, Report
-from trialjob.reporting.metrics import LineReader, compiled, expand, parse_number, readers
+from trialjob.orchestrator.ports import FoundReport
 
 OBJECTIVE = Objective(metric="acc", mode=Mode.MAX)
 
@@ -17,8 +19,8 @@ def reader(*regexes: tuple[str, str], so_far: int = 0) -> LineReader:
 
 
 def fed(reader: LineReader, *lines: str) -> list[tuple[float, dict[str, float]]]:
-    reports = [reader.feed(line, 0.0) for line in lines]
-    return [(report.resource, dict(report.metrics)) for report in reports if report]
+    found = [each for line in lines for each in reader.feed(line, 0.0)] + [*reader.end()]
+    return [(each.report.resource, dict(each.report.metrics)) for each in found]
 
 
 @pytest.mark.parametrize(
@@ -52,8 +54,7 @@ def test_what_is_no_regex_is_a_value_error(regex: str) -> None:
 def test_a_reporter_line_is_a_report_wherever_it_stands() -> None:
     line = '[trialjob] {"seq": 1, "metrics": {"epoch": 3, "acc": 0.5, "s": "x", "b": true, "n": "NaN"}} tail'
     assert [r[0] for r in fed(reader(), line, "half a line " + line)] == [3.0, 3.0]
-    report = reader().feed(line, 7.0)
-    assert report is not None
+    report = reader().feed(line, 7.0)[0].report
     assert set(report.metrics) == {"acc", "n"}
     assert math.isnan(report.metrics["n"])
     assert report.at == 7.0
@@ -132,9 +133,8 @@ def test_the_end_of_a_long_line_is_read() -> None:
 
 def test_a_factory_makes_readers_that_go_on_counting() -> None:
     made = readers((), OBJECTIVE)([Report(resource=1.0, metrics={}, at=0.0)] * 3)
-    assert made.feed('[trialjob] {"metrics": {"acc": 1}}', 2.0) == Report(
-        resource=4.0, metrics={"acc": 1.0}, at=2.0
-    )
+    (found,) = made.feed('[trialjob] {"metrics": {"acc": 1}}', 2.0, "mark")
+    assert found == FoundReport(report=Report(resource=4.0, metrics={"acc": 1.0}, at=2.0), cursor="mark")
 
 
 def test_a_script_that_prints_and_reports_is_heard_once() -> None:
@@ -163,8 +163,7 @@ TUNED = '[tune-metric]: {"epoch": 4, "acc": 0.5, "loss": NaN, "s": "x", "st_work
 
 
 def test_a_line_of_syne_tunes_reporter_is_a_report() -> None:
-    report = reader().feed("INFO " + TUNED + " tail", 7.0)
-    assert report is not None
+    report = reader().feed("INFO " + TUNED + " tail", 7.0)[0].report
     assert (report.resource, report.at, report.scraped) == (4.0, 7.0, True)
     assert report.metrics.keys() == {"acc", "loss"}
     assert math.isnan(report.metrics["loss"])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from trialjob.logs.candidate_lines import Nearest, words_of
+from trialjob.logs.on_log import END, LogPatterns, nests_repeats
 from trialjob.model.trial import LogAction
-from trialjob.reporting.nearest import Nearest, words_of
-from trialjob.reporting.on_log import END, LogPatterns, nests_repeats
 
 
 def patterns(*regexes: str) -> LogPatterns:

@@ -25,6 +25,7 @@ from trialjob.model.ids import ExperimentName, JobName, TrialId, job_name
 from trialjob.model.job import JobEnd, LogLine, Outcome, Watch
 
 if TYPE_CHECKING:
+    from trialjob.model.metric import Report
     from trialjob.orchestrator.ports import LogReader
     from trialjob.wiring.alone import Parts
 
@@ -233,7 +234,7 @@ class TrialjobBackend(TrialBackend):  # type: ignore[misc]  # Syne Tune has no t
         return self._parts
 
     def _reader(self, parts: Parts) -> LogReader:
-        from trialjob.reporting.metrics import LineReader  # noqa: PLC0415 - as above
+        from trialjob.logs.metrics import LineReader  # noqa: PLC0415 - as above
 
         return LineReader(parts.spec.metric_definitions(), parts.spec.to_objective())
 
@@ -325,6 +326,8 @@ class TrialjobBackend(TrialBackend):  # type: ignore[misc]  # Syne Tune has no t
                 run.cursor = line.cursor
                 self._trials[run.trial].results += self._results(run, line, parts.clock.now())
             if seen.end is not None:
+                last = [_result(each.report) for each in run.reader.end()]
+                self._trials[run.trial].results += self._stamped(run, last, parts.clock.now())
                 run.end, run.why = seen.end, seen.end.message
                 _end(run, _outcome(run, seen.end))
             more |= seen.more
@@ -336,11 +339,15 @@ class TrialjobBackend(TrialBackend):  # type: ignore[misc]  # Syne Tune has no t
             found = retrieve([line.text])
         except ValueError:  # a line that was cut
             found = []
-        if not found and (report := run.reader.feed(line.text, line.at or now)) is not None:
-            found = [{"epoch": report.resource, **report.metrics}]
+        if not found:
+            read = run.reader.feed(line.text, line.at or now, line.cursor)
+            found = [_result(each.report) for each in read]
+        return self._stamped(run, found, line.at or now)
+
+    def _stamped(self, run: _Run, found: list[dict[str, Any]], at: float) -> list[dict[str, Any]]:
         count = len(self._trials[run.trial].results)
         return [
-            {ST_WORKER_TIMESTAMP: line.at or now, ST_WORKER_ITER: count + place, **result}
+            {ST_WORKER_TIMESTAMP: at, ST_WORKER_ITER: count + place, **result}
             for place, result in enumerate(found)
         ]
 
@@ -350,6 +357,10 @@ class TrialjobBackend(TrialBackend):  # type: ignore[misc]  # Syne Tune has no t
             return not jobs or parts.jobs.end_pools(jobs)
         except BackendUnavailable:
             return False
+
+
+def _result(report: Report) -> dict[str, Any]:
+    return {"epoch": report.resource, **report.metrics}
 
 
 def _end(run: _Run, how: str) -> bool:

@@ -31,12 +31,12 @@ from trialjob.config.spec import (
     OnLogSpec,
 )
 from trialjob.errors import Problem
+from trialjob.logs.metrics import compiled, expand
+from trialjob.logs.on_log import nests_repeats
 from trialjob.model.ids import experiment_name_problem
 from trialjob.orchestrator.core.rule import BaseRule
 from trialjob.orchestrator.core.search import BaseSampler, Search, warm_start_of
 from trialjob.orchestrator.samplers import SAMPLERS
-from trialjob.reporting.metrics import compiled, expand
-from trialjob.reporting.on_log import nests_repeats
 
 
 def _name(name: str) -> Iterator[Problem]:

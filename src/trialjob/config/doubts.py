@@ -11,9 +11,9 @@ from trialjob.config.paths import shown
 from trialjob.config.sagemaker import SageMakerBackendSpec
 from trialjob.config.spec import ExperimentSpec, FunctionSpec, LocalBackendSpec, SourceSpec
 from trialjob.errors import Problem
+from trialjob.logs.metrics import compiled, expand
 from trialjob.model.masking import is_secret
 from trialjob.model.paths import path_text
-from trialjob.reporting.metrics import compiled, expand
 
 #: How programs print small, negative, whole and missing values.
 _SAMPLES = ("9.5e-05", "1e-4", "-0.5", "12", "nan")

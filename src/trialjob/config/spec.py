@@ -20,6 +20,7 @@ from trialjob.config.sagemaker import InputChannel, SageMakerBackendSpec, SageMa
 from trialjob.config.secrets import MaybeSecret
 from trialjob.config.space import DomainSpec, space_of
 from trialjob.errors import Problem, SpecError
+from trialjob.logs.metrics import expand
 from trialjob.model.json import Json
 from trialjob.model.limits import DEFAULT_TRIAL_TIMEOUT, Limits
 from trialjob.model.metric import Aim, MetricDefinition, Mode, NanPolicy, Objective, Score
@@ -30,7 +31,6 @@ from trialjob.orchestrator.core.rule import BaseRule
 from trialjob.orchestrator.core.search import BaseSampler, Search
 from trialjob.orchestrator.rules.none import NoStopping
 from trialjob.orchestrator.samplers.automatic import Auto
-from trialjob.reporting.metrics import expand
 
 
 def _local_by_default(value: object) -> object:

@@ -79,6 +79,18 @@ class MetricDefinition:
     regex: str
 
 
+class ResourceOrder(Enum):
+    """Where in a log the resource of a value stands that regular expressions have found."""
+
+    LINE = "line"
+    #: In a line before that with the value.
+    BEFORE = "before"
+    #: In a line behind it, as of a script that prints the value first and the epoch then.
+    BEHIND = "behind"
+    #: Nowhere: it is counted.
+    COUNTED = "counted"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """Metric values of one trial at one resource level."""
@@ -94,6 +106,8 @@ class Report:
     at: float
     #: It was found in the log by regular expressions, not sent by the in-job reporter.
     scraped: bool = False
+    #: Of one that was found: how its resource was. None in journals of before 0.2.
+    order: ResourceOrder | None = None
 
     def value(self, objective: Objective) -> float | None:
         """The objective's value, or None when this report does not have it."""

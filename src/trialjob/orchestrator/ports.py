@@ -209,11 +209,28 @@ class Estimator(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundReport:
+    """A report, and the mark of the line behind which reading may go on once it has been recorded."""
+
+    report: Report
+    cursor: str
+
+
 class LogReader(Protocol):
     """Turns the lines of one attempt's log into reports."""
 
-    def feed(self, text: str, at: float) -> Report | None:
-        """The report that this line completes, if it does."""
+    def feed(self, text: str, at: float, cursor: str = "") -> Sequence[FoundReport]:
+        """The reports that this line, whose mark is ``cursor``, completes."""
+        ...
+
+    def end(self) -> Sequence[FoundReport]:
+        """The reports that waited for another line, as none will come."""
+        ...
+
+    @property
+    def waits(self) -> bool:
+        """True while it has a value and waits for a line with its resource."""
         ...
 
     def nearest(self) -> tuple[str, ...]:
@@ -242,6 +259,7 @@ __all__ = [
     "Clock",
     "Estimator",
     "ExperimentStore",
+    "FoundReport",
     "JobBackend",
     "Journal",
     "Kept",

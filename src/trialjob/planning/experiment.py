@@ -11,6 +11,7 @@ from trialjob.backends.simulator.clock import VirtualClock
 from trialjob.backends.simulator.curves import Learning
 from trialjob.backends.simulator.service import SimulatedService
 from trialjob.estimators.script import ScriptEstimator
+from trialjob.logs.metrics import readers
 from trialjob.model.ids import ExperimentName
 from trialjob.model.trial import EndKind, TrialStatus
 from trialjob.orchestrator.core.events import ExperimentCreated, PricesLearned
@@ -20,7 +21,6 @@ from trialjob.orchestrator.engine.step import Parts, Stepper
 from trialjob.orchestrator.journals.memory import MemoryJournal
 from trialjob.planning.case import Case
 from trialjob.planning.worlds import assumed, curves
-from trialjob.reporting.metrics import readers
 
 _NAME = ExperimentName("planned")
 

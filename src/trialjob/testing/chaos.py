@@ -21,6 +21,7 @@ from trialjob.backends.simulator.clock import VirtualClock
 from trialjob.backends.simulator.course import Course
 from trialjob.backends.simulator.service import SimulatedService
 from trialjob.errors import BackendBusy, BackendUnavailable, InvariantError, StoreUnavailable
+from trialjob.logs.metrics import readers
 from trialjob.model.ids import ExperimentName, JobName, parse_job_name
 from trialjob.model.job import FailureKind, JobRequest, JobSeen, Watch
 from trialjob.model.limits import Limits
@@ -49,7 +50,6 @@ from trialjob.orchestrator.rules.hyperband import Hyperband
 from trialjob.orchestrator.rules.none import NoStopping
 from trialjob.orchestrator.rules.promotion import Promotion
 from trialjob.orchestrator.samplers.random import RandomSampler
-from trialjob.reporting.metrics import readers
 from trialjob.testing.crash import Crash
 from trialjob.testing.simulation import ESTIMATOR, NAME, OBJECTIVE, SPACE, curve
 

@@ -17,6 +17,7 @@ from trialjob.backends.sagemaker.code import Code
 from trialjob.backends.sagemaker.limiter import RATES, Limiter
 from trialjob.backends.sagemaker.prices import prices, tariff_of
 from trialjob.backends.sagemaker.settings import SageMakerSettings
+from trialjob.logs.metrics import readers
 from trialjob.model.limits import Limits
 from trialjob.orchestrator.core.events import ExperimentCreated, PricesLearned
 from trialjob.orchestrator.core.rule import StoppingRule
@@ -27,7 +28,6 @@ from trialjob.orchestrator.journals.memory import MemoryJournal
 from trialjob.orchestrator.ports import Clock, JobBackend, Journal
 from trialjob.orchestrator.rules.asha import Asha
 from trialjob.orchestrator.samplers.random import RandomSampler
-from trialjob.reporting.metrics import readers
 from trialjob.testing.fake_aws import Durations, Epoch, FakeService, Faults, VirtualClock
 from trialjob.testing.fake_aws.in_process import boto3_session
 from trialjob.testing.fake_aws.requests import ROLE

@@ -12,6 +12,8 @@ from trialjob.backends.simulator.clock import VirtualClock
 from trialjob.backends.simulator.course import Course
 from trialjob.backends.simulator.service import SimulatedService
 from trialjob.estimators.script import ScriptEstimator
+from trialjob.logs.metrics import readers
+from trialjob.logs.on_log import LogPatterns
 from trialjob.model.ids import ExperimentName
 from trialjob.model.job import JobRequest
 from trialjob.model.json import Json
@@ -28,8 +30,6 @@ from trialjob.orchestrator.journals.memory import MemoryJournal
 from trialjob.orchestrator.ports import JobBackend, Journal, LogRules, Sampler
 from trialjob.orchestrator.rules.asha import Asha
 from trialjob.orchestrator.samplers.random import RandomSampler
-from trialjob.reporting.metrics import readers
-from trialjob.reporting.on_log import LogPatterns
 from trialjob.testing.crash import Crash, Fuse, FusedBackend, FusedJournal
 
 NAME = ExperimentName("simulated")

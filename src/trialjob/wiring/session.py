@@ -23,6 +23,8 @@ from trialjob.errors import (
     StoreUnavailable,
     UsageError,
 )
+from trialjob.logs.metrics import readers
+from trialjob.logs.on_log import LogPatterns
 from trialjob.model.ids import ExperimentName, TrialId, experiment_name_problem
 from trialjob.model.job import LogLine
 from trialjob.model.secret import Secret
@@ -43,9 +45,7 @@ from trialjob.orchestrator.engine.step import Parts, Stepper
 from trialjob.orchestrator.journals.jsonl import FolderStore
 from trialjob.orchestrator.journals.s3 import S3Store
 from trialjob.orchestrator.ports import ArtifactSource, ExperimentStore, Journal
-from trialjob.reporting.metrics import readers
 from trialjob.reporting.notice import untold
-from trialjob.reporting.on_log import LogPatterns
 from trialjob.reporting.results import Result
 from trialjob.wiring.jobs import backend_of, check_machine, estimator_of, vault_of
 from trialjob.wiring.mirrors import Mirrors

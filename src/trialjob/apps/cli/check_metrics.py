@@ -13,18 +13,25 @@ from trialjob import config
 from trialjob.apps.cli.failures import ExitStatus
 from trialjob.config import ExperimentSpec
 from trialjob.errors import UsageError
+from trialjob.logs.check import Checked, LogCheck, Match, Suggestion, check_log
+from trialjob.model.metric import ResourceOrder
 from trialjob.reporting import words
-from trialjob.reporting.log_check import Checked, LogCheck, Match, Suggestion, check_log
 from trialjob.reporting.terminal import check_written, clean, console, one_line
 
 _SHOWN = 10
+_ORDERS = {
+    ResourceOrder.LINE: "is read on the line with {metric}",
+    ResourceOrder.BEFORE: "is read in a line before that with {metric}",
+    ResourceOrder.BEHIND: "is read in a line behind that with {metric}, which waits for it",
+    ResourceOrder.COUNTED: "was not in the log by then: it is counted, 1 with the first {metric}",
+}
 
 
 def check_metrics(path: str, log: str, *, overrides: tuple[str, ...]) -> int:
     """Print what is found; exit status 1 when an experiment would find no value of the objective."""
     spec, out = config.load(path, overrides=overrides), console()
     objective = spec.to_objective()
-    checked = check_log(_text(log), spec.metric_definitions(), objective)
+    checked = check_log(_bytes(log), spec.metric_definitions(), objective)
     regexes = {metric.name: metric.regex for metric in spec.metrics}
     for each in checked.checked:
         _print_definition(out, each, regexes[each.definition.name])
@@ -34,19 +41,18 @@ def check_metrics(path: str, log: str, *, overrides: tuple[str, ...]) -> int:
     return ExitStatus.DONE if _has_objective(checked, spec) else ExitStatus.FAILED
 
 
-def _text(log: str) -> str:
+def _bytes(log: str) -> bytes:
     try:
-        data = sys.stdin.buffer.read() if log == "-" else Path(log).read_bytes()
+        return sys.stdin.buffer.read() if log == "-" else Path(log).read_bytes()
     except OSError as error:
         raise UsageError(f"--log {log} cannot be read: {error.strerror or error}") from error
-    return data.decode("utf-8", "replace")
 
 
 def _print_definition(out: Console, each: Checked, regex: str) -> None:
     name = clean(each.definition.name)
-    out.print(Text.assemble((name, "bold"), f": {_lines(each.count)} match ", (clean(regex), "cyan")))
+    out.print(Text.assemble((name, "bold"), f": {_lines(each.lines)} match ", (clean(regex), "cyan")))
     for match in each.matches:
-        out.print(Text(f"  line {match.line}: {_what(match)}"), soft_wrap=True)
+        out.print(Text(f"  line {match.line}: {_what(match, regex)}"), soft_wrap=True)
         out.print(Text(f"    {one_line(match.text)}", "dim"), soft_wrap=True)
     if each.count > len(each.matches):
         out.print(Text(f"  and {each.count - len(each.matches)} more", "dim"))
@@ -54,11 +60,14 @@ def _print_definition(out: Console, each: Checked, regex: str) -> None:
         _print_instead(out, each.definition.name, each.instead)
 
 
-def _what(match: Match) -> str:
+def _what(match: Match, regex: str) -> str:
+    if match.part_of:
+        plainly = "have the script print it plainly, as 1234.5 or 1.5e-3"
+        remedy = plainly if "{number}" in regex else f"take ({{number}}) for the group, or {plainly}"
+        part, whole = clean(match.group), clean(match.part_of)
+        return f"WRONG: {part!r} is only a part of {whole!r} and nothing is read; {remedy}"
     if match.number is None:
         return f"WRONG: {clean(match.group)!r} is no number"
-    if match.cut:
-        return f"WRONG: it reads {match.number!r}, and the number goes on; take ({{number}}) for the group"
     return f"reads {match.number!r}"
 
 
@@ -87,10 +96,20 @@ def _print_reports(out: Console, checked: LogCheck, spec: ExperimentSpec) -> Non
             ),
             soft_wrap=True,
         )
+        for line in _orders(checked, metric, resource):
+            out.print(Text(f"  {line}"), soft_wrap=True)
         return
     out.print(Text(f"  WRONG: no value of the objective, {metric}", "bold red"), soft_wrap=True)
     if checked.objective is not None:
         _print_instead(out, objective.metric, checked.objective)
+
+
+def _orders(checked: LogCheck, metric: str, resource: str) -> list[str]:
+    """Where the resource of what the regexes have found stands in the log."""
+    told = [f"{resource} {_ORDERS[order].format(metric=metric)}" for order in checked.orders]
+    if checked.orders[:2] == (ResourceOrder.COUNTED, ResourceOrder.BEHIND):
+        told.append(f"a regex for {resource} would have the first one read as well, and not counted")
+    return told
 
 
 def _has_objective(checked: LogCheck, spec: ExperimentSpec) -> bool:

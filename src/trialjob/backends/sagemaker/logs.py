@@ -1,5 +1,8 @@
 """The logs of all watched jobs: events in, each line out once, whatever happens to events and to us.
 
+An event is what the service's log driver took for a line. What it holds is cut as everywhere
+(``logs.lines``), so that each state of a progress bar is a line of its own here too.
+
 Rule 1: pure. It is told events, in any order and any number of times, and never reads a clock.
 Rule 2: a book made from marks alone goes on where the one that made them stopped: a line behind a mark is
 delivered, a line before it is not, also when it only arrives now.
@@ -15,6 +18,7 @@ from itertools import groupby
 from typing import Any, Final
 
 from trialjob.backends.sagemaker.marks import LogEvent, Mark
+from trialjob.logs.lines import lines_of
 from trialjob.model.ids import JobName
 from trialjob.model.job import LogLine
 
@@ -22,6 +26,10 @@ TAIL_LINES: Final = 20
 TAIL_LENGTH: Final = 4096
 #: A cut line is not put together beyond this length.
 _LONGEST: Final = 65_536
+#: What log drivers take at once: Docker's, the training toolkit's, and events of CloudWatch with and without
+#: what is counted for each, in bytes; and how much of such a line is put together.
+_FULL: Final = (16_384, 65_536, 262_118, 262_144, 1_048_550, 1_048_576)
+_LONGEST_FULL: Final = 4 * 1_048_576
 
 _MARK: Final = "[trialjob]"
 _BEGUN: Final = tuple(_MARK[:length] for length in range(1, len(_MARK)))
@@ -136,6 +144,7 @@ class LogBook:
         before, batch = log.mark.before, log.mark.batch
         lines, cut = put_together([event for event in fresh if batch.has(event)])
         self._hand(log, Mark.head(before, batch), [*lines, *([event] for event in cut)])
+        # What of its first event had been delivered was left out.
         log.mark = Mark(batch, batch)
         return [event for event in fresh if not batch.has(event)]
 
@@ -147,9 +156,12 @@ class LogBook:
 
     def _hand(self, log: _Log, head: str, lines: Sequence[Sequence[LogEvent]]) -> None:
         for line in lines:
-            text = "".join(event.message.rstrip("\r\n") for event in line)
-            cursor = head + Mark.tail(line[-1].key)
-            log.ready.append(LogLine(text=text, cursor=cursor, at=line[0].timestamp / 1000))
+            texts = lines_of(_text(line))
+            known = log.mark.lines if line[0].key == log.mark.last else 0
+            for number, text in enumerate(texts[known:], start=known + 1):
+                is_last = number == len(texts)
+                tail = Mark.tail(line[-1].key) if is_last else Mark.tail(line[0].key, number)
+                log.ready.append(LogLine(text=text, cursor=head + tail, at=line[0].timestamp / 1000))
         log.has_lines = log.has_lines or bool(lines)
 
     def release(self, job: JobName) -> None:
@@ -177,8 +189,12 @@ def tail_of(rows: Iterable[Mapping[str, Any]]) -> str:
     """The last lines of a log, for a person who asks why its job failed."""
     events = sorted({found[1] for row in rows if (found := event_of(row)) is not None})
     lines, cut = put_together(events)
-    texts = ["".join(event.message for event in line) for line in [*lines, *([event] for event in cut)]]
+    texts = [text for line in [*lines, *([event] for event in cut)] for text in lines_of(_text(line))]
     return "\n".join(texts[-TAIL_LINES:])[-TAIL_LENGTH:]
+
+
+def _text(line: Iterable[LogEvent]) -> str:
+    return "".join(event.message for event in line)
 
 
 # Lines that arrive in pieces
@@ -187,20 +203,21 @@ def tail_of(rows: Iterable[Mapping[str, Any]]) -> str:
 def put_together(events: Sequence[LogEvent]) -> tuple[list[list[LogEvent]], list[LogEvent]]:
     """The events of each line, and the beginnings of lines that are not finished yet.
 
-    Only lines of the reporter can be told to be cut: their JSON stops somewhere. Their rest is what comes
-    next in the same stream, unless that does not fit.
+    Only two kinds can be told to be cut: lines of the reporter, whose JSON stops somewhere, and those that
+    are as long as what a log driver takes at once. Their rest is what comes next in the same stream, unless
+    that does not fit.
     """
     lines: list[list[LogEvent]] = []
     held: list[LogEvent] = []
     for _, stream in groupby(events, key=lambda event: event.stream):
         line: list[LogEvent] = []
         for event in stream:
-            text = "".join(part.message for part in line)
+            text = _text(line)
             if line and not _fits(text, event.message):
                 lines += [[part] for part in line]
                 line = []
             line.append(event)
-            if not is_cut("".join(part.message for part in line)):
+            if not (is_full(event.message) or is_cut(_text(line))):
                 lines.append(line)
                 line = []
         held += line
@@ -209,10 +226,21 @@ def put_together(events: Sequence[LogEvent]) -> tuple[list[list[LogEvent]], list
 
 def _fits(begun: str, rest: str) -> bool:
     """Whether ``rest`` may be what was cut off ``begun``."""
+    if not is_cut(begun):
+        return len(begun) + len(rest) <= _LONGEST_FULL
     if _MARK in rest or len(begun) + len(rest) > _LONGEST:
         return False
     whole = begun + rest
     return _MARK in whole and (is_cut(whole) or _is_whole(whole))
+
+
+def is_full(text: str) -> bool:
+    """Whether ``text`` is as long as what a log driver takes at once, so that a rest is likely to follow."""
+    if len(text) < _FULL[0] // 4 or text.endswith(("\n", "\r")):
+        return False
+    size = len(text.encode("utf-8", "replace"))
+    # No character is cut in two, and one has four bytes at most.
+    return any(full - 4 < size <= full for full in _FULL)
 
 
 def is_cut(text: str) -> bool:

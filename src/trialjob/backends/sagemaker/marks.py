@@ -113,12 +113,15 @@ class Mark:
     batch: Known = Known()
     #: Stream, time, ingestion time and id of the line's last event.
     last: tuple[str, int, int, str] = ("", 0, 0, "")
+    #: Of the text that begins with the event ``last`` only so many lines; 0 for all.
+    lines: int = 0
 
     def has(self, event: LogEvent) -> bool:
-        return self.before.has(event) or (event.key <= self.last and self.batch.has(event))
+        reached = event.key < self.last if self.lines else event.key <= self.last
+        return self.before.has(event) or (reached and self.batch.has(event))
 
     def encode(self) -> str:
-        return f"{self.head(self.before, self.batch)}{self.tail(self.last)}"
+        return f"{self.head(self.before, self.batch)}{self.tail(self.last, self.lines)}"
 
     @staticmethod
     def head(before: Known, batch: Known) -> str:
@@ -126,9 +129,9 @@ class Mark:
         return f"1;{before.encode()};{'' if batch == before else batch.encode()};"
 
     @staticmethod
-    def tail(last: tuple[str, int, int, str]) -> str:
+    def tail(last: tuple[str, int, int, str], lines: int = 0) -> str:
         stream, timestamp, ingested, name = last
-        return f"{timestamp};{ingested};{name};{stream}"
+        return f"{timestamp}{f'+{lines}' if lines else ''};{ingested};{name};{stream}"
 
     @classmethod
     def decode(cls, text: str) -> Self:
@@ -137,5 +140,6 @@ class Mark:
         if version != "1":
             raise ValueError(f"a log mark of version {version}")
         known = Known.decode(before)
-        last = (stream, int(timestamp), int(ingested), name)
-        return cls(known, Known.decode(batch) if batch else known, last)
+        printed, _, lines = timestamp.partition("+")
+        last = (stream, int(printed), int(ingested), name)
+        return cls(known, Known.decode(batch) if batch else known, last, int(lines or 0))

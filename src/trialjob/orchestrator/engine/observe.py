@@ -1,7 +1,7 @@
 """Turns what a backend shows of jobs into what ``decide`` takes in.
 
 Rule: what this object remembers only spares re-reading. A new one, made from the journal's state alone, makes
-the same reports: it begins right behind the line that completed the last journaled report.
+the same reports: it begins right behind the line that the last journaled report goes up to.
 """
 
 from __future__ import annotations
@@ -11,11 +11,10 @@ from typing import Final
 
 from trialjob.model.ids import JobName
 from trialjob.model.job import JobSeen, Watch
-from trialjob.model.metric import Report
 from trialjob.model.trial import AttemptStatus, LogMatch
 from trialjob.orchestrator.core.seen import BillObserved, JobObserved
 from trialjob.orchestrator.core.state import Attempt, State, Trial
-from trialjob.orchestrator.ports import JobBackend, LogReader, LogReaders, LogRules
+from trialjob.orchestrator.ports import FoundReport, JobBackend, LogReader, LogReaders, LogRules
 
 #: Seconds. A longer gap between two lines counts as this much: a laptop sleeps, a clock is set.
 _LONGEST_GAP: Final = 600.0
@@ -84,32 +83,30 @@ class Observer:
 
     def _observed(self, sight: JobSeen, trial: Trial, attempt: Attempt, now: float) -> JobObserved:
         reading = self._readings[sight.job]
-        reports: list[Report] = []
-        cursor = ""
-        found: dict[str, LogMatch] = {}
+        found: list[FoundReport] = []
+        matches: dict[str, LogMatch] = {}
         for line in sight.lines:
             at = now if line.at is None else line.at
             reading.pass_time(at)
             for match in self._rules(line.text):
-                found.setdefault(match.pattern, match)
-            report = reading.reader.feed(line.text, at)
-            if report is not None:
-                reports.append(report)
-                reading.reports += 1
-                cursor = line.cursor
+                matches.setdefault(match.pattern, match)
+            found += reading.reader.feed(line.text, at, line.cursor)
         if sight.lines:
             reading.cursor = sight.lines[-1].cursor
+        if sight.end is not None:
+            found += reading.reader.end()
+        reading.reports += len(found)
         if sight.end is not None:
             del self._readings[sight.job]
         return JobObserved(
             trial=trial.id,
             attempt=attempt.number,
             state=sight.state,
-            reports=tuple(reports),
-            cursor=cursor,
+            reports=tuple(each.report for each in found),
+            cursor=found[-1].cursor if found else "",
             end=sight.end,
-            matches=tuple(found.values()),
-            # What is ready may have the value that is waited for.
-            logged=0.0 if sight.more else reading.logged,
+            matches=tuple(matches.values()),
+            # What is ready may have the value that is waited for, and what waits is one.
+            logged=0.0 if sight.more or reading.reader.waits else reading.logged,
             nearest=reading.reader.nearest(),
         )

@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from trialjob.logs.metrics import compiled
 from trialjob.model.trial import LogAction, LogMatch
-from trialjob.reporting.metrics import compiled
 
 #: So much of each end of a line is looked at.
 END: Final = 1_000

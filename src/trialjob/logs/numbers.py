@@ -1,0 +1,136 @@
+r"""What is a number in a log, and whether a regular expression has taken the whole of it.
+
+Rule 1: a numeral is read as it was meant or not at all, never a part of it. So ``1,234.5``, ``1_000``,
+``0,93``, ``1.5d-3``, ``0x1F`` and ``1.2.3`` have no value here, whatever a group takes of them.
+Rule 2: what follows a number and is no part of it does no harm: ``0.93s``, ``12.5M``, ``93%``, ``3/10``,
+``0.5, 0.6``.
+Rule 3: a comma between digits is a list's only where the digits on both sides cannot be one number:
+``3,0.91`` is a list, ``3,91`` is not known to be one.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Final
+
+#: What ``{number}`` stands for: a regular expression for a float as programs print it, without groups.
+#: A number never starts inside of another one, which also keeps a search through a flood of digits linear;
+#: nor does it start a word, so that the "INF" of "INFO" is none.
+NUMBER: Final = (
+    r"[-+]?(?:(?<![0-9])(?<![0-9]\.)(?<![0-9.][eE])(?<![0-9.][eE][-+])"
+    r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
+    r"|(?ai:nan|inf(?:inity)?)(?![0-9A-Za-z_]))"
+)
+_NUMBER: Final = re.compile(NUMBER)
+_SPACES: Final = "\u00a0\u2007\u2009\u202f"
+#: What goes on behind digits and belongs to them.
+_GOES_ON: Final = re.compile(
+    r"[0-9]|\.[0-9]|_[0-9]"
+    r"|\.?#(?:INF|IND|NAN|QNAN|SNAN)"
+    # An exponent, also a torn one; Fortran's d and q; but "3epochs" and "5d12h" are units.
+    r"|[eE](?:[-+0-9]|(?![A-Za-z]))|[dDqQ][-+]?[0-9]+(?![0-9A-Za-z_])"
+    r"|(?:[-+][0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?)?[jJ](?![0-9A-Za-z_])"
+    r"|\s?[*xX\u00d7\u00b7\u22c5]\s?10(?:\^|\*\*|[\u2070-\u207b\u00b9\u00b2\u00b3])|(?:\^|\*\*)[-+(]?[0-9]|[\u2070-\u207b]"
+    rf"|['\u2019{_SPACES}][0-9]{{3}}(?![0-9])"
+)
+_OTHER_BASE: Final = re.compile(r"[xX][0-9A-Fa-f]|[bB][01]|[oO][0-7]")
+#: What stands before digits and belongs to them.
+_BEGAN: Final = re.compile(
+    r"(?:[0-9]|[0-9]\.|(?:^|[^0-9A-Za-z.])\.|[0-9.][eEdDqQ][-+]?|[0-9.]#[QS]?|\^[-+(]?|\*\*[-+(]?"
+    r"|(?:^|[^0-9A-Za-z])0(?:[xX][0-9A-Fa-f]*\.?[0-9A-Fa-f]*(?:[pP][-+]?)?|[bB][01]*|[oO][0-7]*)"
+    # A sign that the group has left out, and not a dash between words.
+    r"|\u2212|(?:^|[\s=:(\[{,;|\"'])[-\u2013])$"
+)
+_SIGNED: Final = re.compile(r"(?:[-+\u00b1\u2212]|[0-9.][eEdDqQ])$")
+_GROUPED: Final = re.compile(rf"[0-9]['\u2019{_SPACES}]$")
+_THREE: Final = re.compile(r"[0-9]{3}(?![0-9])")
+_WHOLE: Final = re.compile(r"[0-9]+(?![0-9]|\.[0-9])")
+_CLOCK: Final = re.compile(r":[0-5][0-9](?![0-9]|\.[0-9])")
+_HOURS: Final = re.compile(r"(?<![0-9.])[0-9]{1,2}:$")
+_CHAIN: Final = re.compile(r"[0-9.,]*")
+_CHAIN_BEFORE: Final = re.compile(r"[0-9.,]*$")
+#: Digits with a comma that are one number, or may be one.
+_ONE_NUMBER: Final = re.compile(
+    r"[1-9][0-9]{0,2}(?:,[0-9]{2,3})*,[0-9]{3}(?:\.[0-9]*)?|[0-9]+,[0-9]+|[1-9][0-9]{0,2}(?:\.[0-9]{3})+,[0-9]+"
+)
+#: Nothing that these stand beside goes on.
+_PLAIN_AFTER: Final = frozenset(' \t)]}>|;%"/')
+_TIMES: Final = frozenset("*xX\u00d7\u00b7\u22c5")
+_PLAIN_BEFORE: Final = frozenset(' \t([{<=|;"/')
+_OF_ONE: Final = r"[^\s=\[\](){}\"|;<>]{0,24}"
+#: So far back is looked for the beginning of a numeral.
+_WINDOW: Final = 48
+
+
+def parse_number(text: str) -> float | None:
+    """The float that ``text`` spells, spaces around it allowed, or None."""
+    text = text.strip()
+    if not _NUMBER.fullmatch(text):
+        return None
+    value = float(text)
+    # A numeral that no float can hold is not infinite.
+    return None if math.isinf(value) and text[-1].isdigit() else value
+
+
+def is_part(text: str, start: int, end: int) -> bool:
+    """Whether the number in ``text[start:end]`` is only a part of the numeral that stands there."""
+    while start < end and text[start].isspace():
+        start += 1
+    while end > start and text[end - 1].isspace():
+        end -= 1
+    return _goes_on(text, start, end) or _began(text, start, end)
+
+
+def numeral_at(text: str, start: int, end: int) -> str:
+    """What stands around a part of a number without a space, for people."""
+    before = re.search(rf"{_OF_ONE}$", text[max(0, start - _WINDOW) : start])
+    behind = re.match(_OF_ONE, text[end : end + _WINDOW])
+    return (before[0] if before else "") + text[start:end] + (behind[0] if behind else "")
+
+
+def _goes_on(text: str, start: int, end: int) -> bool:
+    if end >= len(text) or (text[end] in _PLAIN_AFTER and text[end + 1 : end + 2] not in _TIMES):
+        return False
+    after, taken = text[end], text[start:end]
+    if not taken[-1].isdigit() and taken[-1] != ".":  # a word
+        return after.isalnum() or after == "_"
+    if after == ",":
+        return text[end + 1 : end + 2].isdigit() and _is_one_number(text, start, end)
+    if after == ":":
+        return taken.isdigit() and len(taken) <= len("59") and _CLOCK.match(text, end) is not None
+    if taken.lstrip("+-") == "0" and _OTHER_BASE.match(text, end):
+        return True
+    return _GOES_ON.match(text, end) is not None or (after > "\x7f" and after.isnumeric())
+
+
+def _began(text: str, start: int, end: int) -> bool:
+    if start == 0 or (text[start - 1] in _PLAIN_BEFORE):
+        return False
+    before = text[max(0, start - _WINDOW) : start]
+    if text[start] in "+-":
+        return _SIGNED.search(before) is not None
+    if before[-1] == ",":
+        return _is_one_number(text, start, end)
+    if before[-1] == ":":
+        is_two = re.fullmatch(r"[0-5][0-9]\.?", text[start:end]) is not None
+        return is_two and _HOURS.search(before) is not None
+    if before[-1] == "_":
+        return (
+            before[-2:-1].isdigit() and (_WHOLE.match(text, start) or _THREE.match(text, start)) is not None
+        )
+    if _GROUPED.search(before):
+        return _THREE.match(text, start) is not None
+    return _BEGAN.search(before) is not None or (before[-1] > "\x7f" and before[-1].isnumeric())
+
+
+def _is_one_number(text: str, start: int, end: int) -> bool:
+    """Whether digits with commas around ``text[start:end]`` may be one number, and not a list."""
+    before = None
+    if text[start] in "+-":
+        start += 1
+    else:
+        before = _CHAIN_BEFORE.search(text[max(0, start - _WINDOW) : start])
+    behind = _CHAIN.match(text[end : end + _WINDOW])
+    chain = (before[0] if before else "") + text[start:end] + (behind[0] if behind else "")
+    return _ONE_NUMBER.fullmatch(chain.strip(".,")) is not None
