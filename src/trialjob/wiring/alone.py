@@ -18,7 +18,15 @@ from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.ports import Clock, Estimator, JobBackend, LogSource
 from trialjob.wiring.creation import ship
 from trialjob.wiring.images import with_image
-from trialjob.wiring.jobs import backend_of, check_machine, check_requests, estimator_of, folder_of, vault_of
+from trialjob.wiring.jobs import (
+    backend_of,
+    check_machine,
+    check_passing,
+    check_requests,
+    estimator_of,
+    folder_of,
+    vault_of,
+)
 from trialjob.wiring.stores import open_store
 
 
@@ -49,6 +57,7 @@ def parts_of(spec: ExperimentSpec, *, store: str | Path | None = None, bundle: s
     if opened.journal(name).read():
         raise UsageError(f"an experiment named {name} exists in {opened.where()}; choose another name")
     check_machine(spec)
+    check_passing(spec)
     spec = with_image(spec)
     place = "/opt/ml"
     if isinstance(spec.backend, LocalBackendSpec):

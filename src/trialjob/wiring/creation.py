@@ -21,7 +21,7 @@ from trialjob.orchestrator.journals.s3 import S3Store
 from trialjob.orchestrator.ports import ExperimentStore
 from trialjob.orchestrator.samplers.known import Earlier, Present, of_experiment, of_table
 from trialjob.wiring.images import with_image
-from trialjob.wiring.jobs import check_machine, check_requests, folder_of, vault_of
+from trialjob.wiring.jobs import check_machine, check_passing, check_requests, folder_of, vault_of
 from trialjob.wiring.mirrors import check_mirrors
 from trialjob.wiring.prices import caps_note, check_caps, prices_of
 from trialjob.wiring.search import search_advice, search_of, settle
@@ -46,6 +46,7 @@ def create(
     opened = open_store(store)
     name = ExperimentName(spec.name)
     check_machine(spec)
+    check_passing(spec)
     if isinstance(spec.backend, LocalBackendSpec):
         folder_of(opened, name)
     taken = UsageError(

@@ -16,6 +16,7 @@ from trialjob.backends.sagemaker.limiter import Limiter
 from trialjob.backends.sagemaker.preview import preview, refuse
 from trialjob.backends.vault import Vault
 from trialjob.config import ContainerSpec, ExperimentSpec, LocalBackendSpec, SourceSpec
+from trialjob.config.passing import passing_problems
 from trialjob.config.sagemaker import SageMakerBackendSpec
 from trialjob.errors import Problem, SpecError
 from trialjob.estimators.container import ContainerEstimator
@@ -129,6 +130,13 @@ def estimator_of(spec: ExperimentSpec, name: ExperimentName, bundle: str) -> Est
         environment=given.environment,
         inputs=given.locations(),
     )
+
+
+def check_passing(spec: ExperimentSpec) -> None:
+    """Refuse a new spec whose programs could not be given their values, before anything is kept or called."""
+    problems = list(passing_problems(spec))
+    if problems:
+        raise SpecError(problems)
 
 
 def check_requests(spec: ExperimentSpec) -> None:

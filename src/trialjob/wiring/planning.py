@@ -36,7 +36,14 @@ from trialjob.planning.estimate import estimate
 from trialjob.planning.plan import Looked, Plan, Variant
 from trialjob.planning.worst import worst
 from trialjob.wiring.images import with_image
-from trialjob.wiring.jobs import check_machine, check_requests, client_of, first_job, owner_here
+from trialjob.wiring.jobs import (
+    check_machine,
+    check_passing,
+    check_requests,
+    client_of,
+    first_job,
+    owner_here,
+)
 from trialjob.wiring.prices import caps_note, check_caps, prices_of
 from trialjob.wiring.rehearsal import rehearse
 from trialjob.wiring.search import search_advice, settle
@@ -106,6 +113,7 @@ def at_worst(spec: ExperimentSpec) -> Variant:
 def _checked(spec: ExperimentSpec) -> ExperimentSpec:
     """``spec`` with what it leaves open decided. Raises SpecError when it could not be run."""
     check_machine(spec)
+    check_passing(spec)
     spec = settle(with_image(spec))
     if isinstance(spec.backend, SageMakerBackendSpec):
         check_requests(spec)
