@@ -132,7 +132,10 @@ told = vars(parser.parse_args())
 for name, value in wanted.items():
     text = str(value) if isinstance(value, bool) else json.dumps(value)
     text = value if isinstance(value, str) or value is None else text
-    assert told[name] == text, (name, told[name])
+    # As the training toolkit has them: a mapping in pairs, all else as Python writes it.
+    pairs = ",".join("%s=%s" % pair for pair in sorted(value.items())) if isinstance(value, dict) else None
+    word = pairs if pairs is not None else value if value is None else str(value)
+    assert told[name] == word, (name, told[name])
     variable = json.dumps(value) if isinstance(value, bool) else text or ""
     assert os.environ["SM_HP_" + name.upper()] == variable, name
 print("acc=%r" % lr, flush=True)

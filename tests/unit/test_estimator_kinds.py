@@ -14,12 +14,13 @@ from trialjob.backends.sagemaker.rules import problems
 from trialjob.backends.sagemaker.settings import SageMakerSettings
 from trialjob.config import ContainerSpec, parse
 from trialjob.errors import SpecError
-from trialjob.estimators.container import ContainerEstimator, filled, placeholders
+from trialjob.estimators.container import ContainerEstimator
 from trialjob.estimators.images import Framework, image_uri
 from trialjob.estimators.script import ScriptEstimator
 from trialjob.model.ids import ExperimentName, TrialId, job_name
 from trialjob.model.job import JobRequest
 from trialjob.model.json import Json
+from trialjob.reporting.in_job.command_line import filled, slots
 
 NAME = ExperimentName("digits")
 SETTINGS = SageMakerSettings(
@@ -53,20 +54,20 @@ def script(**values: Json) -> JobRequest:
     ],
 )
 def test_words_are_filled(words: list[str], values: dict[str, Json], expected: tuple[str, ...]) -> None:
-    assert filled(words, values) == expected
+    assert tuple(filled(words, values)) == expected
 
 
 @given(st.text(max_size=20))
 def test_a_text_with_doubled_braces_is_itself(text: str) -> None:
     word = text.replace("{", "{{").replace("}", "}}")
-    assert placeholders(word) == ()
-    assert filled([word], {}) == (text,)
+    assert slots(word) == ()
+    assert filled([word], {}) == [text]
 
 
 @pytest.mark.parametrize("word", ["{", "}", "{}", "{lr:.3f}", "{lr!r}", "{lr"])
 def test_a_word_that_is_no_template_is_refused(word: str) -> None:
     with pytest.raises(ValueError, match=r"brace|Single|expected"):
-        placeholders(word)
+        slots(word)
 
 
 def test_a_container_is_left_as_it_is() -> None:

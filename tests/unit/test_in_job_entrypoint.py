@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trialjob.reporting.in_job import entrypoint, variables
+from trialjob.reporting.in_job import command_line, entrypoint, variables
 from trialjob.reporting.in_job.entrypoint import SetupError
 
 PYTHONS = [Path(sys.executable), *sorted(Path.home().glob(".pyenv/versions/3.8.*/bin/python"))[-1:]]
@@ -75,7 +75,7 @@ def test_arguments_are_sorted_and_written_for_argparse() -> None:
         "s": "",
         "m": "--x",
     }
-    assert entrypoint.arguments(values) == [
+    assert command_line.arguments(values) == [
         "--a", "True", "--b", "text", "--d", '{"k": 1}', "--l", '[1, "x"]', "--m=--x", "--s", "", "--z=-0.5",
     ]  # fmt: skip
 
@@ -87,9 +87,9 @@ def test_argparse_reads_back_what_was_given(values: dict[str, str | float]) -> N
     parser = argparse.ArgumentParser()
     for name in "abcdef":
         parser.add_argument(f"--{name}")
-    told = vars(parser.parse_args(entrypoint.arguments(values)))
+    told = vars(parser.parse_args(command_line.arguments(values)))
     assert {name: text for name, text in told.items() if text is not None} == {
-        name: entrypoint.text_of(value) for name, value in values.items()
+        name: command_line.text_of(value) for name, value in values.items()
     }
 
 

@@ -214,7 +214,7 @@ class TrialjobBackend(TrialBackend):  # type: ignore[misc]  # Syne Tune has no t
 
             if self._kept is not None:
                 document, bundle = self._kept
-                spec = specs.parse(document, files=False)
+                spec = specs.parse(document, files=False, recorded=True)
                 self._parts = parts_of(spec, store=self._store, bundle=bundle)
                 return self._parts
             if self._estimator is None:

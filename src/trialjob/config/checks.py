@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from trialjob.config.argument_checks import text_problems, word_problems
 from trialjob.config.estimator_checks import (
     argument_problems,
     environment_problems,
@@ -16,7 +17,6 @@ from trialjob.config.estimator_checks import (
     hyperparameter_problems,
     overlap_problems,
     program_here_problems,
-    program_problems,
     sagemaker_problems,
 )
 from trialjob.config.files import kind_of, listed
@@ -198,7 +198,8 @@ CHECKS: tuple[tuple[Check, tuple[str, ...]], ...] = (
     (_search, ("sampler", "stopping", "space", "objective", "limits")),
     (_limits, ("limits",)),
     (sagemaker_problems, ("estimator", "backend")),
-    (program_problems, ("estimator", "space")),
+    (word_problems, ("estimator", "space")),
+    (text_problems, ("estimator",)),
     (notify_problems, ("notify",)),
 )
 #: Those that look at this machine's files.

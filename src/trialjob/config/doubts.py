@@ -9,6 +9,7 @@ from pathlib import Path
 
 from trialjob.config.paths import shown
 from trialjob.config.sagemaker import SageMakerBackendSpec
+from trialjob.config.script_doubts import script_doubts
 from trialjob.config.spec import ExperimentSpec, FunctionSpec, LocalBackendSpec, SourceSpec
 from trialjob.errors import Problem
 from trialjob.logs.metrics import compiled, expand
@@ -33,6 +34,7 @@ def warnings(spec: ExperimentSpec) -> list[Problem]:
         *_narrow_groups(spec),
         *_no_checkpoint(spec),
         *_far_inputs(spec),
+        *script_doubts(spec),
     ]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from trialjob.config.files import kind_of, listed
-from trialjob.config.paths import nearest, problem_at, shown
+from trialjob.config.paths import problem_at, shown
 from trialjob.config.sagemaker import REQUIRED, SageMakerBackendSpec
 from trialjob.config.space import DomainSpec
 from trialjob.config.space_checks import all_names
@@ -24,7 +24,6 @@ from trialjob.config.spec import (
     SourceSpec,
 )
 from trialjob.errors import Problem
-from trialjob.estimators.container import placeholders
 from trialjob.model.s3 import address_problem
 from trialjob.reporting.in_job.function import PICKLED
 
@@ -76,24 +75,6 @@ def sagemaker_problems(estimator: EstimatorSpec, backend: BackendSpec) -> Iterat
         if not getattr(estimator, name) and not (name == "image_uri" and found):
             message = "is missing, and backend.kind is 'sagemaker'"
             yield problem_at(("estimator", name), message, f"write {name}: {example}")
-
-
-def program_problems(estimator: EstimatorSpec, space: Mapping[str, DomainSpec]) -> Iterator[Problem]:
-    """What a container runs, as far as it is said."""
-    if not isinstance(estimator, ContainerSpec):
-        return
-    known = {*estimator.hyperparameters, *(name for _, name in all_names(space))}
-    for part in ("entrypoint", "arguments"):
-        words: tuple[str, ...] = getattr(estimator, part)
-        for place, word in enumerate(words):
-            path = ("estimator", part, place)
-            try:
-                unknown = [name for name in placeholders(word) if name not in known]
-            except ValueError as error:
-                yield problem_at(path, f"{shown(word)}: {error}", "correct it, or double the braces")
-                continue
-            for name in unknown:
-                yield problem_at(path, f"{shown(name)} is no hyperparameter", nearest(name, sorted(known)))
 
 
 def program_here_problems(estimator: EstimatorSpec, backend: BackendSpec) -> Iterator[Problem]:

@@ -22,6 +22,7 @@ from trialjob.config.spec import ExperimentSpec
 from trialjob.config.yaml_text import load_yaml, read_text
 from trialjob.errors import Problem, SpecError
 from trialjob.model.json import Json
+from trialjob.reporting.in_job.command_line import FIRST
 
 
 def load(path: Path | str, *, overrides: Sequence[str] = ()) -> ExperimentSpec:
@@ -48,13 +49,16 @@ def parse(
 
     ``files=False`` is for the document of an experiment that was started elsewhere: its code is in the
     bundle, and the folder that it came from need not be here. ``recorded`` is for the document of a journal,
-    which means what it meant when it was written: what looks like a secret in an old one stays a plain value.
+    which means what it meant when it was written: what looks like a secret in an old one stays a plain value,
+    and one without a dialect has that of its time.
     """
     given = _plain(document, source)
     if isinstance(given.get("estimator"), dict) and given["estimator"].get("kind") == "request":
         given = _translated(given, source)
     if not recorded:
         conceal(given)
+    elif isinstance(given.get("estimator"), dict):
+        given["estimator"].setdefault("dialect", FIRST)
     _resolve(given, base or Path())
     found, wrong, problems = _plugins(given)
     spec: ExperimentSpec | None = None

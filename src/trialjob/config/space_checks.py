@@ -15,17 +15,20 @@ _Path = tuple[Part, ...]
 
 def all_names(space: Mapping[str, DomainSpec], above: _Path = ("space",)) -> Iterator[tuple[_Path, str]]:
     """Every hyperparameter and where it is written, those inside choices included."""
-    for path, name, _ in _all(space, above):
+    for path, name, _ in all_domains(space, above):
         yield path, name
 
 
-def _all(space: Mapping[str, DomainSpec], above: _Path) -> Iterator[tuple[_Path, str, DomainSpec]]:
+def all_domains(
+    space: Mapping[str, DomainSpec], above: _Path = ("space",)
+) -> Iterator[tuple[_Path, str, DomainSpec]]:
+    """The same, each with what it may be."""
     for name, domain in space.items():
         path = (*above, name)
         yield path, name, domain
         if isinstance(domain, BranchesSpec):
             for value, inner in domain.values.items():
-                yield from _all(inner, (*path, "values", value))
+                yield from all_domains(inner, (*path, "values", value))
 
 
 def space_problems(space: Mapping[str, DomainSpec]) -> Iterator[Problem]:

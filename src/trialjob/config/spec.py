@@ -45,6 +45,8 @@ class TrainingSpec(SageMakerJobSpec):
     environment: dict[str, MaybeSecret] = Field(default_factory=dict)
     #: Input channels: name to location.
     inputs: dict[str, InputChannel] = Field(default_factory=dict)
+    #: Whose way of giving values to a script is followed; the last is that of experiments of 0.1.0.
+    dialect: Literal["sdk-v2", "sdk-v3", "trialjob-0.1"] = "sdk-v2"
 
     def locations(self) -> dict[str, str]:
         """Where each input channel is."""
@@ -63,6 +65,8 @@ class CodeSpec(SourceSpec):
     """A folder of code and the program in it that trains."""
 
     entry_point: str
+    #: The script's words; None for an option for each value.
+    arguments: Texts | None = None
 
     @property
     def program(self) -> str:

@@ -1,52 +1,19 @@
 """A trial's job as a container that brings its own program, in whatever language.
 
-It decides how a configuration becomes the words of a command line. Rule: as for a script, a request is a
-function of its arguments.
+Rule: as for a script, a request is a function of its arguments.
 """
 
 from __future__ import annotations
 
-import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from trialjob.estimators.script import request_of
 from trialjob.model.ids import ExperimentName, JobName, TrialId
-from trialjob.model.job import JobRequest, Program
+from trialjob.model.job import Arguments, JobRequest, Program
 from trialjob.model.json import Json
 from trialjob.model.secret import Secret
 from trialjob.model.space import Config
-from trialjob.reporting.in_job.entrypoint import text_of
-
-
-def placeholders(word: str) -> tuple[str, ...]:
-    """The names in ``{}`` of a word; ``{{`` is a brace. Raises ValueError, with the reason."""
-    found = tuple(string.Formatter().parse(word))
-    for _, name, form, conversion in found:
-        if name == "" or form or conversion:
-            raise ValueError("write a hyperparameter's name between the braces, or {{ }} for braces")
-    return tuple(name for _, name, _, _ in found if name is not None)
-
-
-def filled(words: Sequence[str], values: Mapping[str, Json]) -> tuple[str, ...]:
-    """``words`` with the values for the names in braces.
-
-    A word that names a hyperparameter which this configuration has not is left out, and so is an option that
-    stands before it: ``["--momentum", "{momentum}"]`` says nothing where there is no momentum.
-    """
-    kept: list[str] = []
-    for word in words:
-        names = placeholders(word)
-        if all(values.get(name) is not None for name in names):
-            kept.append(_filled(word, values))
-        elif kept and kept[-1].startswith("-") and word.startswith("{"):
-            kept.pop()
-    return tuple(kept)
-
-
-def _filled(word: str, values: Mapping[str, Json]) -> str:
-    parts = string.Formatter().parse(word)
-    return "".join(text + (text_of(values[name]) if name is not None else "") for text, name, _, _ in parts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +26,8 @@ class ContainerEstimator:
     arguments: tuple[str, ...] = ()
     #: It takes its hyperparameters as JSON texts, as the service's own toolkits do.
     json_values: bool = False
+    #: How values are written into the arguments; None for the way of trialjob 0.1.0.
+    dialect: str | None = None
     #: Constants that every trial is given; the trial's configuration goes before them.
     hyperparameters: Mapping[str, Json] = field(default_factory=dict)
     environment: Mapping[str, str | Secret] = field(default_factory=dict)
@@ -88,8 +57,7 @@ class ContainerEstimator:
             max_runtime=max_runtime,
             resource=resource,
             program=Program(
-                entrypoint=filled(self.entrypoint, values),
-                arguments=filled(self.arguments, values),
-                json_values=self.json_values,
+                entrypoint=self.entrypoint, arguments=self.arguments, json_values=self.json_values
             ),
+            arguments=None if self.dialect is None else Arguments(dialect=self.dialect),
         )

@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from trialjob.model.ids import ExperimentName, JobName, TrialId
-from trialjob.model.job import JobRequest, Program
+from trialjob.model.job import Arguments, JobRequest, Program
 from trialjob.model.json import Json, digest
 from trialjob.model.secret import Secret
 from trialjob.model.space import Config
+from trialjob.reporting.in_job.command_line import FIRST, filled
 
 
 def resource_environment(resource: float | None) -> dict[str, str]:
@@ -35,6 +36,7 @@ def request_of(
     entry_point: str = "",
     bundle: str = "",
     program: Program | None = None,
+    arguments: Arguments | None = None,
 ) -> JobRequest:
     """The request, with the digest of all that is in it."""
     environment = {**environment, **resource_environment(resource)}
@@ -51,7 +53,14 @@ def request_of(
         "inputs": dict(inputs),
     }
     if program is not None:
-        content["program"] = [list(program.entrypoint), list(program.arguments), program.json_values]
+        both, dialect = (program.entrypoint, program.arguments), arguments.dialect if arguments else FIRST
+        words = [
+            filled(each, hyperparameters, dialect=dialect, beside=beside)
+            for each, beside in (both, both[::-1])
+        ]
+        content["program"] = [*words, program.json_values]
+    if arguments is not None:
+        content["arguments"] = [arguments.dialect, None if arguments.words is None else [*arguments.words]]
     return JobRequest(
         job=job,
         experiment=experiment,
@@ -64,6 +73,7 @@ def request_of(
         environment=environment,
         inputs=inputs,
         program=program,
+        arguments=arguments,
         digest=digest(content),
     )
 
@@ -87,6 +97,8 @@ class ScriptEstimator:
     environment: Mapping[str, str | Secret] = field(default_factory=dict)
     #: Input channels: name to location.
     inputs: Mapping[str, str] = field(default_factory=dict)
+    #: How the script is given its values; None for the way of trialjob 0.1.0.
+    arguments: Arguments | None = None
 
     def request(
         self,
@@ -111,4 +123,5 @@ class ScriptEstimator:
             resource=resource,
             entry_point=self.entry_point,
             bundle=self.bundle,
+            arguments=self.arguments,
         )

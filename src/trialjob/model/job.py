@@ -81,13 +81,26 @@ class JobEnd:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """What a container runs when it brings its own code, each word by itself, without a shell."""
+    """What a container runs when it brings its own code, each word by itself, without a shell.
+
+    The words are templates, which a backend fills when it starts the job.
+    """
 
     #: Empty for the image's own.
     entrypoint: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ()
     #: It takes its hyperparameters as JSON texts, as the service's own toolkits do, and not as plain ones.
     json_values: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arguments:
+    """How a program is given its values."""
+
+    #: Whose way of writing them is followed: that of the SageMaker SDK v2 or v3.
+    dialect: str
+    #: The words of a script, as templates; None for an option for each value.
+    words: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +127,8 @@ class JobRequest:
     digest: str
     #: What a container with code of its own runs.
     program: Program | None = None
+    #: None for the way of trialjob 0.1.0, in which texts have no places in braces either.
+    arguments: Arguments | None = None
     #: How many earlier attempts of the trial found no machine; a backend may then ask for another kind.
     capacity_failures: int = 0
     #: The trial whose checkpoints are copied to this one's, once, before its first job begins.

@@ -14,7 +14,8 @@ from trialjob.model.json import Json
 from trialjob.model.masking import is_secret
 from trialjob.model.secret import secret_of
 from trialjob.orchestrator.core.state import State
-from trialjob.reporting.in_job.entrypoint import arguments
+from trialjob.reporting.in_job.command_line import FIRST, How
+from trialjob.reporting.in_job.command_line import words as command_line
 
 
 def command(state: State, config: Mapping[str, Json]) -> str | None:
@@ -23,7 +24,9 @@ def command(state: State, config: Mapping[str, Json]) -> str | None:
     if not isinstance(estimator, Mapping) or "entry_point" not in estimator:
         return None
     words = _program(str(estimator["entry_point"]), str(estimator.get("python") or "python"))
-    words += arguments({**(estimator.get("hyperparameters") or {}), **config})
+    dialect, given = str(estimator.get("dialect") or FIRST), estimator.get("arguments")
+    how = How(dialect, None if given is None else tuple(map(str, given)))
+    words += command_line({**(estimator.get("hyperparameters") or {}), **config}, how, ".")
     environment = estimator.get("environment") or {}
     settings = [f"{name}={_setting(name, value)}" for name, value in environment.items()]
     line = " ".join([*settings, shlex.join(words)])

@@ -18,14 +18,16 @@ from trialjob.backends.vault import Vault
 from trialjob.config import ContainerSpec, ExperimentSpec, LocalBackendSpec, SourceSpec
 from trialjob.config.passing import passing_problems
 from trialjob.config.sagemaker import SageMakerBackendSpec
+from trialjob.config.spec import CodeSpec
 from trialjob.errors import Problem, SpecError
 from trialjob.estimators.container import ContainerEstimator
 from trialjob.estimators.script import ScriptEstimator
 from trialjob.model.ids import ExperimentName, TrialId, job_name
-from trialjob.model.job import JobRequest
+from trialjob.model.job import Arguments, JobRequest
 from trialjob.orchestrator.journals.jsonl import FolderStore, this_process
 from trialjob.orchestrator.ports import Clock, Estimator, ExperimentStore
 from trialjob.reporting import in_job
+from trialjob.reporting.in_job.command_line import FIRST
 from trialjob.reporting.in_job.entrypoint import DISTRIBUTION, PROCESSES, SHIPPED
 from trialjob.reporting.in_job.report import NEEDED
 from trialjob.wiring.search import search_of, settle
@@ -112,20 +114,24 @@ def _in_job_files() -> dict[str, Path]:
 
 def estimator_of(spec: ExperimentSpec, name: ExperimentName, bundle: str) -> Estimator:
     given = spec.estimator
+    dialect = None if given.dialect == FIRST else given.dialect
     if isinstance(given, ContainerSpec):
         return ContainerEstimator(
             experiment=name,
             entrypoint=given.entrypoint,
             arguments=given.arguments,
             json_values=given.hyperparameter_format == "json",
+            dialect=dialect,
             hyperparameters=given.hyperparameters,
             environment=given.environment,
             inputs=given.locations(),
         )
+    words = given.arguments if isinstance(given, CodeSpec) else None
     return ScriptEstimator(
         experiment=name,
         bundle=bundle,
         entry_point=given.program,
+        arguments=None if dialect is None else Arguments(dialect=dialect, words=words),
         hyperparameters=given.hyperparameters,
         environment=given.environment,
         inputs=given.locations(),

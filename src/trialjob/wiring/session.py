@@ -361,9 +361,12 @@ class Session:
         """``spec`` with the name and what was decided when the experiment was created."""
         recorded = self.spec
         sampler = spec.sampler.as_recorded(recorded.sampler)
-        estimator = spec.estimator.model_copy(
-            update={"environment": _as_written(spec.estimator.environment, recorded.estimator.environment)}
-        )
+        written: dict[str, object] = {
+            "environment": _as_written(spec.estimator.environment, recorded.estimator.environment)
+        }
+        if "dialect" not in spec.estimator.model_fields_set:
+            written["dialect"] = recorded.estimator.dialect
+        estimator = spec.estimator.model_copy(update=written)
         return spec.model_copy(update={"name": self.name, "sampler": sampler, "estimator": estimator})
 
     def _append(self, events: Callable[[State], list[Event]]) -> None:

@@ -11,8 +11,10 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
+from trialjob.backends.filling import environment_of, how_of, program_of, values_of, wants_values_file
 from trialjob.backends.local.folder import Facts, JobFolder, files_below
 from trialjob.backends.local.gpus import GpuClaims
 from trialjob.backends.local.log import read_lines, tail
@@ -220,18 +222,21 @@ class LocalBackend:
             )
 
     def _facts(self, request: JobRequest, gpus: Sequence[str]) -> Facts:
+        root = str(self._folder(request.job).tree)
         return {
             "job": request.job,
             "experiment": request.experiment,
             "trial": request.trial,
             "attempt": request.attempt,
-            "hyperparameters": dict(request.hyperparameters),
+            "hyperparameters": dict(values_of(request, root)),
             "entry_point": request.entry_point,
-            "program": [*request.program.entrypoint, *request.program.arguments] if request.program else None,
+            "program": [*chain(*program_of(request, request.program, root))] if request.program else None,
+            "arguments": list(how_of(request)),
+            "values_file": wants_values_file(request),
             "max_runtime": request.max_runtime,
             # What is secret is in no file: the supervisor has it in its own environment.
             "environment": self._environment
-            | {name: value for name, value in request.environment.items() if isinstance(value, str)},
+            | {name: text for name, text in environment_of(request, root).items() if isinstance(text, str)},
             "inputs": dict(request.inputs),
             "source": request.source,
             "digest": request.digest,

@@ -27,6 +27,8 @@ from trialjob.backends.local.inherited import inherited
 from trialjob.backends.local.machine import here, start_of
 from trialjob.orchestrator.journals.private import tighten, tighten_below
 from trialjob.reporting.in_job import entrypoint
+from trialjob.reporting.in_job.command_line import FIRST, SDK_V3, How, text_of
+from trialjob.reporting.in_job.entrypoint import VALUES_CHANNEL
 from trialjob.reporting.in_job.variables import local_resources
 
 #: How the service would describe an input channel.
@@ -114,11 +116,14 @@ class Supervisor:
         return self._verdict(child.returncode, why)
 
     def _start(self) -> subprocess.Popen[bytes]:
-        tree, environment, program = self._folder.tree, self._environment(), self._request.get("program")
-        if program:
-            return entrypoint.launch(tree, program, entrypoint.environment(tree, environment))
-        request = self._request
-        return entrypoint.start(tree, request["entry_point"], request["python"], environment)
+        tree, environment, request = self._folder.tree, self._environment(), self._request
+        dialect, words = request.get("arguments", (FIRST, None))
+        how = How(dialect, None if words is None else tuple(words))
+        if request.get("program"):
+            return entrypoint.launch(
+                tree, request["program"], entrypoint.environment(tree, environment, how=how)
+            )
+        return entrypoint.start(tree, request["entry_point"], request["python"], environment, how)
 
     def _prepare(self) -> None:
         """Lay out what the script finds."""
@@ -128,16 +133,23 @@ class Supervisor:
         if request["bundle_file"] is not None:
             entrypoint.unpack(Path(request["bundle_file"]), tree / "code")
         (tree / "input" / "config").mkdir(parents=True, exist_ok=True)
-        text_of = entrypoint.text_of if request.get("plain_values") else json.dumps
+        written = self._plain if request.get("plain_values") else json.dumps
         configs = {
-            "hyperparameters": {name: text_of(value) for name, value in request["hyperparameters"].items()},
+            "hyperparameters": {name: written(value) for name, value in request["hyperparameters"].items()},
             "resourceconfig": local_resources(),
             "inputdataconfig": dict.fromkeys(request["inputs"], _CHANNEL),
         }
         for name, config in configs.items():
             (tree / "input" / "config" / f"{name}.json").write_text(json.dumps(config), encoding="utf-8")
+        if request.get("values_file"):
+            entrypoint.write_values(tree / "input" / "data" / VALUES_CHANNEL, request["hyperparameters"])
         for channel, location in request["inputs"].items():
             _deliver(channel, Path(location), tree / "input" / "data" / channel)
+
+    def _plain(self, value: object) -> str:
+        """A value as a container's own program reads it, as on SageMaker."""
+        dialect = self._request.get("arguments", (FIRST, None))[0]
+        return text_of(value, SDK_V3 if dialect == SDK_V3 else FIRST)
 
     def _share_checkpoints(self) -> None:
         """Give every attempt of a trial the same checkpoint folder, so that the next goes on from there."""

@@ -6,17 +6,15 @@ Rule: the address is a function of the content. What is there need not be sent a
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from trialjob.backends.sagemaker.client import SageMakerClient
-from trialjob.backends.sagemaker.request import BUNDLE_FILE, code_uri, values_uri, wide_values
+from trialjob.backends.sagemaker.request import BUNDLE_FILE, code_uri, value_files, values_uri
 from trialjob.backends.sagemaker.settings import SageMakerSettings
 from trialjob.errors import BackendError
 from trialjob.model.job import JobRequest
-from trialjob.reporting.in_job.entrypoint import VALUES_FILE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,10 +53,9 @@ class Uploads:
         return self._done[job.bundle]
 
     def bring_values(self, job: JobRequest) -> None:
-        """Bring the hyperparameters that do not fit into the request. Raises a Fault."""
-        if texts := wide_values(job):
-            address = f"{values_uri(self._settings, job)}/{VALUES_FILE}"
-            self._client.put(address, json.dumps(texts, sort_keys=True).encode())
+        """Bring the hyperparameters that travel as files. Raises a Fault."""
+        for name, data in value_files(job).items():
+            self._client.put(f"{values_uri(self._settings, job)}/{name}", data)
 
 
 def _digest(bundle: str, files: Mapping[str, bytes]) -> str:

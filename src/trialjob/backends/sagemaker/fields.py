@@ -68,8 +68,10 @@ def spec_field(path: Path, request: Mapping[str, Any]) -> str:
     """The field of the spec that ends up at ``path``."""
     if path[:2] == ("InputDataConfig", 0) and "DataSource" in path and _is_ours(request):
         return "backend.s3_uri"
-    if path[:2] == ("AlgorithmSpecification", "ContainerArguments") and not _is_ours(request):
-        return _text("estimator.arguments", path[2:])
+    if path[:2] == ("AlgorithmSpecification", "ContainerArguments"):
+        own = _own_words(request) if _is_ours(request) else 0
+        if not path[2:] or int(path[2]) >= own:
+            return _text("estimator.arguments", tuple(int(place) - own for place in path[2:]))
     for length in range(len(path), 0, -1):
         field = _FIELDS.get(path[:length])
         if field is not None:
@@ -80,6 +82,12 @@ def spec_field(path: Path, request: Mapping[str, Any]) -> str:
 def _is_ours(request: Mapping[str, Any]) -> bool:
     """Whether the first channel is the one that brings the code, and its entrypoint what runs."""
     return bool(value_at(request, ("InputDataConfig", 0, "ChannelName")) == CODE_CHANNEL)
+
+
+def _own_words(request: Mapping[str, Any]) -> int:
+    """How many words our entrypoint is given before those of the script."""
+    words = value_at(request, ("AlgorithmSpecification", "ContainerArguments")) or []
+    return words.index("--") + 1 if "--" in words else len(words)
 
 
 def raw_field(path: Path) -> str:

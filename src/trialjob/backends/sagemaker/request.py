@@ -13,10 +13,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
+from trialjob.backends.filling import environment_of, how_of, program_of, values_of, wants_values_file
 from trialjob.backends.sagemaker.settings import SageMakerSettings
-from trialjob.model.job import JobRequest, Program
+from trialjob.model.job import JobRequest
 from trialjob.model.secret import Reveal, revealed
-from trialjob.reporting.in_job.entrypoint import DISTRIBUTION, PROCESSES, VALUES_CHANNEL, text_of
+from trialjob.reporting.in_job.command_line import FIRST, SDK_V3, VALUES_FILES, text_of, values_text
+from trialjob.reporting.in_job.entrypoint import DISTRIBUTION, PROCESSES, VALUES_CHANNEL, VALUES_FILE
 from trialjob.reporting.in_job.report import NEEDED
 
 #: The fields of a CreateTrainingJob call.
@@ -35,7 +37,9 @@ _VARIABLE_MAX: Final = 512
 #: Begins the keys of the tags by which jobs are found again.
 TAG_PREFIX: Final = "trialjob:"
 
-_CHANNEL_FOLDER: Final = f"/opt/ml/input/data/{CODE_CHANNEL}"
+#: Where a job's tree is in a container.
+_ROOT: Final = "/opt/ml"
+_CHANNEL_FOLDER: Final = f"{_ROOT}/input/data/{CODE_CHANNEL}"
 #: The service's limits on metric definitions (CreateTrainingJob API reference).
 _MAX_DEFINITIONS: Final = 40
 _MAX_REGEX: Final = 500
@@ -78,7 +82,7 @@ def code_uri(settings: SageMakerSettings, digest: str) -> str:
 
 
 def values_uri(settings: SageMakerSettings, job: JobRequest) -> str:
-    """The prefix of what ``wide_values`` brings to a job."""
+    """The prefix of the files that ``value_files`` names."""
     return folder(settings, job.experiment, "values", job.job)
 
 
@@ -91,12 +95,23 @@ def wide_values(job: JobRequest) -> dict[str, str]:
     return texts if job.program is None and len(_narrow(texts)) < len(texts) else {}
 
 
+def value_files(job: JobRequest) -> dict[str, bytes]:
+    """What is brought to a job in an input channel of its own: wide values, or the file that is asked for."""
+    if wide := wide_values(job):
+        return {VALUES_FILE: json.dumps(wide, sort_keys=True).encode()}
+    if not wants_values_file(job):
+        return {}
+    text = values_text(values_of(job, _ROOT)).encode()
+    return dict.fromkeys(sorted(set(VALUES_FILES.values())), text)
+
+
 def _texts(job: JobRequest) -> dict[str, str]:
     """The values as JSON for our entrypoint and the service's toolkits, as plain text for other programs."""
-    values = sorted(job.hyperparameters.items())
+    values = sorted(values_of(job, _ROOT).items())
     if job.program is None or job.program.json_values:
         return {name: json.dumps(value) for name, value in values}
-    return {name: text_of(value) for name, value in values if value is not None}
+    dialect = SDK_V3 if how_of(job).dialect == SDK_V3 else FIRST
+    return {name: text_of(value, dialect) for name, value in values if value is not None}
 
 
 def _narrow(texts: dict[str, str]) -> dict[str, str]:
@@ -143,7 +158,7 @@ def build(
         "Environment": _environment(settings, job, reveal),
         "Tags": _tags(settings, job, owner),
     }
-    if channels := [*_own_channels(settings, job, code_uri, wide=bool(wide)), *_channels(settings, job)]:
+    if channels := [*_own_channels(settings, job, code_uri), *_channels(settings, job)]:
         request["InputDataConfig"] = channels
     if settings.output_kms_key:
         request["OutputDataConfig"]["KmsKeyId"] = settings.output_kms_key
@@ -186,23 +201,26 @@ def _algorithm(settings: SageMakerSettings, job: JobRequest) -> Request:
         "TrainingImage": settings.image_uri,
         "TrainingInputMode": "File",
     }
-    program = job.program or _our_entrypoint(job)
-    if program.entrypoint:
-        algorithm["ContainerEntrypoint"] = list(program.entrypoint)
-    if program.arguments:
-        algorithm["ContainerArguments"] = list(program.arguments)
+    entrypoint, arguments = program_of(job, job.program, _ROOT) if job.program else _our_entrypoint(job)
+    if entrypoint:
+        algorithm["ContainerEntrypoint"] = entrypoint
+    if arguments:
+        algorithm["ContainerArguments"] = arguments
     if definitions := list(_definitions(settings)):
         algorithm["MetricDefinitions"] = definitions
     return algorithm
 
 
-def _our_entrypoint(job: JobRequest) -> Program:
+def _our_entrypoint(job: JobRequest) -> tuple[list[str], list[str]]:
     # Each word by itself, without a shell, so that SIGTERM reaches our entrypoint and not a shell's ears.
     bundle = f"{_CHANNEL_FOLDER}/{BUNDLE_FILE}"
-    return Program(
-        entrypoint=("python3", f"{_CHANNEL_FOLDER}/entrypoint.py"),
-        arguments=("--entry-point", job.entry_point, "--bundle", bundle, "--requirements"),
-    )
+    words = ["--entry-point", job.entry_point, "--bundle", bundle, "--requirements"]
+    how = how_of(job)
+    if how.dialect != FIRST:
+        words += ["--dialect", how.dialect]
+    if how.words is not None:
+        words += ["--", *how.words]
+    return ["python3", f"{_CHANNEL_FOLDER}/entrypoint.py"], words
 
 
 def _definitions(settings: SageMakerSettings) -> Iterator[Request]:
@@ -217,13 +235,10 @@ def _definitions(settings: SageMakerSettings) -> Iterator[Request]:
         yield {"Name": settings.objective, "Regex": regex}
 
 
-def _own_channels(
-    settings: SageMakerSettings, job: JobRequest, code_uri: str, *, wide: bool
-) -> Iterator[Request]:
-    if job.program is not None:
-        return
-    yield _channel(CODE_CHANNEL, code_uri) | {"InputMode": "File"}
-    if wide:
+def _own_channels(settings: SageMakerSettings, job: JobRequest, code_uri: str) -> Iterator[Request]:
+    if job.program is None:
+        yield _channel(CODE_CHANNEL, code_uri) | {"InputMode": "File"}
+    if value_files(job):
         yield _channel(VALUES_CHANNEL, values_uri(settings, job)) | {"InputMode": "File"}
 
 
@@ -267,7 +282,7 @@ def _environment(settings: SageMakerSettings, job: JobRequest, reveal: Reveal) -
         told[PROCESSES] = str(settings.processes)
     if settings.needed and len(needed := json.dumps(settings.needed)) <= _VARIABLE_MAX:
         told[NEEDED] = needed
-    return {**revealed(job.environment, reveal), **told}
+    return {**revealed(environment_of(job, _ROOT), reveal), **told}
 
 
 def tag_value(text: str) -> str:

@@ -35,9 +35,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 if __package__:
-    from trialjob.reporting.in_job import variables
+    from trialjob.reporting.in_job import command_line, variables
 else:  # A container runs this very file, and the others lie beside it.
     sys.path.insert(0, str(Path(__file__).resolve().parent))
+    import command_line  # type: ignore[import-not-found,no-redef]
     import variables  # type: ignore[import-not-found,no-redef]
 
 #: Where the tree is when it is not at its place in a container.
@@ -72,8 +73,8 @@ _SHIM = {
     },
 }
 SHIPPED = (
-    "__init__.py", "context.py", "function.py", "huggingface.py", "keras.py", "lightning.py", "ranks.py",
-    "report.py", "variables.py",
+    "__init__.py", "command_line.py", "context.py", "function.py", "huggingface.py", "keras.py",
+    "lightning.py", "ranks.py", "report.py", "variables.py",
 )  # fmt: skip
 
 
@@ -123,26 +124,12 @@ def _refuse(constant: str) -> NoReturn:
 # What the script is given
 
 
-def text_of(value: object) -> str:
-    """A value as an argument or a variable: text as it is, True and False as Python has them, else JSON."""
-    if isinstance(value, str) or value is None:
-        return value or ""
-    return str(value) if isinstance(value, bool) else json.dumps(value)
-
-
-def arguments(values: Mapping[str, Any]) -> list[str]:
-    """``--name value`` sorted by name; None is left out."""
-    result: list[str] = []
-    for name in sorted(values):
-        if values[name] is None:
-            continue
-        text = text_of(values[name])
-        # Behind a space, argparse would take "-x" for an option.
-        result += [f"--{name}={text}"] if text.startswith("-") else [f"--{name}", text]
-    return result
-
-
-def environment(root: Path, base: Mapping[str, str], entry_point: str = "") -> dict[str, str]:
+def environment(
+    root: Path,
+    base: Mapping[str, str],
+    entry_point: str = "",
+    how: command_line.How = command_line.AS_FIRST,
+) -> dict[str, str]:
     """``base`` and everything that scripts written for SageMaker look for."""
     values, resource = hyperparameters(root), read_config(root, "resourceconfig")
     told = variables.variables(
@@ -152,7 +139,7 @@ def environment(root: Path, base: Mapping[str, str], entry_point: str = "") -> d
         resource=resource,
         inputs=_inputs(root),
         entry_point=entry_point,
-        user_args=arguments(values),
+        user_args=command_line.words(values, how, str(root)),
     )
     result = {**base, **told}
     result[HOST_RANK] = told["SM_CURRENT_HOST_RANK"]
@@ -308,13 +295,28 @@ def _relay(complaints: Iterable[bytes]) -> str:
     return (error or last).decode("utf-8", "replace")
 
 
-def start(root: Path, entry_point: str, python: str, base: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def start(
+    root: Path,
+    entry_point: str,
+    python: str,
+    base: Mapping[str, str],
+    how: command_line.How = command_line.AS_FIRST,
+) -> subprocess.Popen[bytes]:
     """Start the script as ``launch`` does. Raises SetupError."""
-    told = environment(root, base, entry_point)
+    told = environment(root, base, entry_point, how)
     told["PATH"] = variables.path_with(python, told.get("PATH") or os.defpath, root / "shim" / "bin")
     _lend_reporter(root, entry_point)
-    line = distributed(command(root, entry_point, python), told) + arguments(hyperparameters(root))
-    return launch(root, line, told)
+    values = hyperparameters(root)
+    write_values(root, values)
+    line = distributed(command(root, entry_point, python), told)
+    return launch(root, line + command_line.words(values, how, str(root)), told)
+
+
+def write_values(folder: Path, values: Mapping[str, Any]) -> None:
+    """Leave the values in files that a script can be pointed at by ``{values_file}``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in set(command_line.VALUES_FILES.values()):
+        (folder / name).write_text(command_line.values_text(values), encoding="utf-8")
 
 
 def launch(root: Path, line: list[str], told: Mapping[str, str]) -> subprocess.Popen[bytes]:
@@ -427,7 +429,13 @@ def _let_finish(group: int) -> None:
 
 
 def run(
-    root: Path, entry_point: str, python: str, *, bundle: Path | None = None, install: bool = False
+    root: Path,
+    entry_point: str,
+    python: str,
+    *,
+    bundle: Path | None = None,
+    install: bool = False,
+    how: command_line.How = command_line.AS_FIRST,
 ) -> int:
     """Do everything, and return the container's exit status. SIGTERM and SIGINT are passed on at once."""
     attend = Attendant()
@@ -440,7 +448,7 @@ def run(
             install_requirements(root, python, attend)
         if attend.asked:
             return 128 + attend.asked[0]
-        attend.to(start(root, entry_point, python, os.environ))
+        attend.to(start(root, entry_point, python, os.environ, how))
     except (SetupError, OSError) as error:
         if attend.asked:  # not a failure: what was asked to end did
             return 128 + attend.asked[0]
@@ -460,10 +468,23 @@ def main() -> int:
     parser.add_argument("--entry-point", required=True)
     parser.add_argument("--python", default=sys.executable)
     parser.add_argument("--requirements", action="store_true", help="install the bundle's requirements.txt")
-    told = parser.parse_args()
+    parser.add_argument("--dialect", default=command_line.FIRST, help="how the script is given its values")
+    # Behind "--" stand the script's words as templates, where it is not given an option for each value.
+    given, mark, templates = _split(sys.argv[1:])
+    told = parser.parse_args(given)
     return run(
-        told.root.absolute(), told.entry_point, told.python, bundle=told.bundle, install=told.requirements
+        told.root.absolute(),
+        told.entry_point,
+        told.python,
+        bundle=told.bundle,
+        install=told.requirements,
+        how=command_line.How(told.dialect, tuple(templates) if mark else None),
     )
+
+
+def _split(line: list[str]) -> tuple[list[str], bool, list[str]]:
+    place = line.index("--") if "--" in line else len(line)
+    return line[:place], place < len(line), line[place + 1 :]
 
 
 if __name__ == "__main__":

@@ -138,13 +138,13 @@ class ProcessEngine:
         return code if code >= 0 else 128 - code
 
     def _variables(self, container: _Container) -> dict[str, str]:
-        job = container.run.job
+        job, inside = container.run.job, container.sandbox.inside
         return {
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
             "HOME": str(container.sandbox.root),
             "LANG": "C.UTF-8",
             **self._environment,
-            **job.request.get("Environment", {}),
+            **{name: inside(text) for name, text in job.request.get("Environment", {}).items()},
             "TRAINING_JOB_NAME": job.name,
             "TRAINING_JOB_ARN": job.arn,
             ML_ROOT: str(container.sandbox.root),

@@ -39,7 +39,8 @@ class Sandbox:
             (self.root / folder).mkdir(parents=True, exist_ok=True)
         request = self.job.request
         channels = request.get("InputDataConfig", [])
-        self._config("hyperparameters", request.get("HyperParameters", {}))
+        values = request.get("HyperParameters", {})
+        self._config("hyperparameters", {name: self.inside(text) for name, text in values.items()})
         self._config("inputdataconfig", {c["ChannelName"]: {"TrainingInputMode": "File"} for c in channels})
         hosts = [f"algo-{number}" for number in range(1, self.job.instances + 1)]
         self._config(
