@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from trialjob.config.paths import path_text, shown
+from trialjob.config.paths import shown
 from trialjob.config.script_options import OptionKind, ScriptOption, script_options
 from trialjob.config.space_checks import all_names
 from trialjob.config.spec import CodeSpec, ExperimentSpec
 from trialjob.errors import Problem
+from trialjob.model.paths import path_text
 from trialjob.reporting.in_job.command_line import OTHERS, SDK_V2, SDK_V3, mentions_values_file, slots
 
 
