@@ -27,7 +27,7 @@ from trialjob.model.money import Tariff, Terms
 from trialjob.orchestrator.core.rule import StoppingRule
 from trialjob.orchestrator.rules.asha import Asha
 from trialjob.orchestrator.rules.hyperband import Hyperband
-from trialjob.orchestrator.rules.median import Median
+from trialjob.orchestrator.rules.median import MedianStopping
 from trialjob.orchestrator.rules.none import NoStopping
 from trialjob.orchestrator.samplers.random import RandomSampler
 from trialjob.planning.case import Case, Epochs
@@ -65,7 +65,7 @@ def _rule(dice: random.Random, most: float) -> StoppingRule:
             Asha(max_resource=most),
             Asha(max_resource=most, reduction_factor=2),
             Hyperband(max_resource=most),
-            Median(variant="azure", evaluation_interval=1, delay_evaluation=3),
+            MedianStopping(variant="azure", evaluation_interval=1, delay_evaluation=3),
             NoStopping(),
         )
     )

@@ -28,10 +28,10 @@ from trialjob.orchestrator.ports import Sampler
 from trialjob.orchestrator.rules.asha import Asha
 from trialjob.orchestrator.rules.bandit import Bandit
 from trialjob.orchestrator.rules.hyperband import Hyperband
-from trialjob.orchestrator.rules.median import Median
+from trialjob.orchestrator.rules.median import MedianStopping
 from trialjob.orchestrator.rules.none import NoStopping
 from trialjob.orchestrator.rules.promotion import Promotion
-from trialjob.orchestrator.rules.truncation import Truncation
+from trialjob.orchestrator.rules.truncation import TruncationSelection
 from trialjob.orchestrator.samplers.optuna import OptunaSampler
 from trialjob.orchestrator.samplers.random import RandomSampler
 from trialjob.orchestrator.samplers.sobol import SobolSampler
@@ -60,12 +60,12 @@ SAMPLERS: Mapping[str, Callable[[Space, int], Sampler]] = {
 }
 RULES: Mapping[str, StoppingRule] = {
     "none": NoStopping(),
-    "median": Median(),
+    "median": MedianStopping(),
     "asha": Asha(max_resource=EPOCHS),
     "asha, mild": Asha(max_resource=EPOCHS, min_resource=3, reduction_factor=2),
     # As in the documentation of Azure's policies.
     "bandit": Bandit(slack_factor=0.1, delay_evaluation=5),
-    "truncation": Truncation(truncation_percentage=20, delay_evaluation=5),
+    "truncation": TruncationSelection(truncation_percentage=20, delay_evaluation=5),
     "asha, promotion": Promotion(max_resource=EPOCHS),
     "hyperband": Hyperband(max_resource=EPOCHS),
 }

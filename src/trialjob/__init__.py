@@ -61,23 +61,96 @@ if TYPE_CHECKING:
         tpe,
         truncation,
     )
-    from trialjob.errors import SpecError, TrialFailed, TrialjobError, UsageError
+    from trialjob.errors import NoBestTrial, SpecError, TrialFailed, TrialjobError, UsageError
+    from trialjob.model.limits import Limits
     from trialjob.model.secret import Secret
+    from trialjob.model.space import (
+        Choice,
+        Grid,
+        LogNormal,
+        LogRandInt,
+        LogUniform,
+        Normal,
+        Ordinal,
+        QLogNormal,
+        QLogUniform,
+        QNormal,
+        QUniform,
+        RandInt,
+        ReverseLogUniform,
+        Uniform,
+    )
+    from trialjob.orchestrator.rules.asha import Asha
+    from trialjob.orchestrator.rules.bandit import Bandit
+    from trialjob.orchestrator.rules.early_stop import EarlyStop
+    from trialjob.orchestrator.rules.hyperband import Hyperband
+    from trialjob.orchestrator.rules.median import MedianStopping
+    from trialjob.orchestrator.rules.none import NoStopping
+    from trialjob.orchestrator.rules.truncation import TruncationSelection
+    from trialjob.orchestrator.samplers.automatic import Auto, Bayesian
+    from trialjob.orchestrator.samplers.grid import GridSearch
+    from trialjob.orchestrator.samplers.optuna_search import CMAES, GP, NSGAII, QMC, TPE
+    from trialjob.orchestrator.samplers.random import RandomSearch
+    from trialjob.orchestrator.samplers.sobol import Sobol
+    from trialjob.orchestrator.samplers.syne_rules import Bohb, MoAsha, Pbt, SyneAsha
+    from trialjob.orchestrator.samplers.syne_search import BORE, CQR, KDE, REA, BoTorch
     from trialjob.reporting.results import Result
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "BORE",
+    "CMAES",
+    "CQR",
+    "GP",
+    "KDE",
+    "NSGAII",
+    "QMC",
+    "REA",
+    "TPE",
+    "Asha",
+    "Auto",
+    "Bandit",
+    "Bayesian",
+    "BoTorch",
+    "Bohb",
+    "Choice",
     "Container",
+    "EarlyStop",
     "Function",
+    "Grid",
+    "GridSearch",
+    "Hyperband",
+    "Limits",
+    "LogNormal",
+    "LogRandInt",
+    "LogUniform",
+    "MedianStopping",
+    "MoAsha",
+    "NoBestTrial",
+    "NoStopping",
+    "Normal",
+    "Ordinal",
+    "Pbt",
+    "QLogNormal",
+    "QLogUniform",
+    "QNormal",
+    "QUniform",
+    "RandInt",
+    "RandomSearch",
     "Result",
+    "ReverseLogUniform",
     "Script",
     "Secret",
+    "Sobol",
     "SpecError",
+    "SyneAsha",
     "TrainingJobRequest",
     "TrialFailed",
     "TrialjobError",
+    "TruncationSelection",
     "Tuner",
+    "Uniform",
     "UsageError",
     "asha",
     "bandit",
@@ -121,23 +194,36 @@ __all__ = [
     "xgboost",
 ]
 
-_DOMAINS = (
-    *("choice", "grid", "lognormal", "lograndint", "loguniform", "normal", "ordinal", "qlognormal"),
-    *("qloguniform", "qnormal", "quniform", "randint", "reverseloguniform", "uniform"),
-)
-_ESTIMATORS = (
-    *("Container", "Function", "Script", "TrainingJobRequest", "from_estimator", "from_model_trainer"),
-    *("huggingface", "pytorch", "sklearn", "tensorflow", "xgboost"),
-)
+#: Where each name is; the rest is in trialjob.apps.tuner.
 _HOME = {
-    **dict.fromkeys(_ESTIMATORS, "trialjob.apps.estimators"),
-    **dict.fromkeys(_DOMAINS, "trialjob.apps.domains"),
-    "Result": "trialjob.reporting.results",
-    "Secret": "trialjob.model.secret",
-    "SpecError": "trialjob.errors",
-    "TrialFailed": "trialjob.errors",
-    "TrialjobError": "trialjob.errors",
-    "UsageError": "trialjob.errors",
+    name: module
+    for module, names in {
+        "trialjob.apps.domains": "choice grid lognormal lograndint loguniform normal ordinal qlognormal"
+        " qloguniform qnormal quniform randint reverseloguniform uniform",
+        "trialjob.apps.estimators": "Container Function Script TrainingJobRequest from_estimator"
+        " from_model_trainer huggingface pytorch sklearn tensorflow xgboost",
+        "trialjob.errors": "NoBestTrial SpecError TrialFailed TrialjobError UsageError",
+        "trialjob.model.limits": "Limits",
+        "trialjob.model.secret": "Secret",
+        "trialjob.model.space": "Choice Grid LogNormal LogRandInt LogUniform Normal Ordinal QLogNormal"
+        " QLogUniform QNormal QUniform RandInt ReverseLogUniform Uniform",
+        "trialjob.orchestrator.rules.asha": "Asha",
+        "trialjob.orchestrator.rules.bandit": "Bandit",
+        "trialjob.orchestrator.rules.early_stop": "EarlyStop",
+        "trialjob.orchestrator.rules.hyperband": "Hyperband",
+        "trialjob.orchestrator.rules.median": "MedianStopping",
+        "trialjob.orchestrator.rules.none": "NoStopping",
+        "trialjob.orchestrator.rules.truncation": "TruncationSelection",
+        "trialjob.orchestrator.samplers.automatic": "Auto Bayesian",
+        "trialjob.orchestrator.samplers.grid": "GridSearch",
+        "trialjob.orchestrator.samplers.optuna_search": "CMAES GP NSGAII QMC TPE",
+        "trialjob.orchestrator.samplers.random": "RandomSearch",
+        "trialjob.orchestrator.samplers.sobol": "Sobol",
+        "trialjob.orchestrator.samplers.syne_rules": "Bohb MoAsha Pbt SyneAsha",
+        "trialjob.orchestrator.samplers.syne_search": "BORE CQR KDE REA BoTorch",
+        "trialjob.reporting.results": "Result",
+    }.items()
+    for name in names.split()
 }
 
 

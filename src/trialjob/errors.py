@@ -6,7 +6,8 @@
     ├── SpecError            fix the spec: which field, which value, what to write instead
     ├── UsageError           fix the command: a name already taken, …
     │   ├── NoSuchExperiment     there is none of that name in the store
-    │   └── MovedAway            it goes on in another store; it says in which
+    │   ├── MovedAway            it goes on in another store; it says in which
+    │   └── NoBestTrial          no trial has a score; it says why
     ├── ExperimentBusy       wait, or stop the other orchestrator; it says who holds the experiment
     ├── StoreError           the store cannot be read or written (disk full, read-only, …)
     │   ├── StoreUnavailable it may work on the next step
@@ -73,6 +74,10 @@ class NoSuchExperiment(UsageError):
 
 class MovedAway(UsageError):
     """The experiment goes on in another store."""
+
+
+class NoBestTrial(UsageError):
+    """No trial has a score yet, or none ever will."""
 
 
 class ExperimentBusy(TrialjobError):

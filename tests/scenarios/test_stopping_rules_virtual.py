@@ -12,9 +12,9 @@ from trialjob.orchestrator.core.rule import StoppingRule
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.rules.bandit import Bandit
 from trialjob.orchestrator.rules.early_stop import FunctionRule
-from trialjob.orchestrator.rules.median import Median
+from trialjob.orchestrator.rules.median import MedianStopping
 from trialjob.orchestrator.rules.none import NoStopping
-from trialjob.orchestrator.rules.truncation import Truncation
+from trialjob.orchestrator.rules.truncation import TruncationSelection
 from trialjob.orchestrator.samplers.points import PointsFirst
 from trialjob.orchestrator.samplers.random import RandomSampler
 from trialjob.testing.crash import Crash, Fuse
@@ -28,11 +28,11 @@ def behind(reports: tuple[Report, ...], best: float | None) -> bool:
 RULES: dict[str, StoppingRule] = {
     "bandit-factor": Bandit(slack_factor=0.2, evaluation_interval=2),
     "bandit-amount": Bandit(slack_amount=0.1, delay_evaluation=3),
-    "median-azure": Median(),
-    "median-amt": Median(variant="amt"),
-    "median-vizier": Median(variant="vizier"),
-    "truncation": Truncation(truncation_percentage=40),
-    "truncation-running": Truncation(truncation_percentage=40, exclude_finished_jobs=True),
+    "median-azure": MedianStopping(),
+    "median-amt": MedianStopping(variant="amt"),
+    "median-vizier": MedianStopping(variant="vizier"),
+    "truncation": TruncationSelection(truncation_percentage=40),
+    "truncation-running": TruncationSelection(truncation_percentage=40, exclude_finished_jobs=True),
     "early-stop": FunctionRule(name="mine:behind", function=behind),
 }
 EACH_RULE = pytest.mark.parametrize("rule", RULES.values(), ids=RULES)

@@ -17,9 +17,9 @@ from trialjob.model.space import Branches, LogRandInt, QUniform
 from trialjob.orchestrator.rules.bandit import Bandit
 from trialjob.orchestrator.rules.early_stop import FunctionRule
 from trialjob.orchestrator.rules.hyperband import Hyperband
-from trialjob.orchestrator.rules.median import Median
+from trialjob.orchestrator.rules.median import MedianStopping
 from trialjob.orchestrator.rules.promotion import Promotion
-from trialjob.orchestrator.rules.truncation import Truncation
+from trialjob.orchestrator.rules.truncation import TruncationSelection
 from trialjob.wiring.search import search_of
 
 SWEEP = """\
@@ -133,11 +133,11 @@ def test_points_come_first(path: Path) -> None:
         ),
         ({"kind": "asha", "max_resource": 9, "variant": "promotion"}, Promotion(max_resource=9)),
         ({"kind": "hyperband", "max_resource": 81}, Hyperband(max_resource=81)),
-        ({"kind": "median"}, Median()),
-        ({"kind": "median", "variant": "amt"}, Median(variant="amt")),
+        ({"kind": "median"}, MedianStopping()),
+        ({"kind": "median", "variant": "amt"}, MedianStopping(variant="amt")),
         (
             {"kind": "truncation", "truncation_percentage": 20, "evaluation_interval": 3},
-            Truncation(truncation_percentage=20, evaluation_interval=3),
+            TruncationSelection(truncation_percentage=20, evaluation_interval=3),
         ),
         ({"kind": "python", "early_stop": "operator:lt"}, None),
     ],

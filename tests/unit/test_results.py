@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trialjob.errors import NoBestTrial
 from trialjob.model.ids import ExperimentName, TrialId
 from trialjob.model.job import FailureKind, JobEnd, Outcome
 from trialjob.model.json import Json
@@ -92,10 +93,11 @@ def test_best_is_the_lowest_when_minimising() -> None:
 
 @pytest.mark.parametrize("mode", list(Mode))
 def test_nan_is_never_the_best(mode: Mode) -> None:
-    assert Result(state_of(*trial(1, [math.nan]), mode=mode)).best is None
-    best = Result(state_of(*trial(1, [math.nan]), *trial(2, [0.1]), mode=mode)).best
-    assert best is not None
-    assert best.trial == 2
+    nothing = Result(state_of(*trial(1, [math.nan]), mode=mode))
+    assert nothing.best_or_none() is None
+    with pytest.raises(NoBestTrial, match="no trial of digits has a value of acc yet"):
+        _ = nothing.best
+    assert Result(state_of(*trial(1, [math.nan]), *trial(2, [0.1]), mode=mode)).best.trial == 2
 
 
 def test_a_failed_trial_is_not_the_best_but_keeps_its_score() -> None:
@@ -105,7 +107,6 @@ def test_a_failed_trial_is_not_the_best_but_keeps_its_score() -> None:
         *trial(2, [0.5]),
     )
     result = Result(state)
-    assert result.best is not None
     assert result.best.trial == 2
     assert result.trials[0].score == 0.99
     assert result.trials[0].reason == "user_code: exit 1"
@@ -205,7 +206,7 @@ def test_columns_are_prefixed_only_when_they_clash() -> None:
 def test_best_is_never_beaten(scores: list[float], mode: Mode) -> None:
     events = [event for number, score in enumerate(scores, start=1) for event in trial(number, [score])]
     state = state_of(*events, mode=mode)
-    best = Result(state).best
+    best = Result(state).best_or_none()
     numbers = [score for score in scores if not math.isnan(score)]
     if not numbers:
         assert best is None

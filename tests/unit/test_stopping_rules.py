@@ -30,9 +30,9 @@ from trialjob.orchestrator.rules.asha import Asha
 from trialjob.orchestrator.rules.bandit import Bandit
 from trialjob.orchestrator.rules.early_stop import FunctionRule
 from trialjob.orchestrator.rules.intervals import IntervalRule, running_averages
-from trialjob.orchestrator.rules.median import Median
+from trialjob.orchestrator.rules.median import MedianStopping
 from trialjob.orchestrator.rules.none import NoStopping
-from trialjob.orchestrator.rules.truncation import Truncation
+from trialjob.orchestrator.rules.truncation import TruncationSelection
 
 MAX = Objective(metric="acc", mode=Mode.MAX)
 MIN = Objective(metric="acc", mode=Mode.MIN)
@@ -148,7 +148,7 @@ def test_a_ratio_on_a_negative_best_ends_the_experiment_with_the_remedy() -> Non
 
 def test_median_azures_example() -> None:
     """Ended at interval 5: the best value is worse than the median of the averages over intervals 1 to 5."""
-    play = Play(Median(delay_evaluation=5), trials=3)
+    play = Play(MedianStopping(delay_evaluation=5), trials=3)
     play.see(1, [(epoch, 0.1 * epoch) for epoch in range(1, 6)])  # average 0.3
     play.see(2, [(epoch, 0.2 * epoch) for epoch in range(1, 6)])  # average 0.6
     low = [0.1, 0.2, 0.29, 0.1, 0.1]  # average 0.158, and the median of the three is 0.3
@@ -159,7 +159,7 @@ def test_median_azures_example() -> None:
 
 
 def test_median_azure_lets_a_best_above_the_median_go_on() -> None:
-    play = Play(Median(), trials=3)
+    play = Play(MedianStopping(), trials=3)
     play.see(1, [(1, 0.5), (2, 0.5)])
     play.see(2, [(1, 0.6), (2, 0.6)])
     assert play.see(3, [(1, 0.9), (2, 0.0)]) is None
@@ -167,7 +167,7 @@ def test_median_azure_lets_a_best_above_the_median_go_on() -> None:
 
 def test_median_amts_example() -> None:
     """The current value against the median of the running averages of the trials before it."""
-    play = Play(Median(variant="amt"), trials=4)
+    play = Play(MedianStopping(variant="amt"), trials=4)
     play.see(1, [(1, 0.2), (2, 0.4)])  # averages 0.2, 0.3
     play.see(2, [(1, 0.6), (2, 0.8)])  # averages 0.6, 0.7
     play.see(3, [(1, 0.4), (2, 0.6)])  # averages 0.4, 0.5
@@ -178,19 +178,19 @@ def test_median_amts_example() -> None:
 
 
 def test_median_amt_minimising_and_exactly_the_median() -> None:
-    play = Play(Median(variant="amt"), 3, MIN)
+    play = Play(MedianStopping(variant="amt"), 3, MIN)
     assert play.at(1, [1.0, 1.0, 1.1]) == [False, False, True]
 
 
 def test_median_of_an_even_number_is_the_mean_of_the_two_in_the_middle() -> None:
-    play = Play(Median(variant="amt"), trials=4)
+    play = Play(MedianStopping(variant="amt"), trials=4)
     assert play.at(1, [0.9, 0.95, 0.95, 0.9249])[3]
-    play = Play(Median(variant="amt"), trials=3)
+    play = Play(MedianStopping(variant="amt"), trials=3)
     assert play.at(1, [0.2, 0.1, 0.14])[2]
 
 
 def test_median_viziers_compares_with_completed_trials() -> None:
-    play = Play(Median(variant="vizier"), trials=3)
+    play = Play(MedianStopping(variant="vizier"), trials=3)
     assert play.see(1, [(1, 0.5), (2, 0.7), (3, 0.9)]) is None
     assert play.see(2, [(1, 0.1)]) is None, "nobody has completed yet"
     play.see(1, end=COMPLETED)
@@ -217,14 +217,14 @@ def test_running_averages_lie_between_the_least_and_the_greatest(values: list[fl
 
 def test_truncation_azures_example() -> None:
     """At interval 5, ended when among the lowest 20 % of all at interval 5."""
-    play = Play(Truncation(truncation_percentage=20, delay_evaluation=5), trials=5)
+    play = Play(TruncationSelection(truncation_percentage=20, delay_evaluation=5), trials=5)
     assert play.at(4, [0.5, 0.4, 0.3, 0.2, 0.1]) == [False] * 5
     # Four have no fifth part; of five the lowest one is ended.
     assert play.at(5, [0.5, 0.6, 0.7, 0.8, 0.4]) == [False, False, False, False, True]
 
 
 def test_truncation_ends_the_lowest_fifth() -> None:
-    play = Play(Truncation(truncation_percentage=20), trials=10)
+    play = Play(TruncationSelection(truncation_percentage=20), trials=10)
     stopped = play.at(1, [0.5, 0.6, 0.7, 0.8, 0.4, 0.45, 0.55, 0.65, 0.42, 0.41])
     # 0.4 is the lowest of five. Of nine, one fifth is one, which 0.4 is; of ten it is two, 0.4 and 0.41.
     assert stopped == [False, False, False, False, True, False, False, False, False, True]
@@ -232,7 +232,7 @@ def test_truncation_ends_the_lowest_fifth() -> None:
 
 def test_truncation_can_leave_out_finished_jobs() -> None:
     for exclude in (False, True):
-        play = Play(Truncation(truncation_percentage=50, exclude_finished_jobs=exclude), trials=3)
+        play = Play(TruncationSelection(truncation_percentage=50, exclude_finished_jobs=exclude), trials=3)
         play.see(1, [(1, 0.1)], end=COMPLETED)
         play.see(2, [(1, 0.9)])
         # Of all three 0.5 is second to last and half of three is one; of the two that run it is last.
@@ -241,7 +241,7 @@ def test_truncation_can_leave_out_finished_jobs() -> None:
 
 def test_truncation_compares_with_what_others_had_at_the_interval() -> None:
     for exclude in (False, True):
-        play = Play(Truncation(truncation_percentage=50, exclude_finished_jobs=exclude), trials=2)
+        play = Play(TruncationSelection(truncation_percentage=50, exclude_finished_jobs=exclude), trials=2)
         play.see(1, [(1, 0.1), (2, 0.9)])
         assert play.see(2, [(1, 0.2)]) is None
         assert play.see(2, [(2, 0.3)]) is not None
@@ -340,10 +340,10 @@ VALUES = st.floats(-1e308, 1e308) | st.sampled_from([0.0, 0.5, 1.0, math.nan, ma
 RULES: st.SearchStrategy[StoppingRule] = st.one_of(
     st.floats(0, 1e6).map(lambda amount: Bandit(slack_amount=amount)),
     st.floats(0, 1e6).map(lambda factor: Bandit(slack_factor=factor)),
-    st.just(Median()),
-    st.just(Median(variant="vizier")),
+    st.just(MedianStopping()),
+    st.just(MedianStopping(variant="vizier")),
     st.tuples(st.integers(1, 99), st.booleans()).map(
-        lambda given: Truncation(truncation_percentage=given[0], exclude_finished_jobs=given[1])
+        lambda given: TruncationSelection(truncation_percentage=given[0], exclude_finished_jobs=given[1])
     ),
 )
 
@@ -381,7 +381,7 @@ def test_the_leader_is_never_pruned(
 @given(st.lists(VALUES, min_size=1, max_size=8), st.sampled_from(Mode))
 def test_amt_never_prunes_a_value_that_no_average_beats(values: list[float], mode: Mode) -> None:
     objective = Objective(metric="acc", mode=mode)
-    play = Play(Median(variant="amt"), len(values), objective)
+    play = Play(MedianStopping(variant="amt"), len(values), objective)
     best = -math.inf
     for stopped, value in zip(play.at(1, values), values, strict=True):
         if objective.key(value) >= best:
@@ -396,11 +396,11 @@ def third_is_low(reports: tuple[Report, ...], _best: float | None) -> bool:
 EVERY_RULE = [
     Bandit(slack_amount=0.05, evaluation_interval=2),
     Bandit(slack_factor=0.1),
-    Median(delay_evaluation=2),
-    Median(variant="amt"),
-    Median(variant="vizier"),
-    Truncation(truncation_percentage=40),
-    Truncation(truncation_percentage=40, exclude_finished_jobs=True),
+    MedianStopping(delay_evaluation=2),
+    MedianStopping(variant="amt"),
+    MedianStopping(variant="vizier"),
+    TruncationSelection(truncation_percentage=40),
+    TruncationSelection(truncation_percentage=40, exclude_finished_jobs=True),
 ]
 EVERY_OTHER = [Asha(max_resource=5, reduction_factor=2), FunctionRule(name="mine:low", function=third_is_low)]
 CURVES = st.lists(st.lists(st.integers(0, 9), min_size=6, max_size=6), min_size=2, max_size=5)

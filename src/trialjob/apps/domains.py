@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
+from trialjob.apps.documents import Document
 from trialjob.model.json import Json
-
-Document: TypeAlias = dict[str, Any]
 
 
 def uniform(lower: float, upper: float) -> Document:

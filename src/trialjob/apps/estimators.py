@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
-from trialjob.apps.specs import Document, Estimator
+from trialjob.apps.documents import Document
+from trialjob.apps.specs import Estimator
 from trialjob.model.json import Json
 
 if TYPE_CHECKING:

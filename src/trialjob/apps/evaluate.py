@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from trialjob.apps.specs import Document, Estimator, spec_of
+from trialjob.apps.documents import Document
+from trialjob.apps.specs import Estimator, spec_of
 from trialjob.errors import TrialFailed, UsageError
 from trialjob.model.json import Json
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol
+
+from trialjob.apps.documents import Document, section
 
 if TYPE_CHECKING:
     from trialjob.config import ExperimentSpec
-
-Document: TypeAlias = dict[str, Any]
 
 
 class Estimator(Protocol):
@@ -39,7 +39,7 @@ def spec_of(
         "name": _name(estimator) if name is None else name,
         "estimator": estimator.document(),
         "metrics": [{"name": key, "regex": regex} for key, regex in (metrics or {}).items()],
-        **{key: value for key, value in sections.items() if value is not None},
+        **{key: section(value) for key, value in sections.items() if value is not None},
     }
     return config.parse(document, base=Path.cwd())
 

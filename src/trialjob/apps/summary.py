@@ -12,7 +12,7 @@ from trialjob.wiring import Session
 def status_of(session: Session) -> dict[str, object]:
     """The members of `status --format json`."""
     state, result = session.state, Result(session.state)
-    best = result.best
+    best = result.best_or_none()
     return {
         "experiment": result.experiment,
         "state": result.state,

@@ -19,7 +19,8 @@ from syne_tune.backend.trial_status import Status, TrialResult
 from syne_tune.constants import ST_CHECKPOINT_DIR, ST_WORKER_ITER, ST_WORKER_TIMESTAMP
 from syne_tune.report import retrieve
 
-from trialjob.apps.specs import Document, Estimator, spec_of
+from trialjob.apps.documents import Document
+from trialjob.apps.specs import Estimator, spec_of
 from trialjob.errors import BackendBusy, BackendUnavailable
 from trialjob.model.ids import ExperimentName, JobName, TrialId, job_name
 from trialjob.model.job import JobEnd, LogLine, Outcome, Watch

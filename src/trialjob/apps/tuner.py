@@ -11,26 +11,60 @@ import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FunctionType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from trialjob.apps.documents import Document
 from trialjob.apps.estimators import Function
-from trialjob.apps.specs import Document, Estimator, spec_of
+from trialjob.apps.specs import Estimator, spec_of
 from trialjob.model.json import Json
+from trialjob.model.limits import Limits
+from trialjob.model.space import Domain
 
 if TYPE_CHECKING:
     from trialjob.apps.attend import OnInterrupt
+    from trialjob.orchestrator.core.rule import BaseRule
+    from trialjob.orchestrator.core.search import BaseSampler
     from trialjob.reporting.results import Result
     from trialjob.wiring import Session
 
 
-def maximize(metric: str, **options: Json) -> Document:
-    """More of ``metric`` is better; ``resource="epoch"`` names what counts progress."""
-    return {"metric": metric, "mode": "max", **options}
+#: Which report of a trial counts: its best value, or its last.
+ScoreOf: TypeAlias = Literal["best", "last"]
+#: What NaN is: the worst value there is, the trial's failure, or nothing.
+NanIs: TypeAlias = Literal["worst", "fail", "ignore"]
 
 
-def minimize(metric: str, **options: Json) -> Document:
-    """Less of ``metric`` is better; ``resource="epoch"`` names what counts progress."""
-    return {"metric": metric, "mode": "min", **options}
+def maximize(
+    metric: str,
+    *,
+    resource: str = "epoch",
+    score: ScoreOf = "best",
+    nan: NanIs = "worst",
+    others: Sequence[Document] = (),
+) -> Document:
+    """More of ``metric`` is better.
+
+    ``resource`` names the metric that counts progress; ``others`` are further objectives, each of
+    ``maximize`` or ``minimize``.
+    """
+    return _objective("max", metric, others, resource=resource, score=score, nan=nan)
+
+
+def minimize(
+    metric: str,
+    *,
+    resource: str = "epoch",
+    score: ScoreOf = "best",
+    nan: NanIs = "worst",
+    others: Sequence[Document] = (),
+) -> Document:
+    """Less of ``metric`` is better; the rest as in ``maximize``."""
+    return _objective("min", metric, others, resource=resource, score=score, nan=nan)
+
+
+def _objective(mode: str, metric: str, others: Sequence[Document], **options: str) -> Document:
+    aims = [{key: other[key] for key in ("metric", "mode")} for other in others]
+    return {"metric": metric, "mode": mode, **options, "others": aims}
 
 
 def random_search(*, seed: int | None = None) -> Document:
@@ -186,13 +220,16 @@ class Tuner:
         self,
         *,
         estimator: Estimator | FunctionType,
-        space: Mapping[str, Document],
+        space: Mapping[str, Domain | Document],
         objective: Document,
-        limits: Mapping[str, Json],
+        limits: Limits | Mapping[str, Json],
         metrics: Mapping[str, str] | None = None,
-        sampler: Document | None = None,
+        sampler: BaseSampler | Document | None = None,
         points_to_evaluate: Sequence[Mapping[str, Json]] = (),
-        stopping: Document | None = None,
+        stopping: BaseRule | Document | None = None,
+        repeat_over: str | None = None,
+        canary: bool = False,
+        on_log: Sequence[Mapping[str, str]] = (),
         backend: Document | None = None,
         mlflow: Document | None = None,
         notify: Document | None = None,
@@ -201,7 +238,9 @@ class Tuner:
     ) -> None:
         """Check everything and start nothing.
 
-        ``estimator`` may be a plain function. ``metrics`` maps a metric's name to the regex that finds it;
+        Each part is an object (``TPE(seed=0)``, ``Asha(max_resource=9)``, ``LogUniform(1e-4, 1.0)``,
+        ``Limits(max_trials=8)``), or the mapping that a spec file would have. ``estimator`` may be a plain
+        function. ``metrics`` maps a metric's name to the regex that finds it;
         ``mlflow={"experiment": "digits"}`` shows it in MLflow, below the active run if there is one;
         ``notify={"webhook": "https://…"}`` tells of its end. A ``name`` is taken as it is; without one, what
         is run gets a unique suffix. Raises SpecError.
@@ -217,7 +256,10 @@ class Tuner:
             sampler=sampler,
             points_to_evaluate=[dict(point) for point in points_to_evaluate],
             stopping=stopping,
-            limits=dict(limits),
+            repeat_over=repeat_over,
+            canary=canary or (isinstance(limits, Limits) and limits.canary),
+            on_log=[dict(rule) for rule in on_log],
+            limits=limits if isinstance(limits, Limits) else dict(limits),
             backend=backend,
             mlflow=mlflow,
             notify=notify,

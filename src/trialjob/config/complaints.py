@@ -23,6 +23,8 @@ _FORMS: dict[str, tuple[str, str]] = {
     "float_type": ("is not a number", "write a number"),
     "float_parsing": ("is not a number", "write a number"),
     "tuple_type": ("is not a list", "write a list: [a, b]"),
+    "sequence_str": ("is not a list", "write a list: [a, b]"),
+    "is_instance_of": ("is not a list", "write a list: [a, b]"),
     "list_type": ("is not a list", "write a list: [a, b]"),
     "too_short": ("is empty", "name at least one value"),
     "dict_type": ("is not a mapping", "write key: value pairs"),

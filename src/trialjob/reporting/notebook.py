@@ -18,7 +18,7 @@ _MOST = 10
 def page_of(result: Result) -> str:
     """A heading, the best configuration, warnings, and the best trials as a table."""
     rows = result.trials
-    best, detail = result.best, f": {result.detail}" if result.detail else ""
+    best, detail = result.best_or_none(), f": {result.detail}" if result.detail else ""
     parts = [f"<p><b>{escape(result.experiment)}</b> {escape(result.state + detail)}, {len(rows)} trials</p>"]
     if best is not None:
         parts.append(

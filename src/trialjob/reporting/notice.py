@@ -57,7 +57,7 @@ def untold(state: State) -> list[str]:
 def notice_of(state: State, where: str) -> Notice:
     """The message of an experiment that has ended and is kept in ``where``."""
     result = Result(state)
-    best, costs = result.best, result.costs
+    best, costs = result.best_or_none(), result.costs
     subject = f"{state.name} {result.state}"
     lines = [f"{subject}: {one_line(result.detail or result.reason or '')}".rstrip(": ")]
     if best is not None:

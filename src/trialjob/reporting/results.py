@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trialjob.errors import UsageError
+from trialjob.errors import NoBestTrial, UsageError
 from trialjob.model.job import JobEnd, Outcome
 from trialjob.model.json import Json
 from trialjob.model.metric import Objective
@@ -102,8 +102,19 @@ class Result:
         return self._state.reason.detail if self._state.reason else ""
 
     @property
-    def best(self) -> Row | None:
-        """The trial with the best score; the earlier one of equals; None when there is no number yet."""
+    def best(self) -> Row:
+        """The trial with the best score; the earlier one of equals.
+
+        Raises NoBestTrial, with the reason, when no score is a number; ``best_or_none`` does not.
+        """
+        best = self.best_or_none()
+        if best is None:
+            why = f": {self.detail}" if self.detail else " yet"
+            raise NoBestTrial(f"no trial of {self.experiment} has a value of {self.objective.metric}{why}")
+        return best
+
+    def best_or_none(self) -> Row | None:
+        """The trial with the best score, or None when no score is a number."""
         trial = best_trial(self._state.trials, self._state.objective)
         return None if trial is None else self._row(trial)
 
@@ -197,7 +208,7 @@ class Result:
 
     def to_json(self) -> str:
         """One JSON object; numbers that JSON does not know (NaN, infinity) become null."""
-        best = self.best
+        best = self.best_or_none()
         return strict_json(
             {
                 "experiment": self.experiment,
@@ -217,7 +228,7 @@ class Result:
         return self._table().csv()
 
     def __repr__(self) -> str:
-        best = self.best
+        best = self.best_or_none()
         found = "no score yet" if best is None else f"best trial {best.trial}: {best.score!r} {best.config!r}"
         return f"<Result of {self.experiment}: {self.state}, {len(self._state.trials)} trials, {found}>"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from trialjob.model.json import Json, canonical_json
@@ -20,14 +20,15 @@ def _check(values: Sequence[Json]) -> None:
         raise ValueError(f"values lists {', '.join(twice)} more than once; list each value once")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class _Listed:
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
-    values: tuple[Json, ...]
+    values: Sequence[Json]
 
     def __post_init__(self) -> None:
         _check(self.values)
+        object.__setattr__(self, "values", tuple(self.values))
 
     def at(self, u: float) -> Json:
         return self.values[min(len(self.values) - 1, int(u * len(self.values)))]
@@ -40,29 +41,29 @@ class _Listed:
         return self.values
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Choice(_Listed):
     """One of the listed values, each equally likely."""
 
-    type: Literal["choice"] = "choice"
+    type: Literal["choice"] = field(default="choice", kw_only=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Branches(Choice):
     """A choice between names, each of which brings hyperparameters of its own; ``values`` are the names."""
 
     branches: Mapping[str, Mapping[str, Domain]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Ordinal(_Listed):
     """One of the listed values, which stand in a meaningful order; neighbours are alike."""
 
-    type: Literal["ordinal"] = "ordinal"
+    type: Literal["ordinal"] = field(default="ordinal", kw_only=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Grid(_Listed):
     """The values that a grid goes through; to any other sampler, the values of an ordinal."""
 
-    type: Literal["grid"] = "grid"
+    type: Literal["grid"] = field(default="grid", kw_only=True)

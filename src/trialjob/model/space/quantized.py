@@ -10,7 +10,7 @@ https://learn.microsoft.com/python/api/azureml-train-core/azureml.train.hyperdri
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from trialjob.model.json import Json
@@ -25,7 +25,7 @@ from trialjob.model.space.domain import (
 from trialjob.model.space.multiples import Multiples
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class QUniform:
     """round(uniform(lower, upper) / q) * q."""
 
@@ -34,7 +34,7 @@ class QUniform:
     lower: float
     upper: float
     q: float
-    type: Literal["quniform"] = "quniform"
+    type: Literal["quniform"] = field(default="quniform", kw_only=True)
 
     def __post_init__(self) -> None:
         check_range(self.lower, self.upper)
@@ -50,7 +50,7 @@ class QUniform:
         return _listed(Multiples(self.q), self.lower, self.upper)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class QLogUniform:
     """round(exp(uniform(log(lower), log(upper))) / q) * q; the bounds are those of the number itself."""
 
@@ -59,7 +59,7 @@ class QLogUniform:
     lower: float
     upper: float
     q: float
-    type: Literal["qloguniform"] = "qloguniform"
+    type: Literal["qloguniform"] = field(default="qloguniform", kw_only=True)
 
     def __post_init__(self) -> None:
         check_range(self.lower, self.upper)
@@ -76,7 +76,7 @@ class QLogUniform:
         return _listed(Multiples(self.q), self.lower, self.upper)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class QNormal:
     """round(normal(mu, sigma) / q) * q."""
 
@@ -85,7 +85,7 @@ class QNormal:
     mu: float
     sigma: float
     q: float
-    type: Literal["qnormal"] = "qnormal"
+    type: Literal["qnormal"] = field(default="qnormal", kw_only=True)
 
     def __post_init__(self) -> None:
         check_normal(self.mu, self.sigma)
@@ -101,7 +101,7 @@ class QNormal:
         return None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class QLogNormal:
     """round(exp(normal(mu, sigma)) / q) * q, which may be 0."""
 
@@ -110,7 +110,7 @@ class QLogNormal:
     mu: float
     sigma: float
     q: float
-    type: Literal["qlognormal"] = "qlognormal"
+    type: Literal["qlognormal"] = field(default="qlognormal", kw_only=True)
 
     def __post_init__(self) -> None:
         check_normal(self.mu, self.sigma)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from trialjob.model.json import Json
@@ -16,7 +16,7 @@ from trialjob.model.space.domain import (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Uniform:
     """A real number, every value in [lower, upper] equally likely."""
 
@@ -24,7 +24,7 @@ class Uniform:
 
     lower: float
     upper: float
-    type: Literal["uniform"] = "uniform"
+    type: Literal["uniform"] = field(default="uniform", kw_only=True)
 
     def __post_init__(self) -> None:
         check_range(self.lower, self.upper)
@@ -39,7 +39,7 @@ class Uniform:
         return None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class LogUniform:
     """A positive real number whose logarithm is uniform.
 
@@ -51,7 +51,7 @@ class LogUniform:
 
     lower: float
     upper: float
-    type: Literal["loguniform"] = "loguniform"
+    type: Literal["loguniform"] = field(default="loguniform", kw_only=True)
 
     def __post_init__(self) -> None:
         check_range(self.lower, self.upper)
@@ -67,7 +67,7 @@ class LogUniform:
         return None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class ReverseLogUniform:
     """A number in [0, 1) whose distance from 1 has a uniform logarithm, for a momentum or a decay.
 
@@ -79,7 +79,7 @@ class ReverseLogUniform:
 
     lower: float
     upper: float
-    type: Literal["reverseloguniform"] = "reverseloguniform"
+    type: Literal["reverseloguniform"] = field(default="reverseloguniform", kw_only=True)
 
     def __post_init__(self) -> None:
         check_range(self.lower, self.upper)
@@ -99,7 +99,7 @@ class ReverseLogUniform:
         return None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Normal:
     """A real number, normally distributed about ``mu`` with standard deviation ``sigma``."""
 
@@ -107,7 +107,7 @@ class Normal:
 
     mu: float
     sigma: float
-    type: Literal["normal"] = "normal"
+    type: Literal["normal"] = field(default="normal", kw_only=True)
 
     def __post_init__(self) -> None:
         check_normal(self.mu, self.sigma)
@@ -122,7 +122,7 @@ class Normal:
         return None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class LogNormal:
     """exp(normal(mu, sigma)), as in Azure ML and Hyperopt: the parameters are those of the logarithm."""
 
@@ -130,7 +130,7 @@ class LogNormal:
 
     mu: float
     sigma: float
-    type: Literal["lognormal"] = "lognormal"
+    type: Literal["lognormal"] = field(default="lognormal", kw_only=True)
 
     def __post_init__(self) -> None:
         check_normal(self.mu, self.sigma)

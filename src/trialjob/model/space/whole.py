@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from trialjob.model.json import Json
@@ -16,7 +16,7 @@ def _check(lower: int, upper: int) -> None:
         raise ValueError(f"lower {lower} must be less than upper {upper}; the upper end is exclusive")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class RandInt:
     """A whole number in [lower, upper): the upper end is exclusive, as in NumPy, Ray Tune and Snowflake."""
 
@@ -24,7 +24,7 @@ class RandInt:
 
     lower: int
     upper: int
-    type: Literal["randint"] = "randint"
+    type: Literal["randint"] = field(default="randint", kw_only=True)
 
     def __post_init__(self) -> None:
         _check(self.lower, self.upper)
@@ -39,7 +39,7 @@ class RandInt:
         return range(self.lower, self.upper) if self.upper - self.lower <= MOST_LISTED else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class LogRandInt:
     """A whole number in [lower, upper): floor(exp(uniform(log(lower), log(upper))))."""
 
@@ -47,7 +47,7 @@ class LogRandInt:
 
     lower: int
     upper: int
-    type: Literal["lograndint"] = "lograndint"
+    type: Literal["lograndint"] = field(default="lograndint", kw_only=True)
 
     def __post_init__(self) -> None:
         _check(self.lower, self.upper)

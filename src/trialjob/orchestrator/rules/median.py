@@ -24,7 +24,7 @@ from trialjob.orchestrator.rules.intervals import IntervalRule, best, running_av
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Median(IntervalRule):
+class MedianStopping(IntervalRule):
     """A rung holds the running averages up to its interval."""
 
     kind: ClassVar[str] = "median"

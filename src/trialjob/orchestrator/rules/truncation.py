@@ -21,7 +21,7 @@ from trialjob.orchestrator.rules.intervals import IntervalRule, best
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Truncation(IntervalRule):
+class TruncationSelection(IntervalRule):
     """A rung holds the best values up to its interval."""
 
     kind: ClassVar[str] = "truncation"

@@ -105,7 +105,7 @@ Axis: TypeAlias = Categories | Integers | Unit
 def axis_of(domain: Domain) -> Axis:
     """The axis on which a model sees ``domain`` best."""
     if isinstance(domain, Choice):
-        return Categories(values=domain.values)
+        return Categories(values=tuple(domain.values))
     if isinstance(domain, RandInt) and -_EXACT < domain.lower < domain.upper < _EXACT:
         return Integers(lower=domain.lower, upper=domain.upper - 1)
     return Unit(domain=domain)

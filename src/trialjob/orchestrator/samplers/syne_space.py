@@ -23,7 +23,9 @@ class SyneSpace:
         self._space = space
         # What has one value only is nothing to search, and models divide by how many there are less one.
         self._axes: dict[str, Categories | Unit] = {
-            name: Categories(values=domain.values) if isinstance(domain, Choice) else Unit(domain=domain)
+            name: Categories(values=tuple(domain.values))
+            if isinstance(domain, Choice)
+            else Unit(domain=domain)
             for name, domain in space.domains.items()
             if len(domain.listed() or (0, 1)) > 1
         }

@@ -1,0 +1,49 @@
+"""From the values that Python code names to what a spec file would hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any, TypeAlias
+
+from trialjob.model.limits import Limits
+from trialjob.model.secret import Secret
+
+#: A section of a spec.
+Document: TypeAlias = dict[str, Any]
+
+
+def section(value: object) -> Any:  # noqa: ANN401 - JSON, or nearly
+    """``value`` as a document: a sampler, a stopping rule, a domain or limits, also inside of others."""
+    match value:
+        case Secret():
+            return value  # it is looked up later, and what it stands for is in no document
+        case Limits():
+            return _limits(value)
+        case Mapping():
+            return {key: section(each) for key, each in value.items()}
+        case list() | tuple():
+            return [section(each) for each in value]
+        case _ if is_dataclass(value) and not isinstance(value, type):
+            return _of_dataclass(value)
+        case _:
+            return value
+
+
+def _of_dataclass(value: Any) -> Document:  # noqa: ANN401 - any plugin's section, or a domain
+    if hasattr(type(value), "kind"):
+        from trialjob.config.plugins import section_document  # noqa: PLC0415 - importing trialjob stays light
+
+        return section_document(value)
+    return {field.name: section(getattr(value, field.name)) for field in fields(value)}
+
+
+def _limits(limits: Limits) -> Document:
+    """What differs from the defaults; ``canary`` has a place of its own in a spec."""
+    given = {field.name: (getattr(limits, field.name), field.default) for field in fields(limits)}
+    return {name: value for name, (value, usual) in given.items() if value != usual and name != "canary"}
+
+
+def mappings(values: Sequence[Mapping[str, Any]]) -> list[Document]:
+    """A list of sections."""
+    return [section(value) for value in values]

@@ -1,0 +1,153 @@
+"""What an editor and a type checker know of the Python API, and that it says all that a spec file can."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trialjob import (
+    TPE,
+    Asha,
+    Bandit,
+    Choice,
+    Limits,
+    LogUniform,
+    RandInt,
+    Script,
+    Tuner,
+    choice,
+    config,
+    maximize,
+    minimize,
+)
+from trialjob.config import ExperimentSpec
+from trialjob.errors import SpecError
+
+ROOT = Path(__file__).parents[2]
+HEAD = "from trialjob import TPE, Asha, Choice, Limits, LogUniform, Script, Tuner, maximize\n"
+GOOD = """
+tuner = Tuner(
+    estimator=Script("train.py"),
+    space={"lr": LogUniform(1e-4, 1.0), "hidden": Choice([16, 32])},
+    objective=maximize("acc", resource="epoch"),
+    sampler=TPE(seed=0, n_startup_trials=5),
+    stopping=Asha(max_resource=9, variant="promotion"),
+    limits=Limits(max_trials=8),
+)
+result = tuner.run()
+print(result.best.config, result.best.score)
+"""
+#: A line of a user's, and what is wrong with it.
+BAD = {
+    "Asha(max_resouce=9)": "max_resouce",
+    "Asha()": "max_resource",
+    'Asha(max_resource=9, variant="stoping")': "variant",
+    'TPE(seed="0")': "seed",
+    "Limits(trials=8)": "trials",
+    "LogUniform(1e-4)": "upper",
+    'LogUniform("1e-4", 1.0)': "LogUniform",
+    'maximize("acc", score="bset")': "score",
+    'print(Tuner.attach("a").result().best.scores)': "scores",
+}
+
+
+def checked(folder: Path, **scripts: str) -> list[str]:
+    """What mypy says of scripts that a user might write; what it has learned of trialjob before is used."""
+    for name, text in scripts.items():
+        (folder / f"{name}.py").write_text(text)
+    paths = [str(folder / f"{name}.py") for name in scripts]
+    command = [sys.executable, "-m", "mypy", "--config-file", "pyproject.toml", *paths]
+    found = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    return found.stdout.splitlines()
+
+
+def python_of(page: Path) -> str:
+    """The snippet of the README that makes a Tuner."""
+    blocks: list[str] = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    (block,) = [block for block in blocks if "Tuner(\n" in block]
+    return block
+
+
+@pytest.mark.timeout(900)  # where mypy has not seen trialjob yet, it takes its time
+def test_a_type_checker_knows_what_is_right_and_finds_what_is_wrong(tmp_path: Path) -> None:
+    lines = list(BAD)
+    told = checked(
+        tmp_path, good=HEAD + GOOD, readme=python_of(ROOT / "README.md"), bad=HEAD + "\n".join(lines)
+    )
+    assert [text for text in told if "good.py" in text or "readme.py" in text] == []
+    for number, line in enumerate(lines, start=2):
+        about = [text for text in told if f"bad.py:{number}: error:" in text]
+        assert any(BAD[line].lower() in text.lower() for text in about), (line, told)
+
+
+def spec(**parts: Any) -> ExperimentSpec:  # noqa: ANN401 - as the Tuner takes them
+    given: dict[str, Any] = {
+        "estimator": Script("train.py", source_dir=str(ROOT / "examples" / "digits")),
+        "space": {"lr": LogUniform(1e-4, 1.0)},
+        "objective": maximize("val_accuracy"),
+        "limits": Limits(max_trials=8),
+        "name": "typed",
+    }
+    return Tuner(**(given | parts)).spec
+
+
+def test_objects_say_what_mappings_say() -> None:
+    by_objects = spec(
+        space={
+            "lr": LogUniform(1e-4, 1.0),
+            "hidden": Choice([16, 32]),
+            "optimizer": choice({"sgd": {"momentum": Choice([0.0, 0.9])}, "adam": None}),
+            "layers": RandInt(1, 4),
+        },
+        objective=maximize("val_accuracy", score="last", others=[minimize("val_loss")]),
+        sampler=TPE(seed=3),
+        stopping=Bandit(slack_amount=0.1, delay_evaluation=2),
+        limits=Limits(max_trials=8, max_concurrent_trials=2, timeout=600.0, canary=True, max_cost=5.0),
+        on_log=[{"match": "diverged", "then": "stop_trial"}],
+        repeat_over="layers",
+    )
+    by_mappings = config.parse(
+        {
+            "name": "typed",
+            "estimator": Script("train.py", source_dir=str(ROOT / "examples" / "digits")).document(),
+            "space": {
+                "lr": {"type": "loguniform", "lower": 1e-4, "upper": 1.0},
+                "hidden": {"type": "choice", "values": [16, 32]},
+                "optimizer": {
+                    "type": "choice",
+                    "values": {"sgd": {"momentum": {"type": "choice", "values": [0.0, 0.9]}}, "adam": None},
+                },
+                "layers": {"type": "randint", "lower": 1, "upper": 4},
+            },
+            "objective": {
+                "metric": "val_accuracy",
+                "mode": "max",
+                "score": "last",
+                "others": [{"metric": "val_loss", "mode": "min"}],
+            },
+            "sampler": {"kind": "tpe", "seed": 3},
+            "stopping": {"kind": "bandit", "slack_amount": 0.1, "delay_evaluation": 2},
+            "limits": {"max_trials": 8, "max_concurrent_trials": 2, "timeout": "10m", "max_cost": 5},
+            "canary": True,
+            "on_log": [{"match": "diverged", "then": "stop_trial"}],
+            "repeat_over": "layers",
+        }
+    )
+    assert by_objects == by_mappings
+    assert by_objects.document() == by_mappings.document()
+
+
+def test_every_part_of_a_spec_can_be_said_in_python() -> None:
+    import inspect  # noqa: PLC0415 - only here
+
+    assert set(ExperimentSpec.model_fields) <= set(inspect.signature(Tuner).parameters)
+
+
+def test_a_wrong_object_is_refused_as_a_wrong_file_is() -> None:
+    with pytest.raises(SpecError, match=r"stopping\.min_resource: 9 must be less"):
+        spec(stopping=Asha(max_resource=3, min_resource=9))
