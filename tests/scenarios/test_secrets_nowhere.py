@@ -285,5 +285,5 @@ def test_python_says_it_too(folder: Path) -> None:
         name="sec",
     )
     assert not any(value in f"{tuner.spec!r}" for value in BOTH)
-    assert tuner.run().best.score == 0.5  # type: ignore[union-attr]
+    assert tuner.run().best.score == 0.5
     assert list(found_in(folder.parent / "store")) == []
