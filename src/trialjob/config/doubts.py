@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from trialjob.config.literal_places import literal_places
 from trialjob.config.paths import shown
 from trialjob.config.sagemaker import SageMakerBackendSpec
 from trialjob.config.script_doubts import script_doubts
@@ -35,6 +36,7 @@ def warnings(spec: ExperimentSpec) -> list[Problem]:
         *_no_checkpoint(spec),
         *_far_inputs(spec),
         *script_doubts(spec),
+        *literal_places(spec),
     ]
 
 

@@ -64,8 +64,8 @@ class ScriptOption:
 def script_options(folder: Path, entry_point: str) -> list[ScriptOption]:
     """What the script declares, in the order of its files and lines."""
     found: list[ScriptOption] = []
-    for path in _files(folder, entry_point):
-        tree = _parsed(path)
+    for path in source_files(folder, entry_point):
+        tree = parsed(path)
         calls = [] if tree is None else [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
         for call in calls:
             option = _option(call, path.relative_to(folder).as_posix())
@@ -74,7 +74,7 @@ def script_options(folder: Path, entry_point: str) -> list[ScriptOption]:
     return found
 
 
-def _files(folder: Path, entry_point: str) -> Iterator[Path]:
+def source_files(folder: Path, entry_point: str) -> Iterator[Path]:
     """The entry point and, from module to module, what it imports of its own folder and of the top one."""
     waiting, known = [folder / entry_point], set[Path]()
     while waiting and len(known) < _MOST_FILES:
@@ -83,14 +83,14 @@ def _files(folder: Path, entry_point: str) -> Iterator[Path]:
             continue
         known.add(path)
         yield path
-        tree = _parsed(path)
+        tree = parsed(path)
         for module in _imported(tree) if tree else ():
             place = module.replace(".", "/")
             for home in {path.parent, (folder / entry_point).parent, folder}:
                 waiting += [home / f"{place}.py", home / place / "__init__.py"]
 
 
-def _parsed(path: Path) -> ast.Module | None:
+def parsed(path: Path) -> ast.Module | None:
     try:
         if path.stat().st_size > _MOST_BYTES:
             return None
