@@ -275,6 +275,8 @@ def test_inputs_are_channels_and_a_missing_one_is_named(jobs: LocalJobs) -> None
     data = jobs.write("../data/x.csv", "1,2").parent
     jobs.write("train.py", "import os; print(open(os.environ['SM_CHANNEL_TRAIN'] + '/x.csv').read())")
     assert jobs.run(jobs.request(inputs={"train": str(data)}))[0] == ["1,2"]
+    # As on SageMaker, a channel is a folder also when what it brings is one file.
+    assert jobs.run(jobs.request(trial=3, inputs={"train": str(data / "x.csv")}))[0] == ["1,2"]
     _, end = jobs.run(jobs.request(trial=2, inputs={"train": "/nowhere"}))
     assert (end.failure, end.message) == (
         FailureKind.SETUP,
