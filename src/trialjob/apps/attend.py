@@ -20,6 +20,7 @@ from trialjob.model.trial import Phase
 from trialjob.orchestrator.core.events import Event
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.engine.clock import SystemClock
+from trialjob.reporting.terminal import clean
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -122,7 +123,7 @@ def _noticing(session: Session, console: Console, watch: Watch) -> Watch:
         watch(state, events)
         now = set(session.notices())
         for notice in sorted(now - before):
-            console.print(f"notice: {notice}", markup=False, soft_wrap=True)
+            console.print(clean(f"notice: {notice}"), markup=False, soft_wrap=True)
         before.clear()
         before.update(now)
 

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from trialjob.errors import UsageError
+from trialjob.model.cells import as_cell
 from trialjob.model.json import Json, canonical_json
 from trialjob.orchestrator.core.state import Trial
 
@@ -41,10 +42,10 @@ class Table:
     times: frozenset[str]
 
     def csv(self) -> str:
-        """A header and a line for each row; times as ISO 8601 in UTC."""
+        """A header and a line for each row; times as ISO 8601 in UTC, and no text that is a formula."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(self.columns)
+        writer.writerow(map(as_cell, self.columns))
         for row in self.rows:
             named = zip(self.columns, row, strict=True)
             writer.writerow(_cell(iso(value) if name in self.times else value) for name, value in named)
@@ -128,7 +129,7 @@ def _cell(value: Json) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
-        return value
+        return as_cell(value)
     if isinstance(value, float):
         return repr(value)
     return canonical_json(value)

@@ -23,7 +23,7 @@ from trialjob.reporting.pareto import pareto_front
 from trialjob.reporting.repeats import repeats
 from trialjob.reporting.reproduce import command
 from trialjob.reporting.results import Result, Row, best_trial, counts_as_best, experiment_state, row_of
-from trialjob.reporting.terminal import clean, one_line
+from trialjob.reporting.terminal import clean, clean_log, one_line
 
 BEST = 10
 #: What counts against ``max_failures``.
@@ -182,7 +182,7 @@ def print_repeats(console: Console, state: State) -> None:
 def print_warnings(console: Console, state: State) -> None:
     """What is suspicious about the results."""
     for warning in without_effect(state.trials):
-        console.print(Text(f"warning: {warning}", "yellow"), soft_wrap=True)
+        console.print(Text(clean(f"warning: {warning}"), "yellow"), soft_wrap=True)
 
 
 def print_best(console: Console, state: State) -> None:
@@ -231,7 +231,8 @@ def print_failure(console: Console, state: State) -> None:
 
 def _print_lines(console: Console, lines: Iterable[str]) -> None:
     for line in lines:
-        console.print(Text(f"  | {clean(line)}"), soft_wrap=True)
+        for part in clean_log(line).split("\n"):
+            console.print(Text(f"  | {part}"), soft_wrap=True)
 
 
 def last_tail(ends: Sequence[JobEnd | None]) -> str:

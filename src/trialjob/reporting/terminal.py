@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 import unicodedata
 from collections.abc import Iterable
-from typing import IO, TYPE_CHECKING, TextIO, cast
+from typing import IO, TYPE_CHECKING, Final, TextIO, cast
 
 from trialjob.errors import UsageError
 
@@ -90,12 +91,24 @@ def check_written(output: IO[str] | Output) -> None:
         raise UsageError(f"the output could not be written: {problem}")
 
 
+#: Categories of characters that steer and are not seen: controls, formats such as marks for the direction of
+#: writing, and halves of pairs.
+_UNSEEN: Final = frozenset({"Cc", "Cf", "Cs"})
+#: Sets the colour of what follows.
+_COLOUR: Final = re.compile(r"\x1b\[[0-9;:]*m")
+
+
 def clean(text: str) -> str:
-    """``text`` with the characters that steer a terminal shown as �; line breaks and tabs stay."""
+    """``text`` with all that steers a terminal or is not seen shown as �; line breaks and tabs stay."""
     return "".join(
-        character if character in "\n\t" or unicodedata.category(character) not in {"Cc", "Cs"} else "\ufffd"
+        character if character in "\n\t" or unicodedata.category(character) not in _UNSEEN else "\ufffd"
         for character in text
     )
+
+
+def clean_log(text: str) -> str:
+    """A line of a log, cleaned, without colours; what a progress bar wrote over is a line by itself."""
+    return clean(_COLOUR.sub("", text).rstrip("\r").replace("\r", "\n"))
 
 
 def print_notes(notes: Iterable[str], out: Console | None = None) -> None:

@@ -94,7 +94,8 @@ def _bring_logs(session: Session, trial: Trial, into: Path) -> int:
         growing = into / f".log-{attempt.number}.txt" if ended else into / f"log-{attempt.number}-so-far.txt"
         try:
             with growing.open("w", encoding="utf-8", errors="replace") as file:
-                file.writelines(f"{line}\n" for line in every_line(session, trial.id, attempt.number))
+                lines = every_line(session, trial.id, attempt.number)
+                file.writelines(f"{session.vault.mask(line)}\n" for line in lines)
             if ended:
                 growing.replace(path)
         except OSError as error:

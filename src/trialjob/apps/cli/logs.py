@@ -12,7 +12,7 @@ from trialjob.model.ids import TrialId
 from trialjob.model.trial import AttemptStatus
 from trialjob.orchestrator.core.state import Attempt, State
 from trialjob.orchestrator.engine.clock import SystemClock
-from trialjob.reporting.terminal import Output, check_written, clean
+from trialjob.reporting.terminal import Output, check_written, clean_log
 from trialjob.wiring import Session
 
 #: Seconds between two looks at a log that has no new line.
@@ -39,7 +39,7 @@ def _print_on(session: Session, trial: TrialId, attempt: int, cursor: str, outpu
     """Print the lines behind ``cursor``; returns the mark behind the last one."""
     while (lines := session.log(trial, attempt, cursor)) and not output.closed_early:
         for line in lines:
-            output.write(clean(session.vault.mask(line.text)) + "\n")
+            output.write(clean_log(session.vault.mask(line.text)) + "\n")
         if lines[-1].cursor == cursor:
             break
         cursor = lines[-1].cursor

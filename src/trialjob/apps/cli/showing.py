@@ -15,7 +15,7 @@ from trialjob.orchestrator.ports import ExperimentStore
 from trialjob.reporting.listing import Listed, print_list, print_status
 from trialjob.reporting.results import best_trial, strict_json
 from trialjob.reporting.tables import print_results
-from trialjob.reporting.terminal import Output, check_written, console, one_line
+from trialjob.reporting.terminal import Output, check_written, clean, console, one_line
 
 
 def show_results(name: str, *, form: str, pareto: bool, store: str | None) -> int:
@@ -76,6 +76,6 @@ def _summary(state: State) -> Listed:
 def print_out(text: str) -> None:
     """Write to stdout. Raises UsageError when not all of it could be written."""
     output = Output(sys.stdout)
-    output.write(text)
+    output.write(clean(text) if output.isatty() else text)
     output.flush()
     check_written(output)

@@ -18,6 +18,7 @@ from typing import TypeAlias
 
 from trialjob.backends.simulator.course import Course
 from trialjob.errors import UsageError
+from trialjob.model.cells import of_cell
 from trialjob.model.ids import JobName
 from trialjob.model.job import JobRequest
 from trialjob.model.json import Json
@@ -194,7 +195,7 @@ def from_table(text: str, where: str, objective: Objective) -> Recorded:
     Raises UsageError when a column is missing, or no trial has two lines.
     """
     table = csv.DictReader(io.StringIO(text))
-    columns = list(table.fieldnames or ())
+    table.fieldnames = columns = [of_cell(name) for name in table.fieldnames or ()]
     wanted = ("trial", objective.resource, objective.metric, "seconds")
     missing = [name for name in wanted if name not in columns]
     if missing:

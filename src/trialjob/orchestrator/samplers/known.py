@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from trialjob.errors import UsageError
+from trialjob.model.cells import of_cell
 from trialjob.model.json import Json, canonical_json
 from trialjob.model.metric import Objective
 from trialjob.model.space import Config, Space
@@ -99,7 +100,7 @@ def of_table(text: str, where: str, present: Present) -> Earlier:
     whose ``status`` and ``resource`` are understood too. Raises UsageError when a column is missing.
     """
     table = csv.DictReader(io.StringIO(text))
-    columns = list(table.fieldnames or ())
+    table.fieldnames = columns = [of_cell(name) for name in table.fieldnames or ()]
     metric = present.objective.metric
     score = metric if metric in columns else "score"
     others = [aim.metric for aim in present.objective.others]
@@ -137,6 +138,8 @@ def _config(row: Mapping[str, str | None], present: Present) -> Config | None:
 def _readings(cell: str | None) -> Iterator[Json]:
     """What a cell may mean: text, JSON, or a whole number that a spreadsheet has written as 3.0."""
     text = (cell or "").strip()
+    if (said := of_cell(text)) != text:
+        yield said
     if text == "":
         yield None
     try:

@@ -10,7 +10,7 @@ import base64
 import hashlib
 import html
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import resources
 
@@ -72,7 +72,16 @@ def _plotly() -> str:
 
 def _json(value: object) -> str:
     """JSON that can stand in a script element, whatever text is in it."""
-    return json.dumps(value, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    return json.dumps(_clean(value), separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+
+
+def _clean(value: object) -> object:
+    """``value`` with every text in it cleaned, whoever has put it there."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, Mapping):
+        return {clean(str(name)): _clean(each) for name, each in value.items()}
+    return [_clean(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _text(text: str) -> str:
