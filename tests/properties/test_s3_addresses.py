@@ -12,7 +12,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 import trialjob
-from trialjob.backends.sagemaker import faults
+from trialjob.aws import faults
 from trialjob.backends.sagemaker.checkpoints import copy_checkpoints
 from trialjob.backends.sagemaker.client import SageMakerClient
 from trialjob.backends.sagemaker.limiter import Limiter
@@ -128,7 +128,8 @@ def emptied(fake: FakeAws, bucket: str) -> list[str]:
 def test_the_client_reads_and_writes_the_very_key(fake: FakeAws, client: SageMakerClient, key: str) -> None:
     uri = f"s3://bucket/{key}"
     client.put(uri, b"0123456789")
-    client.copy(uri, f"s3://other/{key}")
+    (stored,) = client.objects(uri)
+    client.copy(stored, f"s3://other/{key}")
     assert list(fake.world.keys("bucket", "")) == [key]
     assert client.size(uri) == 10
     assert client.piece(uri, 2, 3) == (b"234", 10)

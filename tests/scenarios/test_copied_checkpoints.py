@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
+from trialjob.aws import faults
 from trialjob.backends.local.checkpoints import copy_checkpoints
-from trialjob.backends.sagemaker import faults
-from trialjob.backends.sagemaker.client import SageMakerClient
+from trialjob.backends.sagemaker.client import SageMakerClient, Stored
 from trialjob.backends.sagemaker.limiter import Limiter
 from trialjob.errors import BackendUnavailable
 from trialjob.model.ids import JobName, TrialId, job_name
@@ -202,11 +202,11 @@ def test_in_s3_a_copy_that_was_broken_off_is_made_again_before_there_is_a_job(
     copied: list[str] = []
     copy = in_s3.client.copy
 
-    def broken(uri: str, to: str) -> None:
-        copied.append(uri)
+    def broken(stored: Stored, to: str) -> None:
+        copied.append(stored.uri)
         if len(copied) == 2:
             raise faults.Unreachable("no answer")
-        copy(uri, to)
+        copy(stored, to)
 
     monkeypatch.setattr(in_s3.client, "copy", broken)
     with pytest.raises(BackendUnavailable):
@@ -217,6 +217,25 @@ def test_in_s3_a_copy_that_was_broken_off_is_made_again_before_there_is_a_job(
 
 
 def test_in_s3_what_vanishes_meanwhile_is_left_out(in_s3: InS3, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(in_s3.client, "keys", lambda uri: [f"{uri}gone", f"{uri}step"])
+    def listed(uri: str) -> list[Stored]:
+        return [Stored(uri=f"{uri}{name}", size=1, etag='"0"') for name in ("gone", "step")]
+
+    monkeypatch.setattr(in_s3.client, "objects", listed)
     assert in_s3.simulation.backend().submit(in_s3.request) == Submitted()
     assert in_s3.saved() == {"step": b"7"}
+
+
+def test_in_s3_a_large_object_is_copied_in_pieces_and_none_is_left_of_a_copy_that_breaks_off(
+    in_s3: InS3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    piece = 5 * 2**20  # the least that S3 takes
+    monkeypatch.setattr("trialjob.backends.sagemaker.client._PIECE", piece)
+    content = b"ab" * (piece // 2) + b"end"
+    in_s3.client.put("s3://bucket/large/from", content)
+    (stored,) = in_s3.client.objects("s3://bucket/large/from")
+    in_s3.client.copy(stored, "s3://bucket/large/to")
+    assert in_s3.aws.world.read("bucket", "large/to") == content
+    in_s3.aws.world.delete("bucket", "large/from")
+    with pytest.raises(faults.Fault):
+        in_s3.client.copy(stored, "s3://bucket/large/again")
+    assert not in_s3.aws.client("s3").list_multipart_uploads(Bucket="bucket").get("Uploads")

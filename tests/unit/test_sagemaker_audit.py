@@ -285,7 +285,11 @@ def test_an_experiment_without_a_name_is_not_all_of_them(
 
 
 @pytest.mark.usefixtures("fake")
-def test_a_problem_with_the_account_is_one_line(capsys: pytest.CaptureFixture[str], fake: FakeAws) -> None:
+def test_a_problem_with_the_account_is_said_with_its_remedy(
+    capsys: pytest.CaptureFixture[str], fake: FakeAws
+) -> None:
     fake.faults.expired = (0, 1e12)
     assert audit() == 2
-    assert capsys.readouterr().err == "error: The security token included in the request is expired\n"
+    told = capsys.readouterr().err
+    assert told.startswith("error: The security token included in the request is expired\n")
+    assert "aws sso login" in told

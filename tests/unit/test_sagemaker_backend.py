@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from trialjob.backends.sagemaker import faults
+from trialjob.aws import faults
 from trialjob.backends.sagemaker.artifacts import PIECE
 from trialjob.backends.sagemaker.backend import SageMakerBackend
 from trialjob.backends.sagemaker.client import SageMakerClient
@@ -597,11 +597,11 @@ def test_no_credentials_and_no_region_are_said(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     clock = VirtualClock()
-    with pytest.raises(faults.Invalid, match="region"):
+    with pytest.raises(faults.Misconfigured, match="region"):
         SageMakerClient(clock, Limiter(clock)).describe("x")
     with pytest.raises(faults.NoCredentials, match="credentials"):
         SageMakerClient(clock, Limiter(clock), region="us-east-1").describe("x")
-    with pytest.raises(faults.Invalid, match="profile"):
+    with pytest.raises(faults.Misconfigured, match="profile"):
         SageMakerClient(clock, Limiter(clock), profile="nobody").describe("x")
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from trialjob.backends.sagemaker import faults, status
+from trialjob.aws import faults
+from trialjob.backends.sagemaker import status
 from trialjob.model.job import FailureKind, JobState, Outcome
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -211,50 +212,6 @@ def test_interruptions_and_instances_are_counted() -> None:
 
 
 # Faults
-
-
-@pytest.mark.parametrize(
-    ("code", "message", "http", "kind"),
-    [
-        ("ThrottlingException", "Rate exceeded", 400, faults.Throttled),
-        ("ResourceInUse", "Training job names must be unique", 400, faults.DuplicateName),
-        ("ResourceNotFound", "no such job", 400, faults.NotFound),
-        ("ResourceNotFoundException", "The specified log group does not exist.", 400, faults.NotFound),
-        ("ValidationException", "Requested resource not found.", 400, faults.NotFound),
-        (
-            "ValidationException",
-            "The request was rejected because the training job is in status Failed.",
-            400,
-            faults.AlreadyEnded,
-        ),
-        ("ValidationException", "1 validation error detected", 400, faults.Invalid),
-        ("ExpiredTokenException", "The security token included in the request is expired", 400,
-         faults.ExpiredCredentials),
-        ("400", "Bad Request", 400, faults.ExpiredCredentials),
-        ("InternalFailure", "unknown error", 500, faults.Unreachable),
-        ("ACodeOfTomorrow", "who knows", 503, faults.Unreachable),
-        ("ACodeOfTomorrow", "who knows", 400, faults.Invalid),
-        ("404", "Not Found", 404, faults.NotFound),
-    ],
-)  # fmt: skip
-def test_every_error_of_the_service_is_one_of_ours(
-    code: str, message: str, http: int, kind: type[faults.Fault]
-) -> None:
-    fault = faults.fault_of(code=code, message=message, status=http, action="sagemaker:StopTrainingJob")
-    assert type(fault) is kind
-
-
-def test_a_refusal_names_the_missing_action() -> None:
-    told = "User: x is not authorized to perform: iam:PassRole on resource: r because no policy allows"
-    fault = faults.fault_of(
-        code="AccessDeniedException", message=told, status=400, action="sagemaker:CreateTrainingJob"
-    )
-    assert isinstance(fault, faults.AccessDenied)
-    assert fault.action == "iam:PassRole"
-    silent = faults.fault_of(code="403", message="Forbidden", status=403, action="s3:GetObject")
-    assert isinstance(silent, faults.AccessDenied)
-    assert silent.action == "s3:GetObject"
-    assert "s3:GetObject" in str(silent)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,9 @@ import urllib.request
 from collections.abc import Callable
 from typing import Any, Final
 
+from trialjob.aws import faults
+from trialjob.aws.answers import ask, made
+from trialjob.orchestrator.ports import Clock
 from trialjob.reporting.notice import Notice
 from trialjob.reporting.results import strict_json
 from trialjob.reporting.terminal import one_line
@@ -26,16 +29,14 @@ class NotTold(Exception):
     """It was not taken; the message says why."""
 
 
-def publish(
-    notice: Notice, topic: str, sleep: Callable[[float], None], *, profile: str | None = None
-) -> None:
+def publish(notice: Notice, topic: str, clock: Clock, *, profile: str | None = None) -> None:
     """Publish to an SNS topic. Raises NotTold."""
-    _persist(lambda: _publish(notice, topic, profile), sleep)
+    _persist(lambda: _publish(notice, topic, profile, clock.now), clock.sleep)
 
 
-def post(notice: Notice, url: str, sleep: Callable[[float], None]) -> None:
+def post(notice: Notice, url: str, clock: Clock) -> None:
     """Post the notice's document as JSON. Raises NotTold."""
-    _persist(lambda: _post(notice, url), sleep)
+    _persist(lambda: _post(notice, url), clock.sleep)
 
 
 def _persist(call: Callable[[], None], sleep: Callable[[float], None]) -> None:
@@ -50,10 +51,9 @@ def _persist(call: Callable[[], None], sleep: Callable[[float], None]) -> None:
     )(call)
 
 
-def _publish(notice: Notice, topic: str, profile: str | None) -> None:
+def _publish(notice: Notice, topic: str, profile: str | None, time: Callable[[], float]) -> None:
     import boto3  # type: ignore[import-untyped] # noqa: PLC0415 - heavy
     from botocore.config import Config  # type: ignore[import-untyped] # noqa: PLC0415 - heavy
-    from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped] # noqa: PLC0415
 
     region = topic.split(":")[3]
     attributes = {"experiment": notice.experiment, "state": notice.state, "id": notice.id}
@@ -74,13 +74,17 @@ def _publish(notice: Notice, topic: str, profile: str | None) -> None:
         retries={"total_max_attempts": 1, "mode": "standard"},
     )
     try:
-        client = boto3.session.Session(profile_name=profile).client("sns", region_name=region, config=config)
+        client = made(
+            lambda: boto3.session.Session(profile_name=profile).client(
+                "sns", region_name=region, config=config
+            )
+        )
         try:
-            client.publish(**given)
+            ask(client, "publish", given, now=time)
         finally:
             client.close()
-    except (BotoCoreError, ClientError) as error:
-        raise NotTold(one_line(str(error))) from error
+    except faults.Fault as fault:
+        raise NotTold(one_line(str(fault))) from fault
 
 
 class _Stay(urllib.request.HTTPRedirectHandler):

@@ -45,9 +45,9 @@ def _send(notice: Notice, to: str, spec: ExperimentSpec, clock: Clock, vault: Va
     wanted = spec.notify
     if wanted is not None and to == "sns" and wanted.sns:
         profile = None if isinstance(spec.backend, LocalBackendSpec) else spec.backend.profile
-        publish(notice, wanted.sns, clock.sleep, profile=profile)
+        publish(notice, wanted.sns, clock, profile=profile)
     elif wanted is not None and to == "webhook" and wanted.webhook:
-        post(notice, _address(wanted.webhook, vault), clock.sleep)
+        post(notice, _address(wanted.webhook, vault), clock)
     else:
         raise InvariantError(f"nobody is to be told by {to}")
 

@@ -10,7 +10,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from trialjob.backends.sagemaker import faults
+from trialjob.aws import faults
 from trialjob.backends.sagemaker.client import SageMakerClient
 from trialjob.backends.sagemaker.doctor import examine
 from trialjob.backends.sagemaker.prices import Price, prices, table_price, tariff_of

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from trialjob.backends.sagemaker import faults
+from trialjob.aws import faults
 from trialjob.backends.sagemaker.check import Case, Check
 
 SERVICE: Final = "sagemaker.amazonaws.com"
@@ -130,7 +130,7 @@ def _texts(given: object) -> list[str]:
 def _principal(case: Case) -> str | None:
     """The identity whose policies decide, or None when the simulator takes none like it."""
     if not case.caller:
-        raise faults.ExpiredCredentials("nobody is known to ask about")
+        raise faults.UnknownCaller("nobody is known to ask about")
     kind, _, rest = case.caller.split(":", 5)[5].partition("/")
     if kind == "user":
         return case.caller

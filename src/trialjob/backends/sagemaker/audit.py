@@ -16,7 +16,8 @@ from functools import partial
 from itertools import groupby
 from typing import Final, TypeVar
 
-from trialjob.backends.sagemaker import faults, status
+from trialjob.aws import faults
+from trialjob.backends.sagemaker import status
 from trialjob.backends.sagemaker.client import SageMakerClient
 from trialjob.backends.sagemaker.request import TAG_PREFIX, tag_value
 from trialjob.backends.sagemaker.status import Facts
@@ -31,6 +32,8 @@ T = TypeVar("T")
 _OLDEST: Final = 60 * 86_400.0
 #: So often, a second apart, a call is tried that is one too many for the service.
 _TURNS: Final = 60
+#: And so often one that gets no answer.
+_TRIES: Final = 3
 #: Seconds between two looks at jobs that are stopping, and until they are no longer waited for.
 _LOOK, _PATIENCE = 3.0, 900.0
 
@@ -239,11 +242,17 @@ class Audit:
         return True
 
     def _patiently(self, call: Callable[[], T]) -> T:
-        """Make a call when it is its turn."""
+        """Make a call when it is its turn, and again when it was not answered: all here may be made twice."""
+        silent = 0
         for _ in range(_TURNS):
             try:
                 return call()
             except faults.Throttled:
+                self._clock.sleep(1.0)
+            except faults.Unreachable:
+                silent += 1
+                if silent == _TRIES:
+                    raise
                 self._clock.sleep(1.0)
         return call()
 
@@ -270,5 +279,7 @@ def _told() -> Iterator[None]:
         yield
     except faults.AccessDenied as fault:
         raise BackendError(f"{fault}\n    → allow {fault.action} to whoever runs trialjob") from fault
+    except faults.CallerTrouble as fault:
+        raise BackendError(f"{fault}\n    → {fault.remedy}") from fault
     except faults.Fault as fault:
         raise BackendError(str(fault)) from fault

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Final
 
-from trialjob.backends.sagemaker import faults, status
+from trialjob.aws import faults
+from trialjob.backends.sagemaker import status
 from trialjob.backends.sagemaker.artifacts import PIECE, archive, archive_uri
 from trialjob.backends.sagemaker.checkpoints import copy_checkpoints
 from trialjob.backends.sagemaker.client import SageMakerClient
@@ -45,6 +46,10 @@ _FIRST_LOOK: Final = 20.0
 _PATIENCE: Final = 10
 #: A job whose creation was not answered may exist and not be seen yet for so many seconds.
 _DOUBT: Final = 60.0
+#: A role that SageMaker cannot take on is waited for so many seconds: IAM tells of a new one in a few.
+_ROLE_PATIENCE: Final = 120.0
+#: So many seconds without an answer, and a person is told.
+_SILENCE: Final = 60.0
 _NEVER_STARTED: Final = JobEnd(
     outcome=Outcome.STOPPED, message="never started", seconds=0.0, pool_seconds=0.0
 )
@@ -83,6 +88,9 @@ class SageMakerBackend:
         self._patience = _FIRST_LOOK
         #: When a job was created without an answer: it may exist.
         self._unanswered: dict[JobName, float] = {}
+        #: Since when SageMaker has not been able to take the role on, and since when nothing was answered.
+        self._no_role_since: float | None = None
+        self._silent_since: float | None = None
         #: Jobs whose pools are gone for certain.
         self._given_back: set[JobName] = set()
 
@@ -95,14 +103,30 @@ class SageMakerBackend:
             return Postponed(reason=self._full_why)
         with self._answered():
             try:
-                return self._launch(request)
+                submitted = self._launch(request)
             except faults.QuotaExceeded as fault:
                 if fault.for_ever:
                     return Rejected(reason=f"{fault}\n    → ask for a higher quota, or for fewer instances")
                 self._full_until, self._full_why = self._clock.now() + _QUOTA_PAUSE, str(fault)
                 return Postponed(reason=self._full_why)
+            except faults.RoleNotReady as fault:
+                return self._without_role(fault)
             except (faults.Invalid, SpecError) as fault:
                 return Rejected(reason=str(fault))
+        self._no_role_since = None
+        return submitted
+
+    def _without_role(self, fault: faults.RoleNotReady) -> Postponed:
+        """Wait for IAM to tell of a new role; raises BackendError when that cannot be it."""
+        now = self._clock.now()
+        if self._no_role_since is None or now < self._no_role_since:
+            self._no_role_since = now
+        if now - self._no_role_since < _ROLE_PATIENCE:
+            return Postponed(reason=f"waiting for SageMaker to be able to take the role on: {fault}")
+        raise BackendError(
+            f"{fault}\n    → let sagemaker.amazonaws.com take on {self._settings.role} by its trust policy "
+            "(docs/iam.md), or create the role, and resume; `trialjob doctor SPEC` looks at it"
+        ) from fault
 
     def _launch(self, job: JobRequest) -> Submitted:
         if self._client.wait("create"):
@@ -125,20 +149,42 @@ class SageMakerBackend:
         except faults.Unreachable:
             self._unanswered[job.job] = self._clock.now()
             raise
+        except (faults.Invalid, faults.QuotaExceeded, faults.RoleNotReady):
+            # An earlier call, of this process or another, may have taken effect without an answer.
+            if not self._is_there(job):
+                raise
+            return Submitted(adopted=True)
         self._roster.started(job.job)
         # Another orchestrator may have found that there is no such job just before there was one.
         if self._is_buried(job.job):
             self._end_if_any(job.job)
         return Submitted()
 
+    def _is_there(self, job: JobRequest) -> bool:
+        """Whether the job was created before. Raises Unreachable as long as that cannot be known."""
+        try:
+            facts = self._client.describe(job.job)
+        except faults.NotFound:
+            if self._may_be_unseen(job.job):
+                raise faults.Unreachable(f"{job.job} may have been started, and is not seen yet") from None
+            return False
+        self._check_ours(job, facts)
+        return True
+
+    def _may_be_unseen(self, job: JobName) -> bool:
+        return self._clock.now() - self._unanswered.get(job, float("-inf")) < _DOUBT
+
     def _adopt(self, job: JobRequest) -> None:
         """Find that the job of that name is this one; else raise BackendError."""
         try:
-            facts = self._client.describe(job.job)
-            tags = self._client.tags(facts["TrainingJobArn"])
+            self._check_ours(job, self._client.describe(job.job))
         except faults.NotFound as fault:
             # It was created a moment ago, and not all of the service knows it yet. The next step asks again.
             raise faults.Unreachable(f"{job.job} exists, and cannot be described yet") from fault
+
+    def _check_ours(self, job: JobRequest, facts: Facts) -> None:
+        """Raise BackendError unless the job that is described is this one."""
+        tags = self._client.tags(facts["TrainingJobArn"])
         theirs = tags.get(f"{TAG_PREFIX}digest")
         if theirs != job.digest:
             why = "it was not started by trialjob" if theirs is None else f"its digest is {theirs}"
@@ -162,7 +208,7 @@ class SageMakerBackend:
             # It may have been created between the two; whoever creates it later sees the grave.
             if self._end_if_any(job):
                 return True
-            if self._clock.now() - self._unanswered.get(job, float("-inf")) < _DOUBT:
+            if self._may_be_unseen(job):
                 raise faults.Unreachable(f"{job} may have been started, and is not seen yet")
             return False
 
@@ -360,14 +406,16 @@ class SageMakerBackend:
         """Turn faults into what the engine knows, and keep in mind what a person should be told."""
         try:
             yield
-        except faults.NoCredentials as fault:
-            raise BackendError(str(fault)) from fault
-        except faults.ExpiredCredentials as fault:
-            self._notices["credentials"] = f"waiting for valid AWS credentials: {fault}"
+        except faults.CallerTrouble as fault:
+            if not fault.passes:
+                raise BackendError(f"{fault}\n    → {fault.remedy}") from fault
+            what = "the right time" if isinstance(fault, faults.WrongClock) else "valid AWS credentials"
+            self._notices["credentials"] = f"waiting for {what}: {fault}; {fault.remedy}"
             raise BackendUnavailable(self._notices["credentials"]) from fault
         except faults.Throttled as fault:
             raise BackendBusy(str(fault), fault.seconds) from fault
         except faults.Unreachable as fault:
+            self._note_silence(fault)
             raise BackendUnavailable(str(fault)) from fault
         except faults.AccessDenied as fault:
             raise BackendError(f"{fault}\n    → allow {fault.action} to whoever runs trialjob") from fault
@@ -379,4 +427,13 @@ class SageMakerBackend:
             ) from fault
         except faults.Fault as fault:
             raise BackendError(str(fault)) from fault
+        self._silent_since = None
         self._notices.pop("credentials", None)
+        self._notices.pop("silence", None)
+
+    def _note_silence(self, fault: faults.Unreachable) -> None:
+        now = self._clock.now()
+        if self._silent_since is None or now < self._silent_since:
+            self._silent_since = now
+        if now - self._silent_since >= _SILENCE:
+            self._notices["silence"] = f"AWS has not answered for a while; jobs run on: {fault}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from trialjob.backends.sagemaker import faults
+from trialjob.aws import faults
 from trialjob.backends.sagemaker.client import SageMakerClient
 from trialjob.backends.sagemaker.request import checkpoint_uri, folder
 from trialjob.backends.sagemaker.settings import SageMakerSettings
@@ -26,8 +26,8 @@ def copy_checkpoints(
         return
     theirs = checkpoint_uri(settings, job.experiment, source) + "/"
     mine = checkpoint_uri(settings, job.experiment, job.trial) + "/"
-    for uri in client.keys(theirs):
+    for stored in client.objects(theirs):
         # The job that saves them still runs, and takes old ones away.
         with suppress(faults.NotFound):
-            client.copy(uri, mine + uri.removeprefix(theirs))
+            client.copy(stored, mine + stored.uri.removeprefix(theirs))
     client.put(complete, b"")

@@ -1,4 +1,4 @@
-"""Calls AWS; the only place that knows boto3.
+"""Calls AWS for the backend, the doctor and the audit.
 
 It decides how long an answer is waited for and which calls are made again. Every vendor error leaves it as
 one of ``faults``. Credentials, profile, region and endpoint come by boto3's own rules. It must not know what
@@ -7,20 +7,20 @@ the calls are for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-from trialjob.backends.sagemaker import faults
+from trialjob.aws import faults
+from trialjob.aws.admission import Admission
+from trialjob.aws.answers import ask, made
+from trialjob.aws.meanings import date_of
 from trialjob.backends.sagemaker.limiter import Limiter
 from trialjob.backends.sagemaker.status import Facts
 from trialjob.model.s3 import S3Address
 from trialjob.orchestrator.ports import Clock
-
-T = TypeVar("T")
 
 LOG_GROUP: Final = "/aws/sagemaker/TrainingJobs"
 #: Seconds until a connection, and an answer, is given up.
@@ -32,6 +32,8 @@ _PAGE: Final = 100
 _EXACT: Final = 1.0
 #: A region that answers for the Price List (AWS General Reference, Price List Query API endpoints).
 _PRICES: Final = "us-east-1"
+#: Colons of an ARN.
+_ARN: Final = 5
 #: Bytes that S3 copies at a time.
 _PIECE: Final = 512 * 1024 * 1024
 
@@ -42,6 +44,16 @@ class Page:
 
     rows: tuple[Facts, ...]
     token: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """An object in S3, as it is listed."""
+
+    uri: str
+    #: Bytes.
+    size: int
+    etag: str
 
 
 class SageMakerClient:
@@ -64,8 +76,7 @@ class SageMakerClient:
         self._given = session
         self._session: Any = session
         self._clients: dict[str, Any] = {}
-        #: Some call has been answered, so there were credentials.
-        self._known_here = False
+        self._admission = Admission()
         #: By how many seconds the service's clock is ahead of ours, when that is more than nothing.
         self._ahead = 0.0
         #: Calls may still wait so many seconds for their turns.
@@ -184,8 +195,10 @@ class SageMakerClient:
         """Some bytes of an object that has more than ``start``, and how many it has."""
         span = f"bytes={start}-{start + length - 1}"
         answer = self._read("s3", "s3", "get_object", **_object(uri), Range=span)
-        data = bytes(_translated(answer["Body"].read, "s3", "get_object"))
-        return data, int(answer["ContentRange"].rpartition("/")[2])
+        size = str(answer.get("ContentRange", "")).rpartition("/")[2]
+        if not size.isdigit():
+            raise faults.Unreachable(f"no clear answer to s3:GetObject: which part of {uri} it is")
+        return answer["Body"], int(size)
 
     def put(self, uri: str, data: bytes) -> None:
         """Write an object. Doing it twice is the same as once."""
@@ -193,14 +206,21 @@ class SageMakerClient:
 
     def keys(self, uri: str) -> Iterator[str]:
         """The addresses of all objects whose keys begin as this one."""
+        return (stored.uri for stored in self.objects(uri))
+
+    def objects(self, uri: str) -> Iterator[Stored]:
+        """All objects whose keys begin as this one."""
         below = _address(uri)
         token: dict[str, str] = {}
         while True:
             page = self._read("s3", "s3", "list_objects_v2", Bucket=below.bucket, Prefix=below.key, **token)
             for row in page.get("Contents", ()):
-                yield str(S3Address(bucket=below.bucket, key=row["Key"]))
-            if not page.get("IsTruncated"):
+                where = str(S3Address(bucket=below.bucket, key=row["Key"]))
+                yield Stored(uri=where, size=row["Size"], etag=row["ETag"])
+            if not page["IsTruncated"]:
                 return
+            if not page.get("NextContinuationToken"):
+                raise faults.Unreachable(f"no clear answer to s3:ListBucket: the rest of {uri} has no token")
             token = {"ContinuationToken": page["NextContinuationToken"]}
 
     # The account
@@ -214,7 +234,8 @@ class SageMakerClient:
                 "quotas", "service-quotas", "list_service_quotas",
                 ServiceCode="sagemaker", MaxResults=_PAGE, **token,
             )  # fmt: skip
-            found |= {row["QuotaName"]: float(row["Value"]) for row in page["Quotas"]}
+            rows = [row for row in page["Quotas"] if "QuotaName" in row and "Value" in row]
+            found |= {row["QuotaName"]: float(row["Value"]) for row in rows}
             if not page.get("NextToken"):
                 return found
             token = {"NextToken": page["NextToken"]}
@@ -232,6 +253,8 @@ class SageMakerClient:
     def identity(self) -> Facts:
         """Who calls: ``Account`` and ``Arn``."""
         answer: Facts = self._read("identity", "sts", "get_caller_identity")
+        if answer["Arn"].count(":") < _ARN:
+            raise faults.Unreachable(f"no clear answer to sts:GetCallerIdentity: {answer['Arn']!r} is no ARN")
         return answer
 
     def simulate(
@@ -256,18 +279,18 @@ class SageMakerClient:
     # What is asked before an experiment
 
     def region(self) -> str:
-        """Where calls go. Raises Invalid when nothing says it."""
-        return str(_translated(lambda: self._client("sagemaker").meta.region_name, "sagemaker", "region"))
+        """Where calls go. Raises Misconfigured when nothing says it."""
+        return str(made(lambda: self._client("sagemaker").meta.region_name))
 
     def regions(self) -> list[str]:
-        """Every region of the same partition in which this boto3 knows SageMaker. Raises Invalid."""
+        """Every region of the same partition in which this boto3 knows SageMaker. Raises Misconfigured."""
 
         def known() -> list[str]:
             partition = self._session.get_partition_for_region(region)
             return list(self._session.get_available_regions("sagemaker", partition))
 
         region = self.region()
-        return _translated(known, "sagemaker", "regions")
+        return made(known)
 
     def server_time(self) -> float | None:
         """What time it is for AWS, in whole seconds, whether it lets us in or not."""
@@ -290,16 +313,38 @@ class SageMakerClient:
         headers = answer["ResponseMetadata"]["HTTPHeaders"]
         return str(answer.get("BucketRegion") or headers.get("x-amz-bucket-region") or "")
 
-    def copy(self, uri: str, to: str) -> None:
-        """Copy an object inside S3, of any size. Raises NotFound when it is not there any more."""
-        from boto3.s3.transfer import TransferConfig  # type: ignore[import-untyped] # noqa: PLC0415 - heavy
+    def copy(self, stored: Stored, to: str) -> None:
+        """Copy an object inside S3, of any size, as it was listed.
 
-        # In pieces, because a single copy must be answered before we give up waiting for it.
-        pieces = TransferConfig(multipart_threshold=_PIECE, multipart_chunksize=_PIECE, use_threads=False)
-        self._read(
-            "s3", "s3", "copy",
-            CopySource=_object(uri), **_object(to), Config=pieces,
-        )  # fmt: skip
+        Raises NotFound when it is not there any more.
+        """
+        where, what = _object(to), {"CopySource": _object(stored.uri)}
+        if stored.size <= _PIECE:
+            self._read("s3", "s3", "copy_object", **where, **what)
+            return
+        try:
+            self._copy_in_pieces(where, {**what, "CopySourceIfMatch": stored.etag}, stored.size)
+        except faults.NotMet as fault:
+            raise faults.Unreachable(f"{stored.uri} was replaced while it was being copied") from fault
+
+    def _copy_in_pieces(self, where: dict[str, Any], what: dict[str, Any], size: int) -> None:
+        """One copy of all would not be answered before we give up waiting for it."""
+        begun = self._write("s3", "s3", "create_multipart_upload", **where)
+        upload = {**where, "UploadId": begun["UploadId"]}
+        try:
+            parts = []
+            for number, start in enumerate(range(0, size, _PIECE), 1):
+                span = f"bytes={start}-{min(start + _PIECE, size) - 1}"
+                answer = self._read(
+                    "s3", "s3", "upload_part_copy", **upload, **what, PartNumber=number, CopySourceRange=span
+                )
+                parts.append({"PartNumber": number, "ETag": answer["CopyPartResult"]["ETag"]})
+            self._write("s3", "s3", "complete_multipart_upload", **upload, MultipartUpload={"Parts": parts})
+        except faults.Fault:
+            # What is left of it would be paid for until somebody finds it.
+            with suppress(faults.Fault):
+                self._write("s3", "s3", "abort_multipart_upload", **upload)
+            raise
 
     def delete(self, uri: str) -> None:
         """Remove an object; one that is not there is removed already."""
@@ -362,20 +407,18 @@ class SageMakerClient:
             self._clock.sleep(fault.seconds)
         asked = self._clock.now()
         try:
-            answer = _translated(lambda: getattr(self._client(service), method)(**given), service, method)
+            answer = ask(made(lambda: self._client(service)), method, given, now=self._clock.now)
         except faults.Throttled as fault:
             self._limiter.drain(bucket)
             fault.seconds = self.throttled(bucket).seconds
             raise
-        except faults.ExpiredCredentials as fault:
+        except faults.CallerTrouble as fault:
             # A new session reads the credentials again, which somebody may have renewed by then.
             self._session = self._given
             self._clients.clear()
-            if isinstance(fault, faults.NoCredentials) and self._known_here:
-                # They were there a moment ago and will be again: a metadata service that did not answer.
-                raise faults.ExpiredCredentials(str(fault)) from fault
+            fault.passes = self._admission.passes(fault, method, self._clock.now())
             raise
-        self._known_here = True
+        self._admission.granted(method)
         self._set_clock(_date_of(answer), asked)
         return answer
 
@@ -404,11 +447,9 @@ class SageMakerClient:
         return self._clients[service]
 
 
-def _date_of(answer: Any) -> float | None:  # noqa: ANN401 - boto3 has no types
+def _date_of(answer: Mapping[str, Any]) -> float | None:
     """When an answer was given, in whole seconds by the clock of who gave it; None when it does not say."""
-    told = answer.get("ResponseMetadata", {}) if isinstance(answer, Mapping) else {}
-    date = told.get("HTTPHeaders", {}).get("date")
-    return parsedate_to_datetime(date).timestamp() if date else None
+    return date_of((answer.get("ResponseMetadata") or {}).get("HTTPHeaders") or {})
 
 
 def _address(uri: str) -> S3Address:
@@ -426,48 +467,3 @@ def _object(uri: str) -> dict[str, str]:
 
 def _moment(seconds: float) -> datetime:
     return datetime.fromtimestamp(max(0.0, seconds), UTC)
-
-
-def _translated(call: Callable[[], T], service: str, method: str) -> T:
-    """Make a call; whatever boto3 raises becomes one of ``faults``."""
-    from botocore import exceptions as vendor  # type: ignore[import-untyped] # noqa: PLC0415 - heavy
-
-    try:
-        return call()
-    except vendor.ClientError as error:
-        told = error.response.get("Error", {})
-        raise faults.fault_of(
-            code=str(told.get("Code", "")),
-            message=str(told.get("Message", "")),
-            status=int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)),
-            action=_action(service, method),
-        ) from error
-    except (vendor.NoCredentialsError, vendor.PartialCredentialsError) as error:
-        raise faults.NoCredentials(f"{error}; configure some, for example by `aws configure`") from error
-    except (
-        vendor.CredentialRetrievalError,
-        vendor.SSOError,
-        vendor.TokenRetrievalError,
-    ) as error:
-        raise faults.ExpiredCredentials(f"{error}; renew them, for example by `aws sso login`") from error
-    except (vendor.HTTPClientError, vendor.ConnectionError, vendor.ResponseStreamingError) as error:
-        raise faults.Unreachable(f"no answer from {service}: {error}") from error
-    except vendor.NoRegionError as error:
-        remedy = "set AWS_REGION, name a profile that has one, or write it as backend.region or --region"
-        raise faults.Invalid(f"nothing says which region of AWS; {remedy}") from error
-    except vendor.BotoCoreError as error:
-        # Malformed parameters, no region, no such profile: the same next time.
-        raise faults.Invalid(str(error)) from error
-
-
-#: IAM's names of operations, where they differ from the method's.
-_ACTIONS: Final[Mapping[str, str]] = {
-    "head_object": "GetObject",
-    "head_bucket": "ListBucket",
-    "list_objects_v2": "ListBucket",
-}
-
-
-def _action(service: str, method: str) -> str:
-    camel = "".join(word.capitalize() for word in method.split("_"))
-    return f"{service.replace('-', '')}:{_ACTIONS.get(method, camel)}"

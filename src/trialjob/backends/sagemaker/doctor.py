@@ -12,7 +12,8 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from typing import Final, TypeAlias
 
-from trialjob.backends.sagemaker import access, faults, prices, supplies
+from trialjob.aws import faults
+from trialjob.backends.sagemaker import access, prices, supplies
 from trialjob.backends.sagemaker.check import Case, Check
 from trialjob.backends.sagemaker.client import LOG_GROUP, SageMakerClient
 from trialjob.backends.sagemaker.preview import preview
@@ -54,8 +55,10 @@ def _quietly(ask: Callable[[], str]) -> str:
 def _tried(name: str, check: Checking, case: Case) -> Iterator[Check]:
     try:
         yield from check(case)
-    except faults.ExpiredCredentials:
-        yield Check(name=name, ok=None, detail="not looked at: there are no valid credentials")
+    except faults.Misconfigured as fault:
+        yield Check(name=name, ok=None, detail=f"not looked at: {fault}")
+    except faults.CallerTrouble:
+        yield Check(name=name, ok=None, detail="not looked at: AWS does not let the caller in")
     except faults.AccessDenied as fault:
         yield Check(name=name, ok=None, detail=f"cannot be checked: {fault.action} is not allowed")
     except faults.Fault as fault:
@@ -65,9 +68,8 @@ def _tried(name: str, check: Checking, case: Case) -> Iterator[Check]:
 def _region(case: Case) -> Iterator[Check]:
     try:
         region, known = case.client.region(), case.client.regions()
-    except faults.Invalid as fault:
-        remedy = "write backend.region, set AWS_REGION, or name a profile that has one"
-        yield Check(name="region", ok=False, detail=str(fault), remedy=remedy)
+    except faults.Misconfigured as fault:
+        yield Check(name="region", ok=False, detail=str(fault), remedy=fault.remedy)
         return
     if region in known:
         yield Check(name="region", ok=True, detail=region)
@@ -85,9 +87,10 @@ def _region(case: Case) -> Iterator[Check]:
 def _credentials(case: Case) -> Iterator[Check]:
     try:
         caller = case.client.identity()
-    except faults.ExpiredCredentials as fault:
-        remedy = "log in (`aws sso login`, `aws configure`), or set AWS_PROFILE or AWS_ACCESS_KEY_ID"
-        yield Check(name="credentials", ok=False, detail=str(fault), remedy=remedy)
+    except faults.Misconfigured:
+        raise
+    except faults.CallerTrouble as fault:
+        yield Check(name="credentials", ok=False, detail=str(fault), remedy=fault.remedy)
     else:
         yield Check(name="credentials", ok=True, detail=caller["Arn"])
 

@@ -16,7 +16,7 @@ from importlib.resources import files
 from math import ceil
 from typing import Any, Final
 
-from trialjob.backends.sagemaker import faults
+from trialjob.aws import faults
 from trialjob.backends.sagemaker.check import Case, Check
 from trialjob.backends.sagemaker.client import SageMakerClient
 from trialjob.backends.sagemaker.settings import SageMakerSettings
@@ -66,8 +66,14 @@ def listed_price(client: SageMakerClient, region: str, machine: str) -> Price | 
 
 
 def on_demand(products: Iterable[str]) -> Decimal | None:
-    """The highest price an hour in answers of GetProducts; None when they have none."""
-    prices = [price for product in products for price in _hourly(json.loads(product))]
+    """The highest price an hour in answers of GetProducts; None when they have none.
+
+    Raises Unreachable when they cannot be read.
+    """
+    try:
+        prices = [price for product in products for price in _hourly(json.loads(product))]
+    except (ValueError, LookupError, AttributeError, TypeError, ArithmeticError, RecursionError) as error:
+        raise faults.Unreachable(f"no clear answer to pricing:GetProducts: {error}") from error
     return max(prices, default=None)
 
 
@@ -75,7 +81,7 @@ def _hourly(product: Mapping[str, Any]) -> list[Decimal]:
     terms = product.get("terms", {}).get("OnDemand", {}).values()
     dimensions = [each for term in terms for each in term.get("priceDimensions", {}).values()]
     prices = [Decimal(each["pricePerUnit"].get("USD", "0")) for each in dimensions if each["unit"] == "Hrs"]
-    return [price for price in prices if price > 0]
+    return [price for price in prices if price.is_finite() and price > 0]
 
 
 def table_price(region: str, machine: str) -> Price | None:

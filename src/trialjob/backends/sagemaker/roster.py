@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Final
 
-from trialjob.backends.sagemaker import faults
+from trialjob.aws import faults
 from trialjob.backends.sagemaker.client import SageMakerClient
 from trialjob.backends.sagemaker.status import Facts, is_over, pool_of, seconds_of
 from trialjob.model.ids import ExperimentName, JobName, parse_job_name

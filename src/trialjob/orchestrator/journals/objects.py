@@ -9,17 +9,17 @@ Rule: a write is made once. Whoever gets no clear answer to it reads what became
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
-from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
+from trialjob.aws import faults
+from trialjob.aws.admission import Admission
+from trialjob.aws.answers import ask, made
+from trialjob.aws.meanings import date_of
 from trialjob.errors import StoreError, StoreUnavailable
 from trialjob.model.s3 import S3Address
 from trialjob.orchestrator.ports import Clock
-
-T = TypeVar("T")
 
 #: Seconds until a connection, and an answer, is given up.
 _CONNECT, _ANSWER = 5.0, 20.0
@@ -28,18 +28,6 @@ _READS: Final = 3
 
 #: Clocks that differ by less, in seconds, are taken for the same.
 _EXACT: Final = 2.0
-
-#: Codes of S3's answers. 409 is what it says when two conditional writes meet.
-_NOT_MET: Final = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
-_MISSING: Final = frozenset({"NoSuchKey", "404"})
-_EXPIRED: Final = frozenset({
-    "ExpiredToken", "ExpiredTokenException", "RequestExpired", "InvalidAccessKeyId", "SignatureDoesNotMatch",
-    "InvalidToken", "TokenRefreshRequired", "RequestTimeTooSkewed",
-})  # fmt: skip
-_FAILING: Final = frozenset({
-    "SlowDown", "Throttling", "RequestLimitExceeded", "RequestTimeout", "TooManyRequests", "OperationAborted",
-})  # fmt: skip
-_SERVER_ERROR, _UNCHANGED = 500, 304
 
 
 class NotMet(Exception):
@@ -88,6 +76,7 @@ class Objects:
         self._clock = clock
         self._given = session
         self._made: Any = None
+        self._admission = Admission()
         #: How many seconds the server's clock is ahead of ours, as far as its answers tell.
         self.ahead = 0.0
 
@@ -100,13 +89,14 @@ class Objects:
         condition = {"IfNoneMatch": unless} if unless else {}
         asked = self._clock.now()
         try:
-            answer, data = self._read(lambda client: _whole(self._call(client.get_object, key, **condition)))
+            answer = self._read("get_object", self._at(key, **condition))
         except _Unchanged as unchanged:
             return Found(data=None, etag=unless, written=0.0, now=self._time(unchanged.headers, asked))
         except _Missing:
             return None
         now = self._time(answer["ResponseMetadata"]["HTTPHeaders"], asked)
-        return Found(data=data, etag=answer["ETag"], written=answer["LastModified"].timestamp(), now=now)
+        written = answer["LastModified"].timestamp()
+        return Found(data=answer["Body"], etag=answer["ETag"], written=written, now=now)
 
     def put(self, key: str, data: bytes, *, replacing: str | None) -> Found:
         """Write the object, provided that what is there has the ETag ``replacing``; None: that nothing is.
@@ -116,9 +106,7 @@ class Objects:
         condition = {"IfNoneMatch": "*"} if replacing is None else {"IfMatch": replacing}
         asked = self._clock.now()
         try:
-            answer = self._translated(
-                lambda client: self._call(client.put_object, key, Body=data, **condition)
-            )
+            answer = self._ask("put_object", self._at(key, Body=data, **condition))
         except _Missing as missing:
             raise NotMet(str(missing)) from None  # what was to be replaced is gone
         now = self._time(answer["ResponseMetadata"]["HTTPHeaders"], asked)
@@ -126,26 +114,28 @@ class Objects:
 
     def keep(self, key: str, data: bytes) -> None:
         """Write an object whose key says what is in it, so that writing it twice is the same as once."""
-        self._read(lambda client: self._call(client.put_object, key, Body=data))
+        self._read("put_object", self._at(key, Body=data))
 
     def remove(self, key: str) -> None:
         """Remove an object; it need not be there."""
-        self._read(lambda client: self._call(client.delete_object, key))
+        self._read("delete_object", self._at(key))
 
     def listing(self, folder: str) -> Iterator[Listed]:
         """What is directly in a folder, sorted by name; no folders."""
         start = f"{self._prefix}{folder}"
         given = {"Bucket": self.bucket, "Prefix": start, "Delimiter": "/"}
         while True:
-            page = self._read(partial(_listed, given))
+            page = self._read("list_objects_v2", given)
             for row in page.get("Contents", ()):
                 yield Listed(
                     name=row["Key"].removeprefix(start),
                     etag=row["ETag"],
                     written=row["LastModified"].timestamp(),
                 )
-            if not page.get("IsTruncated"):
+            if not page["IsTruncated"]:
                 return
+            if not page.get("NextContinuationToken"):
+                raise StoreUnavailable(f"{self.uri}: no clear answer: the rest of a list has no token")
             given["ContinuationToken"] = page["NextContinuationToken"]
 
     def close(self) -> None:
@@ -155,10 +145,10 @@ class Objects:
 
     # How calls are made
 
-    def _call(self, method: Callable[..., Any], key: str, **given: Any) -> Any:  # noqa: ANN401 - boto3's answers
-        return method(Bucket=self.bucket, Key=f"{self._prefix}{key}", **given)
+    def _at(self, key: str, **given: Any) -> dict[str, Any]:  # noqa: ANN401 - boto3 has no types
+        return {"Bucket": self.bucket, "Key": f"{self._prefix}{key}", **given}
 
-    def _read(self, call: Callable[[Any], T]) -> T:
+    def _read(self, method: str, given: Mapping[str, Any]) -> Any:  # noqa: ANN401 - boto3's answers
         """Again at once when no answer came."""
         import tenacity  # noqa: PLC0415 - not needed before the first call
 
@@ -169,59 +159,52 @@ class Objects:
             sleep=self._clock.sleep,
             reraise=True,
         )
-        answer: T = again(self._translated, call)
+        return again(self._ask, method, given)
+
+    def _ask(self, method: str, given: Mapping[str, Any]) -> Any:  # noqa: ANN401 - boto3's answers
+        """Make a call; whatever goes wrong becomes an error of ours."""
+        try:
+            answer = ask(made(self._client), method, given, now=self._clock.now)
+        except faults.Fault as fault:
+            raise self._error(fault, method) from fault
+        self._admission.granted(method)
         return answer
 
-    def _translated(self, call: Callable[[Any], T]) -> T:
-        """Make a call; whatever boto3 raises becomes an error of ours."""
-        from botocore import exceptions as vendor  # type: ignore[import-untyped] # noqa: PLC0415 - heavy
-
-        try:
-            return call(self._client())
-        except vendor.ClientError as error:
-            raise self._error(error.response) from error
-        except (
-            vendor.NoCredentialsError,
-            vendor.PartialCredentialsError,
-            vendor.CredentialRetrievalError,
-            vendor.SSOError,
-            vendor.TokenRetrievalError,
-        ) as error:
-            self._renew()
-            raise StoreUnavailable(f"{self.uri} needs valid AWS credentials: {error}") from error
-        except (vendor.HTTPClientError, vendor.ConnectionError, vendor.ResponseStreamingError) as error:
-            raise StoreUnavailable(f"{self.uri}: no answer: {error}") from error
-        except vendor.BotoCoreError as error:
-            # Malformed parameters, no region, no such profile: the same next time.
-            raise StoreError(f"{self.uri}: {error}") from error
-
-    def _error(self, response: Any) -> Exception:  # noqa: ANN401 - boto3's answers
-        told, meta = response.get("Error", {}), response.get("ResponseMetadata", {})
-        code, message = str(told.get("Code", "")), str(told.get("Message", ""))
-        status = int(meta.get("HTTPStatusCode", 0))
-        if status == _UNCHANGED:
-            return _Unchanged(meta.get("HTTPHeaders", {}))
-        if code in _NOT_MET:
-            return NotMet(message)
-        if code in _MISSING:
-            return _Missing(message)
-        if code in _EXPIRED:
-            self._renew()
-            return StoreUnavailable(f"{self.uri} needs valid AWS credentials: {message or code}")
-        if code in _FAILING or status >= _SERVER_ERROR:
-            return StoreUnavailable(f"{self.uri}: {code}: {message}")
-        remedy = _REMEDIES.get(code, "")
-        return StoreError(f"{self.uri}: {code}: {message}" + (f"\n    → {remedy}" if remedy else ""))
+    def _error(self, fault: faults.Fault, method: str) -> Exception:
+        match fault:
+            case faults.Unchanged():
+                return _Unchanged(_headers_of(fault))
+            case faults.NotMet():
+                return NotMet(str(fault))
+            case faults.NotFound():
+                return _Missing(str(fault))
+            case faults.CallerTrouble():
+                self._renew()
+                if self._admission.passes(fault, method, self._clock.now()):
+                    return StoreUnavailable(
+                        f"{self.uri} needs valid AWS credentials: {fault}; {fault.remedy}"
+                    )
+                return StoreError(f"{self.uri}: {fault}\n    → {fault.remedy}")
+            case faults.Throttled() | faults.Unreachable():
+                return StoreUnavailable(f"{self.uri}: {fault}")
+            case faults.NoBucket():
+                return StoreError(f"{self.uri}: {fault}\n    → create the bucket, or name another")
+            case faults.AccessDenied():
+                return StoreError(f"{self.uri}: {fault}\n    → {_ALLOW}")
+            case faults.Invalid(code=code):
+                remedy = _REMEDIES.get(code, "")
+                return StoreError(f"{self.uri}: {fault}" + (f"\n    → {remedy}" if remedy else ""))
+            case _:
+                return StoreError(f"{self.uri}: {fault}")
 
     def _renew(self) -> None:
         """Have the credentials read again, which somebody may have renewed by the next call."""
         self._made = None
 
     def _time(self, headers: Any, asked: float) -> float:  # noqa: ANN401 - boto3's answers
-        date, here = headers.get("date"), self._clock.now()
-        if date is None:
+        now, here = date_of(headers), self._clock.now()
+        if now is None:
             return here + self.ahead
-        now = parsedate_to_datetime(date).timestamp()
         # It tells whole seconds, of some moment between question and answer.
         if not asked - _EXACT <= now - self.ahead <= here + _EXACT:
             self.ahead = now - (asked + here) / 2
@@ -247,9 +230,8 @@ class Objects:
         return made
 
 
+_ALLOW: Final = "allow s3:GetObject, s3:PutObject and s3:ListBucket there (docs/iam.md)"
 _REMEDIES: Final = {
-    "NoSuchBucket": "create the bucket, or name another",
-    "AccessDenied": "allow s3:GetObject, s3:PutObject and s3:ListBucket there (docs/iam.md)",
     "PermanentRedirect": "set AWS_REGION to the bucket's region",
     "AuthorizationHeaderMalformed": "set AWS_REGION to the bucket's region",
     "NotImplemented": "this store knows no conditional writes; use another",
@@ -259,7 +241,7 @@ _REMEDIES: Final = {
 class _Unchanged(Exception):
     """The reader has it already."""
 
-    def __init__(self, headers: Any) -> None:  # noqa: ANN401 - boto3's answers
+    def __init__(self, headers: Mapping[str, Any]) -> None:
         self.headers = headers
         super().__init__()
 
@@ -268,10 +250,7 @@ class _Missing(Exception):
     """There is no such object."""
 
 
-def _listed(given: Mapping[str, str], client: Any) -> Any:  # noqa: ANN401 - boto3 has no types
-    return client.list_objects_v2(**given)
-
-
-def _whole(answer: Any) -> tuple[Any, bytes]:  # noqa: ANN401 - boto3's answers
-    """The answer with all of its content, which may break off on the way."""
-    return answer, answer["Body"].read()
+def _headers_of(fault: faults.Fault) -> Mapping[str, Any]:
+    response = getattr(fault.__cause__, "response", None) or {}
+    headers: Mapping[str, Any] = (response.get("ResponseMetadata") or {}).get("HTTPHeaders") or {}
+    return headers

@@ -20,6 +20,58 @@ class ConnectionLost(ConnectionResetError):
     """The connection went away before an answer came; the call may or may not have taken effect."""
 
 
+class Interposed(Exception):
+    """Something between the caller and the service answers in its place: a proxy, a balancer, a portal.
+
+    The call may or may not have taken effect.
+    """
+
+    def __init__(self, status: int, body: bytes, kind: str = "text/html") -> None:
+        self.status = status
+        #: Some have no room for one.
+        self.body = b"" if status in {204, 304} else body
+        #: Its content type.
+        self.kind = kind
+        super().__init__(f"HTTP {status}")
+
+
+#: What such things answer, each with its content type. No service's error is among them.
+PAGES: tuple[tuple[str, bytes], ...] = (
+    ("text/html", b""),
+    ("text/html", b"<html><head><title>Request Time-out</title></head><body><h1>408</h1><br></body></html>"),
+    ("text/html", b"<html><body><p>It works!</p></body></html>"),
+    ("text/plain", b"no healthy upstream"),
+    ("application/x-amz-json-1.1", b'{"TrainingJobArn": "arn:aws:sagemaker:us-ea'),
+    ("application/json", b'{"error": "gateway timeout", "code": 504}'),
+    ("application/json", b'{"message": "Forbidden"}'),
+    ("application/json", b"[1, 2]"),
+    ("application/json", b'"ok"'),
+    ("application/json", b"null"),
+    ("application/json", b'{"__type": 5}'),
+    ("application/xml", b'<?xml version="1.0"?><Error><Code>Who'),
+    ("application/xml", b"<status><code>down</code></status>"),
+)
+STATUSES: tuple[int, ...] = (
+    200,
+    201,
+    204,
+    206,
+    400,
+    401,
+    403,
+    404,
+    407,
+    408,
+    409,
+    412,
+    413,
+    429,
+    500,
+    502,
+    503,
+)
+
+
 def validation(message: str) -> ServiceError:
     return ServiceError("ValidationException", message)
 

@@ -10,7 +10,16 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from trialjob.testing.fake_aws.errors import ConnectionLost, ServiceError, expired, internal, throttled
+from trialjob.testing.fake_aws.errors import (
+    PAGES,
+    STATUSES,
+    ConnectionLost,
+    Interposed,
+    ServiceError,
+    expired,
+    internal,
+    throttled,
+)
 
 #: Requests a second that the service grants an account in a region.
 RATES = {
@@ -41,6 +50,9 @@ class Faults:
     lost_before: float = 0.0
     #: The connection is lost after the call took effect.
     lost_after: float = 0.0
+    #: A proxy answers in the service's place: before the call is made, or after it took effect.
+    interposed_before: float = 0.0
+    interposed_after: float = 0.0
     #: An answer takes this long, this often.
     slow: float = 0.0
     slow_seconds: float = 5.0
@@ -75,6 +87,8 @@ class Faults:
     interruption_within: float = 300.0
     #: Called with ("before" | "after", operation); may raise, or kill somebody.
     hook: Callable[[str, str], None] | None = None
+    #: Called with the operation and the body of an answer that is none of refusal; what it returns is sent.
+    rewrite: Callable[[str, bytes], bytes] | None = None
     _dice: dict[str, random.Random] = field(default_factory=dict, init=False)
 
     @classmethod
@@ -88,6 +102,8 @@ class Faults:
             internal_failure=0.03,
             lost_before=0.03,
             lost_after=0.03,
+            interposed_before=0.02,
+            interposed_after=0.02,
             slow=0.02,
             write_conflict=0.05,
             slow_down=0.03,
@@ -114,6 +130,13 @@ class Faults:
         if conditional and self.hits("write_conflict"):
             raise ServiceError("ConditionalRequestConflict", "A conflicting operation occurred.", 409)
 
+    def interpose(self, kind: str) -> None:
+        """Raise what something on the way may answer."""
+        if self.hits(kind):
+            dice = self.dice(f"{kind}/page")
+            page, body = dice.choice(PAGES)
+            raise Interposed(dice.choice(STATUSES), body, page)
+
     def dice(self, kind: str) -> random.Random:
         return self._dice.setdefault(kind, random.Random(f"{self.seed}/{kind}"))  # noqa: S311 - repeatable on purpose
 
@@ -131,6 +154,7 @@ class Gate:
             self._faults.hook("before", operation)
         if self._faults.hits("lost_before"):
             raise ConnectionLost("lost before the call")
+        self._faults.interpose("interposed_before")
         if self.is_expired(now):
             raise expired()
         if not self._granted(operation, now):
@@ -144,6 +168,7 @@ class Gate:
             self._faults.hook("after", operation)
         if self._faults.hits("lost_after"):
             raise ConnectionLost("lost after the call")
+        self._faults.interpose("interposed_after")
 
     def is_expired(self, now: float) -> bool:
         window = self._faults.expired

@@ -16,7 +16,7 @@ from functools import cache
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from trialjob.testing.fake_aws.errors import ConnectionLost, ServiceError
+from trialjob.testing.fake_aws.errors import ConnectionLost, Interposed, ServiceError
 from trialjob.testing.fake_aws.service import FakeService
 from trialjob.testing.fake_aws.wire import TARGETS
 
@@ -59,14 +59,17 @@ class _Wire:
             ConnectionClosedError,
         )
 
+        ids = {"x-amzn-RequestId": "fake", "x-amz-request-id": "fake"}
         try:
             status, headers, body = self._answer(request)
         except ConnectionLost as error:
             raise ConnectionClosedError(endpoint_url=request.url, error=error) from error
+        except Interposed as page:
+            status, headers, body, ids = page.status, {"content-type": page.kind}, page.body, {}
+            headers["content-length"] = str(len(body))
+            body = b"" if request.method == "HEAD" else body
         now = format_datetime(_moment(self._service.clock.now()), usegmt=True)
-        return AWSResponse(
-            request.url, status, {"x-amzn-RequestId": "fake", "date": now, **headers}, _Body(body)
-        )
+        return AWSResponse(request.url, status, {**ids, "date": now, **headers}, _Body(body))
 
     def _answer(self, request: Any) -> tuple[int, dict[str, str], bytes]:  # noqa: ANN401
         target, _, operation = _text(request.headers.get("X-Amz-Target", "")).partition(".")
@@ -76,7 +79,8 @@ class _Wire:
             answer = self._service.call(TARGETS[target], operation, json.loads(_bytes(request.body) or b"{}"))
         except ServiceError as error:
             return error.status, {}, json.dumps({"__type": error.code, "message": error.message}).encode()
-        return 200, {}, json.dumps(answer).encode()
+        body, rewrite = json.dumps(answer).encode(), self._service.faults.rewrite
+        return 200, {}, body if rewrite is None else rewrite(operation, body)
 
     def _object(self, request: Any) -> tuple[int, dict[str, str], bytes]:  # noqa: ANN401
         bucket, key = _place(request.url)
@@ -126,7 +130,7 @@ class _Wire:
         if request.method == "HEAD":
             return 200, {**headers, "content-length": str(len(data))}, b""
         span, piece = _part(data, _text(request.headers.get("Range", "")))
-        return (206 if span else 200), headers | span, piece
+        return (206 if span else 200), {**headers, **span, "content-length": str(len(piece))}, piece
 
 
 def _etag(data: bytes) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import parse_qs
 
-from trialjob.testing.fake_aws.errors import ServiceError, access_denied
+from trialjob.testing.fake_aws.errors import Interposed, ServiceError, access_denied
 from trialjob.testing.fake_aws.moto_world import MotoWorld
 from trialjob.testing.fake_aws.policy_simulation import simulate
 from trialjob.testing.fake_aws.service import FakeService
@@ -44,9 +44,15 @@ class Dispatcher:
             self._service.clock.sleep(faults.slow_seconds)
         region, signed_for = _scope(environ)
         target, _, operation = environ.get("HTTP_X_AMZ_TARGET", "").partition(".")
-        if target in TARGETS:
-            return self._ours(environ, start_response, (TARGETS[target], operation, region))
-        return self._motos(environ, start_response, signed_for)
+        try:
+            if target in TARGETS:
+                return self._ours(environ, start_response, (TARGETS[target], operation, region))
+            return self._motos(environ, start_response, signed_for)
+        except Interposed as page:
+            environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+            headers = [("Content-Type", page.kind), ("Content-Length", str(len(page.body)))]
+            start_response(f"{page.status} Interposed", headers)
+            return [b"" if environ["REQUEST_METHOD"] == "HEAD" else page.body]
 
     def _ours(
         self, environ: Environ, start_response: StartResponse, asked: tuple[str, str, str]
@@ -56,6 +62,9 @@ class Dispatcher:
         try:
             params = _object(body)
             answer, status = self._service.call(service, operation, params, region=region), 200
+            body, rewrite = json.dumps(answer).encode(), self._service.faults.rewrite
+            body = body if rewrite is None else rewrite(operation, body)
+            return _respond(start_response, 200, "application/x-amz-json-1.1", body)
         except ServiceError as error:
             answer, status = {"__type": error.code, "message": error.message}, error.status
         except ValueError as error:
@@ -89,7 +98,11 @@ class Dispatcher:
         except ServiceError as error:
             environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
             return _refuse(start_response, service, error, is_json="HTTP_X_AMZ_TARGET" in environ)
-        start_response(*answered[-1])
+        status, headers, *rest = answered[-1]
+        if self._service.faults.rewrite is not None and str(status).startswith("200"):
+            body = [self._service.faults.rewrite(operation, b"".join(body))]
+            headers = [each for each in headers if each[0].lower() != "content-length"]
+        start_response(status, headers, *rest)
         return body
 
 

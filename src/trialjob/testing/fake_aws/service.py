@@ -180,7 +180,7 @@ class FakeService:
         except errors.ServiceError as error:
             outcome = error.code
             raise
-        except errors.ConnectionLost:
+        except (errors.ConnectionLost, errors.Interposed):
             outcome = "lost after" if outcome == "lost after" else "lost before"
             raise
         finally:

@@ -1,0 +1,1 @@
+"""What AWS's answers mean, for whatever calls it."""
