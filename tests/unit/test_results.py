@@ -9,11 +9,14 @@ import math
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trialjob.apps.cli.failures import ExitStatus
+from trialjob.apps.cli.running import exit_status
 from trialjob.errors import NoBestTrial
 from trialjob.model.ids import ExperimentName, TrialId
 from trialjob.model.job import FailureKind, JobEnd, Outcome
@@ -21,6 +24,7 @@ from trialjob.model.json import Json
 from trialjob.model.limits import Limits
 from trialjob.model.metric import Mode, Objective, Report
 from trialjob.model.trial import EndKind, EndReason, TrialStatus
+from trialjob.orchestrator.core.decide import decide
 from trialjob.orchestrator.core.events import (
     AttemptEnded,
     AttemptIntended,
@@ -34,6 +38,7 @@ from trialjob.orchestrator.core.events import (
     TrialProposed,
 )
 from trialjob.orchestrator.core.state import State, replay
+from trialjob.orchestrator.rules.none import NoStopping
 from trialjob.reporting.results import Result
 
 
@@ -264,3 +269,47 @@ def test_times_of_a_trial() -> None:
     row = next(csv.DictReader(io.StringIO(result.to_csv())))
     assert row["ended_at"] == "1970-01-01T00:02:40.000+00:00"
     assert json.loads(result.to_json())["trials"][0]["ended_at"] == row["ended_at"]
+
+
+FAILED = JobEnd(outcome=Outcome.FAILED, failure=FailureKind.USER_CODE, message="exit code 1", seconds=1.0)
+
+
+@pytest.mark.parametrize(
+    "kind", [EndKind.MAX_TRIALS, EndKind.SPACE_EXHAUSTED, EndKind.TARGET, EndKind.TIMEOUT]
+)
+def test_an_experiment_of_which_every_trial_failed_has_failed(kind: EndKind) -> None:
+    over = ExperimentEnded(reason=EndReason(kind=kind, detail=""))
+    failed = trial(1, [0.5], status=TrialStatus.FAILED, end=FAILED)
+    without = trial(2, [], status=TrialStatus.METRICS_UNAVAILABLE)
+    state = state_of(*failed, *without, over)
+    assert (Result(state).state, exit_status(state)) == ("failed", ExitStatus.FAILED)
+    some = state_of(*failed, *trial(2, [0.5]), over)
+    assert (Result(some).state, exit_status(some)) == ("finished", ExitStatus.DONE)
+    stopped = state_of(*failed, ExperimentEnded(reason=EndReason(kind=EndKind.STOPPED, detail="")))
+    assert exit_status(stopped) == ExitStatus.CAN_GO_ON
+
+
+def test_a_score_read_in_an_error_is_no_result() -> None:
+    state = state_of(
+        *[e for n in range(1, 10) for e in trial(n, [0.5], status=TrialStatus.FAILED, end=FAILED)]
+    )
+    state = replace(state, limits=Limits(max_trials=9, max_failures=99))
+    (ended,) = decide(state, (), NoStopping(), 200.0).events
+    assert isinstance(ended, ExperimentEnded)
+    assert ended.reason.kind is EndKind.NO_RESULT
+
+
+@pytest.mark.parametrize(("mode", "value"), [(Mode.MAX, math.inf), (Mode.MIN, -math.inf)])
+def test_an_infinite_score_is_told_and_reaches_no_target(mode: Mode, value: float) -> None:
+    events = [*trial(1, [value]), *trial(2, [0.5])]
+    (warning,) = Result(state_of(*events, mode=mode)).warnings()
+    assert f"trial 1 reported {value} for acc" in warning
+    assert Result(state_of(*trial(1, [-value, 0.5]), mode=mode)).warnings() == []
+    far = Limits(max_trials=9, target=0.7 if mode is Mode.MAX else 0.3)
+    state = replace(state_of(*events, mode=mode), limits=far)
+    assert not any(
+        isinstance(event, ExperimentEnding) for event in decide(state, (), NoStopping(), 200.0).events
+    )
+    near = replace(state, limits=Limits(max_trials=9, target=0.5))
+    (ending,) = [e for e in decide(near, (), NoStopping(), 200.0).events if isinstance(e, ExperimentEnding)]
+    assert ending.reason.kind is EndKind.TARGET

@@ -159,3 +159,13 @@ def test_it_is_kept_in_a_journal_as_it_is(score: float) -> None:
     events = (KnownResult(config={"lr": 5e-324, "n": [None]}, score=score, pruned_at=1.5),)
     record = Record(version=1, at=0.0, events=events)
     assert repr(decode(encode(record), "here")) == repr(record)
+
+
+def test_rows_that_cannot_be_read_are_counted_and_the_first_is_told() -> None:
+    text = 'lr,n,acc\n0.01,3,"0,5"\n0.02,4,"0,6"\n0.04,5,0.7\n0.1,6,\n'
+    known = of_table(text, "t.csv", present())
+    assert [result.score for result in known.results] == [0.7]
+    assert (known.unread, known.first_unread) == (3, "line 2: acc is '0,5', which is no number")
+    pruned = "lr,n,acc,status,resource\n0.01,3,0.5,pruned,3 epochs\n0.01,3,,failed,\n"
+    known = of_table(pruned, "t.csv", present())
+    assert (known.unread, known.first_unread) == (1, "line 2: resource is '3 epochs', which is no number")

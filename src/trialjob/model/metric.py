@@ -45,6 +45,12 @@ class Aim:
         """True when ``a`` is strictly better than ``b``; NaN is worse than every number."""
         return self.key(a) > self.key(b)
 
+    def beats(self, a: float, b: float) -> bool:
+        """As ``better``, but nothing infinite is better than a finite number: by this a target is reached."""
+        if math.isfinite(a) != math.isfinite(b):
+            return math.isfinite(a)
+        return self.better(a, b)
+
     def key(self, value: float) -> float:
         """``value`` on a scale where more is better and NaN is the worst of all."""
         if math.isnan(value):

@@ -265,7 +265,7 @@ class MlflowRuns:
             self._client.set_tag(self._parent, "trialjob.end", one_line(state.reason.detail, _TAG_LENGTH))
             if self._ours:
                 kind = state.reason.kind
-                status = "FAILED" if kind.is_failure else "KILLED" if kind is EndKind.STOPPED else "FINISHED"
+                status = "FAILED" if state.has_failed else "KILLED" if kind is EndKind.STOPPED else "FINISHED"
                 self._client.set_terminated(self._parent, status, _milliseconds(state.updated_at))
 
     def _search(self, query: str) -> Iterator[Run]:

@@ -22,9 +22,9 @@ from trialjob.model.trial import EndKind, Phase, TrialStatus
 from trialjob.orchestrator.core.state import Attempt, State, Trial
 from trialjob.orchestrator.ports import ArtifactSource, Part
 from trialjob.reporting.costs import Costs, cost_of, costs_of
+from trialjob.reporting.doubts import doubts
 from trialjob.reporting.downloads import fetch
 from trialjob.reporting.frames import Table, iso, report_table, trial_table
-from trialjob.reporting.no_effect import without_effect
 from trialjob.reporting.pareto import pareto_front
 
 if TYPE_CHECKING:
@@ -194,8 +194,8 @@ class Result:
         return importances(self._state, self._space)
 
     def warnings(self) -> list[str]:
-        """What is suspicious: hyperparameters that seem to have no effect at all."""
-        return without_effect(self._state.trials)
+        """What is suspicious: infinite values, hyperparameters that seem to have no effect at all."""
+        return doubts(self._state)
 
     def _repr_html_(self) -> str:
         """For notebooks: where it stands, the best configuration, and the best trials in a table."""
@@ -245,7 +245,7 @@ def experiment_state(state: State) -> str:
         return "moved"
     if state.phase is not Phase.ENDED:
         return str(state.phase.value)
-    if state.reason is not None and state.reason.kind.is_failure:
+    if state.has_failed:
         return "failed"
     return "stopped" if state.reason is not None and state.reason.kind is EndKind.STOPPED else "finished"
 

@@ -18,7 +18,7 @@ from trialjob.model.trial import EndKind, TrialStatus
 from trialjob.orchestrator.core.state import State, Trial
 from trialjob.reporting import words
 from trialjob.reporting.costs import costs_of
-from trialjob.reporting.no_effect import without_effect
+from trialjob.reporting.doubts import doubts
 from trialjob.reporting.pareto import pareto_front
 from trialjob.reporting.repeats import repeats
 from trialjob.reporting.reproduce import command
@@ -181,7 +181,7 @@ def print_repeats(console: Console, state: State) -> None:
 
 def print_warnings(console: Console, state: State) -> None:
     """What is suspicious about the results."""
-    for warning in without_effect(state.trials):
+    for warning in doubts(state):
         console.print(Text(clean(f"warning: {warning}"), "yellow"), soft_wrap=True)
 
 

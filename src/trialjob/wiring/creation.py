@@ -128,14 +128,22 @@ def _known(spec: ExperimentSpec, store: ExperimentStore) -> tuple[list[KnownResu
     for source in sources:
         known = _known_by(source, store, present)
         if not known.results:
+            unread = f"; {_unread(known)}" if known.unread else ""
             raise UsageError(
                 f"sampler.warm_start: {source} has no trial that lies in this space"
-                f" ({known.dropped} lie outside of it); remove it, or widen the space"
+                f" ({known.dropped} lie outside of it{unread}); remove it, widen the space, or mend the table"
             )
         learned = f"{len(known.results)} results learned, {known.dropped} outside of this space left out"
+        if known.unread:
+            learned += f"; {_unread(known)}"
         notes.append(f"warm start from {source}: {learned}")
         results += known.results
     return results, tuple(notes)
+
+
+def _unread(known: Earlier) -> str:
+    rows = f"{known.unread} row{'' if known.unread == 1 else 's'}"
+    return f"{rows} that cannot be read left out, the first at {known.first_unread}"
 
 
 def _known_by(source: str, store: ExperimentStore, present: Present) -> Earlier:

@@ -149,4 +149,4 @@ def exit_status(state: State) -> ExitStatus:
     reason = state.reason
     if state.phase is not Phase.ENDED or reason is None or reason.kind is EndKind.STOPPED:
         return ExitStatus.CAN_GO_ON
-    return ExitStatus.FAILED if reason.kind.is_failure else ExitStatus.DONE
+    return ExitStatus.FAILED if state.has_failed else ExitStatus.DONE

@@ -80,10 +80,9 @@ def _step(session: Session, *, seconds: float | None, form: str) -> int:
         print_out(strict_json(summary(session, stepped)) + "\n")
     else:
         console().print(clean(_line(session.state)), soft_wrap=True)
-    reason = session.state.reason
     if session.state.phase is not Phase.ENDED:
         return ExitStatus.CAN_GO_ON
-    return ExitStatus.FAILED if reason is not None and reason.kind.is_failure else ExitStatus.DONE
+    return ExitStatus.FAILED if session.state.has_failed else ExitStatus.DONE
 
 
 def _line(state: State) -> str:

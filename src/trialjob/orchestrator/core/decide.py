@@ -483,6 +483,8 @@ def _limit_reached(state: State, now: float) -> EndReason | None:
             + _last_failure(state),
         )
     best, target = state.best, limits.target
+    # What is infinite is no score that anybody wanted.
+    best = best if best is not None and math.isfinite(best) else None
     if best is not None and target is not None and not state.objective.better(target, best):
         detail = f"{state.objective.metric} reached {best:g}; the target was {target:g}"
         return EndReason(kind=EndKind.TARGET, detail=detail)
@@ -502,7 +504,9 @@ def _last_failure(state: State) -> str:
     """Why the newest of the failed trials failed."""
     statuses = (TrialStatus.FAILED, TrialStatus.METRICS_UNAVAILABLE)
     failed = [trial for trial in state.trials if trial.status in statuses]
-    return f"; trial {failed[-1].id}: {failed[-1].reason.splitlines()[0]}" if failed else ""
+    if not failed:
+        return ""
+    return f"; trial {failed[-1].id}: {(failed[-1].reason or failed[-1].status.value).splitlines()[0]}"
 
 
 def _natural_end(state: State) -> EndReason:
@@ -510,6 +514,11 @@ def _natural_end(state: State) -> EndReason:
         return EndReason(
             kind=EndKind.NO_RESULT,
             detail=f"none of {len(state.trials)} trials has a value of {state.objective.metric}",
+        )
+    if 0 < len(state.trials) == state.failures:
+        # A value that some have is none to rely on: a regex may have found it in what was said of an error.
+        return EndReason(
+            kind=EndKind.NO_RESULT, detail=f"all {len(state.trials)} trials failed" + _last_failure(state)
         )
     if len(state.trials) >= state.limits.max_trials:
         return EndReason(

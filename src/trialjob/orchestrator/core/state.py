@@ -20,7 +20,7 @@ from trialjob.model.json import Json
 from trialjob.model.limits import Limits
 from trialjob.model.metric import Objective, Report, Standing
 from trialjob.model.money import NOTHING, Spend, Tariff, Terms
-from trialjob.model.trial import AttemptStatus, EndReason, LogMatch, Phase, StopReason, TrialStatus
+from trialjob.model.trial import AttemptStatus, EndKind, EndReason, LogMatch, Phase, StopReason, TrialStatus
 from trialjob.orchestrator.core import transitions
 from trialjob.orchestrator.core.events import (
     AttemptEnded,
@@ -317,7 +317,7 @@ class State:
     notices: tuple[NoticeSent | NoticeFailed, ...] = ()
     #: Digest of the request that it was created for, or "".
     request: str = ""
-    #: The best value that any trial has reported.
+    #: The best value that any trial has reported; an infinite one only while there is no other.
     best: float | None = None
     #: The best score of the trials that have ended, and how many in a row have not improved on it.
     best_score: float | None = None
@@ -334,6 +334,13 @@ class State:
     def failures(self) -> int:
         """Trials that count against ``max_failures``."""
         return self.count(TrialStatus.FAILED, TrialStatus.METRICS_UNAVAILABLE)
+
+    @property
+    def has_failed(self) -> bool:
+        """True when it was failures that it ended by, or every trial has failed, whatever ended it."""
+        if self.phase is not Phase.ENDED or self.reason is None or self.reason.kind is EndKind.STOPPED:
+            return False
+        return self.reason.kind.is_failure or 0 < len(self.trials) == self.failures
 
     def live_trials(self) -> list[Trial]:
         """Trials whose job has not ended, in order; the paused, who may be many, are not looked at."""
@@ -679,7 +686,7 @@ def _with_best(state: State, reports: tuple[Report, ...]) -> State:
     best = state.best
     for report in reports:
         value = report.value(state.objective)
-        if value is not None and (best is None or state.objective.better(value, best)):
+        if value is not None and (best is None or state.objective.beats(value, best)):
             best = value
     return state if best is state.best else replace(state, best=best)
 

@@ -31,6 +31,9 @@ class Earlier:
     results: tuple[KnownResult, ...]
     #: Trials that have a score and do not lie in the present space.
     dropped: int
+    #: Rows of a table whose numbers cannot be read: how many, and what is wrong with the first one.
+    unread: int = 0
+    first_unread: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,10 +114,17 @@ def of_table(text: str, where: str, present: Present) -> Earlier:
             f"sampler.warm_start: {where} has no column {wanted}; it has: {', '.join(columns) or 'none'}"
         )
     results: list[KnownResult] = []
-    dropped = 0
+    dropped, unread = 0, list[str]()
     for row in table:
         value, status = _number(row[score]), row.get("status") or _COMPLETED
-        if value is None or status not in (_COMPLETED, _PRUNED):
+        if status not in (_COMPLETED, _PRUNED):
+            continue
+        wrong = next(
+            (name for name in (score, *others, "resource") if _is_unreadable(row, name, score)), None
+        )
+        if value is None or wrong is not None:
+            wrong = wrong or score
+            unread.append(f"line {table.line_num}: {wrong} is {(row.get(wrong) or '')!r}, which is no number")
             continue
         config = _config(row, present)
         if config is None:
@@ -123,7 +133,14 @@ def of_table(text: str, where: str, present: Present) -> Earlier:
         pruned_at = (_number(row.get("resource")) or 0.0) if status == _PRUNED else None
         further = tuple(math.nan if (read := _number(row[name])) is None else read for name in others)
         results.append(KnownResult(config=config, score=value, others=further, pruned_at=pruned_at))
-    return Earlier(results=tuple(results), dropped=dropped)
+    first = unread[0] if unread else ""
+    return Earlier(results=tuple(results), dropped=dropped, unread=len(unread), first_unread=first)
+
+
+def _is_unreadable(row: Mapping[str, str | None], name: str, score: str) -> bool:
+    """Whether a cell has something in it that is no number; that of the score must have one."""
+    cell = (row.get(name) or "").strip()
+    return _number(cell) is None and (bool(cell) or name == score)
 
 
 def _config(row: Mapping[str, str | None], present: Present) -> Config | None:

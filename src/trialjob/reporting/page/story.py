@@ -16,6 +16,7 @@ from trialjob.model.trial import TrialStatus
 from trialjob.orchestrator.core.state import State, Trial
 from trialjob.reporting import words
 from trialjob.reporting.costs import costs_of
+from trialjob.reporting.doubts import infinite
 from trialjob.reporting.page.columns import Scale, columns, finite
 from trialjob.reporting.page.material import Material
 from trialjob.reporting.results import counts_as_best, experiment_state
@@ -35,6 +36,7 @@ def story(given: Material) -> list[tuple[str, str]]:
         ("What won", _won(given)),
         ("By how much", " ".join(_margins(state, best))),
         ("Why believe it", " ".join(_reasons(given))),
+        ("What to doubt", ". ".join(clean(doubt) for doubt in infinite(state))),
         ("What it cost", " ".join(_costs(given))),
     ]
     return [(heading, text) for heading, text in parts if text]
