@@ -26,6 +26,7 @@ from trialjob.planning.case import Case, Epochs
 from trialjob.planning.estimate import SIMULATIONS, estimate, simulations
 from trialjob.planning.experiment import simulate
 from trialjob.planning.plan import Variant
+from trialjob.planning.scale import scaled
 from trialjob.planning.worst import worst
 from trialjob.testing.simulation import OBJECTIVE, SPACE, Simulation
 
@@ -142,6 +143,60 @@ def test_a_cap_ends_a_simulated_experiment_too() -> None:
 def test_many_trials_are_simulated_less_often() -> None:
     assert simulations(CASE) == SIMULATIONS
     assert 1 < simulations(limited(CASE, max_trials=10_000)) < SIMULATIONS
+    assert simulations(replace(limited(CASE, max_trials=10_000), configurations=9)) == SIMULATIONS
+
+
+def test_a_small_experiment_is_simulated_as_it_is() -> None:
+    case = limited(WARM, max_trials=200, max_concurrent_trials=50)
+    assert (scaled(case).case, scaled(case).is_smaller) == (case, False)
+
+
+@pytest.mark.parametrize("workers", [500, 5, 1, 999_999])
+@pytest.mark.parametrize("trials", [10_000, 999_999])
+def test_a_large_experiment_is_simulated_in_small(trials: int, workers: int) -> None:
+    exact = replace(NOTHING, cold_start=100.0, setup=50.0)
+    case = replace(CASE, assumptions=exact, rule=NoStopping(), rates={})
+    found = estimate(limited(case, max_trials=trials, max_concurrent_trials=workers), count=1)
+    assert found.scale is not None
+    assert len(found.outcomes) == 1
+    each = 100 + 50 + 9 * 60
+    assert found.trials.guess == found.jobs.guess == trials
+    assert found.epochs.guess == pytest.approx(9 * trials)
+    assert found.instance_hours.guess == pytest.approx(trials * (each - 100) / 3600, rel=0.01)
+    waves = math.ceil(trials / min(workers, trials))
+    assert found.time.guess == pytest.approx(waves * each, rel=0.1)
+
+
+def test_what_bounds_a_large_experiment_bounds_the_small_one() -> None:
+    big = limited(CASE, max_trials=6_000, max_concurrent_trials=600, max_cost=100.0, timeout=6e3)
+    small = scaled(big).case
+    assert (small.limits.max_trials, small.limits.max_concurrent_trials) == (60, 6)
+    assert small.limits.max_cost == pytest.approx(1.0)
+    assert small.limits.timeout == pytest.approx(6e3)
+    assert small.rates["create"] == pytest.approx(big.rates["create"] / 100)
+    # A quota for few of them leaves room for as many as are simulated.
+    few = scaled(replace(big, assumptions=replace(big.assumptions, training_quota=10))).case
+    assert few.limits.max_concurrent_trials == 4
+    assert few.assumptions.training_quota == pytest.approx(4)
+    # More than are begun while one runs never run at a time.
+    assert scaled(replace(big, rates={"create": 0.001})).case.limits.max_concurrent_trials == 1
+    # What is not of the size stays.
+    assert scaled(big).case.limits.trial_timeout == big.limits.trial_timeout
+
+
+def test_the_small_one_tells_what_the_large_one_takes() -> None:
+    case = limited(WARM, max_trials=300, max_concurrent_trials=30)
+    found, real = estimate(case, seeds=[0, 1]), [simulate(case, seed) for seed in (0, 1)]
+    for coarse, fine in zip(found.outcomes, real, strict=True):
+        assert coarse.time == pytest.approx(fine.time, rel=0.35)
+        assert coarse.dollars == pytest.approx(fine.dollars, rel=0.25)
+
+
+def test_many_rungs_are_no_trouble() -> None:
+    case = replace(
+        limited(WARM, max_trials=10_000, max_concurrent_trials=500), rule=Hyperband(max_resource=1e9)
+    )
+    assert estimate(case, count=1).trials.guess == 10_000
 
 
 def test_a_space_that_runs_out_has_fewer_trials() -> None:

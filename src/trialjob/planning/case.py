@@ -44,6 +44,8 @@ class Case:
     rule: StoppingRule
     #: Makes a sampler that proposes as many configurations as the real one will, from a seed.
     sampler: Callable[[int], Callable[[], Sampler]]
+    #: How many it has; None when there is no end to them.
+    configurations: int | None = None
     #: Configurations are proposed by a model, so that later trials are better than earlier ones.
     learns: bool
     tariff: Tariff

@@ -10,13 +10,13 @@ from statistics import fmean, median
 from trialjob.model.trial import EndKind
 from trialjob.planning.case import Case
 from trialjob.planning.experiment import Outcome, simulate
+from trialjob.planning.scale import AS_IT_IS, Scale, most_trials, scaled
 
 #: So many experiments are simulated. One more, drawn like them, is within their extremes with a probability
 #: of (n - 1) / (n + 1).
 SIMULATIONS = 30
-#: Fewer of large ones, so that a plan takes no longer than a minute.
-_MOST_TRIALS = 6_000
-_FEWEST = 4
+#: Fewer of those that are too large to be simulated as they are, so that a plan takes seconds.
+_OF_LARGE = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +33,8 @@ class Estimate:
     """What the simulated experiments have come to."""
 
     outcomes: tuple[Outcome, ...]
+    #: What was simulated, when that was smaller than the experiment.
+    scale: Scale | None = None
 
     @property
     def time(self) -> Range:
@@ -94,9 +96,11 @@ class Estimate:
 def estimate(case: Case, *, count: int | None = None, seeds: Sequence[int] = ()) -> Estimate:
     """Simulate the case in ``count`` worlds, or in those of ``seeds``."""
     chosen = seeds or range(simulations(case) if count is None else count)
-    return Estimate(outcomes=tuple(simulate(case, seed) for seed in chosen))
+    scale = scaled(case)
+    outcomes = tuple(scale.whole(simulate(scale.case, seed)) for seed in chosen)
+    return Estimate(outcomes=outcomes, scale=scale if scale.is_smaller else None)
 
 
 def simulations(case: Case) -> int:
     """How many experiments of that size are simulated."""
-    return max(_FEWEST, min(SIMULATIONS, _MOST_TRIALS // case.limits.max_trials))
+    return SIMULATIONS if most_trials(case) <= AS_IT_IS else _OF_LARGE

@@ -11,6 +11,7 @@ from trialjob.model.money import Spend
 from trialjob.planning.case import Case
 from trialjob.planning.estimate import Estimate, Range
 from trialjob.planning.plan import Plan, Variant
+from trialjob.planning.scale import Scale
 from trialjob.reporting.words import duration
 
 _LABEL = 12
@@ -84,6 +85,8 @@ def _figures(variant: Variant) -> Iterator[str]:
     if paid and variant.estimate is None:
         rows.append(("dollars" if priced else "machine h", "?", "?", _most(variant)))
     yield from _aligned(rows)
+    if variant.estimate is not None and variant.estimate.scale is not None:
+        yield _labelled("estimated", _coarse(variant.estimate, variant.estimate.scale))
     if paid:
         why = f"every trial runs into limits.trial_timeout, {duration(variant.case.limits.trial_timeout)}"
         retries = _money(variant, variant.worst.with_retries)
@@ -118,6 +121,14 @@ def _rows(variant: Variant) -> Iterator[tuple[str, str, str, str]]:
     )
     if case.tariff.priced:
         yield ("dollars", *_cells(estimate.dollars, _dollars), _most(variant))
+
+
+def _coarse(estimate: Estimate, scale: Scale) -> str:
+    limits = scale.case.limits
+    return (
+        f"from {len(estimate.outcomes)} simulated experiments of {limits.max_trials} trials, "
+        f"{limits.max_concurrent_trials} at a time, scaled up: coarser than for a small experiment"
+    )
 
 
 def _most(variant: Variant) -> str:
@@ -248,4 +259,5 @@ def _estimate(estimate: Estimate, *, priced: bool) -> dict[str, Any]:
         "idle": estimate.idle,
         "interruptions": estimate.interruptions,
         "simulations": len(estimate.outcomes),
+        "simulated_trials": None if estimate.scale is None else estimate.scale.case.limits.max_trials,
     }

@@ -183,6 +183,7 @@ def _case(
         limits=replace(spec.to_limits(), target=None),
         rule=_rule(spec),
         sampler=_sampler(spec),
+        configurations=spec.to_space().size(),
         learns=spec.sampler.learns,
         tariff=tariff,
         max_wait=settings.spot.max_wait if settings and settings.spot else math.inf,

@@ -68,10 +68,10 @@ class Hyperband(Pausing):
     def promote(self, state: State) -> TrialId | None:
         seen: set[int] = set()
         for number in sorted(-number for waiting in state.paused.values() for _, number in waiting):
-            if number in seen:
-                continue
             bracket = self.bracket(number)
-            seen.update(range(bracket.begin, bracket.end))
+            if bracket.begin in seen:
+                continue
+            seen.add(bracket.begin)  # and not its trials, which may be millions
             promoted = self._promote(state, bracket)
             if promoted is not None:
                 return promoted
