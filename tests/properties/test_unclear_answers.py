@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from trialjob.aws import faults
 from trialjob.backends.sagemaker.client import SageMakerClient
+from trialjob.backends.sagemaker.prices import on_demand
 from trialjob.errors import BackendUnavailable, StoreUnavailable
 from trialjob.model.ids import TrialId, job_name
 from trialjob.model.job import JobRequest
@@ -44,7 +45,7 @@ CALLS: dict[str, Call] = {
     "ListTags": lambda client: client.tags(f"arn:aws:sagemaker:us-east-1:123456789012:training-job/{JOB}"),
     "FilterLogEvents": lambda client: client.log_events("x", since=0),
     "ListServiceQuotas": lambda client: client.quotas(),
-    "GetProducts": lambda client: client.price_list("us-east-1", "ml.m5.xlarge"),
+    "GetProducts": lambda client: on_demand(client.price_list("us-east-1", "ml.m5.xlarge")),
     "GetObject": lambda client: client.piece(URI, 0, 10),
     "HeadObject": lambda client: client.size(URI),
     "PutObject": lambda client: client.put(URI, b"data"),

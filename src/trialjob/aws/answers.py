@@ -26,7 +26,7 @@ _ACTIONS: Final[Mapping[str, str]] = {
 }
 #: What botocore raises, beside its own errors, over an answer that it cannot read: it takes it to be one.
 _UNREADABLE: Final = (
-    AttributeError, TypeError, ValueError, LookupError, ArithmeticError, RecursionError, OSError,
+    AttributeError, TypeError, ValueError, LookupError, ArithmeticError, RuntimeError, OSError,
 )  # fmt: skip
 #: Finding out who the caller is, some of it in newer versions of botocore only.
 _LOGINS: Final = (
