@@ -6,7 +6,7 @@ import sys
 from dataclasses import replace
 from statistics import mean
 
-from trialjob.backends.simulator.assumptions import Assumptions
+from trialjob.backends.assumptions import Assumptions
 from trialjob.model.limits import Limits
 from trialjob.model.money import Tariff, Terms, cap_micros
 from trialjob.model.trial import EndKind

@@ -18,8 +18,8 @@ from pathlib import Path
 
 from benchmarks.search.tables import EPOCHS, SEARCHES, table
 
+from trialjob.backends.assumptions import Assumptions
 from trialjob.backends.sagemaker.limiter import RATES
-from trialjob.backends.simulator.assumptions import Assumptions
 from trialjob.backends.simulator.curves import Curve, Recorded
 from trialjob.model.limits import Limits
 from trialjob.model.metric import Mode, Objective

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from trialjob.apps.cli.main import cli
-from trialjob.backends.simulator.assumptions import Assumptions, names
+from trialjob.backends.assumptions import Assumptions, names
 
 PAGE = (Path(__file__).parents[2] / "docs" / "plan.md").read_text()
 

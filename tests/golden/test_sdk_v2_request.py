@@ -12,9 +12,12 @@ from typing import Any
 from trialjob import TrainingJobRequest, Tuner, maximize, uniform
 from trialjob.backends.sagemaker.request import build
 from trialjob.backends.sagemaker.rules import problems
+from trialjob.backends.sagemaker.section import SageMaker
 from trialjob.config import ContainerSpec
 from trialjob.estimators.container import ContainerEstimator
 from trialjob.model.ids import ExperimentName, TrialId, job_name
+from trialjob.orchestrator.engine.clock import SystemClock
+from trialjob.wiring.jobs import jobs_of
 
 RECORDED: dict[str, Any] = json.loads((Path(__file__).parent / "sdk-v2-request.json").read_text())
 
@@ -40,7 +43,9 @@ def test_each_trial_sends_the_recorded_request_with_its_own_values() -> None:
         json_values=given.hyperparameter_format == "json",
     )
     request = estimator.request(job_name(name, TrialId(1), 1), TrialId(1), 1, {"lr": 0.5}, 3600.0)
-    sent = build(spec.sagemaker_settings(), request, code_uri="", owner="anna")
+    assert isinstance(spec.backend, SageMaker)
+    settings = spec.backend.settings(jobs_of(spec, SystemClock()))
+    sent = build(settings, request, code_uri="", owner="anna")
     assert problems(sent, raw=given.request) == []
     # As the toolkit in the image reads them: each is JSON.
     assert sent["HyperParameters"] == {**RECORDED["HyperParameters"], "lr": "0.5"}

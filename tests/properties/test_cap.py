@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from trialjob.backends.simulator.assumptions import Assumptions
+from trialjob.backends.assumptions import Assumptions
 from trialjob.backends.simulator.course import Course
 from trialjob.model.job import FailureKind, JobRequest
 from trialjob.model.limits import Limits

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trialjob.config import parse
-from trialjob.config.durations import format_duration, parse_duration
 from trialjob.config.paths import parse_path
+from trialjob.model.durations import format_duration, parse_duration
 from trialjob.model.paths import path_text
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
+from trialjob.backends.assumptions import Assumptions
 from trialjob.backends.sagemaker.limiter import RATES
-from trialjob.backends.simulator.assumptions import Assumptions
 from trialjob.backends.simulator.curves import from_experiment
 from trialjob.model.limits import Limits
 from trialjob.model.money import Tariff, Terms

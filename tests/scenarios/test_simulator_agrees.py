@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from trialjob.backends.assumptions import NOTHING
 from trialjob.backends.sagemaker.limiter import RATES, Limiter
 from trialjob.backends.sagemaker.prices import tariff_of
 from trialjob.backends.sagemaker.settings import SageMakerSettings, Spot
-from trialjob.backends.simulator.assumptions import NOTHING
 from trialjob.backends.simulator.backend import SimulatorBackend
 from trialjob.backends.simulator.course import Course
 from trialjob.backends.simulator.curves import Learning, from_function

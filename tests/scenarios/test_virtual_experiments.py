@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from trialjob.backends.simulator.assumptions import NOTHING
+from trialjob.backends.assumptions import NOTHING
 from trialjob.backends.simulator.course import Course
 from trialjob.model.ids import TrialId
 from trialjob.model.job import FailureKind, JobRequest, Outcome

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from trialjob.config import ExperimentSpec, LocalBackendSpec, SourceSpec, differences, load, parse, warnings
+from trialjob.backends.local.section import Local
+from trialjob.config import ExperimentSpec, SourceSpec, differences, load, parse, warnings
 from trialjob.errors import SpecError
 from trialjob.model.metric import Mode
 from trialjob.model.space import Choice, LogUniform
@@ -193,7 +194,7 @@ def test_overrides(sweep: Path) -> None:
     assert spec.estimator.hyperparameters == {"epochs": 3, "new": [1]}
     assert spec.metrics[0].regex == "acc: ({number})"
     assert spec.stopping.kind == "none"
-    assert isinstance(spec.backend, LocalBackendSpec)
+    assert isinstance(spec.backend, Local)
     assert spec.backend.stop_grace == 0.5
 
 

@@ -7,9 +7,13 @@ from typing import Any
 
 import pytest
 
-from trialjob.backends.sagemaker.settings import Channel, Spot
-from trialjob.config import LocalBackendSpec, SageMakerBackendSpec, load, parse, warnings
+from trialjob.backends.local.section import Local
+from trialjob.backends.sagemaker.section import SageMaker
+from trialjob.backends.sagemaker.settings import Channel, SageMakerSettings, Spot
+from trialjob.config import ExperimentSpec, load, parse, warnings
 from trialjob.errors import SpecError
+from trialjob.orchestrator.engine.clock import SystemClock
+from trialjob.wiring.jobs import jobs_of
 
 SPEC = """
 name: digits
@@ -49,6 +53,11 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "sweep.yaml"
 
 
+def settings_of(spec: ExperimentSpec) -> SageMakerSettings:
+    assert isinstance(spec.backend, SageMaker)
+    return spec.backend.settings(jobs_of(spec, SystemClock()))
+
+
 def problems(path: Path, *overrides: str) -> dict[str, str]:
     with pytest.raises(SpecError) as caught:
         load(path, overrides=overrides)
@@ -56,7 +65,7 @@ def problems(path: Path, *overrides: str) -> dict[str, str]:
 
 
 def test_the_settings_are_what_the_spec_says(path: Path) -> None:
-    settings = load(path).sagemaker_settings()
+    settings = settings_of(load(path))
     assert settings.s3_uri == "s3://bucket/tuning"
     assert settings.instance_types == ("ml.g4dn.xlarge", "ml.g5.xlarge")
     assert settings.spot == Spot(max_wait=7200, on_demand_after=2)
@@ -71,7 +80,7 @@ def test_the_settings_are_what_the_spec_says(path: Path) -> None:
 
 def test_the_backend_has_the_services_rates_by_default(path: Path) -> None:
     backend = load(path).backend
-    assert isinstance(backend, SageMakerBackendSpec)
+    assert isinstance(backend, SageMaker)
     assert backend.poll_interval == 10
     assert dict(backend.requests_per_second) == {
         "create": 1, "stop": 1, "update": 1, "list": 2, "describe": 5, "filter_logs": 5,
@@ -87,25 +96,23 @@ def test_a_document_reads_back_as_the_same_spec(path: Path) -> None:
 
 def test_the_same_spec_runs_on_this_machine(path: Path) -> None:
     spec = load(path, overrides=["backend.kind=local"])
-    assert spec.backend == LocalBackendSpec()
+    assert spec.backend == Local()
     assert spec.estimator.locations()["test"] == "s3://bucket/data/test"
-    with pytest.raises(SpecError, match="runs no training jobs"):
-        spec.sagemaker_settings()
 
 
 def test_a_backend_without_a_kind_is_this_machine(path: Path) -> None:
     document: Any = load(path).document()
     document["backend"] = {"gpus_per_trial": 2}
-    assert parse(document).backend == LocalBackendSpec(gpus_per_trial=2)
+    assert parse(document).backend == Local(gpus_per_trial=2)
     del document["backend"]
-    assert parse(document).backend == LocalBackendSpec()
+    assert parse(document).backend == Local()
 
 
 @pytest.mark.parametrize("field", ["image_uri", "role", "instance_type"])
 def test_what_a_training_job_needs_is_asked_for(path: Path, field: str) -> None:
     path.write_text("\n".join(line for line in SPEC.splitlines() if f" {field}:" not in line))
     assert "write " + field in problems(path)[f"estimator.{field}"]
-    assert load(path, overrides=["backend.kind=local"]).backend == LocalBackendSpec()
+    assert load(path, overrides=["backend.kind=local"]).backend == Local()
 
 
 @pytest.mark.parametrize(
@@ -154,7 +161,7 @@ def test_overrides_reach_into_the_raw_request_and_the_users_own_keys(path: Path)
         "estimator.request.ProfilerConfig.DisableProfiler=true",
         "estimator.tags.cost=x",
     ]
-    settings = load(path, overrides=overrides).sagemaker_settings()
+    settings = settings_of(load(path, overrides=overrides))
     assert settings.request["RetryStrategy"] == {"MaximumRetryAttempts": 5}
     assert settings.request["ProfilerConfig"] == {"DisableProfiler": True}
     assert settings.tags["cost"] == "x"

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from trialjob.backends.sagemaker.request import build, wide_values
 from trialjob.backends.sagemaker.rules import problems
+from trialjob.backends.sagemaker.section import SageMaker
 from trialjob.backends.sagemaker.settings import SageMakerSettings
 from trialjob.config import ContainerSpec, parse
 from trialjob.errors import SpecError
@@ -20,7 +21,9 @@ from trialjob.estimators.script import ScriptEstimator
 from trialjob.model.ids import ExperimentName, TrialId, job_name
 from trialjob.model.job import JobRequest
 from trialjob.model.json import Json
+from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.reporting.in_job.command_line import filled, slots
+from trialjob.wiring.jobs import jobs_of
 
 NAME = ExperimentName("digits")
 SETTINGS = SageMakerSettings(
@@ -192,7 +195,9 @@ def test_each_trial_sends_that_request_with_its_own_values() -> None:
         hyperparameters=found.estimator.hyperparameters,
         inputs=found.estimator.locations(),
     )
-    built = build(found.sagemaker_settings(), request(estimator, {"lr": 0.5}), code_uri="", owner="anna")
+    assert isinstance(found.backend, SageMaker)
+    settings = found.backend.settings(jobs_of(found, SystemClock()))
+    built = build(settings, request(estimator, {"lr": 0.5}), code_uri="", owner="anna")
     assert built["HyperParameters"] == {"epochs": "3", "lr": "0.5"}
     assert built["AlgorithmSpecification"]["ContainerArguments"] == ["-c", "echo ${HOME}"]
     assert built["AlgorithmSpecification"]["TrainingInputMode"] == "FastFile"

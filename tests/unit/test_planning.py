@@ -8,8 +8,8 @@ from functools import partial
 
 import pytest
 
+from trialjob.backends.assumptions import NOTHING, Assumptions
 from trialjob.backends.sagemaker.limiter import RATES
-from trialjob.backends.simulator.assumptions import NOTHING, Assumptions
 from trialjob.backends.simulator.curves import Curve, Recorded, from_experiment, from_table
 from trialjob.config.assumptions import with_assumed
 from trialjob.errors import SpecError, UsageError

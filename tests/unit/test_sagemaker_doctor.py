@@ -15,8 +15,8 @@ from botocore.loaders import Loader  # type: ignore[import-untyped]
 from botocore.session import Session  # type: ignore[import-untyped]
 
 from trialjob.apps.cli.main import main
+from trialjob.backends.plugin import Check
 from trialjob.backends.sagemaker.access import trusts_sagemaker
-from trialjob.backends.sagemaker.check import Check
 from trialjob.backends.sagemaker.client import SageMakerClient
 from trialjob.backends.sagemaker.doctor import CHECKS, examine
 from trialjob.backends.sagemaker.limiter import Limiter

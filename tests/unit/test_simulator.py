@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from trialjob.backends.simulator.assumptions import NOTHING, Assumptions, names, problem_with
+from trialjob.backends.assumptions import NOTHING, Assumptions, names, problem_with
 from trialjob.backends.simulator.backend import SimulatorBackend
 from trialjob.backends.simulator.clock import VirtualClock
 from trialjob.backends.simulator.course import Course

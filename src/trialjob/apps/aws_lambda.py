@@ -19,8 +19,8 @@ from typing import Any, Final, Protocol
 from trialjob import wiring
 from trialjob.apps.embedded_metrics import embedded, metrics_of
 from trialjob.apps.stepping import step, summary
-from trialjob.config.durations import FORMS, parse_duration
 from trialjob.errors import BackendUnavailable, SpecError, StoreUnavailable, UsageError
+from trialjob.model.durations import FORMS, parse_duration
 from trialjob.model.ids import ExperimentName
 from trialjob.model.s3 import address_problem
 from trialjob.orchestrator.engine.clock import SystemClock

@@ -3,7 +3,6 @@
 from trialjob.config.differences import Difference, differences
 from trialjob.config.doubts import warnings
 from trialjob.config.parse import load, parse
-from trialjob.config.sagemaker import SageMakerBackendSpec
 from trialjob.config.spec import (
     ContainerSpec,
     ExperimentSpec,
@@ -11,7 +10,6 @@ from trialjob.config.spec import (
     FunctionSpec,
     HuggingFaceSpec,
     LimitsSpec,
-    LocalBackendSpec,
     MetricSpec,
     ObjectiveSpec,
     ScriptSpec,
@@ -26,10 +24,8 @@ __all__ = [
     "FunctionSpec",
     "HuggingFaceSpec",
     "LimitsSpec",
-    "LocalBackendSpec",
     "MetricSpec",
     "ObjectiveSpec",
-    "SageMakerBackendSpec",
     "ScriptSpec",
     "SourceSpec",
     "differences",

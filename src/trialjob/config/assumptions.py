@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from trialjob.backends.simulator.assumptions import Assumptions, names, problem_with
-from trialjob.config.durations import parse_duration
+from trialjob.backends.assumptions import Assumptions, names, problem_with
 from trialjob.config.paths import nearest, shown
 from trialjob.errors import Problem, SpecError
+from trialjob.model.durations import parse_duration
 
 
 def with_assumed(base: Assumptions, given: Sequence[str]) -> Assumptions:

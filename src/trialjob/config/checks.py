@@ -12,12 +12,12 @@ from pathlib import Path
 from trialjob.config.argument_checks import text_problems, word_problems
 from trialjob.config.estimator_checks import (
     argument_problems,
+    backend_problems,
     environment_problems,
     file_problems,
     hyperparameter_problems,
     overlap_problems,
     program_here_problems,
-    sagemaker_problems,
 )
 from trialjob.config.files import kind_of, listed
 from trialjob.config.notify import notify_problems
@@ -197,7 +197,7 @@ CHECKS: tuple[tuple[Check, tuple[str, ...]], ...] = (
     (_own, ("stopping",)),
     (_search, ("sampler", "stopping", "space", "objective", "limits")),
     (_limits, ("limits",)),
-    (sagemaker_problems, ("estimator", "backend")),
+    (backend_problems, ("estimator", "backend")),
     (word_problems, ("estimator", "space")),
     (text_problems, ("estimator",)),
     (notify_problems, ("notify",)),

@@ -7,11 +7,11 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
-from trialjob.config.durations import FORMS
 from trialjob.config.grammar import KINDS, kinds_at, known_keys
 from trialjob.config.paths import nearest, shown, shown_at
 from trialjob.config.space import BRANCHES, DOMAINS
 from trialjob.errors import Problem
+from trialjob.model.durations import FORMS
 from trialjob.model.paths import Part, path_text
 
 _FORMS: dict[str, tuple[str, str]] = {

@@ -9,9 +9,8 @@ from pathlib import Path
 
 from trialjob.config.literal_places import literal_places
 from trialjob.config.paths import shown
-from trialjob.config.sagemaker import SageMakerBackendSpec
 from trialjob.config.script_doubts import script_doubts
-from trialjob.config.spec import ExperimentSpec, FunctionSpec, LocalBackendSpec, SourceSpec
+from trialjob.config.spec import ExperimentSpec, FunctionSpec, SourceSpec
 from trialjob.errors import Problem
 from trialjob.logs.metrics import compiled, expand
 from trialjob.model.masking import is_secret
@@ -90,7 +89,7 @@ def no_word_of_checkpoints(spec: ExperimentSpec) -> bool:
 
 def _no_checkpoint(spec: ExperimentSpec) -> Iterator[Problem]:
     population = spec.stopping.kind == "pbt"
-    spot = spec.estimator.spot is not None and isinstance(spec.backend, SageMakerBackendSpec)
+    spot = spec.backend.loses_progress(spec.estimator)
     if not (population or spot):
         return
     if not no_word_of_checkpoints(spec):
@@ -101,7 +100,7 @@ def _no_checkpoint(spec: ExperimentSpec) -> Iterator[Problem]:
         else "an interruption costs everything that the trial has done and paid until then"
     )
     yield Problem(
-        field="stopping.kind" if population else "estimator.spot",
+        field="stopping.kind" if population else spot,
         message=f"no checkpoint in sight: no file of the code speaks of checkpoints, so {lost}",
         remedy="save to TRIALJOB_CHECKPOINT_DIR after every epoch and begin from what is there",
     )
@@ -109,7 +108,7 @@ def _no_checkpoint(spec: ExperimentSpec) -> Iterator[Problem]:
 
 def _far_inputs(spec: ExperimentSpec) -> Iterator[Problem]:
     for name, location in spec.estimator.locations().items():
-        if "://" in location and isinstance(spec.backend, LocalBackendSpec):
+        if "://" in location and not spec.backend.is_remote:
             yield Problem(
                 field=path_text(("estimator", "inputs", name)),
                 message=f"{shown(location)} is not on this machine, so every trial will fail",

@@ -7,24 +7,18 @@ import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from trialjob.backends.plugin import BaseBackend
 from trialjob.config.files import kind_of, listed
 from trialjob.config.paths import problem_at, shown
-from trialjob.config.sagemaker import REQUIRED, SageMakerBackendSpec
 from trialjob.config.space import DomainSpec
 from trialjob.config.space_checks import all_names
 from trialjob.config.spec import (
-    BackendSpec,
     CodeSpec,
-    ContainerSpec,
     EstimatorSpec,
-    FrameworkSpec,
     FunctionSpec,
-    HuggingFaceSpec,
-    LocalBackendSpec,
     SourceSpec,
 )
 from trialjob.errors import Problem
-from trialjob.model.s3 import address_problem
 from trialjob.reporting.in_job.function import PICKLED
 
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -64,29 +58,14 @@ def environment_problems(estimator: EstimatorSpec) -> Iterator[Problem]:
             yield problem_at(path, f"{shown(name)} cannot be the name of an input channel", remedy)
 
 
-def sagemaker_problems(estimator: EstimatorSpec, backend: BackendSpec) -> Iterator[Problem]:
-    if not isinstance(backend, SageMakerBackendSpec):
-        return
-    if wrong := address_problem(backend.s3_uri):
-        message = f"{shown(backend.s3_uri)} is no address in S3"
-        yield problem_at(("backend", "s3_uri"), message, f"write s3://bucket/prefix; {wrong}")
-    found = isinstance(estimator, FrameworkSpec | HuggingFaceSpec)
-    for name, example in REQUIRED.items():
-        if not getattr(estimator, name) and not (name == "image_uri" and found):
-            message = "is missing, and backend.kind is 'sagemaker'"
-            yield problem_at(("estimator", name), message, f"write {name}: {example}")
+def backend_problems(estimator: EstimatorSpec, backend: BaseBackend) -> Iterator[Problem]:
+    """What a backend finds wrong with its own section, and beside the estimator."""
+    yield from backend.problems(estimator)
 
 
-def program_here_problems(estimator: EstimatorSpec, backend: BackendSpec) -> Iterator[Problem]:
-    if isinstance(estimator, ContainerSpec) and isinstance(backend, LocalBackendSpec):
-        if not estimator.entrypoint:
-            message = "is missing, and backend.kind is 'local', where the program runs without its image"
-            yield problem_at(("estimator", "entrypoint"), message, "write the program and its first words")
-        elif "{" not in estimator.entrypoint[0] and shutil.which(estimator.entrypoint[0]) is None:
-            message = f"{shown(estimator.entrypoint[0])} is no program on this machine"
-            yield problem_at(
-                ("estimator", "entrypoint", 0), message, "write its full path, or run it on SageMaker"
-            )
+def program_here_problems(estimator: EstimatorSpec, backend: BaseBackend) -> Iterator[Problem]:
+    """What a backend misses on this machine."""
+    yield from backend.problems_here(estimator)
 
 
 def file_problems(estimator: EstimatorSpec) -> Iterator[Problem]:

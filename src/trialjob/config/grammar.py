@@ -7,10 +7,11 @@ from dataclasses import fields
 
 from pydantic import BaseModel
 
+from trialjob.backends.sagemaker.section import RatesSpec
 from trialjob.config.mlflow import MlflowSpec
 from trialjob.config.notify import NotifySpec
 from trialjob.config.plugins import PLUGINS, keys_of
-from trialjob.config.sagemaker import InputSpec, RatesSpec, SageMakerBackendSpec, SpotSpec
+from trialjob.config.sagemaker import InputSpec, SpotSpec
 from trialjob.config.space import DOMAINS
 from trialjob.config.spec import (
     AimSpec,
@@ -20,7 +21,6 @@ from trialjob.config.spec import (
     FunctionSpec,
     HuggingFaceSpec,
     LimitsSpec,
-    LocalBackendSpec,
     MetricSpec,
     ObjectiveSpec,
     ScriptSpec,
@@ -36,7 +36,6 @@ KINDS: dict[str, dict[str, type[BaseModel]]] = {
         **dict.fromkeys(("pytorch", "tensorflow", "sklearn", "xgboost"), FrameworkSpec),
         "huggingface": HuggingFaceSpec,
     },
-    "backend": {"local": LocalBackendSpec, "sagemaker": SageMakerBackendSpec},
 }
 _SECTIONS: dict[str, type[BaseModel]] = {
     "objective": ObjectiveSpec,

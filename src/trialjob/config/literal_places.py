@@ -13,7 +13,7 @@ from pathlib import Path
 from trialjob.config.argument_checks import templates
 from trialjob.config.script_options import parsed, source_files
 from trialjob.config.space_checks import all_names
-from trialjob.config.spec import CodeSpec, ExperimentSpec, LocalBackendSpec
+from trialjob.config.spec import CodeSpec, ExperimentSpec
 from trialjob.errors import Problem
 from trialjob.model.paths import Part, path_text
 
@@ -29,7 +29,7 @@ _CHANNELS = f"{_TREE}/input/data/"
 
 def literal_places(spec: ExperimentSpec) -> Iterator[Problem]:
     """What would be read or written beside the trial's own folder."""
-    if not isinstance(spec.backend, LocalBackendSpec):
+    if spec.backend.is_remote:
         return
     for path, text in _in_spec(spec):
         place = _place(text)

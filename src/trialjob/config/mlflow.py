@@ -7,8 +7,8 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from trialjob.config.parts import SpecPart
 from trialjob.config.secrets import MaybeSecret
+from trialjob.field_types import SpecPart
 from trialjob.model.secret import Secret
 
 

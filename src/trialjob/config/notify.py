@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import Final
 from urllib.parse import urlsplit
 
-from trialjob.config.parts import SpecPart
 from trialjob.config.paths import problem_at, shown
 from trialjob.config.secrets import MaybeSecret
 from trialjob.errors import Problem
+from trialjob.field_types import SpecPart
 from trialjob.model.secret import Secret
 
 _TOPIC: Final = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?")

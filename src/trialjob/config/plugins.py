@@ -15,6 +15,7 @@ import pydantic
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
+from trialjob.backends.plugin import BACKENDS
 from trialjob.config.paths import nearest, shown
 from trialjob.errors import Problem, UsageError
 from trialjob.model.json import Json
@@ -23,7 +24,11 @@ from trialjob.orchestrator.samplers import SAMPLERS
 from trialjob.registry import Registry
 
 #: Which sections are plugins, and where their kinds are found.
-PLUGINS: Final[Mapping[str, Registry[Any]]] = {"sampler": SAMPLERS, "stopping": RULES}
+PLUGINS: Final[Mapping[str, Registry[Any]]] = {
+    "sampler": SAMPLERS,
+    "stopping": RULES,
+    "backend": BACKENDS,
+}
 
 
 class WrongSection(Exception):
@@ -44,6 +49,8 @@ def read_section(name: str, value: object) -> Any:  # noqa: ANN401 - whatever th
         )
         raise WrongSection([problem], [])
     kind = value.get("kind")
+    if kind is None and name == "backend":
+        kind = "local"  # it is what a spec without this section says
     if not isinstance(kind, str) or kind not in registry:
         raise WrongSection([_unknown(name, registry, kind)], [])
     try:
@@ -56,15 +63,18 @@ def read_section(name: str, value: object) -> Any:  # noqa: ANN401 - whatever th
     except ValidationError as error:
         details = [{**each, "loc": (name, *each["loc"])} for each in error.errors(include_url=False)]
         raise WrongSection([], details) from error  # type: ignore[arg-type]
-    return found(**dict(given))
+    return given if isinstance(given, found) else found(**dict(given))
 
 
 def section_document(section: object) -> dict[str, Json]:
     """What a document says where this is to be read from it."""
-    if not is_dataclass(section) or isinstance(section, type):
-        raise TypeError(f"{type(section).__name__} is no dataclass")
-    given = {field.name: _plain(getattr(section, field.name)) for field in fields(section)}
-    return {"kind": section.kind, **given}  # type: ignore[attr-defined]
+    if isinstance(section, BaseModel):
+        given = section.model_dump(mode="json")
+    elif is_dataclass(section) and not isinstance(section, type):
+        given = {field.name: _plain(getattr(section, field.name)) for field in fields(section)}
+    else:
+        raise TypeError(f"{type(section).__name__} is neither a dataclass nor a model")
+    return {"kind": section.kind, **given}  # type: ignore[union-attr]
 
 
 def keys_of(name: str, kind: object) -> list[str]:
@@ -91,6 +101,8 @@ def _unknown(name: str, registry: Registry[Any], kind: object) -> Problem:
 def _model(name: str, kind: str) -> type[BaseModel]:
     """The fields of a plugin's dataclass as a model that is as strict as the rest of a spec."""
     plugin = PLUGINS[name].get(kind)
+    if issubclass(plugin, BaseModel):
+        return plugin
     hints = get_type_hints(plugin, include_extras=True)
     members: dict[str, Any] = {
         field.name: (_from_a_list(hints[field.name]), _default(field)) for field in fields(plugin)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
 
-from trialjob.config.parts import SpecPart
+from trialjob.field_types import SpecPart
 from trialjob.model.space import (
     Branches,
     Choice,

@@ -6,20 +6,20 @@ every word a user reads, is elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BeforeValidator, Field, InstanceOf, PlainSerializer
+from pydantic import Field, InstanceOf, PlainSerializer
 
-from trialjob.backends.sagemaker.settings import SageMakerSettings
+from trialjob.backends.local.section import Local
+from trialjob.backends.plugin import BaseBackend
 from trialjob.config.mlflow import MlflowSpec
 from trialjob.config.notify import NotifySpec
-from trialjob.config.parts import Duration, Number, SpecPart, Texts
 from trialjob.config.plugins import section_document
-from trialjob.config.sagemaker import InputChannel, SageMakerBackendSpec, SageMakerJobSpec, settings_of
+from trialjob.config.sagemaker import InputChannel, SageMakerJobSpec
 from trialjob.config.secrets import MaybeSecret
 from trialjob.config.space import DomainSpec, space_of
-from trialjob.errors import Problem, SpecError
+from trialjob.estimators.images import Framework
+from trialjob.field_types import Duration, Number, SpecPart, Texts
 from trialjob.logs.metrics import expand
 from trialjob.model.json import Json
 from trialjob.model.limits import DEFAULT_TRIAL_TIMEOUT, Limits
@@ -33,10 +33,6 @@ from trialjob.orchestrator.rules.none import NoStopping
 from trialjob.orchestrator.samplers.automatic import Auto
 
 
-def _local_by_default(value: object) -> object:
-    return {"kind": "local", **value} if isinstance(value, Mapping) and value.get("kind") is None else value
-
-
 class TrainingSpec(SageMakerJobSpec):
     """What every kind of estimator has."""
 
@@ -47,6 +43,10 @@ class TrainingSpec(SageMakerJobSpec):
     inputs: dict[str, InputChannel] = Field(default_factory=dict)
     #: Whose way of giving values to a script is followed; the last is that of experiments of 0.1.0.
     dialect: Literal["sdk-v2", "sdk-v3", "trialjob-0.1"] = "sdk-v2"
+
+    def framework(self) -> Framework | None:
+        """The framework whose image is looked up by its version, where that is how the image is said."""
+        return None
 
     def locations(self) -> dict[str, str]:
         """Where each input channel is."""
@@ -99,6 +99,14 @@ class FrameworkSpec(CodeSpec):
     framework_version: str
     py_version: str | None = None
 
+    def framework(self) -> Framework:
+        return Framework(
+            name=self.kind,
+            version=self.framework_version,
+            field="framework_version",
+            py_version=self.py_version,
+        )
+
 
 class HuggingFaceSpec(CodeSpec):
     """A script in AWS's image for HuggingFace's transformers."""
@@ -107,6 +115,15 @@ class HuggingFaceSpec(CodeSpec):
     transformers_version: str
     pytorch_version: str
     py_version: str | None = None
+
+    def framework(self) -> Framework:
+        return Framework(
+            name="huggingface",
+            version=self.transformers_version,
+            field="transformers_version",
+            py_version=self.py_version,
+            base=f"pytorch{self.pytorch_version}",
+        )
 
 
 class ContainerSpec(TrainingSpec):
@@ -192,22 +209,7 @@ class OnLogSpec(SpecPart):
 _METRIC_DEADLINE = 4 * 3600.0
 
 
-class LocalBackendSpec(SpecPart):
-    """Processes on this machine."""
-
-    kind: Literal["local"] = "local"
-    gpus_per_trial: int = Field(default=0, ge=0)
-    stop_grace: Duration = 10.0
-    poll_interval: Duration = 0.1
-    price_per_hour: Number | None = Field(default=None, ge=0)
-
-
-BackendSpec: TypeAlias = Annotated[
-    Annotated[LocalBackendSpec | SageMakerBackendSpec, Field(discriminator="kind")],
-    BeforeValidator(_local_by_default),
-]
-
-
+BackendSection: TypeAlias = Annotated[InstanceOf[BaseBackend], PlainSerializer(section_document)]
 SamplerSection: TypeAlias = Annotated[InstanceOf[BaseSampler], PlainSerializer(section_document)]
 StoppingSection: TypeAlias = Annotated[InstanceOf[BaseRule], PlainSerializer(section_document)]
 
@@ -230,7 +232,7 @@ class ExperimentSpec(SpecPart):
     #: The first trial runs alone until it has a value.
     canary: bool = False
     on_log: tuple[OnLogSpec, ...] = Field(default=(), strict=False)
-    backend: BackendSpec = LocalBackendSpec()
+    backend: BackendSection = Local()
     mlflow: MlflowSpec | None = None
     notify: NotifySpec | None = None
 
@@ -275,20 +277,6 @@ class ExperimentSpec(SpecPart):
     def metric_definitions(self) -> tuple[MetricDefinition, ...]:
         """The regular expressions, ``{number}`` replaced."""
         return tuple(MetricDefinition(name=m.name, regex=expand(m.regex)) for m in self.metrics)
-
-    def sagemaker_settings(self) -> SageMakerSettings:
-        """What every training job of this experiment has in common. Raises SpecError for another backend."""
-        if not isinstance(self.backend, SageMakerBackendSpec):
-            problem = Problem(field="backend.kind", message=f"{self.backend.kind!r} runs no training jobs")
-            raise SpecError(problem)
-        return settings_of(
-            self.estimator,
-            self.backend,
-            inputs=self.estimator.inputs,
-            metrics=self.metric_definitions(),
-            objective=self.objective.metric,
-            needed=self.needed_metrics(),
-        )
 
     def needed_metrics(self) -> tuple[str, ...]:
         """What a report must have, whatever else is left out: the objectives, and what counts progress."""

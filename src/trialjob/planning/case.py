@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from trialjob.backends.simulator.assumptions import Assumptions
+from trialjob.backends.assumptions import Assumptions
 from trialjob.backends.simulator.curves import Recorded
 from trialjob.model.limits import Limits
 from trialjob.model.metric import Objective

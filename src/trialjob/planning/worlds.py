@@ -11,7 +11,7 @@ import math
 import random
 from dataclasses import replace
 
-from trialjob.backends.simulator.assumptions import Assumptions
+from trialjob.backends.assumptions import Assumptions
 from trialjob.backends.simulator.curves import Curve, Curves
 from trialjob.backends.simulator.story import varied
 from trialjob.model.job import JobRequest

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from trialjob.backends.simulator.assumptions import NOTHING, Assumptions
+from trialjob.backends.assumptions import NOTHING, Assumptions
 from trialjob.backends.simulator.backend import SimulatorBackend
 from trialjob.backends.simulator.clock import VirtualClock
 from trialjob.backends.simulator.course import Course

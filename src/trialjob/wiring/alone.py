@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trialjob.backends.discreet import DiscreetBackend
-from trialjob.config import ExperimentSpec, LocalBackendSpec, SourceSpec
+from trialjob.config import ExperimentSpec, SourceSpec
 from trialjob.errors import UsageError
 from trialjob.model.ids import ExperimentName, JobName
 from trialjob.orchestrator.engine.clock import SystemClock
@@ -20,11 +20,10 @@ from trialjob.wiring.creation import ship
 from trialjob.wiring.images import with_image
 from trialjob.wiring.jobs import (
     backend_of,
-    check_machine,
     check_passing,
-    check_requests,
     estimator_of,
     folder_of,
+    jobs_of,
     vault_of,
 )
 from trialjob.wiring.stores import open_store
@@ -56,14 +55,11 @@ def parts_of(spec: ExperimentSpec, *, store: str | Path | None = None, bundle: s
     opened, name, clock = open_store(store), ExperimentName(spec.name), SystemClock()
     if opened.journal(name).read():
         raise UsageError(f"an experiment named {name} exists in {opened.where()}; choose another name")
-    check_machine(spec)
+    spec.backend.check_here(jobs_of(spec, clock))
     check_passing(spec)
     spec = with_image(spec)
-    place = "/opt/ml"
-    if isinstance(spec.backend, LocalBackendSpec):
-        place = str(folder_of(opened, name) / "jobs" / "{job}" / "ml")
-    else:
-        check_requests(spec)
+    folder = folder_of(spec, opened, name)
+    spec.backend.check(jobs_of(spec, clock))
     left_out: list[str] = []
     given = [secret.given for secret in spec.secrets().values() if secret.given]
     if bundle is None:
@@ -79,6 +75,6 @@ def parts_of(spec: ExperimentSpec, *, store: str | Path | None = None, bundle: s
         logs=jobs,
         estimator=estimator_of(spec, name, bundle),
         clock=clock,
-        checkpoints=lambda job: place.replace("{job}", job) + "/checkpoints",
+        checkpoints=lambda job: spec.backend.checkpoints(job, folder),
         notes=tuple(left_out),
     )

@@ -5,34 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from trialjob.backends.plugin import Check
 from trialjob.backends.sagemaker.audit import Audit, Known
-from trialjob.backends.sagemaker.check import Check
 from trialjob.backends.sagemaker.client import SageMakerClient
-from trialjob.backends.sagemaker.doctor import examine
 from trialjob.backends.sagemaker.limiter import Limiter
-from trialjob.config import ExperimentSpec, LocalBackendSpec
+from trialjob.config import ExperimentSpec
 from trialjob.model.ids import ExperimentName
 from trialjob.model.trial import Phase
 from trialjob.orchestrator.engine.clock import SystemClock
-from trialjob.wiring.jobs import client_of, first_job, owner_here
+from trialjob.wiring.jobs import jobs_of, owner_here
 from trialjob.wiring.session import Session
 from trialjob.wiring.stores import open_store
 
 
 def doctor(spec: ExperimentSpec) -> Iterator[Check]:
     """Look at what ``spec`` will need outside of this machine, one check after the other."""
-    where = spec.backend
-    if isinstance(where, LocalBackendSpec):
-        yield Check(name="backend", ok=True, detail="local; it needs no account")
-        return
-    clock = SystemClock()
-    yield from examine(
-        client_of(where, clock),
-        spec.sagemaker_settings(),
-        first_job(spec),
-        workers=min(spec.limits.max_concurrent_trials, spec.limits.max_trials),
-        clock=clock,
-    )
+    yield from spec.backend.doctor(jobs_of(spec, SystemClock()))
 
 
 def audit(*, region: str | None, profile: str | None, store: str | Path | None) -> Audit:

@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import trialjob
-from trialjob.config import ExperimentSpec, LocalBackendSpec, SourceSpec
-from trialjob.config.sagemaker import SageMakerBackendSpec
+from trialjob.config import ExperimentSpec, SourceSpec
 from trialjob.errors import JournalConflict, UsageError
 from trialjob.estimators.bundle import pack
 from trialjob.estimators.selection import files_with
@@ -21,9 +20,9 @@ from trialjob.orchestrator.journals.s3 import S3Store
 from trialjob.orchestrator.ports import ExperimentStore
 from trialjob.orchestrator.samplers.known import Earlier, Present, of_experiment, of_table
 from trialjob.wiring.images import with_image
-from trialjob.wiring.jobs import check_machine, check_passing, check_requests, folder_of, vault_of
+from trialjob.wiring.jobs import check_passing, folder_of, jobs_of, vault_of
 from trialjob.wiring.mirrors import check_mirrors
-from trialjob.wiring.prices import caps_note, check_caps, prices_of
+from trialjob.wiring.prices import caps_note, check_caps
 from trialjob.wiring.search import search_advice, search_of, settle
 from trialjob.wiring.session import Session, open_session
 from trialjob.wiring.stores import open_store
@@ -45,10 +44,10 @@ def create(
     """
     opened = open_store(store)
     name = ExperimentName(spec.name)
-    check_machine(spec)
+    clock = SystemClock()
+    spec.backend.check_here(jobs_of(spec, clock))
     check_passing(spec)
-    if isinstance(spec.backend, LocalBackendSpec):
-        folder_of(opened, name)
+    folder_of(spec, opened, name)
     taken = UsageError(
         f"an experiment named {name} exists in {opened.where()}; resume it, or choose another name"
     )
@@ -62,10 +61,9 @@ def create(
     check_mirrors(spec)
     vault_of(spec).check(spec.secrets())
     known, notes = _known(spec, opened)
-    if isinstance(spec.backend, SageMakerBackendSpec):
-        check_requests(spec)
-    clock, limits = SystemClock(), spec.to_limits()
-    tariff = prices_of(spec, clock)
+    jobs, limits = jobs_of(spec, clock), spec.to_limits()
+    spec.backend.check(jobs)
+    tariff = spec.backend.tariff(jobs)
     check_caps(limits, tariff)
     bundle, left_out = "", list[str]()
     if code_of is not None and code_of.state.bundle:

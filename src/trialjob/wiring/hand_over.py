@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from trialjob.config import LocalBackendSpec
 from trialjob.errors import (
     JournalConflict,
     MovedAway,
@@ -38,7 +37,7 @@ def hand_over(name: str, *, source: ExperimentStore, target: ExperimentStore) ->
     session, there = open_session(source, name), place(target)
     if place(source) == there:
         raise UsageError(f"{name} is in {there} already")
-    if isinstance(session.spec.backend, LocalBackendSpec):
+    if not session.spec.backend.is_remote:
         raise UsageError(
             f"the trials of {name} are processes of this machine, so it cannot move to another store"
         )

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from functools import partial
 from pathlib import Path
 
-from trialjob.backends.local.backend import LocalBackend
-from trialjob.backends.local.gpus import available_gpus, check_gpus
-from trialjob.backends.sagemaker.backend import SageMakerBackend
-from trialjob.backends.sagemaker.client import SageMakerClient
-from trialjob.backends.sagemaker.code import Code
-from trialjob.backends.sagemaker.limiter import Limiter
-from trialjob.backends.sagemaker.preview import preview, refuse
+from trialjob.backends.plugin import Backend, Jobs, Place
 from trialjob.backends.vault import Vault
-from trialjob.config import ContainerSpec, ExperimentSpec, LocalBackendSpec, SourceSpec
+from trialjob.config import ContainerSpec, ExperimentSpec
 from trialjob.config.passing import passing_problems
-from trialjob.config.sagemaker import SageMakerBackendSpec
 from trialjob.config.spec import CodeSpec
 from trialjob.errors import Problem, SpecError
 from trialjob.estimators.container import ContainerEstimator
@@ -35,70 +27,71 @@ from trialjob.wiring.search import search_of, settle
 
 def backend_of(
     spec: ExperimentSpec, name: ExperimentName, store: ExperimentStore, clock: Clock, vault: Vault
-) -> LocalBackend | SageMakerBackend:
-    where = spec.backend
-    if isinstance(where, LocalBackendSpec):
-        folder = folder_of(store, name)
-        return LocalBackend(
-            jobs=folder / "jobs",
-            bundles=folder / "bundles",
-            clock=clock,
-            python=(isinstance(spec.estimator, SourceSpec) and spec.estimator.python) or sys.executable,
-            stop_grace=where.stop_grace,
-            gpus_per_trial=where.gpus_per_trial,
-            gpus=available_gpus() if where.gpus_per_trial else (),
-            environment=_told(spec),
-            reveal=vault.reveal,
-        )
-    settings = spec.sagemaker_settings()
-    return SageMakerBackend(
-        client=client_of(where, clock),
-        settings=settings,
-        experiment=name,
-        code=Code(bundle=partial(store.bundle, name), files=_in_job_files()),
+) -> Backend:
+    place = Place(
+        store=store,
+        folder=folder_of(spec, store, name),
+        in_job=_in_job_files(),
+        told=_told(spec),
+        reveal=vault.reveal,
+    )
+    return spec.backend.open(jobs_of(spec, clock, name=name, store=store), place)
+
+
+def jobs_of(
+    spec: ExperimentSpec,
+    clock: Clock,
+    *,
+    name: ExperimentName | None = None,
+    store: ExperimentStore | None = None,
+) -> Jobs:
+    """What a backend needs to know of the jobs of ``spec``."""
+    return Jobs(
+        name=name or ExperimentName(spec.name),
+        estimator=spec.estimator,
+        objective=spec.to_objective(),
+        limits=spec.to_limits(),
+        metrics=spec.metric_definitions(),
+        needed=spec.needed_metrics(),
         clock=clock,
         owner=owner_here(store),
-        check=partial(refuse, settings=settings, region=where.region or ""),
-        reveal=vault.reveal,
+        first=partial(first_job, spec),
     )
 
 
 def vault_of(spec: ExperimentSpec) -> Vault:
     """What looks up the secrets of a spec, in the region and by the profile of its backend."""
-    where = spec.backend
-    vault = Vault()
-    if isinstance(where, SageMakerBackendSpec):
-        vault = Vault(region=where.region, profile=where.profile)
+    vault = Vault(**spec.backend.aws)
     vault.learn(spec.secrets())
     return vault
 
 
-def folder_of(store: ExperimentStore, name: ExperimentName) -> Path:
-    """Where an experiment's local trials run. Raises SpecError for a store that is not on this machine."""
+def folder_of(spec: ExperimentSpec, store: ExperimentStore, name: ExperimentName) -> Path | None:
+    """Where an experiment is kept on this machine; None for a store that is elsewhere.
+
+    Raises SpecError for jobs that need a folder of this machine.
+    """
     if isinstance(store, FolderStore):
         return store.folder(name)
+    if spec.backend.is_remote:
+        return None
     raise SpecError(
         Problem(
             field="backend.kind",
-            message=f"local trials are processes of one machine, and {store.where()} is not on it",
-            remedy="choose backend.kind sagemaker, or a folder as --store",
+            message=f"its trials are processes of one machine, and {store.where()} is not on it",
+            remedy="choose another backend, or a folder as --store",
         )
     )
 
 
 def _told(spec: ExperimentSpec) -> dict[str, str]:
-    """What our own code in the job is told; on SageMaker the backend says the same."""
+    """What our own code in the job is told, by a backend that says no more of it itself."""
     given, told = spec.estimator, {NEEDED: json.dumps(spec.needed_metrics())}
     if given.distribution != "none":
         told[DISTRIBUTION] = given.distribution
         if given.processes is not None:
             told[PROCESSES] = str(given.processes)
     return told
-
-
-def client_of(where: SageMakerBackendSpec, clock: Clock) -> SageMakerClient:
-    limiter = Limiter(clock, where.requests_per_second.model_dump())
-    return SageMakerClient(clock, limiter, region=where.region, profile=where.profile)
 
 
 def owner_here(store: ExperimentStore | None = None) -> str:
@@ -145,14 +138,6 @@ def check_passing(spec: ExperimentSpec) -> None:
         raise SpecError(problems)
 
 
-def check_requests(spec: ExperimentSpec) -> None:
-    """Refuse a spec whose jobs the service would refuse, before anything is kept or called."""
-    region = spec.backend.region if isinstance(spec.backend, SageMakerBackendSpec) else None
-    problems = preview(spec.sagemaker_settings(), first_job(spec), region=region or "")
-    if problems:
-        raise SpecError(problems)
-
-
 def first_job(spec: ExperimentSpec) -> JobRequest:
     """What trial 1 would ask for, but for its code, which has not been packed."""
     name, first = ExperimentName(spec.name), TrialId(1)
@@ -161,14 +146,3 @@ def first_job(spec: ExperimentSpec) -> JobRequest:
     return estimator_of(spec, name, "0" * 16).request(
         job_name(name, first, 1), first, 1, config, spec.limits.trial_timeout
     )
-
-
-def check_machine(spec: ExperimentSpec) -> None:
-    if not isinstance(spec.backend, LocalBackendSpec):
-        return
-    if spec.backend.gpus_per_trial:
-        check_gpus(
-            gpus_per_trial=spec.backend.gpus_per_trial,
-            max_concurrent_trials=spec.limits.max_concurrent_trials,
-            available=available_gpus(),
-        )

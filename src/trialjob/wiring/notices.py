@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from trialjob.backends.vault import Vault
-from trialjob.config import ExperimentSpec, LocalBackendSpec
+from trialjob.config import ExperimentSpec
 from trialjob.config.notify import is_address
 from trialjob.errors import BackendError, InvariantError
 from trialjob.model.secret import Secret
@@ -44,8 +44,7 @@ def tell(
 def _send(notice: Notice, to: str, spec: ExperimentSpec, clock: Clock, vault: Vault) -> None:
     wanted = spec.notify
     if wanted is not None and to == "sns" and wanted.sns:
-        profile = None if isinstance(spec.backend, LocalBackendSpec) else spec.backend.profile
-        publish(notice, wanted.sns, clock, profile=profile)
+        publish(notice, wanted.sns, clock, profile=spec.backend.aws.get("profile"))
     elif wanted is not None and to == "webhook" and wanted.webhook:
         post(notice, _address(wanted.webhook, vault), clock)
     else:

@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-from trialjob.aws import faults
-from trialjob.backends.sagemaker.client import SageMakerClient
-from trialjob.backends.sagemaker.doctor import examine
-from trialjob.backends.sagemaker.prices import Price, prices, table_price, tariff_of
-from trialjob.backends.sagemaker.request import build
-from trialjob.backends.sagemaker.settings import SageMakerSettings, Spot
-from trialjob.backends.sagemaker.supplies import image_region
-from trialjob.backends.simulator.assumptions import THIS_MACHINE, Assumptions
+from trialjob.backends.assumptions import Assumptions
+from trialjob.backends.plugin import Way
 from trialjob.backends.simulator.curves import Recorded, from_experiment, from_table
-from trialjob.config import ExperimentSpec, LocalBackendSpec
+from trialjob.config import ExperimentSpec
 from trialjob.config.assumptions import with_assumed
 from trialjob.config.doubts import no_word_of_checkpoints
-from trialjob.config.durations import format_duration
-from trialjob.config.sagemaker import SageMakerBackendSpec
 from trialjob.errors import UsageError
-from trialjob.model.money import Tariff
 from trialjob.orchestrator.core.rule import StoppingRule
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.ports import Sampler
@@ -37,14 +25,10 @@ from trialjob.planning.plan import Looked, Plan, Variant
 from trialjob.planning.worst import worst
 from trialjob.wiring.images import with_image
 from trialjob.wiring.jobs import (
-    check_machine,
     check_passing,
-    check_requests,
-    client_of,
-    first_job,
-    owner_here,
+    jobs_of,
 )
-from trialjob.wiring.prices import caps_note, check_caps, prices_of
+from trialjob.wiring.prices import caps_note, check_caps
 from trialjob.wiring.rehearsal import rehearse
 from trialjob.wiring.search import search_advice, settle
 from trialjob.wiring.session import attach
@@ -78,23 +62,23 @@ def plan(spec: ExperimentSpec, asked: Asked, *, store: str | Path | None = None)
     Raises SpecError for a spec that could not be run, UsageError when what is asked for cannot be had.
     """
     spec = _checked(spec)
-    local = isinstance(spec.backend, LocalBackendSpec)
-    assumptions = with_assumed(THIS_MACHINE if local else Assumptions(), asked.assume)
+    jobs, where = jobs_of(spec, SystemClock()), spec.backend
+    assumptions = with_assumed(where.assumptions, asked.assume)
     epochs = _epochs(spec, asked, store)
-    tariffs = _tariffs(spec, account=asked.account)
-    check_caps(spec.to_limits(), next(tariffs(way.settings) for way in _ways(spec) if way.written))
-    variants = [_variant(spec, epochs, assumptions, way, tariffs(way.settings)) for way in _ways(spec)]
+    ways = where.ways(jobs, ask=asked.account)
+    check_caps(spec.to_limits(), next(way.tariff for way in ways if way.written))
+    variants = [_variant(spec, epochs, assumptions, way) for way in ways]
     written = next(variant for variant in variants if variant.written)
     return Plan(
         name=spec.name,
         search=_search(spec),
         stopping=_stopping(spec),
-        machine=_machine(spec),
+        machine=where.machine(jobs),
         variants=variants,
         doubts=tuple(doubts(written)),
         caps=caps_note(written.case.limits, written.case.tariff),
-        request=_request(spec),
-        first_request=_first_request(spec),
+        request=where.request_words(),
+        first_request=where.first_request(jobs),
         looked=tuple(_looked(spec)) if asked.account else (),
         unasked=tuple(_unasked(spec, asked)),
         advice=(*search_advice(spec), *advice(variants)),
@@ -106,78 +90,21 @@ def at_worst(spec: ExperimentSpec) -> Variant:
     """The worst case of ``spec`` alone, which needs neither epochs nor a simulation. Raises SpecError."""
     unknown = Epochs(count=None, count_from="", seconds=None, seconds_from="")
     spec = _checked(spec)
-    way = next(way for way in _ways(spec) if way.written)
-    return _variant(spec, unknown, Assumptions(), way, _tariffs(spec, account=False)(way.settings))
+    ways = spec.backend.ways(jobs_of(spec, SystemClock()), ask=False)
+    return _variant(spec, unknown, spec.backend.assumptions, next(way for way in ways if way.written))
 
 
 def _checked(spec: ExperimentSpec) -> ExperimentSpec:
     """``spec`` with what it leaves open decided. Raises SpecError when it could not be run."""
-    check_machine(spec)
+    spec.backend.check_here(jobs_of(spec, SystemClock()))
     check_passing(spec)
     spec = settle(with_image(spec))
-    if isinstance(spec.backend, SageMakerBackendSpec):
-        check_requests(spec)
+    spec.backend.check(jobs_of(spec, SystemClock()))
     return spec
 
 
-# The ways to have machines
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Way:
-    name: str
-    how: str
-    written: bool
-    settings: SageMakerSettings | None
-
-
-def _ways(spec: ExperimentSpec) -> Iterator[_Way]:
-    if isinstance(spec.backend, LocalBackendSpec):
-        yield _Way(name="local", how="backend.kind: local", written=True, settings=None)
-        return
-    given = spec.sagemaker_settings()
-    keep_alive = given.keep_alive or _KEEP_ALIVE
-    spot = given.spot or Spot(max_wait=2 * spec.limits.trial_timeout)
-    for name, how, settings in (
-        (
-            "warm pool",
-            f"keep_alive: {format_duration(keep_alive)}",
-            replace(given, keep_alive=keep_alive, spot=None),
-        ),
-        (
-            "spot",
-            f"spot: {{max_wait: {format_duration(spot.max_wait)}}}",
-            replace(given, keep_alive=None, spot=spot),
-        ),
-        ("on demand", "neither keep_alive nor spot", replace(given, keep_alive=None, spot=None)),
-    ):
-        yield _Way(name=name, how=how, written=settings == given, settings=settings)
-
-
-def _variant(
-    spec: ExperimentSpec, epochs: Epochs, assumptions: Assumptions, way: _Way, tariff: Tariff
-) -> Variant:
-    case = _case(spec, epochs, assumptions, way.settings, tariff)
-    return Variant(
-        name=way.name,
-        written=way.written,
-        how=way.how,
-        case=case,
-        worst=worst(case),
-        estimate=estimate(case) if epochs.known else None,
-    )
-
-
-def _case(
-    spec: ExperimentSpec,
-    epochs: Epochs,
-    assumptions: Assumptions,
-    settings: SageMakerSettings | None,
-    tariff: Tariff,
-) -> Case:
-    where = spec.backend
-    rates = where.requests_per_second.model_dump() if isinstance(where, SageMakerBackendSpec) else {}
-    return Case(
+def _variant(spec: ExperimentSpec, epochs: Epochs, assumptions: Assumptions, way: Way) -> Variant:
+    case = Case(
         objective=spec.to_objective(),
         # How good the trials will be nobody knows, so what ends an experiment by it is left out.
         limits=replace(spec.to_limits(), target=None),
@@ -185,13 +112,21 @@ def _case(
         sampler=_sampler(spec),
         configurations=spec.to_space().size(),
         learns=spec.sampler.learns,
-        tariff=tariff,
-        max_wait=settings.spot.max_wait if settings and settings.spot else math.inf,
-        poll_interval=where.poll_interval,
-        rates=rates,
+        tariff=way.tariff,
+        max_wait=way.max_wait,
+        poll_interval=spec.backend.poll_interval,
+        rates=spec.backend.rates(),
         epochs=epochs,
         assumptions=assumptions,
         checkpoints=not no_word_of_checkpoints(spec),
+    )
+    return Variant(
+        name=way.name,
+        written=way.written,
+        how=way.how,
+        case=case,
+        worst=worst(case),
+        estimate=estimate(case) if epochs.known else None,
     )
 
 
@@ -289,75 +224,17 @@ def _stopping(spec: ExperimentSpec) -> str:
     return f"{rule.kind}, compared at {spec.objective.resource} {levels}, to the end at {furthest:g}"
 
 
-def _machine(spec: ExperimentSpec) -> str:
-    if isinstance(spec.backend, LocalBackendSpec):
-        return "processes of this machine"
-    settings = spec.sagemaker_settings()
-    kept = f", kept warm for {settings.keep_alive / 60:g} minutes" if settings.keep_alive else ""
-    spot = ", on spot" if settings.spot else ""
-    return f"{settings.instance_count} x {' or '.join(settings.instance_types)} a trial{kept}{spot}"
-
-
-def _request(spec: ExperimentSpec) -> str:
-    if isinstance(spec.backend, LocalBackendSpec):
-        return "none is made; trials are processes of this machine"
-    return "SageMaker will take the first job, as far as its form goes (--format json shows it)"
-
-
-def _first_request(spec: ExperimentSpec) -> dict[str, Any] | None:
-    if isinstance(spec.backend, LocalBackendSpec):
-        return None
-    settings = spec.sagemaker_settings()
-    return build(settings, first_job(spec), code_uri=f"{settings.s3_uri}/…", owner=owner_here())
-
-
 def _looked(spec: ExperimentSpec) -> Iterator[Looked]:
-    if not isinstance(spec.backend, SageMakerBackendSpec):
-        return
-    clock = SystemClock()
-    for check in examine(
-        client_of(spec.backend, clock),
-        spec.sagemaker_settings(),
-        first_job(spec),
-        workers=min(spec.limits.max_concurrent_trials, spec.limits.max_trials),
-        clock=clock,
-        only=_CHECKED,
-    ):
+    for check in spec.backend.doctor(jobs_of(spec, SystemClock()), only=_CHECKED):
         yield Looked(name=check.name, ok=check.ok, detail=check.detail, remedy=check.remedy)
 
 
 def _unasked(spec: ExperimentSpec, asked: Asked) -> Iterator[str]:
-    if isinstance(spec.backend, SageMakerBackendSpec) and not asked.account:
-        yield "the account's quotas, and AWS for prices (--account asks; `trialjob doctor` looks at all)"
+    if not asked.account and (unasked := spec.backend.unasked()):
+        yield unasked
     stand_in = spec.stopping.stand_in().kind
     if stand_in != spec.stopping.kind:
         instead = "no stopping" if stand_in == "none" else f"{stand_in} of ours"
         yield f"{spec.stopping.kind}, which has a memory: {instead} stands in for it"
     if spec.limits.target is not None:
         yield "whether limits.target will be reached, which ends it earlier"
-
-
-# Prices
-
-
-def _tariffs(spec: ExperimentSpec, *, account: bool) -> Callable[[SageMakerSettings | None], Tariff]:
-    """What makes the tariff of the jobs of some settings. Only with ``account`` is anybody asked."""
-    where = spec.backend
-    if isinstance(where, LocalBackendSpec):
-        own = prices_of(spec, SystemClock())
-        return lambda _settings: own
-    client, given = client_of(where, SystemClock()), spec.sagemaker_settings()
-    asked, region = prices(client, given), _region(client, given)
-
-    def price_of(machine: str) -> Price | None:
-        said = asked(machine) if account or given.price_per_hour is not None else None
-        return said or table_price(region, machine)
-
-    return lambda settings: tariff_of(settings or given, cache(price_of))
-
-
-def _region(client: SageMakerClient, settings: SageMakerSettings) -> str:
-    """Where the jobs would run, as far as this machine knows: by boto3's rules, or where their image is."""
-    with suppress(faults.Fault):
-        return client.region()
-    return image_region(settings.image_uri)

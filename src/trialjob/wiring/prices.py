@@ -5,33 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from trialjob.backends.sagemaker.prices import prices, tariff_of
-from trialjob.config import ExperimentSpec, LocalBackendSpec
 from trialjob.errors import Problem, SpecError
 from trialjob.model.limits import Limits
-from trialjob.model.money import PriceOrigin, Spend, Tariff, Terms, cap_instance_ms, cap_micros, price_micros
-from trialjob.orchestrator.ports import Clock
-from trialjob.wiring.jobs import client_of
-
-#: Seconds in which a local job that is killed is seen to be dead.
-_LOCAL_LAG = 5.0
-
-
-def prices_of(spec: ExperimentSpec, clock: Clock) -> Tariff:
-    """What its jobs cost, asking AWS's price list when the spec does not say; never raises for want of it."""
-    where = spec.backend
-    own = where.price_per_hour
-    if isinstance(where, LocalBackendSpec):
-        price, grace = price_micros(own or 0.0), where.stop_grace
-        terms = Terms(price=price, stop_grace=grace, upload=_LOCAL_LAG)
-        source = "this machine" if own is None else "backend.price_per_hour"
-        return Tariff(terms=(terms,), origin=PriceOrigin.SPEC, source=source)
-    settings = spec.sagemaker_settings()
-    client = client_of(where, clock)
-    try:
-        return tariff_of(settings, prices(client, settings))
-    finally:
-        client.close()
+from trialjob.model.money import PriceOrigin, Spend, Tariff, Terms, cap_instance_ms, cap_micros
 
 
 def worth_learning(old: Tariff | None, new: Tariff) -> bool:

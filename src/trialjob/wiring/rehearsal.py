@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trialjob.config import ExperimentSpec, LimitsSpec, LocalBackendSpec
+from trialjob.backends.local.section import Local
+from trialjob.config import ExperimentSpec, LimitsSpec
 from trialjob.errors import UsageError
 from trialjob.model.ids import TrialId
 from trialjob.model.trial import Phase
@@ -36,7 +37,7 @@ def rehearse(spec: ExperimentSpec) -> Rehearsed:
     With one report nobody can tell the script's own start from its first epoch, and both are called epoch.
     Raises UsageError when the trial ends without a report.
     """
-    local = spec.backend if isinstance(spec.backend, LocalBackendSpec) else LocalBackendSpec()
+    local = Local() if spec.backend.is_remote else spec.backend
     limits = LimitsSpec(max_trials=1, trial_timeout=spec.limits.trial_timeout)
     alone = spec.model_copy(
         update={"backend": local, "limits": limits, "stopping": NoStopping(), "name": "rehearsal"}

@@ -10,8 +10,7 @@ from pathlib import Path
 
 from trialjob import config
 from trialjob.backends.discreet import DiscreetBackend
-from trialjob.backends.local.backend import LocalBackend
-from trialjob.backends.sagemaker.backend import SageMakerBackend
+from trialjob.backends.plugin import Backend
 from trialjob.backends.vault import Vault
 from trialjob.config import ExperimentSpec
 from trialjob.errors import (
@@ -47,10 +46,10 @@ from trialjob.orchestrator.journals.s3 import S3Store
 from trialjob.orchestrator.ports import ArtifactSource, ExperimentStore, Journal
 from trialjob.reporting.notice import untold
 from trialjob.reporting.results import Result
-from trialjob.wiring.jobs import backend_of, check_machine, estimator_of, vault_of
+from trialjob.wiring.jobs import backend_of, estimator_of, jobs_of, vault_of
 from trialjob.wiring.mirrors import Mirrors
 from trialjob.wiring.notices import still_to_tell, tell
-from trialjob.wiring.prices import check_priced, prices_of, worth_learning
+from trialjob.wiring.prices import check_priced, worth_learning
 from trialjob.wiring.search import search_of
 from trialjob.wiring.stores import clock_of, open_store
 
@@ -212,7 +211,8 @@ class Session:
         """Journal what jobs cost now, if that has changed; raises SpecError when a cap cannot be held."""
         if self.refresh().phase is Phase.ENDED:
             return
-        tariff = prices_of(self.spec, self._clock)
+        spec = self.spec
+        tariff = spec.backend.tariff(jobs_of(spec, self._clock, name=self.name))
         self._append(
             lambda state: [PricesLearned(tariff=tariff)] if worth_learning(state.tariff, tariff) else []
         )
@@ -243,7 +243,7 @@ class Session:
         with self._journal.hold(_lease(self.spec)):
             self.refresh()
             spec = self.spec
-            check_machine(spec)
+            spec.backend.check_here(jobs_of(spec, self._clock, name=self.name))
             if self.state.phase is Phase.RUNNING:  # nothing is launched any more where it is ending
                 self.vault.check(spec.secrets(), self.name)
             self._mirrors = Mirrors(spec, self.state, self._clock, self.vault)
@@ -324,7 +324,7 @@ class Session:
         ]
 
     @cached_property
-    def _backend(self) -> LocalBackend | SageMakerBackend:
+    def _backend(self) -> Backend:
         return backend_of(self.spec, self.name, self._store, self._clock, self.vault)
 
     @cached_property

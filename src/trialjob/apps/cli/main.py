@@ -65,7 +65,7 @@ def cli() -> None:
 @cli.command()
 @click.argument("spec", type=click.Path())
 @click.option(
-    "--backend", type=click.Choice(["local", "sagemaker"]), help="Where the jobs run, in place of the spec's."
+    "--backend", metavar="KIND", help="Where the jobs run, in place of the spec's: local, sagemaker, …"
 )
 @click.option("--name", help="The experiment's name, as it is [default: the spec's with a unique suffix].")
 @click.option("--yes", is_flag=True, help="Do not ask, on a terminal, when nothing caps the cost.")
@@ -384,8 +384,8 @@ def confirm(
 @click.option("--account", is_flag=True, help="Ask the account for its quotas; needs credentials.")
 @click.option(
     "--backend",
-    type=click.Choice(["local", "sagemaker"]),
-    help="Where the jobs would run, in place of the spec's.",
+    metavar="KIND",
+    help="Where the jobs would run, in place of the spec's: local, sagemaker, …",
 )
 @set_option
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)

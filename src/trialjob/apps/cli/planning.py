@@ -8,8 +8,8 @@ from trialjob import config, wiring
 from trialjob.apps.cli.failures import ExitStatus
 from trialjob.apps.cli.running import with_backend
 from trialjob.apps.cli.showing import print_out
-from trialjob.config.durations import parse_duration
 from trialjob.errors import Problem, SpecError
+from trialjob.model.durations import parse_duration
 from trialjob.planning.page import document, lines
 from trialjob.planning.plan import Plan
 from trialjob.reporting.results import strict_json

@@ -10,8 +10,8 @@ from trialjob.apps.cli.failures import Begun, ExitStatus, say
 from trialjob.apps.cli.running import named, warn
 from trialjob.apps.cli.showing import print_out
 from trialjob.apps.stepping import step, summary
-from trialjob.config.durations import FORMS, parse_duration
 from trialjob.errors import NoSuchExperiment, StoreUnavailable, UsageError
+from trialjob.model.durations import FORMS, parse_duration
 from trialjob.model.trial import Phase
 from trialjob.orchestrator.core.state import State
 from trialjob.reporting import words

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from trialjob.aws import faults
-from trialjob.backends.sagemaker.check import Case, Check
+from trialjob.backends.plugin import Check
+from trialjob.backends.sagemaker.check import Case
 
 SERVICE: Final = "sagemaker.amazonaws.com"
 _ROLE: Final = re.compile(r"arn:[\w-]+:iam::(\d{12}):role/(?:.*/)?([\w+=,.@-]+)")

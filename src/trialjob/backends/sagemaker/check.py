@@ -1,4 +1,4 @@
-"""What a check of the account says, and what every check is given."""
+"""What every check of the account is given."""
 
 from __future__ import annotations
 
@@ -8,18 +8,6 @@ from trialjob.backends.sagemaker.client import SageMakerClient
 from trialjob.backends.sagemaker.settings import SageMakerSettings
 from trialjob.model.job import JobRequest
 from trialjob.orchestrator.ports import Clock
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One thing that was looked at."""
-
-    name: str
-    #: None when it could not be found out, which is no fault.
-    ok: bool | None
-    detail: str
-    #: What to do about it.
-    remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,8 +13,9 @@ from dataclasses import replace
 from typing import Final, TypeAlias
 
 from trialjob.aws import faults
+from trialjob.backends.plugin import Check
 from trialjob.backends.sagemaker import access, prices, supplies
-from trialjob.backends.sagemaker.check import Case, Check
+from trialjob.backends.sagemaker.check import Case
 from trialjob.backends.sagemaker.client import LOG_GROUP, SageMakerClient
 from trialjob.backends.sagemaker.preview import preview
 from trialjob.backends.sagemaker.settings import SageMakerSettings

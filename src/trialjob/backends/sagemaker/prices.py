@@ -17,7 +17,8 @@ from math import ceil
 from typing import Any, Final
 
 from trialjob.aws import faults
-from trialjob.backends.sagemaker.check import Case, Check
+from trialjob.backends.plugin import Check
+from trialjob.backends.sagemaker.check import Case
 from trialjob.backends.sagemaker.client import SageMakerClient
 from trialjob.backends.sagemaker.settings import SageMakerSettings
 from trialjob.model.money import Micros, PriceOrigin, Tariff, Terms, price_micros

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from trialjob.aws import faults
-from trialjob.backends.sagemaker.check import Case, Check
+from trialjob.backends.plugin import Check
+from trialjob.backends.sagemaker.check import Case
 from trialjob.model.s3 import S3Address, address_problem
 
 TRAINING: Final = "training job usage"

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 from heapq import heappop, heappush
 
-from trialjob.backends.simulator.assumptions import NOTHING, Assumptions
+from trialjob.backends.assumptions import NOTHING, Assumptions
 from trialjob.backends.simulator.course import Course
 from trialjob.backends.simulator.job import SimulatedJob
 from trialjob.backends.simulator.pools import Pools

@@ -10,7 +10,7 @@ import math
 import random
 from dataclasses import dataclass, field
 
-from trialjob.backends.simulator.assumptions import Assumptions
+from trialjob.backends.assumptions import Assumptions
 from trialjob.backends.simulator.course import Course
 from trialjob.backends.simulator.job import Launch, SimulatedJob
 from trialjob.model.job import FailureKind, JobRequest, Outcome

@@ -6,7 +6,7 @@ from typing import Annotated, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
-from trialjob.config.durations import format_duration, parse_duration
+from trialjob.model.durations import format_duration, parse_duration
 
 
 class SpecPart(BaseModel):

@@ -1,0 +1,94 @@
+"""This machine as a backend: what a spec says of it, and what follows."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+from pydantic import Field
+
+from trialjob.backends.plugin import Backend, BaseBackend, Jobs, Place
+from trialjob.errors import InvariantError, Problem
+from trialjob.field_types import Duration
+from trialjob.model.ids import JobName
+from trialjob.model.money import PriceOrigin, Tariff, Terms, price_micros
+
+#: Seconds in which a local job that is killed is seen to be dead.
+_LAG: Final = 5.0
+
+
+class Local(BaseBackend):
+    """Every trial is a process on this machine."""
+
+    kind: ClassVar[str] = "local"
+    is_remote: ClassVar[bool] = False
+
+    gpus_per_trial: int = Field(default=0, ge=0)
+    #: Seconds from SIGTERM to SIGKILL.
+    stop_grace: Duration = 10.0
+    #: Seconds between two looks at the jobs.
+    poll_interval: Duration = 0.1
+
+    def problems_here(self, estimator: Any) -> Iterator[Problem]:  # noqa: ANN401 - a section of any kind
+        """A program that is in an image only."""
+        words = getattr(estimator, "entrypoint", None)
+        if words is None:
+            return
+        if not words:
+            yield Problem(
+                field="estimator.entrypoint",
+                message="is missing, and backend.kind is 'local', where the program runs without its image",
+                remedy="write the program and its first words",
+            )
+        elif "{" not in words[0] and shutil.which(words[0]) is None:
+            yield Problem(
+                field="estimator.entrypoint[0]",
+                message=f'"{words[0]}" is no program on this machine',
+                remedy="write its full path, or run it on SageMaker",
+            )
+
+    def check_here(self, jobs: Jobs) -> None:
+        """There must be as many GPUs as the trials need at once."""
+        if self.gpus_per_trial:
+            from trialjob.backends.local.gpus import available_gpus, check_gpus  # noqa: PLC0415 - POSIX only
+
+            check_gpus(
+                gpus_per_trial=self.gpus_per_trial,
+                max_concurrent_trials=jobs.limits.max_concurrent_trials,
+                available=available_gpus(),
+            )
+
+    def open(self, jobs: Jobs, place: Place) -> Backend:
+        from trialjob.backends.local.backend import LocalBackend  # noqa: PLC0415 - POSIX only
+        from trialjob.backends.local.gpus import available_gpus  # noqa: PLC0415 - as above
+
+        if place.folder is None:
+            raise InvariantError("local trials run in a folder of this machine")
+        return LocalBackend(
+            jobs=place.folder / "jobs",
+            bundles=place.folder / "bundles",
+            clock=jobs.clock,
+            python=getattr(jobs.estimator, "python", None) or sys.executable,
+            stop_grace=self.stop_grace,
+            gpus_per_trial=self.gpus_per_trial,
+            gpus=available_gpus() if self.gpus_per_trial else (),
+            environment=place.told,
+            reveal=place.reveal,
+        )
+
+    def checkpoints(self, job: JobName, folder: Path | None) -> str:
+        return str((folder or Path()) / "jobs" / job / "ml" / "checkpoints")
+
+    def tariff(self, jobs: Jobs) -> Tariff:  # noqa: ARG002 - all jobs cost the same
+        terms = Terms(price=price_micros(self.price_per_hour or 0.0), stop_grace=self.stop_grace, upload=_LAG)
+        source = "this machine" if self.price_per_hour is None else "backend.price_per_hour"
+        return Tariff(terms=(terms,), origin=PriceOrigin.SPEC, source=source)
+
+    def machine(self, jobs: Jobs) -> str:  # noqa: ARG002 - they are all alike
+        return "processes of this machine"
+
+    def request_words(self) -> str:
+        return "none is made; trials are processes of this machine"

@@ -1,0 +1,207 @@
+"""What a backend is outside of its own folder: a section of a spec, which owns all that is said of it.
+
+Rule: whoever plans, checks, starts or prices an experiment asks this and knows no backend by name. Most
+answers have a default that means "nothing to say"; a backend must say how its jobs are run (``open``) and
+what they cost (``tariff``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from pydantic import Field
+
+from trialjob.backends.assumptions import THIS_MACHINE, Assumptions
+from trialjob.errors import Problem
+from trialjob.field_types import Duration, Number, SpecPart
+from trialjob.model.ids import ExperimentName, JobName
+from trialjob.model.job import JobRequest
+from trialjob.model.limits import Limits
+from trialjob.model.metric import MetricDefinition, Objective
+from trialjob.model.money import Tariff
+from trialjob.model.secret import Secret
+from trialjob.orchestrator.ports import ArtifactSource, Clock, ExperimentStore, JobBackend, LogSource
+from trialjob.registry import Registry
+
+
+class Backend(JobBackend, LogSource, ArtifactSource, Protocol):
+    """Runs jobs, and gives out their logs and what they leave behind."""
+
+    def notices(self) -> Sequence[str]:
+        """What a person should know now, such as credentials that have expired."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One thing that was looked at."""
+
+    name: str
+    #: None when it could not be found out, which is no fault.
+    ok: bool | None
+    detail: str
+    #: What to do about it.
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """One way to have machines, for a plan."""
+
+    #: ``warm pool``, ``spot`` or ``on demand``, for example.
+    name: str
+    #: What to write in the spec to have it.
+    how: str
+    #: It is what the spec says.
+    written: bool
+    tariff: Tariff
+    #: Seconds that a job may wait for capacity.
+    max_wait: float = math.inf
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Jobs:
+    """All jobs of one experiment, as far as a backend needs to know of them."""
+
+    name: ExperimentName
+    #: The section ``estimator`` of the spec.
+    estimator: Any
+    objective: Objective
+    limits: Limits
+    metrics: tuple[MetricDefinition, ...]
+    #: Metrics that a report must have, whatever else is left out.
+    needed: tuple[str, ...]
+    clock: Clock
+    #: Who starts them, in words.
+    owner: str = ""
+    #: Makes what trial 1 would ask for, but for its code, which has not been packed.
+    first: Callable[[], JobRequest] = field(repr=False)
+
+    @property
+    def at_once(self) -> int:
+        """How many of them there will be at one time."""
+        return min(self.limits.max_concurrent_trials, self.limits.max_trials)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where an experiment is kept, for a backend that opens."""
+
+    store: ExperimentStore
+    #: A folder of this machine, where the store is one.
+    folder: Path | None
+    #: What runs beside the user's code in a job: names and files.
+    in_job: Mapping[str, Path]
+    #: What our own code in a job is told by its environment.
+    told: Mapping[str, str]
+    #: Looks a secret up when a job is started.
+    reveal: Callable[[Secret], str]
+
+
+class BaseBackend(SpecPart):
+    """A backend as a spec names it: a frozen model whose fields are the keys of the section ``backend``."""
+
+    #: What is written as ``backend.kind``.
+    kind: ClassVar[str] = ""
+    #: An experiment may go on from another machine or store while its jobs run.
+    is_remote: ClassVar[bool] = True
+    #: What a plan takes the service to be like.
+    assumptions: ClassVar[Assumptions] = THIS_MACHINE
+
+    #: Seconds between two looks at the jobs.
+    poll_interval: Duration = 10.0
+    #: Dollars for an hour of one instance, in place of any price list's.
+    price_per_hour: Number | None = Field(default=None, ge=0)
+
+    # What is wrong
+
+    def problems(self, estimator: Any) -> Iterator[Problem]:  # noqa: ANN401, ARG002 - for those that look
+        """What is wrong with the section, by itself and beside the estimator; nothing is looked at."""
+        yield from ()
+
+    def problems_here(self, estimator: Any) -> Iterator[Problem]:  # noqa: ANN401, ARG002 - for those that look
+        """What is missing on this machine."""
+        yield from ()
+
+    def loses_progress(self, estimator: Any) -> str:  # noqa: ANN401, ARG002 - for those that look
+        """The field that has jobs broken off, which costs all that a script without checkpoints has done."""
+        return ""
+
+    def check_here(self, jobs: Jobs) -> None:
+        """Raise SpecError when this machine lacks what the jobs need; asked whenever they are run."""
+
+    def check(self, jobs: Jobs) -> None:
+        """Raise SpecError for jobs that would be refused; asked before anything is kept or called."""
+
+    # What is run
+
+    def image(self, estimator: Any, look_up: Callable[..., str], clock: Clock) -> str:  # noqa: ANN401, ARG002 - as above
+        """The image of a framework that is named by its version; "" where none is needed.
+
+        ``look_up`` takes ``region`` and ``instance_types``. Raises SpecError, BackendError.
+        """
+        return ""
+
+    def open(self, jobs: Jobs, place: Place) -> Backend:
+        """What runs the jobs of an experiment."""
+        raise NotImplementedError
+
+    def checkpoints(self, job: JobName, folder: Path | None) -> str:  # noqa: ARG002 - for those that look
+        """Where a job's script finds its checkpoints."""
+        return "/opt/ml/checkpoints"
+
+    @property
+    def aws(self) -> Mapping[str, str | None]:
+        """The region and profile by which other services of AWS are called for this experiment."""
+        return {}
+
+    # What it costs, and what a plan says
+
+    def tariff(self, jobs: Jobs) -> Tariff:
+        """What jobs cost; nothing is raised for want of a price."""
+        raise NotImplementedError
+
+    def ways(self, jobs: Jobs, *, ask: bool) -> Sequence[Way]:  # noqa: ARG002 - for those that can ask
+        """The ways to have machines, one of which is written; only with ``ask`` is a price list asked."""
+        return [Way(name=self.kind, how=f"backend.kind: {self.kind}", written=True, tariff=self.tariff(jobs))]
+
+    def machine(self, jobs: Jobs) -> str:  # noqa: ARG002 - for those that look
+        """What a trial runs on, in words."""
+        return f"jobs of {self.kind}"
+
+    def request_words(self) -> str:
+        """Who has judged the form of the first job's request, in words."""
+        return f"{self.kind} has judged none yet"
+
+    def first_request(self, jobs: Jobs) -> Mapping[str, Any] | None:  # noqa: ARG002 - for those that make one
+        """The call that starts the first job, where one is made."""
+        return None
+
+    def rates(self) -> Mapping[str, float]:
+        """Calls a second of each operation, where they are limited."""
+        return {}
+
+    def unasked(self) -> str:
+        """What a plan that asks nobody leaves unknown, and how it would be asked; "" for nothing."""
+        return ""
+
+    # What is looked at
+
+    def doctor(self, jobs: Jobs, only: Sequence[str] = ()) -> Iterator[Check]:  # noqa: ARG002 - for those that look
+        """Look at what the jobs will need outside of this machine, one check after the other."""
+        yield Check(name="backend", ok=True, detail=f"{self.kind}; it needs no account")
+
+
+#: What may be written as ``backend.kind``.
+BACKENDS: Registry[BaseBackend] = Registry(
+    "backend",
+    group="trialjob.backends",
+    builtin={
+        "local": "trialjob.backends.local.section:Local",
+        "sagemaker": "trialjob.backends.sagemaker.section:SageMaker",
+    },
+)

@@ -1,0 +1,260 @@
+"""Amazon SageMaker as a backend: what a spec says of it, and what follows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from pydantic import Field
+
+from trialjob.aws import faults
+from trialjob.backends.assumptions import Assumptions
+from trialjob.backends.plugin import Backend, BaseBackend, Check, Jobs, Place, Way
+from trialjob.backends.sagemaker.limiter import RATES
+from trialjob.backends.sagemaker.settings import Channel, SageMakerSettings, Spot
+from trialjob.errors import Problem, SpecError
+from trialjob.field_types import Duration, Number, SpecPart
+from trialjob.model.durations import format_duration
+from trialjob.model.money import Tariff
+from trialjob.model.s3 import address_problem
+from trialjob.orchestrator.ports import Clock
+
+if TYPE_CHECKING:
+    from trialjob.backends.sagemaker.client import SageMakerClient
+    from trialjob.backends.sagemaker.prices import Price
+
+#: What a job cannot do without, and what it is called in an example.
+_REQUIRED: Final[Mapping[str, str]] = {
+    "image_uri": "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.8.0-gpu-py312",
+    "role": "arn:aws:iam::123456789012:role/SageMakerExecution",
+    "instance_type": "ml.g4dn.xlarge",
+}
+#: A warm pool for those who have none: long enough for a slot to be filled again.
+_KEEP_ALIVE: Final = 240.0
+
+
+class RatesSpec(SpecPart):
+    """Calls a second of each operation, which an account shares with everything else in its region."""
+
+    create: Number = Field(default=RATES["create"], gt=0)
+    stop: Number = Field(default=RATES["stop"], gt=0)
+    update: Number = Field(default=RATES["update"], gt=0)
+    list: Number = Field(default=RATES["list"], gt=0)
+    describe: Number = Field(default=RATES["describe"], gt=0)
+    filter_logs: Number = Field(default=RATES["filter_logs"], gt=0)
+
+
+class SageMaker(BaseBackend):
+    """Every trial is a training job; without a region or profile, boto3's own rules find them."""
+
+    kind: ClassVar[str] = "sagemaker"
+    assumptions: ClassVar[Assumptions] = Assumptions()
+
+    #: Where code, checkpoints and outputs are kept, below a folder for each experiment.
+    s3_uri: str
+    region: str | None = None
+    profile: str | None = None
+    poll_interval: Duration = 10.0
+    requests_per_second: RatesSpec = RatesSpec()
+    #: Dollars for each instance of whatever type, in place of the price list's.
+    price_per_hour: Number | None = Field(default=None, ge=0)
+
+    # What is wrong
+
+    def problems(self, estimator: Any) -> Iterator[Problem]:  # noqa: ANN401 - a section of any kind
+        """An address that is none, and what a job cannot do without."""
+        if wrong := address_problem(self.s3_uri):
+            yield Problem(
+                field="backend.s3_uri",
+                message=f'"{self.s3_uri}" is no address in S3',
+                remedy=f"write s3://bucket/prefix; {wrong}",
+            )
+        for name, example in _REQUIRED.items():
+            found = name == "image_uri" and estimator.framework() is not None
+            if not getattr(estimator, name) and not found:
+                yield Problem(
+                    field=f"estimator.{name}",
+                    message="is missing, and backend.kind is 'sagemaker'",
+                    remedy=f"write {name}: {example}",
+                )
+
+    def loses_progress(self, estimator: Any) -> str:  # noqa: ANN401 - a section of any kind
+        return "" if estimator.spot is None else "estimator.spot"
+
+    def check(self, jobs: Jobs) -> None:
+        """Refuse jobs that the service would refuse."""
+        from trialjob.backends.sagemaker.preview import preview  # noqa: PLC0415 - the service's model is big
+
+        problems = preview(self.settings(jobs), jobs.first(), region=self.region or "")
+        if problems:
+            raise SpecError(problems)
+
+    # What is run
+
+    def settings(self, jobs: Jobs) -> SageMakerSettings:
+        """What every training job of an experiment has in common; what is required has been checked."""
+        job = jobs.estimator
+        return SageMakerSettings(
+            s3_uri=self.s3_uri,
+            image_uri=job.image_uri or "",
+            role=job.role or "",
+            instance_type=job.instance_type or "",
+            fallback_instance_types=job.fallback_instance_types,
+            instance_count=job.instance_count,
+            volume_size=job.volume_size,
+            volume_kms_key=job.volume_kms_key or "",
+            output_kms_key=job.output_kms_key or "",
+            keep_alive=job.keep_alive,
+            max_upload=job.max_upload,
+            price_per_hour=self.price_per_hour,
+            spot=Spot(**dict(job.spot)) if job.spot else None,
+            channels={
+                name: Channel(content_type=given.content_type or "", mode=given.mode or "")
+                for name, given in job.inputs.items()
+                if given.content_type or given.mode
+            },
+            tags=job.tags,
+            subnets=job.subnets,
+            security_group_ids=job.security_group_ids,
+            network_isolation=job.network_isolation,
+            encrypt_inter_container_traffic=job.encrypt_inter_container_traffic,
+            distribution="" if job.distribution == "none" else job.distribution,
+            processes=job.processes,
+            metric_definitions=jobs.metrics,
+            objective=jobs.objective.metric,
+            needed=jobs.needed,
+            request=job.request,
+        )
+
+    def image(self, estimator: Any, look_up: Callable[..., str], clock: Clock) -> str:  # noqa: ANN401 - as above
+        types = (estimator.instance_type or "", *estimator.fallback_instance_types)
+        return look_up(region=self.region or self.client(clock).region(), instance_types=types)
+
+    def client(self, clock: Clock) -> SageMakerClient:
+        """What calls the service."""
+        from trialjob.backends.sagemaker.client import SageMakerClient  # noqa: PLC0415 - slow to import
+        from trialjob.backends.sagemaker.limiter import Limiter  # noqa: PLC0415 - as above
+
+        limiter = Limiter(clock, self.requests_per_second.model_dump())
+        return SageMakerClient(clock, limiter, region=self.region, profile=self.profile)
+
+    def open(self, jobs: Jobs, place: Place) -> Backend:
+        from trialjob.backends.sagemaker.backend import SageMakerBackend  # noqa: PLC0415 - slow to import
+        from trialjob.backends.sagemaker.code import Code  # noqa: PLC0415 - as above
+        from trialjob.backends.sagemaker.preview import refuse  # noqa: PLC0415 - as above
+
+        settings = self.settings(jobs)
+        return SageMakerBackend(
+            client=self.client(jobs.clock),
+            settings=settings,
+            experiment=jobs.name,
+            code=Code(bundle=partial(place.store.bundle, jobs.name), files=place.in_job),
+            clock=jobs.clock,
+            owner=jobs.owner,
+            check=partial(refuse, settings=settings, region=self.region or ""),
+            reveal=place.reveal,
+        )
+
+    @property
+    def aws(self) -> Mapping[str, str | None]:
+        return {"region": self.region, "profile": self.profile}
+
+    # What it costs, and what a plan says
+
+    def tariff(self, jobs: Jobs) -> Tariff:
+        """By AWS's price list when the spec does not say, and the table of this package when AWS does not."""
+        from trialjob.backends.sagemaker.prices import prices, tariff_of  # noqa: PLC0415 - reads a table
+
+        settings, client = self.settings(jobs), self.client(jobs.clock)
+        try:
+            return tariff_of(settings, prices(client, settings))
+        finally:
+            client.close()
+
+    def ways(self, jobs: Jobs, *, ask: bool) -> Sequence[Way]:
+        """A warm pool, spot, and neither."""
+        from trialjob.backends.sagemaker.prices import tariff_of  # noqa: PLC0415 - reads a table
+
+        given, price_of = self.settings(jobs), self._price_of(jobs, ask=ask)
+        keep_alive = given.keep_alive or _KEEP_ALIVE
+        spot = given.spot or Spot(max_wait=2 * jobs.limits.trial_timeout)
+        settings = {
+            ("warm pool", f"keep_alive: {format_duration(keep_alive)}"): replace(
+                given, keep_alive=keep_alive, spot=None
+            ),
+            ("spot", f"spot: {{max_wait: {format_duration(spot.max_wait)}}}"): replace(
+                given, keep_alive=None, spot=spot
+            ),
+            ("on demand", "neither keep_alive nor spot"): replace(given, keep_alive=None, spot=None),
+        }
+        return [
+            Way(
+                name=name,
+                how=how,
+                written=each == given,
+                tariff=tariff_of(each, price_of),
+                max_wait=each.spot.max_wait if each.spot else math.inf,
+            )
+            for (name, how), each in settings.items()
+        ]
+
+    def _price_of(self, jobs: Jobs, *, ask: bool) -> Callable[[str], Price | None]:
+        from trialjob.backends.sagemaker.prices import prices, table_price  # noqa: PLC0415 - reads a table
+
+        client, given = self.client(jobs.clock), self.settings(jobs)
+        asked, region = prices(client, given), _region(client, given)
+
+        def price_of(machine: str) -> Price | None:
+            said = asked(machine) if ask or given.price_per_hour is not None else None
+            return said or table_price(region, machine)
+
+        return cache(price_of)
+
+    def machine(self, jobs: Jobs) -> str:
+        settings = self.settings(jobs)
+        kept = f", kept warm for {settings.keep_alive / 60:g} minutes" if settings.keep_alive else ""
+        spot = ", on spot" if settings.spot else ""
+        return f"{settings.instance_count} x {' or '.join(settings.instance_types)} a trial{kept}{spot}"
+
+    def request_words(self) -> str:
+        return "SageMaker will take the first job, as far as its form goes (--format json shows it)"
+
+    def first_request(self, jobs: Jobs) -> Mapping[str, Any] | None:
+        from trialjob.backends.sagemaker.request import build  # noqa: PLC0415 - the service's model is big
+
+        settings = self.settings(jobs)
+        return build(settings, jobs.first(), code_uri=f"{settings.s3_uri}/…", owner=jobs.owner)
+
+    def rates(self) -> Mapping[str, float]:
+        return self.requests_per_second.model_dump()
+
+    def unasked(self) -> str:
+        return "the account's quotas, and AWS for prices (--account asks; `trialjob doctor` looks at all)"
+
+    # What is looked at
+
+    def doctor(self, jobs: Jobs, only: Sequence[str] = ()) -> Iterator[Check]:
+        from trialjob.backends.sagemaker.doctor import examine  # noqa: PLC0415 - slow to import
+
+        more = {"only": tuple(only)} if only else {}
+        yield from examine(
+            self.client(jobs.clock),
+            self.settings(jobs),
+            jobs.first(),
+            workers=jobs.at_once,
+            clock=jobs.clock,
+            **more,
+        )
+
+
+def _region(client: SageMakerClient, settings: SageMakerSettings) -> str:
+    """Where the jobs would run, as far as this machine knows: by boto3's rules, or where their image is."""
+    from trialjob.backends.sagemaker.supplies import image_region  # noqa: PLC0415 - as above
+
+    with suppress(faults.Fault):
+        return client.region()
+    return image_region(settings.image_uri)
