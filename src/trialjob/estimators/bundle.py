@@ -70,6 +70,8 @@ def _move(packed: Path, target: Path) -> None:
         return
     packed.chmod(0o644)
     packed.replace(target)
+    if not hasattr(os, "O_DIRECTORY"):  # Windows opens no folder, and needs none
+        return
     folder = os.open(target.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

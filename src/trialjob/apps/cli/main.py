@@ -442,7 +442,7 @@ def doctor(*, spec: str, overrides: tuple[str, ...]) -> int:
 @click.option("--stop", is_flag=True, help="Stop the jobs and end the warm pools that have no owner.")
 @click.option("--experiment", metavar="NAME", help="Only this experiment; with --stop, whoever owns it.")
 @click.option("--yes", is_flag=True, help="Do not ask before stopping.")
-@click.option("--region", help="Where to look [default: by boto3's rules].")
+@click.option("--region", help="Where to look [default: $AWS_REGION, else the profile's].")
 @click.option("--profile", help="As whom to look [default: by boto3's rules].")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @store_option

@@ -17,7 +17,6 @@ trusted to tell.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 from pathlib import Path
@@ -25,6 +24,9 @@ from typing import Any, TypeAlias
 
 from trialjob.orchestrator.journals.private import FILE, private_opener
 from trialjob.orchestrator.ports import Part
+
+with contextlib.suppress(ImportError):  # Windows, where ``platform`` refuses before a lock is asked for
+    import fcntl
 
 #: What is kept in request.json and status.json.
 Facts: TypeAlias = dict[str, Any]

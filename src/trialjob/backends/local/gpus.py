@@ -7,7 +7,6 @@ orchestrator is killed; and it makes no difference of which experiment, store or
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import shutil
@@ -18,6 +17,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 from trialjob.errors import Problem, SpecError
+
+with suppress(ImportError):  # Windows, where ``platform`` refuses before a lock is asked for
+    import fcntl
 
 #: The environment variable with the folder of all claims, for containers that share GPUs but no /tmp.
 CLAIMS = "TRIALJOB_GPU_CLAIMS"

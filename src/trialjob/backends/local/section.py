@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Final
 
 from pydantic import Field
 
+from trialjob.backends.local.platform import check_platform
 from trialjob.backends.plugin import Backend, BaseBackend, Jobs, Place
 from trialjob.errors import InvariantError, Problem
 from trialjob.field_types import Duration
@@ -52,6 +53,7 @@ class Local(BaseBackend):
 
     def check_here(self, jobs: Jobs) -> None:
         """There must be as many GPUs as the trials need at once."""
+        check_platform()
         if self.gpus_per_trial:
             from trialjob.backends.local.gpus import available_gpus, check_gpus  # noqa: PLC0415 - POSIX only
 

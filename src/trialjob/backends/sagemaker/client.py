@@ -1,12 +1,13 @@
 """Calls AWS for the backend, the doctor and the audit.
 
 It decides how long an answer is waited for and which calls are made again. Every vendor error leaves it as
-one of ``faults``. Credentials, profile, region and endpoint come by boto3's own rules. It must not know what
-the calls are for.
+one of ``faults``. Credentials, profile and endpoint come by boto3's own rules, the region by ``region``.
+It must not know what the calls are for.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from trialjob.aws.answers import ask, made
 from trialjob.aws.meanings import date_of
 from trialjob.backends.sagemaker.limiter import Limiter
 from trialjob.backends.sagemaker.status import Facts
+from trialjob.model.region import region_said
 from trialjob.model.s3 import S3Address
 from trialjob.orchestrator.ports import Clock
 
@@ -280,14 +282,14 @@ class SageMakerClient:
 
     def region(self) -> str:
         """Where calls go. Raises Misconfigured when nothing says it."""
-        return str(made(lambda: self._client("sagemaker").meta.region_name))
+        return str(made(lambda: self._opened().region_name or self._client("sagemaker").meta.region_name))
 
     def regions(self) -> list[str]:
         """Every region of the same partition in which this boto3 knows SageMaker. Raises Misconfigured."""
 
         def known() -> list[str]:
-            partition = self._session.get_partition_for_region(region)
-            return list(self._session.get_available_regions("sagemaker", partition))
+            partition = self._opened().get_partition_for_region(region)
+            return list(self._opened().get_available_regions("sagemaker", partition))
 
         region = self.region()
         return made(known)
@@ -430,11 +432,8 @@ class SageMakerClient:
 
     def _client(self, service: str) -> Any:  # noqa: ANN401 - boto3 has no types
         if service not in self._clients:
-            import boto3  # type: ignore[import-untyped] # noqa: PLC0415 - heavy
             from botocore.config import Config  # type: ignore[import-untyped] # noqa: PLC0415 - heavy
 
-            if self._session is None:
-                self._session = boto3.session.Session(profile_name=self._profile, region_name=self._region)
             config = Config(
                 connect_timeout=_CONNECT,
                 read_timeout=_ANSWER,
@@ -443,8 +442,17 @@ class SageMakerClient:
             )
             # Prices are told in few regions, and in each of them for all.
             where = {"region_name": _PRICES} if service == "pricing" else {}
-            self._clients[service] = self._session.client(service, config=config, **where)
+            self._clients[service] = self._opened().client(service, config=config, **where)
         return self._clients[service]
+
+    def _opened(self) -> Any:  # noqa: ANN401 - boto3 has no types
+        if self._session is None:
+            import boto3  # type: ignore[import-untyped] # noqa: PLC0415 - heavy
+
+            self._session = boto3.session.Session(
+                profile_name=self._profile, region_name=region_said(self._region, os.environ)
+            )
+        return self._session
 
 
 def _date_of(answer: Mapping[str, Any]) -> float | None:

@@ -49,7 +49,7 @@ class RatesSpec(SpecPart):
 
 
 class SageMaker(BaseBackend):
-    """Every trial is a training job; without a region or profile, boto3's own rules find them."""
+    """Every trial is a training job; without a region, ``model.region`` says which."""
 
     kind: ClassVar[str] = "sagemaker"
     assumptions: ClassVar[Assumptions] = Assumptions()
@@ -84,6 +84,18 @@ class SageMaker(BaseBackend):
 
     def loses_progress(self, estimator: Any) -> str:  # noqa: ANN401 - a section of any kind
         return "" if estimator.spot is None else "estimator.spot"
+
+    def check_here(self, jobs: Jobs) -> None:
+        """Something must say which region the jobs are for."""
+        self.found_region(jobs.clock)
+
+    def found_region(self, clock: Clock) -> str:
+        """The region of the jobs. Raises SpecError when nothing says it, or there is no such profile."""
+        try:
+            return self.client(clock).region()
+        except faults.Misconfigured as fault:
+            field = "backend.profile" if self.profile else "backend.region"
+            raise SpecError(Problem(field=field, message=str(fault), remedy=fault.remedy)) from fault
 
     def check(self, jobs: Jobs) -> None:
         """Refuse jobs that the service would refuse."""
@@ -132,7 +144,7 @@ class SageMaker(BaseBackend):
 
     def image(self, estimator: Any, look_up: Callable[..., str], clock: Clock) -> str:  # noqa: ANN401 - as above
         types = (estimator.instance_type or "", *estimator.fallback_instance_types)
-        return look_up(region=self.region or self.client(clock).region(), instance_types=types)
+        return look_up(region=self.region or self.found_region(clock), instance_types=types)
 
     def client(self, clock: Clock) -> SageMakerClient:
         """What calls the service."""

@@ -32,6 +32,10 @@ from trialjob.orchestrator.journals.private import FILE, FOLDER, make_private, t
 _TURN = 30.0
 
 
+#: Windows would write two bytes for the end of a line.
+_BINARY = getattr(os, "O_BINARY", 0)
+
+
 class JsonlJournal:
     """The journal in ``folder``; the folder is made with the first record."""
 
@@ -167,13 +171,14 @@ class JsonlJournal:
         )
 
     def _write(self, line: bytes) -> None:
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, FILE)
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | _BINARY, FILE)
         try:
             os.ftruncate(descriptor, self._offset)
             try:
-                written = 0
-                while written < len(line):
-                    written += os.pwrite(descriptor, line[written:], self._offset + written)
+                os.lseek(descriptor, self._offset, os.SEEK_SET)
+                left = memoryview(line)
+                while left:
+                    left = left[os.write(descriptor, left) :]
                 os.fsync(descriptor)
             except OSError:
                 # A disk that is full takes half a line; leave the file as it was.
@@ -254,8 +259,10 @@ def _is_held(path: Path) -> bool:
 
 def _is_locked(path: Path) -> bool:
     """Whether a file that can only be read is locked; only POSIX can tell."""
-    import fcntl  # noqa: PLC0415 - there is none on Windows
-
+    try:
+        import fcntl  # noqa: PLC0415 - there is none on Windows
+    except ImportError:
+        return False
     descriptor = os.open(path, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -286,6 +293,7 @@ def _write_whole(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+            file.close()  # Windows replaces no open file
             Path(file.name).replace(path)
         except BaseException:
             Path(file.name).unlink(missing_ok=True)
@@ -294,7 +302,9 @@ def _write_whole(path: Path, data: bytes) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the file's name durable too, not only its content."""
+    """Make the file's name durable too, not only its content; Windows opens no folder, and needs none."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
     for path in (folder, folder.parent):
         descriptor = os.open(path, os.O_RDONLY)
         try:
@@ -307,6 +317,6 @@ def this_process() -> dict[str, object]:
     """Who we are, for whoever finds the experiment held: pid, host and user."""
     try:
         user = getpass.getuser()
-    except (OSError, KeyError):
-        user = str(os.getuid())
+    except (OSError, KeyError, ImportError):
+        user = str(os.getuid()) if hasattr(os, "getuid") else "unknown"
     return {"pid": os.getpid(), "host": socket.gethostname(), "user": user}

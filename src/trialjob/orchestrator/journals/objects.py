@@ -1,14 +1,15 @@
 """Objects below one prefix of a bucket; the only place of the journals that knows boto3.
 
 It decides how long an answer is waited for, which calls are made again, and what each refusal means. It must
-not know what the objects hold. Credentials, profile, region and endpoint come by boto3's own rules, so
-``AWS_ENDPOINT_URL_S3`` leads to any service that speaks S3 and knows conditional writes.
+not know what the objects hold. Credentials, profile and endpoint come by boto3's own rules, the region by
+``model.region``; so ``AWS_ENDPOINT_URL_S3`` leads to any service that speaks S3 and knows conditional writes.
 
 Rule: a write is made once. Whoever gets no clear answer to it reads what became of it.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -18,6 +19,7 @@ from trialjob.aws.admission import Admission
 from trialjob.aws.answers import ask, made
 from trialjob.aws.meanings import date_of
 from trialjob.errors import StoreError, StoreUnavailable
+from trialjob.model.region import region_said
 from trialjob.model.s3 import S3Address
 from trialjob.orchestrator.ports import Clock
 
@@ -216,7 +218,9 @@ class Objects:
             import boto3  # type: ignore[import-untyped] # noqa: PLC0415 - heavy
             from botocore.config import Config  # type: ignore[import-untyped] # noqa: PLC0415 - heavy
 
-            session = boto3.session.Session() if self._given is None else self._given
+            session = self._given
+            if session is None:
+                session = boto3.session.Session(region_name=region_said(None, os.environ))
             config = Config(
                 connect_timeout=_CONNECT,
                 read_timeout=_ANSWER,

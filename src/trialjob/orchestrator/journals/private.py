@@ -36,7 +36,7 @@ def tighten(path: Path) -> None:
     """Take from others what they may do with a file or folder of ours."""
     with suppress(OSError):
         facts = path.lstat()
-        if facts.st_uid == os.geteuid() and facts.st_mode & _OTHERS and not stat.S_ISLNK(facts.st_mode):
+        if _is_ours(facts) and facts.st_mode & _OTHERS and not stat.S_ISLNK(facts.st_mode):
             path.chmod(stat.S_IMODE(facts.st_mode) & ~_OTHERS)
 
 
@@ -54,7 +54,7 @@ def private_opener(path: str, flags: int) -> int:
 
 def _is_loose(path: Path) -> bool:
     facts = path.lstat()
-    return facts.st_uid == os.geteuid() and bool(facts.st_mode & _OTHERS)
+    return _is_ours(facts) and bool(facts.st_mode & _OTHERS)
 
 
 def _holds_only_experiments(root: Path) -> bool:
@@ -65,3 +65,8 @@ def _holds_only_experiments(root: Path) -> bool:
             for entry in entries
         )
     return False
+
+
+def _is_ours(facts: os.stat_result) -> bool:
+    """Whether we own it; on Windows, where modes mean nothing, there is nothing to tighten."""
+    return hasattr(os, "geteuid") and facts.st_uid == os.geteuid()

@@ -260,7 +260,8 @@ def _holder(head: Head) -> str | None:
 
 def _has_died(lease: Lease) -> bool:
     """Whether the holder was a process of this machine and is gone; a dead one elsewhere must run out."""
-    if lease.machine != _machine():
+    # Without fork it is Windows, where this call would end that process instead of looking at it.
+    if lease.machine != _machine() or not hasattr(os, "fork"):
         return False
     try:
         os.kill(lease.pid, 0)
