@@ -60,7 +60,7 @@ def test_a_run_gets_a_unique_name_and_ends_with_status_0(
     text = capsys.readouterr().out
     name = re.match(r"experiment (tiny-[a-z0-9]{5}), kept in ", text)
     assert name is not None
-    assert "bash train.sh --x 2" in text
+    assert "bash train.sh -x 2" in text
     value = results(name[1], capsys)
     assert (value["state"], value["reason"]) == ("finished", "max_trials")
 
