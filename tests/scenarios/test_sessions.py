@@ -13,9 +13,10 @@ from trialjob.config.plugins import section_document
 from trialjob.errors import ExperimentBusy, SpecError, UsageError
 from trialjob.model.ids import TrialId
 from trialjob.model.trial import EndKind, Phase, TrialStatus
-from trialjob.orchestrator.core.events import Event
+from trialjob.orchestrator.core.events import Event, PricesLearned
 from trialjob.orchestrator.core.state import State
-from trialjob.wiring import Session, attach, create
+from trialjob.orchestrator.journals.jsonl import FolderStore
+from trialjob.wiring import Session, attach, create, resolve
 
 SCRIPT = """\
 for epoch in 1 2; do echo "acc=0.$epoch"; done
@@ -64,6 +65,23 @@ def test_a_seed_is_drawn_once_and_recorded(spec: Callable[..., ExperimentSpec], 
     assert getattr(seed, "seed", None) is not None
     other = create(spec(name="other", sampler=section_document(seed)), store=store).run(quiet)
     assert [trial.config for trial in other.trials] == [trial.config for trial in first.trials]
+
+
+def test_a_seed_that_nobody_wrote_is_the_spec_s_own(spec: Callable[..., ExperimentSpec], store: Path) -> None:
+    planned = resolve(spec()).spec.sampler
+    begun = [create(spec(name=name), store=store).spec.sampler for name in ("one", "two")]
+    assert [planned, planned] == begun
+    changed = spec(space={"x": {"type": "uniform", "lower": 0.0, "upper": 2.0}})
+    assert resolve(changed).spec.sampler != planned
+
+
+def test_what_is_resolved_is_not_resolved_again(spec: Callable[..., ExperimentSpec], store: Path) -> None:
+    resolved = resolve(spec())
+    assert resolve(resolved) is resolved
+    session = create(resolved, store=store)
+    session.run(quiet)
+    learned = [event for record in FolderStore(store).journal(session.name).read() for event in record.events]
+    assert sum(isinstance(event, PricesLearned) for event in learned) == 1
 
 
 def test_a_name_is_taken_once(spec: Callable[..., ExperimentSpec], store: Path) -> None:

@@ -9,11 +9,13 @@ from trialjob.wiring.hand_over import finish, hand_over, place
 from trialjob.wiring.mirrors import mlflow_runs
 from trialjob.wiring.planning import Asked, at_worst, plan
 from trialjob.wiring.requests import start_document, start_file
+from trialjob.wiring.resolve import ResolvedSpec, resolve
 from trialjob.wiring.session import Session, attach, open_session
 from trialjob.wiring.stores import open_store
 
 __all__ = [
     "Asked",
+    "ResolvedSpec",
     "Session",
     "at_worst",
     "attach",
@@ -27,6 +29,7 @@ __all__ = [
     "open_store",
     "place",
     "plan",
+    "resolve",
     "start_document",
     "start_file",
 ]

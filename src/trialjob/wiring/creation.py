@@ -14,28 +14,27 @@ from trialjob.estimators.selection import files_with
 from trialjob.model.ids import ExperimentName
 from trialjob.orchestrator.core.events import ExperimentCreated, KnownResult, PricesLearned
 from trialjob.orchestrator.core.search import warm_start_of
-from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.journals.jsonl import FolderStore
 from trialjob.orchestrator.journals.s3 import S3Store
 from trialjob.orchestrator.ports import ExperimentStore
 from trialjob.orchestrator.samplers.known import Earlier, Present, of_experiment, of_table
-from trialjob.wiring.images import with_image
-from trialjob.wiring.jobs import check_passing, folder_of, jobs_of, vault_of
+from trialjob.wiring.jobs import folder_of, vault_of
 from trialjob.wiring.mirrors import check_mirrors
 from trialjob.wiring.prices import caps_note, check_caps
-from trialjob.wiring.search import search_advice, search_of, settle
+from trialjob.wiring.resolve import ResolvedSpec, resolve
+from trialjob.wiring.search import search_advice, search_of
 from trialjob.wiring.session import Session, open_session
 from trialjob.wiring.stores import open_store
 
 
 def create(
-    spec: ExperimentSpec,
+    given: ExperimentSpec | ResolvedSpec,
     *,
     store: str | Path | None = None,
     code_of: Session | None = None,
     request: str = "",
 ) -> Session:
-    """Journal a new experiment under ``spec.name``, with the code it will run.
+    """Journal a new experiment under the name of its spec, with the code it will run.
 
     The code is that of another experiment of the same store when ``code_of`` is given. ``request`` is the
     digest of what it is created for, by which a repetition of that is recognised later.
@@ -43,27 +42,24 @@ def create(
     Raises UsageError when the name is taken, SpecError when this machine cannot run the spec.
     """
     opened = open_store(store)
-    name = ExperimentName(spec.name)
-    clock = SystemClock()
-    spec.backend.check_here(jobs_of(spec, clock))
-    check_passing(spec)
-    folder_of(spec, opened, name)
+    unresolved = given.spec if isinstance(given, ResolvedSpec) else given
+    name = ExperimentName(unresolved.name)
+    folder_of(unresolved, opened, name)
     taken = UsageError(
         f"an experiment named {name} exists in {opened.where()}; resume it, or choose another name"
     )
     journal = opened.journal(name)
     if journal.read():
         raise taken
-    spec = settle(with_image(spec))
+    resolved = resolve(given)
+    spec = resolved.spec
     # These say what they lack before anything is written.
     _, sampler = search_of(spec)
     sampler()
     check_mirrors(spec)
     vault_of(spec).check(spec.secrets())
     known, notes = _known(spec, opened)
-    jobs, limits = jobs_of(spec, clock), spec.to_limits()
-    spec.backend.check(jobs)
-    tariff = spec.backend.tariff(jobs)
+    clock, limits, tariff = resolved.jobs.clock, spec.to_limits(), resolved.tariff
     check_caps(limits, tariff)
     bundle, left_out = "", list[str]()
     if code_of is not None and code_of.state.bundle:
@@ -87,6 +83,7 @@ def create(
         raise taken from None
     session = open_session(opened, name)
     session.vault.learn(spec.secrets())
+    session.knows_prices = True
     session.notes = (*search_advice(spec), *notes, *left_out, *filter(None, [caps_note(limits, tariff)]))
     return session
 

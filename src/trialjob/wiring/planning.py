@@ -15,7 +15,6 @@ from trialjob.config.assumptions import with_assumed
 from trialjob.config.doubts import no_word_of_checkpoints
 from trialjob.errors import UsageError
 from trialjob.orchestrator.core.rule import StoppingRule
-from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.ports import Sampler
 from trialjob.orchestrator.samplers.random import RandomSampler
 from trialjob.planning.advice import advice, doubts
@@ -23,14 +22,10 @@ from trialjob.planning.case import Case, Epochs
 from trialjob.planning.estimate import estimate
 from trialjob.planning.plan import Looked, Plan, Variant
 from trialjob.planning.worst import worst
-from trialjob.wiring.images import with_image
-from trialjob.wiring.jobs import (
-    check_passing,
-    jobs_of,
-)
 from trialjob.wiring.prices import caps_note, check_caps
 from trialjob.wiring.rehearsal import rehearse
-from trialjob.wiring.search import search_advice, settle
+from trialjob.wiring.resolve import ResolvedSpec, resolve
+from trialjob.wiring.search import search_advice
 from trialjob.wiring.session import attach
 
 #: What a spec's constants may call the number of epochs: the names that SageMaker's tuner takes, and others.
@@ -56,13 +51,14 @@ class Asked:
     assume: tuple[str, ...] = ()
 
 
-def plan(spec: ExperimentSpec, asked: Asked, *, store: str | Path | None = None) -> Plan:
-    """Plan the experiment of ``spec``; nothing is started, but for the rehearsal that may be asked for.
+def plan(given: ExperimentSpec | ResolvedSpec, asked: Asked, *, store: str | Path | None = None) -> Plan:
+    """Plan the experiment of a spec; nothing is started, but for the rehearsal that may be asked for.
 
     Raises SpecError for a spec that could not be run, UsageError when what is asked for cannot be had.
     """
-    spec = _checked(spec)
-    jobs, where = jobs_of(spec, SystemClock()), spec.backend
+    resolved = resolve(given, to_run=False)
+    spec, jobs = resolved.spec, resolved.jobs
+    where = spec.backend
     assumptions = with_assumed(where.assumptions, asked.assume)
     epochs = _epochs(spec, asked, store)
     ways = where.ways(jobs, ask=asked.account)
@@ -79,29 +75,19 @@ def plan(spec: ExperimentSpec, asked: Asked, *, store: str | Path | None = None)
         caps=caps_note(written.case.limits, written.case.tariff),
         request=where.request_words(),
         first_request=where.first_request(jobs),
-        looked=tuple(_looked(spec)) if asked.account else (),
+        looked=tuple(_looked(resolved)) if asked.account else (),
         unasked=tuple(_unasked(spec, asked)),
         advice=(*search_advice(spec), *advice(variants)),
         assumed=asked.assume,
     )
 
 
-def at_worst(spec: ExperimentSpec) -> Variant:
-    """The worst case of ``spec`` alone, which needs neither epochs nor a simulation. Raises SpecError."""
+def at_worst(resolved: ResolvedSpec) -> Variant:
+    """The worst case alone, which needs neither epochs nor a simulation. Raises SpecError."""
     unknown = Epochs(count=None, count_from="", seconds=None, seconds_from="")
-    spec = _checked(spec)
-    ways = spec.backend.ways(jobs_of(spec, SystemClock()), ask=False)
-    return _variant(spec, unknown, spec.backend.assumptions, next(way for way in ways if way.written))
-
-
-def _checked(spec: ExperimentSpec) -> ExperimentSpec:
-    """``spec`` with what it leaves open decided. Raises SpecError when it could not be run."""
-    if not spec.backend.is_remote:  # what is elsewhere need not be reached from here yet
-        spec.backend.check_here(jobs_of(spec, SystemClock()))
-    check_passing(spec)
-    spec = settle(with_image(spec))
-    spec.backend.check(jobs_of(spec, SystemClock()))
-    return spec
+    spec, where = resolved.spec, resolved.spec.backend
+    ways = where.ways(resolved.jobs, ask=False)
+    return _variant(spec, unknown, where.assumptions, next(way for way in ways if way.written))
 
 
 def _variant(spec: ExperimentSpec, epochs: Epochs, assumptions: Assumptions, way: Way) -> Variant:
@@ -225,8 +211,8 @@ def _stopping(spec: ExperimentSpec) -> str:
     return f"{rule.kind}, compared at {spec.objective.resource} {levels}, to the end at {furthest:g}"
 
 
-def _looked(spec: ExperimentSpec) -> Iterator[Looked]:
-    for check in spec.backend.doctor(jobs_of(spec, SystemClock()), only=_CHECKED):
+def _looked(resolved: ResolvedSpec) -> Iterator[Looked]:
+    for check in resolved.spec.backend.doctor(resolved.jobs, only=_CHECKED):
         yield Looked(name=check.name, ok=check.ok, detail=check.detail, remedy=check.remedy)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
+import hashlib
 from collections.abc import Callable
 from functools import partial
 from typing import cast
 
 from trialjob.config import ExperimentSpec
+from trialjob.model.json import canonical_json
 from trialjob.model.space import Config
 from trialjob.orchestrator.core.rule import Scheduler, StoppingRule
 from trialjob.orchestrator.core.search import Search
@@ -17,8 +18,14 @@ from trialjob.orchestrator.samplers.points import PointsFirst
 
 def settle(spec: ExperimentSpec) -> ExperimentSpec:
     """``spec`` with what it leaves open decided, so that the journal can tell it again."""
-    sampler = spec.sampler.resolved(spec.to_search(), secrets.randbelow(2**31))
+    sampler = spec.sampler.resolved(spec.to_search(), _seed_of(spec))
     return spec.model_copy(update={"sampler": sampler})
+
+
+def _seed_of(spec: ExperimentSpec) -> int:
+    """A seed that the same spec has again, whatever the experiment is called."""
+    document = {key: value for key, value in spec.document().items() if key != "name"}
+    return int.from_bytes(hashlib.sha256(canonical_json(document).encode()).digest()[:4], "big") >> 1
 
 
 def search_advice(spec: ExperimentSpec) -> tuple[str, ...]:

@@ -117,6 +117,8 @@ class Session:
         self._mirrors: Mirrors | None = None
         #: What other tools were not sent of the last run, in words; "" when they have everything.
         self.unsent = ""
+        #: The prices in the journal were asked for just now.
+        self.knows_prices = False
         #: What a user may want to know of how it was created.
         self.notes: tuple[str, ...] = ()
         self.refresh()
@@ -209,7 +211,8 @@ class Session:
 
     def _learn_prices(self) -> None:
         """Journal what jobs cost now, if that has changed; raises SpecError when a cap cannot be held."""
-        if self.refresh().phase is Phase.ENDED:
+        known, self.knows_prices = self.knows_prices, False
+        if self.refresh().phase is Phase.ENDED or known:
             return
         spec = self.spec
         tariff = spec.backend.tariff(jobs_of(spec, self._clock, name=self.name))

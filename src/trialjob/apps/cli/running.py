@@ -57,10 +57,11 @@ def start(
 ) -> int:
     """Say what an experiment may cost, begin it, and attend it; ``code_of`` as for ``wiring.create``."""
     out = console()
-    if not _agreed(out, wiring.at_worst(spec), yes=yes):
+    resolved = wiring.resolve(spec, to_run=False)
+    if not _agreed(out, wiring.at_worst(resolved), yes=yes):
         out.print("nothing was started")
         return ExitStatus.CAN_GO_ON
-    session = wiring.create(spec, store=store, code_of=code_of)
+    session = wiring.create(resolved, store=store, code_of=code_of)
     print_notes([f"experiment {session.name}, kept in {session.where}", *session.notes], out)
     return _attend(begun, session, out, on_interrupt=on_interrupt, store=store)
 
