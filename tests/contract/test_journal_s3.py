@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import math
 import subprocess
@@ -329,11 +330,13 @@ def test_the_lease_of_a_dead_process_of_this_machine_is_void(place: Place) -> No
 
 def test_a_store_lists_what_has_a_journal(objects: Objects) -> None:
     store = S3Store(objects, SystemClock())
-    store.keep_bundle(ExperimentName("only-code"), "0123", b"code")
-    store.keep_bundle(ExperimentName("only-code"), "0123", b"code")
+    data = gzip.compress(b"code")
+    digest = hashlib.sha256(b"code").hexdigest()[:16]
+    store.keep_bundle(ExperimentName("only-code"), digest, data)
+    store.keep_bundle(ExperimentName("only-code"), digest, data)
     for name in ("run-2", "run-1"):
         store.journal(ExperimentName(name)).append([SpaceExhausted()], after=0, at=0.0)
     assert store.names() == ["run-1", "run-2"]
-    assert store.bundle(ExperimentName("only-code"), "0123") == b"code"
+    assert store.bundle(ExperimentName("only-code"), digest) == data
     with pytest.raises(StoreError, match="missing"):
-        store.bundle(ExperimentName("run-1"), "0123")
+        store.bundle(ExperimentName("run-1"), digest)

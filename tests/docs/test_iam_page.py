@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import json
 import re
 from collections.abc import Iterator
@@ -128,19 +130,39 @@ def test_the_roles_trust_policy_is_what_the_doctor_wants() -> None:
     assert {"s3:GetObject", "s3:PutObject", "s3:ListBucket", "logs:PutLogEvents"} <= actions(ROLE)
 
 
+def test_the_role_is_taken_on_for_jobs_of_the_account_only() -> None:
+    (statement,) = TRUST["Statement"]
+    assert statement["Condition"] == {
+        "StringEquals": {"aws:SourceAccount": "ACCOUNT"},
+        "ArnLike": {"aws:SourceArn": "arn:aws:sagemaker:REGION:ACCOUNT:training-job/*"},
+    }
+
+
+def test_what_ends_a_job_is_allowed_for_jobs_with_our_tag_only(account: Account) -> None:
+    ending = {"sagemaker:StopTrainingJob", "sagemaker:UpdateTrainingJob"}
+    (statement,) = (each for each in CALLER["Statement"] if ending & actions({"Statement": [each]}))
+    assert actions({"Statement": [statement]}) == ending
+    ((key, absent),) = statement["Condition"]["Null"].items()
+    assert absent == "false"
+    account.everything()
+    tag = key.removeprefix("aws:ResourceTag/")
+    assert all(tag in job.tags for job in account.fake.service.jobs.values())
+
+
 def test_the_stores_policy_is_what_a_store_uses(account: Account) -> None:
     account.allow(actions(STORE))
     name, clock = ExperimentName("digits"), SystemClock()
     objects = Objects("bucket", "store", clock)
     store = S3Store(objects, clock)
-    store.keep_bundle(name, "0123", b"code")
+    code, digest = gzip.compress(b"code"), hashlib.sha256(b"code").hexdigest()[:16]
+    store.keep_bundle(name, digest, code)
     # Sealed at once, so that every kind of object is written.
     journal = S3Journal(objects, name, clock, seal_at=1)
     with journal.hold():
         for version in range(3):
             journal.append([SpaceExhausted()], after=version, at=0.0)
     assert store.names() == [name]
-    assert store.bundle(name, "0123") == b"code"
+    assert store.bundle(name, digest) == code
     assert len(store.journal(name).read()) == 3
     assert not store.journal(ExperimentName("other")).read()
     assert account.fake.ledger.actions() == actions(STORE)

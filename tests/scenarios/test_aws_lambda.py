@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import json
+import sys
 import tarfile
 import threading
 import time
@@ -13,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from trialjob import wiring
+from trialjob import config, wiring
 from trialjob.apps.aws_lambda import handler
 from trialjob.errors import BackendUnavailable, SpecError, StoreError, StoreUnavailable, UsageError
 from trialjob.orchestrator.journals.s3 import S3Store
@@ -275,6 +277,27 @@ def test_a_broken_one_keeps_no_other_from_its_step(world: World, capsys: pytest.
     (line,) = [line for line in lines(capsys) if line["experiment"] == "broken"][-1:]
     assert line["steps_failed"] == 1
     assert "broken" in line["error"]
+
+
+def test_a_function_that_leaves_or_hangs_keeps_no_other_from_its_step(
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "leaves.py").write_text("def rule(reports, best): return False\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    rule = {"kind": "python", "early_stop": "leaves:rule"}
+    for name, stopping in (("bad", rule), ("good", {"kind": "none"})):
+        wiring.create(config.parse(world.spec(name, stopping=stopping)), store=world.store)
+    sys.modules.pop("leaves", None)
+    importlib.invalidate_caches()
+    (tmp_path / "leaves.py").write_text("raise SystemExit('I leave')\n# of another length\n")
+    told = handler({"for": "1s"}, Remaining(60))
+    assert told["experiments"] == {"bad": "error", "good": "running"}
+    assert told["errors"] == {"bad": "SystemExit: I leave"}
+    (tmp_path / "leaves.py").write_text("import time\ntime.sleep(60)\n# of yet another length\n")
+    importlib.invalidate_caches()
+    told = handler({"for": "1s"}, Remaining(15))
+    assert told["experiments"] == {"bad": "error", "good": "running"}
+    assert "did not come to an end" in str(told["errors"])
 
 
 def test_one_that_another_steps_is_no_error(world: World) -> None:

@@ -125,7 +125,7 @@ def test_somebody_takes_the_name_at_the_last_moment(
 ) -> None:
     create(spec, store=local.root)
     session = open_session(local, "moves")
-    remote.keep_bundle(session.name, session.state.bundle, b"code")
+    remote.keep_bundle(session.name, session.state.bundle, local.bundle(session.name, session.state.bundle))
     session.move(remote.where())
     create(spec, store=remote.where())
     with pytest.raises(UsageError, match="goes on in"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import tarfile
 from collections.abc import Iterator, Sequence
@@ -17,7 +18,7 @@ from trialjob.backends.local.folder import JobFolder, files_below
 from trialjob.errors import BackendUnavailable, UsageError
 from trialjob.model.ids import JobName
 from trialjob.orchestrator.ports import Kept, Part
-from trialjob.reporting.downloads import fetch, unpack
+from trialjob.reporting.downloads import FREELY, Bounds, fetch, unpack
 
 JOB = JobName("e-0001-1")
 
@@ -199,3 +200,43 @@ def test_of_a_local_job_links_out_are_left_out(tmp_path: Path) -> None:
     (root / "folder").symlink_to("/etc")
     assert files_below(root) == ["in", "w"]
     assert files_below(tmp_path / "nothing") == []
+
+
+def nothing(_what: str) -> None:
+    """Nobody is told."""
+
+
+def test_an_archive_is_measured_while_it_is_unpacked(tmp_path: Path) -> None:
+    path = tmp_path / "x.tar.gz"
+    large = member("large")
+    path.write_bytes(archive(large, content=bytes(3_000_000)))
+    unpack(path, tmp_path / "whole", nothing)
+    with pytest.raises(UsageError, match="unpacks to more than 2 MB"):
+        unpack(path, tmp_path / "size", nothing, bounds=Bounds(size=2_000_000))
+    path.write_bytes(archive(*(member(str(number)) for number in range(5))))
+    with pytest.raises(UsageError, match="too many files"):
+        unpack(path, tmp_path / "files", nothing, bounds=Bounds(files=4))
+
+
+def test_links_and_holes_count_as_what_they_become(tmp_path: Path) -> None:
+    links = [member(f"l{number}", tarfile.LNKTYPE, "a") for number in range(9)]
+    (tmp_path / "x.tar.gz").write_bytes(archive(member("a"), *links, content=bytes(300_000)))
+    with pytest.raises(UsageError, match="unpacks to more than"):
+        unpack(tmp_path / "x.tar.gz", tmp_path / "into", nothing, bounds=Bounds(size=1_000_000))
+
+
+def test_a_header_without_end_is_not_read(tmp_path: Path) -> None:
+    name = tarfile.TarInfo("././@LongLink")
+    name.type, name.size = tarfile.GNUTYPE_LONGNAME, 1 << 40
+    (tmp_path / "x.tar.gz").write_bytes(gzip.compress(name.tobuf(tarfile.GNU_FORMAT) + bytes(1024)))
+    with pytest.raises(UsageError, match="unpacks to more than"):
+        unpack(tmp_path / "x.tar.gz", tmp_path / "into", nothing, bounds=Bounds(size=1_000_000))
+
+
+def test_what_was_compressed_a_thousand_times_has_the_usual_bound(tmp_path: Path) -> None:
+    with gzip.open(tmp_path / "x.tar.gz", "wb", compresslevel=1) as file:
+        info = tarfile.TarInfo("zeros")
+        info.size = 2 * FREELY
+        file.write(info.tobuf())
+    with pytest.raises(UsageError):
+        unpack(tmp_path / "x.tar.gz", tmp_path / "into", nothing)

@@ -2,7 +2,7 @@
 
 Rule 1: nothing is remembered between invocations but which experiments are over, which any of them finds out.
 So one that does not come, comes twice or overlaps another costs time and nothing else.
-Rule 2: an experiment that cannot be stepped keeps no other one from its step.
+Rule 2: an experiment that cannot be stepped, or never comes back from it, keeps no other one from its step.
 Rule 3: it leaves in time, and says who was not reached; they are the first ones of the next invocation.
 """
 
@@ -11,14 +11,15 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from functools import partial
+from typing import Any, Final, Protocol, assert_never
 
 from trialjob import wiring
 from trialjob.apps.embedded_metrics import embedded, metrics_of
 from trialjob.apps.stepping import step, summary
+from trialjob.apps.turns import LeftBehind, Turns
 from trialjob.errors import BackendUnavailable, SpecError, StoreUnavailable, UsageError
 from trialjob.model.durations import FORMS, parse_duration
 from trialjob.model.ids import ExperimentName
@@ -36,6 +37,12 @@ _AT_ONCE: Final = 4
 #: when nobody is waited for any more.
 _LEAVE, _LEAVE_PART = 20.0, 0.3
 _GO, _GO_PART = 3.0, 0.1
+#: Seconds that an experiment has at least, as a step must be given the time to end; and those of a file of
+#: the inbox, of which all together have half of the time.
+_LEAST: Final = 10.0
+_START: Final = 60.0
+#: Seconds that one may be late where nobody says when the invocation is killed.
+_LATE: Final = 120.0
 
 #: What an event of ours may have. Events of AWS's services, such as EventBridge's and S3's own, have others.
 _KEYS: Final = frozenset({"store", "for", "start"})
@@ -43,6 +50,8 @@ _AWS_KEYS: Final = frozenset({"detail-type", "Records"})
 
 #: The heads of experiments that are over, by store and name.
 _over: dict[tuple[str, ExperimentName], str] = {}
+#: Those whose last step did not come to an end.
+_left_behind: set[tuple[str, ExperimentName]] = set()
 
 
 class Context(Protocol):
@@ -69,7 +78,7 @@ class _Opened:
 
     name: ExperimentName
     session: Session | None = None
-    error: Exception | None = None
+    error: BaseException | None = None
 
 
 class _Invocation:
@@ -104,16 +113,9 @@ class _Invocation:
         heads = {
             name: etag for name, etag in self._store.heads().items() if _over.get((self._where, name)) != etag
         }
-        pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="trialjob")
-        try:
-            opened = self._answers({name: pool.submit(self._open, name) for name in heads})
-            active = [each for each in opened if not self._is_over(each, heads)]
-            share = self._share(len(active))
-            jobs = {each.name: pool.submit(self._step, each, share) for each in active}
-            for line in self._answers(jobs):
-                self._log(line)
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+        opened = self._open_all(list(heads))
+        active = [each for each in opened if not self._is_over(each, heads)]
+        self._step_all(active)
         if wrong is not None:
             raise wrong
         return self._summary(list(heads), [each.name for each in active])
@@ -133,33 +135,72 @@ class _Invocation:
     def _start_waiting(self) -> None:
         """Start what is in the inbox. What could not be now, and may be the next time, stays there."""
         inbox = self._store.inbox()
+        half = (self._began + self._leave) / 2
         for name in inbox.names():
-            if self._clock.now() >= self._leave:
+            if self._clock.now() >= min(half, self._leave):
                 return
             data = inbox.read(name)
             if data is None:
                 continue
-            try:
-                self._started.append(wiring.start_file(name, data, store=self._where).name)
-            except (StoreUnavailable, BackendUnavailable) as error:
-                self._errors[f"inbox/{name}"] = str(error)
-                _write({"inbox": name, "waits": _told(error)})
-            except Exception as error:  # noqa: BLE001 - whatever a stranger's file does, the others go on
-                self._refused[name] = str(error)
-                inbox.failed(name, data, _told(error))
-                _write({"inbox": name, "refused": _told(error)})
-            else:
-                inbox.done(name, data)
+            start = {name: partial(wiring.start_file, name, data, store=self._where)}
+            seconds = min(_START, self._leave - self._clock.now())
+            ((_, answer),) = Turns(start, self._clock, at_once=1).run(lambda _, given=seconds: given)  # type: ignore[misc]
+            match answer:
+                case Session():
+                    self._started.append(answer.name)
+                    inbox.done(name, data)
+                case StoreUnavailable() | BackendUnavailable():
+                    self._errors[f"inbox/{name}"] = str(answer)
+                    _write({"inbox": name, "waits": _told(answer)})
+                case BaseException():  # whatever a stranger's file does, the others go on
+                    self._refused[name] = _told(answer)
+                    inbox.failed(name, data, _told(answer))
+                    _write({"inbox": name, "refused": _told(answer)})
+                case _:
+                    assert_never(answer)
 
     # Stepping
 
-    def _open(self, name: ExperimentName) -> _Opened | None:
-        if self._clock.now() >= self._leave:
-            return None
-        try:
-            return _Opened(name=name, session=wiring.open_session(self._store, name))
-        except Exception as error:  # noqa: BLE001 - see rule 2
-            return _Opened(name=name, error=error)
+    def _open_all(self, names: list[ExperimentName]) -> list[_Opened]:
+        """Those that could be looked at in time."""
+        work = {name: partial(wiring.open_session, self._store, name) for name in names}
+        opened: list[_Opened] = []
+        for name, answer in Turns(work, self._clock, at_once=_AT_ONCE).run(self._bound):
+            if isinstance(answer, Session):
+                opened.append(_Opened(name=name, session=answer))
+            elif not self._was_cut_short(answer):
+                opened.append(_Opened(name=name, error=answer))
+        return sorted(opened, key=lambda each: names.index(each.name))
+
+    def _step_all(self, active: list[_Opened]) -> None:
+        # Whoever was left behind by this container the last time has its turn after the others.
+        active = sorted(active, key=lambda each: (self._where, each.name) in _left_behind)
+        work = {each.name: partial(self._step, each, self._share(len(active))) for each in active}
+        for name, answer in Turns(work, self._clock, at_once=_AT_ONCE).run(self._bound):
+            _left_behind.discard((self._where, name))
+            if isinstance(answer, LeftBehind):
+                _left_behind.add((self._where, name))
+            if not isinstance(answer, BaseException):
+                self._log(answer)
+            elif not self._was_cut_short(answer):
+                told = {"experiment": name, "state": "error", "error": _told(answer)}
+                self._log(embedded(told, {"steps_failed": 1}, self._clock.now()))
+
+    def _bound(self, waiting: int) -> float:
+        """Seconds until the next one is left behind, so that all that wait can have a turn."""
+        now = self._clock.now()
+        if now >= self._leave:
+            return 0.0
+        if math.isinf(self._leave):
+            return max(0.0, self._until - now) + _LATE
+        fair = self._gone - now
+        if waiting > _AT_ONCE:
+            fair = (self._leave - now) * _AT_ONCE / waiting
+        return min(self._gone - now, max(fair, _LEAST))
+
+    def _was_cut_short(self, answer: BaseException) -> bool:
+        """Whether only the invocation's end was in its way, after less time than a step is given."""
+        return isinstance(answer, LeftBehind) and answer.seconds < _LEAST
 
     def _is_over(self, opened: _Opened, heads: Mapping[ExperimentName, str]) -> bool:
         session = opened.session
@@ -169,15 +210,13 @@ class _Invocation:
         return True
 
     def _share(self, count: int) -> float:
-        """Seconds for each, so that every one gets its turn."""
+        """Seconds for each to go on, so that every one gets its turn and has the time to end its step."""
         left = max(0.0, min(self._until, self._leave) - self._clock.now())
-        return left * min(1.0, _AT_ONCE / max(1, count))
+        return left if count <= _AT_ONCE else left * _AT_ONCE / count / 2
 
-    def _step(self, opened: _Opened, share: float) -> dict[str, object] | None:
-        """What is to be logged of one experiment; None when there was no time left for it."""
+    def _step(self, opened: _Opened, share: float) -> dict[str, object]:
+        """What is to be logged of one experiment."""
         began = self._clock.now()
-        if began >= self._leave:
-            return None
         line: dict[str, object] = {"experiment": opened.name}
         metrics: dict[str, float] = {}
         session, error = opened.session, opened.error
@@ -188,24 +227,12 @@ class _Invocation:
                 told = summary(session, stepped)
                 line |= {key: value for key, value in told.items() if key != "open"}
                 metrics = metrics_of(session.state)
-            except Exception as caught:  # noqa: BLE001 - see rule 2
+            except BaseException as caught:  # noqa: BLE001 - see rule 2
                 error = caught
         if error is not None:
             line |= {"state": "error", "error": _told(error)}
         metrics |= {"step_seconds": self._clock.now() - began, "steps_failed": int(error is not None)}
         return embedded(line, metrics, self._clock.now())
-
-    def _answers(self, jobs: Mapping[ExperimentName, Future[Any]]) -> Iterator[Any]:
-        """What the jobs have come to, as each is done, for as long as there is time."""
-        waiting = set(jobs.values())
-        while waiting:
-            left = self._gone - self._clock.now()
-            done, waiting = wait(
-                waiting, timeout=None if math.isinf(left) else max(0.0, left), return_when=FIRST_COMPLETED
-            )
-            if not done:
-                return
-            yield from (answer for job in done if (answer := job.result()) is not None)
 
     # Telling
 
@@ -245,5 +272,5 @@ def _write(line: Mapping[str, Any]) -> None:
     sys.stdout.flush()
 
 
-def _told(error: Exception) -> str:
+def _told(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"

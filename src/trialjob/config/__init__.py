@@ -2,7 +2,7 @@
 
 from trialjob.config.differences import Difference, differences
 from trialjob.config.doubts import warnings
-from trialjob.config.parse import load, parse
+from trialjob.config.parse import load, parse, read
 from trialjob.config.spec import (
     ContainerSpec,
     ExperimentSpec,
@@ -31,5 +31,6 @@ __all__ = [
     "differences",
     "load",
     "parse",
+    "read",
     "warnings",
 ]

@@ -28,13 +28,18 @@ from trialjob.reporting.in_job.command_line import FIRST
 def load(path: Path | str, *, overrides: Sequence[str] = ()) -> ExperimentSpec:
     """The spec in a YAML file, with ``--set`` overrides; raises SpecError."""
     path = Path(path)
+    document = read(path)
+    apply_overrides(document, overrides, str(path))
+    return parse(document, source=str(path), base=path.parent)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The document in a YAML file, whatever it says; raises SpecError."""
     found = load_yaml(read_text(path), str(path))
     if not isinstance(found, Mapping):
         what = "is empty" if found is None else f"holds {shown(found)}, which is no mapping"
         raise SpecError(Problem(field="", message=what, remedy="write 'name: …' and so on"), str(path))
-    document = _plain(found, str(path))
-    apply_overrides(document, overrides, str(path))
-    return parse(document, source=str(path), base=path.parent)
+    return _plain(found, str(path))
 
 
 def parse(

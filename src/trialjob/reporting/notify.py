@@ -16,6 +16,7 @@ from trialjob.aws import faults
 from trialjob.aws.answers import ask, made
 from trialjob.orchestrator.ports import Clock
 from trialjob.reporting.notice import Notice
+from trialjob.reporting.public_address import NotPublic, post_publicly
 from trialjob.reporting.results import strict_json
 from trialjob.reporting.terminal import one_line
 
@@ -34,9 +35,9 @@ def publish(notice: Notice, topic: str, clock: Clock, *, profile: str | None = N
     _persist(lambda: _publish(notice, topic, profile, clock.now), clock.sleep)
 
 
-def post(notice: Notice, url: str, clock: Clock) -> None:
-    """Post the notice's document as JSON. Raises NotTold."""
-    _persist(lambda: _post(notice, url), clock.sleep)
+def post(notice: Notice, url: str, clock: Clock, *, public: bool = False) -> None:
+    """Post the notice's document as JSON, with ``public`` to public addresses only. Raises NotTold."""
+    _persist(lambda: _post(notice, url, public=public), clock.sleep)
 
 
 def _persist(call: Callable[[], None], sleep: Callable[[float], None]) -> None:
@@ -94,25 +95,29 @@ class _Stay(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def _post(notice: Notice, url: str) -> None:
-    request = urllib.request.Request(  # noqa: S310 - the spec admits http and https only
-        url,
-        data=strict_json(dict(notice.document)).encode(),
-        headers={
-            "Content-Type": "application/json",
-            "Idempotency-Key": notice.id,
-            "User-Agent": "trialjob",
-        },
-        method="POST",
-    )
+def _post(notice: Notice, url: str, *, public: bool) -> None:
+    data = strict_json(dict(notice.document)).encode()
+    headers = {
+        "Content-Type": "application/json",
+        "Idempotency-Key": notice.id,
+        "User-Agent": "trialjob",
+    }
     try:
-        with urllib.request.build_opener(_Stay).open(request, timeout=_PATIENCE) as answer:
-            status = answer.status
-    except urllib.error.HTTPError as error:
-        with error:
-            raise NotTold(f"HTTP {error.code}") from error
-    except (OSError, http.client.HTTPException, ValueError) as error:
+        status = post_publicly(url, data, headers, _PATIENCE) if public else _posted(url, data, headers)
+    except (NotPublic, OSError, http.client.HTTPException, ValueError) as error:
         # Not the address, which may be a secret.
         raise NotTold(one_line(str(error)) or type(error).__name__) from error
     if status not in _OK:
         raise NotTold(f"HTTP {status}")
+
+
+def _posted(url: str, data: bytes, headers: dict[str, str]) -> int:
+    request = urllib.request.Request(  # noqa: S310 - the spec admits http and https only
+        url, data=data, headers=headers, method="POST"
+    )
+    try:
+        with urllib.request.build_opener(_Stay).open(request, timeout=_PATIENCE) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code

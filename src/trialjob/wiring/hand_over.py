@@ -78,7 +78,8 @@ def _arrive_late(session: Session, source: ExperimentStore, target: ExperimentSt
     """Arrive in ``target``, unless that has been done or what it has says that it was removed there since."""
     name = session.name
     try:
-        target.bundle(name, session.state.bundle)
+        if session.state.bundle:
+            target.bundle(name, session.state.bundle)
         is_awaited = begins_alike(target.journal(name).read(), _up_to_the_move(source.journal(name).read()))
     except JournalConflict:
         return
@@ -110,8 +111,8 @@ def _prepare(session: Session, source: ExperimentStore, target: ExperimentStore)
         begins_alike(target.journal(name).read(), source.journal(name).read())
     except JournalConflict as error:
         raise UsageError(f"{name} cannot move to {place(target)}: {error}") from None
-    bundle = session.state.bundle
-    target.keep_bundle(name, bundle, source.bundle(name, bundle))
+    if bundle := session.state.bundle:  # a container brings its own program
+        target.keep_bundle(name, bundle, source.bundle(name, bundle))
 
 
 def _arrive(name: ExperimentName, source: ExperimentStore, target: ExperimentStore) -> None:

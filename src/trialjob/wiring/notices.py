@@ -6,6 +6,7 @@ notice has the same id then.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 
 from trialjob.backends.vault import Vault
@@ -34,19 +35,27 @@ def tell(
     """Tell each who is still to be told; it takes at most half a minute for each."""
     for to in still_to_tell(state):
         try:
-            _send(notice_of(state, where), to, spec, clock, vault)
+            stranger = bool(state.request) or _in_lambda()
+            _send(notice_of(state, where), to, spec, clock, vault, stranger=stranger)
         except (NotTold, BackendError) as error:
             yield NoticeFailed(to=to, end=state.end, problem=vault.mask(str(error)))
         else:
             yield NoticeSent(to=to, end=state.end)
 
 
-def _send(notice: Notice, to: str, spec: ExperimentSpec, clock: Clock, vault: Vault) -> None:
+def _in_lambda() -> bool:
+    return "AWS_LAMBDA_FUNCTION_NAME" in os.environ
+
+
+def _send(  # noqa: PLR0917 - what, to whom, by what
+    notice: Notice, to: str, spec: ExperimentSpec, clock: Clock, vault: Vault, *, stranger: bool
+) -> None:
+    """``stranger`` says that whoever chose the address may not look into this machine's network."""
     wanted = spec.notify
     if wanted is not None and to == "sns" and wanted.sns:
         publish(notice, wanted.sns, clock, profile=spec.backend.aws.get("profile"))
     elif wanted is not None and to == "webhook" and wanted.webhook:
-        post(notice, _address(wanted.webhook, vault), clock)
+        post(notice, _address(wanted.webhook, vault), clock, public=stranger)
     else:
         raise InvariantError(f"nobody is to be told by {to}")
 

@@ -2,7 +2,8 @@
 
 Rule 1: the experiment's name says which one it is, and the digest of the request, which is in the journal,
 that a request is the same. So it starts it once, however often it comes and however many see it at once.
-Rule 2: whoever may ask gets the code that came along with the request and no other file of this machine.
+Rule 2: whoever may ask gets the code that came along with the request and nothing of this machine, as
+``admission`` decides for every field.
 """
 
 from __future__ import annotations
@@ -13,16 +14,20 @@ import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from trialjob import config
 from trialjob.config import ExperimentSpec, SourceSpec
 from trialjob.errors import NoSuchExperiment, SpecError, UsageError
 from trialjob.model.json import Json
-from trialjob.reporting.downloads import unpack
+from trialjob.reporting.downloads import Bounds, unpack
+from trialjob.wiring.admission import admit, check_kinds
 from trialjob.wiring.creation import create
 from trialjob.wiring.session import Session, attach
 
 _ARCHIVE, _SPECS = (".tar.gz", ".tgz"), (".yaml", ".yml", ".json")
+#: What an archive may become: a function of AWS Lambda has 512 MB of disk unless it is given more.
+_BOUNDS: Final = Bounds(files=20_000, size=256 << 20)
 
 
 def start_document(document: Mapping[str, Json], *, store: str) -> Session:
@@ -32,12 +37,14 @@ def start_document(document: Mapping[str, Json], *, store: str) -> Session:
     """
     if not isinstance(document, Mapping):
         raise UsageError(f"a spec is a mapping and not {type(document).__name__}")
+    check_kinds(document)
     spec = config.parse(document, source="start", files=False)
     if isinstance(spec.estimator, SourceSpec):
         raise UsageError(
             f"a spec alone brings no code, which estimator.kind {spec.estimator.kind} needs; put an archive"
             " with both into the inbox, or start it with `trialjob step NAME SPEC --store …`"
         )
+    admit(spec, None, "start")
     digest = hashlib.sha256(json.dumps(document, sort_keys=True, default=str).encode()).hexdigest()
     return _begin(spec, store, digest)
 
@@ -47,9 +54,7 @@ def start_file(name: str, data: bytes, *, store: str) -> Session:
     with tempfile.TemporaryDirectory(prefix="trialjob-") as temporary:
         folder = Path(temporary).resolve()
         try:
-            spec = config.load(_spec_file(name, data, folder))
-            if isinstance(spec.estimator, SourceSpec):
-                _check_inside(spec.estimator.source_dir, folder, is_archive=name.endswith(_ARCHIVE))
+            spec = _admitted(_spec_file(name, data, folder), came_along=name.endswith(_ARCHIVE))
             return _begin(spec, store, hashlib.sha256(data).hexdigest())
         except (SpecError, UsageError) as error:
             # Where it was unpacked for a moment means nothing to anybody.
@@ -59,6 +64,8 @@ def start_file(name: str, data: bytes, *, store: str) -> Session:
 
 def _spec_file(name: str, data: bytes, folder: Path) -> Path:
     """Where the spec is, once all that came along is in ``folder``."""
+    if Path(name).name != name:
+        raise UsageError(f"{name!r} is no name of a file; give it one without '/'")
     code = folder / "code"
     if name.endswith(_SPECS):
         code.mkdir()
@@ -67,7 +74,7 @@ def _spec_file(name: str, data: bytes, folder: Path) -> Path:
     if not name.endswith(_ARCHIVE):
         raise UsageError(f"{name} is neither a spec (.yaml, .yml, .json) nor an archive (.tar.gz)")
     (folder / name).write_bytes(data)
-    unpack(folder / name, code, lambda _left_out: None)
+    unpack(folder / name, code, lambda _left_out: None, bounds=_BOUNDS)
     stem = name.removesuffix(".tgz").removesuffix(".tar.gz")
     found = sorted(path for path in code.iterdir() if path.suffix in _SPECS)
     named = [path for path in found if path.stem == stem]
@@ -77,12 +84,13 @@ def _spec_file(name: str, data: bytes, folder: Path) -> Path:
     return (named or found)[0]
 
 
-def _check_inside(source_dir: str, folder: Path, *, is_archive: bool) -> None:
-    if not is_archive or not Path(source_dir).is_relative_to(folder / "code"):
-        raise UsageError(
-            f"estimator.source_dir: {source_dir} did not come along; put spec and code into one .tar.gz, and"
-            " write source_dir relative to the spec"
-        )
+def _admitted(path: Path, *, came_along: bool) -> ExperimentSpec:
+    """The spec of a file, if it may be asked for; what it names is looked at only then."""
+    document = config.read(path)
+    check_kinds(document)
+    spec = config.parse(document, source=str(path), base=path.parent, files=False)
+    admit(spec, path.parent if came_along else None, str(path))
+    return config.parse(document, source=str(path), base=path.parent)
 
 
 def _check_no_secrets(spec: ExperimentSpec) -> None:

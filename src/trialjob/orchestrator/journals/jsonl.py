@@ -25,6 +25,7 @@ from trialjob.errors import ExperimentBusy, JournalConflict, JournalCorrupt, Jou
 from trialjob.model.ids import ExperimentName
 from trialjob.orchestrator.core.events import Event, Record
 from trialjob.orchestrator.journals.beginnings import begins_alike
+from trialjob.orchestrator.journals.bundles import check_bundle, check_digest
 from trialjob.orchestrator.journals.codec import checked, decode, encode
 from trialjob.orchestrator.journals.private import FILE, FOLDER, make_private, tighten
 
@@ -213,7 +214,8 @@ class FolderStore:
     def bundle(self, name: ExperimentName, digest: str) -> bytes:
         path = self._bundle(name, digest)
         with _store_errors(path):
-            return path.read_bytes()
+            data = path.read_bytes()
+        return check_bundle(digest, data, str(path))
 
     def has_code(self, name: ExperimentName) -> bool:
         """Whether some code was brought here for it; that comes before the journal."""
@@ -221,6 +223,7 @@ class FolderStore:
 
     def keep_bundle(self, name: ExperimentName, digest: str, data: bytes) -> None:
         path = self._bundle(name, digest)
+        check_bundle(digest, data, f"what was to be kept as {path}")
         with _store_errors(path):
             if path.exists():
                 return
@@ -229,7 +232,7 @@ class FolderStore:
             _write_whole(path, data)
 
     def _bundle(self, name: ExperimentName, digest: str) -> Path:
-        return self.folder(name) / "bundles" / f"{digest}.tar.gz"
+        return self.folder(name) / "bundles" / f"{check_digest(digest, self.where(name))}.tar.gz"
 
     def folder(self, name: ExperimentName) -> Path:
         """Where everything of an experiment is kept."""

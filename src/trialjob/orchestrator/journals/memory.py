@@ -9,6 +9,7 @@ from trialjob.errors import ExperimentBusy, JournalConflict
 from trialjob.model.ids import ExperimentName
 from trialjob.orchestrator.core.events import Event, Record
 from trialjob.orchestrator.journals.beginnings import begins_alike
+from trialjob.orchestrator.journals.bundles import check_bundle, check_digest
 
 
 class MemoryJournal:
@@ -62,8 +63,8 @@ class MemoryStore:
     def where(self, name: str = "") -> str:
         return f"memory {name}".rstrip()
 
-    def bundle(self, name: ExperimentName, digest: str) -> bytes:  # noqa: ARG002 - the digest says it all
-        return self._bundles[digest]
+    def bundle(self, name: ExperimentName, digest: str) -> bytes:
+        return self._bundles[check_digest(digest, name)]
 
-    def keep_bundle(self, name: ExperimentName, digest: str, data: bytes) -> None:  # noqa: ARG002 - as above
-        self._bundles[digest] = data
+    def keep_bundle(self, name: ExperimentName, digest: str, data: bytes) -> None:
+        self._bundles[check_digest(digest, name)] = check_bundle(digest, data, f"the code of {name}")

@@ -32,6 +32,7 @@ from trialjob.errors import (
 from trialjob.model.ids import ExperimentName
 from trialjob.orchestrator.core.events import Event, Record
 from trialjob.orchestrator.journals.beginnings import begins_alike
+from trialjob.orchestrator.journals.bundles import check_bundle, check_digest
 from trialjob.orchestrator.journals.codec import decode, encode
 from trialjob.orchestrator.journals.inbox import Inbox
 from trialjob.orchestrator.journals.jsonl import this_process
@@ -191,6 +192,8 @@ class S3Journal:
         found = self._objects.get(key)
         if found is None:
             raise JournalCorrupt(f"{where} is missing; restore it")
+        if not segment.holds(found.data or b""):
+            raise JournalCorrupt(f"{where} has another content than its name says; restore it")
         lines = unzipped(found.data or b"", where)
         if len(lines) != segment.last - segment.first + 1:
             raise JournalCorrupt(f"{where}: {len(lines)} records where its name says otherwise; restore it")
@@ -328,15 +331,16 @@ class S3Store:
         found = self._objects.get(self._bundle(name, digest))
         if found is None or found.data is None:
             raise StoreError(f"{self._objects.uri}/{self._bundle(name, digest)} is missing; restore it")
-        return found.data
+        return check_bundle(digest, found.data, f"{self._objects.uri}/{self._bundle(name, digest)}")
 
     def has_code(self, name: ExperimentName) -> bool:
         """Whether some code was brought here for it; that comes before the journal."""
         return any(self._objects.listing(f"experiments/{name}/bundles/"))
 
     def keep_bundle(self, name: ExperimentName, digest: str, data: bytes) -> None:
-        self._objects.keep(self._bundle(name, digest), data)
+        key = self._bundle(name, digest)
+        self._objects.keep(key, check_bundle(digest, data, f"what was to be kept as {key}"))
 
     @staticmethod
     def _bundle(name: ExperimentName, digest: str) -> str:
-        return f"experiments/{name}/bundles/{digest}.tar.gz"
+        return f"experiments/{name}/bundles/{check_digest(digest, name)}.tar.gz"

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import json
+import re
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -18,6 +20,9 @@ from trialjob.errors import JournalCorrupt, JournalTooNew
 
 #: Counted up when an older trialjob could misread what this one writes around the records.
 FORMAT: Final = 1
+#: Bytes that an object may unpack to. Lines are sealed at 1 MB, and no record comes near to this.
+MOST: Final = 64 << 20
+_SEGMENT: Final = re.compile(r"\d{8,}-\d{8,}-[0-9a-f]{16}\.jsonl\.gz", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +32,14 @@ class Segment:
     name: str
     first: int
     last: int
+
+    def is_sound(self) -> bool:
+        """Whether the name, which becomes part of a key, is one that ``Head.sealing`` gives."""
+        return _SEGMENT.fullmatch(self.name) is not None and 0 < self.first <= self.last
+
+    def holds(self, data: bytes) -> bool:
+        """Whether this is the content that the name says."""
+        return self.name.split("-")[-1].partition(".")[0] == _digest(data)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,8 +106,7 @@ class Head:
         """The head with its lines sealed, and the segment to be written before it."""
         data = zipped(self.lines)
         first, last = self.sealed_to + 1, self.version
-        digest = hashlib.sha256(data).hexdigest()[:16]
-        segment = Segment(name=f"{first:08d}-{last:08d}-{digest}.jsonl.gz", first=first, last=last)
+        segment = Segment(name=f"{first:08d}-{last:08d}-{_digest(data)}.jsonl.gz", first=first, last=last)
         return replace(self, sealed=(*self.sealed, segment), lines=()), segment, data
 
 
@@ -114,7 +126,7 @@ def decode_head(data: bytes, where: str) -> Head:
             lease=Lease(**told["lease"]) if "lease" in told else None,
             serial=told["serial"],
         )
-        complete = head.version == told["version"]
+        complete = head.version == told["version"] and all(segment.is_sound() for segment in head.sealed)
     except (ValueError, KeyError, TypeError) as error:
         raise JournalCorrupt(
             f"{where}: not the head of a journal ({type(error).__name__}); restore an earlier version of it"
@@ -135,11 +147,21 @@ def zipped(lines: Iterable[bytes]) -> bytes:
 def unzipped(data: bytes, where: str) -> Sequence[bytes]:
     """The lines, newlines included. Raises JournalCorrupt."""
     try:
-        text = gzip.decompress(data)
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+            text = file.read(MOST + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise JournalCorrupt(
             f"{where}: damaged or cut short ({error}); restore an earlier version of it"
         ) from error
+    if len(text) > MOST:
+        raise JournalCorrupt(
+            f"{where}: unpacks to more than {MOST >> 20} MB, which no journal does; "
+            "restore an earlier version of it"
+        )
     if not text.endswith(b"\n"):
         raise JournalCorrupt(f"{where}: cut short; restore an earlier version of it")
     return [line + b"\n" for line in text.split(b"\n")[:-1]]
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:16]
