@@ -88,6 +88,13 @@ def store(tmp_path: Path) -> str:
         ("notify", {"webhook": "http://169.254.170.2/v2/credentials"}, "notify.webhook", "not public"),
         ("notify", {"webhook": "http://[::ffff:10.0.0.1]/"}, "notify.webhook", "not public"),
         ("notify", {"webhook": "https://localhost/"}, "notify.webhook", "not public"),
+        ("notify", {"webhook": {"secret": "HOOK"}}, "notify.webhook", "names a secret"),
+        (
+            "estimator",
+            {"environment": {"X": {"secret": "AWS_SECRET_ACCESS_KEY"}}},
+            "estimator.environment",
+            "X is no text but names a secret",
+        ),
         ("estimator", {"inputs": {"train": "/etc"}}, "estimator.inputs.location", "file of this machine"),
         ("estimator", {"inputs": {"train": "file:///etc"}}, "estimator.inputs", "file"),
     ],

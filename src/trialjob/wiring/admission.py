@@ -199,7 +199,7 @@ _ESTIMATOR: Final = (
     # The name of a function in the code that came along, which is imported by the job.
     *("inputs.mode", "function", "framework_version", "py_version", "transformers_version"),
     # Which Python local trials have, which no inbox starts.
-    *("pytorch_version", "entrypoint", "arguments", "hyperparameter_format", "python"),
+    *("pytorch_version", "entrypoint", "arguments", "hyperparameter_format", "python", "dialect"),
 )
 _LIMITS: Final = (
     *("max_trials", "max_concurrent_trials", "timeout", "trial_timeout", "max_failures", "target"),

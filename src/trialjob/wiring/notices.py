@@ -47,7 +47,7 @@ def _in_lambda() -> bool:
     return "AWS_LAMBDA_FUNCTION_NAME" in os.environ
 
 
-def _send(  # noqa: PLR0917 - what, to whom, by what
+def _send(
     notice: Notice, to: str, spec: ExperimentSpec, clock: Clock, vault: Vault, *, stranger: bool
 ) -> None:
     """``stranger`` says that whoever chose the address may not look into this machine's network."""
