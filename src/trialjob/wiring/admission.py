@@ -14,9 +14,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel
-
 from trialjob.config import ExperimentSpec
+from trialjob.config.parts import SpecPart
 from trialjob.config.paths import shown
 from trialjob.config.plugins import PLUGINS
 from trialjob.errors import Problem, SpecError
@@ -69,7 +68,7 @@ def _problems(part: Any, prefix: str, came_along: Path | None) -> Iterator[Probl
 
 
 def _fields(part: Any) -> list[str]:  # noqa: ANN401 - any section
-    if isinstance(part, BaseModel):
+    if isinstance(part, SpecPart):
         return [*type(part).model_fields]
     return ["kind", *(field.name for field in fields(part))] if is_dataclass(part) else []
 
