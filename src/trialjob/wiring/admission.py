@@ -15,10 +15,10 @@ from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
 from trialjob.config import ExperimentSpec
-from trialjob.config.parts import SpecPart
 from trialjob.config.paths import shown
 from trialjob.config.plugins import PLUGINS
 from trialjob.errors import Problem, SpecError
+from trialjob.field_types import SpecPart
 from trialjob.reporting.public_address import NotPublic, public_addresses
 
 
@@ -204,7 +204,6 @@ _LIMITS: Final = (
     *("max_trials", "max_concurrent_trials", "timeout", "trial_timeout", "max_failures", "target"),
     *("max_trials_without_improvement", "metric_deadline", "max_cost", "max_instance_hours"),
 )
-_RATES: Final = ("create", "stop", "update", "list", "describe", "filter_logs")
 _FREE: Final = (
     *("name", "space", "points_to_evaluate", "repeat_over", "canary", "mlflow.experiment", "notify.sns"),
     *("metrics.name", "metrics.regex", "on_log.match", "on_log.then"),
@@ -214,8 +213,10 @@ _FREE: Final = (
     *(f"sampler.{name}" for name in _SAMPLER),
     *(f"stopping.{name}" for name in _STOPPING),
     *(f"limits.{name}" for name in _LIMITS),
-    *(f"backend.{name}" for name in ("s3_uri", "region", "poll_interval", "price_per_hour")),
-    *(f"backend.requests_per_second.{name}" for name in _RATES),
+    *(
+        f"backend.{name}"
+        for name in ("s3_uri", "region", "poll_interval", "price_per_hour", "requests_per_second")
+    ),
     # Of local trials, which no inbox starts.
     *("backend.gpus_per_trial", "backend.stop_grace"),
 )
