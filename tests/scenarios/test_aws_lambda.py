@@ -386,7 +386,7 @@ def test_events_of_aws_are_a_tick(world: World) -> None:
 def test_no_such_bucket(monkeypatch: pytest.MonkeyPatch, world: World) -> None:
     del world
     monkeypatch.setenv("TRIALJOB_STORE", "s3://nowhere/store")
-    with pytest.raises(StoreError, match="NoSuchBucket"):
+    with pytest.raises(StoreError, match=r"bucket does not exist\n *→ create the bucket"):
         handler({}, Remaining(60))
 
 
