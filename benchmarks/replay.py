@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.journals import simulate
 from benchmarks.measuring import Row, emit
 
-from trialjob.orchestrator.core.state import replay
+from trialjob.orchestrator.core.evolve import replay
 from trialjob.orchestrator.journals.jsonl import JsonlJournal
 
 _EVENTS = 100_000

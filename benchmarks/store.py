@@ -24,7 +24,7 @@ from trialjob import config
 from trialjob.model.ids import ExperimentName, TrialId
 from trialjob.model.json import Json
 from trialjob.orchestrator.core.events import ExperimentCreated, Record, ReportsRead, RetryPlanned, TrialEnded
-from trialjob.orchestrator.core.state import replay
+from trialjob.orchestrator.core.evolve import replay
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.journals.codec import encode
 from trialjob.orchestrator.journals.jsonl import JsonlJournal

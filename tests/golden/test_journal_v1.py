@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import get_args
 
 from trialjob.orchestrator.core.events import Event
-from trialjob.orchestrator.core.state import State, replay
+from trialjob.orchestrator.core.evolve import replay
+from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.journals.jsonl import JsonlJournal
 from trialjob.testing.journal_contract import EVERY_EVENT
 

@@ -16,8 +16,9 @@ from trialjob.model.limits import Limits
 from trialjob.model.money import Tariff, Terms, cap_instance_ms, cap_micros
 from trialjob.model.trial import EndKind, EndReason, Phase
 from trialjob.orchestrator.core.events import Event, ExperimentEnding
+from trialjob.orchestrator.core.evolve import replay
 from trialjob.orchestrator.core.rule import StoppingRule
-from trialjob.orchestrator.core.state import State, replay
+from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.rules.asha import Asha
 from trialjob.orchestrator.rules.hyperband import Hyperband
 from trialjob.orchestrator.rules.none import NoStopping

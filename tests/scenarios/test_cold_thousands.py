@@ -8,7 +8,7 @@ import pytest
 
 from trialjob.model.limits import Limits
 from trialjob.model.trial import Phase
-from trialjob.orchestrator.core.state import replay
+from trialjob.orchestrator.core.evolve import replay
 from trialjob.orchestrator.journals.jsonl import JsonlJournal
 from trialjob.orchestrator.rules.asha import Asha
 from trialjob.testing.simulation import Simulation

@@ -16,7 +16,8 @@ import pytest
 from trialjob.errors import ExperimentBusy, StoreUnavailable
 from trialjob.model.limits import Limits
 from trialjob.model.trial import Phase
-from trialjob.orchestrator.core.state import State, replay
+from trialjob.orchestrator.core.evolve import replay
+from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.engine.loop import Loop
 from trialjob.orchestrator.journals.objects import Objects
 from trialjob.orchestrator.journals.s3 import S3Journal

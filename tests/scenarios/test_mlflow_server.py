@@ -16,7 +16,8 @@ from mlflow.tracking import MlflowClient
 from trialjob.apps.cli.main import main
 from trialjob.model.metric import Mode, Objective
 from trialjob.model.space import Choice, Space
-from trialjob.orchestrator.core.state import State, evolve
+from trialjob.orchestrator.core.evolve import evolve
+from trialjob.orchestrator.core.state import State
 from trialjob.reporting.mlflow import MlflowRuns
 from trialjob.testing.histories import History
 

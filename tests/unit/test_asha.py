@@ -18,8 +18,9 @@ from trialjob.orchestrator.core.events import (
     RungReached,
     TrialProposed,
 )
+from trialjob.orchestrator.core.evolve import apply
 from trialjob.orchestrator.core.rule import Judgement
-from trialjob.orchestrator.core.state import State, apply
+from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.rules.asha import Asha
 
 MAXIMIZE = Objective(metric="acc", mode=Mode.MAX)

@@ -16,7 +16,8 @@ from trialjob.apps.attend import Attended, OnInterrupt, attend, farewell
 from trialjob.model.limits import Limits
 from trialjob.model.trial import EndKind, EndReason, Phase, TrialStatus
 from trialjob.orchestrator.core.events import Event, ExperimentEnding
-from trialjob.orchestrator.core.state import State, replay
+from trialjob.orchestrator.core.evolve import replay
+from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.engine.loop import Loop
 from trialjob.reporting.terminal import console
 from trialjob.testing.simulation import Simulation

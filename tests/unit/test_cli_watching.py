@@ -17,7 +17,8 @@ from trialjob.apps.cli.main import main
 from trialjob.model.ids import ExperimentName
 from trialjob.model.metric import Mode, Objective
 from trialjob.orchestrator.core.events import Record
-from trialjob.orchestrator.core.state import State, evolve
+from trialjob.orchestrator.core.evolve import evolve
+from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.journals.jsonl import FolderStore
 from trialjob.reporting.sparks import after, best_so_far, spark
 from trialjob.testing.histories import History

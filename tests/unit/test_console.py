@@ -35,7 +35,8 @@ from trialjob.orchestrator.core.events import (
     TrialEnded,
     TrialProposed,
 )
-from trialjob.orchestrator.core.state import State, apply, replay
+from trialjob.orchestrator.core.evolve import apply, replay
+from trialjob.orchestrator.core.state import State
 from trialjob.reporting.console import Leader, LiveView, PlainLines, watcher
 from trialjob.reporting.reproduce import command
 from trialjob.reporting.results import best_trial

@@ -27,7 +27,8 @@ from trialjob.orchestrator.core.events import (
     TrialEnded,
     TrialProposed,
 )
-from trialjob.orchestrator.core.state import State, evolve
+from trialjob.orchestrator.core.evolve import evolve
+from trialjob.orchestrator.core.state import State
 from trialjob.reporting.costs import cost_of, costs_of
 
 #: A dollar a second for a thousand seconds: a tenth of a cent a second.

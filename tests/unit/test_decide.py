@@ -52,6 +52,7 @@ from trialjob.orchestrator.core.events import (
     TrialPaused,
     TrialProposed,
 )
+from trialjob.orchestrator.core.evolve import apply
 from trialjob.orchestrator.core.rule import StoppingRule
 from trialjob.orchestrator.core.seen import (
     BillObserved,
@@ -65,7 +66,7 @@ from trialjob.orchestrator.core.seen import (
     Submitted,
     Suggested,
 )
-from trialjob.orchestrator.core.state import State, apply
+from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.rules.asha import Asha
 from trialjob.orchestrator.rules.none import NoStopping
 from trialjob.orchestrator.rules.promotion import Promotion

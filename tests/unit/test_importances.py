@@ -28,7 +28,7 @@ from trialjob.orchestrator.core.events import (
     TrialEnded,
     TrialProposed,
 )
-from trialjob.orchestrator.core.state import replay
+from trialjob.orchestrator.core.evolve import replay
 from trialjob.orchestrator.samplers.random import RandomSampler
 from trialjob.reporting.results import Result
 

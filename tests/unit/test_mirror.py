@@ -10,7 +10,8 @@ from trialjob.model.ids import TrialId
 from trialjob.model.job import JobRequest
 from trialjob.model.limits import Limits
 from trialjob.orchestrator.core.seen import Postponed, Rejected, Submitted
-from trialjob.orchestrator.core.state import State, Trial
+from trialjob.orchestrator.core.state import State
+from trialjob.orchestrator.core.trial import Trial
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.reporting.mirror import LinkedBackend, Mirror
 from trialjob.testing.histories import History

@@ -20,7 +20,7 @@ from trialjob.orchestrator.core.events import (
     ReportsRead,
     TrialProposed,
 )
-from trialjob.orchestrator.core.state import replay
+from trialjob.orchestrator.core.evolve import replay
 from trialjob.reporting.no_effect import without_effect
 from trialjob.reporting.results import Result
 

@@ -39,7 +39,8 @@ from trialjob.model.space import (
     Space,
     Uniform,
 )
-from trialjob.orchestrator.core.state import State, evolve
+from trialjob.orchestrator.core.evolve import evolve
+from trialjob.orchestrator.core.state import State
 from trialjob.reporting.optuna_space import distribution, parameters
 from trialjob.reporting.optuna_study import OptunaStudy
 from trialjob.reporting.steps import whole_step

@@ -37,7 +37,8 @@ from trialjob.orchestrator.core.events import (
     TrialEnded,
     TrialProposed,
 )
-from trialjob.orchestrator.core.state import State, replay
+from trialjob.orchestrator.core.evolve import replay
+from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.rules.none import NoStopping
 from trialjob.reporting.results import Result
 

@@ -33,7 +33,8 @@ from trialjob.orchestrator.core.events import (
     TrialEnded,
     TrialProposed,
 )
-from trialjob.orchestrator.core.state import State, replay
+from trialjob.orchestrator.core.evolve import replay
+from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.samplers import SAMPLERS
 from trialjob.orchestrator.samplers.optuna import Kind, OptunaSampler
 from trialjob.reporting.pareto import pareto_front

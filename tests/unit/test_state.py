@@ -25,7 +25,10 @@ from trialjob.orchestrator.core.events import (
     TrialEnded,
     TrialProposed,
 )
-from trialjob.orchestrator.core.state import Rung, State, Trial, Trials, apply, evolve, replay
+from trialjob.orchestrator.core.evolve import apply, evolve, replay
+from trialjob.orchestrator.core.rung import Rung
+from trialjob.orchestrator.core.state import State
+from trialjob.orchestrator.core.trial import Trial, Trials
 
 ONE = TrialId(1)
 END = JobEnd(outcome=Outcome.COMPLETED, exit_code=0, seconds=3.0, dollars=0.0)

@@ -23,9 +23,10 @@ from trialjob.orchestrator.core.events import (
     RungReached,
     TrialProposed,
 )
+from trialjob.orchestrator.core.evolve import apply
 from trialjob.orchestrator.core.rule import StoppingRule
 from trialjob.orchestrator.core.seen import JobObserved
-from trialjob.orchestrator.core.state import State, apply
+from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.rules.asha import Asha
 from trialjob.orchestrator.rules.bandit import Bandit
 from trialjob.orchestrator.rules.early_stop import FunctionRule

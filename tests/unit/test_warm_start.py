@@ -20,7 +20,8 @@ from trialjob.orchestrator.core.events import (
     TrialEnded,
     TrialProposed,
 )
-from trialjob.orchestrator.core.state import State, apply
+from trialjob.orchestrator.core.evolve import apply
+from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.journals.codec import decode, encode
 from trialjob.orchestrator.samplers.known import Present, of_experiment, of_table
 from trialjob.reporting.results import Result

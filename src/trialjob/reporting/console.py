@@ -22,7 +22,8 @@ from trialjob.model.metric import Objective
 from trialjob.model.trial import Phase, TrialStatus
 from trialjob.orchestrator.core.breaker import holds
 from trialjob.orchestrator.core.events import Event, ReportsRead, TrialEnded
-from trialjob.orchestrator.core.state import State, Trial
+from trialjob.orchestrator.core.state import State
+from trialjob.orchestrator.core.trial import Trial
 from trialjob.reporting import words
 from trialjob.reporting.news import news
 from trialjob.reporting.results import best_trial, counts_as_best, experiment_state

@@ -12,7 +12,8 @@ from trialjob.model.job import Outcome
 from trialjob.model.metric import Report
 from trialjob.model.money import NOTHING, Spend
 from trialjob.model.trial import TrialStatus
-from trialjob.orchestrator.core.state import Attempt, State, Trial
+from trialjob.orchestrator.core.state import State
+from trialjob.orchestrator.core.trial import Attempt, Trial
 
 #: Nothing comes of what these have cost.
 _IN_VAIN = (TrialStatus.FAILED, TrialStatus.METRICS_UNAVAILABLE, TrialStatus.CANCELLED)

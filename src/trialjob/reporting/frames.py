@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from trialjob.errors import UsageError
 from trialjob.model.cells import as_cell
 from trialjob.model.json import Json, canonical_json
-from trialjob.orchestrator.core.state import Trial
+from trialjob.orchestrator.core.trial import Trial
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -17,7 +17,8 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from trialjob.model.space import Space
 from trialjob.model.trial import TrialStatus
-from trialjob.orchestrator.core.state import State, Trial
+from trialjob.orchestrator.core.state import State
+from trialjob.orchestrator.core.trial import Trial
 from trialjob.reporting.optuna_space import parameters
 
 #: Fewer trials say nothing.

@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from trialjob.orchestrator.core.state import State, Trial
+from trialjob.orchestrator.core.state import State
+from trialjob.orchestrator.core.trial import Trial
 from trialjob.reporting import words
 from trialjob.reporting.console import Picture
 from trialjob.reporting.results import best_trial, experiment_state

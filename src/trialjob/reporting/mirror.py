@@ -17,7 +17,8 @@ from trialjob.model.job import JobRequest, JobSeen, Watch
 from trialjob.model.masking import is_secret, mask
 from trialjob.model.secret import Secret
 from trialjob.orchestrator.core.seen import Postponed, Rejected, Submitted
-from trialjob.orchestrator.core.state import State, Trial
+from trialjob.orchestrator.core.state import State
+from trialjob.orchestrator.core.trial import Trial
 from trialjob.orchestrator.ports import Clock, JobBackend
 from trialjob.reporting.terminal import one_line
 

@@ -21,7 +21,8 @@ from trialjob.orchestrator.core.events import (
     SubmitPostponed,
     TrialEnded,
 )
-from trialjob.orchestrator.core.state import State, Trial
+from trialjob.orchestrator.core.state import State
+from trialjob.orchestrator.core.trial import Trial
 from trialjob.reporting import words
 from trialjob.reporting.terminal import clean, one_line
 

@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from trialjob.model.json import Json, canonical_json
 from trialjob.model.trial import TrialStatus
-from trialjob.orchestrator.core.state import Trial
+from trialjob.orchestrator.core.trial import Trial
 from trialjob.reporting.terminal import clean
 
 #: So many different configurations, all alike, are no accident.

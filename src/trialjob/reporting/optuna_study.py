@@ -25,7 +25,8 @@ from trialjob.model.ids import TrialId
 from trialjob.model.metric import Mode
 from trialjob.model.space import Space
 from trialjob.model.trial import TrialStatus
-from trialjob.orchestrator.core.state import State, Trial
+from trialjob.orchestrator.core.state import State
+from trialjob.orchestrator.core.trial import Trial
 from trialjob.reporting.optuna_space import parameters
 from trialjob.reporting.results import Row, row_of
 from trialjob.reporting.steps import whole_step

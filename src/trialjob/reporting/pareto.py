@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from trialjob.model.metric import Objective
 from trialjob.model.trial import TrialStatus
-from trialjob.orchestrator.core.state import Trial
+from trialjob.orchestrator.core.trial import Trial
 
 #: The values of a trial, on scales where more is better.
 _Keys: TypeAlias = tuple[float, ...]

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from trialjob.model.ids import TrialId
 from trialjob.model.json import Json, canonical_json
 from trialjob.model.trial import TrialStatus
-from trialjob.orchestrator.core.state import State, Trial
+from trialjob.orchestrator.core.state import State
+from trialjob.orchestrator.core.trial import Trial
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

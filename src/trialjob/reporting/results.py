@@ -19,7 +19,8 @@ from trialjob.model.json import Json
 from trialjob.model.metric import Objective
 from trialjob.model.space import Space
 from trialjob.model.trial import EndKind, Phase, TrialStatus
-from trialjob.orchestrator.core.state import Attempt, State, Trial
+from trialjob.orchestrator.core.state import State
+from trialjob.orchestrator.core.trial import Attempt, Trial
 from trialjob.orchestrator.ports import ArtifactSource, Part
 from trialjob.reporting.costs import Costs, cost_of, costs_of
 from trialjob.reporting.doubts import doubts

@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 
 from trialjob.model.metric import Objective
-from trialjob.orchestrator.core.state import State, Trial
+from trialjob.orchestrator.core.state import State
+from trialjob.orchestrator.core.trial import Trial
 from trialjob.reporting.results import counts_as_best, row_of
 
 _BLOCKS = "▁▂▃▄▅▆▇█"

@@ -15,7 +15,8 @@ from rich.text import Text
 from trialjob.model.job import JobEnd
 from trialjob.model.metric import Objective
 from trialjob.model.trial import EndKind, TrialStatus
-from trialjob.orchestrator.core.state import State, Trial
+from trialjob.orchestrator.core.state import State
+from trialjob.orchestrator.core.trial import Trial
 from trialjob.reporting import words
 from trialjob.reporting.costs import costs_of
 from trialjob.reporting.doubts import doubts

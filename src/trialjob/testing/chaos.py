@@ -38,8 +38,9 @@ from trialjob.orchestrator.core.events import (
     Record,
     ReportsRead,
 )
+from trialjob.orchestrator.core.evolve import evolve
 from trialjob.orchestrator.core.rule import StoppingRule
-from trialjob.orchestrator.core.state import State, evolve
+from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.transitions import is_final
 from trialjob.orchestrator.engine.step import Parts, Stepper
 from trialjob.orchestrator.journals.codec import encode

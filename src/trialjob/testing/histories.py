@@ -31,7 +31,8 @@ from trialjob.orchestrator.core.events import (
     TrialEnded,
     TrialProposed,
 )
-from trialjob.orchestrator.core.state import State, replay
+from trialjob.orchestrator.core.evolve import replay
+from trialjob.orchestrator.core.state import State
 
 SPACE = Space(
     {

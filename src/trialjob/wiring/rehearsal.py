@@ -13,7 +13,8 @@ from trialjob.errors import UsageError
 from trialjob.model.ids import TrialId
 from trialjob.model.trial import Phase
 from trialjob.orchestrator.core.events import Event
-from trialjob.orchestrator.core.state import State, Trial
+from trialjob.orchestrator.core.state import State
+from trialjob.orchestrator.core.trial import Trial
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.rules.none import NoStopping
 from trialjob.wiring.creation import create

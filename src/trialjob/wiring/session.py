@@ -38,7 +38,8 @@ from trialjob.orchestrator.core.events import (
     PricesLearned,
     Record,
 )
-from trialjob.orchestrator.core.state import State, evolve
+from trialjob.orchestrator.core.evolve import evolve
+from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.engine.loop import Loop, Watcher
 from trialjob.orchestrator.engine.step import Parts, Stepper
 from trialjob.orchestrator.journals.jsonl import FolderStore

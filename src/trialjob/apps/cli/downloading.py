@@ -14,7 +14,7 @@ from trialjob.apps.cli.failures import ExitStatus
 from trialjob.apps.cli.logs import every_line
 from trialjob.errors import UsageError
 from trialjob.model.trial import AttemptStatus
-from trialjob.orchestrator.core.state import Trial
+from trialjob.orchestrator.core.trial import Trial
 from trialjob.orchestrator.ports import Part
 from trialjob.reporting.downloads import Progress as Told
 from trialjob.reporting.downloads import fetch

@@ -10,7 +10,8 @@ from trialjob.apps.cli.failures import ExitStatus
 from trialjob.errors import UsageError
 from trialjob.model.ids import TrialId
 from trialjob.model.trial import AttemptStatus
-from trialjob.orchestrator.core.state import Attempt, State
+from trialjob.orchestrator.core.state import State
+from trialjob.orchestrator.core.trial import Attempt
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.reporting.terminal import Output, check_written, clean_log
 from trialjob.wiring import Session

@@ -9,7 +9,8 @@ from trialjob.apps.cli.failures import ExitStatus
 from trialjob.apps.summary import status_of
 from trialjob.errors import TrialjobError, UsageError
 from trialjob.model.ids import ExperimentName
-from trialjob.orchestrator.core.state import State, replay
+from trialjob.orchestrator.core.evolve import replay
+from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.ports import ExperimentStore
 from trialjob.reporting.listing import Listed, print_list, print_status

@@ -23,7 +23,8 @@ from trialjob.model.ids import JobName
 from trialjob.model.job import JobRequest
 from trialjob.model.json import Json
 from trialjob.model.metric import Objective
-from trialjob.orchestrator.core.state import State, Trial
+from trialjob.orchestrator.core.state import State
+from trialjob.orchestrator.core.trial import Trial
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,8 @@ from trialjob.model.job import JobEnd
 from trialjob.model.money import NOTHING, Spend, Terms, cap_instance_ms, cap_micros
 from trialjob.model.trial import AttemptStatus, EndKind, EndReason
 from trialjob.orchestrator.core import breaker
-from trialjob.orchestrator.core.state import State, Trial
+from trialjob.orchestrator.core.state import State
+from trialjob.orchestrator.core.trial import Trial
 
 
 def next_terms(state: State, trial: Trial | None) -> Terms | None:

@@ -50,6 +50,7 @@ from trialjob.orchestrator.core.events import (
     TrialPaused,
     TrialProposed,
 )
+from trialjob.orchestrator.core.evolve import apply
 from trialjob.orchestrator.core.failures import diagnosed
 from trialjob.orchestrator.core.retry import retry_wait
 from trialjob.orchestrator.core.rule import StoppingRule
@@ -65,7 +66,9 @@ from trialjob.orchestrator.core.seen import (
     Submitted,
     Suggested,
 )
-from trialjob.orchestrator.core.state import Attempt, State, Trial, apply
+from trialjob.orchestrator.core.state import State
+from trialjob.orchestrator.core.trial import Attempt, Trial
+from trialjob.orchestrator.core.verdicts import failure_of, limit_reached, natural_end, verdict
 
 _STATUS = {
     JobState.STARTING: AttemptStatus.STARTING,
@@ -300,11 +303,11 @@ class _Draft:
         if kind is not None and attempt.stop is None and self.state.phase is Phase.RUNNING:
             wait = retry_wait(self.state.trials[trial], kind)
             if wait is not None:
-                self._record(RetryPlanned(trial=trial, not_before=self._now + wait, reason=_failure(end)))
+                self._record(RetryPlanned(trial=trial, not_before=self._now + wait, reason=failure_of(end)))
                 return
         if self._pause(self.state.trials[trial], attempt, end):
             return
-        status, reason = _verdict(self.state, self.state.trials[trial], attempt, end)
+        status, reason = verdict(self.state, self.state.trials[trial], attempt, end)
         if status is TrialStatus.METRICS_UNAVAILABLE and nearest:
             reason = "\n".join([reason, "lines that came closest to it:", *nearest])
         if status is TrialStatus.COMPLETED:
@@ -333,7 +336,7 @@ class _Draft:
 
     def check_limits(self, silence: EndReason | None) -> None:
         if self.state.phase is Phase.RUNNING:
-            reason = _limit_reached(self.state, self._now) or silence or breaker.verdict(self.state)
+            reason = limit_reached(self.state, self._now) or silence or breaker.verdict(self.state)
             if reason is not None:
                 self._record(ExperimentEnding(reason=reason))
         self._withdraw()
@@ -402,7 +405,7 @@ class _Draft:
         if state.phase is Phase.ENDING and state.reason is not None:
             self._record(ExperimentEnded(reason=state.reason))
         elif state.exhausted or len(state.trials) >= state.limits.max_trials:
-            self._record(ExperimentEnded(reason=_natural_end(state)))
+            self._record(ExperimentEnded(reason=natural_end(state)))
 
     def _awaits_pools_or_bills(self) -> bool:
         # Machines that are kept warm cost money: they are given back first. And a bill may free money yet.
@@ -432,99 +435,3 @@ class _Draft:
             for trial in state.open_trials():
                 reason = f"{trial.reason}, and not resumed"
                 self._record(TrialEnded(trial=trial.id, status=TrialStatus.PRUNED, reason=reason))
-
-
-def _verdict(state: State, trial: Trial, attempt: Attempt, end: JobEnd) -> tuple[TrialStatus, str]:
-    """The final status of a trial whose last job has ended, and why."""
-    stop = attempt.stop
-    if stop is not None and stop.kind is StopKind.FAILED:
-        return TrialStatus.FAILED, stop.detail
-    if end.outcome is Outcome.COMPLETED or (stop is not None and stop.kind is StopKind.MAX_RESOURCE):
-        if trial.score is None and trial.source is not None and end.outcome is Outcome.COMPLETED:
-            # It is the copy of one that does report, and began behind its last epoch.
-            detail = f"nothing was left to train behind the checkpoint of trial {trial.source}"
-            return TrialStatus.CANCELLED, detail
-        if trial.score is None:
-            return (
-                TrialStatus.METRICS_UNAVAILABLE,
-                f"it ended without a value of {state.objective.metric}" + _tail(end),
-            )
-        return TrialStatus.COMPLETED, stop.detail if stop else ""
-    if stop is not None:
-        return (TrialStatus.PRUNED if stop.kind is StopKind.PRUNED else TrialStatus.CANCELLED), stop.detail
-    match end.outcome:
-        case Outcome.TIMED_OUT:
-            return TrialStatus.CANCELLED, f"trial_timeout of {state.limits.trial_timeout:g} s reached"
-        case Outcome.STOPPED:
-            return TrialStatus.CANCELLED, end.message or "stopped by somebody else"
-        case Outcome.FAILED:
-            return TrialStatus.FAILED, _failure(end) + _tail(end)
-        case _:
-            assert_never(end.outcome)
-
-
-def _failure(end: JobEnd) -> str:
-    return f"{end.failure.value if end.failure else 'failed'}: {end.message}"
-
-
-def _tail(end: JobEnd) -> str:
-    return f"\n{end.tail}" if end.tail else ""
-
-
-def _limit_reached(state: State, now: float) -> EndReason | None:
-    limits = state.limits
-    if state.failures >= limits.max_failures:
-        failed = state.count(TrialStatus.FAILED)
-        without = state.count(TrialStatus.METRICS_UNAVAILABLE)
-        parts = [f"{failed} failed"] * bool(failed) + [f"{without} without the metric"] * bool(without)
-        return EndReason(
-            kind=EndKind.MAX_FAILURES,
-            detail=f"{state.failures} trials failed ({', '.join(parts)}), as many as max_failures allows"
-            + _last_failure(state),
-        )
-    best, target = state.best, limits.target
-    # What is infinite is no score that anybody wanted.
-    best = best if best is not None and math.isfinite(best) else None
-    if best is not None and target is not None and not state.objective.better(target, best):
-        detail = f"{state.objective.metric} reached {best:g}; the target was {target:g}"
-        return EndReason(kind=EndKind.TARGET, detail=detail)
-    patience = limits.max_trials_without_improvement
-    if patience is not None and state.without_improvement >= patience:
-        return EndReason(
-            kind=EndKind.NO_IMPROVEMENT,
-            detail=f"{state.without_improvement} trials in a row ended without a score better than "
-            f"{state.best_score:g}",
-        )
-    if limits.timeout is not None and now - state.created_at >= limits.timeout:
-        return EndReason(kind=EndKind.TIMEOUT, detail=f"timeout of {limits.timeout:g} s reached")
-    return None
-
-
-def _last_failure(state: State) -> str:
-    """Why the newest of the failed trials failed."""
-    statuses = (TrialStatus.FAILED, TrialStatus.METRICS_UNAVAILABLE)
-    failed = [trial for trial in state.trials if trial.status in statuses]
-    if not failed:
-        return ""
-    return f"; trial {failed[-1].id}: {(failed[-1].reason or failed[-1].status.value).splitlines()[0]}"
-
-
-def _natural_end(state: State) -> EndReason:
-    if len(state.trials) and all(trial.score is None for trial in state.trials):
-        return EndReason(
-            kind=EndKind.NO_RESULT,
-            detail=f"none of {len(state.trials)} trials has a value of {state.objective.metric}",
-        )
-    if 0 < len(state.trials) == state.failures:
-        # A value that some have is none to rely on: a regex may have found it in what was said of an error.
-        return EndReason(
-            kind=EndKind.NO_RESULT, detail=f"all {len(state.trials)} trials failed" + _last_failure(state)
-        )
-    if len(state.trials) >= state.limits.max_trials:
-        return EndReason(
-            kind=EndKind.MAX_TRIALS, detail=f"all {len(state.trials)} trials of max_trials have ended"
-        )
-    return EndReason(
-        kind=EndKind.SPACE_EXHAUSTED,
-        detail=f"all {len(state.trials)} configurations of the space have been tried",
-    )

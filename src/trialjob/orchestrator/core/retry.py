@@ -7,7 +7,7 @@ from typing import Final
 from trialjob.model.job import FailureKind, Outcome
 from trialjob.model.trial import LogAction
 from trialjob.orchestrator.core.failures import OF
-from trialjob.orchestrator.core.state import Attempt, Trial
+from trialjob.orchestrator.core.trial import Attempt, Trial
 
 #: How often a job is tried again because ``on_log`` says so, and the seconds before each time.
 RULED_RETRIES: Final = 3

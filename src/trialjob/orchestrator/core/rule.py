@@ -14,7 +14,8 @@ from trialjob.errors import Problem
 from trialjob.model.ids import TrialId
 from trialjob.model.metric import Report
 from trialjob.model.trial import StopReason
-from trialjob.orchestrator.core.state import State, Trial
+from trialjob.orchestrator.core.state import State
+from trialjob.orchestrator.core.trial import Trial
 
 if TYPE_CHECKING:
     from trialjob.orchestrator.core.search import Sampler, Search

@@ -13,7 +13,8 @@ from trialjob.model.ids import JobName
 from trialjob.model.job import JobSeen, Watch
 from trialjob.model.trial import AttemptStatus, LogMatch
 from trialjob.orchestrator.core.seen import BillObserved, JobObserved
-from trialjob.orchestrator.core.state import Attempt, State, Trial
+from trialjob.orchestrator.core.state import State
+from trialjob.orchestrator.core.trial import Attempt, Trial
 from trialjob.orchestrator.ports import FoundReport, JobBackend, LogReader, LogReaders, LogRules
 
 #: Seconds. A longer gap between two lines counts as this much: a laptop sleeps, a clock is set.

@@ -18,7 +18,9 @@ from trialjob.errors import Problem
 from trialjob.model.metric import Report
 from trialjob.model.trial import StopKind, StopReason
 from trialjob.orchestrator.core.rule import Judgement, StoppingRule
-from trialjob.orchestrator.core.state import Rung, State, Trial
+from trialjob.orchestrator.core.rung import Rung
+from trialjob.orchestrator.core.state import State
+from trialjob.orchestrator.core.trial import Trial
 from trialjob.orchestrator.rules.halving import HalvingRule
 from trialjob.orchestrator.rules.promotion import Promotion
 

@@ -18,7 +18,8 @@ from typing import ClassVar
 
 from trialjob.model.ids import TrialId
 from trialjob.model.trial import TrialStatus
-from trialjob.orchestrator.core.state import State, Trial
+from trialjob.orchestrator.core.state import State
+from trialjob.orchestrator.core.trial import Trial
 from trialjob.orchestrator.rules.promotion import Pausing
 
 

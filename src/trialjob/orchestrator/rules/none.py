@@ -7,7 +7,8 @@ from typing import ClassVar
 
 from trialjob.model.metric import Report
 from trialjob.orchestrator.core.rule import BaseRule, Judgement
-from trialjob.orchestrator.core.state import State, Trial
+from trialjob.orchestrator.core.state import State
+from trialjob.orchestrator.core.trial import Trial
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

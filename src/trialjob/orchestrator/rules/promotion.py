@@ -21,7 +21,9 @@ from trialjob.model.ids import TrialId
 from trialjob.model.metric import Report
 from trialjob.model.trial import StopKind, StopReason
 from trialjob.orchestrator.core.rule import Judgement
-from trialjob.orchestrator.core.state import Rung, State, Trial
+from trialjob.orchestrator.core.rung import Rung
+from trialjob.orchestrator.core.state import State
+from trialjob.orchestrator.core.trial import Trial
 from trialjob.orchestrator.rules.halving import HalvingRule
 
 

@@ -30,7 +30,8 @@ from trialjob.orchestrator.core.events import (
     TrialProposed,
 )
 from trialjob.orchestrator.core.rule import BaseRule, Judgement
-from trialjob.orchestrator.core.state import State, Trial
+from trialjob.orchestrator.core.state import State
+from trialjob.orchestrator.core.trial import Trial
 from trialjob.orchestrator.samplers import syne_schedulers
 from trialjob.orchestrator.samplers.random import RandomSampler
 from trialjob.orchestrator.samplers.syne_models import check_installed, quiet

@@ -19,7 +19,7 @@ from trialjob.model.space import (
     QLogNormal,
     QLogUniform,
 )
-from trialjob.orchestrator.core.state import Trial
+from trialjob.orchestrator.core.trial import Trial
 from trialjob.reporting import words
 from trialjob.reporting.terminal import clean
 

@@ -7,7 +7,7 @@ from itertools import combinations
 from typing import Any, TypeAlias
 
 from trialjob.model.metric import Aim
-from trialjob.orchestrator.core.state import Trial
+from trialjob.orchestrator.core.trial import Trial
 from trialjob.reporting import words
 from trialjob.reporting.page.columns import finite, label, rounded
 from trialjob.reporting.page.material import Material

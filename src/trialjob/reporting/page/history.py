@@ -8,7 +8,8 @@ from itertools import accumulate
 from typing import Any, TypeAlias
 
 from trialjob.model.metric import Objective
-from trialjob.orchestrator.core.state import State, Trial
+from trialjob.orchestrator.core.state import State
+from trialjob.orchestrator.core.trial import Trial
 from trialjob.reporting import words
 from trialjob.reporting.page.columns import finite, label, rounded
 from trialjob.reporting.page.material import Material

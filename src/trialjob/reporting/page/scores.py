@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from trialjob.model.metric import Mode, Objective
 from trialjob.model.trial import TrialStatus
-from trialjob.orchestrator.core.state import Trial
+from trialjob.orchestrator.core.trial import Trial
 from trialjob.reporting import words
 from trialjob.reporting.page.columns import Column, Scale, finite, label, rounded
 from trialjob.reporting.page.scales import axis_range, evenly

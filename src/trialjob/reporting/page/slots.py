@@ -10,7 +10,8 @@ import heapq
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-from trialjob.orchestrator.core.state import Attempt, State, Trial
+from trialjob.orchestrator.core.state import State
+from trialjob.orchestrator.core.trial import Attempt, Trial
 from trialjob.reporting import words
 
 Figure: TypeAlias = dict[str, Any]

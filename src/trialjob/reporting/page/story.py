@@ -13,7 +13,8 @@ from statistics import median
 from trialjob.model.metric import Objective, Score
 from trialjob.model.space import Domain
 from trialjob.model.trial import TrialStatus
-from trialjob.orchestrator.core.state import State, Trial
+from trialjob.orchestrator.core.state import State
+from trialjob.orchestrator.core.trial import Trial
 from trialjob.reporting import words
 from trialjob.reporting.costs import costs_of
 from trialjob.reporting.doubts import infinite

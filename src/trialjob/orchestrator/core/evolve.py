@@ -1,0 +1,312 @@
+"""What an event makes of the state.
+
+Rule 1: replaying the same records gives an equal state.
+Rule 2: applying an event costs what it changes, not what has ever happened; finished trials are not looked at
+again.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, TypeAlias, assert_never
+
+from trialjob.errors import InvariantError
+from trialjob.model.job import JobEnd
+from trialjob.model.metric import Report
+from trialjob.model.money import Tariff
+from trialjob.model.trial import EndReason, Phase, TrialStatus
+from trialjob.orchestrator.core import transitions
+from trialjob.orchestrator.core.events import (
+    AttemptEnded,
+    AttemptIntended,
+    BillLearned,
+    Event,
+    ExperimentArrived,
+    ExperimentCreated,
+    ExperimentEnded,
+    ExperimentEnding,
+    ExperimentMoved,
+    ExperimentResumed,
+    KnownResult,
+    LimitsChanged,
+    NoticeFailed,
+    NoticeSent,
+    PoolsEnded,
+    PricesLearned,
+    Record,
+    ReportsRead,
+    RungReached,
+    SpaceExhausted,
+    TrialEnded,
+    TrialProposed,
+)
+from trialjob.orchestrator.core.evolve_trial import TrialEvent, apply_to_trial, with_rung
+from trialjob.orchestrator.core.rung import Rung
+from trialjob.orchestrator.core.state import Pool, State, Unbilled
+from trialjob.orchestrator.core.trial import NO_MACHINE, Trial
+
+if TYPE_CHECKING:
+    from dataclasses import replace  # for what type checkers know of it
+else:
+    from trialjob.orchestrator.core.changed import changed as replace
+
+
+def evolve(state: State | None, record: Record) -> State:
+    """The state after ``record``. Raises InvariantError when the record cannot follow the state."""
+    if record.version != (state.version if state else 0) + 1:
+        raise InvariantError(f"record {record.version} cannot follow version {state.version if state else 0}")
+    for event in record.events:
+        state = apply(state, event, record.at)
+    if state is None:
+        raise InvariantError("a journal cannot begin with an empty record")
+    return as_of(record, state)
+
+
+def as_of(record: Record, state: State) -> State:
+    """What ``record`` leaves behind, where ``state`` is what its events have made of the one before it."""
+    return replace(state, version=record.version, updated_at=record.at)
+
+
+def replay(records: Iterable[Record]) -> State | None:
+    """The state after all of ``records``; None when there are none."""
+    state: State | None = None
+    for record in records:
+        state = evolve(state, record)
+    return state
+
+
+def apply(state: State | None, event: Event, at: float) -> State:
+    """The state after one event that happened at ``at``; its version is not counted up."""
+    if isinstance(event, ExperimentCreated):
+        if state is not None:
+            raise InvariantError("an experiment is created once")
+        return State(
+            version=0,
+            name=event.name,
+            document=event.document,
+            bundle=event.bundle,
+            objective=event.objective,
+            limits=event.limits,
+            created_at=at,
+            updated_at=at,
+            request=event.request,
+        )
+    if state is None:
+        raise InvariantError(f"{type(event).__name__} before the experiment was created")
+    match event:
+        case KnownResult():
+            return state  # only the sampler learns from it
+        case LimitsChanged():
+            return replace(state, limits=event.limits, document=event.document)
+        case SpaceExhausted():
+            return replace(state, exhausted=True)
+        case PoolsEnded():
+            until = at + ASK_FOR_BILL
+            unbilled = tuple(replace(each, until=min(each.until, until)) for each in state.unbilled)
+            return replace(state, pools=(), unbilled=unbilled)
+        case NoticeSent() | NoticeFailed():
+            return replace(state, notices=(*state.notices, event))
+        case PricesLearned():
+            return _with_prices(state, event.tariff)
+        case (
+            ExperimentEnding()
+            | ExperimentEnded()
+            | ExperimentResumed()
+            | ExperimentMoved()
+            | ExperimentArrived()
+        ):
+            return _to_experiment(state, event)
+        case RungReached():
+            rung = state.rungs.get(event.rung, Rung()).enter(state.objective.key(event.value))
+            trial = state.trials[event.trial]
+            return replace(
+                state,
+                rungs={**state.rungs, event.rung: rung},
+                trials=state.trials.put(with_rung(trial, event)),
+            )
+        case TrialProposed():
+            return _put(
+                state,
+                None,
+                Trial(
+                    id=event.trial,
+                    config=event.config,
+                    status=TrialStatus.PROPOSED,
+                    proposed_at=at,
+                    source=event.source,
+                ),
+            )
+        case _:
+            return _with_sums(_to_trial(state, event, at), event, at)
+
+
+_Course: TypeAlias = (
+    ExperimentEnding | ExperimentEnded | ExperimentResumed | ExperimentMoved | ExperimentArrived
+)
+
+
+def _to_experiment(state: State, event: _Course) -> State:
+    match event:
+        case ExperimentEnding():
+            return _move(state, Phase.ENDING, event.reason)
+        case ExperimentEnded():
+            return replace(_move(state, Phase.ENDED, event.reason), end=state.version + 1)
+        case ExperimentResumed():
+            state = _move(state, Phase.RUNNING, None)
+            return replace(state, tried_before=len(state.trials), fruitless=0)
+        case ExperimentMoved():
+            return replace(state, moved_to=event.to)
+        case ExperimentArrived():
+            return replace(state, moved_to=None)
+        case _:
+            assert_never(event)
+
+
+def _to_trial(state: State, event: TrialEvent, at: float) -> State:
+    old = state.trials[event.trial]
+    new = apply_to_trial(old, event, at, state.objective)
+    state = _put(state, old, new)
+    if isinstance(event, AttemptIntended | AttemptEnded | BillLearned):
+        return _with_spend(state, old, new, event.attempt)
+    return state
+
+
+def _with_spend(state: State, old: Trial, new: Trial, attempt: int) -> State:
+    """``state`` with its sums brought up to what an attempt is now counted at."""
+    after = new.attempts[attempt - 1]
+    spent, committed = state.spent + after.spent, state.committed + after.committed
+    if attempt <= len(old.attempts):
+        before = old.attempts[attempt - 1]
+        spent, committed = spent - before.spent, committed - before.committed
+    return replace(state, spent=spent, committed=committed)
+
+
+def _with_prices(state: State, tariff: Tariff) -> State:
+    """``state`` with other prices from now on, and with these for the jobs that had none."""
+    state = replace(state, tariff=tariff)
+    for trial in state.trials:
+        if all(attempt.terms is not None and attempt.terms.price is not None for attempt in trial.attempts):
+            continue
+        failures = 0
+        attempts = []
+        for attempt in trial.attempts:
+            known = attempt.terms is not None and attempt.terms.price is not None
+            attempts.append(attempt if known else replace(attempt, terms=tariff.after(failures)))
+            if attempt.end is not None and attempt.end.failure in NO_MACHINE:
+                failures += 1
+        new = replace(trial, attempts=tuple(attempts))
+        state = replace(state, trials=state.trials.put(new))
+        for attempt in new.attempts:
+            state = _with_spend(state, trial, new, attempt.number)
+    return state
+
+
+def _with_sums(state: State, event: TrialEvent, at: float) -> State:
+    """``state`` with what is known of all trials brought up to what happened to one."""
+    match event:
+        case ReportsRead():
+            return _with_best(state, event.reports)
+        case TrialEnded():
+            return _with_improvement(state, state.trials[event.trial])
+        case AttemptEnded(end=end):
+            return _with_left(state, event, end, at)
+        case BillLearned():
+            return _with_bill_out(state, event)
+        case _:
+            return state
+
+
+#: Seconds after a job's end, or that of its pool, in which it is asked for what is still not known.
+ASK_FOR_BILL = 120.0
+
+
+def _with_left(state: State, event: AttemptEnded, end: JobEnd, at: float) -> State:
+    """``state`` with the machine that a job has left warm, and with what is not known of its bill."""
+    if end.pool_until is not None:
+        pool = Pool(trial=event.trial, attempt=event.attempt, until=end.pool_until)
+        # By the clock of the service, which also says until when they are kept.
+        ended = -math.inf if end.ended_at is None else end.ended_at
+        kept = tuple(pool for pool in state.pools if pool.until > ended)
+        state = replace(state, pools=(*kept, pool))
+    attempt = state.trials[event.trial].attempts[event.attempt - 1]
+    if attempt.terms is None or attempt.is_settled:
+        return state
+    until = max(at, end.pool_until or at) + ASK_FOR_BILL
+    unbilled = Unbilled(trial=event.trial, attempt=event.attempt, until=until)
+    asked = tuple(each for each in state.unbilled if each.until > at)
+    return replace(state, unbilled=(*asked, unbilled))
+
+
+def _with_bill_out(state: State, event: BillLearned) -> State:
+    """``state`` with one bill no longer open; whose pool's seconds are known has no pool any more."""
+    pools = state.pools
+    if event.pool_seconds is not None:
+        pools = tuple(pool for pool in pools if (pool.trial, pool.attempt) != (event.trial, event.attempt))
+    unbilled = state.unbilled
+    if state.trials[event.trial].attempts[event.attempt - 1].is_settled:
+        unbilled = tuple(
+            each for each in unbilled if (each.trial, each.attempt) != (event.trial, event.attempt)
+        )
+    return replace(state, pools=pools, unbilled=unbilled)
+
+
+def _with_best(state: State, reports: tuple[Report, ...]) -> State:
+    best = state.best
+    for report in reports:
+        value = report.value(state.objective)
+        if value is not None and (best is None or state.objective.beats(value, best)):
+            best = value
+    return state if best is state.best else replace(state, best=best)
+
+
+def _with_improvement(state: State, ended: Trial) -> State:
+    """Count a trial with a score; failures are counted apart, and say nothing about the search."""
+    if ended.score is None:
+        return replace(state, fruitless=state.fruitless + 1)
+    if ended.status is TrialStatus.FAILED:
+        return state
+    if state.best_score is None or state.objective.better(ended.score, state.best_score):
+        return replace(state, best_score=ended.score, without_improvement=0)
+    return replace(state, without_improvement=state.without_improvement + 1)
+
+
+def _put(state: State, old: Trial | None, new: Trial) -> State:
+    """``state`` with a trial put in, and the sums over all trials kept true."""
+    trials = state.trials.put(new)
+    live = state.live
+    if (new.live is None) is (new.id in live):
+        live = live - {new.id} if new.live is None else live | {new.id}
+    if old is not None and old.status is new.status:
+        return replace(state, trials=trials, live=live)
+    counts = dict(state.counts)
+    if old is not None:
+        counts[old.status] -= 1
+    counts[new.status] = counts.get(new.status, 0) + 1
+    open_ = state.open - {new.id} if new.ended else state.open | {new.id}
+    state = replace(state, trials=trials, counts=counts, open=open_, live=live)
+    was_paused = old is not None and old.status is TrialStatus.PAUSED
+    return _with_paused(state, new) if was_paused or new.status is TrialStatus.PAUSED else state
+
+
+def _with_paused(state: State, trial: Trial) -> State:
+    """``state`` with a trial that has been paused, or no longer is, in its rung's list or out of it."""
+    rung = trial.rung or 0.0
+    value = math.nan if trial.rung_value is None else trial.rung_value
+    entry = (state.objective.key(value), -trial.id)
+    waiting = state.paused.get(rung, ())
+    place = bisect_left(waiting, entry)
+    if trial.status is TrialStatus.PAUSED:
+        waiting = (*waiting[:place], entry, *waiting[place:])
+    else:
+        waiting = (*waiting[:place], *waiting[place + 1 :])
+    resting = state.resting - {trial.id}
+    if trial.status is TrialStatus.PAUSED:
+        resting |= {trial.id}
+    return replace(state, paused={**state.paused, rung: waiting}, resting=resting)
+
+
+def _move(state: State, phase: Phase, reason: EndReason | None) -> State:
+    transitions.check(transitions.EXPERIMENT, state.phase, phase, "the experiment")
+    return replace(state, phase=phase, reason=reason)

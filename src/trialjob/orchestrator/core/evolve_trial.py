@@ -1,0 +1,161 @@
+"""What an event makes of the one trial that it is about."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias, assert_never
+
+from trialjob.errors import InvariantError
+from trialjob.model.metric import Objective, Report
+from trialjob.model.trial import AttemptStatus, TrialStatus
+from trialjob.orchestrator.core import transitions
+from trialjob.orchestrator.core.events import (
+    AttemptEnded,
+    AttemptIntended,
+    BillLearned,
+    JobProgressed,
+    JobSubmitted,
+    LogMatched,
+    ReportsRead,
+    RetryPlanned,
+    RungReached,
+    StopIntended,
+    SubmitPostponed,
+    TrialEnded,
+    TrialPaused,
+)
+from trialjob.orchestrator.core.trial import Attempt, Trial
+
+if TYPE_CHECKING:
+    from dataclasses import replace  # for what type checkers know of it
+else:
+    from trialjob.orchestrator.core.changed import changed as replace
+
+#: What happens to one trial.
+TrialEvent: TypeAlias = (
+    AttemptIntended
+    | JobSubmitted
+    | SubmitPostponed
+    | JobProgressed
+    | ReportsRead
+    | LogMatched
+    | StopIntended
+    | AttemptEnded
+    | BillLearned
+    | RetryPlanned
+    | TrialPaused
+    | TrialEnded
+)
+
+
+def apply_to_trial(trial: Trial, event: TrialEvent, at: float, objective: Objective) -> Trial:
+    """The trial after an event of its own that happened at ``at``. Raises InvariantError."""
+    match event:
+        case AttemptIntended():
+            if trial.live is not None or event.attempt != len(trial.attempts) + 1:
+                raise InvariantError(f"trial {trial.id} cannot begin attempt {event.attempt}")
+            attempt = Attempt(
+                number=event.attempt,
+                status=AttemptStatus.INTENDED,
+                max_runtime=event.max_runtime,
+                intended_at=at,
+                resource=event.resource,
+                terms=event.terms,
+            )
+            if trial.status is not TrialStatus.RUNNING:
+                trial = _with_status(trial, TrialStatus.RUNNING)
+            return replace(trial, attempts=(*trial.attempts, attempt), not_before=0.0, reason="")
+        case JobSubmitted():
+            return _on_attempt(
+                trial,
+                event.attempt,
+                status=AttemptStatus.SUBMITTED,
+                adopted=event.adopted,
+                submitted_at=at,
+            )
+        case SubmitPostponed():
+            return _on_attempt(trial, event.attempt, postponed_until=event.until, postponed_why=event.reason)
+        case JobProgressed():
+            return _on_attempt(trial, event.attempt, status=event.status)
+        case LogMatched():
+            matches = (*trial.attempts[event.attempt - 1].matches, event.match)
+            return _on_attempt(trial, event.attempt, matches=matches)
+        case StopIntended():
+            return _on_attempt(trial, event.attempt, stop=event.reason, stop_at=at)
+        case AttemptEnded(end=end):
+            return _on_attempt(
+                trial,
+                event.attempt,
+                status=AttemptStatus.ENDED,
+                end=end,
+                billed=end.seconds,
+                pool_billed=end.pool_seconds,
+            )
+        case BillLearned():
+            return _with_bill(trial, event)
+        case ReportsRead():
+            count = trial.attempts[event.attempt - 1].reports + len(event.reports)
+            trial = _on_attempt(trial, event.attempt, cursor=event.cursor, reports=count)
+            return _with_reports(trial, event.reports, objective)
+        case RetryPlanned():
+            return replace(trial, not_before=event.not_before, reason=event.reason)
+        case TrialPaused() | TrialEnded():
+            status = event.status if isinstance(event, TrialEnded) else TrialStatus.PAUSED
+            return replace(_with_status(trial, status), reason=event.reason)
+        case _:
+            assert_never(event)
+
+
+def _with_bill(trial: Trial, event: BillLearned) -> Trial:
+    old = trial.attempts[event.attempt - 1]
+    if old.end is None:
+        raise InvariantError(f"attempt {event.attempt} of trial {trial.id} has not ended and has no bill")
+    new = replace(
+        old,
+        billed=old.billed if event.seconds is None else event.seconds,
+        pool_billed=old.pool_billed if event.pool_seconds is None else event.pool_seconds,
+    )
+    return replace(
+        trial, attempts=(*trial.attempts[: event.attempt - 1], new, *trial.attempts[event.attempt :])
+    )
+
+
+def with_rung(trial: Trial, event: RungReached) -> Trial:
+    """The trial with the highest rung that it has entered."""
+    if trial.rung is not None and event.rung < trial.rung:
+        return trial
+    return replace(trial, rung=event.rung, rung_value=event.value)
+
+
+def _with_status(trial: Trial, status: TrialStatus) -> Trial:
+    transitions.check(transitions.TRIAL, trial.status, status, f"trial {trial.id}")
+    return replace(trial, status=status)
+
+
+def _on_attempt(
+    trial: Trial, number: int, *, status: AttemptStatus | None = None, **changes: object
+) -> Trial:
+    live = trial.live
+    if live is None or live.number != number:
+        raise InvariantError(f"attempt {number} of trial {trial.id} does not run")
+    if status is not None and status is not live.status:
+        transitions.check(transitions.ATTEMPT, live.status, status, f"attempt {number} of trial {trial.id}")
+        changes["status"] = status
+    return replace(trial, attempts=(*trial.attempts[:-1], replace(live, **changes)))  # type: ignore[arg-type]
+
+
+def _with_reports(trial: Trial, reports: tuple[Report, ...], objective: Objective) -> Trial:
+    standing, resource = trial.standing, trial.resource
+    curve = list(trial.curve)
+    for report in reports:
+        value = report.value(objective)
+        if value is not None and (not curve or report.resource > curve[-1][0]):
+            curve.append((report.resource, value))
+        standing = standing.after(report, objective)
+        resource = report.resource if resource is None else max(resource, report.resource)
+    return replace(
+        trial,
+        reports=(*trial.reports, *reports),
+        curve=tuple(curve) if len(curve) > len(trial.curve) else trial.curve,
+        standing=standing,
+        resource=resource,
+    )

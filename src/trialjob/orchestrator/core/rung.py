@@ -1,0 +1,43 @@
+"""A resource level at which trials are compared."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, bisect_right, insort
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """The values with which trials entered a rung, as keys where more is better, in ascending order."""
+
+    keys: tuple[float, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def enter(self, key: float) -> Rung:
+        """This rung with one more value."""
+        keys = list(self.keys)
+        insort(keys, key)
+        return Rung(tuple(keys))
+
+    def better_than(self, key: float) -> int:
+        """How many values are strictly better."""
+        return len(self.keys) - bisect_right(self.keys, key)
+
+    def best(self) -> float:
+        """The best value; -inf when there is none."""
+        return self.keys[-1] if self.keys else -math.inf
+
+    def median(self) -> float:
+        """The middle value, or the mean of the two in the middle; -inf when there is none."""
+        if not self.keys:
+            return -math.inf
+        low, high = self.keys[(len(self.keys) - 1) // 2], self.keys[len(self.keys) // 2]
+        # Halved before they are added, as two large numbers may have no sum; infinities have no mean at all.
+        return low if low == high or math.isinf(low) else low / 2 + high / 2
+
+    def worse_than(self, key: float) -> int:
+        """How many values are strictly worse."""
+        return bisect_left(self.keys, key)
