@@ -66,7 +66,6 @@ def test_every_command_has_help_and_a_store(command: str) -> None:
         [],
         ["nonsense"],
         ["run"],
-        ["run", "--backend", "moon", "x.yaml"],
         ["logs", "name", "zero"],
         ["logs", "name", "0"],
         ["results", "name", "--format", "xml"],

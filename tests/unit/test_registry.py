@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from trialjob import config
+from trialjob.apps.cli.main import main
 from trialjob.config.plugins import PLUGINS
 from trialjob.errors import SpecError, UsageError
 from trialjob.orchestrator.core.search import BaseSampler
@@ -97,3 +99,16 @@ def test_a_package_that_breaks_is_named(
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(UsageError, match="'breaks' of breaking cannot be imported: ZeroDivisionError"):
         samplers.get("breaks")
+
+
+def test_a_backend_that_is_not_there_is_refused_on_the_command_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "sweep.json").write_text(json.dumps(SPEC))
+    assert (
+        main(["run", str(tmp_path / "sweep.json"), "--backend", "sagemkaer", "--store", str(tmp_path)]) == 2
+    )
+    told = capsys.readouterr().err
+    assert 'backend.kind: "sagemkaer" is not known' in told
+    assert "did you mean 'sagemaker'? known: local, sagemaker" in told
+    assert "Traceback" not in told

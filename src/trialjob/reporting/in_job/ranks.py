@@ -59,10 +59,9 @@ def _numbers_hosts(told: Mapping[str, str]) -> bool:
 
 def _number(text: str) -> int:
     """A rank; what is none is taken for the first: -1 has long stood for "not distributed"."""
-    try:
-        return int(text)
-    except ValueError:
-        return 0
+    # Asked first and not caught: where int() fails, CPython drops what a handler of SIGTERM raises meanwhile,
+    # and a script that wanted to end goes on.
+    return int(text) if text[text[:1] in ("+", "-") :].isdecimal() else 0
 
 
 def _is_first_host(told: Mapping[str, str]) -> bool:
@@ -81,6 +80,8 @@ def _is_first_task(told: Mapping[str, str]) -> bool:
 
 
 def _json(text: str) -> Any:  # noqa: ANN401 - whatever is there
+    if not text:
+        return None
     try:
         return json.loads(text)
     except ValueError:

@@ -109,8 +109,11 @@ def _scalar(name: str, value: Any) -> Any:  # noqa: ANN401
 
 
 def _needed() -> tuple[str, ...]:
+    told = os.environ.get(NEEDED)
+    if not told:
+        return _USUAL
     with contextlib.suppress(ValueError):
-        names = json.loads(os.environ.get(NEEDED, ""))
+        names = json.loads(told)
         if isinstance(names, list):
             return (*map(str, names), *_USUAL)
     return _USUAL
