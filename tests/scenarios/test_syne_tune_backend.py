@@ -247,3 +247,29 @@ def test_population_based_training_goes_on_from_the_trial_it_clones(
         assert begun[-1] == source + 1  # ours are numbered from 1
         epochs = [result["epoch"] for result in backend._trials[target].results]
         assert epochs == list(range(len(begun) + 1, len(begun) + 1 + len(epochs)))
+
+
+STRICT = """\
+import argparse, json, time
+parser = argparse.ArgumentParser()
+parser.add_argument("--x", type=float)
+told = parser.parse_args()
+said = {"loss": told.x, "st_worker_timestamp": time.time(), "st_worker_iter": 0}
+print("[tune-metric]: " + json.dumps(said), flush=True)
+"""
+
+
+def test_a_strict_script_is_given_what_it_declares(script: Script, tmp_path: Path) -> None:
+    """No folder that it does not ask for, and --x as Syne Tune itself gives it."""
+    (tmp_path / "src" / "train.py").write_text(STRICT)
+    backend = TrialjobBackend(script, store=tmp_path / "store")
+    backend.set_path(tuner_name="strict")
+    backend.start_trial({"x": 0.5})
+    clock = SystemClock()
+    for _ in range(600):
+        results = backend._all_trial_results([0])
+        if results[0].status != "InProgress":
+            break
+        clock.sleep(0.1)
+    assert [result["loss"] for result in results[0].metrics] == [0.5], backend.stderr(0)
+    assert backend.checkpoint_trial_path(0).is_dir()

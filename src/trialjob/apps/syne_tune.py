@@ -21,6 +21,7 @@ from syne_tune.report import retrieve
 
 from trialjob.apps.documents import Document
 from trialjob.apps.specs import Estimator, spec_of
+from trialjob.apps.syne_scripts import asks_for_checkpoints, with_its_dialect
 from trialjob.errors import BackendBusy, BackendUnavailable
 from trialjob.model.ids import ExperimentName, JobName, TrialId, job_name
 from trialjob.model.job import JobEnd, LogLine, Outcome, Watch
@@ -103,6 +104,7 @@ class TrialjobBackend(TrialBackend):  # type: ignore[misc]  # Syne Tune has no t
         #: What a tuner that is loaded again goes on with: the spec as it was resolved, and the code's digest.
         self._kept: tuple[Document, str] | None = None
         self._parts: Parts | None = None
+        self._asks = True  # for the folder of its checkpoints
         #: When a backend that was asked too often may be asked again.
         self._welcome_at = 0.0
 
@@ -127,6 +129,12 @@ class TrialjobBackend(TrialBackend):  # type: ignore[misc]  # Syne Tune has no t
     def copy_checkpoint(self, src_trial_id: int, tgt_trial_id: int) -> None:
         """Have a trial begin with another one's checkpoints."""
         self._sources[tgt_trial_id] = src_trial_id
+
+    def checkpoint_trial_path(self, trial_id: int) -> Path:
+        """Where the newest job of a trial finds its checkpoints: on SageMaker, a place in its container."""
+        if self._parts is None:
+            raise RuntimeError("no trial has been started")
+        return Path(self._parts.checkpoints(self._trials[trial_id].runs[-1].job))
 
     def busy_trial_ids(self) -> list[tuple[int, str]]:
         """The trials whose jobs have not ended, also those that are being stopped."""
@@ -173,7 +181,7 @@ class TrialjobBackend(TrialBackend):  # type: ignore[misc]  # Syne Tune has no t
         run = _Run(
             trial=trial_id,
             job=job,
-            config={**plain, ST_CHECKPOINT_DIR: parts.checkpoints(job)},
+            config={**plain, **({ST_CHECKPOINT_DIR: parts.checkpoints(job)} if self._asks else {})},
             reader=self._reader(parts),
             source=self._sources.get(trial_id),
         )
@@ -229,7 +237,8 @@ class TrialjobBackend(TrialBackend):  # type: ignore[misc]  # Syne Tune has no t
                 limits=self._limits,
                 backend=self._backend,
             )
-            self._parts = parts_of(spec, store=self._store)
+            self._asks = asks_for_checkpoints(spec)
+            self._parts = parts_of(with_its_dialect(spec), store=self._store)
             print_notes(self._parts.notes)
             self._kept = (self._parts.spec.document(), self._parts.bundle)
         return self._parts

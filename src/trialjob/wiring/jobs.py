@@ -107,7 +107,9 @@ def _in_job_files() -> dict[str, Path]:
 
 def estimator_of(spec: ExperimentSpec, name: ExperimentName, bundle: str) -> Estimator:
     given = spec.estimator
-    dialect = None if given.dialect == FIRST else given.dialect
+    words = given.arguments if isinstance(given, CodeSpec) else None
+    # What 0.1.0 could not say is no experiment of its.
+    dialect = None if given.dialect == FIRST and words is None else given.dialect
     if isinstance(given, ContainerSpec):
         return ContainerEstimator(
             experiment=name,
@@ -119,7 +121,6 @@ def estimator_of(spec: ExperimentSpec, name: ExperimentName, bundle: str) -> Est
             environment=given.environment,
             inputs=given.locations(),
         )
-    words = given.arguments if isinstance(given, CodeSpec) else None
     return ScriptEstimator(
         experiment=name,
         bundle=bundle,
