@@ -42,6 +42,10 @@ class Dispatcher:
         faults = self._service.faults
         if faults.hits("slow"):
             self._service.clock.sleep(faults.slow_seconds)
+        if environ.get("CONTENT_LENGTH"):
+            # Read once and kept: an answer without a look at it must not leave it on the connection, and a
+            # second look must not wait for more.
+            environ["wsgi.input"] = io.BytesIO(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
         region, signed_for = _scope(environ)
         target, _, operation = environ.get("HTTP_X_AMZ_TARGET", "").partition(".")
         try:
@@ -49,7 +53,6 @@ class Dispatcher:
                 return self._ours(environ, start_response, (TARGETS[target], operation, region))
             return self._motos(environ, start_response, signed_for)
         except Interposed as page:
-            environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
             headers = [("Content-Type", page.kind), ("Content-Length", str(len(page.body)))]
             start_response(f"{page.status} Interposed", headers)
             return [b"" if environ["REQUEST_METHOD"] == "HEAD" else page.body]
@@ -96,7 +99,6 @@ class Dispatcher:
         try:
             body: list[bytes] = self._service.foreign(service, operation, environ["PATH_INFO"], work)
         except ServiceError as error:
-            environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
             return _refuse(start_response, service, error, is_json="HTTP_X_AMZ_TARGET" in environ)
         status, headers, *rest = answered[-1]
         if self._service.faults.rewrite is not None and str(status).startswith("200"):
