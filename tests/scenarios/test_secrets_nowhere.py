@@ -17,7 +17,7 @@ import pytest
 
 from trialjob import Script, Secret, Tuner, maximize, wiring
 from trialjob.apps.cli.main import main
-from trialjob.errors import UsageError
+from trialjob.errors import SpecError
 from trialjob.testing.fake_aws import Durations, FakeAws
 
 CANARY = "canary-5f1c9a77b2e84d06"
@@ -194,7 +194,7 @@ def test_a_request_from_outside_has_nothing_looked_up(tmp_path: Path) -> None:
     }
     for written in ({"secret": "PATH"}, {"secret": {"ssm": "/a"}}, {"secret": {"secretsmanager": "a"}}):
         document["estimator"]["environment"] = {"T": written}
-        with pytest.raises(UsageError, match="nobody's secrets are looked up"):
+        with pytest.raises(SpecError, match="names a secret, which an inbox does not hand out"):
             wiring.start_document(document, store=str(tmp_path))
     assert list(tmp_path.iterdir()) == []
 
