@@ -67,6 +67,21 @@ def test_the_name_that_was_meant() -> None:
     assert check("val/acc = 0.5").objective is not None
 
 
+@pytest.mark.parametrize(
+    ("line", "number"),
+    [
+        ("{'val_acc': np.float64(0.93)}", 0.93),
+        ("val_acc=tensor(0.5, device='cuda:0')", 0.5),
+        ("val_acc: Decimal('0.5')", 0.5),
+        ("accuracy np.float32(0.25)", 0.25),
+    ],
+)
+def test_a_number_within_its_type_is_suggested(line: str, number: float) -> None:
+    found = check(line, val_acc="nothing like it ({number})").checked[0]
+    assert found.instead is not None
+    assert check(line, val_acc=found.instead.regex).reports[0].metrics == {"val_acc": number}
+
+
 def test_lines_of_the_reporter_are_reports_and_not_overlooked() -> None:
     found = check('[trialjob] {"seq": 1, "metrics": {"epoch": 1, "val_acc": 0.5}}')
     assert found.reports[0].metrics == {"val_acc": 0.5}

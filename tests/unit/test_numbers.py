@@ -92,6 +92,23 @@ def test_fractions_and_exponents_alone_are_parts() -> None:
     assert read(r"acc=.*e-(\d+)", "acc=1e-05") == []
 
 
+def test_bold_type_is_no_power() -> None:
+    assert read("acc.*?({number})", "| acc | **0.93** |") == [0.93]
+    assert read("acc.*?({number})", "acc: **-0.93** of 1") == [-0.93]
+    assert read("acc=.*({number})", "acc=(2)**10") == []
+
+
+def test_the_name_of_a_type_is_no_number() -> None:
+    for text in ("acc=np.float64(0.93)", "acc=uint8(3)", "acc=x, dtype=torch.bfloat16"):
+        assert read("acc.*?({number})", text) == []
+    assert read("acc.*({number})", "acc=np.float64(0.93)") == [0.93]
+    assert read("point({number})", "point7") == [7.0]
+
+
+def test_the_end_of_a_numeral_with_a_comma_is_a_part_of_it() -> None:
+    assert read("acc=.*({number})", "acc=1,5e-3") == []
+
+
 def test_a_numeral_too_large_for_a_float_is_no_number() -> None:
     assert parse_number("1e400") is None
     assert parse_number("-1e400") is None

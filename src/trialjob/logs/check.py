@@ -19,16 +19,22 @@ from trialjob.logs.reporter import first_mark
 from trialjob.model.metric import MetricDefinition, Objective, Report, ResourceOrder
 from trialjob.orchestrator.ports import FoundReport
 
+#: How a number's own type writes it: `np.float64(0.9)`, `tensor(0.9, …)`, `Decimal('0.9')`.
+_CALL = (
+    r"(?P<call>(?:(?:np|numpy|torch|jnp)\.)?"
+    r"(?:b?float\d{0,3}|u?int\d{0,2}|tensor|array|Array|Decimal)\()?"
+)
 #: A name, what stands between, and a number: `loss: 0.3`, `'eval_loss': 0.3`, `acc=0.9`.
 _NAMED = re.compile(
-    rf"(?<![\w/.-])(?P<name>[A-Za-z_][\w/.@-]{{0,63}})(?P<between>[\"']?\s{{0,3}}[:=]\s{{0,8}})(?P<quote>[\"']?)"
+    rf"(?<![\w/.-])(?P<name>[A-Za-z_][\w/.@-]{{0,63}})(?P<between>[\"']?\s{{0,3}}[:=]\s{{0,8}})"
+    rf"{_CALL}(?P<quote>[\"']?)"
     rf"(?P<number>{NUMBER})(?P=quote)"
 )
 #: Without a colon only after words that are metrics everywhere.
 _SPACED = re.compile(
     r"(?<![\w/.-])(?P<name>(?:\w{1,30}[_/-])?(?:loss|acc|accuracy|error|f1|auc|auroc|rmse|mae|mse|r2|score|"
     r"precision|recall|perplexity|ppl|bleu|reward|iou|epoch|step))"
-    rf"(?P<between>\s{{1,8}}(?:(?:is|was|of|at)\s{{1,3}})?)(?P<quote>)(?P<number>{NUMBER})",
+    rf"(?P<between>\s{{1,8}}(?:(?:is|was|of|at)\s{{1,3}})?){_CALL}(?P<quote>)(?P<number>{NUMBER})",
     re.IGNORECASE,
 )
 #: So many lines are shown of each kind.
@@ -204,7 +210,7 @@ def _unquoted(match: re.Match[str]) -> str:
     between = "".join(
         r"\s+" if each.isspace() else re.escape(each) for each in re.split(r"(\s+)", match["between"])
     )
-    return rf"\b{re.escape(match['name'])}{between}({{number}})"
+    return rf"\b{re.escape(match['name'])}{between}{re.escape(match['call'] or '')}({{number}})"
 
 
 def _quoted(match: re.Match[str]) -> str:
@@ -212,7 +218,8 @@ def _quoted(match: re.Match[str]) -> str:
     before = match.string[match.start() - 1 : match.start()]
     opening = before if before and before == match["between"][0] else r"\b"
     between = re.sub(r"\s{2,}|\t", r"\\s+", match["between"])
-    return f"{opening}{re.escape(match['name'])}{between}{match['quote']}({{number}}){match['quote']}"
+    call = re.escape(match["call"] or "")
+    return f"{opening}{re.escape(match['name'])}{between}{call}{match['quote']}({{number}}){match['quote']}"
 
 
 def _meant(name: str, named: Sequence[Suggestion]) -> Suggestion | None:

@@ -37,7 +37,9 @@ _GOES_ON: Final = re.compile(
 _OTHER_BASE: Final = re.compile(r"[xX][0-9A-Fa-f]|[bB][01]|[oO][0-7]")
 #: What stands before digits and belongs to them.
 _BEGAN: Final = re.compile(
-    r"(?:[0-9]|[0-9]\.|(?:^|[^0-9A-Za-z.])\.|[0-9.][eEdDqQ][-+]?|[0-9.]#[QS]?|\^[-+(]?|\*\*[-+(]?"
+    r"(?:[0-9]|[0-9]\.|(?:^|[^0-9A-Za-z.])\.|[0-9.][eEdDqQ][-+]?|[0-9.]#[QS]?|\^[-+(]?"
+    # A power and not bold type; a type's name, as NumPy writes np.float64(0.93).
+    r"|[0-9.)\]]\s?\*\*[-+(]?|(?<![A-Za-z])(?:b?float|u?int|complex)"
     r"|(?:^|[^0-9A-Za-z])0(?:[xX][0-9A-Fa-f]*\.?[0-9A-Fa-f]*(?:[pP][-+]?)?|[bB][01]*|[oO][0-7]*)"
     # A sign that the group has left out, and not a dash between words.
     r"|\u2212|(?:^|[\s=:(\[{,;|\"'])[-\u2013])$"
@@ -50,6 +52,7 @@ _CLOCK: Final = re.compile(r":[0-5][0-9](?![0-9]|\.[0-9])")
 _HOURS: Final = re.compile(r"(?<![0-9.])[0-9]{1,2}:$")
 _CHAIN: Final = re.compile(r"[0-9.,]*")
 _CHAIN_BEFORE: Final = re.compile(r"[0-9.,]*$")
+_EXPONENT: Final = re.compile(r"[eE][-+]?[0-9]+$")
 #: Digits with a comma that are one number, or may be one.
 _ONE_NUMBER: Final = re.compile(
     r"[1-9][0-9]{0,2}(?:,[0-9]{2,3})*,[0-9]{3}(?:\.[0-9]*)?|[0-9]+,[0-9]+|[1-9][0-9]{0,2}(?:\.[0-9]{3})+,[0-9]+"
@@ -132,5 +135,6 @@ def _is_one_number(text: str, start: int, end: int) -> bool:
     else:
         before = _CHAIN_BEFORE.search(text[max(0, start - _WINDOW) : start])
     behind = _CHAIN.match(text[end : end + _WINDOW])
-    chain = (before[0] if before else "") + text[start:end] + (behind[0] if behind else "")
+    taken = _EXPONENT.sub("", text[start:end])
+    chain = (before[0] if before else "") + taken + (behind[0] if behind else "")
     return _ONE_NUMBER.fullmatch(chain.strip(".,")) is not None
