@@ -73,6 +73,36 @@ def test_the_remedy_works(declared: str, name: str, value: bool, dialect: str, t
     assert doubt.field not in {each.field for each in after}
 
 
+@pytest.mark.parametrize(
+    "declared",
+    [
+        'parser.add_argument("--layers", nargs="+", type=int)',
+        'parser.add_argument("--layers", nargs=2, type=int)',
+        'parser.add_argument("-l", "--layers", action="append", type=int)',
+    ],
+)
+@pytest.mark.parametrize("dialect", ["sdk-v2", "sdk-v3"])
+def test_the_remedy_for_a_list_works(declared: str, dialect: str, tmp_path: Path) -> None:
+    declared += '\nparser.add_argument("--lr", type=float)'
+    values = {"layers": [64, 32], "lr": 0.5}
+    (doubt,) = doubts(tmp_path, declared, values, dialect=dialect)
+    assert "the whole list as one word" in doubt.message
+    written = YAML(typ="safe", pure=True).load(doubt.remedy.removeprefix("write estimator."))
+    assert run(tmp_path, values, dialect=dialect, **written) == str(sorted(values.items()))
+    assert doubts(tmp_path, declared, values, dialect=dialect, **written) == []
+    assert doubts(tmp_path, declared, {"layers": 64, "lr": 0.5}, dialect=dialect) == []
+
+
+def test_the_remedy_for_a_count_works(tmp_path: Path) -> None:
+    declared = 'parser.add_argument("--verbose", action="count")\nparser.add_argument("--lr", type=float)'
+    (doubt,) = doubts(tmp_path, declared, {"verbose": 2, "lr": 0.5})
+    assert 'remove it, and write "--verbose" into estimator.arguments' in doubt.remedy
+    given = ["{others}", "--verbose", "--verbose"]
+    assert run(tmp_path, {"lr": 0.5}, arguments=given) == "[('lr', 0.5), ('verbose', 2)]"
+    (doubt,) = doubts(tmp_path, declared, {"verbose": True, "lr": 0.5})
+    assert '"{verbose:--verbose}"' in doubt.remedy
+
+
 def test_a_name_that_is_spelled_otherwise(tmp_path: Path) -> None:
     declared = 'parser.add_argument("--batch-size", type=int)\nparser.add_argument("--lr", type=float)'
     values = {"batch_size": 8, "lr": 0.5}
@@ -132,13 +162,17 @@ def test_options_are_found_in_what_is_imported_and_nothing_is_run(tmp_path: Path
 def test_click_is_known(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(
         "@click.option('--amp', is_flag=True)\n@click.option('--loud/--quiet')\n"
-        "@click.option('--lr', type=bool)\ndef main(): ...\n"
+        "@click.option('--lr', type=bool)\n@click.option('--tag', multiple=True)\n"
+        "@click.option('--two', nargs=2)\n@click.option('-v', count=True)\ndef main(): ...\n"
     )
     found = script_options(tmp_path, "train.py")
     assert [(each.kind, each.off) for each in found] == [
         (OptionKind.FLAG, ""),
         (OptionKind.PAIR, "--quiet"),
         (OptionKind.VALUE, ""),
+        (OptionKind.REPEATED, ""),
+        (OptionKind.WORDS, ""),
+        (OptionKind.COUNTED, ""),
     ]
 
 

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from trialjob.config.paths import shown
 from trialjob.config.script_options import OptionKind, ScriptOption, script_options
-from trialjob.config.space_checks import all_names
+from trialjob.config.space import BranchesSpec
+from trialjob.config.space_checks import all_domains, all_names
 from trialjob.config.spec import CodeSpec, ExperimentSpec
 from trialjob.errors import Problem
 from trialjob.model.paths import path_text
 from trialjob.reporting.in_job.command_line import OTHERS, SDK_V2, SDK_V3, mentions_values_file, slots
+
+_OF_VALUES = (OptionKind.VALUE, OptionKind.WORDS, OptionKind.REPEATED)
 
 
 def script_doubts(spec: ExperimentSpec) -> Iterator[Problem]:
@@ -23,10 +27,10 @@ def script_doubts(spec: ExperimentSpec) -> Iterator[Problem]:
     if not isinstance(estimator, CodeSpec) or not Path(estimator.source_dir).is_dir():
         return
     options = script_options(Path(estimator.source_dir), estimator.entry_point)
-    for path, name in _names(spec):
+    for path, name, values in _valued(spec):
         exact = [option for option in options if f"--{name}" in option.names]
         for option in exact or [option for option in options if option.means(name)]:
-            yield from _of_option(spec, path_text(path), name, option)
+            yield from _of_option(spec, path_text(path), _Given(name, values), option)
     yield from _one_letter(spec, estimator, options)
     yield from _given_by_nothing(spec, estimator)
 
@@ -37,10 +41,68 @@ def _names(spec: ExperimentSpec) -> Iterator[tuple[tuple[str | int, ...], str]]:
     yield from all_names(spec.space)
 
 
-def _of_option(spec: ExperimentSpec, field: str, name: str, option: ScriptOption) -> Iterator[Problem]:
-    if option.kind is OptionKind.VALUE:
+def _valued(spec: ExperimentSpec) -> Iterator[tuple[tuple[str | int, ...], str, Sequence[object]]]:
+    """The same, each with the values that it may have, where they can be listed."""
+    for name, value in spec.estimator.hyperparameters.items():
+        yield ("estimator", "hyperparameters", name), name, [value]
+    for path, name, domain in all_domains(spec.space):
+        yield path, name, [*domain.values] if isinstance(domain, BranchesSpec) else domain.listed() or ()
+
+
+class _Given(NamedTuple):
+    """A hyperparameter and what it may be."""
+
+    name: str
+    values: Sequence[object]
+
+    @property
+    def has_lists(self) -> bool:
+        return any(isinstance(value, list | tuple) for value in self.values)
+
+    @property
+    def is_truth(self) -> bool:
+        return all(value is None or isinstance(value, bool) for value in self.values)
+
+
+def _of_option(spec: ExperimentSpec, field: str, given: _Given, option: ScriptOption) -> Iterator[Problem]:
+    name = given.name
+    match option.kind:
+        case OptionKind.VALUE:
+            yield from _spelled_otherwise(spec, field, name, option)
+        case OptionKind.WORDS | OptionKind.REPEATED if not given.has_lists:
+            yield from _spelled_otherwise(spec, field, name, option)
+        case OptionKind.WORDS | OptionKind.REPEATED:
+            yield from _of_list(spec, field, name, option)
+        case OptionKind.COUNTED if not given.is_truth:
+            yield from _of_count(spec, field, name, option)
+        case _:
+            yield from _of_flag(spec, field, name, option)
+
+
+def _of_list(spec: ExperimentSpec, field: str, name: str, option: ScriptOption) -> Iterator[Problem]:
+    """A list that would be one word, where the script takes a word for each element."""
+    if not _gets_value(spec, name, option):
+        return
+    repeats = option.kind is OptionKind.REPEATED
+    if repeats and f"--{name}" not in option.names:
         yield from _spelled_otherwise(spec, field, name, option)
         return
+    words = f'"{{{name}:repeat}}"' if repeats else f'"{option.longest}", "{{{name}:words}}"'
+    said = f"{option.file}:{option.line} declares {option.longest} with {option.said}"
+    message = f"{said}, and would be given the whole list as one word"
+    yield Problem(field=field, message=message, remedy=_remedy(spec, name, words))
+
+
+def _of_count(spec: ExperimentSpec, field: str, name: str, option: ScriptOption) -> Iterator[Problem]:
+    """A number, or a text, for an option that is only given or not."""
+    if _gets_value(spec, name, option):
+        said = f"{option.file}:{option.line} declares {option.longest} with {option.said}"
+        remedy = f'remove it, and write "{option.longest}" into estimator.arguments as often as it is meant'
+        message = f"{said}, which takes no value, and would be given one"
+        yield Problem(field=field, message=message, remedy=f'{remedy}, beside "{{{OTHERS}}}"')
+
+
+def _of_flag(spec: ExperimentSpec, field: str, name: str, option: ScriptOption) -> Iterator[Problem]:
     if not _gets_value(spec, name, option):
         return
     said = f"{option.file}:{option.line} declares {option.longest} with {option.said}, which"
@@ -104,7 +166,7 @@ def _one_letter(
     if estimator.arguments is not None:
         return
     given, other, dialect = ("-", "--", SDK_V3) if estimator.dialect == SDK_V2 else ("--", "-", SDK_V2)
-    takers = (option for option in options if option.kind is OptionKind.VALUE)  # of the rest, more was said
+    takers = (option for option in options if option.kind in _OF_VALUES)  # of the rest, more was said
     spellings = {spelling for option in takers for spelling in option.names}
     for path, name in _names(spec):
         if len(name) == 1 and given + name not in spellings and other + name in spellings:

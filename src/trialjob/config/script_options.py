@@ -28,6 +28,12 @@ class OptionKind(Enum):
     PAIR = "pair"
     #: ``type=bool``, to which every text but the empty one is true.
     TRUTHY = "truthy"
+    #: Given as often as it counts, or for a value of its own: ``count``, ``store_const``, ``append_const``.
+    COUNTED = "counted"
+    #: Takes several words, as ``nargs="+"``.
+    WORDS = "words"
+    #: Given once for each element, as ``action="append"``.
+    REPEATED = "repeated"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,21 +154,43 @@ def _argparse(given: dict[str, ast.expr]) -> tuple[OptionKind, str]:
     text = action.value if isinstance(action, ast.Constant) else _last_name(action)
     if text == "store_false":
         return OptionKind.FLAG_FOR_FALSE, 'action="store_false"'
-    if text in ("store_true", "store_const", "count", "append_const"):
-        return OptionKind.FLAG, f'action="{text}"'
+    if text == "store_true":
+        return OptionKind.FLAG, 'action="store_true"'
+    if text in ("store_const", "count", "append_const"):
+        return OptionKind.COUNTED, f'action="{text}"'
     if text == "BooleanOptionalAction":
         return OptionKind.PAIR, "action=BooleanOptionalAction"
+    if (words := _several(given)) is not None:
+        return OptionKind.WORDS, f"nargs={words}"
+    if text == "append":
+        return OptionKind.REPEATED, 'action="append"'
     if _last_name(type_) == "bool":
         return OptionKind.TRUTHY, "type=bool"
     return OptionKind.VALUE, ""
 
 
+def _several(given: dict[str, ast.expr]) -> str | None:
+    """How the source says that an option takes several words; None where it does not for sure."""
+    nargs = _constant(given, "nargs")
+    if nargs in ("+", "*"):
+        return f'"{nargs}"'
+    return str(nargs) if isinstance(nargs, int) and nargs > 1 else None
+
+
+def _constant(given: dict[str, ast.expr], name: str) -> object:
+    node = given.get(name)
+    return node.value if isinstance(node, ast.Constant) else None
+
+
 def _click(names: tuple[str, ...], given: dict[str, ast.expr]) -> tuple[OptionKind, str]:
     if slashed := [name for name in names if "/" in name]:
         return OptionKind.PAIR, repr(slashed[0])
-    flag = given.get("is_flag")
-    if isinstance(flag, ast.Constant) and flag.value is True:
-        return OptionKind.FLAG, "is_flag=True"
+    said = {"is_flag": OptionKind.FLAG, "multiple": OptionKind.REPEATED, "count": OptionKind.COUNTED}
+    for word, kind in said.items():
+        if _constant(given, word) is True:
+            return kind, f"{word}=True"
+    if (words := _several(given)) is not None:
+        return OptionKind.WORDS, f"nargs={words}"
     return OptionKind.VALUE, ""  # click's bool reads false, no and 0 as they are meant
 
 
