@@ -115,6 +115,29 @@ def test_without_a_region_nothing_is_created(
     wiring.create(load("sweep.yaml"), store=store)
 
 
+@pytest.mark.usefixtures("fake")
+def test_what_cannot_be_a_region_is_found_before_anything(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AWS_REGION", "us east")
+    assert main(["run", "sweep.yaml", "--store", "folder", "--on-interrupt", "detach"]) == 2
+    assert "backend.region: Provided region_name 'us east'" in capsys.readouterr().err
+    assert not Path("folder").exists() or not list(Path("folder").iterdir())
+
+
+def test_each_way_that_is_printed_to_say_a_region_is_taken(
+    fake: FakeAws, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SpecError) as caught:
+        wiring.create(load("sweep.yaml"), store="folder")
+    assert main(["audit"]) == 2
+    for said in (caught.value.problems[0].remedy, capsys.readouterr().err):
+        assert "backend.region in the spec" in said
+        assert "trialjob audit takes --region" in said
+    wiring.create(load("sweep.yaml", overrides=[f"backend.region={fake.region}"]), store="folder")
+    assert main(["audit", "--region", fake.region]) == 0
+
+
 def test_a_plan_needs_none_unless_it_asks_the_account(
     fake: FakeAws, capsys: pytest.CaptureFixture[str]
 ) -> None:

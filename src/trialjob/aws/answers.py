@@ -38,7 +38,10 @@ _SILENT: Final = (
     "HTTPClientError", "ConnectionError", "IncompleteReadError", "ChecksumError", "FlexibleChecksumError",
 )  # fmt: skip
 _WRONG: Final = ("ParamValidationError", "RangeError", "UnknownParameterError", "MissingParametersError")
-_REGION: Final = "set AWS_REGION, name a profile that has one, or write it as backend.region or --region"
+_REGION: Final = (
+    "set AWS_REGION, name a profile that has one, or write backend.region in the spec; "
+    "trialjob audit takes --region"
+)
 
 
 def made(make: Callable[[], T]) -> T:
@@ -126,6 +129,8 @@ def _of_botocore(error: Any, action: str) -> faults.Fault:  # noqa: ANN401 - bot
         return faults.Invalid(str(error))
     if is_one_of(("NoRegionError",)):
         return faults.Misconfigured("nothing says which region of AWS", _REGION)
+    if is_one_of(("InvalidRegionError",)):
+        return faults.Misconfigured(str(error), f"it has the form us-east-1: {_REGION}")
     return faults.Misconfigured(str(error))
 
 

@@ -281,8 +281,15 @@ class SageMakerClient:
     # What is asked before an experiment
 
     def region(self) -> str:
-        """Where calls go. Raises Misconfigured when nothing says it."""
-        return str(made(lambda: self._opened().region_name or self._client("sagemaker").meta.region_name))
+        """Where calls go. Raises Misconfigured when nothing says it, or it cannot be a region."""
+        from botocore.utils import validate_region_name  # type: ignore[import-untyped] # noqa: PLC0415 - heavy
+
+        def said() -> str:
+            region = self._opened().region_name or self._client("sagemaker").meta.region_name
+            validate_region_name(region)
+            return str(region)
+
+        return made(said)
 
     def regions(self) -> list[str]:
         """Every region of the same partition in which this boto3 knows SageMaker. Raises Misconfigured."""

@@ -106,7 +106,8 @@ def check(case: Case) -> Iterator[Check]:
     """What an hour of each type costs, and who says so."""
     denied = ""
     try:
-        if case.settings.price_per_hour is None:
+        # Without a region, another check says so, and the list has nothing to be asked.
+        if case.settings.price_per_hour is None and case.region:
             case.client.price_list(case.region, case.settings.instance_type)
     except faults.AccessDenied as fault:
         denied = f"; {fault.action} is not allowed"
