@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +154,22 @@ def test_a_mistake_is_named_where_it_is(
     found = problems(changed(document, **sections))
     assert list(found) == [field]
     assert words in found[field]
+
+
+@pytest.mark.parametrize("value", [math.inf, math.nan, 2**70])
+def test_quotes_are_advised_only_where_a_text_is_taken(document: dict[str, Any], value: float) -> None:
+    def advised(**sections: Any) -> bool:  # noqa: ANN401
+        with pytest.raises(SpecError) as raised:
+            parse(changed(document, **sections))
+        return any("quote" in problem.remedy for problem in raised.value.problems)
+
+    assert not advised(limits={"target": value})
+    assert not advised(limits={"max_trials": value})
+    assert not advised(space={"x": {"type": "uniform", "lower": 0, "upper": value}})
+    assert advised(space={"x": {"type": "choice", "values": [1, value]}})
+    assert advised(estimator={"hyperparameters": {"x": value}})
+    quoted = {"x": {"type": "choice", "values": [1, str(value)]}}
+    assert "x" in parse(changed(document, space=quoted)).space
 
 
 def test_an_empty_space_and_a_missing_section(document: dict[str, Any]) -> None:

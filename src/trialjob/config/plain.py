@@ -56,16 +56,27 @@ def _scalar(value: object, problems: list[Problem], path: tuple[Part, ...]) -> o
     if isinstance(value, int):
         if -_MAX_INT <= value < _MAX_INT:
             return value
-        _refuse(problems, path, "is a whole number of more than 64 bits", "put it in quotes")
+        _refuse(problems, path, "is a whole number of more than 64 bits", _instead(path, "a smaller one"))
         return None
     if isinstance(value, float):
         if math.isfinite(value):
             return value
-        _refuse(problems, path, f"{value} is not a finite number", "write a finite number, or quote it")
+        _refuse(problems, path, f"{value} is not a finite number", _instead(path, "a finite number"))
         return None
     what = f"{value} is a {type(value).__name__}, which a spec cannot hold"
     _refuse(problems, path, what, "put the value in quotes to have it as text")
     return None
+
+
+def _instead(path: tuple[Part, ...], number: str) -> str:
+    """What to write for a number that a spec cannot hold; quotes only where a text is taken as well."""
+    match path:
+        case ("estimator", "hyperparameters" | "environment", *_) | ("points_to_evaluate", *_):
+            return f"write {number}, or quote it to have it as text"
+        case ("space", *_, "values", _):
+            return f"write {number}, or quote it to have it as text"
+        case _:
+            return f"write {number}"
 
 
 def _is_text(text: str) -> bool:
