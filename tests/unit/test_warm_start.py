@@ -167,6 +167,11 @@ def test_rows_that_cannot_be_read_are_counted_and_the_first_is_told() -> None:
     known = of_table(text, "t.csv", present())
     assert [result.score for result in known.results] == [0.7]
     assert (known.unread, known.first_unread) == (3, "line 2: acc is '0,5', which is no number")
+    text = 'lr,n,acc\n"0,01",3,0.5\n0.02,four,0.6\n0.04,5,1e400\n2,5,0.7\n0.1,6,0.8\n'
+    known = of_table(text, "t.csv", present())
+    assert [result.score for result in known.results] == [0.8]
+    assert (known.dropped, known.unread) == (1, 3)
+    assert known.first_unread == "line 2: lr is '0,01', which is no number"
     pruned = "lr,n,acc,status,resource\n0.01,3,0.5,pruned,3 epochs\n0.01,3,,failed,\n"
     known = of_table(pruned, "t.csv", present())
     assert (known.unread, known.first_unread) == (1, "line 2: resource is '3 epochs', which is no number")

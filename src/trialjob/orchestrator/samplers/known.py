@@ -121,7 +121,7 @@ def of_table(text: str, where: str, present: Present) -> Earlier:
             continue
         wrong = next(
             (name for name in (score, *others, "resource") if _is_unreadable(row, name, score)), None
-        )
+        ) or _no_number(row, present.space)
         if value is None or wrong is not None:
             wrong = wrong or score
             unread.append(f"line {table.line_num}: {wrong} is {(row.get(wrong) or '')!r}, which is no number")
@@ -141,6 +141,19 @@ def _is_unreadable(row: Mapping[str, str | None], name: str, score: str) -> bool
     """Whether a cell has something in it that is no number; that of the score must have one."""
     cell = (row.get(name) or "").strip()
     return _number(cell) is None and (bool(cell) or name == score)
+
+
+def _no_number(row: Mapping[str, str | None], space: Space) -> str | None:
+    """The first hyperparameter that is searched among numbers, and has something else in its cell."""
+    for name, domain in space.domains.items():
+        cell = (row[name] or "").strip()
+        if cell and _number(cell) is None and all(_is_number(value) for value in domain.listed() or ()):
+            return name
+    return None
+
+
+def _is_number(value: Json) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _config(row: Mapping[str, str | None], present: Present) -> Config | None:
@@ -174,7 +187,10 @@ def _readings(cell: str | None) -> Iterator[Json]:
 
 
 def _number(cell: str | None) -> float | None:
+    text = (cell or "").strip()
     try:
-        return float(cell or "")
+        value = float(text)
     except ValueError:
         return None
+    # A numeral that no float can hold is not infinite.
+    return None if math.isinf(value) and text[-1].isdigit() else value
