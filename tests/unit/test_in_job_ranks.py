@@ -48,8 +48,8 @@ def first(monkeypatch: pytest.MonkeyPatch) -> object:
 
 @pytest.mark.parametrize("name", [*RANKS, *HOST_RANKS])
 def test_each_count_by_itself_decides(name: str, first) -> None:  # type: ignore[no-untyped-def] # noqa: ANN001
-    assert [first(**{name: value}) for value in ("0", "1", "7", "", "-1", "none")] == [
-        True, False, False, True, True, True,
+    assert [first(**{name: value}) for value in ("0", "1", "7", "", "-1", "none", " 1\n")] == [
+        True, False, False, True, True, True, False,
     ]  # fmt: skip
 
 

@@ -61,6 +61,7 @@ def _number(text: str) -> int:
     """A rank; what is none is taken for the first: -1 has long stood for "not distributed"."""
     # Asked first and not caught: where int() fails, CPython drops what a handler of SIGTERM raises meanwhile,
     # and a script that wanted to end goes on.
+    text = text.strip()
     return int(text) if text[text[:1] in ("+", "-") :].isdecimal() else 0
 
 
