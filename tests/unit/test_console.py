@@ -274,6 +274,21 @@ def test_the_command_can_be_pasted_into_a_shell() -> None:
     assert shlex.split(line)[0] == "cd"
 
 
+def test_the_command_has_places_for_their_names() -> None:
+    estimator = {
+        "entry_point": "train.py",
+        "dialect": "sdk-v2",
+        "hyperparameters": {"out": "{checkpoint_dir}/o", "text": "{epoch}"},
+        "environment": {"TO": "{model_dir}"},
+    }
+    line = "TO=./model python train.py --out ./checkpoints/o --text '{epoch}'"
+    assert command(begun({"estimator": estimator}), {}) == line
+    first = {**estimator, "dialect": "trialjob-0.1", "environment": {}}
+    assert command(begun({"estimator": first}), {}) == (
+        "python train.py --out '{checkpoint_dir}/o' --text '{epoch}'"
+    )
+
+
 def test_the_command_of_other_programs() -> None:
     def of(entry_point: str) -> str | None:
         return command(begun({"estimator": {"entry_point": entry_point, "source_dir": "."}}), {})

@@ -314,3 +314,10 @@ def test_an_infinite_score_is_told_and_reaches_no_target(mode: Mode, value: floa
     near = replace(state, limits=Limits(max_trials=9, target=0.5))
     (ending,) = [e for e in decide(near, (), NoStopping(), 200.0).events if isinstance(e, ExperimentEnding)]
     assert ending.reason.kind is EndKind.TARGET
+
+
+@pytest.mark.parametrize("value", [math.nan, -math.inf])
+def test_scores_of_which_none_is_finite_are_told(value: float) -> None:
+    (warning,) = Result(state_of(*trial(1, [value]), *trial(2, [value]))).warnings()
+    assert "nothing is known of acc" in warning
+    assert Result(state_of(*trial(1, [value]), *trial(2, [0.5]))).warnings() == []

@@ -14,8 +14,11 @@ from trialjob.model.json import Json
 from trialjob.model.masking import is_secret
 from trialjob.model.secret import secret_of
 from trialjob.orchestrator.core.state import State
-from trialjob.reporting.in_job.command_line import FIRST, How
+from trialjob.reporting.in_job.command_line import FIRST, How, with_places
 from trialjob.reporting.in_job.command_line import words as command_line
+
+#: Where the tree of the job is looked for: where the line is pasted.
+_HERE = "."
 
 
 def command(state: State, config: Mapping[str, Json]) -> str | None:
@@ -26,8 +29,10 @@ def command(state: State, config: Mapping[str, Json]) -> str | None:
     words = _program(str(estimator["entry_point"]), str(estimator.get("python") or "python"))
     dialect, given = str(estimator.get("dialect") or FIRST), estimator.get("arguments")
     how = How(dialect, None if given is None else tuple(map(str, given)))
-    words += command_line({**(estimator.get("hyperparameters") or {}), **config}, how, ".")
-    environment = estimator.get("environment") or {}
+    values, environment = estimator.get("hyperparameters") or {}, estimator.get("environment") or {}
+    if dialect != FIRST:
+        values, environment = with_places(values, _HERE), with_places(environment, _HERE)
+    words += command_line({**values, **config}, how, _HERE)
     settings = [f"{name}={_setting(name, value)}" for name, value in environment.items()]
     line = " ".join([*settings, shlex.join(words)])
     folder = str(estimator.get("source_dir") or ".")
