@@ -92,7 +92,7 @@ class Vault:
             import boto3  # type: ignore[import-untyped] # noqa: PLC0415 - heavy, and an extra
             from botocore.config import Config  # type: ignore[import-untyped] # noqa: PLC0415 - as above
         except ModuleNotFoundError as error:
-            raise BackendError("boto3 is not installed: pip install 'trialjob[aws]'") from error
+            raise BackendError("boto3 is not installed: pip install boto3") from error
         config = Config(
             connect_timeout=_PATIENCE,
             read_timeout=_PATIENCE,

@@ -14,8 +14,9 @@ from trialjob.errors import Problem
 from trialjob.model.durations import FORMS
 from trialjob.model.paths import Part, path_text
 
+TO_TEXT = "put the value in quotes"
 _FORMS: dict[str, tuple[str, str]] = {
-    "string_type": ("is not text", "put the value in quotes"),
+    "string_type": ("is not text", TO_TEXT),
     "bool_type": ("is neither true nor false", "write true or false"),
     "int_type": ("is not a whole number", "write a whole number"),
     "int_from_float": ("is not a whole number", "write a whole number"),
@@ -35,6 +36,8 @@ _FORMS: dict[str, tuple[str, str]] = {
     ),
     "model_attributes_type": ("is not a mapping", "write key: value pairs"),
 }
+#: What is said of a key, whatever stands there.
+NOT_KNOWN = "is not known here"
 _UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 _UNTAGGED = ("union_tag_invalid", "union_tag_not_found")
 
@@ -45,7 +48,7 @@ def problem_of(error: ErrorDetails, document: Mapping[str, Any]) -> Problem:
     kind, value, context = error["type"], error["input"], error.get("ctx", {})
     if kind in _UNKNOWN:
         known = known_keys(path[:-1], _at(document, path[:-1]))
-        message, remedy = "is not known here", nearest(str(path[-1]), known)
+        message, remedy = NOT_KNOWN, nearest(str(path[-1]), known)
     elif kind == "missing":
         message, remedy = "is missing", f"write {path_text(path)}:{_example(path)}"
     elif kind in _UNTAGGED or (kind == "literal_error" and path[-1] in ("kind", "type")):

@@ -7,7 +7,6 @@ from typing import Any
 
 from trialjob.config.grammar import is_free, kinds_at, known_keys
 from trialjob.config.paths import nearest, parse_path, shown
-from trialjob.config.plain import plain
 from trialjob.config.yaml_text import load_yaml
 from trialjob.errors import Problem, SpecError
 from trialjob.model.masking import MASK, is_secret, mask
@@ -19,7 +18,7 @@ def apply_overrides(document: dict[str, Any], overrides: Sequence[str], source: 
     problems: list[Problem] = []
     for override in overrides:
         try:
-            _apply(document, override, problems)
+            _apply(document, override)
         except _NoPlace as error:
             problems.append(Problem(field=_named(override), message=error.message, remedy=error.remedy))
         except SpecError as error:
@@ -45,12 +44,12 @@ class _NoPlace(Exception):
         self.remedy = remedy
 
 
-def _apply(document: dict[str, Any], override: str, problems: list[Problem]) -> None:
+def _apply(document: dict[str, Any], override: str) -> None:
     written, equals, text = override.partition("=")
     path = parse_path(written.strip())
     if not equals or path is None or not text.strip():
         raise _NoPlace("is not PATH=VALUE", "write for example --set limits.max_trials=8")
-    value = plain(load_yaml(text, "--set"), problems, tuple(path))
+    value = load_yaml(text, "--set")
     place: Any = document
     for depth, part in enumerate(path[:-1]):
         place = _entered(place, path[:depth], part)

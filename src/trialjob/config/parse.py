@@ -10,11 +10,12 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from trialjob.config.checks import CHECKS, FILE_CHECKS
+from trialjob.config.checks import CHECKS, FILE_CHECKS, Check
 from trialjob.config.complaints import problem_of
+from trialjob.config.instead import problems_with
 from trialjob.config.overrides import apply_overrides
 from trialjob.config.paths import shown
-from trialjob.config.plain import plain
+from trialjob.config.plain import Unfit, plain
 from trialjob.config.plugins import PLUGINS, WrongSection, read_section
 from trialjob.config.raw_request import as_container
 from trialjob.config.secrets import conceal
@@ -65,6 +66,16 @@ def parse(
     elif isinstance(given.get("estimator"), dict):
         given["estimator"].setdefault("dialect", FIRST)
     _resolve(given, base or Path())
+    spec, problems = _examined(given, (*CHECKS, *(FILE_CHECKS if files else ())))
+    if problems or spec is None:
+        raise SpecError(problems, source)
+    return spec
+
+
+def _examined(
+    given: dict[str, Any], checks: Sequence[tuple[Check, tuple[str, ...]]]
+) -> tuple[ExperimentSpec | None, list[Problem]]:
+    """The spec that ``given`` says, and what is wrong with it."""
     found, wrong, problems = _plugins(given)
     spec: ExperimentSpec | None = None
     try:
@@ -74,12 +85,10 @@ def parse(
         problems += [problem_of(detail, given) for detail in error.errors(include_url=False)]
         wrong |= {str(detail["loc"][0]) for detail in error.errors() if detail["loc"]}
         sections = _sound_sections({**given, **found}, wrong)
-    for check, needs in (*CHECKS, *(FILE_CHECKS if files else ())):
+    for check, needs in checks:
         if all(need in sections for need in needs):
             problems += check(*(sections[need] for need in needs))
-    if problems or spec is None:
-        raise SpecError(problems, source)
-    return spec
+    return spec, problems
 
 
 def _plugins(document: dict[str, Any]) -> tuple[dict[str, object], set[str], list[Problem]]:
@@ -113,11 +122,21 @@ def _translated(document: dict[str, Any], source: str) -> dict[str, Any]:
 
 
 def _plain(document: Mapping[str, Any], source: str) -> dict[str, Any]:
-    problems: list[Problem] = []
-    result: dict[str, Any] = plain(document, problems)
-    if problems:
-        raise SpecError(problems, source)
+    unfit: list[Unfit] = []
+    result: dict[str, Any] = plain(document, unfit)
+    if unfit:
+        raise SpecError(problems_with(result, unfit, _complaints), source)
     return result
+
+
+def _complaints(document: dict[str, Any]) -> list[Problem]:
+    """What is wrong with ``document``, whatever files there are."""
+    if isinstance(document.get("estimator"), dict) and document["estimator"].get("kind") == "request":
+        try:
+            document = _translated(document, "")
+        except SpecError as error:
+            return error.problems
+    return _examined(document, CHECKS)[1]
 
 
 def _sound_sections(document: Mapping[str, Any], wrong: set[str]) -> dict[str, object]:

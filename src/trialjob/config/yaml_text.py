@@ -5,13 +5,15 @@ Rule: nothing is built before it is known to be small. An alias counts as often 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from trialjob.config.plain import Unreadable
 from trialjob.errors import Problem, SpecError
 
 MAX_BYTES = 1_000_000
@@ -49,7 +51,7 @@ def load_yaml(text: str, source: str) -> Any:  # noqa: ANN401 - whatever the tex
         if node is None:
             return None
         _measure(node, {}, 1, source)
-        return yaml.constructor.construct_document(node)
+        return _value(yaml, node)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1}: " if mark else ""
@@ -60,8 +62,27 @@ def load_yaml(text: str, source: str) -> Any:  # noqa: ANN401 - whatever the tex
         _refuse(source, f"{where}this is no YAML text", "is it a binary file? a spec is a YAML text file")
     except RecursionError:
         _refuse(source, "is nested too deeply", f"write at most {MAX_DEPTH} levels")
-    except (ValueError, OverflowError) as error:
-        _refuse(source, f"holds a value that cannot be read: {error}", "put it in quotes")
+
+
+def _value(yaml: YAML, node: Node) -> Any:  # noqa: ANN401 - whatever the text holds
+    """What ``node`` stands for, with a word that cannot be read as what it looks like as Unreadable."""
+    built = yaml.constructor.constructed_objects
+    for scalar in _scalars(node, set()):
+        try:
+            yaml.constructor.construct_object(scalar)
+        except (ValueError, OverflowError):
+            built[scalar] = Unreadable(text=scalar.value, line=scalar.start_mark.line + 1)
+    return yaml.constructor.construct_document(node)
+
+
+def _scalars(node: Node, seen: set[int]) -> Iterator[Node]:
+    if id(node) in seen:
+        return
+    seen.add(id(node))
+    if isinstance(node, ScalarNode):
+        yield node
+    for child in _children(node):
+        yield from _scalars(child, seen)
 
 
 def _measure(node: Node, known: dict[int, int], depth: int, source: str) -> int:

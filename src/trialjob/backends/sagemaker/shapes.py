@@ -47,7 +47,7 @@ def _shape() -> Any:  # noqa: ANN401 - botocore has no types
         from botocore.loaders import Loader  # type: ignore[import-untyped] # noqa: PLC0415 - heavy, and an extra
         from botocore.model import ServiceModel  # type: ignore[import-untyped] # noqa: PLC0415 - as above
     except ModuleNotFoundError as error:
-        raise UsageError("the SageMaker backend needs boto3: pip install 'trialjob[aws]'") from error
+        raise UsageError("the SageMaker backend needs boto3: pip install boto3") from error
     model = ServiceModel(Loader().load_service_model("sagemaker", "service-2"))
     return model.operation_model("CreateTrainingJob").input_shape
 
