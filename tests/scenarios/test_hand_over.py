@@ -17,6 +17,7 @@ from trialjob.orchestrator.journals.jsonl import FolderStore
 from trialjob.orchestrator.ports import ExperimentStore
 from trialjob.testing.fake_aws import FakeAws
 from trialjob.testing.fake_aws.errors import ConnectionLost
+from trialjob.testing.forgetful_disk import ForgetfulDisk, read_mended
 from trialjob.wiring import attach, create, finish, hand_over, open_session, open_store, place
 
 IMAGE = "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.8.0-gpu-py312"
@@ -245,3 +246,27 @@ def test_local_trials_stay(local: FolderStore, remote: ExperimentStore, spec: Ex
     assert living(local, remote) == [local]
     with pytest.raises(Exception, match=r"backend\.kind"):
         create(config.parse(document), store=remote.where())
+
+
+@pytest.mark.usefixtures("fake")
+def test_when_the_power_fails_at_most_one_folder_has_it_and_it_is_finished(
+    spec: ExperimentSpec, tmp_path: Path
+) -> None:
+    root = tmp_path / "disk"
+    code = create(spec, store=root / "here").state.bundle
+    with ForgetfulDisk(root) as forgetful:
+        here = FolderStore(root / "here", disk=forgetful.disk)
+        there = FolderStore(root / "there", disk=forgetful.disk)
+        while_it_ran = forgetful.during(lambda: hand_over("moves", source=here, target=there))
+        for tree in forgetful.now():
+            forgetful.fail(tree)
+            assert living(here, there) == [there]
+            assert there.bundle(ExperimentName("moves"), code)
+        for tree in while_it_ran:
+            forgetful.fail(tree)
+            for store in (here, there):
+                read_mended(store.journal(ExperimentName("moves")))
+            assert len(living(here, there)) <= 1
+            hand_over("moves", source=here, target=there)
+            assert living(here, there) == [there]
+            assert there.bundle(ExperimentName("moves"), code)

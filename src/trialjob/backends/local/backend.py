@@ -21,6 +21,7 @@ from trialjob.backends.local.log import read_lines, tail
 from trialjob.backends.local.machine import elsewhere, terminate
 from trialjob.backends.local.status import doubt, end_of, gone, lost, state_of
 from trialjob.errors import BackendError, BackendUnavailable, StoreError
+from trialjob.files import DISK, Disk
 from trialjob.model.ids import JobName
 from trialjob.model.job import JobRequest, JobSeen, LogLine, Outcome, Watch
 from trialjob.model.secret import Reveal, Secret, revealed, unknown
@@ -46,6 +47,7 @@ class LocalBackend:
         gpus: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
         reveal: Reveal = unknown,
+        disk: Disk = DISK,
     ) -> None:
         """``environment`` is for every job, beside what its request says; ``reveal`` looks secrets up."""
         # Absolute, because the supervisors compare and keep these paths.
@@ -61,6 +63,7 @@ class LocalBackend:
         #: Of which jobs nobody here can say whether they live, and why.
         self._doubts: dict[str, str] = {}
         self._reveal = reveal
+        self._disk = disk
 
     def submit(self, request: JobRequest) -> Submitted | Postponed | Rejected:
         """Start the job, or find that it was started before.
@@ -74,7 +77,7 @@ class LocalBackend:
             self._reveal,
         )
         with _store(folder.path):
-            make_private(folder.path, root=self._jobs)
+            make_private(folder.path, root=self._jobs, disk=self._disk)
             with _locked(folder) as lock:
                 self._check_ours(folder, request)
                 if folder.status() is not None:
@@ -96,7 +99,7 @@ class LocalBackend:
         """Ask for the job's end; a job that was never started is given a grave, so that it never will be."""
         folder = self._folder(job)
         with _store(folder.path):
-            make_private(folder.path, root=self._jobs)
+            make_private(folder.path, root=self._jobs, disk=self._disk)
             with _locked(folder) as lock:
                 status = folder.status()
                 if lock is not None:
@@ -156,7 +159,7 @@ class LocalBackend:
     # What a folder means
 
     def _folder(self, job: str) -> JobFolder:
-        return JobFolder(self._jobs / job)
+        return JobFolder(self._jobs / job, disk=self._disk)
 
     def _look(self, watch: Watch) -> JobSeen | None:
         folder = self._folder(watch.job)

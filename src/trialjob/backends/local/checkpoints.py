@@ -1,6 +1,7 @@
 """Copies the checkpoints of one trial for another to go on from.
 
-Rule: the folder is there as a whole or not at all, so whoever finds it need not copy again.
+Rule: the folder is there as a whole or not at all, so whoever finds it need not copy again. That holds after
+a power failure, too: otherwise a trial would go on from half a checkpoint.
 """
 
 from __future__ import annotations
@@ -9,14 +10,18 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
+from trialjob.files import DISK, Disk
 
-def copy_checkpoints(source: Path, target: Path) -> None:
+
+def copy_checkpoints(source: Path, target: Path, *, disk: Disk = DISK) -> None:
     """Copy all of ``source``, which may be written to meanwhile; raises OSError."""
     fresh = target.with_name(f".{target.name}")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
     _copy(source, fresh)
+    disk.sync_below(fresh)
     fresh.rename(target)
+    disk.sync_names(target.parent)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -22,6 +22,7 @@ import os
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from trialjob.files import DISK, Disk
 from trialjob.orchestrator.journals.private import FILE, private_opener
 from trialjob.orchestrator.ports import Part
 
@@ -38,8 +39,9 @@ MARK = "TRIALJOB_JOB_FOLDER"
 class JobFolder:
     """Reads and writes the folder of one job; every method may raise OSError."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, disk: Disk = DISK) -> None:
         self.path = path
+        self._disk = disk
         self.tree = path / "ml"
         self.log = path / "log"
         self.lock_file = path / "lock"
@@ -120,18 +122,11 @@ class JobFolder:
         try:
             with open(fresh, "w", encoding="utf-8", opener=private_opener) as file:
                 json.dump(facts, file, ensure_ascii=True)
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.replace(path)
+                self._disk.replace(file, path)
         except OSError:
             with contextlib.suppress(OSError):
                 fresh.unlink(missing_ok=True)
             raise
-        descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def files_below(root: Path) -> list[str]:

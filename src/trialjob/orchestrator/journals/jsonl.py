@@ -1,6 +1,7 @@
 """A journal in a file, one line a record.
 
-Rule 1: ``append`` returns after fsync; what it returned is on the disk.
+Rule 1: ``append`` returns after fsync; what it returned is on the disk. Who holds the journal acts on what it
+reads, so what another has left unsynced is synced first.
 Rule 2: a last line without its newline was being written when the power went; it is as if it had never
 been, and the next append removes it. Damage anywhere else is refused and nothing is touched.
 Rule 3: writers take turns by a file lock and compare versions under it, so of two that decided on the same
@@ -16,12 +17,13 @@ import shlex
 import socket
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from trialjob.errors import ExperimentBusy, JournalConflict, JournalCorrupt, JournalTooNew, StoreError
+from trialjob.files import DISK, Disk
 from trialjob.model.ids import ExperimentName
 from trialjob.orchestrator.core.events import Event, Record
 from trialjob.orchestrator.journals.beginnings import begins_alike
@@ -40,8 +42,11 @@ _BINARY = getattr(os, "O_BINARY", 0)
 class JsonlJournal:
     """The journal in ``folder``; the folder is made with the first record."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, disk: Disk = DISK) -> None:
         self._folder = folder
+        self._disk = disk
+        # Whether this object has made the file's name durable.
+        self._is_named = False
         self._path = folder / "journal.jsonl"
         # Where the record after ``_version`` begins, as far as this object has read.
         self._version = 0
@@ -57,7 +62,7 @@ class JsonlJournal:
         record = Record(version=after + 1, at=at, events=tuple(events))
         line = checked(encode(record))
         with _store_errors(self._path):
-            make_private(self._folder, root=self._folder.parent)
+            make_private(self._folder, root=self._folder.parent, disk=self._disk)
             with FileLock(self._folder / "append.lock", timeout=_TURN, mode=FILE):
                 if after != self._version:
                     self._version, self._offset = 0, 0
@@ -71,21 +76,23 @@ class JsonlJournal:
 
     def receive(self, records: Sequence[Record]) -> None:
         with _store_errors(self._path):
-            make_private(self._folder, root=self._folder.parent)
+            make_private(self._folder, root=self._folder.parent, disk=self._disk)
             with FileLock(self._folder / "append.lock", timeout=_TURN, mode=FILE):
                 if not begins_alike(self.read(), records):
+                    self._settle()
                     return
                 # Others may have read up to some byte, so what is there stays as it is.
                 kept = self._path.read_bytes()[: self._offset] if self._version else b""
                 lines = [checked(encode(record)) for record in records[self._version :]]
-                _write_whole(self._path, kept + b"".join(lines))
+                _write_whole(self._path, kept + b"".join(lines), self._disk)
+                self._keep_name()
         self._version += len(lines)
         self._offset += sum(map(len, lines))
 
     @contextmanager
     def hold(self, seconds: float = 60.0) -> Iterator[None]:  # noqa: ARG002 - the system sees who dies
         with _store_errors(self._folder):
-            make_private(self._folder, root=self._folder.parent)
+            make_private(self._folder, root=self._folder.parent, disk=self._disk)
             lock = FileLock(self._lock_path, timeout=0, mode=FILE)
             try:
                 lock.acquire()
@@ -98,6 +105,7 @@ class JsonlJournal:
             with _store_errors(self._folder):
                 self._holder_path.write_text(json.dumps(this_process()))
                 tighten(self._holder_path)
+                self._settle()
             yield
         finally:
             lock.release()
@@ -180,22 +188,35 @@ class JsonlJournal:
                 left = memoryview(line)
                 while left:
                     left = left[os.write(descriptor, left) :]
-                os.fsync(descriptor)
+                self._disk.sync(descriptor)
             except OSError:
                 # A disk that is full takes half a line; leave the file as it was.
                 os.ftruncate(descriptor, self._offset)
                 raise
         finally:
             os.close(descriptor)
-        if self._version == 0:
-            _sync_folder(self._folder)
+        self._keep_name()
+
+    def _settle(self) -> None:
+        """Make durable what is there: whoever wrote it may have been killed before that was done."""
+        with suppress(FileNotFoundError), self._path.open("rb") as file:
+            self._disk.sync(file.fileno())
+            self._keep_name()
+
+    def _keep_name(self) -> None:
+        """Make the file's name durable too, not only its content; whoever made it may have been killed."""
+        if not self._is_named:
+            self._disk.sync_names(self._folder)
+            self._disk.sync_names(self._folder.parent)
+            self._is_named = True
 
 
 class FolderStore:
     """Experiments in the folders of a folder."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, disk: Disk = DISK) -> None:
         self.root = root
+        self._disk = disk
 
     def names(self) -> Sequence[ExperimentName]:
         with _store_errors(self.root):
@@ -206,7 +227,7 @@ class FolderStore:
             )
 
     def journal(self, name: ExperimentName) -> JsonlJournal:
-        return JsonlJournal(self.folder(name))
+        return JsonlJournal(self.folder(name), disk=self._disk)
 
     def where(self, name: str = "") -> str:
         return str(self.root / name)
@@ -226,10 +247,11 @@ class FolderStore:
         check_bundle(digest, data, f"what was to be kept as {path}")
         with _store_errors(path):
             if path.exists():
+                self._disk.sync_names(path.parent)  # who gave it its name may have been killed
                 return
-            make_private(self.folder(name), root=self.root)
-            path.parent.mkdir(mode=FOLDER, exist_ok=True)
-            _write_whole(path, data)
+            make_private(self.folder(name), root=self.root, disk=self._disk)
+            self._disk.make_folder(path.parent, mode=FOLDER)
+            _write_whole(path, data, self._disk)
 
     def _bundle(self, name: ExperimentName, digest: str) -> Path:
         return self.folder(name) / "bundles" / f"{check_digest(digest, self.where(name))}.tar.gz"
@@ -289,31 +311,15 @@ def _store_errors(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _write_whole(path: Path, data: bytes) -> None:
+def _write_whole(path: Path, data: bytes, disk: Disk) -> None:
     """Give a file its content durably, at once or not at all."""
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".writing-", delete=False) as file:
         try:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-            file.close()  # Windows replaces no open file
-            Path(file.name).replace(path)
+            disk.replace(file, path)
         except BaseException:
             Path(file.name).unlink(missing_ok=True)
             raise
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the file's name durable too, not only its content; Windows opens no folder, and needs none."""
-    if not hasattr(os, "O_DIRECTORY"):
-        return
-    for path in (folder, folder.parent):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def this_process() -> dict[str, object]:

@@ -11,21 +11,23 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
+from trialjob.files import DISK, Disk
+
 #: The modes of what is made.
 FOLDER, FILE = 0o700, 0o600
 _OTHERS = 0o077
 
 
-def make_private(folder: Path, *, root: Path | None = None) -> None:
+def make_private(folder: Path, *, root: Path | None = None, disk: Disk = DISK) -> None:
     """Make a folder, and ``root`` that it lies in, for the owner alone; tighten all in it that was not so.
 
-    What is in a folder that is private already was tightened when the folder was.
+    What is made is durable. What is in a folder that is private already was tightened when the folder was.
     """
     for path in (root, folder):
         if path is None:
             continue
         new = not path.is_dir()
-        path.mkdir(mode=FOLDER, parents=True, exist_ok=True)
+        disk.make_folder(path, mode=FOLDER)
         if new or path is folder or _holds_only_experiments(path):
             if path is folder and _is_loose(path):
                 tighten_below(path)
