@@ -18,8 +18,11 @@ from trialjob.backends.sagemaker.audit import Audit
 from trialjob.backends.sagemaker.client import SageMakerClient
 from trialjob.backends.sagemaker.doctor import examine
 from trialjob.backends.sagemaker.limiter import Limiter
+from trialjob.backends.vault import Vault
+from trialjob.errors import BackendError
 from trialjob.model.ids import ExperimentName, TrialId, job_name
 from trialjob.model.limits import Limits
+from trialjob.model.secret import Secret
 from trialjob.model.trial import Phase
 from trialjob.orchestrator.core.events import SpaceExhausted
 from trialjob.orchestrator.engine.clock import SystemClock
@@ -30,7 +33,7 @@ from trialjob.testing.sagemaker_simulation import BUNDLED, SETTINGS, SageMakerSi
 from trialjob.testing.simulation import NAME
 
 PAGE = (Path(__file__).parents[2] / "docs" / "iam.md").read_text()
-CALLER, STORE, INBOX, OPTIONAL, TRUST, ROLE = (
+CALLER, STORE, INBOX, SECRETS, OPTIONAL, TRUST, ROLE = (
     json.loads(block) for block in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
 )
 IMAGE = "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.8.0-gpu-py312"
@@ -41,6 +44,8 @@ IMPLIED = {"iam:PassRole", "sagemaker:AddTags"}
 
 #: What telling of the end takes, which test_notices does.
 NOTICE = {"sns:Publish"}
+#: What Systems Manager and Secrets Manager do in the caller's name, with a key of the caller's.
+DECRYPTION = {"kms:Decrypt"}
 #: What boto3 calls when a copy in parts breaks off, so that nobody pays for the parts.
 BROKEN_COPY = {"s3:AbortMultipartUpload"}
 
@@ -184,7 +189,22 @@ def test_the_inboxs_policy_is_what_an_inbox_takes_beside_the_stores(account: Acc
     objects.close()
 
 
-@pytest.mark.parametrize("policy", [CALLER, STORE, INBOX, OPTIONAL, ROLE])
+def test_the_policy_of_secrets_is_what_looking_them_up_takes(account: Account) -> None:
+    parameter, secret = Secret("/team/token", source="ssm"), Secret("team", source="secretsmanager")
+    account.fake.client("ssm").put_parameter(Name=parameter.name, Value="a", Type="SecureString")
+    account.fake.client("secretsmanager").create_secret(Name=secret.name, SecretString="b")
+    before = account.fake.ledger.actions()
+    account.allow(actions(SECRETS))
+    vault = Vault()
+    assert (vault.reveal(parameter), vault.reveal(secret)) == ("a", "b")
+    assert (account.fake.ledger.actions() - before) | DECRYPTION == actions(SECRETS)
+    account.allow(set())
+    for each, action in ((parameter, "ssm:GetParameter"), (secret, "secretsmanager:GetSecretValue")):
+        with pytest.raises(BackendError, match=f"allow {action} "):
+            Vault().reveal(each)
+
+
+@pytest.mark.parametrize("policy", [CALLER, STORE, INBOX, SECRETS, OPTIONAL, ROLE])
 def test_every_statement_is_explained(policy: dict[str, Any]) -> None:
     for statement in policy["Statement"]:
         assert re.search(rf"^\|.*`{statement['Sid']}`.*\|", PAGE, re.MULTILINE), statement["Sid"]

@@ -46,8 +46,10 @@ _REGION: Final = (
 
 def made(make: Callable[[], T]) -> T:
     """What ``make`` makes of this machine's configuration. Raises CallerTrouble."""
-    from botocore import exceptions as vendor  # type: ignore[import-untyped] # noqa: PLC0415 - heavy
-
+    try:
+        from botocore import exceptions as vendor  # type: ignore[import-untyped] # noqa: PLC0415 - heavy
+    except ModuleNotFoundError as error:
+        raise faults.Misconfigured("boto3 is not installed", "pip install 'trialjob[aws]'") from error
     try:
         return make()
     except vendor.BotoCoreError as error:
@@ -56,10 +58,16 @@ def made(make: Callable[[], T]) -> T:
         raise faults.Misconfigured(str(error)) from error
 
 
-def ask(client: Any, method: str, given: Mapping[str, Any], *, now: Callable[[], float]) -> Any:  # noqa: ANN401
+def ask(
+    client: Any,  # noqa: ANN401 - boto3 has no types
+    method: str,
+    given: Mapping[str, Any],
+    *,
+    now: Callable[[], float] | None = None,
+) -> Any:  # noqa: ANN401 - as above
     """The answer to a call, with the content of an object as bytes. Raises a Fault.
 
-    ``now`` tells the time here.
+    ``now`` tells the time here; without it an answer's date does not tell whether the clock here is off.
     """
     from botocore import exceptions as vendor  # noqa: PLC0415 - heavy
     from botocore.parsers import ResponseParserError  # type: ignore[import-untyped] # noqa: PLC0415 - heavy
@@ -72,7 +80,7 @@ def ask(client: Any, method: str, given: Mapping[str, Any], *, now: Callable[[],
         if isinstance(answer, Mapping) and hasattr(answer.get("Body"), "read"):
             answer = {**answer, "Body": answer["Body"].read()}
     except vendor.ClientError as error:
-        raise _of_response(error, operation, action, now()) from error
+        raise _of_response(error, operation, action, now() if now else None) from error
     except vendor.BotoCoreError as error:
         raise _of_botocore(error, action) from error
     except ResponseParserError as error:
@@ -89,7 +97,7 @@ def _unreadable(action: str, why: str) -> str:
     return f"no clear answer to {action}: {' '.join(why.split())[:160]}"
 
 
-def _of_response(error: Any, operation: str, action: str, at: float) -> faults.Fault:  # noqa: ANN401
+def _of_response(error: Any, operation: str, action: str, at: float | None) -> faults.Fault:  # noqa: ANN401
     response = error.response if isinstance(error.response, Mapping) else {}
     told, meta = response.get("Error") or {}, response.get("ResponseMetadata") or {}
     fault = fault_of(

@@ -72,6 +72,8 @@ _REFUSALS: Final = frozenset({
     "InvalidObjectState", "MissingContentLength", "InvalidStorageClass", "MetadataTooLarge", "InvalidTag",
     "KMS.NotFoundException", "KMS.DisabledException", "KMS.KMSInvalidStateException",
     "KMS.InvalidKeyUsageException", "KMSDisabled", "KMSInvalidState", "KMSNotFound",
+    "ParameterNotFound", "ParameterVersionNotFound", "InvalidKeyId", "DecryptionFailure",
+    "DecryptionFailureException",
 })  # fmt: skip
 _SIMPLE: Final[tuple[tuple[frozenset[str], Callable[[str], Fault]], ...]] = (
     (_EXPIRED, faults.ExpiredCredentials),

@@ -36,6 +36,8 @@ _NEEDS: Final[Mapping[str, tuple[str, ...]]] = {
     "simulate_principal_policy": ("EvaluationResults",),
     "describe_images": ("imageDetails",),
     "publish": ("MessageId",),
+    "get_parameter": ("Parameter.Value",),
+    "get_secret_value": ("ARN",),
 }  # fmt: skip
 #: What the model requires and nobody here reads: until a job has ended, the service may have none.
 _SPARED: Final = frozenset({"ModelArtifacts"})

@@ -7,26 +7,34 @@ that time; what was changed there, the jobs of the next `resume` get.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 
+from trialjob.aws import faults
+from trialjob.aws.door import Door
 from trialjob.errors import BackendError, BackendUnavailable, Problem, SpecError
 from trialjob.model.masking import mask
 from trialjob.model.secret import Secret
 
 #: Seconds.
 _PATIENCE: Final = 10.0
-#: What the services answer when asking again may help.
-_PASSING: Final = ("Throttl", "RequestLimitExceeded", "InternalS", "ServiceUnavailable", "TooManyRequests")
+
+
+class _Refused(BackendError):
+    """It cannot be had, for a reason of its own."""
+
+    def __init__(self, message: str, remedy: str) -> None:
+        self.message, self.remedy = message, remedy
+        super().__init__(f"{message}\n    → {remedy}" if remedy else message)
 
 
 class Vault:
     """The secrets of one experiment, as far as this process knows them."""
 
     def __init__(self, *, region: str | None = None, profile: str | None = None) -> None:
-        self._region = region
-        self._profile = profile
+        # There is no clock here to wait by between two calls, so boto3 makes them again.
+        again = {"retries": {"total_max_attempts": 3, "mode": "standard"}}
+        self._door = Door(region=region, profile=profile, patience=_PATIENCE, options=again)
         self._known: dict[Secret, str] = {}
 
     def learn(self, secrets: Mapping[str, Secret]) -> None:
@@ -34,15 +42,20 @@ class Vault:
         self._known |= {secret: secret.given for secret in secrets.values() if secret.given is not None}
 
     def check(self, secrets: Mapping[str, Secret], name: str = "") -> None:
-        """Look all of them up. Raises SpecError, with what to do, for those that cannot be had here."""
+        """Look all of them up. Raises SpecError, with what to do, for those that cannot be had here.
+
+        Raises BackendError when AWS does not let the caller in, whatever is asked for.
+        """
         problems: list[Problem] = []
+        again = f"trialjob resume {name}" if name else "start it again"
         for place, secret in secrets.items():
             try:
                 self.reveal(secret)
-            except BackendUnavailable:
-                raise
-            except BackendError as error:
-                problems.append(Problem(field=place, message=str(error), remedy=_remedy(secret, name)))
+            except _Refused as error:
+                remedy = f"{error.remedy} and {again}"
+                if name and secret.source == "env":
+                    remedy += f"; or, if it is written in the spec, {again} SPEC"
+                problems.append(Problem(field=place, message=error.message, remedy=remedy))
         if problems:
             raise SpecError(problems)
 
@@ -69,64 +82,39 @@ class Vault:
             return self._ask(secret)
         value = os.environ.get(secret.name, "")
         if not value:
-            raise BackendError(f"{secret}, in which its value should be, is not set here")
+            what = f"{secret}, in which its value should be, is not set here"
+            raise _Refused(what, f"export {secret.name}=…")
         return value
 
     def _ask(self, secret: Secret) -> str:
-        with _answers(secret):
-            client = self._client(secret.source)
-            try:
-                if secret.source == "ssm":
-                    answer = client.get_parameter(Name=secret.name, WithDecryption=True)
-                    value = answer.get("Parameter", {}).get("Value")
-                else:
-                    value = client.get_secret_value(SecretId=secret.name).get("SecretString")
-            finally:
-                client.close()
-        if not isinstance(value, str) or not value:
-            raise BackendError(f"{secret} holds no text")
+        try:
+            value = self._value(secret)
+        except faults.ExpiredCredentials as fault:
+            what = f"{secret} waits for valid AWS credentials: {mask(str(fault))}"
+            raise BackendUnavailable(f"{what}; {fault.remedy}") from None
+        except faults.CallerTrouble as fault:
+            what = f"{secret} cannot be read: {mask(str(fault))}"
+            raise BackendError(f"{what}\n    → {fault.remedy}") from None
+        except (faults.Throttled, faults.Unreachable) as fault:
+            raise BackendUnavailable(f"{secret} cannot be read now: {mask(str(fault))}") from None
+        except faults.Fault as fault:
+            # Not from it: a traceback may not have what was answered.
+            raise _Refused(f"{secret} cannot be read: {mask(str(fault))}", _remedy(secret, fault)) from None
+        finally:
+            self._door.close()
+        if not value:
+            raise _Refused(f"{secret} holds no text", "put its value there as text")
         return value
 
-    def _client(self, service: str) -> Any:  # noqa: ANN401 - boto3 has no types
-        try:
-            import boto3  # type: ignore[import-untyped] # noqa: PLC0415 - heavy, and an extra
-            from botocore.config import Config  # type: ignore[import-untyped] # noqa: PLC0415 - as above
-        except ModuleNotFoundError as error:
-            raise BackendError("boto3 is not installed: pip install boto3") from error
-        config = Config(
-            connect_timeout=_PATIENCE,
-            read_timeout=_PATIENCE,
-            retries={"total_max_attempts": 3, "mode": "standard"},
-        )
-        session = boto3.session.Session(profile_name=self._profile)
-        return session.client(service, region_name=self._region, config=config)
+    def _value(self, secret: Secret) -> str:
+        if secret.source == "ssm":
+            given = {"Name": secret.name, "WithDecryption": True}
+            return str(self._door.ask("ssm", "get_parameter", given)["Parameter"]["Value"])
+        answer = self._door.ask("secretsmanager", "get_secret_value", {"SecretId": secret.name})
+        return str(answer.get("SecretString") or "")
 
 
-@contextmanager
-def _answers(secret: Secret) -> Iterator[None]:
-    """What the service says, as an error of ours; it may have the name in it, and never the value."""
-    from botocore.exceptions import (  # type: ignore[import-untyped] # noqa: PLC0415 - heavy
-        BotoCoreError,
-        ClientError,
-        HTTPClientError,
-    )
-
-    try:
-        yield
-    except ClientError as error:
-        code = str(error.response.get("Error", {}).get("Code", ""))
-        kind = BackendUnavailable if code.startswith(_PASSING) else BackendError
-        raise kind(f"{secret} cannot be read: {mask(str(error))}") from None
-    except HTTPClientError as error:
-        raise BackendUnavailable(f"{secret} cannot be read now: {mask(str(error))}") from None
-    except BotoCoreError as error:
-        raise BackendError(f"{secret} cannot be read: {mask(str(error))}") from None
-
-
-def _remedy(secret: Secret, name: str) -> str:
-    again = f"trialjob resume {name}" if name else "start it again"
-    if secret.source == "env":
-        more = f"; or, if it is written in the spec, {again} SPEC" if name else ""
-        return f"export {secret.name}=… and {again}{more}"
-    allow = {"ssm": "ssm:GetParameter", "secretsmanager": "secretsmanager:GetSecretValue"}[secret.source]
-    return f"see that it exists in this account and region and that you have {allow}, and {again}"
+def _remedy(secret: Secret, fault: faults.Fault) -> str:
+    if isinstance(fault, faults.AccessDenied):
+        return f"allow {fault.action} (docs/iam.md; a key of your own takes kms:Decrypt, too)"
+    return f"see that {secret.name} is what it is called in this account and region"

@@ -9,20 +9,20 @@ from __future__ import annotations
 import http.client
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from typing import Any, Final
 
 from trialjob.aws import faults
-from trialjob.aws.answers import ask, made
+from trialjob.aws.door import Door, again
 from trialjob.orchestrator.ports import Clock
 from trialjob.reporting.notice import Notice
 from trialjob.reporting.public_address import NotPublic, post_publicly
 from trialjob.reporting.results import strict_json
 from trialjob.reporting.terminal import one_line
 
-_TRIES: Final = 3
 #: Seconds.
 _PATIENCE: Final = 5.0
+#: Between two tries.
+_PAUSES: Final = {"multiplier": 0.5, "most": 3.0}
 _OK: Final = range(200, 300)
 
 
@@ -32,31 +32,32 @@ class NotTold(Exception):
 
 def publish(notice: Notice, topic: str, clock: Clock, *, profile: str | None = None) -> None:
     """Publish to an SNS topic. Raises NotTold."""
-    _persist(lambda: _publish(notice, topic, profile, clock.now), clock.sleep)
+    door = Door(region=topic.split(":")[3], profile=profile, patience=_PATIENCE)
+    given = _message(notice, topic)
+    try:
+        again(
+            lambda: door.ask("sns", "publish", given, clock.now),
+            when=lambda error: isinstance(error, faults.Fault),
+            sleep=clock.sleep,
+            **_PAUSES,
+        )
+    except faults.Fault as fault:
+        raise NotTold(one_line(str(fault))) from fault
+    finally:
+        door.close()
 
 
 def post(notice: Notice, url: str, clock: Clock, *, public: bool = False) -> None:
     """Post the notice's document as JSON, with ``public`` to public addresses only. Raises NotTold."""
-    _persist(lambda: _post(notice, url, public=public), clock.sleep)
+    again(
+        lambda: _post(notice, url, public=public),
+        when=lambda error: isinstance(error, NotTold),
+        sleep=clock.sleep,
+        **_PAUSES,
+    )
 
 
-def _persist(call: Callable[[], None], sleep: Callable[[float], None]) -> None:
-    import tenacity  # noqa: PLC0415 - not needed before the end of an experiment
-
-    tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type(NotTold),
-        stop=tenacity.stop_after_attempt(_TRIES),
-        wait=tenacity.wait_random_exponential(multiplier=0.5, max=3.0),
-        sleep=sleep,
-        reraise=True,
-    )(call)
-
-
-def _publish(notice: Notice, topic: str, profile: str | None, time: Callable[[], float]) -> None:
-    import boto3  # type: ignore[import-untyped] # noqa: PLC0415 - heavy
-    from botocore.config import Config  # type: ignore[import-untyped] # noqa: PLC0415 - heavy
-
-    region = topic.split(":")[3]
+def _message(notice: Notice, topic: str) -> dict[str, Any]:
     attributes = {"experiment": notice.experiment, "state": notice.state, "id": notice.id}
     given: dict[str, Any] = {
         "TopicArn": topic,
@@ -69,23 +70,7 @@ def _publish(notice: Notice, topic: str, profile: str | None, time: Callable[[],
     given["Subject"] = notice.subject.encode("ascii", "replace").decode()[:100]
     if topic.endswith(".fifo"):
         given |= {"MessageGroupId": notice.experiment, "MessageDeduplicationId": notice.id}
-    config = Config(
-        connect_timeout=_PATIENCE,
-        read_timeout=_PATIENCE,
-        retries={"total_max_attempts": 1, "mode": "standard"},
-    )
-    try:
-        client = made(
-            lambda: boto3.session.Session(profile_name=profile).client(
-                "sns", region_name=region, config=config
-            )
-        )
-        try:
-            ask(client, "publish", given, now=time)
-        finally:
-            client.close()
-    except faults.Fault as fault:
-        raise NotTold(one_line(str(fault))) from fault
+    return given
 
 
 class _Stay(urllib.request.HTTPRedirectHandler):

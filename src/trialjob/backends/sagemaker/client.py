@@ -1,13 +1,10 @@
 """Calls AWS for the backend, the doctor and the audit.
 
-It decides how long an answer is waited for and which calls are made again. Every vendor error leaves it as
-one of ``faults``. Credentials, profile and endpoint come by boto3's own rules, the region by ``region``.
-It must not know what the calls are for.
+It decides which calls wait for their turns and which are made again. It must not know what they are for.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -16,24 +13,17 @@ from typing import Any, Final
 
 from trialjob.aws import faults
 from trialjob.aws.admission import Admission
-from trialjob.aws.answers import ask, made
+from trialjob.aws.door import Door, again, is_silent
 from trialjob.aws.meanings import date_of
 from trialjob.backends.sagemaker.limiter import Limiter
 from trialjob.backends.sagemaker.status import Facts
-from trialjob.model.region import region_said
 from trialjob.model.s3 import S3Address
 from trialjob.orchestrator.ports import Clock
 
 LOG_GROUP: Final = "/aws/sagemaker/TrainingJobs"
-#: Seconds until a connection, and an answer, is given up.
-_CONNECT, _ANSWER = 5.0, 20.0
-#: A call that only reads is made again so often at once, when no answer came.
-_READS: Final = 3
 _PAGE: Final = 100
 #: An answer's date is cut to whole seconds.
 _EXACT: Final = 1.0
-#: A region that answers for the Price List (AWS General Reference, Price List Query API endpoints).
-_PRICES: Final = "us-east-1"
 #: Colons of an ARN.
 _ARN: Final = 5
 #: Bytes that S3 copies at a time.
@@ -73,11 +63,7 @@ class SageMakerClient:
         """``session`` is a boto3 session to be used instead of a new one for ``region`` and ``profile``."""
         self._clock = clock
         self._limiter = limiter
-        self._region = region
-        self._profile = profile
-        self._given = session
-        self._session: Any = session
-        self._clients: dict[str, Any] = {}
+        self._door = Door(region=region, profile=profile, session=session)
         self._admission = Admission()
         #: By how many seconds the service's clock is ahead of ours, when that is more than nothing.
         self._ahead = 0.0
@@ -188,7 +174,7 @@ class SageMakerClient:
     def size(self, uri: str) -> int | None:
         """Bytes of the object at this address, or None when there is none."""
         try:
-            answer = self._read("s3", "s3", "head_object", **_object(uri))
+            answer = self._head("head_object", **_object(uri))
         except faults.NotFound:
             return None
         return int(answer["ContentLength"])
@@ -281,30 +267,19 @@ class SageMakerClient:
     # What is asked before an experiment
 
     def region(self) -> str:
-        """Where calls go. Raises Misconfigured when nothing says it, or it cannot be a region."""
-        from botocore.utils import validate_region_name  # type: ignore[import-untyped] # noqa: PLC0415 - heavy
-
-        def said() -> str:
-            region = self._opened().region_name or self._client("sagemaker").meta.region_name
-            validate_region_name(region)
-            return str(region)
-
-        return made(said)
+        """Where calls go. Raises Misconfigured when nothing says it."""
+        return self._door.region()
 
     def regions(self) -> list[str]:
         """Every region of the same partition in which this boto3 knows SageMaker. Raises Misconfigured."""
-
-        def known() -> list[str]:
-            partition = self._opened().get_partition_for_region(region)
-            return list(self._opened().get_available_regions("sagemaker", partition))
-
-        region = self.region()
-        return made(known)
+        return self._door.regions_of("sagemaker")
 
     def server_time(self) -> float | None:
         """What time it is for AWS, in whole seconds, whether it lets us in or not."""
         try:
             answer = self.identity()
+        except faults.Unreachable:  # somebody else's answer tells somebody else's time
+            raise
         except faults.Fault as fault:
             answer = getattr(fault.__cause__, "response", None) or {}
             if not answer:
@@ -318,7 +293,7 @@ class SageMakerClient:
 
     def bucket_region(self, bucket: str) -> str:
         """Where a bucket is; "" when the endpoint does not say."""
-        answer = self._read("s3", "s3", "head_bucket", Bucket=bucket)
+        answer = self._head("head_bucket", Bucket=bucket)
         headers = answer["ResponseMetadata"]["HTTPHeaders"]
         return str(answer.get("BucketRegion") or headers.get("x-amz-bucket-region") or "")
 
@@ -383,9 +358,7 @@ class SageMakerClient:
 
     def close(self) -> None:
         """Close the connections."""
-        for client in self._clients.values():
-            client.close()
-        self._clients.clear()
+        self._door.close()
 
     # How calls are made
 
@@ -395,16 +368,18 @@ class SageMakerClient:
 
     def _read(self, bucket: str, service: str, method: str, **given: Any) -> Any:  # noqa: ANN401
         """Again at once when no answer came. A throttle is left to the next step."""
-        import tenacity  # noqa: PLC0415 - not needed before the first call
-
-        again = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(faults.Unreachable),
-            stop=tenacity.stop_after_attempt(_READS),
-            wait=tenacity.wait_random_exponential(multiplier=0.2, max=1.0),
-            sleep=self._clock.sleep,
-            reraise=True,
+        return again(
+            lambda: self._call(bucket, service, method, given), when=is_silent, sleep=self._clock.sleep
         )
-        return again(self._call, bucket, service, method, given)
+
+    def _head(self, method: str, **given: Any) -> Any:  # noqa: ANN401
+        try:
+            return self._read("s3", "s3", method, **given)
+        except faults.AccessDenied:
+            # Its answer has no words. Whether AWS lets the caller in at all, one that has any tells.
+            with suppress(faults.Throttled, faults.Unreachable, faults.AccessDenied):
+                self.identity()
+            raise
 
     def _call(self, bucket: str, service: str, method: str, given: dict[str, Any]) -> Any:  # noqa: ANN401
         while not self._limiter.take(bucket):
@@ -416,15 +391,12 @@ class SageMakerClient:
             self._clock.sleep(fault.seconds)
         asked = self._clock.now()
         try:
-            answer = ask(made(lambda: self._client(service)), method, given, now=self._clock.now)
+            answer = self._door.ask(service, method, given, self._clock.now)
         except faults.Throttled as fault:
             self._limiter.drain(bucket)
             fault.seconds = self.throttled(bucket).seconds
             raise
         except faults.CallerTrouble as fault:
-            # A new session reads the credentials again, which somebody may have renewed by then.
-            self._session = self._given
-            self._clients.clear()
             fault.passes = self._admission.passes(fault, method, self._clock.now())
             raise
         self._admission.granted(method)
@@ -436,30 +408,6 @@ class SageMakerClient:
         here = self._clock.now()
         if theirs is not None and not asked - _EXACT <= theirs - self._ahead <= here + _EXACT:
             self._ahead = theirs - (asked + here) / 2
-
-    def _client(self, service: str) -> Any:  # noqa: ANN401 - boto3 has no types
-        if service not in self._clients:
-            from botocore.config import Config  # type: ignore[import-untyped] # noqa: PLC0415 - heavy
-
-            config = Config(
-                connect_timeout=_CONNECT,
-                read_timeout=_ANSWER,
-                retries={"total_max_attempts": 1, "mode": "standard"},
-                user_agent_extra="trialjob",
-            )
-            # Prices are told in few regions, and in each of them for all.
-            where = {"region_name": _PRICES} if service == "pricing" else {}
-            self._clients[service] = self._opened().client(service, config=config, **where)
-        return self._clients[service]
-
-    def _opened(self) -> Any:  # noqa: ANN401 - boto3 has no types
-        if self._session is None:
-            import boto3  # type: ignore[import-untyped] # noqa: PLC0415 - heavy
-
-            self._session = boto3.session.Session(
-                profile_name=self._profile, region_name=region_said(self._region, os.environ)
-            )
-        return self._session
 
 
 def _date_of(answer: Mapping[str, Any]) -> float | None:

@@ -1,33 +1,30 @@
-"""Objects below one prefix of a bucket; the only place of the journals that knows boto3.
+"""Objects below one prefix of a bucket; the only place of the journals that knows AWS.
 
-It decides how long an answer is waited for, which calls are made again, and what each refusal means. It must
-not know what the objects hold. Credentials, profile and endpoint come by boto3's own rules, the region by
-``model.region``; so ``AWS_ENDPOINT_URL_S3`` leads to any service that speaks S3 and knows conditional writes.
+It decides which calls are made again, and what each refusal means. It must not know what the objects hold.
+``AWS_ENDPOINT_URL_S3`` leads to any service that speaks S3 and knows conditional writes.
 
 Rule: a write is made once. Whoever gets no clear answer to it reads what became of it.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from trialjob.aws import faults
 from trialjob.aws.admission import Admission
-from trialjob.aws.answers import ask, made
+from trialjob.aws.door import Door, again
 from trialjob.aws.meanings import date_of
 from trialjob.errors import StoreError, StoreUnavailable
-from trialjob.model.region import region_said
 from trialjob.model.s3 import S3Address
 from trialjob.orchestrator.ports import Clock
 
-#: Seconds until a connection, and an answer, is given up.
-_CONNECT, _ANSWER = 5.0, 20.0
-#: A read is made again so often at once, when no answer came.
-_READS: Final = 3
-
+#: Other makers' S3 does not know the checksums; ours are inside of the objects.
+_NO_CHECKSUMS: Final = {
+    "request_checksum_calculation": "when_required",
+    "response_checksum_validation": "when_required",
+}
 #: Clocks that differ by less, in seconds, are taken for the same.
 _EXACT: Final = 2.0
 
@@ -76,8 +73,7 @@ class Objects:
         #: Keys are this and what comes behind it; what stands in it is the user's and is kept as it is.
         self._prefix = S3Address(bucket=bucket, key=prefix).folder
         self._clock = clock
-        self._given = session
-        self._made: Any = None
+        self._door = Door(session=session, options=_NO_CHECKSUMS)
         self._admission = Admission()
         #: How many seconds the server's clock is ahead of ours, as far as its answers tell.
         self.ahead = 0.0
@@ -142,8 +138,7 @@ class Objects:
 
     def close(self) -> None:
         """Close the connections."""
-        if self._made is not None:
-            self._made.close()
+        self._door.close()
 
     # How calls are made
 
@@ -152,21 +147,16 @@ class Objects:
 
     def _read(self, method: str, given: Mapping[str, Any]) -> Any:  # noqa: ANN401 - boto3's answers
         """Again at once when no answer came."""
-        import tenacity  # noqa: PLC0415 - not needed before the first call
-
-        again = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(StoreUnavailable),
-            stop=tenacity.stop_after_attempt(_READS),
-            wait=tenacity.wait_random_exponential(multiplier=0.2, max=1.0),
+        return again(
+            lambda: self._ask(method, given),
+            when=lambda error: isinstance(error, StoreUnavailable),
             sleep=self._clock.sleep,
-            reraise=True,
         )
-        return again(self._ask, method, given)
 
     def _ask(self, method: str, given: Mapping[str, Any]) -> Any:  # noqa: ANN401 - boto3's answers
         """Make a call; whatever goes wrong becomes an error of ours."""
         try:
-            answer = ask(made(self._client), method, given, now=self._clock.now)
+            answer = self._door.ask("s3", method, given, self._clock.now)
         except faults.Fault as fault:
             raise self._error(fault, method) from fault
         self._admission.granted(method)
@@ -181,7 +171,6 @@ class Objects:
             case faults.NotFound():
                 return _Missing(str(fault))
             case faults.CallerTrouble():
-                self._renew()
                 if self._admission.passes(fault, method, self._clock.now()):
                     return StoreUnavailable(
                         f"{self.uri} needs valid AWS credentials: {fault}; {fault.remedy}"
@@ -199,10 +188,6 @@ class Objects:
             case _:
                 return StoreError(f"{self.uri}: {fault}")
 
-    def _renew(self) -> None:
-        """Have the credentials read again, which somebody may have renewed by the next call."""
-        self._made = None
-
     def _time(self, headers: Any, asked: float) -> float:  # noqa: ANN401 - boto3's answers
         now, here = date_of(headers), self._clock.now()
         if now is None:
@@ -211,27 +196,6 @@ class Objects:
         if not asked - _EXACT <= now - self.ahead <= here + _EXACT:
             self.ahead = now - (asked + here) / 2
         return now
-
-    def _client(self) -> Any:  # noqa: ANN401 - boto3 has no types
-        made = self._made
-        if made is None:
-            import boto3  # type: ignore[import-untyped] # noqa: PLC0415 - heavy
-            from botocore.config import Config  # type: ignore[import-untyped] # noqa: PLC0415 - heavy
-
-            session = self._given
-            if session is None:
-                session = boto3.session.Session(region_name=region_said(None, os.environ))
-            config = Config(
-                connect_timeout=_CONNECT,
-                read_timeout=_ANSWER,
-                retries={"total_max_attempts": 1, "mode": "standard"},
-                # Other makers' S3 does not know the checksums; ours are inside of the objects.
-                request_checksum_calculation="when_required",
-                response_checksum_validation="when_required",
-                user_agent_extra="trialjob",
-            )
-            made = self._made = session.client("s3", config=config)
-        return made
 
 
 _ALLOW: Final = "allow s3:GetObject, s3:PutObject and s3:ListBucket there (docs/iam.md)"
