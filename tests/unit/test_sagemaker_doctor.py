@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
@@ -26,6 +27,7 @@ from trialjob.model.job import JobRequest
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.ports import Clock
 from trialjob.testing.fake_aws import FakeAws, VirtualClock
+from trialjob.testing.fake_aws.errors import PAGES, STATUSES, Interposed
 
 NAME = ExperimentName("digits")
 ROLE = "arn:aws:iam::123456789012:role/SageMakerExecution"
@@ -84,16 +86,17 @@ def checks() -> Examine:
         region: str | None = None,
         clock: Clock | None = None,
         profile: str | None = None,
+        only: set[str] | None = None,
     ) -> dict[str, list[Check]]:
         waits = VirtualClock(SystemClock().now())
         session = None if profile else session_of(region)
         client = SageMakerClient(waits, Limiter(waits, {}), profile=profile, session=session)
         found: dict[str, list[Check]] = {}
-        for check in examine(client, settings, job, workers=8, clock=clock or SystemClock()):
+        for check in examine(client, settings, job, workers=8, clock=clock or SystemClock(), only=only):
             found.setdefault(check.name, []).append(check)
         client.close()
         # Whatever is wrong, every check has something to say, and whatever is wrong has a remedy.
-        assert set(found) | {"inputs"} == {name for name, _ in CHECKS}
+        assert set(found) | {"inputs"} == (only or {name for name, _ in CHECKS}) | {"inputs"}
         assert all(check.remedy for each in found.values() for check in each if check.ok is False)
         return found
 
@@ -331,6 +334,83 @@ def test_a_service_that_does_not_answer(fake: FakeAws, checks: Examine) -> None:
     found = checks()
     assert wrong(found) == {}
     assert {"bucket", "quota", "log group", "role"} <= unsure(found)
+
+
+#: Which checks cannot do without the answer to an operation. Who the caller is, most want to know.
+ASKED = {
+    "GetCallerIdentity": {"credentials", "clock"},
+    "SimulatePrincipalPolicy": {"permissions", "pass role"},
+    "GetRole": {"role"},
+    "ListBucket": {"inputs"},
+    "PutObject": {"bucket"},
+    "GetObject": {"bucket"},
+    "DescribeImages": {"image"},
+    "ListServiceQuotas": {"quota"},
+    "FilterLogEvents": {"log group"},
+}
+
+
+def is_open(check: Check) -> bool:
+    """It says that nothing is known, and why."""
+    return check.ok is None and check.detail.startswith(("cannot be checked: ", "not looked at: "))
+
+
+@pytest.mark.parametrize("operation", ASKED)
+def test_a_proxys_page_is_told_as_what_cannot_be_found_out(
+    fake: FakeAws, checks: Examine, operation: str
+) -> None:
+    pages = [Interposed(status, body, kind) for status in (200, 503) for kind, body in PAGES]
+    kind, body = PAGES[3]
+    for page in [*pages, *(Interposed(status, body, kind) for status in STATUSES)]:
+
+        def hook(moment: str, name: str, page: Interposed = page) -> None:
+            if (moment, name) == ("before", operation):
+                raise page
+
+        fake.faults.hook = hook
+        found = checks(only=ASKED[operation])
+        assert all(is_open(check) for each in found.values() for check in each), (page, page.body, found)
+
+
+@pytest.mark.parametrize(("kind", "body"), PAGES)
+@pytest.mark.parametrize("status", [200, 503])
+def test_a_proxy_that_lets_nothing_through(
+    fake: FakeAws, checks: Examine, kind: str, body: bytes, status: int
+) -> None:
+    def hook(_moment: str, _name: str) -> None:
+        raise Interposed(status, body, kind)
+
+    fake.faults.hook = hook
+    found = checks()
+    # What is looked for on this machine alone, or is known without AWS.
+    known = {name: found.pop(name)[0].ok for name in ("region", "first job")}
+    assert known == {"region": True, "first job": True}
+    assert all(is_open(check) for each in found.values() for check in each)
+
+
+@pytest.mark.parametrize("cut", [0.0, 0.3, 0.7, 0.97])
+@pytest.mark.parametrize(
+    "operation",
+    ["GetCallerIdentity", "SimulatePrincipalPolicy", "GetRole", "DescribeImages", "ListServiceQuotas"],
+)
+def test_an_answer_that_is_torn_is_told_as_what_cannot_be_found_out(
+    fake: FakeAws, checks: Examine, operation: str, cut: float
+) -> None:
+    fake.faults.rewrite = lambda name, body: body[: int(len(body) * cut)] if name == operation else body
+    found = checks(only=ASKED[operation])
+    assert all(is_open(check) for each in found.values() for check in each)
+
+
+def test_a_trust_policy_that_is_none_is_told(fake: FakeAws, checks: Examine) -> None:
+    good = re.compile(rb"(?<=<AssumeRolePolicyDocument>)[^<]*")
+    for text in (b"", b"[]", b"null", b"5", b"%22text%22", b"%7B", b"[1]", b"%7B%22Statement%22%3A5%7D"):
+
+        def rewrite(name: str, body: bytes, text: bytes = text) -> bytes:
+            return good.sub(text, body) if name == "GetRole" else body
+
+        fake.faults.rewrite = rewrite
+        role = checks(only={"role"})["role"][0]
+        assert is_open(role) or "does not let sagemaker.amazonaws.com" in role.detail, text
 
 
 def test_a_role_that_is_taken_on_is_asked_about_by_its_own_arn(

@@ -69,7 +69,7 @@ def role(case: Case) -> Iterator[Check]:
     if facts["Arn"] != arn:
         detail = f"{arn} does not exist; the role {name} is {facts['Arn']}"
         yield Check(name="role", ok=False, detail=detail, remedy="write that one")
-    elif not trusts_sagemaker(facts.get("AssumeRolePolicyDocument") or {}):
+    elif not trusts_sagemaker(facts.get("AssumeRolePolicyDocument")):
         detail = f"{arn} does not let {SERVICE} take it on"
         remedy = f"allow sts:AssumeRole to the service {SERVICE} in its trust policy (docs/iam.md)"
         yield Check(name="role", ok=False, detail=detail, remedy=remedy)
@@ -96,9 +96,9 @@ def pass_role(case: Case) -> Iterator[Check]:
         yield Check(name="pass role", ok=True, detail="the role may be handed to SageMaker")
 
 
-def trusts_sagemaker(policy: Mapping[str, Any]) -> bool:
+def trusts_sagemaker(policy: object) -> bool:
     """Whether a trust policy lets the service take the role on."""
-    return any(
+    return isinstance(policy, Mapping) and any(
         statement.get("Effect") == "Allow"
         and {"sts:AssumeRole", "sts:*", "*"}.intersection(_texts(statement.get("Action")))
         and _names_service(statement.get("Principal"))
