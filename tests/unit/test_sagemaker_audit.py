@@ -16,7 +16,8 @@ from trialjob.model.ids import ExperimentName, TrialId, job_name
 from trialjob.model.job import JobRequest
 from trialjob.model.limits import Limits
 from trialjob.model.trial import Phase
-from trialjob.testing.fake_aws import Epoch, FakeAws, ScaledClock
+from trialjob.orchestrator.engine.clock import SystemClock
+from trialjob.testing.fake_aws import Epoch, FakeAws, VirtualClock
 from trialjob.testing.fake_aws.requests import BUCKET, ROLE, training_request
 from trialjob.testing.sagemaker_simulation import BUNDLED, SETTINGS, SageMakerSimulation
 from trialjob.testing.simulation import NAME
@@ -211,7 +212,8 @@ def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeAws]:
     def one_epoch(_told: object, epoch: int) -> Epoch | None:
         return Epoch(seconds=1.0, lines=["done"]) if epoch == 1 else None
 
-    with FakeAws(clock=ScaledClock(1000), curve=one_epoch) as fake:
+    # Time stands still, however long the commands take: what waits for its end goes on waiting.
+    with FakeAws(clock=VirtualClock(SystemClock().now() - HOUR), curve=one_epoch) as fake:
         for name, value in {**fake.env, "TRIALJOB_STORE": str(tmp_path / "store")}.items():
             monkeypatch.setenv(name, value)
         fake.create_bucket(BUCKET)
@@ -234,7 +236,7 @@ def pool(fake: FakeAws) -> Callable[[str, str], None]:
         while not client.list_training_jobs(NameContains=experiment, WarmPoolStatusEquals="Available")[
             "TrainingJobSummaries"
         ]:
-            pass
+            fake.clock.sleep(10.0)
 
     return leave
 
