@@ -410,7 +410,7 @@ def test_a_job_outlives_a_killed_orchestrator_and_is_adopted(jobs: LocalJobs) ->
         "import os, sys; from pathlib import Path; from trialjob.testing.local_jobs import LocalJobs\n"
         "jobs = LocalJobs(Path(sys.argv[1])); jobs.start(jobs.request()); os.kill(os.getpid(), 9)"
     )
-    killed = subprocess.run([sys.executable, "-c", code, str(jobs.folder)], check=False, timeout=60)
+    killed = subprocess.run([sys.executable, "-c", code, str(jobs.folder)], check=False, timeout=240)
     assert killed.returncode == -signal.SIGKILL
     backend = jobs.backend()
     assert backend.submit(request) == Submitted(adopted=True)

@@ -220,7 +220,7 @@ def run_on_a_terminal(answer: str, *arguments: str) -> tuple[int, str]:
     except OSError:
         pass  # the other end is closed
     os.close(ours)
-    return process.wait(60), screen.decode()
+    return process.wait(240), screen.decode()
 
 
 def test_on_a_terminal_it_asks_when_nothing_caps_the_cost(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def test_where_nobody_looks_on_it_prints_lines_until_the_end(tmp_path: Path) -> 
     assert watching.stdout.readline() == "digits is run by nobody now; go on with `trialjob resume`\n"
     write(tmp_path, records[10:])
     told = watching.stdout.read()
-    assert watching.wait(30) == 0
+    assert watching.wait(240) == 0
     watching.stdout.close()
     assert "trial 8 started" in told
     assert "ended: all 8 trials of max_trials have ended" in told
@@ -71,7 +71,7 @@ def test_it_holds_nothing(tmp_path: Path) -> None:
         pass
     watching.send_signal(signal.SIGINT)
     assert "left digits as it is" in watching.stdout.read()
-    assert watching.wait(30) == 3
+    assert watching.wait(240) == 3
     watching.stdout.close()
 
 
@@ -91,7 +91,7 @@ def test_a_terminal_sees_the_table_and_the_curve(tmp_path: Path) -> None:
     while b"best score" not in seen:
         seen += os.read(main_end, 65536)
     watching.send_signal(signal.SIGINT)
-    assert watching.wait(30) == 3
+    assert watching.wait(240) == 3
     os.close(main_end)
     text = seen.decode()
     assert "best so far" in text

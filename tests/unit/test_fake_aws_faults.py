@@ -174,7 +174,7 @@ def test_a_client_can_be_killed_behind_its_back(fake: FakeAws) -> None:
         fake.faults.hook = lambda phase, _: client.kill() if phase == "after" else None
         client.stdin.write("go\n")
         client.stdin.flush()
-        assert client.wait(20) == -signal.SIGKILL
+        assert client.wait(240) == -signal.SIGKILL
     assert list(fake.service.jobs) == ["a"]
 
 

@@ -223,7 +223,7 @@ def test_the_command_prints_what_to_export() -> None:
         with urllib.request.urlopen(exports["AWS_ENDPOINT_URL"] + "/moto-api/data.json") as answer:  # noqa: S310
             assert answer.status == 200
         served.send_signal(signal.SIGTERM)
-        assert served.wait(20) == 0
+        assert served.wait(240) == 0
     assert comments[0] == "# s3_uri: s3://trialjob-demo/tuning"
     assert comments[1] == "# role: arn:aws:iam::123456789012:role/SageMakerExecution"
 
