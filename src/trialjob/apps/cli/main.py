@@ -15,6 +15,7 @@ import click
 
 from trialjob import __version__
 from trialjob.apps.cli.failures import Begun, guarded
+from trialjob.apps.cli.pricing import prices
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -60,6 +61,9 @@ def interrupt_option(command: F) -> F:
 @click.version_option(__version__, prog_name="trialjob")
 def cli() -> None:
     """Tune hyperparameters: every trial is one managed job."""
+
+
+cli.add_command(prices)
 
 
 @cli.command()

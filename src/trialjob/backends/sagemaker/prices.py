@@ -1,25 +1,25 @@
 """What an hour of an instance costs, and by what terms the jobs of an experiment are therefore paid.
 
-Rule 1: the spec's own price goes before AWS's price list, and that before the table in this package, which is
-dated. Rule 2: a price that nobody can say is None; it is never guessed from another type or region.
+Rule 1: the spec's own price goes before AWS's price list, and that before a dated table
+(``price_book``). Rule 2: a price that nobody can say is None; it is never guessed from
+another type or region.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cache
-from importlib.resources import files
 from math import ceil
-from typing import Any, Final
+from typing import Final
 
 from trialjob.aws import faults
 from trialjob.backends.plugin import Check
 from trialjob.backends.sagemaker.check import Case
 from trialjob.backends.sagemaker.client import SageMakerClient
+from trialjob.backends.sagemaker.price_book import hourly, known
 from trialjob.backends.sagemaker.settings import SageMakerSettings
 from trialjob.model.money import Micros, PriceOrigin, Tariff, Terms, price_micros
 
@@ -72,34 +72,20 @@ def on_demand(products: Iterable[str]) -> Decimal | None:
     Raises Unreachable when they cannot be read.
     """
     try:
-        prices = [price for product in products for price in _hourly(json.loads(product))]
+        listed = [json.loads(product).get("terms", {}).get("OnDemand", {}) for product in products]
+        prices = [price for terms in listed for currency, price in hourly(terms) if currency == "USD"]
     except (ValueError, LookupError, AttributeError, TypeError, ArithmeticError, RecursionError) as error:
         raise faults.Unreachable(f"no clear answer to pricing:GetProducts: {error}") from error
     return max(prices, default=None)
 
 
-def _hourly(product: Mapping[str, Any]) -> list[Decimal]:
-    terms = product.get("terms", {}).get("OnDemand", {}).values()
-    dimensions = [each for term in terms for each in term.get("priceDimensions", {}).values()]
-    prices = [Decimal(each["pricePerUnit"].get("USD", "0")) for each in dimensions if each["unit"] == "Hrs"]
-    return [price for price in prices if price.is_finite() and price > 0]
-
-
 def table_price(region: str, machine: str) -> Price | None:
-    """That of the table in this package."""
-    table = _table()
-    dollars = table["dollars_per_hour"].get(machine) if region in table["regions"] else None
-    if dollars is None:
+    """That of the newer of the tables in this package and in the user's cache."""
+    table = known(region)
+    if table is None or table.currency != "USD" or machine not in table.per_hour:
         return None
-    source = f"trialjob's table of {table['date']}"
-    return Price(micros=price_micros(dollars), origin=PriceOrigin.TABLE, source=source)
-
-
-@cache
-def _table() -> Mapping[str, Any]:
-    text = files("trialjob.backends.sagemaker").joinpath("prices.json").read_text(encoding="utf-8")
-    table: Mapping[str, Any] = json.loads(text)
-    return table
+    micros = price_micros(table.per_hour[machine])
+    return Price(micros=micros, origin=PriceOrigin.TABLE, source=f"{table.source} of {table.date}")
 
 
 def check(case: Case) -> Iterator[Check]:
@@ -115,7 +101,9 @@ def check(case: Case) -> Iterator[Check]:
     for machine in filter(None, case.settings.instance_types):
         price = price_of(machine)
         if price is None:
-            remedy = "for limits.max_cost, write backend.price_per_hour in dollars"
+            remedy = (
+                "for limits.max_cost, write backend.price_per_hour in dollars, or `trialjob prices --update`"
+            )
             yield Check(name="price", ok=None, detail=f"{machine}: nobody says{denied}", remedy=remedy)
             continue
         detail = f"{machine}: ${price.micros / 1e6:g} an hour on demand, by {price.source}{denied}"

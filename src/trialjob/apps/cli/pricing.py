@@ -1,0 +1,112 @@
+"""``trialjob prices``: what an hour of a type of instance is taken to cost when nobody can be asked."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from trialjob.apps.cli.failures import ExitStatus, say
+from trialjob.errors import UsageError
+from trialjob.model.region import region_said
+
+if TYPE_CHECKING:
+    from trialjob.wiring.price_tables import RegionPrices
+
+
+@click.command()
+@click.argument("types", nargs=-1, metavar="[TYPE]...")
+@click.option(
+    "--region", "regions", multiple=True, help="Of which region [default: $AWS_REGION]. May be repeated."
+)
+@click.option(
+    "--all-regions", is_flag=True, help="Of every region that is known; with --update, that has a list."
+)
+@click.option("--update", is_flag=True, help="Fetch AWS's price list first; it needs no account.")
+@click.option(
+    "--from", "address", default="", metavar="URL|DIR", help="A mirror, or a folder with AWS's files."
+)
+@click.option(
+    "--output", type=click.Path(path_type=Path), help="Where to keep it [default: this user's cache]."
+)
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def prices(
+    *,
+    types: tuple[str, ...],
+    regions: tuple[str, ...],
+    all_regions: bool,
+    update: bool,
+    address: str,
+    output: Path | None,
+    form: str,
+) -> int:
+    """Show what an hour of SageMaker training on demand costs, without asking AWS with your account.
+
+    Exit status 1 when a TYPE that was named has no price.
+    """
+    from trialjob.wiring.price_tables import PriceFeed, cache_file, keep, known, known_regions  # noqa: PLC0415
+
+    if (address or output) and not update:
+        raise UsageError(f"{'--from' if address else '--output'} is of use with --update only; add --update")
+    feed = PriceFeed(address) if update else None
+    chosen = _regions(regions, every=(feed.regions if feed else known_regions) if all_regions else None)
+    tables = {region: feed.prices(region) if feed else known(region) for region in chosen}
+    if feed is not None:
+        place, fresh = output or cache_file(), {region: each for region, each in tables.items() if each}
+        keep(fresh, place)
+        say(f"{sum(len(table.per_hour) for table in fresh.values()):,} prices are kept in {place}")
+    if form == "json":
+        click.echo(
+            json.dumps({region: _document(table, types) for region, table in tables.items()}, indent=2)
+        )
+    elif types or not update:
+        for region, table in tables.items():
+            _show(region, table, types)
+    lacking = [each for each in tables.values() if each is None or set(types) - set(each.per_hour)]
+    return ExitStatus.FAILED if lacking else ExitStatus.DONE
+
+
+def _regions(named: Sequence[str], *, every: Callable[[], list[str]] | None) -> list[str]:
+    if every is not None:
+        if named:
+            raise UsageError("--region and --all-regions do not go together; leave out one of them")
+        return every()
+    here = region_said(None, os.environ)
+    chosen = list(dict.fromkeys(named or filter(None, [here])))
+    if not chosen:
+        raise UsageError("no region is said; add --region us-east-1 or --all-regions, or set AWS_REGION")
+    for region in chosen:
+        if not re.fullmatch(r"[a-z]{2,}(-[a-z]+)+-\d+", region):
+            raise UsageError(f"--region {region!r} is no name of a region; write one such as us-east-1")
+    return chosen
+
+
+def _document(table: RegionPrices | None, types: Sequence[str]) -> dict[str, Any] | None:
+    if table is None:
+        return None
+    document = table.document()
+    if types:
+        document["per_hour"] = {machine: document["per_hour"].get(machine) for machine in types}
+    return document
+
+
+def _show(region: str, table: RegionPrices | None, types: Sequence[str]) -> None:
+    from trialjob.reporting.terminal import clean  # noqa: PLC0415 - the help does without
+
+    if table is None:
+        click.echo(f"{region}: no price is known; fetch them: trialjob prices --update --region {region}")
+        return
+    click.echo(f"{region}, {table.currency} an hour, by {table.source} of {table.date}")
+    if table.currency != "USD":
+        click.echo(
+            "  caps are in dollars: for limits.max_cost write backend.price_per_hour, converted by you"
+        )
+    for machine in types or sorted(table.per_hour):
+        price = table.per_hour.get(machine)
+        said = "unknown; write backend.price_per_hour" if price is None else f"{price.normalize():f}"
+        click.echo(f"  {clean(machine):<22} {said}")
