@@ -1,7 +1,8 @@
-"""What all tests share: no property is judged by how quick the machine is, and no GPU is taken."""
+"""What all tests share: none is judged by the speed of the machine, none takes a GPU, all hear signals."""
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -19,3 +20,15 @@ def _gpus_of_their_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(CLAIMS, str(tmp_path_factory.mktemp("gpus") / "claims"))
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _signals_are_heard() -> None:
+    """As from a terminal: in the background, under nohup or from a script, some come to us as ignored.
+
+    A command respects that, and would then not end in a test that interrupts it.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for name in ("SIGTERM", "SIGHUP"):
+        if (number := getattr(signal, name, None)) is not None and signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
