@@ -50,7 +50,7 @@ def test_cfn_lint_has_nothing_to_say() -> None:
 def test_the_role_is_the_one_of_the_page() -> None:
     page = (ROOT / "docs" / "iam.md").read_text()
     blocks = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", page, re.DOTALL)]
-    caller, store, inbox, optional = blocks[:4]
+    caller, store, inbox, _secrets, optional = blocks[:5]
     allowed = statements([caller, store, inbox])
     chosen = statements([optional])
     allowed |= {sid: chosen[sid] for sid in ("Prices", "Notify")}
