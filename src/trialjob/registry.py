@@ -1,16 +1,21 @@
 """Kinds of backends, samplers, stopping rules and stores, each found by its name.
 
-Rule: a kind is a class. Where it is, is said by a text ``package.module:Class``, whether the kind is one of
+Rule 1: a kind is a class. Where it is, is said by a text ``package.module:Class``, whether the kind is one of
 our own or comes from an installed package's entry points; nothing is imported before it is asked for.
+Rule 2: a package that is wrong costs its own kinds only: the error names the package and what to do, and
+comes when one of them is asked for.
 """
 
 from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Mapping
-from functools import cached_property
-from importlib.metadata import EntryPoint, entry_points
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from importlib.metadata import EntryPoint, distributions
 from typing import Generic, TypeVar
 
 from trialjob.errors import UsageError
@@ -22,19 +27,40 @@ class UnknownKind(UsageError):
     """There is no such kind: neither of our own nor of any package that is installed."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Entry:
+    """What a package says of one of its kinds."""
+
+    package: str
+    point: EntryPoint
+
+
 class Registry(Generic[T]):
     """The kinds of one sort of plugin.
 
-    >>> SHAPES = Registry("shape", group="example.shapes", builtin={"circle": "example.circle:Circle"})
+    >>> SHAPES = Registry("shape", object, group="example.shapes", builtin={"circle": "example:Circle"})
     >>> SHAPES.kinds()
     ['circle']
     """
 
-    def __init__(self, sort: str, *, group: str, builtin: Mapping[str, str]) -> None:
-        """``sort`` is what people call one of them, ``group`` the entry points' group."""
+    def __init__(
+        self,
+        sort: str,
+        base: type[T],
+        *,
+        group: str,
+        builtin: Mapping[str, str],
+        needs: Sequence[tuple[str, ...]] = (),
+    ) -> None:
+        """``sort`` is what people call one of them, ``group`` the entry points' group.
+
+        Every kind derives from ``base``, and has, of each of ``needs``, one of its own.
+        """
         self.sort = sort
         self.group = group
+        self._base = base
         self._builtin = dict(builtin)
+        self._needs = needs
         self._found: dict[str, type[T]] = {}
 
     def builtin(self) -> list[str]:
@@ -49,36 +75,107 @@ class Registry(Generic[T]):
         return kind in self._builtin or kind in self._entries
 
     def get(self, kind: str) -> type[T]:
-        """The class of a kind. Raises UnknownKind, and UsageError for a package that cannot be imported."""
+        """The class of a kind. Raises UnknownKind, and UsageError for a package whose kind is of no use."""
         if kind not in self._found:
             self._found[kind] = self._load(kind)
         return self._found[kind]
 
-    def _load(self, kind: str) -> type[T]:
-        where = self._builtin.get(kind)
-        if where is not None:
-            module, _, name = where.partition(":")
-            found: type[T] = getattr(importlib.import_module(module), name)
-            return found
-        entry = self._entries.get(kind)
-        if entry is None:
-            near = difflib.get_close_matches(kind, self.kinds(), n=1)
-            guess = f"did you mean {near[0]!r}? " if near else ""
-            raise UnknownKind(
-                f"the {self.sort} {kind!r} is not known\n"
-                f"  → {guess}known: {', '.join(self.kinds())}; packages bring others by the entry points "
-                f"{self.group}"
-            )
-        try:
-            found = entry.load()
-        except Exception as error:
-            package = entry.dist.name if entry.dist is not None else entry.value
-            raise UsageError(
-                f"the {self.sort} {kind!r} of {package} cannot be imported: {type(error).__name__}: {error}\n"
-                f"  → repair or remove {package}"
-            ) from error
+    def own(self, kind: str) -> type[T]:
+        """The class of a kind of our own, whatever packages bring."""
+        module, _, name = self._builtin[kind].partition(":")
+        found: type[T] = getattr(importlib.import_module(module), name)
         return found
 
+    def refused(self, kind: str, why: str, remedy: str = "") -> UsageError:
+        """The error for a kind of a package's that is of no use."""
+        packages = _packages(self._entries.get(kind, ())) or "trialjob"
+        remedy = remedy or f"update it, or run: pip uninstall {packages}"
+        packages = " and ".join(packages.split())
+        return UsageError(f"the {self.sort} {kind!r} of the package {packages} {why}\n  → {remedy}")
+
+    def _load(self, kind: str) -> type[T]:
+        entries = self._entries.get(kind, [])
+        if kind in self._builtin:
+            if entries:
+                remedy = f"have it renamed, or run: pip uninstall {_packages(entries)}"
+                raise self.refused(kind, "has the name of one of trialjob's own", remedy)
+            return self.own(kind)
+        match entries:
+            case []:
+                raise UnknownKind(self._unknown(kind))
+            case [entry]:
+                return self._imported(kind, entry)
+            case _:
+                where = " and ".join(entry.point.value for entry in entries)
+                remedy = "have one of them renamed, or uninstall a package"
+                raise self.refused(kind, f"is named more than once: it is {where}", remedy)
+
+    def _imported(self, kind: str, entry: _Entry) -> type[T]:
+        try:
+            found = entry.point.load()
+        except (Exception, SystemExit) as error:
+            why = f"cannot be imported: {type(error).__name__}: {error}"
+            remedy = f"install what it needs, update it, or run: pip uninstall {entry.package}"
+            raise self.refused(kind, why, remedy) from error
+        if why := self._unfit(kind, found):
+            raise self.refused(kind, f"cannot be used: {entry.point.value} {why}")
+        return found  # type: ignore[no-any-return]  # as was just seen
+
+    def _unfit(self, kind: str, found: object) -> str:
+        """Why ``found`` is no such kind; "" when it is one."""
+        base = self._base
+        if not isinstance(found, type):
+            return f"is no class, and must be a subclass of {base.__module__}.{base.__name__}"
+        if not issubclass(found, base):
+            return f"is no subclass of {base.__module__}.{base.__name__}"
+        own = getattr(found, "kind", "")
+        if own != kind:
+            says = f"says kind = {own!r}" if own else "has no kind"
+            return f"{says}, and its entry point {kind!r}; they must be the same"
+        for names in self._needs:
+            if all(getattr(found, name, None) is getattr(base, name, None) for name in names):
+                return f"has no {' or '.join(names)} of its own"
+        # A class that only inherits the decorator would lose what it adds.
+        params = vars(found).get("__dataclass_params__")
+        if not hasattr(found, "model_fields") and not (params and params.frozen):
+            return "is no frozen dataclass; write @dataclass(frozen=True, kw_only=True) above it"
+        return ""
+
+    def _unknown(self, kind: str) -> str:
+        near = difflib.get_close_matches(kind, self.kinds(), n=1)
+        guess = f"did you mean {near[0]!r}? " if near else ""
+        return (
+            f"the {self.sort} {kind!r} is not known\n"
+            f"  → {guess}known: {', '.join(self.kinds())}; packages bring others by the entry points "
+            f"{self.group}"
+        )
+
     @cached_property
-    def _entries(self) -> dict[str, EntryPoint]:
-        return {entry.name: entry for entry in entry_points(group=self.group)}
+    def _entries(self) -> dict[str, list[_Entry]]:
+        """What packages say of each kind of this sort; more than one entry is an error for who asks."""
+        found: dict[str, list[_Entry]] = {}
+        for entry in _installed(tuple(sys.path)):
+            if entry.point.group == self.group:
+                found.setdefault(entry.point.name, []).append(entry)
+        return found
+
+
+def _packages(entries: Sequence[_Entry]) -> str:
+    return " ".join(dict.fromkeys(entry.package for entry in entries))
+
+
+@cache
+def _installed(path: tuple[str, ...]) -> list[_Entry]:
+    """All that packages on ``path`` bring for us; one whose metadata cannot be read brings nothing."""
+    found: dict[str, list[_Entry]] = {}
+    for package in distributions(path=[*path]):
+        try:
+            text = package.read_text("entry_points.txt") or ""
+            if "[trialjob." not in text:
+                continue
+            entries = [_Entry(package=package.name, point=point) for point in package.entry_points]
+        except Exception:  # noqa: BLE001, S112 - it may have nothing to do with us
+            continue
+        # Of two of one name the first on the path is what is imported.
+        found.setdefault(re.sub(r"[-_.]+", "-", package.name).lower(), entries)
+    return [entry for entries in found.values() for entry in entries]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from trialjob import config
 from trialjob.apps.cli.main import main
-from trialjob.config.plugins import PLUGINS
+from trialjob.config.plugins import PLUGINS, _model
 from trialjob.errors import SpecError, UsageError
 from trialjob.orchestrator.core.search import BaseSampler
 from trialjob.registry import Registry, UnknownKind
@@ -56,7 +57,9 @@ def installed(folder: Path, module: str, text: str, entries: str) -> None:
 def samplers() -> Registry[BaseSampler]:
     """Ours by the same table, without what another test has found."""
     here = "trialjob.orchestrator.samplers.random:RandomSearch"
-    return Registry("sampler", group="trialjob.samplers", builtin={"random": here})
+    return Registry(
+        "sampler", BaseSampler, group="trialjob.samplers", builtin={"random": here}, needs=[("make",)]
+    )
 
 
 def test_a_kind_of_our_own_is_imported_when_it_is_asked_for(samplers: Registry[BaseSampler]) -> None:
@@ -89,16 +92,139 @@ def test_an_unknown_kind_is_refused_with_the_nearest_and_with_what_brings_others
     assert "did you mean 'asha'?" in told
     assert "entry points trialjob.stopping" in told
     with pytest.raises(UnknownKind, match="did you mean 'random'"):
-        Registry("sampler", group="none.at.all", builtin={"random": "a:B"}).get("rondom")
+        Registry("sampler", BaseSampler, group="none.at.all", builtin={"random": "a:B"}).get("rondom")
 
 
-def test_a_package_that_breaks_is_named(
+OWN = "of the package strange cannot be used: strange:Guess"
+DATACLASS = "from dataclasses import dataclass\n@dataclass(frozen=True)\n"
+BASE = "from trialjob.orchestrator.core.search import BaseSampler\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("1 / 0", "of the package strange cannot be imported: ZeroDivisionError: division by zero"),
+        (
+            "import not_here_at_all",
+            "of the package strange cannot be imported: ModuleNotFoundError: No module",
+        ),
+        (
+            "import sys; sys.exit('no licence')",
+            "of the package strange cannot be imported: SystemExit: no licence",
+        ),
+        ("def f(: pass", "of the package strange cannot be imported: SyntaxError"),
+        ("", "of the package strange cannot be imported: AttributeError"),
+        ("def Guess(): pass", f"{OWN} is no class, and must be a subclass of trialjob"),
+        (
+            "class Guess: kind = 'guess'",
+            f"{OWN} is no subclass of trialjob.orchestrator.core.search.BaseSampler",
+        ),
+        (f"{BASE}class Guess(BaseSampler): pass", f"{OWN} has no kind, and its entry point 'guess'"),
+        (
+            f"{BASE}class Guess(BaseSampler): kind = 'gess'",
+            f"{OWN} says kind = 'gess', and its entry point 'guess'",
+        ),
+        (f"{BASE}class Guess(BaseSampler): kind = 'guess'", f"{OWN} has no make of its own"),
+        (
+            SAMPLER.replace("@dataclass(frozen=True, slots=True, kw_only=True)", ""),
+            f"{OWN} is no frozen dataclass",
+        ),
+        (SAMPLER.replace("frozen=True, ", ""), f"{OWN} is no frozen dataclass"),
+        (
+            SAMPLER.replace("Annotated[int, Ge(1)]", "'Unheard'"),
+            "has a field that no spec can say: NameError",
+        ),
+        (
+            SAMPLER.replace("Annotated[int, Ge(1)]", "BaseSampler"),
+            "has a field that no spec can say: PydanticSchemaGenerationError",
+        ),
+    ],
+)
+def test_a_package_that_is_wrong_is_named_and_costs_no_other_kind(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    samplers: Registry[BaseSampler],
+    text: str,
+    told: str,
+) -> None:
+    installed(tmp_path, "strange", text, "[trialjob.samplers]\nguess = strange:Guess\n")
+    monkeypatch.delitem(sys.modules, "strange", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(PLUGINS, "sampler", samplers)
+    _model.cache_clear()
+    with pytest.raises(SpecError) as caught:
+        config.parse({**SPEC, "sampler": {"kind": "guess", "tries": 1}})
+    (problem,) = caught.value.problems
+    assert problem.field == "sampler.kind"
+    assert problem.message.startswith("the sampler 'guess' ")
+    assert told in problem.message
+    assert "pip uninstall strange" in problem.remedy
+    # Nor do others suffer: neither those that are right, nor what is said of those that are unknown.
+    assert config.parse({**SPEC, "sampler": {"kind": "random"}}).sampler.kind == "random"
+    with pytest.raises(SpecError, match=r"did you mean 'random'\? known: random, guess"):
+        config.parse({**SPEC, "sampler": {"kind": "randm"}})
+
+
+def test_a_value_that_a_stranger_s_own_checks_refuse_is_a_problem_of_the_spec(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, samplers: Registry[BaseSampler]
 ) -> None:
-    installed(tmp_path, "breaking", "1 / 0", "[trialjob.samplers]\nbreaks = breaking:Guess\n")
+    checked = f"{SAMPLER}\n    def __post_init__(self): raise ValueError('tries is odd')\n"
+    installed(tmp_path, "checking", checked, "[trialjob.samplers]\nguess = checking:Guess\n")
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(UsageError, match="'breaks' of breaking cannot be imported: ZeroDivisionError"):
-        samplers.get("breaks")
+    monkeypatch.setitem(PLUGINS, "sampler", samplers)
+    with pytest.raises(SpecError, match="sampler: ValueError: tries is odd"):
+        config.parse({**SPEC, "sampler": {"kind": "guess"}})
+
+
+def test_a_package_that_takes_one_of_our_names_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, samplers: Registry[BaseSampler]
+) -> None:
+    """Whichever of the two was meant, the other would be a wrong search that is paid for."""
+    installed(tmp_path, "shadowing", SAMPLER, "[trialjob.samplers]\nrandom = shadowing:Guess\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UsageError) as caught:
+        samplers.get("random")
+    assert str(caught.value) == (
+        "the sampler 'random' of the package shadowing has the name of one of trialjob's own\n"
+        "  → have it renamed, or run: pip uninstall shadowing"
+    )
+    assert samplers.own("random").kind == "random"
+    assert samplers.kinds() == ["random"]
+
+
+def test_two_packages_with_one_name_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, samplers: Registry[BaseSampler]
+) -> None:
+    installed(tmp_path, "first", SAMPLER, "[trialjob.samplers]\nguess = first:Guess\n")
+    installed(tmp_path, "second", SAMPLER, "[trialjob.samplers]\nguess = second:Guess\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(
+        UsageError, match=r"'guess' of the package (first and second|second and first) is named"
+    ):
+        samplers.get("guess")
+    assert samplers.kinds() == ["random", "guess"]
+    assert samplers.get("random").kind == "random"
+
+
+def test_a_package_that_is_found_twice_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, samplers: Registry[BaseSampler]
+) -> None:
+    """As when it lies in the environment and in the working tree."""
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        folder.mkdir()
+        installed(folder, "doubled", SAMPLER, "[trialjob.samplers]\nguess = doubled:Guess\n")
+        monkeypatch.syspath_prepend(folder)
+    assert samplers.get("guess").kind == "guess"
+
+
+def test_metadata_that_cannot_be_read_break_nobody_else_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, samplers: Registry[BaseSampler]
+) -> None:
+    installed(tmp_path, "torn", "", "[trialjob.samplers]\nguess\n")
+    (tmp_path / "torn-1.0.dist-info" / "entry_points.txt").write_bytes(b"[trialjob.samplers]\n\xff\xfe = ")
+    installed(tmp_path, "sound", SAMPLER, "[trialjob.samplers]\nguess = sound:Guess\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert samplers.get("guess").kind == "guess"
 
 
 def test_a_backend_that_is_not_there_is_refused_on_the_command_line(

@@ -199,7 +199,9 @@ class BaseBackend(SpecPart):
 #: What may be written as ``backend.kind``.
 BACKENDS: Registry[BaseBackend] = Registry(
     "backend",
+    BaseBackend,
     group="trialjob.backends",
+    needs=[("open",), ("tariff",)],
     builtin={
         "local": "trialjob.backends.local.section:Local",
         "sagemaker": "trialjob.backends.sagemaker.section:SageMaker",

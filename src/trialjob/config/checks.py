@@ -74,7 +74,7 @@ def _objective(objective: ObjectiveSpec) -> Iterator[Problem]:
 
 def _others(objective: ObjectiveSpec, sampler: BaseSampler) -> Iterator[Problem]:
     if objective.others and not sampler.several_objectives:
-        able = ", ".join(sorted(kind for kind in SAMPLERS.builtin() if SAMPLERS.get(kind).several_objectives))
+        able = ", ".join(sorted(kind for kind in SAMPLERS.builtin() if SAMPLERS.own(kind).several_objectives))
         message = f"the sampler {sampler.kind!r} learns from one objective only"
         yield problem_at(("objective", "others"), message, f"use a sampler of {able}; or leave others out")
 

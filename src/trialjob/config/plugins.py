@@ -7,6 +7,7 @@ every other part of a spec. An unknown kind ends here, before anything is writte
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import cache
 from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
@@ -54,16 +55,19 @@ def read_section(name: str, value: object) -> Any:  # noqa: ANN401 - whatever th
     if not isinstance(kind, str) or kind not in registry:
         raise WrongSection([_unknown(name, registry, kind)], [])
     try:
-        found = registry.get(kind)
+        found, model = registry.get(kind), _model(name, kind)
     except UsageError as error:
         message, _, remedy = str(error).partition("\n  → ")
         raise WrongSection([Problem(field=f"{name}.kind", message=message, remedy=remedy)], []) from error
     try:
-        given = _model(name, kind).model_validate({key: value[key] for key in value if key != "kind"})
+        given = model.model_validate({key: value[key] for key in value if key != "kind"})
     except ValidationError as error:
         details = [{**each, "loc": (name, *each["loc"])} for each in error.errors(include_url=False)]
         raise WrongSection([], details) from error  # type: ignore[arg-type]
-    return given if isinstance(given, found) else found(**dict(given))
+    try:
+        return given if isinstance(given, found) else found(**dict(given))
+    except Exception as error:  # of a stranger's own checks
+        raise WrongSection([Problem(field=name, message=f"{type(error).__name__}: {error}")], []) from error
 
 
 def section_document(section: object) -> dict[str, Json]:
@@ -71,7 +75,7 @@ def section_document(section: object) -> dict[str, Json]:
     if isinstance(section, BaseModel):
         given = section.model_dump(mode="json")
     elif is_dataclass(section) and not isinstance(section, type):
-        given = {field.name: _plain(getattr(section, field.name)) for field in fields(section)}
+        given = {each.name: _plain(getattr(section, each.name)) for each in fields(section) if each.init}
     else:
         raise TypeError(f"{type(section).__name__} is neither a dataclass nor a model")
     return {"kind": section.kind, **given}  # type: ignore[union-attr]
@@ -81,8 +85,11 @@ def keys_of(name: str, kind: object) -> list[str]:
     """The keys that may be written in a section of this kind, or of any of ours where it is unknown."""
     registry = PLUGINS[name]
     kinds = [kind] if isinstance(kind, str) and kind in registry else registry.builtin()
-    models = [_model(name, each) for each in kinds]
-    return ["kind", *dict.fromkeys(key for model in models for key in model.model_fields)]
+    keys: list[str] = ["kind"]
+    for each in kinds:
+        with suppress(UsageError):  # a package's that is wrong; it is said elsewhere
+            keys += _model(name, each).model_fields
+    return [*dict.fromkeys(keys)]
 
 
 def _unknown(name: str, registry: Registry[Any], kind: object) -> Problem:
@@ -103,13 +110,19 @@ def _model(name: str, kind: str) -> type[BaseModel]:
     plugin = PLUGINS[name].get(kind)
     if issubclass(plugin, BaseModel):
         return plugin
-    hints = get_type_hints(plugin, include_extras=True)
-    members: dict[str, Any] = {
-        field.name: (_from_a_list(hints[field.name]), _default(field)) for field in fields(plugin)
-    }
-    return pydantic.create_model(
-        plugin.__name__, __config__=ConfigDict(extra="forbid", strict=True, frozen=True), **members
-    )
+    try:
+        hints = get_type_hints(plugin, include_extras=True)
+        members: dict[str, Any] = {
+            each.name: (_from_a_list(hints[each.name]), _default(each))
+            for each in fields(plugin)
+            if each.init
+        }
+        return pydantic.create_model(
+            plugin.__name__, __config__=ConfigDict(extra="forbid", strict=True, frozen=True), **members
+        )
+    except Exception as error:  # it is a stranger's, and Python and pydantic have many words for it
+        why = f"has a field that no spec can say: {type(error).__name__}: {error}"
+        raise PLUGINS[name].refused(kind, why) from error
 
 
 def _from_a_list(hint: Any) -> Any:  # noqa: ANN401 - a type

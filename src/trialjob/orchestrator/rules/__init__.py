@@ -9,7 +9,9 @@ _SYNE = "trialjob.orchestrator.samplers.syne_rules"
 #: What may be written as ``stopping.kind``.
 RULES: Registry[BaseRule] = Registry(
     "stopping rule",
+    BaseRule,
     group="trialjob.stopping",
+    needs=[("judge", "opened")],
     builtin={
         "none": f"{_HERE}.none:NoStopping",
         "asha": f"{_HERE}.asha:Asha",

@@ -10,7 +10,9 @@ _SYNE = f"{_HERE}.syne_search"
 #: What may be written as ``sampler.kind``.
 SAMPLERS: Registry[BaseSampler] = Registry(
     "sampler",
+    BaseSampler,
     group="trialjob.samplers",
+    needs=[("make",)],
     builtin={
         "auto": f"{_HERE}.automatic:Auto",
         "random": f"{_HERE}.random:RandomSearch",
