@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from trialjob.backends.local.log import read_lines
+from trialjob.backends.folders.log import read_lines
 from trialjob.backends.sagemaker.logs import LogBook
 from trialjob.logs.check import check_log
 from trialjob.logs.metrics import expand, readers

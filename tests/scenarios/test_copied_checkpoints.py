@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from trialjob.aws import faults
-from trialjob.backends.local.checkpoints import copy_checkpoints
+from trialjob.backends.folders.checkpoints import copy_checkpoints
 from trialjob.backends.sagemaker.client import SageMakerClient, Stored
 from trialjob.backends.sagemaker.limiter import Limiter
 from trialjob.errors import BackendUnavailable

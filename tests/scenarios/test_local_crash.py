@@ -27,7 +27,8 @@ def watch(role, lines):
     def trace(frame, event, arg):
         nonlocal left
         code = frame.f_code
-        if "/backends/local/" not in code.co_filename or not code.co_flags & inspect.CO_OPTIMIZED:
+        ours = "/backends/local/" in code.co_filename or "/backends/folders/" in code.co_filename
+        if not ours or not code.co_flags & inspect.CO_OPTIMIZED:
             return None
         if event == "line":
             left -= 1

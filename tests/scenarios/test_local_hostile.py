@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from trialjob.backends.local.folder import MARK
+from trialjob.backends.folders.job_folder import MARK
 from trialjob.errors import StoreError
 from trialjob.model.ids import JobName
 from trialjob.model.job import FailureKind, JobState, Outcome, Watch

@@ -15,9 +15,9 @@ from typing import Any
 import psutil
 import pytest
 
-from trialjob.backends.local import machine
+from trialjob.backends.folders import machine
+from trialjob.backends.folders.job_folder import JobFolder
 from trialjob.backends.local.backend import LocalBackend
-from trialjob.backends.local.folder import JobFolder
 from trialjob.model.ids import JobName
 from trialjob.model.job import FailureKind, JobState, Outcome, Watch
 from trialjob.orchestrator.ports import Postponed, Submitted

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trialjob.backends.local.folder import JobFolder, files_below
+from trialjob.backends.folders.job_folder import JobFolder, files_below
 from trialjob.errors import BackendUnavailable, UsageError
 from trialjob.model.ids import JobName
 from trialjob.orchestrator.ports import Kept, Part

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from trialjob.backends.local.inherited import inherited
+from trialjob.backends.folders.inherited import inherited
 from trialjob.reporting.in_job.ranks import HOST_RANKS, RANKS
 
 SAYS = "import train; from trialjob.reporting import report; report(loss=1)"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from trialjob.backends.local.log import MAX_LINES, TAIL_BYTES, read_lines, tail
+from trialjob.backends.folders.log import MAX_LINES, TAIL_BYTES, read_lines, tail
 from trialjob.logs.lines import MAX_LINE
 from trialjob.model.job import LogLine
 

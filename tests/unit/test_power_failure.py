@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from trialjob.backends.folders.checkpoints import copy_checkpoints
+from trialjob.backends.folders.job_folder import Facts, JobFolder
 from trialjob.backends.local.backend import LocalBackend
-from trialjob.backends.local.checkpoints import copy_checkpoints
-from trialjob.backends.local.folder import Facts, JobFolder
 from trialjob.files import Disk
 from trialjob.model.ids import ExperimentName, JobName
 from trialjob.model.job import Outcome, Watch

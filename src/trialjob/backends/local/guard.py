@@ -9,11 +9,10 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import sys
 from pathlib import Path
 
-#: The prctl that makes orphaned descendants our children (linux/prctl.h).
-_PR_SET_CHILD_SUBREAPER = 36
+from trialjob.backends.folders.descendants import become_subreaper, end_descendants
+
 _NAME = b"trialjob-guard"
 _ARGUMENTS = slice(45, 47)
 
@@ -33,28 +32,6 @@ def leave_guard(folder: Path, answer: int) -> None:
     if status:
         end_descendants(folder)
     os._exit(0)
-
-
-def end_descendants(folder: Path) -> None:
-    """Kill everything that has been started by this process or what it started."""
-    # Imported when it is needed, because most scripts end by themselves.
-    from trialjob.backends.local import processes  # noqa: PLC0415
-
-    if is_subreaper():
-        processes.kill_descendants()
-    else:
-        processes.kill_marked(folder)
-
-
-def is_subreaper() -> bool:
-    return sys.platform == "linux"
-
-
-def become_subreaper() -> None:
-    if is_subreaper():
-        import ctypes  # noqa: PLC0415 - only where it is needed
-
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def _rename() -> None:

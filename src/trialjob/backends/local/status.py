@@ -1,16 +1,13 @@
-"""What the status of a job's folder says, in the words of the model."""
+"""Jobs of this machine that ended without a word: what is known of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
-from trialjob.backends.local.folder import Facts, JobFolder
-from trialjob.backends.local.log import tail
-from trialjob.backends.local.machine import here
+from trialjob.backends.folders.job_folder import Facts, JobFolder
+from trialjob.backends.folders.machine import here
 from trialjob.model.ids import JobName
 from trialjob.model.job import FailureKind, JobEnd, JobSeen, JobState, Outcome
-from trialjob.orchestrator.core.failures import kind_of
 
 
 def lost(folder: JobFolder, status: Facts) -> Facts:
@@ -45,7 +42,7 @@ def gone(job: JobName, path: Path) -> JobSeen:
 
 def _kill_marked(folder: JobFolder, status: Facts) -> None:
     # Imported when it is needed, because psutil takes longer to load than all the rest.
-    from trialjob.backends.local.processes import kill_marked  # noqa: PLC0415
+    from trialjob.backends.folders.processes import kill_marked  # noqa: PLC0415
 
     ours = here()
     known = all(status.get(name) == ours[name] for name in ("boot", "pid_namespace"))
@@ -65,36 +62,3 @@ def doubt(folder: JobFolder, status: Facts, host: str | None) -> str:
         f"{job} lost its supervisor, and a process of it still runs on {where} that cannot be seen from "
         "here, in another container or of another user; end it there"
     )
-
-
-def state_of(status: Facts | None, *, stopping: bool) -> JobState:
-    if stopping:
-        return JobState.STOPPING
-    return JobState.STARTING if status is None or status["state"] == "starting" else JobState.TRAINING
-
-
-def end_of(status: Mapping[str, object], folder: JobFolder) -> JobEnd:
-    failure, message = status.get("failure"), str(status.get("message", ""))
-    code, started, ended = status.get("exit_code"), status.get("started_at"), status.get("ended_at")
-    started_at = started if isinstance(started, float) else None
-    ended_at = ended if isinstance(ended, float) else None
-    seconds = 0.0 if started_at is None or ended_at is None else max(0.0, ended_at - started_at)
-    return JobEnd(
-        outcome=Outcome(status["outcome"]),
-        failure=None if failure is None else _kind(str(failure), message),
-        exit_code=code if isinstance(code, int) else None,
-        message=message,
-        tail="" if failure is None else tail(folder.log),
-        started_at=started_at,
-        ended_at=ended_at,
-        seconds=seconds,
-    )
-
-
-def _kind(said: str, message: str) -> FailureKind:
-    """The supervisor's word; of what keeps a script from starting the message knows more."""
-    kind = FailureKind(said)
-    if kind is not FailureKind.SETUP:
-        return kind
-    known = kind_of(message)
-    return kind if known is FailureKind.INTERNAL else known

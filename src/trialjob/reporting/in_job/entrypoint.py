@@ -31,7 +31,7 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 if __package__:
@@ -301,15 +301,17 @@ def start(
     python: str,
     base: Mapping[str, str],
     how: command_line.How = command_line.AS_FIRST,
+    *,
+    launcher: Sequence[str] = (),
 ) -> subprocess.Popen[bytes]:
-    """Start the script as ``launch`` does. Raises SetupError."""
+    """Start the script as ``launch`` does, behind the words of ``launcher``. Raises SetupError."""
     told = environment(root, base, entry_point, how)
     told["PATH"] = variables.path_with(python, told.get("PATH") or os.defpath, root / "shim" / "bin")
     _lend_reporter(root, entry_point)
     values = hyperparameters(root)
     write_values(root, values)
     line = distributed(command(root, entry_point, python), told)
-    return launch(root, line + command_line.words(values, how, str(root)), told)
+    return launch(root, [*launcher, *line, *command_line.words(values, how, str(root))], told)
 
 
 def write_values(folder: Path, values: Mapping[str, Any]) -> None:

@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from trialjob.backends.local.folder import MARK
-from trialjob.backends.local.processes import kill_marked
+from trialjob.backends.folders.job_folder import MARK
+from trialjob.backends.folders.processes import kill_marked
 from trialjob.testing.fake_aws.engines import Run
 from trialjob.testing.fake_aws.sandbox import ML_ROOT, Sandbox
 from trialjob.testing.fake_aws.world import World

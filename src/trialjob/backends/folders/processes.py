@@ -14,8 +14,8 @@ from pathlib import Path
 
 import psutil
 
-from trialjob.backends.local.folder import MARK
-from trialjob.backends.local.machine import has_open, pid_namespace, start_of
+from trialjob.backends.folders.job_folder import MARK
+from trialjob.backends.folders.machine import has_open, pid_namespace, start_of
 
 #: A killed process may take so long to go; one that hangs in the kernel is given up.
 PATIENCE = 5.0

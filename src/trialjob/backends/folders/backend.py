@@ -1,0 +1,166 @@
+"""What backends share whose jobs are folders: what a folder says, and what is put into one.
+
+It keeps nothing in memory, so any number of these objects, in any number of processes, see the same jobs.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
+
+from trialjob.backends.filling import environment_of, how_of, program_of, values_of, wants_values_file
+from trialjob.backends.folders.job_folder import Facts, JobFolder, files_below
+from trialjob.backends.folders.log import read_lines
+from trialjob.backends.folders.status import end_of
+from trialjob.errors import BackendError, StoreError
+from trialjob.files import Disk
+from trialjob.model.ids import JobName
+from trialjob.model.job import JobRequest, JobSeen, JobState, LogLine, Outcome, Watch
+from trialjob.model.secret import Reveal, Secret, revealed
+from trialjob.orchestrator.ports import Clock, Kept, Part
+
+#: Bytes that are read at once.
+_PIECE = 1024 * 1024
+
+
+class FolderBackend:
+    """Has a folder for each job below ``jobs``."""
+
+    def __init__(
+        self,
+        *,
+        jobs: Path,
+        bundles: Path,
+        clock: Clock,
+        python: str,
+        stop_grace: float,
+        environment: Mapping[str, str] | None,
+        reveal: Reveal,
+        disk: Disk,
+    ) -> None:
+        """``environment`` is for every job, beside what its request says; ``reveal`` looks secrets up."""
+        # Absolute, because the supervisors compare and keep these paths.
+        self._jobs = jobs.absolute()
+        self._bundles = bundles.absolute()
+        self._clock = clock
+        # A name is looked up in PATH; a path must not depend on where the script runs.
+        self._python = str(Path(python).absolute()) if os.sep in python else python
+        self._stop_grace = stop_grace
+        self._environment = dict(environment or {})
+        self._reveal = reveal
+        self._disk = disk
+
+    def log(self, job: JobName, cursor: str = "") -> Sequence[LogLine]:
+        """Some lines of a job's log behind ``cursor``; empty at its present end."""
+        folder = self._folder(job)
+        with files_of(folder.path):
+            status = folder.status()
+            ended = status is not None and status["state"] == "ended"
+            return read_lines(folder.log, cursor, ended=ended).lines
+
+    def location(self, job: JobName, part: Part) -> str:
+        """The folder of a part."""
+        return str(self._folder(job).part(part))
+
+    def kept(self, job: JobName, part: Part) -> Sequence[Kept]:
+        """The files of a part. Links are followed as long as they stay inside of it."""
+        root = self._folder(job).part(part)
+        with files_of(root):
+            return [Kept(path=path, size=(root / path).stat().st_size) for path in files_below(root)]
+
+    def read(self, job: JobName, part: Part, path: str, start: int = 0) -> Iterator[bytes]:
+        """The bytes of a file from ``start`` on."""
+        root = self._folder(job).part(part)
+        with files_of(root), (root / path).open("rb") as file:
+            file.seek(start)
+            while piece := file.read(_PIECE):
+                yield piece
+
+    def end_pools(self, jobs: Sequence[JobName]) -> bool:  # noqa: ARG002 - the port
+        """No machine is kept warm for an experiment."""
+        return True
+
+    def close(self) -> None:
+        """Nothing: jobs run on, and this object holds nothing."""
+
+    # What is in a folder
+
+    def _seen(self, watch: Watch, folder: JobFolder, status: Facts | None, state: JobState) -> JobSeen:
+        """A job with the lines behind its cursor; its end comes with the last of them."""
+        ended = status is not None and status["state"] == "ended"
+        found = read_lines(folder.log, watch.cursor, ended=ended)
+        return JobSeen(
+            job=watch.job,
+            state=state,
+            lines=found.lines,
+            end=end_of(status, folder) if status is not None and ended and not found.more else None,
+            more=found.more,
+        )
+
+    def _secrets(self, request: JobRequest) -> dict[str, str]:
+        """What is secret of its environment; it is kept in no file."""
+        given = {name: value for name, value in request.environment.items() if isinstance(value, Secret)}
+        return revealed(given, self._reveal)
+
+    def _folder(self, job: str) -> JobFolder:
+        return JobFolder(self._jobs / job, disk=self._disk)
+
+    def _bury(self, folder: JobFolder) -> Facts:
+        """End a job that was never started."""
+        status: Facts = {
+            "state": "ended",
+            "buried": True,
+            "outcome": Outcome.STOPPED.value,
+            "message": "stopped before it was started",
+            "ended_at": self._clock.now(),
+        }
+        folder.write_status(status)
+        return status
+
+    def _check_ours(self, folder: JobFolder, request: JobRequest) -> None:
+        known = folder.request()
+        if known is not None and known["digest"] != request.digest:
+            raise BackendError(
+                f"job {request.job} exists with other content in {folder.path} "
+                f"(digest {known['digest']}, not {request.digest}); "
+                "give the experiment another name, or remove that folder"
+            )
+
+    def _facts(self, request: JobRequest) -> Facts:
+        root = str(self._folder(request.job).tree)
+        return {
+            "job": request.job,
+            "experiment": request.experiment,
+            "trial": request.trial,
+            "attempt": request.attempt,
+            "hyperparameters": dict(values_of(request, root)),
+            "entry_point": request.entry_point,
+            "program": [*chain(*program_of(request, request.program, root))] if request.program else None,
+            "arguments": list(how_of(request)),
+            "values_file": wants_values_file(request),
+            "max_runtime": request.max_runtime,
+            # What is secret is in no file: the supervisor has it in its own environment.
+            "environment": self._environment
+            | {name: text for name, text in environment_of(request, root).items() if isinstance(text, str)},
+            "inputs": dict(request.inputs),
+            "source": request.source,
+            "digest": request.digest,
+            "plain_values": request.program is not None and not request.program.json_values,
+            "bundle_file": str(self._bundles / f"{request.bundle}.tar.gz") if request.bundle else None,
+            "python": self._python,
+            "stop_grace": self._stop_grace,
+            "gpus": [],
+        }
+
+
+@contextmanager
+def files_of(path: Path) -> Iterator[None]:
+    """Name the place and the reason of what went wrong with a file."""
+    try:
+        yield
+    except OSError as error:
+        place = error.filename if isinstance(error.filename, str) else path
+        raise StoreError(f"cannot use {place}: {error.strerror or error}") from error

@@ -1,0 +1,210 @@
+#!/usr/bin/env python3
+"""A whole SLURM on one machine, in one folder: munged, slurmctld and slurmd on loopback.
+
+::
+
+    apt-get install --no-install-recommends slurm-wlm munge
+    eval "$(tools/slurm_cluster.py start /tmp/cluster)"     prints: export SLURM_CONF=…
+    sbatch --wrap hostname
+    tools/slurm_cluster.py stop /tmp/cluster
+
+Rule: no systemd, no cgroups, no database, and nothing outside of the folder. It runs as root or as any user,
+whose own all jobs then are. The node claims more processors than the machine may have.
+"""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+#: The daemons, in the order in which they are started.
+DAEMONS = ("munged", "slurmctld", "slurmd")
+_PATIENCE = 30.0
+_CONF = """\
+ClusterName=trialjob
+SlurmctldHost={host}(127.0.0.1)
+SlurmctldPort={ctld_port}
+SlurmdPort={slurmd_port}
+SlurmUser={user}
+SlurmdUser={user}
+AuthType=auth/munge
+AuthInfo=socket={folder}/munge/socket
+CredType=cred/munge
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd.pid
+SlurmctldLogFile={folder}/log/slurmctld.log
+SlurmdLogFile={folder}/log/slurmd.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+JobAcctGatherType=jobacct_gather/none
+MpiDefault=none
+SwitchType=switch/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core
+SchedulerType=sched/backfill
+SchedulerParameters=bf_interval=1,sched_interval=1,sched_min_interval=0,batch_sched_delay=0
+SlurmdParameters=config_overrides
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+JobRequeue=1
+KillWait=2
+MinJobAge=300
+CompleteWait=0
+ReturnToService=2
+SlurmdTimeout=300
+MaxJobCount=20000
+AccountingStorageType=accounting_storage/none
+NodeName={host} NodeAddr=127.0.0.1 CPUs={slots} CoresPerSocket={slots} RealMemory=100000 State=UNKNOWN
+PartitionName=main Nodes={host} Default=YES MaxTime=1-0 PriorityTier=10 PreemptMode=OFF
+PartitionName=scavenge Nodes={host} MaxTime=1-0 PriorityTier=1 PreemptMode=REQUEUE GraceTime=2
+PartitionName=short Nodes={host} MaxTime=2 PriorityTier=10 PreemptMode=OFF
+"""
+
+
+def missing() -> list[str]:
+    """The programs that a cluster needs and this machine lacks."""
+    names = (*DAEMONS, "sbatch", "squeue", "scancel", "sinfo", "scontrol")
+    return [name for name in names if not _program(name)]
+
+
+class Cluster:
+    """The daemons of one folder. Each may be killed and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.absolute()
+        self.conf = self.folder / "slurm.conf"
+
+    def start(self, slots: int = 8) -> None:
+        """Start everything, and return when a job would run. Raises RuntimeError."""
+        for name in ("state", "spool", "log", "munge"):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        (self.folder / "munge").chmod(0o700)
+        self.conf.write_text(
+            _CONF.format(
+                folder=self.folder,
+                host=socket.gethostname().partition(".")[0],
+                user=getpass.getuser(),
+                slots=slots,
+                ctld_port=_free_port(),
+                slurmd_port=_free_port(),
+            )
+        )
+        for name in DAEMONS:
+            self.launch(name)
+        self._wait(lambda: "idle" in self.ask("sinfo", "-h", "-o", "%T"), "a node that is idle")
+
+    def launch(self, name: str) -> None:
+        """Start one daemon, which goes into the background by itself."""
+        subprocess.run(
+            [_program(name), *self._arguments(name)],
+            env={**os.environ, "SLURM_CONF": str(self.conf)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            check=True,
+            timeout=_PATIENCE,
+        )
+
+    def ask(self, *line: str) -> str:
+        """What one of SLURM's commands prints; "" when it fails."""
+        done = subprocess.run(
+            line,
+            env={**os.environ, "SLURM_CONF": str(self.conf)},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_PATIENCE,
+        )
+        return done.stdout if done.returncode == 0 else ""
+
+    def pid(self, name: str) -> int | None:
+        """The process of a daemon, if it lives."""
+        try:
+            found = int((self.folder / f"{name}.pid").read_text())
+            return found if _is(found, name) else None
+        except (OSError, ValueError):
+            return None
+
+    def kill(self, name: str, number: int = signal.SIGKILL) -> None:
+        """Signal a daemon, and wait until it is gone."""
+        if (pid := self.pid(name)) is not None:
+            os.kill(pid, number)
+            self._wait(lambda: not _is(pid, name), f"the end of {name}")
+
+    def stop(self) -> None:
+        """End the jobs and the daemons."""
+        self.ask("scancel", "--full", "--user", getpass.getuser())
+        deadline = time.monotonic() + _PATIENCE / 3
+        while self.ask("squeue", "-h") and time.monotonic() < deadline:
+            time.sleep(0.1)
+        for name in reversed(DAEMONS):
+            self.kill(name, signal.SIGTERM)
+
+    def _arguments(self, name: str) -> list[str]:
+        if name != "munged":
+            return []
+        munge = self.folder / "munge"
+        if not (munge / "key").exists():
+            (munge / "key").write_bytes(os.urandom(1024))
+            (munge / "key").chmod(0o400)
+        places = {"key": munge / "key", "log": self.folder / "log/munged.log", "seed": munge / "seed"}
+        files = [f"--{kind}-file={place}" for kind, place in places.items()]
+        return ["--force", f"--socket={munge}/socket", f"--pid-file={self.folder}/munged.pid", *files]
+
+    def _wait(self, until: Callable[[], bool], what: str) -> None:
+        deadline = time.monotonic() + _PATIENCE
+        while not until():
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{what} has not come in {_PATIENCE:g} s; see {self.folder}/log")
+            time.sleep(0.05)
+
+
+def _program(name: str) -> str:
+    return shutil.which(name, path=os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/sbin"))) or ""
+
+
+def _is(pid: int, name: str) -> bool:
+    """Whether a process is that daemon, and no zombie of it."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return f"({name[:15]})" in stat and stat.rpartition(")")[2].split()[0] != "Z"
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="A whole SLURM on one machine, in one folder.")
+    parser.add_argument("action", choices=("start", "stop"))
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--slots", type=int, default=8, help="processors that the node claims to have")
+    told = parser.parse_args()
+    if lacking := missing():
+        sys.stderr.write(f"{', '.join(lacking)}: not here; apt-get install slurm-wlm munge\n")
+        return 2
+    cluster = Cluster(told.folder)
+    if told.action == "start":
+        cluster.start(told.slots)
+        sys.stdout.write(f"export SLURM_CONF={cluster.conf}\n")
+    else:
+        cluster.stop()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
