@@ -98,6 +98,7 @@ def test_every_problem_of_every_section_is_told_at_once(document: dict[str, Any]
         "space.lr",
         "space.bad.type",
         "stopping.min_resource",
+        "objective.metric",
         "metrics[0].regex",
         "metrics[1].name",
         "metrics[1].regex",
@@ -279,7 +280,7 @@ def test_whole_numbers_are_enough_for_the_resource(document: dict[str, Any]) -> 
 def test_no_metric_in_sight(document: dict[str, Any], sweep: Path) -> None:
     document["metrics"] = []
     assert "no metric in sight" in warnings(parse(document))[0].message
-    (sweep.parent / "train.py").write_text("from trialjob.reporting import report\n")
+    (sweep.parent / "train.py").write_text("from trialjob.reporting.keras import TrialjobCallback\n")
     assert warnings(parse(document)) == []
 
 

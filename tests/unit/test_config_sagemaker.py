@@ -48,7 +48,7 @@ backend:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    (tmp_path / "train.py").touch()
+    (tmp_path / "train.py").write_text("from trialjob.reporting import report\nreport(val_accuracy=1)\n")
     (tmp_path / "sweep.yaml").write_text(SPEC)
     return tmp_path / "sweep.yaml"
 
@@ -176,7 +176,8 @@ def test_a_local_input_with_options_is_found_from_everywhere(path: Path) -> None
 def test_spot_without_a_checkpoint_in_sight_is_doubtful(path: Path) -> None:
     doubts = {each.field: each.message for each in warnings(load(path))}
     assert "an interruption costs everything" in doubts["estimator.spot"]
-    (path.parent / "train.py").write_text('folder = os.environ["TRIALJOB_CHECKPOINT_DIR"]\n')
+    with (path.parent / "train.py").open("a") as script:
+        script.write('folder = os.environ["TRIALJOB_CHECKPOINT_DIR"]\n')
     assert "estimator.spot" not in {each.field for each in warnings(load(path))}
 
 

@@ -289,7 +289,7 @@ OPTIMIZER = "space.optimizer.values"
         ),
         ({"limits": {"max_trials": 8, "target": -0.5}}, "stopping.slack_factor", "limits.target is -0.5"),
         (
-            {"objective": {"metric": "neg_log_loss", "mode": "max"}},
+            {"objective": {"metric": "neg_log_loss", "mode": "max"}, "metrics": []},
             "stopping.slack_factor",
             "'neg_log_loss' can be negative",
         ),

@@ -20,6 +20,7 @@ from trialjob.config.estimator_checks import (
     program_here_problems,
 )
 from trialjob.config.files import kind_of, listed
+from trialjob.config.metric_sources import metric_problems
 from trialjob.config.notify import notify_problems
 from trialjob.config.paths import nearest, problem_at, shown
 from trialjob.config.space import DomainSpec, space_of
@@ -207,4 +208,5 @@ FILE_CHECKS: tuple[tuple[Check, tuple[str, ...]], ...] = (
     (file_problems, ("estimator",)),
     (program_here_problems, ("estimator", "backend")),
     (_tables, ("sampler",)),
+    (metric_problems, ("estimator", "objective", "metrics")),
 )

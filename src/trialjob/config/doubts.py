@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from trialjob.config.literal_places import literal_places
+from trialjob.config.metric_sources import metric_doubts
 from trialjob.config.paths import shown
 from trialjob.config.script_doubts import script_doubts
-from trialjob.config.spec import ExperimentSpec, FunctionSpec, SourceSpec
+from trialjob.config.spec import ExperimentSpec, SourceSpec
 from trialjob.errors import Problem
 from trialjob.logs.metrics import compiled, expand
 from trialjob.model.masking import is_secret
@@ -18,7 +19,6 @@ from trialjob.model.paths import path_text
 
 #: How programs print small, negative, whole and missing values.
 _SAMPLES = ("9.5e-05", "1e-4", "-0.5", "12", "nan")
-_REPORTS = re.compile(rb"trialjob[.]reporting|from trialjob import|\[trialjob\]|tune-metric|syne_tune")
 _CHECKPOINTS = re.compile(rb"checkpoint", re.IGNORECASE)
 _SKIPPED_FOLDERS = {"node_modules", "__pycache__", "venv", "site-packages"}
 _SKIPPED_ENDINGS = (".yaml", ".yml", ".md", ".rst", ".pyc")
@@ -30,7 +30,7 @@ def warnings(spec: ExperimentSpec) -> list[Problem]:
     """Everything doubtful, in the order of the spec."""
     return [
         *_secrets(spec),
-        *_no_metric(spec),
+        *metric_doubts(spec),
         *_narrow_groups(spec),
         *_no_checkpoint(spec),
         *_far_inputs(spec),
@@ -54,29 +54,6 @@ def _secrets(spec: ExperimentSpec) -> Iterator[Problem]:
                 message=f"{secret}, in which its value should be, is not set here",
                 remedy=f"export {secret.name}=… before you run it",
             )
-
-
-def _no_metric(spec: ExperimentSpec) -> Iterator[Problem]:
-    metric = spec.objective.metric
-    if any(definition.name == metric for definition in spec.metrics):
-        return
-    if isinstance(spec.estimator, FunctionSpec):
-        return  # what it returns is reported
-    if not isinstance(spec.estimator, SourceSpec):
-        yield Problem(
-            field="objective.metric",
-            message=f"no metric in sight: {shown(metric)} has no regex",
-            remedy="define it by a regex under metrics, unless the program writes the lines of `report`",
-        )
-        return
-    folder = Path(spec.estimator.source_dir)
-    if not folder.is_dir() or any(_has(_REPORTS, path) for path in _sources(folder)):
-        return
-    yield Problem(
-        field="objective.metric",
-        message=f"no metric in sight: {shown(metric)} has no regex, and no file in {folder} reports",
-        remedy="call trialjob.reporting.report in the script, or define the metric by a regex under metrics",
-    )
 
 
 def no_word_of_checkpoints(spec: ExperimentSpec) -> bool:

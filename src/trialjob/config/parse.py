@@ -26,12 +26,12 @@ from trialjob.model.json import Json
 from trialjob.reporting.in_job.command_line import FIRST
 
 
-def load(path: Path | str, *, overrides: Sequence[str] = ()) -> ExperimentSpec:
-    """The spec in a YAML file, with ``--set`` overrides; raises SpecError."""
+def load(path: Path | str, *, overrides: Sequence[str] = (), files: bool = True) -> ExperimentSpec:
+    """The spec in a YAML file, with ``--set`` overrides; raises SpecError. ``files`` as for ``parse``."""
     path = Path(path)
     document = read(path)
     apply_overrides(document, overrides, str(path))
-    return parse(document, source=str(path), base=path.parent)
+    return parse(document, source=str(path), base=path.parent, files=files)
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -29,7 +29,8 @@ _ORDERS = {
 
 def check_metrics(path: str, log: str, *, overrides: tuple[str, ...]) -> int:
     """Print what is found; exit status 1 when an experiment would find no value of the objective."""
-    spec, out = config.load(path, overrides=overrides), console()
+    # It is the log that says what is reported; the code need not be here.
+    spec, out = config.load(path, overrides=overrides, files=False), console()
     objective = spec.to_objective()
     checked = check_log(_bytes(log), spec.metric_definitions(), objective)
     regexes = {metric.name: metric.regex for metric in spec.metrics}
