@@ -76,6 +76,44 @@ def test_results_as_a_table(store: str, capsys: pytest.CaptureFixture[str]) -> N
     assert "best: trial 1, acc 0.75, epoch 3 reached" in text
 
 
+def test_results_choose_rows_and_columns(store: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def told(*arguments: str, status: int = 0) -> str:
+        assert main(["results", "digits", "--store", store, *arguments]) == status
+        captured = capsys.readouterr()
+        return captured.err if status else captured.out
+
+    chosen = ("--columns", "trial,acc.best,lr", "--sort", "lr")
+    assert told("--format", "csv", *chosen) == "trial,acc.best,lr\n2,,0.1\n1,0.75,0.5\n"
+    assert told("--format", "csv", *chosen, "--top", "1") == "trial,acc.best,lr\n2,,0.1\n"
+    assert "\ntrial  acc.best  lr \n2      -         0.1\n1      0.75      0.5\n" in told(*chosen)
+    assert json.loads(told("--format", "json", *chosen))["trials"][1] == {
+        "trial": 1,
+        "acc.best": 0.75,
+        "lr": 0.5,
+    }
+    assert [row["trial"] for row in json.loads(told("--format", "json", "--sort", "-trial"))["trials"]] == [
+        2,
+        1,
+    ]
+    assert told("--format", "csv", "--top", "1", "--columns", "trial") == "trial\n1\n"
+    wrong = told("--columns", "acc.bst", status=2)
+    assert "did you mean 'acc.best'?" in wrong
+    assert "There is: trial, status, lr, note, score, acc, acc.last, acc.best, resource" in wrong
+    assert "--sort: there is no column 'time'" in told("--sort", "time", status=2)
+
+
+def test_list_as_json(store: str, capsys: pytest.CaptureFixture[str]) -> None:
+    (Path(store) / "broken").mkdir()
+    (Path(store) / "broken" / "journal.jsonl").write_bytes(b"junk\n{}\n")
+    assert main(["list", "--format", "json", "--store", store]) == 0
+    broken, digits = json.loads(capsys.readouterr().out)["experiments"]
+    assert (broken["experiment"], broken["state"]) == ("broken", None)
+    assert broken["problem"]
+    assert (digits["experiment"], digits["state"], digits["problem"]) == ("digits", "running", None)
+    assert (digits["best"]["trial"], digits["max_trials"]) == (1, 4)
+    assert digits["counts"] == {"completed": 1, "proposed": 1}
+
+
 def test_status(store: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["status", "digits", "--store", store]) == 0
     text = capsys.readouterr().out

@@ -163,8 +163,9 @@ def test_json_is_one_strict_object() -> None:
     assert list(value["trials"][0]) == [
         *("trial", "status", "config", "score", "others", "resource", "attempts", "proposed_at"),
         *("started_at", "ended_at", "seconds", "idle_seconds", "dollars", "wasted_dollars", "reason"),
-        "artifact",
+        *("artifact", "metrics"),
     ]
+    assert value["trials"][0]["metrics"] == {"acc": {"at_score": None, "last": None, "best": None}}
     assert [row["score"] for row in value["trials"]] == [None, None]
     assert value["trials"][1]["config"] == {"x": [1, "é\x1b"]}
     assert text.isascii()

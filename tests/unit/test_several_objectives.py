@@ -37,6 +37,7 @@ from trialjob.orchestrator.core.evolve import replay
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.samplers import SAMPLERS
 from trialjob.orchestrator.samplers.optuna import Kind, OptunaSampler
+from trialjob.reporting.choosing import Choice
 from trialjob.reporting.pareto import pareto_front
 from trialjob.reporting.results import Result
 from trialjob.reporting.tables import print_results
@@ -285,10 +286,13 @@ def test_results_show_every_objective() -> None:
     assert [row.trial for row in result.pareto()] == [1, 2]
     assert json.loads(result.to_json())["pareto"] == [1, 2]
     header = result.to_csv().splitlines()[0].split(",")
-    assert header[:7] == ["trial", "status", "config.score", "latency", "score", "metric.latency", "size"]
+    assert header[:6] == ["trial", "status", "config.score", "latency", "score", "metric.latency"]
+    assert header[6:9] == ["latency.last", "latency.best", "size"]
     assert result.trials[3].others == {"latency": None, "size": None}
     out = Console(file=io.StringIO(), width=120)
-    print_results(out, state, pareto=True)
+    print_results(
+        out, state, Choice(sort="score", trials=frozenset(row.trial for row in Result(state).pareto()))
+    )
     text = out.file.getvalue()  # type: ignore[attr-defined]
     assert "Pareto front: trials 1, 2" in text
     assert "latency" in text

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from trialjob.errors import UsageError
 from trialjob.model.cells import as_cell
 from trialjob.model.json import Json, canonical_json
+from trialjob.model.metric import Mode, Objective
 from trialjob.orchestrator.core.trial import Trial
+from trialjob.reporting.metric_values import MetricValues, direction
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +30,9 @@ _AFTER_SCORES = (
     *("resource", "attempts", "proposed_at", "started_at", "ended_at", "seconds", "idle_seconds"),
     *("dollars", "wasted_dollars", "reason", "artifact"),
 )
+#: What stands behind a metric's name, and the value that the column has.
+_KINDS = {"": "at_score", ".last": "last", ".best": "best"}
+_NOTHING = MetricValues(at_score=None, last=None, best=None)
 _TIMES = frozenset({"proposed_at", "started_at", "ended_at"})
 _OF_REPORTS = ("trial", "attempt", "resource", "at")
 
@@ -40,6 +45,23 @@ class Table:
     rows: list[list[Json]]
     #: The columns that are times, in seconds since the epoch.
     times: frozenset[str]
+    #: Which way the metrics are better, by their columns.
+    better: Mapping[str, Mode] = field(default_factory=dict)
+
+    @property
+    def trials(self) -> list[int]:
+        """The trials' numbers, in the order of the rows."""
+        return [int(str(row[self.columns.index("trial")])) for row in self.rows]
+
+    def records(self) -> list[Json]:
+        """An object for each row, for JSON; times as ISO 8601 in UTC."""
+        return [
+            {
+                name: iso(value) if name in self.times else value
+                for name, value in zip(self.columns, row, strict=True)
+            }
+            for row in self.rows
+        ]
 
     def csv(self) -> str:
         """A header and a line for each row; times as ISO 8601 in UTC, and no text that is a formula."""
@@ -60,25 +82,40 @@ class Table:
                 "a data frame needs pandas, which is not installed\n    → pip install 'trialjob[pandas]'"
             ) from None
         frame = pd.DataFrame(self.rows, columns=pd.Index(self.columns))
-        for name in self.times:
+        for name in self.times & set(self.columns):
             frame[name] = pd.to_datetime(frame[name], unit="s", utc=True)
         return frame
 
 
-def trial_table(rows: Sequence[Row], metrics: Sequence[str]) -> Table:
+def trial_table(rows: Sequence[Row], objective: Objective) -> Table:
     """A row for each trial, its hyperparameters between its status and its scores.
 
-    A hyperparameter named like another column is ``config.<name>``, a further objective ``metric.<name>``.
+    Each metric has a column for its value at the score, and with ``.last`` and ``.best``. A hyperparameter
+    named like another column is ``config.<name>``, a metric ``metric.<name>``.
     """
     names = list(dict.fromkeys(name for row in rows for name in row.config))
-    config, further = _own_names((*_BEFORE_CONFIG, "score", *_AFTER_SCORES), config=names, metric=metrics)
+    aims = [aim.metric for aim in objective.others]
+    metrics = dict.fromkeys([*aims, *(name for row in rows for name in row.metrics)])
+    columns = [f"{name}{kind}" for name in metrics for kind in _KINDS]
+    config, scores = _own_names((*_BEFORE_CONFIG, "score", *_AFTER_SCORES), config=names, metric=columns)
     table: list[list[Json]] = []
     for row in rows:
-        before = [getattr(row, name) for name in _BEFORE_CONFIG]
-        values = [row.config.get(name) for name in names]
-        scores = [row.score, *(row.others.get(name) for name in metrics)]
-        table.append([*before, *values, *scores, *(getattr(row, name) for name in _AFTER_SCORES)])
-    return Table([*_BEFORE_CONFIG, *config, "score", *further, *_AFTER_SCORES], table, _TIMES)
+        found = [row.metrics.get(name, _NOTHING) for name in metrics]
+        table.append(
+            [
+                *(getattr(row, name) for name in _BEFORE_CONFIG),
+                *(row.config.get(name) for name in names),
+                row.score,
+                *(getattr(values, part) for values in found for part in _KINDS.values()),
+                *(getattr(row, name) for name in _AFTER_SCORES),
+            ]
+        )
+    modes = {
+        column: direction(name, objective)
+        for column, name in zip(scores, (name for name in metrics for _ in _KINDS), strict=True)
+    }
+    better = {"score": objective.mode, **{column: mode for column, mode in modes.items() if mode is not None}}
+    return Table([*_BEFORE_CONFIG, *config, "score", *scores, *_AFTER_SCORES], table, _TIMES, better)
 
 
 def report_table(trials: Iterable[Trial]) -> Table:

@@ -22,10 +22,12 @@ from trialjob.model.trial import EndKind, Phase, TrialStatus
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Attempt, Trial
 from trialjob.orchestrator.ports import ArtifactSource, Part
+from trialjob.reporting.choosing import Choice, chosen
 from trialjob.reporting.costs import Costs, cost_of, costs_of
 from trialjob.reporting.doubts import doubts
 from trialjob.reporting.downloads import fetch
 from trialjob.reporting.frames import Table, iso, report_table, trial_table
+from trialjob.reporting.metric_values import MetricValues, metrics_of
 from trialjob.reporting.pareto import pareto_front
 
 if TYPE_CHECKING:
@@ -62,6 +64,8 @@ class Row:
     reason: str
     #: Where the model of its newest job is, if it left one: a folder or an archive.
     artifact: str | None = None
+    #: Every metric that it reported: its value at the score, its last and its best one.
+    metrics: Mapping[str, MetricValues] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,19 +143,20 @@ class Result:
 
     def _row(self, trial: Trial) -> Row:
         attempt = model_attempt(trial)
+        row = whole_row(trial, self._state.objective)
         if self._artifacts is None or attempt is None:
-            return row_of(trial, self._state.objective)
+            return row
         job = self._state.job(trial.id, attempt.number)
-        where = self._artifacts.location(job, Part.MODEL)
-        return replace(row_of(trial, self._state.objective), artifact=where)
+        return replace(row, artifact=self._artifacts.location(job, Part.MODEL))
 
     def dataframe(self) -> pd.DataFrame:
         """The trials as a pandas frame, one row each, with a column for each hyperparameter.
 
-        A hyperparameter named like another column is ``config.<name>``, a further objective
+        Each metric has three: ``<name>``, its value at the trial's score, ``<name>.last`` and
+        ``<name>.best``. A hyperparameter named like another column is ``config.<name>``, a metric
         ``metric.<name>``. Raises UsageError when pandas is not installed.
         """
-        return self._table().frame()
+        return self.table().frame()
 
     def reports(self) -> pd.DataFrame:
         """Every report as a pandas frame: trial, attempt, resource, at, and a column for each metric.
@@ -204,12 +209,21 @@ class Result:
 
         return page_of(self)
 
-    def _table(self) -> Table:
-        return trial_table(self.trials, [aim.metric for aim in self._state.objective.others])
+    def table(self, choice: Choice | None = None) -> Table:
+        """The rows of ``choice``, or all of them, under the columns of ``dataframe``."""
+        table = trial_table(self.trials, self._state.objective)
+        return table if choice is None else chosen(table, choice)
 
-    def to_json(self) -> str:
-        """One JSON object; numbers that JSON does not know (NaN, infinity) become null."""
-        best = self.best_or_none()
+    def to_json(self, choice: Choice | None = None) -> str:
+        """One JSON object; numbers that JSON does not know (NaN, infinity) become null.
+
+        With a ``choice`` of columns each trial has these alone.
+        """
+        best, rows = self.best_or_none(), {row.trial: row for row in self.trials}
+        trials: list[Json] = [document(row) for row in rows.values()]
+        if choice is not None:
+            table = self.table(choice)
+            trials = table.records() if choice.columns else [document(rows[trial]) for trial in table.trials]
         return strict_json(
             {
                 "experiment": self.experiment,
@@ -220,13 +234,13 @@ class Result:
                 "costs": asdict(self.costs),
                 "warnings": self.warnings(),
                 "pareto": [row.trial for row in self.pareto()],
-                "trials": [document(row) for row in self.trials],
+                "trials": trials,
             }
         )
 
     def to_csv(self) -> str:
         """A header and a line for each trial, with the columns of ``dataframe``."""
-        return self._table().csv()
+        return self.table().csv()
 
     def __repr__(self) -> str:
         best = self.best_or_none()
@@ -269,8 +283,13 @@ def _beats(trial: Trial, other: Trial, objective: Objective) -> bool:
     return trial.score is not None and other.score is not None and objective.better(trial.score, other.score)
 
 
+def whole_row(trial: Trial, objective: Objective) -> Row:
+    """The row of one trial with all of its metrics, for which every report is looked at."""
+    return replace(row_of(trial, objective), metrics=metrics_of(trial, objective))
+
+
 def row_of(trial: Trial, objective: Objective) -> Row:
-    """The row of one trial."""
+    """The row of one trial, without its ``metrics``."""
     ends, cost = [attempt.end for attempt in trial.attempts], cost_of(trial)
     return Row(
         trial=trial.id,

@@ -13,13 +13,17 @@ from rich.table import Table
 from rich.text import Text
 
 from trialjob.model.job import JobEnd
+from trialjob.model.json import Json
 from trialjob.model.metric import Objective
 from trialjob.model.trial import EndKind, TrialStatus
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial
 from trialjob.reporting import words
+from trialjob.reporting.choosing import Choice
 from trialjob.reporting.costs import costs_of
 from trialjob.reporting.doubts import doubts
+from trialjob.reporting.frames import Table as Columns
+from trialjob.reporting.frames import iso
 from trialjob.reporting.pareto import pareto_front
 from trialjob.reporting.repeats import repeats
 from trialjob.reporting.reproduce import command
@@ -27,6 +31,9 @@ from trialjob.reporting.results import Result, Row, best_trial, counts_as_best, 
 from trialjob.reporting.terminal import clean, clean_log, one_line
 
 BEST = 10
+#: Characters that a column of numbers takes at least.
+_NARROWEST = 5
+_WIDEST = 100_000
 #: What counts against ``max_failures``.
 FAILURES = (TrialStatus.FAILED, TrialStatus.METRICS_UNAVAILABLE)
 #: Ends that the newest failed trial explains.
@@ -51,7 +58,7 @@ class _Column:
     optional: bool = False
 
 
-def _columns(objective: Objective) -> list[_Column]:
+def _columns(objective: Objective, further: Sequence[str]) -> list[_Column]:
     def numeric(header: str, cell: Callable[[Row], str], width: int) -> _Column:
         return _Column(header=header, cell=cell, width=width, justify="right", optional=True)
 
@@ -60,6 +67,7 @@ def _columns(objective: Objective) -> list[_Column]:
         _Column(header="status", cell=lambda row: row.status.replace("_", " ")),
         _Column(header=clean(objective.metric), cell=lambda row: words.number(row.score), justify="right"),
         *(numeric(clean(aim.metric), _other(aim.metric), 0) for aim in objective.others),
+        *(numeric(clean(name), _further(name), 0) for name in further),
         numeric(clean(objective.resource), lambda row: words.number(row.resource), 60),
         _Column(header="config", cell=lambda row: words.configuration(row.config)),
         numeric("time", lambda row: words.duration(row.seconds), 60),
@@ -73,12 +81,16 @@ def _other(metric: str) -> Callable[[Row], str]:
     return lambda row: words.number(row.others.get(metric))
 
 
-def trials_table(rows: Iterable[Row], objective: Objective, width: int) -> Table:
-    """The rows in the order given, with the columns that ``width`` has room for."""
+def _further(metric: str) -> Callable[[Row], str]:
+    return lambda row: words.number(row.metrics[metric].at_score if metric in row.metrics else None)
+
+
+def trials_table(rows: Iterable[Row], objective: Objective, width: int, further: Sequence[str] = ()) -> Table:
+    """The rows in the order given, with the columns that ``width`` has room for, and ``further`` metrics."""
     shown = list(rows)
     table = Table(box=None, pad_edge=False, header_style="bold")
     columns = []
-    for column in _columns(objective):
+    for column in _columns(objective, further):
         says = not column.optional or any(column.cell(row) != "-" for row in shown)
         if width >= column.width and says:
             columns.append(column)
@@ -91,6 +103,43 @@ def trials_table(rows: Iterable[Row], objective: Objective, width: int) -> Table
     return table
 
 
+def _print_trials(console: Console, rows: Sequence[Row], objective: Objective) -> None:
+    """The rows with as many of their metrics as there is room for; the others are named."""
+    names = list(dict.fromkeys(name for row in rows for name in row.metrics))
+    aims = {objective.metric, *(aim.metric for aim in objective.others)}
+    further = [name for name in names if name not in aims][: console.width // _NARROWEST]
+    while True:
+        table = trials_table(rows, objective, console.width, further)
+        if not further or _width(console, table) <= console.width:
+            break
+        further.pop()
+    console.print(table)
+    left_out = [clean(name) for name in names if name not in aims and name not in further]
+    if left_out:
+        said = f"metrics that there is no room for: {', '.join(left_out)}; `--columns` chooses"
+        console.print(Text(said, "dim"))
+
+
+def _width(console: Console, table: Table) -> int:
+    """The characters that it takes when nothing is folded."""
+    return console.measure(table, options=console.options.update(max_width=_WIDEST)).maximum
+
+
+def _plain_table(given: Columns) -> Table:
+    """The columns as they were asked for."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in given.columns:
+        table.add_column(Text(clean(column)), overflow="fold")
+    for row in given.rows:
+        named = zip(given.columns, row, strict=True)
+        table.add_row(*(Text(_cell(iso(value) if name in given.times else value)) for name, value in named))
+    return table
+
+
+def _cell(value: Json) -> str:
+    return "-" if value is None else one_line(words.value(value))
+
+
 def ranked(state: State) -> list[Row]:
     """The trials that have a score, the best first; the earlier one of equals first."""
     objective = state.objective
@@ -99,13 +148,16 @@ def ranked(state: State) -> list[Row]:
     return [row_of(trial, objective) for trial in scored]
 
 
-def print_results(console: Console, state: State, *, pareto: bool = False) -> None:
-    """Every trial in a table, or those on the Pareto front, then the best one and how to run it again."""
+def print_results(console: Console, state: State, choice: Choice | None = None) -> None:
+    """The trials of ``choice``, or all, in a table, then the best one and how to run it again."""
+    choice = choice or Choice()
     print_headline(console, state)
     result = Result(state)
-    rows = result.pareto() if pareto else result.trials
-    if rows:
-        console.print(trials_table(rows, state.objective, console.width))
+    table, rows = result.table(choice), {row.trial: row for row in result.trials}
+    if choice.columns:
+        console.print(_plain_table(table))
+    elif table.rows:
+        _print_trials(console, [rows[trial] for trial in table.trials], state.objective)
     print_best(console, state)
     print_repeats(console, state)
     print_warnings(console, state)

@@ -192,12 +192,13 @@ def status(*, name: str, form: str, store: str | None) -> int:
 
 
 @cli.command(name="list")
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @store_option
-def list_(*, store: str | None) -> int:
+def list_(*, form: str, store: str | None) -> int:
     """List the experiments in the store."""
     from trialjob.apps.cli.showing import show_list
 
-    return show_list(store=store)
+    return show_list(form=form, store=store)
 
 
 @cli.command()
@@ -218,12 +219,28 @@ def stop(begun: Begun, *, name: str, no_wait: bool, store: str | None) -> int:
     "--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True
 )
 @click.option("--pareto", is_flag=True, help="Only the trials that no other beats in every objective.")
+@click.option(
+    "--sort", metavar="COLUMN", help="Metrics the best first, others ascending; -COLUMN: turned round."
+)
+@click.option("--top", type=click.IntRange(min=1), help="So many trials at most, the best unless sorted.")
+@click.option(
+    "--columns", metavar="A,B,…", help="These columns of the CSV in this order, such as lr,val_loss.last."
+)
 @store_option
-def results(*, name: str, form: str, pareto: bool, store: str | None) -> int:
-    """Show every trial of experiment NAME and the best one."""
+def results(
+    *,
+    name: str,
+    form: str,
+    pareto: bool,
+    sort: str | None,
+    top: int | None,
+    columns: str | None,
+    store: str | None,
+) -> int:
+    """Show every trial of experiment NAME with all its metrics, and the best one."""
     from trialjob.apps.cli.showing import show_results
 
-    return show_results(name, form=form, pareto=pareto, store=store)
+    return show_results(name, form=form, pareto=pareto, sort=sort, top=top, columns=columns, store=store)
 
 
 @cli.command()

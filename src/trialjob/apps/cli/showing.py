@@ -6,31 +6,44 @@ import sys
 
 from trialjob import wiring
 from trialjob.apps.cli.failures import ExitStatus
-from trialjob.apps.summary import status_of
-from trialjob.errors import TrialjobError, UsageError
+from trialjob.apps.summary import status_of, summary_of
+from trialjob.errors import TrialjobError
 from trialjob.model.ids import ExperimentName
 from trialjob.orchestrator.core.evolve import replay
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.ports import ExperimentStore
+from trialjob.reporting.choosing import Choice
 from trialjob.reporting.listing import Listed, print_list, print_status
 from trialjob.reporting.results import best_trial, strict_json
 from trialjob.reporting.tables import print_results
 from trialjob.reporting.terminal import Output, check_written, clean, console, one_line
 
 
-def show_results(name: str, *, form: str, pareto: bool, store: str | None) -> int:
-    """Every trial, as a table for people or as JSON or CSV for programs."""
+def show_results(
+    name: str,
+    *,
+    form: str,
+    pareto: bool,
+    sort: str | None,
+    top: int | None,
+    columns: str | None,
+    store: str | None,
+) -> int:
+    """Every trial, or those that are chosen, as a table for people or as JSON or CSV for programs."""
     session = wiring.attach(name, store=store)
-    if pareto and form != "table":
-        raise UsageError('--pareto is for the table; JSON has the front under "pareto"')
+    result = session.result()
+    front = frozenset(row.trial for row in result.pareto()) if pareto else None
+    chosen = tuple(column for column in (columns or "").split(",") if column)
+    choice = Choice(sort=sort or ("score" if pareto else None), top=top, columns=chosen, trials=front)
     if form == "table":
         out = console()
-        print_results(out, session.state, pareto=pareto)
+        print_results(out, session.state, choice)
         check_written(out.file)
+    elif form == "json":
+        print_out(result.to_json(choice) + "\n")
     else:
-        result = session.result()
-        print_out(result.to_json() + "\n" if form == "json" else result.to_csv())
+        print_out(result.table(choice).csv())
     return ExitStatus.DONE
 
 
@@ -52,12 +65,24 @@ def show_status(name: str, *, form: str, store: str | None) -> int:
     return ExitStatus.DONE
 
 
-def show_list(*, store: str | None) -> int:
-    """A line for each experiment in the store; one that cannot be read does not hide the others."""
-    opened, out = wiring.open_store(store), console()
-    print_list(out, [_listed(opened, name) for name in opened.names()])
+def show_list(*, form: str, store: str | None) -> int:
+    """The experiments in the store; one that cannot be read does not hide the others."""
+    opened = wiring.open_store(store)
+    listed = [_listed(opened, name) for name in opened.names()]
+    if form == "json":
+        print_out(strict_json({"experiments": [_member(each) for each in listed]}) + "\n")
+        return ExitStatus.DONE
+    out = console()
+    print_list(out, listed)
     check_written(out.file)
     return ExitStatus.DONE
+
+
+def _member(listed: Listed) -> dict[str, object]:
+    """An experiment for programs; of one that cannot be read only its name and the problem."""
+    if listed.state is None:
+        return {"experiment": listed.name, "state": None, "problem": listed.problem}
+    return {**summary_of(listed.state), "problem": None}
 
 
 def _listed(store: ExperimentStore, name: ExperimentName) -> Listed:

@@ -164,6 +164,7 @@ def _section(given: Section) -> str:
 _TABLE = """<section id="trials"><h2>Every trial</h2>
 <div class="bar"><label>find <input id="filter" type="search"></label>
 <label>status <select id="status"><option value="">all</option></select></label>
+<label><input id="more" type="checkbox"> last and best of each metric</label>
 <button id="back" type="button">← back</button><button id="on" type="button">on →</button>
 <span id="where" class="dim" role="status"></span></div>
 <div class="scroll" tabindex="0"><table><caption hidden>Every trial</caption><tbody></tbody></table></div>

@@ -106,6 +106,7 @@
         cell.textContent = shown(value);
         cell.className = columns[place].number ? "number" : "text";
         if (place === 1) cell.className = "status";
+        if (columns[place].key === "more") cell.classList.add("more");
       });
     }
     table.tBodies[0].replaceWith(body);
@@ -136,6 +137,7 @@
     });
     cell.scope = "col";
     if (column.number) cell.className = "number";
+    if (column.key === "more") cell.classList.add("more");
     cell.append(button);
     head.append(cell);
   });
@@ -144,6 +146,12 @@
   status.addEventListener("change", () => { page = 0; list(); });
   document.getElementById("back").addEventListener("click", () => { page -= 1; list(); });
   document.getElementById("on").addEventListener("click", () => { page += 1; list(); });
+  const more = document.getElementById("more");
+  const reveal = () => table.classList.toggle("all", more.checked);
+  if (columns.every((column) => column.key !== "more")) more.closest("label").hidden = true;
+  more.checked = store.get("more") === "true";
+  more.addEventListener("change", () => { store.set("more", more.checked); reveal(); });
+  reveal();
   if (order < 0 || order >= columns.length) order = 0;
   list();
 })();
