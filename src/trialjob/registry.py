@@ -14,7 +14,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 from importlib.metadata import EntryPoint, distributions
 from typing import Generic, TypeVar
 
@@ -150,7 +150,7 @@ class Registry(Generic[T]):
             f"{self.group}"
         )
 
-    @cached_property
+    @property
     def _entries(self) -> dict[str, list[_Entry]]:
         """What packages say of each kind of this sort; more than one entry is an error for who asks."""
         found: dict[str, list[_Entry]] = {}

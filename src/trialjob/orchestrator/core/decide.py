@@ -83,6 +83,8 @@ class Decision:
 
     events: list[Event]
     state: State
+    #: The stopping rule, which has seen the events.
+    rule: StoppingRule
 
 
 def decide(state: State, seen: Sequence[Seen], rule: StoppingRule, now: float) -> Decision:
@@ -93,7 +95,7 @@ def decide(state: State, seen: Sequence[Seen], rule: StoppingRule, now: float) -
     draft.check_limits(breaker.silence(draft.state, seen))
     draft.launch()
     draft.finish()
-    return Decision(draft.events, draft.state)
+    return Decision(draft.events, draft.state, draft.rule)
 
 
 def wanted(state: State, now: float) -> bool:
@@ -134,11 +136,12 @@ class _Draft:
     def __init__(self, state: State, rule: StoppingRule, now: float) -> None:
         self.state = state
         self.events: list[Event] = []
-        self._rule = rule
+        self.rule = rule
         self._now = now
 
     def _record(self, event: Event) -> None:
         self.state = apply(self.state, event, self._now)
+        self.rule = self.rule.after(event)
         self.events.append(event)
 
     # What was seen
@@ -175,7 +178,7 @@ class _Draft:
             self._record(SpaceExhausted())
         else:
             trial = TrialId(len(self.state.trials) + 1)
-            self._record(TrialProposed(trial=trial, config=sight.config, source=self._rule.source(trial)))
+            self._record(TrialProposed(trial=trial, config=sight.config, source=self.rule.source(trial)))
             self.launch()
 
     def _submit_answered(self, sight: SubmitAnswered) -> None:
@@ -280,7 +283,7 @@ class _Draft:
             if report.resource <= reached:
                 continue
             reached = report.resource
-            judgement = self._rule.judge(self.state, trial, report)
+            judgement = self.rule.judge(self.state, trial, report)
             for rung, entered in judgement.enters:
                 self._record(RungReached(trial=sight.trial, rung=rung, value=entered))
             if judgement.stop is not None:
@@ -311,14 +314,14 @@ class _Draft:
         if status is TrialStatus.METRICS_UNAVAILABLE and nearest:
             reason = "\n".join([reason, "lines that came closest to it:", *nearest])
         if status is TrialStatus.COMPLETED:
-            for rung, value in self._rule.settle(self.state, self.state.trials[trial]):
+            for rung, value in self.rule.settle(self.state, self.state.trials[trial]):
                 self._record(RungReached(trial=trial, rung=rung, value=value))
         self._record(TrialEnded(trial=trial, status=status, reason=reason))
 
     def _pause(self, trial: Trial, attempt: Attempt, end: JobEnd) -> bool:
         """Pause a trial that has come to where it was to pause: stopped there by us, or by its own doing."""
         target, stop = attempt.resource, attempt.stop
-        if target is None or not self._rule.pauses_at(target) or self.state.phase is not Phase.RUNNING:
+        if target is None or not self.rule.pauses_at(target) or self.state.phase is not Phase.RUNNING:
             return False
         if stop is None and end.outcome is Outcome.COMPLETED:
             value = next((value for resource, value in trial.curve if resource >= target), None)
@@ -378,7 +381,7 @@ class _Draft:
 
     def _promoted(self) -> Trial | None:
         """The paused trial that the rule would resume."""
-        promoted = self._rule.promote(self.state)
+        promoted = self.rule.promote(self.state)
         return None if promoted is None else self.state.trials[promoted]
 
     def _intend(self, trial: Trial) -> None:
@@ -387,7 +390,7 @@ class _Draft:
                 trial=trial.id,
                 attempt=len(trial.attempts) + 1,
                 max_runtime=budget.next_runtime(self.state, trial),
-                resource=self._rule.target(trial),
+                resource=self.rule.target(trial),
                 terms=budget.next_terms(self.state, trial),
             )
         )

@@ -14,6 +14,7 @@ from trialjob.errors import Problem
 from trialjob.model.ids import TrialId
 from trialjob.model.metric import Report
 from trialjob.model.trial import StopReason
+from trialjob.orchestrator.core.events import Event
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial
 
@@ -37,7 +38,8 @@ class BaseRule:
     """A stopping rule as a spec names it. A frozen, keyword-only dataclass derives from this.
 
     Most rules judge by themselves (``judge``) and stop trials only; those that pause and promote answer the
-    other questions of ``StoppingRule`` as well.
+    other questions of ``StoppingRule`` as well. One that remembers more than the state does opens as another
+    frozen value with a memory, and says in ``after`` what an event makes of that.
     """
 
     __slots__ = ()
@@ -69,7 +71,10 @@ class BaseRule:
         """A rule without a memory that stops about as many trials, for estimates."""
         return self
 
-    # As a rule that only ever stops trials
+    # As a rule that remembers nothing, and only ever stops trials
+
+    def after(self, event: Event) -> StoppingRule:  # noqa: ARG002 - for those that remember
+        return self  # type: ignore[return-value]  # as in opened
 
     def settle(self, state: State, trial: Trial) -> tuple[tuple[float, float], ...]:  # noqa: ARG002 - the protocol
         return ()
@@ -88,11 +93,23 @@ class BaseRule:
 
 
 class StoppingRule(Protocol):
-    """Says whether a trial may go on. A pure function of the recorded state; it has no memory."""
+    """Says whether a trial may go on: a value, and what it says a pure function of it and the recorded state.
+
+    A rule with a memory is folded over the journal as the state is: ``after`` gives the rule that has seen
+    one event more, and whoever comes next has the same one from the journal.
+    """
 
     @property
     def learns(self) -> bool:
         """True for one that is the sampler too, which is told everything before this is asked to judge."""
+        ...
+
+    def after(self, event: Event) -> StoppingRule:
+        """This rule once ``event`` has been recorded; itself when that is nothing to it. Changes nothing.
+
+        It is asked upon every event, those of its own judgements included, in the order of the journal. How
+        many reports come in one event is chance; what is remembered of ``RungReached`` is not.
+        """
         ...
 
     def judge(self, state: State, trial: Trial, report: Report) -> Judgement:

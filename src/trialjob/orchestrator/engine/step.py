@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from trialjob.errors import BackendBusy, BackendUnavailable, JournalConflict, SamplerBusy, UsageError
 from trialjob.model.ids import TrialId
@@ -77,6 +77,7 @@ class Stepper:
         records = [*known, *self._parts.journal.read(known[-1].version if known else 0)]
         told = self._state.version if self._state is not None else 0
         self._state = state
+        self._rule = self._parts.rule
         self._sampler: Sampler | None = None
         #: What the sampler has not been told yet. Where no trial is proposed, nobody waits for it to learn.
         self._untold: list[Event] = []
@@ -85,11 +86,12 @@ class Stepper:
         self._turns: dict[type[Command], float] = {}
         for record in records:
             self._tell(record.events)
+            self._remember(record)
             if self._state is None or record.version > self._state.version:
                 self._learn(record, is_news=record.version > told)
         if self._state is None:
             raise UsageError("there is no such experiment; start it with `trialjob run SPEC`")
-        if self._parts.rule.learns:
+        if self._rule.learns:
             self._told_sampler()
         self._in_doubt = False
 
@@ -161,9 +163,10 @@ class Stepper:
     def _decide(self, state: State, seen: Sequence[Seen], now: float) -> Decision:
         """Decide, and tell the sampler, which is to know of pending trials when it is asked for the next.
 
-        It is told before the append; if that fails, ``_begin`` makes a new one.
+        It is told before the append; if that fails, ``_begin`` makes a new one. The rule remembers likewise.
         """
-        decision = decide(state, seen, self._parts.rule, now)
+        decision = decide(state, seen, self._rule, now)
+        self._rule = decision.rule
         if decision.events:
             self._tell(decision.events)
         return decision
@@ -176,7 +179,7 @@ class Stepper:
             except SamplerBusy:
                 break  # it wakes the clock when it is ready
             suggested = self._decide(decision.state, [Suggested(config=config)], now)
-            decision = Decision(decision.events + suggested.events, suggested.state)
+            decision = replace(suggested, events=decision.events + suggested.events)
         return decision
 
     def _append(self, decision: Decision, now: float) -> None:
@@ -189,6 +192,7 @@ class Stepper:
     def _read(self) -> None:
         for record in self._parts.journal.read(self.state.version):
             self._tell(record.events)
+            self._remember(record)
             self._learn(record)
 
     def _tell(self, events: Sequence[Event]) -> None:
@@ -196,6 +200,10 @@ class Stepper:
             self._untold += events
         else:
             self._sampler.tell(events)
+
+    def _remember(self, record: Record) -> None:
+        for event in record.events:
+            self._rule = self._rule.after(event)
 
     def _told_sampler(self) -> Sampler:
         """The sampler, which has been told everything."""
