@@ -7,7 +7,7 @@ UV_VERSION := 0.13.8
 BIN := .venv/bin
 STORE := .trialjob
 # All but gp, which is PyTorch alone.
-EXTRAS := pandas fake-aws qmc examples syne-tune report mlflow sagemaker huggingface tuners
+EXTRAS := pandas fake-aws qmc examples syne-tune report serve mlflow sagemaker huggingface tuners
 COMPILE = $(BIN)/uv pip compile pyproject.toml --override requirements/overrides.txt --universal \
     --generate-hashes --no-emit-index-url --no-header --quiet
 

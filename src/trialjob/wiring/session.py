@@ -159,6 +159,10 @@ class Session:
             raise NoSuchExperiment(f"no experiment named {self.name!r} in {self._store.where()}")
         return news
 
+    def records(self, after: int) -> Sequence[Record]:
+        """What has been journaled behind version ``after``; nothing is held, kept or written."""
+        return self._journal.read(after)
+
     def holder(self) -> str | None:
         """Who runs it now, in words, or None."""
         return self._journal.holder()

@@ -16,6 +16,7 @@ import click
 from trialjob import __version__
 from trialjob.apps.cli.failures import Begun, guarded
 from trialjob.apps.cli.pricing import prices
+from trialjob.apps.cli.serving import serve
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -64,6 +65,7 @@ def cli() -> None:
 
 
 cli.add_command(prices)
+cli.add_command(serve)
 
 
 @cli.command()

@@ -1,0 +1,248 @@
+"""The experiments of one store as the API shows them; knows nothing of HTTP."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from trialjob import config, wiring
+from trialjob.apps.naming import unique_name
+from trialjob.apps.service.runner import Runner
+from trialjob.apps.summary import iso, status_of
+from trialjob.config.yaml_text import load_yaml
+from trialjob.errors import NoSuchExperiment, Problem, SpecError, TrialjobError, UsageError
+from trialjob.model.ids import MAX_EXPERIMENT_NAME, ExperimentName, TrialId
+from trialjob.model.trial import Phase
+from trialjob.orchestrator.ports import ExperimentStore
+from trialjob.planning import page as plan_page
+from trialjob.reporting.results import best_trial, experiment_state
+from trialjob.wiring import Session
+
+T = TypeVar("T")
+#: So many experiments are kept in memory, those looked at last.
+_KEPT: Final = 256
+_SUFFIX: Final = 10
+
+
+class Uncapped(UsageError):
+    """What would be started costs money, and nothing bounds how much."""
+
+
+class Desk:
+    """Looks at experiments, starts and stops them. Safe to be used by several threads."""
+
+    def __init__(self, store: str | None, runner: Runner, folder: Path) -> None:
+        """``folder`` is where relative paths of specs are meant from."""
+        self.where, self.runner, self._folder = store, runner, folder
+        self._store: ExperimentStore = wiring.open_store(store)
+        self._sessions: OrderedDict[str, tuple[threading.Lock, Session]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    # Looking
+
+    def page(self, after: str, limit: int) -> tuple[list[dict[str, object]], str]:
+        """So many experiments whose names come behind ``after``, and the name that the next page is after."""
+        names = [name for name in sorted(self._store.names()) if name > after]
+        shown = names[:limit]
+        return [self._line(name) for name in shown], shown[-1] if len(names) > limit else ""
+
+    def _line(self, name: ExperimentName) -> dict[str, object]:
+        try:
+            return self.look(name, _summary)
+        except TrialjobError as error:
+            return {"name": name, "state": "unreadable", "detail": str(error)}
+        except Exception as error:  # noqa: BLE001 - whatever is in one journal, the others are shown
+            return {"name": name, "state": "unreadable", "detail": f"{type(error).__name__}: {error}"}
+
+    def look(self, name: str, at: Callable[[Session], T]) -> T:
+        """What ``at`` says of an experiment as it is now. Raises NoSuchExperiment."""
+        with self._session(name) as session:
+            return at(session)
+
+    def status(self, name: str) -> tuple[dict[str, object], int]:
+        """Where it stands, and at which version of its journal."""
+
+        def at(session: Session) -> tuple[dict[str, object], int]:
+            told = {
+                **status_of(session),
+                "version": session.state.version,
+                "runs_here": name in self.runner.running(),
+                "trouble": self.runner.trouble(name),
+            }
+            return told, session.state.version
+
+        return self.look(name, at)
+
+    def log(self, name: str, trial: int, attempt: int | None, cursor: str) -> dict[str, object]:
+        """Lines of a trial's log behind ``cursor``, and the cursor behind them."""
+
+        def at(session: Session) -> dict[str, object]:
+            trials = session.state.trials
+            attempts = len(trials[TrialId(trial)].attempts) if 1 <= trial <= len(trials) else 0
+            number = attempts if attempt is None else attempt
+            if not 1 <= number <= attempts:
+                raise NoSuchExperiment(
+                    f"{name} has no attempt {number or ''} of trial {trial} that was started"
+                )
+            lines = session.log(TrialId(trial), number, cursor)
+            return {
+                "attempt": number,
+                "lines": [
+                    {"text": session.vault.mask(each.text), "at": None if each.at is None else iso(each.at)}
+                    for each in lines
+                ],
+                "cursor": lines[-1].cursor if lines else cursor,
+            }
+
+        return self.look(name, at)
+
+    # Starting
+
+    def plan(self, document: object, folder: str | None, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """What a spec would take and cost. Raises SpecError, UsageError."""
+        spec = self._spec(document, folder)
+        plan = wiring.plan(spec, wiring.Asked(**asked), store=self.where)
+        return plan_page.document(plan)
+
+    def start(
+        self, document: object, folder: str | None, *, name: str | None, key: str, uncapped: bool
+    ) -> tuple[str, bool]:
+        """Start an experiment; returns its name, and whether it was started by this call.
+
+        The same request with the same ``key`` starts it once. Raises SpecError, Uncapped, and UsageError when
+        the name is taken or the key was used for something else.
+        """
+        spec = self._spec(document, folder)
+        chosen = name or (_name_for(spec.name, key) if key else unique_name(spec.name))
+        digest = (
+            hashlib.sha256(json.dumps([key, spec.document(), folder]).encode()).hexdigest() if key else ""
+        )
+        if key and (earlier := self._earlier(chosen, digest)):
+            return earlier, False
+        spec = self._spec(document, folder, name=chosen)
+        resolved = wiring.resolve(spec, to_run=False)
+        worst = wiring.at_worst(resolved)
+        if worst.paid and not worst.capped and not uncapped:
+            raise Uncapped(
+                "nothing bounds what this may cost; set limits.max_cost or limits.max_instance_hours, "
+                "or send accept_uncapped: true"
+            )
+        try:
+            session = wiring.create(resolved, store=self.where, request=digest)
+        except UsageError:
+            if key and (earlier := self._earlier(chosen, digest)):  # the same request was quicker
+                return earlier, False
+            raise
+        self.runner.start(session)
+        return session.name, True
+
+    def _earlier(self, name: str, digest: str) -> str:
+        try:
+            session = wiring.open_session(self._store, name)
+        except NoSuchExperiment:
+            return ""
+        if session.state.request != digest:
+            raise UsageError("this Idempotency-Key was used for another request; choose another key")
+        if session.state.phase is not Phase.ENDED:
+            self.runner.start(session)  # whoever began it may have died before it ran
+        return session.name
+
+    def _spec(self, document: object, folder: str | None, *, name: str = "") -> config.ExperimentSpec:
+        if isinstance(document, str):
+            document = load_yaml(document, "spec")
+        if not isinstance(document, Mapping):
+            raise SpecError(
+                Problem(field="", message="is no mapping", remedy="write 'name: …' and so on"), "spec"
+            )
+        base = self._folder / Path(folder or "").expanduser()
+        given = {**document, "name": name} if name else document
+        return config.parse(given, source="spec", base=base)
+
+    # Changing
+
+    def stop(self, name: str) -> None:
+        """Ask for its end; with nobody to bring it about, this server does."""
+
+        def at(session: Session) -> bool:
+            session.ask_stop()
+            return session.state.phase is not Phase.ENDED and not session.holder()
+
+        if self.look(name, at):
+            self.runner.start(wiring.open_session(self._store, name))
+
+    def resume(self, name: str) -> None:
+        """Let it go on here, as far as its limits allow."""
+        session = wiring.open_session(self._store, name)
+        session.reopen()
+        self.runner.start(session)
+
+    def change_limits(self, name: str, limits: Mapping[str, Any]) -> None:
+        """Agree to other limits; None takes one away. Raises SpecError, UsageError."""
+
+        def at(session: Session) -> None:
+            document = session.spec.document()
+            agreed = {**document["limits"], **limits}  # type: ignore[dict-item]
+            document["limits"] = {key: value for key, value in agreed.items() if value is not None}
+            session.change(config.parse(document, source="limits", files=False))
+
+        self.look(name, at)
+
+    def resume_all(self) -> None:
+        """Go on with whatever has not ended and is run by nobody."""
+        for name in self._store.names():
+            try:
+                session = wiring.open_session(self._store, name)
+                if (
+                    session.state.phase is not Phase.ENDED
+                    and not session.state.moved_to
+                    and not session.holder()
+                ):
+                    self.runner.start(session)
+            except TrialjobError:
+                continue  # the page shows what cannot be read, and why
+
+    @contextmanager
+    def _session(self, name: str) -> Iterator[Session]:
+        with self._lock:
+            kept = self._sessions.get(name)
+        if kept is None:
+            kept = threading.Lock(), wiring.open_session(self._store, name)
+            with self._lock:
+                kept = self._sessions.setdefault(name, kept)
+                while len(self._sessions) > _KEPT:
+                    self._sessions.popitem(last=False)
+        lock, session = kept
+        with lock:
+            session.refresh()
+            yield session
+        with self._lock:
+            if name in self._sessions:
+                self._sessions.move_to_end(name)
+
+
+def _name_for(name: str, key: str) -> str:
+    suffix = hashlib.sha256(key.encode()).hexdigest()[:_SUFFIX]
+    return f"{name[: MAX_EXPERIMENT_NAME - _SUFFIX - 1].rstrip('-')}-{suffix}"
+
+
+def _summary(session: Session) -> dict[str, object]:
+    state = session.state
+    best = best_trial(state.trials, state.objective)
+    return {
+        "name": state.name,
+        "state": experiment_state(state),
+        "metric": state.objective.metric,
+        "best": None if best is None else best.score,
+        "trials": len(state.trials),
+        "ended": len(state.trials) - len(state.open),
+        "max_trials": state.limits.max_trials,
+        "running": len(state.live),
+        "created_at": iso(state.created_at),
+        "updated_at": iso(state.updated_at),
+    }

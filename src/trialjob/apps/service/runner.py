@@ -1,0 +1,90 @@
+"""Runs the experiments that the server was asked to run, each in a thread of its own, as `trialjob run` does.
+
+Rule: whoever holds an experiment is decided by its journal, so a terminal, a schedule or a second server
+beside this one doubles nothing. What the server runs when it ends can go on from anywhere.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from trialjob.errors import ExperimentBusy, TrialjobError
+from trialjob.orchestrator.core.events import Event
+from trialjob.orchestrator.core.state import State
+from trialjob.wiring import Session
+
+#: Seconds in which all are asked to come back; a step that has begun is finished.
+_PATIENCE = 30.0
+
+
+@dataclass(slots=True)
+class _Run:
+    session: Session
+    thread: threading.Thread = field(init=False)
+
+
+class Runner:
+    """What runs here. Safe to be used by several threads."""
+
+    def __init__(self) -> None:
+        self._runs: dict[str, _Run] = {}
+        #: Why the last run of an experiment ended before the experiment did.
+        self._troubles: dict[str, str] = {}
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def start(self, session: Session) -> None:
+        """Run it from now on; nothing happens when it runs here already.
+
+        ``session`` is the runner's from then on.
+        """
+        with self._lock:
+            if session.name in self._runs or self._closed:
+                return
+            self._troubles.pop(session.name, None)
+            run = self._runs[session.name] = _Run(session)
+            run.thread = threading.Thread(target=self._work, args=(run,), name=session.name, daemon=True)
+            run.thread.start()
+
+    def trouble(self, name: str) -> str:
+        """Why it does not run here any more, or what the run waits for; "" for nothing."""
+        with self._lock:
+            run = self._runs.get(name)
+            told = self._troubles.get(name, "")
+        return told if run is None else "; ".join(run.session.notices())
+
+    def running(self) -> list[str]:
+        """The names of those that run here."""
+        with self._lock:
+            return sorted(self._runs)
+
+    def close(self) -> None:
+        """Let all come back; their jobs run on."""
+        with self._lock:
+            self._closed = True
+            runs = list(self._runs.values())
+        for run in runs:
+            run.session.interrupt()
+        for run in runs:
+            run.thread.join(_PATIENCE)
+
+    def _work(self, run: _Run) -> None:
+        name, told = run.session.name, ""
+        try:
+            run.session.run(_nobody)
+        except ExperimentBusy:
+            pass  # whoever has it runs it
+        except TrialjobError as error:
+            told = str(error)
+        except BaseException as error:  # noqa: BLE001 - the others go on, and it is told
+            told = f"{type(error).__name__}: {error}"
+        with self._lock:
+            del self._runs[name]
+            if told:
+                self._troubles[name] = told
+
+
+def _nobody(_state: State, _events: Sequence[Event]) -> None:
+    """Watch nothing: whoever wants to know reads the journal."""

@@ -1,0 +1,294 @@
+// The page of `trialjob serve`. Rule: what comes from an experiment becomes text nodes and never markup.
+"use strict";
+
+const KEY = "trialjob-token";
+const main = document.getElementById("main");
+const notice = document.getElementById("notice");
+let leave = () => {}; // ends what the present view has going on
+
+const given = /(?:^#|&)token=([^&]+)/.exec(location.hash);
+if (given) {
+  localStorage.setItem(KEY, given[1]);
+  history.replaceState(null, "", location.pathname + (location.hash.replace(given[0], "") || "#/"));
+}
+
+function make(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (value !== false) element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children.filter((child) => child !== null && child !== undefined).map((child) =>
+    child instanceof Node ? child : document.createTextNode(String(child))));
+  return element;
+}
+
+function say(text) {
+  notice.textContent = text;
+  notice.hidden = !text;
+}
+
+async function ask(path, options = {}) {
+  const headers = { authorization: `Bearer ${localStorage.getItem(KEY) || ""}`, ...options.headers };
+  if (options.body !== undefined) {
+    headers["content-type"] = "application/json";
+    options = { ...options, body: JSON.stringify(options.body) };
+  }
+  const answer = await fetch(path, { ...options, headers });
+  if (answer.ok) return answer;
+  const told = await answer.json().catch(() => ({ detail: `${path} answered ${answer.status}` }));
+  const problems = (told.problems || []).map((each) => `${each.field}: ${each.message}${each.remedy ? ` → ${each.remedy}` : ""}`);
+  const error = new Error(problems.length ? problems.join("\n") : told.detail);
+  error.status = answer.status;
+  throw error;
+}
+
+const read = async (path) => (await ask(path)).json();
+const post = (path, body) => ask(path, { method: "POST", body });
+const experiment = (name) => `/v1/experiments/${encodeURIComponent(name)}`;
+
+function attempt(work) {
+  return async (event) => {
+    if (event) event.preventDefault();
+    say("");
+    try {
+      await work();
+    } catch (error) {
+      say(error.message);
+    }
+  };
+}
+
+function number(value) {
+  if (value === null || value === undefined) return "–";
+  return typeof value === "number" && !Number.isInteger(value) ? Number(value.toPrecision(5)).toString() : String(value);
+}
+
+function ago(moment) {
+  const seconds = Math.max(0, (Date.now() - Date.parse(moment)) / 1000);
+  for (const [unit, length] of [["d", 86400], ["h", 3600], ["min", 60]]) {
+    if (seconds >= length) return `${Math.floor(seconds / length)} ${unit} ago`;
+  }
+  return "now";
+}
+
+function grid(columns, rows, caption) {
+  const kind = (column) => (column.number ? { class: "number" } : {});
+  return make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption }, make("table", {},
+    make("thead", {}, make("tr", {}, ...columns.map((column) => make("th", { scope: "col", ...kind(column) }, column.title)))),
+    make("tbody", {}, ...rows.map((row) => make("tr", {}, ...columns.map((column) => make("td", kind(column), column.cell(row))))))));
+}
+
+const state = (word) => make("span", { class: word }, word);
+
+// Every experiment
+
+async function everything() {
+  const items = [];
+  for (let after = ""; ; ) {
+    const page = await read(`/v1/experiments?limit=500&after=${encodeURIComponent(after)}`);
+    items.push(...page.items);
+    if (!page.next) return items;
+    after = page.next;
+  }
+}
+
+async function list() {
+  const place = make("div");
+  main.replaceChildren(make("h1", {}, "Experiments"), place);
+  const columns = [
+    { title: "Name", cell: (row) => make("a", { href: `#/e/${encodeURIComponent(row.name)}` }, row.name) },
+    { title: "State", cell: (row) => state(row.state) },
+    { title: "Best", number: true, cell: (row) => (row.state === "unreadable" ? row.detail : `${row.metric} ${number(row.best)}`) },
+    { title: "Trials", number: true, cell: (row) => (row.trials === undefined ? "" : `${row.ended} of ${row.max_trials}`) },
+    { title: "Running", number: true, cell: (row) => number(row.running) },
+    { title: "Changed", cell: (row) => (row.updated_at ? ago(row.updated_at) : "") },
+  ];
+  await every(4000, async () => {
+    const items = await everything();
+    items.sort((a, b) => String(b.updated_at || "").localeCompare(String(a.updated_at || "")));
+    place.replaceChildren(items.length ? grid(columns, items, "Experiments") : make("p", {},
+      "No experiment yet. ", make("a", { href: "#/new" }, "Start one here"), ", or with ", make("code", {}, "trialjob run SPEC"), "."));
+  });
+}
+
+// One experiment
+
+async function one(name) {
+  const cards = make("div", { class: "cards" });
+  const trouble = make("p", { class: "failed" });
+  const trials = make("div");
+  const log = make("div");
+  const report = make("div");
+  const limit = make("input", { type: "number", min: "1", id: "limit" });
+  const buttons = {
+    stop: make("button", { class: "danger", onclick: attempt(async () => {
+      if (confirm(`Stop ${name}? Its running jobs are ended; results are kept.`)) { await post(`${experiment(name)}/stop`); await look(); }
+    }) }, "Stop"),
+    resume: make("button", { onclick: attempt(async () => { await post(`${experiment(name)}/resume`); await look(); }) }, "Resume here"),
+    report: make("button", { onclick: attempt(async () => {
+      const { path } = await (await post(`${experiment(name)}/report-tickets`)).json();
+      report.replaceChildren(make("h2", {}, "Report"), make("iframe", { src: path, title: `Report of ${name}`, sandbox: "allow-scripts allow-downloads allow-popups" }));
+    }) }, "Show the report"),
+  };
+  const raise = make("form", { class: "actions", onsubmit: attempt(async () => {
+    await ask(`${experiment(name)}/limits`, { method: "PATCH", body: { max_trials: Number(limit.value) } });
+    limit.value = "";
+    await look();
+  }) }, make("div", {}, make("label", { for: "limit" }, "max_trials"), limit), make("button", {}, "Change the limit"));
+  main.replaceChildren(make("h1", {}, name), trouble, cards, make("div", { class: "actions" }, ...Object.values(buttons)), raise,
+    make("h2", {}, "Trials"), trials, log, report);
+
+  async function look() {
+    const told = await read(experiment(name));
+    const results = await read(`${experiment(name)}/results`);
+    const best = told.best;
+    trouble.textContent = [told.trouble, told.detail].filter(Boolean).join("; ");
+    const facts = [
+      ["State", told.state + (told.reason ? ` (${told.reason})` : "")],
+      ["Best", best ? `${number(best.score)} (trial ${best.trial})` : "–"],
+      ["Trials", `${results.trials.length} of ${told.max_trials}`],
+      ["Dollars", told.costs.dollars === null ? "unknown" : `$${told.costs.dollars.toFixed(2)}`],
+      ["Run by", told.run_by || "nobody"],
+      ["Changed", ago(told.updated_at)],
+    ];
+    cards.replaceChildren(...facts.map(([title, fact]) => make("div", { class: "card" }, make("span", {}, title), make("strong", {}, fact))));
+    const over = ["finished", "failed", "stopped", "moved"].includes(told.state);
+    buttons.stop.hidden = over;
+    buttons.resume.hidden = told.state === "moved" || (!over && Boolean(told.run_by));
+    trials.replaceChildren(table(results.trials));
+    return told;
+  }
+
+  function table(rows) {
+    if (!rows.length) return make("p", { class: "soft" }, "None has been started yet.");
+    const names = [...new Set(rows.flatMap((row) => Object.keys(row.config)))];
+    return grid([
+      { title: "Trial", number: true, cell: (row) => make("button", { onclick: attempt(() => show(row.trial)), "aria-label": `Log of trial ${row.trial}` }, row.trial) },
+      { title: "State", cell: (row) => state(row.status) },
+      { title: "Score", number: true, cell: (row) => number(row.score) },
+      ...names.map((each) => ({ title: each, cell: (row) => (each in row.config ? number(row.config[each]) : "") })),
+    ], [...rows].reverse(), "Trials");
+  }
+
+  let shown = 0;
+  async function show(trial) {
+    const mine = ++shown;
+    const lines = make("pre", { tabindex: "0", "aria-label": `Log of trial ${trial}` });
+    log.replaceChildren(make("h2", {}, `Log of trial ${trial}`), lines);
+    let cursor = "";
+    const follow = async () => {
+      while (mine === shown) {
+        const told = await read(`${experiment(name)}/trials/${trial}/log?cursor=${encodeURIComponent(cursor)}`);
+        lines.append(told.lines.map((line) => line.text + "\n").join(""));
+        if (told.lines.length) lines.scrollTop = lines.scrollHeight;
+        if (told.cursor === cursor) await pause(1500);
+        cursor = told.cursor;
+      }
+    };
+    follow().catch((error) => mine === shown && say(error.message));
+  }
+
+  const told = await look();
+  const stopped = new AbortController();
+  leave = () => { stopped.abort(); shown = -1; };
+  listen(name, told.version, stopped.signal, look);
+}
+
+// Server-sent events by fetch, as EventSource sends no token.
+async function listen(name, version, signal, changed) {
+  while (!signal.aborted) {
+    try {
+      const answer = await ask(`${experiment(name)}/events?after=${version}`, { signal });
+      const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+      for (let rest = ""; ; ) {
+        const { done, value } = await reader.read();
+        if (done) break;
+        const parts = (rest + value).split("\n\n");
+        rest = parts.pop();
+        const ids = parts.map((part) => /^id: (\d+)$/m.exec(part)).filter(Boolean);
+        if (ids.length) {
+          version = Number(ids.at(-1)[1]);
+          await changed();
+          say("");
+        }
+      }
+    } catch (error) {
+      if (!signal.aborted) say(`The server does not answer (${error.message}); trying again.`);
+    }
+    if (!signal.aborted) await pause(2000);
+  }
+}
+
+// A new one
+
+async function create() {
+  const spec = make("textarea", { id: "spec", spellcheck: "false", required: true });
+  const folder = make("input", { id: "folder", size: "50", placeholder: "/home/me/project" });
+  const plan = make("div");
+  let key = crypto.randomUUID(); // pressing the button twice starts it once
+  spec.addEventListener("input", () => { key = crypto.randomUUID(); plan.replaceChildren(); });
+  spec.addEventListener("dragover", (event) => event.preventDefault());
+  spec.addEventListener("drop", async (event) => {
+    event.preventDefault();
+    const file = event.dataTransfer.files[0];
+    if (!file) return;
+    spec.value = await file.text();
+    spec.dispatchEvent(new Event("input"));
+  });
+  const body = () => ({ spec: spec.value, folder: folder.value || null });
+  const start = async (accept) => {
+    const answer = await ask("/v1/experiments", { method: "POST", headers: { "idempotency-key": key }, body: { ...body(), accept_uncapped: accept } });
+    location.hash = `#/e/${encodeURIComponent((await answer.json()).name)}`;
+  };
+  main.replaceChildren(make("h1", {}, "New experiment"), make("form", { onsubmit: attempt(async () => {
+    const told = await (await post("/v1/plan", body())).json();
+    plan.replaceChildren(make("h2", {}, "Plan"), make("pre", { tabindex: "0" }, JSON.stringify(told, null, 2)),
+      make("button", { type: "button", class: "primary", onclick: attempt(async () => {
+        try { await start(false); } catch (error) {
+          if (error.status !== 409 || !/max_cost/.test(error.message) || !confirm(`${error.message}\n\nStart it all the same?`)) throw error;
+          await start(true);
+        }
+      }) }, "Start it"));
+  }) },
+  make("label", { for: "folder" }, "Folder that its paths are meant from"), folder,
+  make("label", { for: "spec" }, "Spec (paste it, or drop a file)"), spec,
+  make("div", { class: "actions" }, make("button", { class: "primary" }, "Show the plan"))), plan);
+}
+
+// Which view
+
+const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+async function every(milliseconds, work) {
+  let going = true;
+  leave = () => { going = false; };
+  await work();
+  (async () => {
+    for (;;) {
+      await pause(milliseconds);
+      if (!going) return;
+      if (!document.hidden) await work().then(() => say(""), (error) => say(error.message));
+    }
+  })();
+}
+
+async function view() {
+  leave();
+  leave = () => {};
+  say("");
+  const [, where = "", name = ""] = location.hash.replace(/^#/, "").split("/");
+  document.title = name ? `${decodeURIComponent(name)} – trialjob` : "trialjob";
+  main.replaceChildren(make("p", { class: "soft" }, "Loading …"));
+  try {
+    if (where === "e") await one(decodeURIComponent(name));
+    else if (where === "new") await create();
+    else await list();
+  } catch (error) {
+    main.replaceChildren(make("h1", {}, "Nothing to show"));
+    say(error.message);
+  }
+}
+
+window.addEventListener("hashchange", view);
+view();

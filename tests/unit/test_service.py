@@ -1,0 +1,421 @@
+"""`trialjob serve`: who is let in, what is told, and that what is asked for is done once."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+
+from trialjob.apps.service.access import MOST_BYTES, Tickets
+from trialjob.apps.service.api import api, app
+from trialjob.apps.service.desk import Desk
+from trialjob.apps.service.runner import Runner
+from trialjob.orchestrator.engine.clock import SystemClock
+
+TOKEN = "trialjob_of_a_test"  # noqa: S105 - opens nothing
+SCRIPT = """
+import argparse, os, time
+p = argparse.ArgumentParser(); p.add_argument("--rate", type=float)
+rate = p.parse_args().rate
+while os.path.exists(os.environ.get("WAIT", "")):
+    time.sleep(0.05)
+print(f"loss={rate}")
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    def json(self) -> Any:  # noqa: ANN401 - what JSON holds
+        return json.loads(self.body)
+
+
+class Server:
+    """A real one, in a thread."""
+
+    def __init__(self, store: Path, folder: Path) -> None:
+        self.runner = Runner()
+        self.desk = Desk(str(store), self.runner, folder)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        config = uvicorn.Config(
+            app(self.desk, TOKEN), log_level="error", lifespan="off", timeout_graceful_shutdown=1
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, args=([self._listener],), daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._server.should_exit = True
+        self._thread.join(20)
+        self._listener.close()
+        self.runner.close()
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        token: str | None = TOKEN,
+        raw: bytes | None = None,
+        **headers: str,
+    ) -> Answer:
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        if token is not None:
+            sent.setdefault("Authorization", f"Bearer {token}")
+        data = raw
+        if body is not None:
+            data, sent["content-type"] = json.dumps(body).encode(), "application/json"
+        connection.request(method, path, body=data, headers=sent)
+        answer = connection.getresponse()
+        got = {name.lower(): value for name, value in answer.getheaders()}
+        content = b"" if "event-stream" in got.get("content-type", "") else answer.read()
+        connection.close()
+        return Answer(status=answer.status, headers=got, body=content)
+
+    def events(self, name: str, after: int, until: Callable[[bytes], bool], **headers: str) -> bytes:
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection.request(
+            "GET",
+            f"/v1/experiments/{name}/events?after={after}",
+            headers={"Authorization": f"Bearer {TOKEN}", **headers},
+        )
+        answer, text = connection.getresponse(), b""
+        while not until(text):
+            text += answer.readline()
+        connection.close()
+        return text
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    clock = SystemClock()
+    end = clock.now() + 120
+    while not condition():
+        assert clock.now() < end
+        clock.sleep(0.05)
+
+
+@pytest.fixture
+def code(tmp_path: Path) -> Path:
+    folder = tmp_path / "code"
+    folder.mkdir()
+    (folder / "train.py").write_text(SCRIPT)
+    return folder
+
+
+@pytest.fixture
+def server(tmp_path: Path, code: Path) -> Iterator[Server]:
+    made = Server(tmp_path / "store", code)
+    yield made
+    made.close()
+
+
+def spec(*, wait: Path | None = None, **changes: object) -> dict[str, Any]:
+    """Two trials that end at once, or when ``wait`` is there no more."""
+    told = {"environment": {"WAIT": str(wait)}} if wait else {}
+    return {
+        "name": "served",
+        "estimator": {"kind": "script", "source_dir": ".", "entry_point": "train.py", **told},
+        "space": {"rate": {"type": "uniform", "lower": 0, "upper": 1}},
+        "objective": {"metric": "loss", "mode": "min"},
+        "metrics": [{"name": "loss", "regex": r"loss=([0-9.]+)"}],
+        "limits": {"max_trials": 2, "max_concurrent_trials": 2},
+        "backend": {"kind": "local", "poll_interval": 0.1},
+        **changes,
+    }
+
+
+def state_of(server: Server, name: str) -> str:
+    return str(server.ask("GET", f"/v1/experiments/{name}").json()["state"])
+
+
+# Who is let in
+
+
+def routes(tmp_path: Path) -> list[tuple[str, str]]:
+    made = api(Desk(str(tmp_path / "store"), Runner(), tmp_path))
+    found = [(method, route.path) for route in made.routes for method in route.methods]  # type: ignore[attr-defined]
+    return [(method, re.sub(r"\{\w+\}", "1", path)) for method, path in found]
+
+
+def test_every_route_but_the_pages_own_files_wants_the_token(server: Server, tmp_path: Path) -> None:
+    """The list is of the route table, so that a new route cannot be forgotten."""
+    files = {"/", "/app.js", "/app.css", "/healthz", "/readyz"}
+    all_routes = routes(tmp_path)
+    assert len(all_routes) > 15
+    for method, path in all_routes:
+        body: object = {} if method in ("POST", "PATCH") else None
+        for token in (None, "", "wrong", TOKEN[:-1], TOKEN + "x"):
+            status = server.ask(method, path, body, token=token).status
+            if method in ("GET", "HEAD") and path in files:
+                assert status == 200, path
+            elif path.startswith("/reports/"):
+                assert status == (404 if method == "GET" else 401), path
+            else:
+                assert status == 401, (method, path)
+        assert server.ask(method, path, body).status != 401
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "", "[::2]"])
+def test_no_other_name_of_this_machine_is_answered_to(server: Server, host: str) -> None:
+    assert server.ask("GET", "/v1/experiments", Host=host).status == 421
+    assert server.ask("GET", "/", Host=host).status == 421
+
+
+@pytest.mark.parametrize("origin", ["null", "http://evil.example", "http://127.0.0.1:1"])
+def test_no_other_page_may_ask(server: Server, origin: str) -> None:
+    assert server.ask("GET", "/v1/experiments", Origin=origin).status == 403
+    assert server.ask("POST", "/v1/experiments", {"spec": spec()}, Origin=origin).status == 403
+    assert server.ask("GET", "/v1/experiments", Origin=f"http://127.0.0.1:{server.port}").status == 200
+
+
+def test_a_body_has_a_bound(server: Server) -> None:
+    large = b"[" + b" " * MOST_BYTES + b"]"
+    assert server.ask("POST", "/v1/experiments", raw=large).status == 413
+    assert server.ask("POST", "/v1/experiments", raw=b"[]", Content_Length="-1").status in (400, 413)
+
+
+def test_a_ticket_opens_the_report_for_a_minute() -> None:
+    now = [0.0]
+    tickets = Tickets(lambda: now[0])
+    ticket = tickets.new("a")
+    assert tickets.opens(ticket) == "a"
+    assert tickets.opens(ticket + "x") is None
+    assert tickets.opens("") is None
+    now[0] = 61.0
+    assert tickets.opens(ticket) is None
+
+
+# What is told and done
+
+
+def test_an_experiment_from_its_spec_to_its_report(server: Server) -> None:
+    planned = server.ask("POST", "/v1/plan", {"spec": spec()})
+    assert planned.json()["max_trials"] == 2
+    made = server.ask("POST", "/v1/experiments", {"spec": spec(), "name": "one"})
+    assert (made.status, made.json(), made.headers["location"]) == (
+        201,
+        {"name": "one", "created": True},
+        "/v1/experiments/one",
+    )
+    wait_for(lambda: state_of(server, "one") == "finished")
+    results = server.ask("GET", "/v1/experiments/one/results").json()
+    assert [row["status"] for row in results["trials"]] == ["completed", "completed"]
+    assert results["best"]["score"] == min(row["score"] for row in results["trials"])
+    listed = server.ask("GET", "/v1/experiments").json()
+    assert [(each["name"], each["ended"]) for each in listed["items"]] == [("one", 2)]
+    log = server.ask("GET", "/v1/experiments/one/trials/1/log").json()
+    assert any("loss=" in line["text"] for line in log["lines"])
+    more = server.ask("GET", f"/v1/experiments/one/trials/1/log?cursor={log['cursor']}").json()
+    assert more["lines"] == []
+    assert server.ask("GET", "/v1/experiments/one/results.csv").body.count(b"\n") == 3
+    path = server.ask("POST", "/v1/experiments/one/report-tickets").json()["path"]
+    report = server.ask("GET", path, token=None)
+    assert report.body.startswith(b"<!doctype html>")
+    assert "sandbox" in report.headers["content-security-policy"]
+
+
+def test_what_has_not_changed_is_not_sent_again(server: Server) -> None:
+    server.ask("POST", "/v1/experiments", {"spec": spec(), "name": "one"})
+    wait_for(lambda: state_of(server, "one") == "finished")
+    first = server.ask("GET", "/v1/experiments/one")
+    again = server.ask("GET", "/v1/experiments/one", If_None_Match=first.headers["etag"])
+    assert (again.status, again.body) == (304, b"")
+
+
+def test_events_come_once_each_also_after_a_broken_line(server: Server) -> None:
+    server.ask("POST", "/v1/experiments", {"spec": spec(), "name": "one"})
+    whole = server.events("one", 0, lambda text: b'"ExperimentEnded"' in text)
+    ids = [int(each) for each in re.findall(rb"^id: (\d+)$", whole, re.MULTILINE)]
+    assert ids == list(range(1, len(ids) + 1))
+    for line in re.findall(rb"^data: (.*)$", whole, re.MULTILINE):
+        json.loads(line)
+    rest = server.events(
+        "one", 0, lambda text: b'"ExperimentEnded"' in text, **{"Last-Event-ID": str(ids[2])}
+    )
+    assert [int(each) for each in re.findall(rb"^id: (\d+)$", rest, re.MULTILINE)] == ids[3:]
+
+
+def test_the_same_key_starts_it_once(server: Server) -> None:
+    body = {"spec": spec()}
+    answers: list[Answer] = []
+    threads = [
+        threading.Thread(
+            target=lambda: answers.append(server.ask("POST", "/v1/experiments", body, Idempotency_Key="k"))
+        )
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(each.status for each in answers) == [200] * 7 + [201]
+    assert len({each.json()["name"] for each in answers}) == 1
+    assert len(server.ask("GET", "/v1/experiments").json()["items"]) == 1
+    other = server.ask(
+        "POST", "/v1/experiments", {"spec": spec(sampler={"kind": "random", "seed": 7})}, Idempotency_Key="k"
+    )
+    assert (other.status, "another key" in other.json()["detail"]) == (409, True)
+
+
+def test_stop_limits_and_resume(server: Server, code: Path) -> None:
+    wait = code.with_name("wait")
+    wait.touch()
+    server.ask("POST", "/v1/experiments", {"spec": spec(wait=wait), "name": "one"})
+    wait_for(lambda: bool(server.ask("GET", "/v1/experiments/one").json()["open"]))
+    assert server.ask("POST", "/v1/experiments/one/stop").status == 202
+    wait_for(lambda: state_of(server, "one") == "stopped")
+    limits = server.ask("PATCH", "/v1/experiments/one/limits", {"max_trials": 5})
+    assert limits.json()["max_trials"] == 5
+    wait.unlink()
+    assert server.ask("POST", "/v1/experiments/one/resume").status == 202
+
+
+def test_nothing_unbounded_is_paid_for_by_accident(server: Server) -> None:
+    paid = spec(backend={"kind": "local", "price_per_hour": 2.0})
+    refused = server.ask("POST", "/v1/experiments", {"spec": paid, "name": "one"})
+    assert refused.status == 409
+    assert "accept_uncapped" in refused.json()["detail"]
+    assert server.ask("GET", "/v1/experiments").json()["items"] == []
+    accepted = server.ask("POST", "/v1/experiments", {"spec": paid, "name": "one", "accept_uncapped": True})
+    assert accepted.status == 201
+
+
+def test_errors_have_field_and_remedy(server: Server) -> None:
+    wrong = server.ask("POST", "/v1/experiments", {"spec": spec(limits={"max_trial": 2})})
+    assert (wrong.status, wrong.headers["content-type"]) == (422, "application/problem+json")
+    fields = {each["field"]: each for each in wrong.json()["problems"]}
+    assert "max_trials" in fields["limits.max_trial"]["remedy"]
+    assert server.ask("GET", "/v1/experiments/gone").status == 404
+    assert server.ask("GET", "/v1/experiments/..%2f..%2fetc").status == 404
+    assert server.ask("GET", "/v1/nothing").status == 404
+    assert server.ask("POST", "/v1/experiments", {"spec": spec(), "nome": "x"}).status == 422
+    assert server.ask("POST", "/v1/experiments", {"spec": "a: [1"}).status == 422
+    assert server.ask("POST", "/v1/plan", {"spec": spec(), "epoch_seconds": "soon"}).status == 409
+    assert server.ask("POST", "/v1/experiments", raw=b"\xff").status == 422
+    assert server.ask("GET", "/v1/experiments?limit=0").status == 422
+
+
+def test_a_damaged_experiment_hides_no_other(server: Server, tmp_path: Path) -> None:
+    for name in ("good", "bad"):
+        server.ask("POST", "/v1/experiments", {"spec": spec(), "name": name})
+        wait_for(lambda name=name: state_of(server, name) == "finished")  # type: ignore[misc]
+    journal = next((tmp_path / "store").rglob("bad/journal.jsonl"))
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join([lines[0], b"{}\n", *lines[2:]]))
+    fresh = Server(tmp_path / "store", tmp_path)
+    try:
+        listed = {each["name"]: each["state"] for each in fresh.ask("GET", "/v1/experiments").json()["items"]}
+        assert listed == {"good": "finished", "bad": "unreadable"}
+        assert fresh.ask("GET", "/v1/experiments/bad").status == 500
+    finally:
+        fresh.close()
+
+
+def test_pages_of_the_list_have_each_once(server: Server) -> None:
+    for name in ("a", "b", "c"):
+        server.ask("POST", "/v1/experiments", {"spec": spec(limits={"max_trials": 1}), "name": name})
+    seen, after = [], ""
+    while True:
+        page = server.ask("GET", f"/v1/experiments?limit=2&after={after}").json()
+        seen += [each["name"] for each in page["items"]]
+        if not (after := page["next"]):
+            break
+    assert seen == ["a", "b", "c"]
+
+
+# The process
+
+
+def started(store: Path, *words: str) -> tuple[subprocess.Popen[str], str, str]:
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "trialjob",
+            "serve",
+            "--port",
+            "0",
+            "--no-browser",
+            "--store",
+            str(store),
+            *words,
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    with process.stdout:
+        address, _, token = process.stdout.readline().strip().partition("/#token=")
+    return process, address, token
+
+
+def ask(address: str, token: str, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
+    connection = HTTPConnection(address.removeprefix("http://"), timeout=30)
+    headers = {"Authorization": f"Bearer {token}", "content-type": "application/json"}
+    connection.request(method, path, body=None if body is None else json.dumps(body), headers=headers)
+    try:
+        return json.loads(connection.getresponse().read())
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_a_server_that_ends_loses_and_doubles_nothing(
+    tmp_path: Path, code: Path, how: signal.Signals
+) -> None:
+    store = tmp_path / "store"
+    wait = tmp_path / "wait"
+    wait.touch()
+    first, address, token = started(store)
+    ask(
+        address,
+        token,
+        "POST",
+        "/v1/experiments",
+        {"spec": spec(wait=wait), "folder": str(code), "name": "one"},
+    )
+    wait_for(lambda: len(ask(address, token, "GET", "/v1/experiments/one")["open"]) == 2)
+    first.send_signal(how)
+    assert first.wait(60) == (-how if how is signal.SIGKILL else 0)
+    second, address, token = started(store, "--resume")
+    try:
+        wait.unlink()
+        wait_for(lambda: ask(address, token, "GET", "/v1/experiments/one")["state"] == "finished")
+        trials = ask(address, token, "GET", "/v1/experiments/one/results")["trials"]
+        assert [(row["status"], row["attempts"]) for row in trials] == [("completed", 1), ("completed", 1)]
+    finally:
+        second.terminate()
+        second.wait(60)
+
+
+def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = subprocess.run(
+            [sys.executable, "-m", "trialjob", "serve", "--port", str(port), "--store", str(tmp_path)],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+    assert done.returncode == 2
+    assert "--port" in done.stderr
