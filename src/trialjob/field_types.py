@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
@@ -19,7 +19,17 @@ def _plain(value: float) -> float | int:
     return int(value) if value.is_integer() else value
 
 
+def _duration_or_word(value: object) -> object:
+    return "none" if value is None else value if value in ("auto", "none") else parse_duration(value)
+
+
 Duration: TypeAlias = Annotated[float, BeforeValidator(parse_duration), PlainSerializer(format_duration)]
+#: A duration, or one of two words in its place; no value at all is the second.
+StallTimeout: TypeAlias = Annotated[
+    float | Literal["auto", "none"],
+    BeforeValidator(_duration_or_word),
+    PlainSerializer(lambda value: value if isinstance(value, str) else format_duration(value)),
+]
 Number: TypeAlias = Annotated[float, PlainSerializer(_plain)]
 #: A list of texts, which stands in a document as a list.
 Texts: TypeAlias = Annotated[tuple[str, ...], Field(strict=False)]

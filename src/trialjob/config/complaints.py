@@ -111,7 +111,7 @@ def _value_error(path: list[Part], value: object, words: str) -> tuple[str, str]
     if path[0] == "space":
         message, _, remedy = words.partition("; ")
         return message, remedy or "correct the range"
-    return f"{shown(value)} {words}", FORMS
+    return f"{shown(value)} {words}", f"{FORMS}; or auto, or none" if path[-1] == "stall_timeout" else FORMS
 
 
 def _bound(kind: str, value: object, context: Mapping[str, Any]) -> tuple[str, str] | None:

@@ -19,7 +19,7 @@ from trialjob.config.sagemaker import InputChannel, SageMakerJobSpec
 from trialjob.config.secrets import MaybeSecret
 from trialjob.config.space import DomainSpec, space_of
 from trialjob.estimators.images import Framework
-from trialjob.field_types import Duration, Number, SpecPart, Texts
+from trialjob.field_types import Duration, Number, SpecPart, StallTimeout, Texts
 from trialjob.logs.metrics import expand
 from trialjob.model.json import Json
 from trialjob.model.limits import DEFAULT_TRIAL_TIMEOUT, Limits
@@ -182,6 +182,7 @@ class LimitsSpec(SpecPart):
     max_concurrent_trials: int = Field(default=1, ge=1)
     timeout: Duration | None = None
     trial_timeout: Duration = DEFAULT_TRIAL_TIMEOUT
+    stall_timeout: StallTimeout = "auto"
     max_failures: int = Field(default=3, ge=1)
     target: Number | None = None
     max_trials_without_improvement: int | None = Field(default=None, ge=1)

@@ -37,6 +37,8 @@ class FailureKind(Enum):
     INTERNAL = "internal"
     #: The job or its machine vanished: a reboot, a killed supervisor.
     LOST = "lost"
+    #: It ran and printed nothing for too long, and was stopped for that.
+    STALLED = "stalled"
 
 
 class Outcome(Enum):
@@ -154,6 +156,8 @@ class Watch:
     submitted_at: float | None = None
     #: It has ended, and all that is asked is what it came to.
     bill: bool = False
+    #: Say something of it also when nothing is new: how long it is silent counts.
+    listens: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,5 +192,8 @@ class JobSeen:
     end: JobEnd | None = None
     #: More lines are ready at once: look again without waiting.
     more: bool = False
+    #: Its log was read up to ``behind`` seconds ago. None: not all that is there could be read with this
+    #: look, or nobody knows yet how late lines come; so that nothing new says nothing of the job.
+    behind: float | None = 0.0
     #: The answer to a watch for the bill; such a job has no ``end`` here, as that was told before.
     bill: Bill | None = None

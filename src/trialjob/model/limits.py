@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 #: SageMaker's default MaxRuntimeInSeconds (CreateTrainingJob API reference, StoppingCondition).
 DEFAULT_TRIAL_TIMEOUT = 86_400.0
+
+#: Seconds; ``auto`` follows the pace that trials have shown (``core.stall``), and ``none`` is never.
+StallTimeout: TypeAlias = float | Literal["auto", "none"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +24,9 @@ class Limits:
     timeout: float | None = None
     #: Longest run time of one trial, over all its attempts.
     trial_timeout: float = DEFAULT_TRIAL_TIMEOUT
+    #: A job that has been silent for so long is stopped; None, as in journals of before 0.2, is never.
+    #: In a spec and in Python one that is left out is ``auto``.
+    stall_timeout: StallTimeout | None = None
     #: The experiment ends when this many trials have failed.
     max_failures: int = 3
     #: The experiment ends when a trial reports a value at least as good as this.

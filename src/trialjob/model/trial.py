@@ -110,6 +110,8 @@ class StopKind(Enum):
     PAUSED = "paused"
     #: What it reported makes it a failure.
     FAILED = "failed"
+    #: It was silent for too long.
+    STALLED = "stalled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

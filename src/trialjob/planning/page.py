@@ -7,7 +7,9 @@ from dataclasses import asdict
 from typing import Any
 
 from trialjob.model import money
+from trialjob.model.limits import Limits
 from trialjob.model.money import Spend
+from trialjob.orchestrator.core import stall
 from trialjob.planning.case import Case
 from trialjob.planning.estimate import Estimate, Range
 from trialjob.planning.plan import Plan, Variant
@@ -87,6 +89,7 @@ def _figures(variant: Variant) -> Iterator[str]:
     yield from _aligned(rows)
     if variant.estimate is not None and variant.estimate.scale is not None:
         yield _labelled("estimated", _coarse(variant.estimate, variant.estimate.scale))
+    yield _labelled("if one hangs", f"a job {_silent(variant.case.limits)}")
     if paid:
         why = f"every trial runs into limits.trial_timeout, {duration(variant.case.limits.trial_timeout)}"
         retries = _money(variant, variant.worst.with_retries)
@@ -97,6 +100,19 @@ def _figures(variant: Variant) -> Iterator[str]:
         if terms.price is not None:
             price = f"${money.dollars(terms.price):g} an hour of {terms.machine or 'this machine'} ({source})"
         yield _labelled("price", price)
+
+
+def _silent(limits: Limits) -> str:
+    """What becomes of a job that prints nothing any more."""
+    then = "is stopped, and tried again once (limits.stall_timeout)"
+    match limits.stall_timeout:
+        case "none" | None:
+            return f"runs on until limits.trial_timeout, {duration(limits.trial_timeout)}; see stall_timeout"
+        case "auto":
+            least = f"{stall.MULTIPLE:g} times what whole trials were, {duration(stall.SHORTEST)} at least,"
+            return f"that is silent for {least} {then}; before one has completed, none is"
+        case seconds:
+            return f"that is silent for {duration(seconds)} {then}"
 
 
 def _rows(variant: Variant) -> Iterator[tuple[str, str, str, str]]:

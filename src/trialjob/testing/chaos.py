@@ -26,7 +26,8 @@ from trialjob.model.ids import ExperimentName, JobName, parse_job_name
 from trialjob.model.job import FailureKind, JobRequest, JobSeen, Watch
 from trialjob.model.limits import Limits
 from trialjob.model.money import Tariff, Terms, cap_micros
-from trialjob.model.trial import AttemptStatus, EndKind, EndReason, Phase, TrialStatus
+from trialjob.model.trial import AttemptStatus, EndKind, EndReason, Phase, StopKind, TrialStatus
+from trialjob.orchestrator.core import stall
 from trialjob.orchestrator.core.events import (
     AttemptIntended,
     Event,
@@ -37,6 +38,7 @@ from trialjob.orchestrator.core.events import (
     PricesLearned,
     Record,
     ReportsRead,
+    StopIntended,
 )
 from trialjob.orchestrator.core.evolve import evolve
 from trialjob.orchestrator.core.rule import StoppingRule
@@ -60,6 +62,7 @@ EPOCHS = 4
 _EPOCH = 60.0
 #: So many turns are made at the pace of the schedule; the rest are longer, as clocks may be hours apart.
 _TURNS, _ALL_TURNS, _LONG = 150, 600, 600.0
+_DAY = 86_400.0
 
 RULES: Mapping[str, Callable[[], StoppingRule]] = {
     "none": NoStopping,
@@ -95,6 +98,8 @@ class Job:
     epochs: int = EPOCHS
     failure: FailureKind | None = None
     ignores_sigterm: bool = False
+    #: After its last epoch it goes on and prints nothing, where a limit will end it.
+    hangs: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,17 +171,25 @@ class World:
         self.journal.append([created, PricesLearned(tariff=tariff)], after=0, at=self.clock.now())
 
     def _course(self, request: JobRequest) -> Course:
-        jobs = self.schedule.jobs
-        job = jobs[(request.trial * 3 + request.attempt - 4) % len(jobs)]
+        job = self._job(request)
         lines = [(_EPOCH * epoch, _line(request, epoch)) for epoch in range(1, job.epochs + 1)]
         return Course(
             lines=lines,
-            runs_for=_EPOCH * job.epochs + 5.0,
+            runs_for=1e9 if self.hangs(request) else _EPOCH * job.epochs + 5.0,
             failure=job.failure,
             exit_code=0 if job.failure is None else 1,
             start_delay=30.0,
             ignores_sigterm=job.ignores_sigterm,
         )
+
+    def _job(self, request: JobRequest) -> Job:
+        jobs = self.schedule.jobs
+        return jobs[(request.trial * 3 + request.attempt - 4) % len(jobs)]
+
+    def hangs(self, request: JobRequest) -> bool:
+        """Whether that job never ends by itself."""
+        limits = self.schedule.limits
+        return self._job(request).hangs and (limits.stall_timeout is not None or limits.trial_timeout < _DAY)
 
     def check(self) -> None:
         """Raise Broken unless every law holds at this moment."""
@@ -454,9 +467,18 @@ class _Laws:
             for event in record.events:
                 if isinstance(event, AttemptIntended):
                     self._intended.add(state.job(event.trial, event.attempt))
+                if isinstance(event, StopIntended) and event.reason.kind is StopKind.STALLED:
+                    self._check_stall(state.job(event.trial, event.attempt))
             version += 1
             self.states[version] = state
         return self.states[version]
+
+    def _check_stall(self, job: JobName) -> None:
+        # A clock that is set makes one part of the silence pass at most, and another's as much again.
+        faults = self._world.schedule.faults.values()
+        jumps = sum(fault in (Fault.AHEAD, Fault.BACK) for fault in faults)
+        hangs = self._world.hangs(self._world.service.jobs[job].request)
+        self._hold(hangs or jumps + 1 >= stall.PARTS, f"no job is taken for hung that is not, as {job} was")
 
     def check_end(self, state: State) -> None:
         now, service = self._world.clock.now(), self._world.service
@@ -467,7 +489,7 @@ class _Laws:
         self._hold(set(ends) <= {AttemptStatus.ENDED}, "every attempt has ended")
         self._check_reports()
         if not self._world.schedule.no_capacity and all(
-            job.failure is None for job in self._world.schedule.jobs
+            job.failure is None and not job.hangs for job in self._world.schedule.jobs
         ):
             # A clock that is set ahead may bring the end of a time limit; nothing else may fail a trial.
             failed = state.count(TrialStatus.FAILED)

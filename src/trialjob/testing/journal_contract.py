@@ -36,6 +36,7 @@ from trialjob.orchestrator.core.events import (
     ExperimentMoved,
     ExperimentResumed,
     JobProgressed,
+    JobSilent,
     JobSubmitted,
     KnownResult,
     LimitsChanged,
@@ -144,6 +145,9 @@ EVERY_EVENT: tuple[Event, ...] = (
     ExperimentArrived(at_store="laptop:/home/ada/.trialjob"),
     NoticeFailed(to="webhook", end=3, problem="HTTP 503"),
     NoticeSent(to="sns", end=3),
+    JobSilent(trial=_ONE, attempt=1, newest="1700000000.5"),
+    LimitsChanged(limits=Limits(max_trials=4, stall_timeout="auto"), document={}),
+    LimitsChanged(limits=Limits(max_trials=4, stall_timeout=90.0), document={}),
 )
 
 

@@ -15,6 +15,7 @@ _JOBS = st.builds(
         [None, None, FailureKind.USER_CODE, FailureKind.INTERNAL, FailureKind.LOST, FailureKind.CAPACITY]
     ),
     ignores_sigterm=st.booleans(),
+    hangs=st.sampled_from([False, False, True]),
 )
 
 
@@ -27,6 +28,7 @@ def _limits(draw: st.DrawFn) -> Limits:
         max_failures=draw(st.sampled_from([1, 3, 99])),
         timeout=draw(st.sampled_from([None, None, 600.0, 1800.0])),
         trial_timeout=draw(st.sampled_from([86_400.0, 150.0])),
+        stall_timeout=draw(st.sampled_from([None, None, 600.0])),
         canary=draw(st.booleans()),
         metric_deadline=draw(st.sampled_from([None, 90.0])),
     )

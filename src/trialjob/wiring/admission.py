@@ -201,7 +201,15 @@ _ESTIMATOR: Final = (
     *("pytorch_version", "entrypoint", "arguments", "hyperparameter_format", "python", "dialect"),
 )
 _LIMITS: Final = (
-    *("max_trials", "max_concurrent_trials", "timeout", "trial_timeout", "max_failures", "target"),
+    *(
+        "max_trials",
+        "max_concurrent_trials",
+        "timeout",
+        "trial_timeout",
+        "stall_timeout",
+        "max_failures",
+        "target",
+    ),
     *("max_trials_without_improvement", "metric_deadline", "max_cost", "max_instance_hours"),
 )
 _FREE: Final = (

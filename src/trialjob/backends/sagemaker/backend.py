@@ -299,7 +299,8 @@ class SageMakerBackend:
             return None if end is None else JobSeen(job=job, state=JobState.STOPPING, end=end)
         lines = self._follower.book.take(job)
         state = status.state_of(facts, has_lines=self._follower.book.has_lines(job))
-        return JobSeen(job=job, state=state, lines=lines, end=end)
+        behind = self._follower.behind if status.should_print(facts) else None
+        return JobSeen(job=job, state=state, lines=lines, end=end, behind=behind)
 
     # What jobs have left behind
 

@@ -47,6 +47,8 @@ class Follower:
         self._overlap = round(overlap * 1000)
         self._settle = settle
         self._shared: _Read | None = None
+        #: All that there was of all jobs was read by the newest look.
+        self._is_whole = False
         self._single: dict[JobName, _Read] = {}
         #: The last lines of logs that have been read to their end.
         self._tails: dict[JobName, str] = {}
@@ -63,6 +65,7 @@ class Follower:
     def read(self) -> None:
         """Read what is new of all jobs, as far as the tokens reach. Raises a Fault."""
         since = self.book.since()
+        self._is_whole = False
         if self._shared is None:
             if since is None:
                 return
@@ -71,6 +74,15 @@ class Follower:
         if self._pages(self._shared, f"{self._experiment}-"):
             read, self._shared = self._shared, None
             self.book.absorb(read.rows, read.jobs)
+            self._is_whole = True
+
+    @property
+    def behind(self) -> float | None:
+        """How many seconds of the logs may not have come yet; None while nobody can say.
+
+        That is so until a first line shows that there are logs at all, and how late they come.
+        """
+        return self._settling() if self._is_whole and self.book.is_begun else None
 
     def drain(self, job: JobName, *, began: float, ended: float) -> bool:
         """Read an ended job's log once more, from its beginning; True when nothing can be new any more.

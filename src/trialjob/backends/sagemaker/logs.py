@@ -98,6 +98,11 @@ class LogBook:
             del self._logs[job]
 
     @property
+    def is_begun(self) -> bool:
+        """True once any line was read."""
+        return self._newest is not None
+
+    @property
     def jobs(self) -> frozenset[JobName]:
         return frozenset(self._logs)
 

@@ -68,6 +68,11 @@ def state_of(facts: Facts, *, has_lines: bool = False) -> JobState:
     return JobState.TRAINING if second in _TRAINING or has_lines or is_over(facts) else JobState.STARTING
 
 
+def should_print(facts: Facts) -> bool:
+    """False when the code of a job is known not to run: it has ended, or there is no machine."""
+    return not is_over(facts) and facts.get("SecondaryStatus") not in {"Uploading", "Interrupted"}
+
+
 def end_of(facts: Facts, tail: str = "", *, reused_pool: bool = False) -> JobEnd | None:
     """How a described job ended; None while it has not. ``tail`` is the end of its log."""
     status, second = facts.get("TrainingJobStatus"), facts.get("SecondaryStatus")

@@ -146,7 +146,7 @@ class SimulatorBackend:
                 yield from self._billed(watch.job, now)
                 continue
             cursor, quiet_until = self._told.get(watch.job, ("", -math.inf))
-            if now < quiet_until and cursor == watch.cursor:
+            if now < quiet_until and cursor == watch.cursor and not watch.listens:
                 continue  # what there is to say has been said
             job = self._service.jobs.get(watch.job)
             if job is None:
@@ -177,7 +177,8 @@ class SimulatorBackend:
             news = self._news_after(job, now)
             self._told[watch.job] = (lines[-1].cursor if lines else watch.cursor, news)
             heappush(self._news, (news, watch.job))
-        return JobSeen(job=watch.job, state=job.state(now - assume.list_delay), lines=lines, end=end)
+        state = job.state(now - assume.list_delay)
+        return JobSeen(job=watch.job, state=state, lines=lines, end=end, behind=assume.log_delay)
 
     def _over_at(self, job: SimulatedJob) -> float:
         """When its end can be seen, with every line."""

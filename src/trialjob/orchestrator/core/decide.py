@@ -28,7 +28,7 @@ from trialjob.model.trial import (
     StopReason,
     TrialStatus,
 )
-from trialjob.orchestrator.core import breaker, budget, transitions
+from trialjob.orchestrator.core import breaker, budget, stall, transitions
 from trialjob.orchestrator.core.events import (
     AttemptEnded,
     AttemptIntended,
@@ -37,6 +37,7 @@ from trialjob.orchestrator.core.events import (
     ExperimentEnded,
     ExperimentEnding,
     JobProgressed,
+    JobSilent,
     JobSubmitted,
     LogMatched,
     PoolsEnded,
@@ -232,8 +233,21 @@ class _Draft:
             self._judge(sight, reached)
         for match in sight.matches:
             self._log_matched(sight, match)
+        self._heed_silence(sight)
         if sight.end is not None:
             self._end_attempt(sight.trial, sight.end, sight.nearest)
+
+    def _heed_silence(self, sight: JobObserved) -> None:
+        """Count a part of its ``stall_timeout`` in which a job was silent, and stop it after the last."""
+        attempt = self._attempt(sight.trial)
+        if sight.end is not None or sight.behind is None:
+            return
+        if not stall.is_silent(self.state, attempt, self._now, sight.behind):
+            return
+        self._record(JobSilent(trial=sight.trial, attempt=sight.attempt, newest=sight.newest))
+        reason = stall.verdict(self.state, self.state.trials[sight.trial])
+        if reason is not None:
+            self._record(StopIntended(trial=sight.trial, attempt=sight.attempt, reason=reason))
 
     def _log_matched(self, sight: JobObserved, match: LogMatch) -> None:
         """Do as the user's rule says, once a job; a log that is read again after a crash says nothing new."""
@@ -242,7 +256,7 @@ class _Draft:
             return
         self._record(LogMatched(trial=sight.trial, attempt=sight.attempt, match=match))
         detail = f"on_log: {match.pattern!r} was found in {match.line!r}"
-        if match.then is LogAction.STOP_TRIAL and attempt.stop is None:
+        if match.then is LogAction.STOP_TRIAL and not stall.stays(attempt):
             reason = StopReason(kind=StopKind.FAILED, detail=detail)
             self._record(StopIntended(trial=sight.trial, attempt=sight.attempt, reason=reason))
         if match.then is LogAction.STOP_EXPERIMENT and self.state.phase is Phase.RUNNING:
@@ -273,7 +287,9 @@ class _Draft:
         for report in sight.reports:
             trial = self.state.trials[sight.trial]
             value = report.value(self.state.objective)
-            if value is None or self._attempt(sight.trial).stop is not None:
+            stop = self._attempt(sight.trial).stop
+            # One that was silent and reports after all is judged as if nobody had wanted to stop it.
+            if value is None or (stop is not None and stop.kind is not StopKind.STALLED):
                 continue
             if math.isnan(value) and self.state.objective.nan is NanPolicy.FAIL:
                 detail = f"{self.state.objective.metric} is NaN at {self.state.objective.resource}"
@@ -300,7 +316,7 @@ class _Draft:
         return live
 
     def _end_attempt(self, trial: TrialId, end: JobEnd, nearest: Sequence[str] = ()) -> None:
-        attempt, end = self._attempt(trial), diagnosed(end)
+        attempt, end = stall.as_ended(self._attempt(trial), diagnosed(end))
         self._record(AttemptEnded(trial=trial, attempt=attempt.number, end=end))
         kind = end.failure if end.outcome is Outcome.FAILED else None
         if kind is not None and attempt.stop is None and self.state.phase is Phase.RUNNING:
@@ -363,7 +379,7 @@ class _Draft:
                 live = trial.live
                 if live is None:
                     self._record(TrialEnded(trial=trial.id, status=TrialStatus.CANCELLED, reason=why.detail))
-                elif live.stop is None:
+                elif live.stop is None or live.stop.kind is StopKind.STALLED:
                     self._record(StopIntended(trial=trial.id, attempt=live.number, reason=why))
 
     def launch(self) -> None:

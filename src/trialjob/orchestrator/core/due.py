@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from trialjob.model.ids import TrialId
 from trialjob.model.trial import AttemptStatus, Phase
-from trialjob.orchestrator.core import budget
+from trialjob.orchestrator.core import budget, stall
 from trialjob.orchestrator.core.state import State
 
 
@@ -95,4 +95,6 @@ def idle_until(state: State, now: float) -> float:
         waits = live is not None and (live.status is AttemptStatus.INTENDED or live.stop is not None)
         if live is not None and waits and live.status is not AttemptStatus.STOPPING:
             times.append(live.postponed_until if live.stop is None else now)
+        elif live is not None:
+            times.append(stall.next_part(state, live))
     return max(now, min(times))

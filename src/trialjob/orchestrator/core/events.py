@@ -161,6 +161,16 @@ class LogMatched:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JobSilent:
+    """A job that trains has made no report for a part of its ``stall_timeout``; see ``core.stall``."""
+
+    trial: TrialId
+    attempt: int
+    #: What tells the newest line behind its last report from all others; "" when there is none.
+    newest: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StopIntended:
     """A job is about to be stopped. Journaled before the call."""
 
@@ -284,6 +294,7 @@ Event: TypeAlias = (
     | ReportsRead
     | RungReached
     | LogMatched
+    | JobSilent
     | StopIntended
     | AttemptEnded
     | BillLearned

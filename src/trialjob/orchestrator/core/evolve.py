@@ -17,7 +17,7 @@ from trialjob.model.job import JobEnd
 from trialjob.model.metric import Report
 from trialjob.model.money import Tariff
 from trialjob.model.trial import EndReason, Phase, TrialStatus
-from trialjob.orchestrator.core import transitions
+from trialjob.orchestrator.core import stall, transitions
 from trialjob.orchestrator.core.events import (
     AttemptEnded,
     AttemptIntended,
@@ -209,7 +209,8 @@ def _with_sums(state: State, event: TrialEvent, at: float) -> State:
         case ReportsRead():
             return _with_best(state, event.reports)
         case TrialEnded():
-            return _with_improvement(state, state.trials[event.trial])
+            ended = state.trials[event.trial]
+            return _with_improvement(_with_pace(state, ended), ended)
         case AttemptEnded(end=end):
             return _with_left(state, event, end, at)
         case BillLearned():
@@ -259,6 +260,16 @@ def _with_best(state: State, reports: tuple[Report, ...]) -> State:
         if value is not None and (best is None or state.objective.beats(value, best)):
             best = value
     return state if best is state.best else replace(state, best=best)
+
+
+def _with_pace(state: State, ended: Trial) -> State:
+    """``state`` with what a trial that went to its end shows of how long healthy jobs are silent."""
+    if ended.status is not TrialStatus.COMPLETED:
+        return state
+    longest = max(stall.silences(ended), default=state.longest_silence)
+    if longest is None or (state.longest_silence is not None and longest <= state.longest_silence):
+        return state
+    return replace(state, longest_silence=longest)
 
 
 def _with_improvement(state: State, ended: Trial) -> State:

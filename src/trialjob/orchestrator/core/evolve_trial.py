@@ -13,6 +13,7 @@ from trialjob.orchestrator.core.events import (
     AttemptIntended,
     BillLearned,
     JobProgressed,
+    JobSilent,
     JobSubmitted,
     LogMatched,
     ReportsRead,
@@ -38,6 +39,7 @@ TrialEvent: TypeAlias = (
     | JobProgressed
     | ReportsRead
     | LogMatched
+    | JobSilent
     | StopIntended
     | AttemptEnded
     | BillLearned
@@ -75,7 +77,7 @@ def apply_to_trial(trial: Trial, event: TrialEvent, at: float, objective: Object
         case SubmitPostponed():
             return _on_attempt(trial, event.attempt, postponed_until=event.until, postponed_why=event.reason)
         case JobProgressed():
-            return _on_attempt(trial, event.attempt, status=event.status)
+            return _heard(_on_attempt(trial, event.attempt, status=event.status), event.attempt, at)
         case LogMatched():
             matches = (*trial.attempts[event.attempt - 1].matches, event.match)
             return _on_attempt(trial, event.attempt, matches=matches)
@@ -92,10 +94,8 @@ def apply_to_trial(trial: Trial, event: TrialEvent, at: float, objective: Object
             )
         case BillLearned():
             return _with_bill(trial, event)
-        case ReportsRead():
-            count = trial.attempts[event.attempt - 1].reports + len(event.reports)
-            trial = _on_attempt(trial, event.attempt, cursor=event.cursor, reports=count)
-            return _with_reports(trial, event.reports, objective)
+        case ReportsRead() | JobSilent():
+            return _with_log(trial, event, at, objective)
         case RetryPlanned():
             return replace(trial, not_before=event.not_before, reason=event.reason)
         case TrialPaused() | TrialEnded():
@@ -103,6 +103,23 @@ def apply_to_trial(trial: Trial, event: TrialEvent, at: float, objective: Object
             return replace(_with_status(trial, status), reason=event.reason)
         case _:
             assert_never(event)
+
+
+def _heard(trial: Trial, attempt: int, at: float, newest: str = "") -> Trial:
+    """The trial whose job has given a sign of life."""
+    return _on_attempt(trial, attempt, heard_at=at, silent_at=at, silences=0, newest=newest)
+
+
+def _with_log(trial: Trial, event: ReportsRead | JobSilent, at: float, objective: Objective) -> Trial:
+    """The trial after what its job has printed, or has not."""
+    old = trial.attempts[event.attempt - 1]
+    if isinstance(event, ReportsRead):
+        count = old.reports + len(event.reports)
+        trial = _on_attempt(trial, event.attempt, cursor=event.cursor, reports=count)
+        return _with_reports(_heard(trial, event.attempt, at), event.reports, objective)
+    if event.newest != old.newest:
+        return _heard(trial, event.attempt, at, event.newest)
+    return _on_attempt(trial, event.attempt, silent_at=at, silences=old.silences + 1)
 
 
 def _with_bill(trial: Trial, event: BillLearned) -> Trial:

@@ -79,6 +79,13 @@ TABLE: Final[tuple[Failure, ...]] = (
         wait=1.0,
     ),
     Failure(
+        kind=FailureKind.STALLED,
+        meaning="the job trained and printed nothing for `limits.stall_timeout`, and was stopped",
+        remedy="mend what hangs, or raise `limits.stall_timeout`; `none` switches it off",
+        retries=1,
+        wait=1.0,
+    ),
+    Failure(
         kind=FailureKind.OUT_OF_MEMORY,
         meaning="the GPU's, the machine's or the data loader's shared memory was used up",
         remedy="bound the batch size in `space`, or take a larger machine",

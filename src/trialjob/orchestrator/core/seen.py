@@ -67,6 +67,10 @@ class JobObserved:
     matches: tuple[LogMatch, ...] = ()
     #: How many seconds its log spans, as far as it has been read; 0 while more of it is ready.
     logged: float = 0.0
+    #: What tells the newest line behind its last report from all others; "" when there is none.
+    newest: str = ""
+    #: How many seconds of its log may still come; None when a look at it says nothing (``JobSeen.behind``).
+    behind: float | None = None
     #: The lines that looked most like ones with the objective's value, while it has reported none.
     nearest: tuple[str, ...] = ()
 

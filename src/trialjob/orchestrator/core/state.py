@@ -92,6 +92,8 @@ class State:
     #: The best score of the trials that have ended, and how many in a row have not improved on it.
     best_score: float | None = None
     without_improvement: int = 0
+    #: Seconds; the longest that a trial that has completed went without a report.
+    longest_silence: float | None = None
     #: How many trials there were when it was last resumed, and how many have ended without a score since.
     tried_before: int = 0
     fruitless: int = 0

@@ -49,6 +49,12 @@ class Attempt:
     reports: int = 0
     #: What its log has matched of the user's patterns.
     matches: tuple[LogMatch, ...] = ()
+    #: When it last began to train, reported or printed, as far as that was worth a record; what that line
+    #: was; up to when and how often in a row it was silent for a part of its ``stall_timeout`` since.
+    heard_at: float | None = None
+    newest: str = ""
+    silent_at: float | None = None
+    silences: int = 0
     end: JobEnd | None = None
     #: By what it is paid; None while nobody has said.
     terms: Terms | None = None

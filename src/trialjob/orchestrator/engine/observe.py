@@ -6,13 +6,15 @@ the same reports: it begins right behind the line that the last journaled report
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from trialjob.model.ids import JobName
-from trialjob.model.job import JobSeen, Watch
+from trialjob.model.job import JobSeen, LogLine, Watch
 from trialjob.model.trial import AttemptStatus, LogMatch
 from trialjob.orchestrator.core.seen import BillObserved, JobObserved
+from trialjob.orchestrator.core.stall import timeout_of
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Attempt, Trial
 from trialjob.orchestrator.ports import FoundReport, JobBackend, LogReader, LogReaders, LogRules
@@ -29,6 +31,9 @@ class _Reading:
     cursor: str
     #: How many reports the attempt has made.
     reports: int
+    #: Tells the newest line behind the last report from all others, also to a process that reads on from
+    #: there; "" when there is none.
+    mark: str = ""
     #: When its newest line was printed, and how long it has printed lines.
     newest: float | None = None
     logged: float = 0.0
@@ -38,6 +43,16 @@ class _Reading:
         if self.newest is not None:
             self.logged += min(_LONGEST_GAP, max(0.0, at - self.newest))
         self.newest = at
+
+    def heed(self, line: LogLine, found: Sequence[FoundReport]) -> None:
+        """Keep in mind that a line was read, and what it completed."""
+        if found and found[-1].cursor == line.cursor:
+            self.mark = ""
+        elif line.at is None:
+            self.mark = line.cursor
+        else:
+            # Where lines have times their cursors may depend on what else was read with them.
+            self.mark = repr(max(line.at, float(self.mark or line.at)))
 
 
 class Observer:
@@ -59,8 +74,14 @@ class Observer:
         unbilled = {state.job(each.trial, each.attempt): each for each in state.unbilled if each.until > now}
         if not watched and not unbilled:
             return [], False
+        listens = timeout_of(state) is not None
         marks = [
-            Watch(job=job, cursor=self._reading(job, trial, live).cursor, submitted_at=live.submitted_at)
+            Watch(
+                job=job,
+                cursor=self._reading(job, trial, live).cursor,
+                submitted_at=live.submitted_at,
+                listens=listens,
+            )
             for job, (trial, live) in watched.items()
         ]
         seen = self._backend.observe([*marks, *(Watch(job=job, bill=True) for job in unbilled)])
@@ -91,7 +112,9 @@ class Observer:
             reading.pass_time(at)
             for match in self._rules(line.text):
                 matches.setdefault(match.pattern, match)
-            found += reading.reader.feed(line.text, at, line.cursor)
+            new = reading.reader.feed(line.text, at, line.cursor)
+            found += new
+            reading.heed(line, new)
         if sight.lines:
             reading.cursor = sight.lines[-1].cursor
         if sight.end is not None:
@@ -109,5 +132,7 @@ class Observer:
             matches=tuple(matches.values()),
             # What is ready may have the value that is waited for, and what waits is one.
             logged=0.0 if sight.more or reading.reader.waits else reading.logged,
+            newest=reading.mark,
+            behind=None if sight.more else sight.behind,
             nearest=reading.reader.nearest(),
         )
