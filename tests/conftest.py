@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+import slurm_cluster
 from trialjob.backends.local.gpus import CLAIMS
 
 settings.register_profile("unhurried", deadline=None)
@@ -32,3 +36,20 @@ def _signals_are_heard() -> None:
     for name in ("SIGTERM", "SIGHUP"):
         if (number := getattr(signal, name, None)) is not None and signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
+
+
+@pytest.fixture(scope="session")
+def slurm() -> Iterator[slurm_cluster.Cluster]:
+    """A SLURM of one machine, for all tests of this process that ask for it."""
+    if lacking := slurm_cluster.missing():
+        pytest.skip(f"no {', '.join(lacking)} here to run SLURM's jobs with: apt-get install slurm-wlm munge")
+    # Not below pytest's folders, whose names are too long for a socket's.
+    cluster = slurm_cluster.Cluster(Path(tempfile.mkdtemp(prefix="slurm-")))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SLURM_CONF", str(cluster.conf))
+        try:
+            cluster.start()
+            yield cluster
+        finally:
+            cluster.stop()
+            shutil.rmtree(cluster.folder, ignore_errors=True)

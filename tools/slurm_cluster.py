@@ -62,12 +62,13 @@ KillWait=2
 MinJobAge=300
 CompleteWait=0
 ReturnToService=2
+MessageTimeout=5
 SlurmdTimeout=300
 MaxJobCount=20000
 AccountingStorageType=accounting_storage/none
 NodeName={host} NodeAddr=127.0.0.1 CPUs={slots} CoresPerSocket={slots} RealMemory=100000 State=UNKNOWN
 PartitionName=main Nodes={host} Default=YES MaxTime=1-0 PriorityTier=10 PreemptMode=OFF
-PartitionName=scavenge Nodes={host} MaxTime=1-0 PriorityTier=1 PreemptMode=REQUEUE GraceTime=2
+PartitionName=scavenge Nodes={host} MaxTime=1-0 PriorityTier=1 PreemptMode=REQUEUE GraceTime=0
 PartitionName=short Nodes={host} MaxTime=2 PriorityTier=10 PreemptMode=OFF
 """
 

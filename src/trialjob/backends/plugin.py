@@ -205,5 +205,6 @@ BACKENDS: Registry[BaseBackend] = Registry(
     builtin={
         "local": "trialjob.backends.local.section:Local",
         "sagemaker": "trialjob.backends.sagemaker.section:SageMaker",
+        "slurm": "trialjob.backends.slurm.section:Slurm",
     },
 )

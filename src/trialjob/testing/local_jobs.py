@@ -1,4 +1,4 @@
-"""A folder in which scripts run as jobs of the local backend, for tests that want real processes."""
+"""A folder in which scripts run as jobs, for tests that want real processes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from trialjob.backends.local.backend import LocalBackend
+from trialjob.backends.plugin import Backend
 from trialjob.estimators.bundle import pack
 from trialjob.estimators.script import ScriptEstimator
 from trialjob.model.ids import ExperimentName, JobName, TrialId, job_name
@@ -23,7 +24,7 @@ _EXPERIMENT = ExperimentName("local")
 _HANGS = 240
 
 
-class LocalJobs:
+class ScriptJobs:
     """Makes backends, scripts and requests below one folder, and ends what it has started."""
 
     def __init__(self, folder: Path, *, stop_grace: float = 2.0, python: str = sys.executable) -> None:
@@ -33,16 +34,8 @@ class LocalJobs:
         self._python = python
         self._jobs: set[JobName] = set()
 
-    def backend(self, *, gpus_per_trial: int = 0, gpus: tuple[str, ...] = ()) -> LocalBackend:
-        return LocalBackend(
-            jobs=self.folder / "jobs",
-            bundles=self.folder / "bundles",
-            clock=self.clock,
-            python=self._python,
-            stop_grace=self._stop_grace,
-            gpus_per_trial=gpus_per_trial,
-            gpus=gpus,
-        )
+    def backend(self) -> Backend:
+        raise NotImplementedError("say what runs the jobs")
 
     def write(self, name: str, text: str, *, mode: int = 0o644) -> Path:
         """A file of the source folder."""
@@ -99,3 +92,18 @@ class LocalJobs:
             reader = Reader(self.backend(), job)
             reader.backend.stop(job)
             self.wait_until(reader.ended)
+
+
+class LocalJobs(ScriptJobs):
+    """The same on this machine."""
+
+    def backend(self, *, gpus_per_trial: int = 0, gpus: tuple[str, ...] = ()) -> LocalBackend:
+        return LocalBackend(
+            jobs=self.folder / "jobs",
+            bundles=self.folder / "bundles",
+            clock=self.clock,
+            python=self._python,
+            stop_grace=self._stop_grace,
+            gpus_per_trial=gpus_per_trial,
+            gpus=gpus,
+        )

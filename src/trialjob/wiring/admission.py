@@ -150,7 +150,7 @@ def _backend(value: str, _came_along: Path | None) -> Refusal | None:
     if value == "sagemaker":
         return None
     return Refusal(
-        why=f"{shown(value)} runs processes on this machine", remedy="write backend.kind: sagemaker"
+        why=f"{shown(value)} starts processes of this machine", remedy="write backend.kind: sagemaker"
     )
 
 
@@ -225,8 +225,29 @@ _FREE: Final = (
         f"backend.{name}"
         for name in ("s3_uri", "region", "poll_interval", "price_per_hour", "requests_per_second")
     ),
-    # Of local trials, which no inbox starts.
-    *("backend.gpus_per_trial", "backend.stop_grace"),
+    # Of trials on this machine or a cluster, which no inbox starts.
+    *(
+        f"backend.{name}"
+        for name in (
+            "gpus_per_trial",
+            "stop_grace",
+            "folder",
+            "partition",
+            "account",
+            "qos",
+            "constraint",
+            "reservation",
+            "nodes",
+            "ntasks_per_node",
+            "cpus_per_task",
+            "memory",
+            "gres",
+            "exclude",
+            "setup",
+            "container",
+            "sbatch",
+        )
+    ),
 )
 DECISIONS: Final[Mapping[str, Decision]] = {
     **dict.fromkeys(_FREE, _free),

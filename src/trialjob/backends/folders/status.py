@@ -21,6 +21,7 @@ def end_of(status: Mapping[str, object], folder: JobFolder) -> JobEnd:
     code, started, ended = status.get("exit_code"), status.get("started_at"), status.get("ended_at")
     started_at = started if isinstance(started, float) else None
     ended_at = ended if isinstance(ended, float) else None
+    known = status.get("seconds")
     seconds = 0.0 if started_at is None or ended_at is None else max(0.0, ended_at - started_at)
     return JobEnd(
         outcome=Outcome(status["outcome"]),
@@ -30,7 +31,9 @@ def end_of(status: Mapping[str, object], folder: JobFolder) -> JobEnd:
         tail="" if failure is None else tail(folder.log),
         started_at=started_at,
         ended_at=ended_at,
-        seconds=seconds,
+        seconds=known if isinstance(known, float) else seconds,
+        instances=_count(status.get("nodes"), 1),
+        interruptions=_count(status.get("restarts"), 0),
     )
 
 
@@ -41,3 +44,7 @@ def _kind(said: str, message: str) -> FailureKind:
         return kind
     known = kind_of(message)
     return kind if known is FailureKind.INTERNAL else known
+
+
+def _count(found: object, otherwise: int) -> int:
+    return found if isinstance(found, int) else otherwise

@@ -1,0 +1,352 @@
+"""Jobs of a SLURM cluster: what is submitted, and what became of it.
+
+Rule 1: the folder is asked first, and the queue second: an end that is written there is one, whatever the
+queue says. Rule 2: what has not begun is ended by taking its claim, so that it never will begin. Rule 3: what
+has begun, and left no word, is given up only when the queue has nothing of it and no sign of life has come
+for a while.
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+
+from trialjob.backends.folders.backend import FolderBackend, files_of
+from trialjob.backends.folders.job_folder import Facts
+from trialjob.backends.folders.status import state_of
+from trialjob.backends.slurm import commands
+from trialjob.backends.slurm.commands import Queued
+from trialjob.backends.slurm.marks import Mark
+from trialjob.backends.slurm.outcomes import advice, broken_off, hopeless, never_began
+from trialjob.backends.slurm.scripts import batch_script, start_script
+from trialjob.backends.slurm.settings import SlurmSettings
+from trialjob.backends.slurm.slurm_folder import SlurmFolder
+from trialjob.errors import BackendUnavailable
+from trialjob.files import DISK, Disk
+from trialjob.model.ids import JobName
+from trialjob.model.job import JobRequest, JobSeen, JobState, Outcome, Watch
+from trialjob.model.secret import Reveal, unknown
+from trialjob.orchestrator.journals.private import FILE, FOLDER, make_private
+from trialjob.orchestrator.ports import Clock, Postponed, Rejected, Submitted
+
+#: Seconds in which another machine's view of a shared folder catches up with what was written.
+LAG = 30.0
+#: Seconds that SLURM itself takes to end a job.
+_SLOW = 60.0
+#: Seconds before a job that SLURM has no room for is offered again.
+_LATER = 30.0
+
+
+class SlurmBackend(FolderBackend):
+    """Submits jobs by sbatch, and follows them in their folders and by one squeue."""
+
+    def __init__(
+        self,
+        *,
+        settings: SlurmSettings,
+        clock: Clock,
+        code: Callable[[str], bytes],
+        python: str,
+        owner: str = "",
+        environment: Mapping[str, str] | None = None,
+        reveal: Reveal = unknown,
+        disk: Disk = DISK,
+        lag: float = LAG,
+    ) -> None:
+        """``code`` gives out a bundle by its digest."""
+        super().__init__(
+            jobs=settings.home / "jobs",
+            bundles=settings.home / "bundles",
+            clock=clock,
+            python=python,
+            stop_grace=settings.stop_grace,
+            environment=environment,
+            reveal=reveal,
+            disk=disk,
+        )
+        self._settings = settings
+        self._code = code
+        self._owner = owner
+        self._lag = lag
+        #: Jobs that wait, with what for; and why the queue could not be asked.
+        self._waiting: dict[str, Queued] = {}
+        self._silence = ""
+
+    def submit(self, request: JobRequest) -> Submitted | Postponed | Rejected:
+        """Submit the job, or find that it was submitted before.
+
+        Killed at any instruction, this may be called again: a call of sbatch of which nobody knows how it
+        went is looked for in the queue, and if it comes late all the same, the claim is another's.
+        """
+        if self._silence and self._queue() is None:
+            raise BackendUnavailable(self._silence)  # sbatch would wait for an answer for long
+        folder = self._folder(request.job)
+        environment = self._secrets(request)
+        with files_of(folder.path):
+            make_private(folder.path, root=self._jobs, disk=self._disk)
+            self._check_ours(folder, request)
+            if self._is_known(folder, request):
+                return Submitted(adopted=True)
+            mark = self._prepare(folder, request)
+        script = batch_script(folder.path, mark.token)
+        try:
+            number = commands.submit(self._words(request, mark), script, environment)
+        except (commands.Later, commands.Refused) as error:
+            with files_of(folder.path):
+                folder.write_submission({**folder.submission(), "refused": True})
+            if isinstance(error, commands.Refused):
+                raise
+            return Postponed(reason=str(error), seconds=_LATER)
+        except BackendUnavailable as error:
+            self._silence = str(error)
+            raise
+        with files_of(folder.path):
+            folder.write_submission({**folder.submission(), "number": number})
+        return Submitted()
+
+    def stop(self, job: JobName) -> bool:
+        """Ask for the job's end; one that has not begun is given a grave, so that it never will."""
+        folder = self._folder(job)
+        with files_of(folder.path):
+            make_private(folder.path, root=self._jobs, disk=self._disk)
+            status = folder.status()
+            if status is not None and status["state"] == "ended":
+                return not status.get("buried", False)
+            submitted = bool(folder.submission())
+            folder.ask_stop()
+            if folder.claim({"token": "stopped"}):
+                self._end(folder, {**_STOPPED, "buried": not submitted})
+            if not submitted:
+                return not (folder.status() or {}).get("buried", False)
+            present = [each for each in self._queued(folder, commands.queue(job)) if not each.is_over]
+            for each in present:
+                (commands.cancel if each.is_pending else commands.nudge)(each)
+            if present and all(each.is_pending for each in present):
+                self._end(folder, _STOPPED)  # it waited for its next run
+        return True
+
+    def observe(self, watched: Sequence[Watch]) -> Sequence[JobSeen]:
+        """What became of these jobs, by their folders and one look at the queue."""
+        watched = [watch for watch in watched if not watch.bill]
+        self._waiting = {}
+        before = {watch.job: self._ended(watch.job) for watch in watched}
+        queue = self._queue() if any(before[watch.job] is None for watch in watched) else None
+        return [
+            seen for watch in watched if (seen := self._look(watch, before[watch.job], queue)) is not None
+        ]
+
+    def notices(self) -> Sequence[str]:
+        """Why jobs wait, and that the cluster does not answer."""
+        return [*filter(None, [self._silence]), *_waits(self._waiting)]
+
+    # What is submitted
+
+    def _is_known(self, folder: SlurmFolder, request: JobRequest) -> bool:
+        """Whether no sbatch is to be called, as the job has been submitted, has begun, or is never to."""
+        if folder.status() is not None:
+            return True
+        if folder.stop_asked():
+            if folder.claim({"token": "stopped"}):
+                self._end(folder, {**_STOPPED, "buried": True})
+            return True
+        known = folder.submission()
+        if not known or known.get("refused"):
+            return False
+        if known.get("number") or folder.claimed() is not None:
+            return True
+        # The last call of sbatch was broken off, or nobody heard its answer.
+        return bool(self._queued(folder, commands.queue(request.job)))
+
+    def _prepare(self, folder: SlurmFolder, request: JobRequest) -> Mark:
+        """Have everything in the folder that the job will need, and then that sbatch is being called."""
+        self._bring_code(request.bundle)
+        settings = self._settings
+        start = start_script(
+            folder.path, setup=settings.setup, container=settings.container, shared=settings.folder
+        )
+        if start:
+            (folder.path / "start.sh").touch(mode=FILE)
+            (folder.path / "start.sh").write_text(start, encoding="utf-8")
+        folder.write_request({**self._facts(request), "nodes": settings.nodes})
+        mark = Mark(token=secrets.token_hex(8), job=request.job, folder=str(self._jobs), owner=self._owner)
+        folder.write_submission({"token": mark.token, "calls": folder.submission().get("calls", 0) + 1})
+        return mark
+
+    def _bring_code(self, digest: str) -> None:
+        place = self._bundles / f"{digest}.tar.gz"
+        if not digest or place.exists():
+            return
+        self._disk.make_folder(self._bundles, mode=FOLDER)
+        with (self._bundles / f".{digest}.{secrets.token_hex(4)}").open("wb") as file:
+            file.write(self._code(digest))
+            self._disk.replace(file, place)
+
+    def _words(self, request: JobRequest, mark: Mark) -> list[str]:
+        """The options of sbatch."""
+        place = str(self._folder(request.job).path)
+        return [
+            *self._settings.options,
+            f"--job-name={request.job}",
+            f"--comment={mark.comment()}",
+            f"--chdir={place}",
+            f"--output={place.replace('%', '%%')}/slurm.out",
+            "--open-mode=append",
+            "--export=ALL",
+            "--requeue",
+            f"--time={time_limit(request, self._stop_grace)}",
+        ]
+
+    # What became of it
+
+    def _folder(self, job: str) -> SlurmFolder:
+        return SlurmFolder(self._jobs / job, disk=self._disk)
+
+    def _ended(self, job: JobName) -> Facts | None:
+        """The status of a job that has said its last word."""
+        folder = self._folder(job)
+        with files_of(folder.path):
+            status = folder.status() if folder.has("status.json") else None
+            return status if status is not None and status["state"] == "ended" else None
+
+    def _queue(self) -> list[Queued] | None:
+        """All our jobs; None when the cluster does not answer."""
+        try:
+            found = commands.queue()
+        except BackendUnavailable as error:
+            self._silence = f"SLURM does not answer; jobs go on, and their folders tell of them: {error}"
+            return None
+        self._silence = ""
+        return found
+
+    def _queued(self, folder: SlurmFolder, queue: Sequence[Queued]) -> list[Queued]:
+        """The jobs of a folder; more than one when sbatch was called again."""
+        name, home = folder.path.name, str(self._jobs)
+        return [each for each in queue if each.mark.job == name and each.mark.folder == home]
+
+    def _look(self, watch: Watch, status: Facts | None, queue: Sequence[Queued] | None) -> JobSeen | None:
+        folder = self._folder(watch.job)
+        with files_of(folder.path):
+            if not folder.path.is_dir():
+                return _gone(watch, folder)
+            present = None if queue is None else self._queued(folder, queue)
+            if status is None:
+                if not folder.has("request.json") and not folder.has("stop"):
+                    return None
+                status = self._judged(folder, present)
+            self._end_doubles(folder, present)
+            return self._seen(watch, folder, status, self._state(folder, status, present))
+
+    def _state(self, folder: SlurmFolder, status: Facts | None, present: Sequence[Queued] | None) -> JobState:
+        stopping = folder.stop_asked()
+        if not stopping and present and all(each.is_pending for each in present if not each.is_over):
+            return JobState.STARTING
+        return state_of(status, stopping=stopping)
+
+    def _judged(self, folder: SlurmFolder, present: Sequence[Queued] | None) -> Facts | None:
+        """The status of a job that had not ended, brought to its end if that has come."""
+        status = folder.status() if folder.has("status.json") else None
+        if present is None or (status is not None and status["state"] == "ended"):
+            return status
+        live = [each for each in present if not each.is_over]
+        if live:
+            return self._waits_or_runs(folder, status, live)
+        claim = folder.claimed()
+        token = (claim or folder.submission()).get("token")
+        last = next((each for each in present if each.mark.token == token), None)
+        if claim is None and folder.claim({"token": "buried"}):
+            word = _STOPPED if folder.stop_asked() else never_began(last, folder.said_by_slurm())
+            return self._end(folder, word)
+        interrupted = status is not None and status["state"] == "interrupted"
+        if not interrupted and not self._is_silent(folder):
+            return status
+        return self._broken_off(folder, status, last)
+
+    def _waits_or_runs(
+        self, folder: SlurmFolder, status: Facts | None, live: Sequence[Queued]
+    ) -> Facts | None:
+        if folder.has("missing.json"):
+            folder.write_missing(None)
+        first = live[0]
+        if all(each.is_pending for each in live):
+            self._waiting[folder.path.name] = first
+            end = hopeless(first)
+            if end is not None:
+                with suppress(BackendUnavailable):
+                    for each in live:
+                        commands.cancel(each)
+                if folder.claim({"token": "buried"}) or status is not None:
+                    return self._end(folder, end)
+        elif self._outstays(folder):
+            with suppress(BackendUnavailable):
+                commands.cancel(first)
+        return status
+
+    def _outstays(self, folder: SlurmFolder) -> bool:
+        """Whether a job was asked to end so long ago that its supervisor cannot do it."""
+        with suppress(FileNotFoundError):
+            asked = (folder.path / "stop").stat().st_mtime
+            return self._clock.now() > asked + self._stop_grace + _SLOW
+        return False
+
+    def _is_silent(self, folder: SlurmFolder) -> bool:
+        """Whether a job that the queue does not have has shown no sign of life for long enough."""
+        alive, known, now = folder.alive(), folder.missing(), self._clock.now()
+        if known.get("alive", alive) != alive or not known:
+            folder.write_missing({"since": now, "alive": alive})
+            return False
+        return bool(now >= known["since"] + self._lag)
+
+    def _broken_off(self, folder: SlurmFolder, status: Facts | None, last: Queued | None) -> Facts:
+        word = _STOPPED if folder.stop_asked() else broken_off(last, folder.said_by_slurm())
+        return self._end(folder, {"nodes": self._settings.nodes, **(status or {}), **word})
+
+    def _end(self, folder: SlurmFolder, word: Facts) -> Facts:
+        """Write the end of a job that will write none itself; what may still live of it ends by it, too."""
+        folder.ask_stop()
+        seconds = float(folder.alive().get("seconds", 0.0))
+        status: Facts = {"ended_at": self._clock.now(), "seconds": seconds, **word, "state": "ended"}
+        status["seconds"] = max(seconds, float(status["seconds"]))
+        folder.write_status(status)
+        return status
+
+    def _end_doubles(self, folder: SlurmFolder, present: Sequence[Queued] | None) -> None:
+        """Take out of the queue what another call of sbatch has brought there, once one has the claim."""
+        if not present or len(present) < 2:  # noqa: PLR2004 - a job and its double
+            return
+        claim = folder.claimed()
+        for each in present:
+            if claim is not None and each.is_pending and each.mark.token != claim["token"]:
+                with suppress(BackendUnavailable):
+                    commands.cancel(each)
+
+
+_STOPPED: Facts = {"outcome": Outcome.STOPPED.value, "message": "stopped before it was started"}
+
+
+def time_limit(request: JobRequest, stop_grace: float) -> int:
+    """The whole minutes of each run in which SLURM itself ends it; the supervisor keeps the exact limit."""
+    return math.ceil((request.max_runtime + stop_grace + _SLOW) / 60)
+
+
+def _gone(watch: Watch, folder: SlurmFolder) -> JobSeen:
+    """What is left to say of a job whose folder somebody removed; its supervisor ends by itself."""
+    from trialjob.model.job import FailureKind, JobEnd  # noqa: PLC0415 - for a rare case
+
+    message = f"its folder is gone: {folder.path}"
+    end = JobEnd(outcome=Outcome.FAILED, failure=FailureKind.LOST, message=message)
+    return JobSeen(job=watch.job, state=JobState.TRAINING, end=end)
+
+
+def _waits(waiting: Mapping[str, Queued]) -> list[str]:
+    """Why jobs wait in the queue: a line for each reason."""
+    reasons = Counter(job.reason or "None" for job in waiting.values())
+    lines = []
+    for reason, count in reasons.most_common():
+        first = next(job for job in waiting.values() if (job.reason or "None") == reason)
+        what = f"{first.mark.job} waits" if count == 1 else f"{count} jobs wait"
+        hint = advice(first)
+        lines.append(f"{what} in SLURM's queue: {reason}" + (f"; {hint}" if hint else ""))
+    return lines

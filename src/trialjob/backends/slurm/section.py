@@ -1,0 +1,232 @@
+"""A SLURM cluster as a backend: what a spec says of it, and what follows."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+from pydantic import Field
+
+from trialjob.backends.assumptions import NOTHING, Assumptions
+from trialjob.backends.plugin import Backend, BaseBackend, Check, Jobs, Place
+from trialjob.backends.slurm.settings import SlurmSettings
+from trialjob.errors import Problem, SpecError
+from trialjob.field_types import Duration, Texts
+from trialjob.model.ids import ExperimentName, JobName
+from trialjob.model.money import PriceOrigin, Tariff, Terms, price_micros
+
+#: Seconds in which a job that is killed leaves its node.
+_LAG: Final = 10.0
+#: What a plan takes a cluster to be like: everything but the queue, of which nobody knows.
+_CLUSTER: Final = replace(
+    NOTHING, cold_start=2.0, warm_start=2.0, stop=2.0, log_delay=1.0, epoch_spread=1.2, epoch_error=1.15
+)
+#: Options of sbatch that have a key of their own, by both of their names.
+_KEYS: Final = {
+    "partition": ("--partition", "-p"),
+    "account": ("--account", "-A"),
+    "qos": ("--qos", "-q"),
+    "constraint": ("--constraint", "-C"),
+    "reservation": ("--reservation", ""),
+    "nodes": ("--nodes", "-N"),
+    "ntasks_per_node": ("--ntasks-per-node", ""),
+    "cpus_per_task": ("--cpus-per-task", "-c"),
+    "memory": ("--mem", ""),
+    "gres": ("--gres", ""),
+    "exclude": ("--exclude", "-x"),
+}
+#: Options that say what trialjob itself says, or that would make another thing of a job than one trial.
+_TAKEN: Final = {
+    "--job-name": "-J", "--comment": "", "--chdir": "-D", "--output": "-o", "--error": "-e", "--array": "-a",
+    "--open-mode": "", "--export": "", "--export-file": "", "--requeue": "", "--no-requeue": "",
+    "--wait": "-W",
+    "--parsable": "", "--wrap": "", "--test-only": "", "--clusters": "-M", "--input": "-i", "--help": "-h",
+    "--version": "-V", "--uid": "", "--gid": "", "--hold": "-H", "--kill-on-invalid-dep": "",
+}  # fmt: skip
+
+
+class Slurm(BaseBackend):
+    """Every attempt of a trial is one job of a SLURM cluster."""
+
+    kind: ClassVar[str] = "slurm"
+    assumptions: ClassVar[Assumptions] = _CLUSTER
+
+    #: Seen under this path by the machine that trialjob runs on and by all compute nodes.
+    folder: str
+    partition: str | None = None
+    account: str | None = None
+    qos: str | None = None
+    constraint: str | None = None
+    reservation: str | None = None
+    #: Nodes of a job.
+    nodes: int = Field(default=1, ge=1)
+    ntasks_per_node: int | None = Field(default=None, ge=1)
+    cpus_per_task: int | None = Field(default=None, ge=1)
+    #: As sbatch takes it: ``16G``.
+    memory: str | None = None
+    #: As sbatch takes it: ``gpu:1``.
+    gres: str | None = None
+    exclude: str | None = None
+    #: Lines of bash before the script.
+    setup: Texts = ()
+    #: An image in which the script runs, by apptainer or pyxis.
+    container: str | None = None
+    #: More options of sbatch.
+    sbatch: Texts = ()
+    #: Seconds from SIGTERM to SIGKILL.
+    stop_grace: Duration = 30.0
+
+    # What is wrong
+
+    def problems(self, estimator: Any) -> Iterator[Problem]:  # noqa: ANN401, ARG002 - a section of any kind
+        yield from self._folder_problems()
+        if self.nodes > 1 or (self.ntasks_per_node or 1) > 1:
+            name = "nodes" if self.nodes > 1 else "ntasks_per_node"
+            yield Problem(
+                field=f"backend.{name}",
+                message="is above 1, and a trial is one process of ours on one node so far",
+                remedy="write 1; with gres: gpu:N and distribution: torchrun a trial takes N GPUs of a node",
+            )
+        for number, word in enumerate(self.sbatch):
+            yield from _option_problems(number, word)
+        for name in (*_KEYS, "container", "folder"):
+            text = getattr(self, name)
+            if isinstance(text, str) and (not text.strip() or not text.isprintable()):
+                yield Problem(
+                    field=f"backend.{name}",
+                    message=f"{text!r} says nothing",
+                    remedy="write a text, or leave it out",
+                )
+
+    def _folder_problems(self) -> Iterator[Problem]:
+        if not self.folder.startswith("/") or "\\" in self.folder:
+            yield Problem(
+                field="backend.folder",
+                message=f'"{self.folder}" is no full path, and compute nodes have another working folder',
+                remedy="write one that begins with / and that all nodes share, such as /shared/tuning",
+            )
+
+    def problems_here(self, estimator: Any) -> Iterator[Problem]:  # noqa: ANN401, ARG002 - as above
+        """A folder that can only be looked at here."""
+        folder = Path(self.folder)
+        if self.folder.startswith("/") and not folder.exists() and not folder.parent.is_dir():
+            yield Problem(
+                field="backend.folder",
+                message=f"neither {folder} nor {folder.parent} is there",
+                remedy="write a folder on the file system that login and compute nodes share",
+            )
+
+    def check_here(self, jobs: Jobs) -> None:  # noqa: ARG002 - they are all alike
+        """SLURM's commands must be here."""
+        from trialjob.backends.slurm.commands import missing  # noqa: PLC0415 - POSIX only
+
+        if lacking := missing():
+            raise SpecError(
+                Problem(
+                    field="backend.kind",
+                    message=f"is slurm, and there is no {', '.join(lacking)} on this machine",
+                    remedy="run trialjob on a login node of the cluster, or take another backend",
+                )
+            )
+
+    # What is run
+
+    def settings(self, name: str) -> SlurmSettings:
+        """What the jobs of an experiment have in common."""
+        return SlurmSettings(
+            folder=Path(self.folder),
+            home=Path(self.folder) / name,
+            options=self.options(),
+            nodes=self.nodes,
+            setup=self.setup,
+            container=self.container or "",
+            stop_grace=self.stop_grace,
+        )
+
+    def options(self) -> tuple[str, ...]:
+        """The options of sbatch that say what a job asks for."""
+        said = {option: getattr(self, key) for key, (option, _) in _KEYS.items()}
+        said["--nodes"], said["--ntasks-per-node"] = self.nodes, self.ntasks_per_node or 1
+        return (*(f"{option}={value}" for option, value in said.items() if value is not None), *self.sbatch)
+
+    def open(self, jobs: Jobs, place: Place) -> Backend:
+        from trialjob.backends.slurm.backend import SlurmBackend  # noqa: PLC0415 - POSIX only
+
+        return SlurmBackend(
+            settings=self.settings(jobs.name),
+            clock=jobs.clock,
+            code=partial(place.store.bundle, jobs.name),
+            python=getattr(jobs.estimator, "python", None) or sys.executable,
+            owner=jobs.owner,
+            environment=place.told,
+            reveal=place.reveal,
+        )
+
+    def checkpoints(self, job: JobName, folder: Path | None) -> str:  # noqa: ARG002 - it has a folder of its own
+        experiment = ExperimentName(job.rsplit("-", 2)[0])
+        return str(self.settings(experiment).home / "jobs" / job / "ml" / "checkpoints")
+
+    # What it costs, and what a plan says
+
+    def tariff(self, jobs: Jobs) -> Tariff:  # noqa: ARG002 - all jobs cost the same
+        terms = Terms(
+            price=price_micros(self.price_per_hour or 0.0),
+            instances=self.nodes,
+            machine=self.partition or "a node",
+            stop_grace=self.stop_grace,
+            upload=_LAG,
+        )
+        source = "no price is written" if self.price_per_hour is None else "backend.price_per_hour"
+        return Tariff(terms=(terms,), origin=PriceOrigin.SPEC, source=source)
+
+    def machine(self, jobs: Jobs) -> str:  # noqa: ARG002 - they are all alike
+        asked = {"partition": self.partition, "gres": self.gres, "memory": self.memory}
+        words = [f"{name} {value}" for name, value in asked.items() if value is not None]
+        cpus = [f"{self.cpus_per_task} CPUs"] if self.cpus_per_task else []
+        return ", ".join(["a job of SLURM for each trial", *words, *cpus])
+
+    def request_words(self) -> str:
+        return "SLURM has judged none yet; `trialjob doctor` has it judge one"
+
+    def first_request(self, jobs: Jobs) -> Mapping[str, Any]:
+        from trialjob.backends.slurm.backend import time_limit  # noqa: PLC0415 - POSIX only
+
+        first = jobs.first()
+        options = [*self.options(), f"--job-name={first.job}", f"--time={time_limit(first, self.stop_grace)}"]
+        return {"sbatch": options}
+
+    def unasked(self) -> str:
+        return "how long jobs wait in SLURM's queue, which nobody knows before (--assume cold_start=1h)"
+
+    # What is looked at
+
+    def doctor(self, jobs: Jobs, only: Sequence[str] = ()) -> Iterator[Check]:
+        from trialjob.backends.slurm.doctor import examine  # noqa: PLC0415 - POSIX only
+
+        yield from examine(self, jobs, only=only)
+
+
+def _option_problems(number: int, word: str) -> Iterator[Problem]:
+    field = f"backend.sbatch[{number}]"
+    option = word.partition("=")[0]
+    short = word[:2] if word[:1] == "-" and word[:2] != "--" else ""
+    if not option.startswith("-"):
+        yield Problem(
+            field=field,
+            message=f'"{word}" is no option',
+            remedy='write each option with its value as one text: "--mail-type=END"',
+        )
+        return
+    for key, names in _KEYS.items():
+        if option in names or (short and short in names):
+            yield Problem(
+                field=field, message=f'"{word}" has a key of its own', remedy=f"write backend.{key}"
+            )
+    if option in ("--time", "--time-min") or short == "-t":
+        yield Problem(field=field, message=f'"{word}" is limits.trial_timeout', remedy="write that")
+    if option in _TAKEN or (short and short in _TAKEN.values()):
+        yield Problem(field=field, message=f'"{option}" is what trialjob says itself', remedy="leave it out")

@@ -1,0 +1,172 @@
+"""The process that a job of SLURM is: claims its folder, runs the script, and tells an end from a pause.
+
+Rule 1: a folder is one call's of sbatch. A job that finds it claimed by another ends at once.
+Rule 2: SIGTERM with a stop in the folder is an end. Without one it is a preemption, a limit or somebody's
+scancel, of which only the queue knows more: nothing is said of an end, and a job that is requeued goes on
+from its checkpoints.
+Rule 3: the run that came last is the present one. An earlier one that still lives, on a node that was given
+up, ends what it runs and writes nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+from trialjob.backends.folders.descendants import become_subreaper, end_descendants
+from trialjob.backends.folders.job_folder import Facts
+from trialjob.backends.folders.supervisor import Supervisor
+from trialjob.backends.slurm.slurm_folder import SlurmFolder
+from trialjob.orchestrator.journals.private import FILE
+
+#: EX_TEMPFAIL: it was interrupted.
+INTERRUPTED: Final = 75
+#: Seconds between two signs of life.
+BEAT: Final = 5.0
+#: Seconds in which the signal that the script has died of reaches us, too.
+_SAME_SIGNAL: Final = 1.0
+#: Seconds, and times, to write an end on a disk that is full.
+_PAUSE, _TIMES = 5.0, 24
+_SIGNALS: Final = frozenset({signal.SIGTERM, signal.SIGINT})
+_KILLED: Final = frozenset({-signal.SIGTERM, 128 + signal.SIGTERM, -signal.SIGKILL, 128 + signal.SIGKILL})
+
+
+class SlurmSupervisor(Supervisor):
+    """One run of a job."""
+
+    def __init__(self, folder: SlurmFolder, token: str) -> None:
+        self._began = time.monotonic()
+        super().__init__(folder, folder.request() or {})
+        self._slurm_folder = folder
+        self._token = token
+        self._earlier = 0.0
+        self._me = ""
+        self._beaten = -BEAT
+        self.exit_code = 0
+        start = folder.path / "start.sh"
+        self.launcher = ("bash", str(start)) if start.exists() else ()
+
+    def begin(self) -> bool:
+        """Take the job; False when there is nothing to run."""
+        folder = self._slurm_folder
+        if folder.is_gone():
+            return False
+        number = os.environ.get("SLURM_JOB_ID", "")
+        ours = folder.claim({"token": self._token, "number": number}) or (
+            (folder.claimed() or {}).get("token") == self._token
+        )
+        if not ours or (folder.status() or {}).get("state") == "ended":
+            return False
+        before = folder.present_run()
+        runs = int(before.get("runs", 0)) + 1
+        self._earlier = float(folder.alive().get("seconds", 0.0))
+        self._me = f"{number}-{runs}-{os.uname().nodename}-{os.getpid()}"
+        self._status |= {"restarts": runs - 1, "number": number, "nodes": self._request.get("nodes", 1)}
+        folder.write_run({"run": self._me, "runs": runs})
+        log = os.open(folder.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, FILE)
+        for standard in (1, 2):
+            os.dup2(log, standard)
+        self.accept()
+        return True
+
+    def _why(self) -> str:
+        if self._is_superseded():
+            return "superseded"
+        self._beat()
+        if self._folder.stop_asked() or self._folder.is_gone():
+            return "stopped"
+        return "interrupted" if self._stop_asked else ""
+
+    def _why_it_ended(self, status: int) -> str:
+        if status in _KILLED and not self._stop_asked:
+            select.select([self._woken], [], [], _SAME_SIGNAL)
+        return self._why() if self._stop_asked else ""
+
+    def _seconds_left(self) -> float:
+        return float(self._request["max_runtime"]) - self._seconds()
+
+    def _tell_stopping(self, why: str) -> None:
+        if why == "timed_out":
+            super()._tell_stopping(why)
+
+    def _verdict(self, status: int, why: str) -> Facts:
+        failed = self._folder.path / "setup-failed"
+        if not why and status and failed.exists():
+            message = failed.read_text(encoding="utf-8", errors="replace").strip()
+            return {"outcome": "failed", "failure": "setup", "message": message}
+        return super()._verdict(status, why)
+
+    def _leave(self, status: Facts) -> None:
+        outcome = status["outcome"]
+        if outcome == "superseded":
+            return
+        if outcome == "interrupted":
+            self.exit_code = INTERRUPTED
+            status = {**self._status, "state": "interrupted"}
+        self._beat(last=True)
+        self._keep({**status, "seconds": self._seconds()})
+
+    def _keep(self, status: Facts) -> None:
+        """Write the status, also where the disk is full for a while."""
+        for _ in range(_TIMES):
+            with contextlib.suppress(OSError):
+                super()._leave(status)
+                return
+            time.sleep(_PAUSE)  # noqa: TID251 - a process of its own, which has no Clock
+        super()._leave(status)
+
+    def _seconds(self) -> float:
+        """How long the job has run, with its earlier runs."""
+        return self._earlier + time.monotonic() - self._began
+
+    def _beat(self, *, last: bool = False) -> None:
+        now = time.monotonic()
+        if last or now >= self._beaten + BEAT:
+            self._beaten = now
+            with contextlib.suppress(OSError):
+                self._slurm_folder.beat({"run": self._me, "seconds": self._seconds()})
+
+    def _is_superseded(self) -> bool:
+        with contextlib.suppress(OSError):
+            present, status = self._slurm_folder.present_run(), self._slurm_folder.status() or {}
+            return present.get("run", self._me) != self._me or status.get("state") == "ended"
+        return False
+
+
+def main() -> int:
+    """``python -m trialjob.backends.slurm.supervisor FOLDER TOKEN``."""
+    folder = SlurmFolder(Path(sys.argv[1]))
+    # Until both processes have their handlers, a signal waits.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    become_subreaper()
+    child = os.fork()
+    if child:
+        return _guard(child, folder.path)
+    become_subreaper()
+    supervisor = SlurmSupervisor(folder, sys.argv[2])
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+    if supervisor.begin():
+        supervisor.run()
+    return supervisor.exit_code
+
+
+def _guard(child: int, folder: Path) -> int:
+    """Pass signals on to the supervisor, and end what it leaves behind if it is killed."""
+    for each in _SIGNALS:
+        signal.signal(each, lambda number, _frame: os.kill(child, number))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+    _, status = os.waitpid(child, 0)
+    code = os.waitstatus_to_exitcode(status)
+    if code not in (0, INTERRUPTED):
+        end_descendants(folder)
+    return code if code >= 0 else 128 - code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

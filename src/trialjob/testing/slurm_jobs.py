@@ -1,0 +1,44 @@
+"""A folder in which scripts run as jobs of a SLURM cluster, which must be there."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from trialjob.backends.slurm.backend import SlurmBackend
+from trialjob.backends.slurm.settings import SlurmSettings
+from trialjob.testing.local_jobs import ScriptJobs
+
+
+class SlurmJobs(ScriptJobs):
+    """Makes backends, scripts and requests below one folder, and ends what it has started."""
+
+    def __init__(
+        self, folder: Path, *, lag: float = 3.0, setup: tuple[str, ...] = (), container: str = ""
+    ) -> None:
+        """``lag``: a folder of one machine is seen at once."""
+        super().__init__(folder)
+        self._lag = lag
+        self._setup = setup
+        self._container = container
+        self.shared = folder / "shared"
+
+    def backend(self, *options: str) -> SlurmBackend:
+        """``options`` are more words for sbatch."""
+        return SlurmBackend(
+            settings=SlurmSettings(
+                folder=self.shared,
+                home=self.shared / "local",
+                options=("--nodes=1", "--ntasks-per-node=1", *options),
+                setup=self._setup,
+                container=self._container,
+                stop_grace=self._stop_grace,
+            ),
+            clock=self.clock,
+            code=lambda digest: (self.folder / "bundles" / f"{digest}.tar.gz").read_bytes(),
+            python=sys.executable,
+            lag=self._lag,
+        )
+
+    def job_folder(self, job: str) -> Path:
+        return self.shared / "local" / "jobs" / job

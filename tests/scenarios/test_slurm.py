@@ -1,0 +1,446 @@
+"""What goes wrong on a cluster, on a real one of one machine: no trial twice, none lost, none left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from slurm_cluster import Cluster
+from trialjob.backends.slurm import commands
+from trialjob.backends.slurm.backend import SlurmBackend
+from trialjob.backends.slurm.marks import Mark, mark_of
+from trialjob.backends.slurm.scripts import batch_script
+from trialjob.backends.slurm.slurm_folder import SlurmFolder
+from trialjob.errors import BackendError, BackendUnavailable
+from trialjob.model.job import FailureKind, JobRequest, JobState, Outcome, Watch
+from trialjob.model.secret import Secret
+from trialjob.orchestrator.ports import Postponed, Submitted
+from trialjob.testing.backend_contract import Reader
+from trialjob.testing.slurm_jobs import SlurmJobs
+
+#: Goes on from its checkpoint, and says which epochs each run has made.
+SCRIPT = """
+import os, pathlib, sys, time
+kept = pathlib.Path(os.environ["TRIALJOB_CHECKPOINT_DIR"], "epoch")
+epoch = int(kept.read_text()) if kept.exists() else 0
+print(f"begins behind {epoch}", flush=True)
+while epoch < int(sys.argv[sys.argv.index("--epochs") + 1]):
+    time.sleep(0.3)
+    epoch += 1
+    print(f"epoch {epoch}", flush=True)
+    kept.write_text(str(epoch))
+"""
+LONG = {"epochs": 1000}
+
+
+@pytest.fixture
+def jobs(tmp_path: Path, slurm: Cluster) -> Iterator[SlurmJobs]:
+    made = SlurmJobs(tmp_path / "with space %j")
+    made.write("train.py", SCRIPT)
+    yield made
+    for name in ("slurmctld", "slurmd"):
+        if slurm.pid(name) is None:
+            slurm.launch(name)
+    made.end_all()
+    made.wait_until(lambda: not [each for each in commands.queue() if not each.is_over])
+
+
+def queued(jobs: SlurmJobs, job: str) -> list[commands.Queued]:
+    """The jobs of a trial that are not over."""
+    folder = str(jobs.job_folder(job).parent)
+    return [each for each in commands.queue(job) if not each.is_over and each.mark.folder == folder]
+
+
+def number_of(jobs: SlurmJobs, job: str) -> str:
+    return next(each.number for each in queued(jobs, job))
+
+
+def up_to(jobs: SlurmJobs, reader: Reader, line: str) -> None:
+    def seen() -> bool:
+        reader.look()
+        return line in reader.lines
+
+    jobs.wait_until(seen)
+
+
+def submitted_again(jobs: SlurmJobs, request: JobRequest) -> None:
+    """What a caller does who was killed before it heard sbatch's answer, and whom the queue told nothing."""
+    folder = SlurmFolder(jobs.job_folder(request.job))
+    backend = jobs.backend()
+    mark = backend._prepare(folder, request)
+    commands.submit(backend._words(request, mark), batch_script(folder.path, mark.token), {})
+
+
+# Exactly once
+
+
+def test_a_doubled_sbatch_runs_the_script_once(jobs: SlurmJobs) -> None:
+    request = jobs.request({"epochs": 4})
+    reader = jobs.start(request)
+    submitted_again(jobs, request)
+    submitted_again(jobs, request)
+    jobs.wait_until(reader.ended)
+    assert reader.end is not None
+    assert reader.end.outcome is Outcome.COMPLETED
+    assert reader.lines == ["begins behind 0", *(f"epoch {number}" for number in range(1, 5))]
+
+
+def test_a_double_that_waits_is_taken_out_of_the_queue(jobs: SlurmJobs) -> None:
+    request = jobs.request(LONG)
+    reader = jobs.start(request)
+    up_to(jobs, reader, "epoch 1")
+    folder, backend = SlurmFolder(jobs.job_folder(request.job)), jobs.backend("--begin=now+1hour")
+    mark = backend._prepare(folder, request)
+    commands.submit(backend._words(request, mark), batch_script(folder.path, mark.token), {})
+
+    def alone() -> bool:
+        reader.look()
+        return len(queued(jobs, request.job)) == 1
+
+    jobs.wait_until(alone)
+    assert reader.end is None
+
+
+def test_a_call_of_which_nobody_heard_is_found_in_the_queue(jobs: SlurmJobs) -> None:
+    request = jobs.request({"epochs": 1})
+    folder = SlurmFolder(jobs.job_folder(request.job))
+    jobs.backend("--begin=now+1hour").submit(request)
+    before = folder.submission()
+    folder.write_submission({name: value for name, value in before.items() if name != "number"})
+    assert jobs.backend().submit(request) == Submitted(adopted=True)
+    assert len(queued(jobs, request.job)) == 1
+
+
+def test_another_experiments_job_of_the_same_name_is_left_alone(jobs: SlurmJobs, tmp_path: Path) -> None:
+    other = SlurmJobs(tmp_path / "other")
+    other.write("train.py", SCRIPT)
+    mine, theirs = jobs.request(LONG), other.request(LONG)
+    assert mine.job == theirs.job
+    reader, stranger = jobs.start(mine), other.start(theirs)
+    up_to(jobs, reader, "epoch 1")
+    up_to(jobs, stranger, "epoch 1")
+    assert jobs.backend().stop(mine.job)
+    jobs.wait_until(reader.ended)
+    stranger.look()
+    assert stranger.end is None
+    other.end_all()
+
+
+# Interruptions
+
+
+def test_a_job_that_is_requeued_goes_on_from_its_checkpoint(jobs: SlurmJobs, slurm: Cluster) -> None:
+    request = jobs.request({"epochs": 8})
+    reader = jobs.start(request)
+    up_to(jobs, reader, "epoch 3")
+    number = number_of(jobs, request.job)
+    slurm.ask("scontrol", "requeue", number)
+
+    def pending() -> bool:
+        reader.look()
+        return reader.state is JobState.STARTING
+
+    jobs.wait_until(pending)
+    assert "waits in SLURM's queue" in " ".join(notices(jobs, request))
+    jobs.wait_until(lambda: bool(again(slurm, number)) or reader.ended())
+    jobs.wait_until(reader.ended)
+    assert reader.end is not None
+    assert reader.end.outcome is Outcome.COMPLETED
+    epochs = [line for line in reader.lines if line.startswith("epoch")]
+    assert epochs == [f"epoch {number}" for number in range(1, 9)]
+    assert reader.lines.count("begins behind 0") == 1
+    assert reader.end.interruptions == 1
+    # Both runs are paid for: eight epochs of 0.3 s.
+    assert reader.end.seconds is not None
+    assert reader.end.seconds > 2.4
+
+
+def again(slurm: Cluster, number: str) -> str:
+    """Spare a requeued job the two minutes that SLURM has it wait."""
+    slurm.ask("scontrol", "update", f"JobId={number}", "StartTime=now")
+    return slurm.ask("squeue", "-h", "--states=RUNNING,COMPLETED", f"--jobs={number}", "--format=%T")
+
+
+def notices(jobs: SlurmJobs, request: JobRequest) -> list[str]:
+    backend = jobs.backend()
+    backend.observe([Watch(job=request.job)])
+    return list(backend.notices())
+
+
+def test_preemption_requeues_and_every_epoch_is_made_once(jobs: SlurmJobs, slurm: Cluster) -> None:
+    request = jobs.request({"epochs": 30})
+    backend = jobs.backend("--partition=scavenge", "--cpus-per-task=8")
+    backend.submit(request)
+    reader = Reader(backend, request.job)
+    up_to(jobs, reader, "epoch 2")
+    number = number_of(jobs, request.job)
+    line = ["sbatch", "--parsable", "--partition=main", "--cpus-per-task=8", "--output=/dev/null"]
+    urgent = slurm.ask(*line, "--wrap=sleep 1").strip()
+    assert urgent
+    jobs.wait_until(lambda: not slurm.ask("squeue", "-h", f"--jobs={urgent}", "--states=PENDING,RUNNING"))
+    jobs.wait_until(lambda: bool(again(slurm, number)) or reader.ended())
+    jobs.wait_until(reader.ended)
+    assert reader.end is not None
+    assert (reader.end.outcome, reader.end.interruptions) == (Outcome.COMPLETED, 1)
+    assert [line for line in reader.lines if line.startswith("epoch")] == [f"epoch {n}" for n in range(1, 31)]
+
+
+def test_time_before_a_requeue_counts_towards_the_limit(jobs: SlurmJobs, slurm: Cluster) -> None:
+    request = jobs.request(LONG, max_runtime=4.0)
+    reader = jobs.start(request)
+    up_to(jobs, reader, "epoch 8")
+    number = number_of(jobs, request.job)
+    slurm.ask("scontrol", "requeue", number)
+    jobs.wait_until(lambda: bool(again(slurm, number)))
+    jobs.wait_until(reader.ended)
+    assert reader.end is not None
+    assert reader.end.outcome is Outcome.TIMED_OUT
+    assert 3.9 < (reader.end.seconds or 0) < 7.0
+
+
+@pytest.mark.parametrize("after", ["epoch 1", ""])
+def test_scancel_by_a_stranger_is_a_stop_that_says_so(jobs: SlurmJobs, slurm: Cluster, after: str) -> None:
+    request = jobs.request(LONG)
+    backend = jobs.backend(*([] if after else ["--begin=now+1hour"]))
+    backend.submit(request)
+    reader = Reader(backend, request.job)
+    if after:
+        up_to(jobs, reader, after)
+    slurm.ask("scancel", number_of(jobs, request.job))
+    jobs.wait_until(reader.ended)
+    assert reader.end is not None
+    assert reader.end.outcome is Outcome.STOPPED
+    assert "by somebody else" in reader.end.message
+    assert backend.submit(request) == Submitted(adopted=True)
+
+
+def test_a_killed_supervisor_is_a_lost_job(jobs: SlurmJobs) -> None:
+    request = jobs.request(LONG)
+    reader = jobs.start(request)
+    up_to(jobs, reader, "epoch 1")
+    status = SlurmFolder(jobs.job_folder(request.job)).status()
+    assert status is not None
+    os.kill(status["pid"], signal.SIGKILL)
+    jobs.wait_until(reader.ended)
+    assert reader.end is not None
+    assert (reader.end.outcome, reader.end.failure) == (Outcome.FAILED, FailureKind.LOST)
+    assert not Path(f"/proc/{status['script'][0]}").exists()
+
+
+def test_a_run_that_was_superseded_ends_and_writes_nothing(jobs: SlurmJobs) -> None:
+    request = jobs.request(LONG)
+    reader = jobs.start(request)
+    up_to(jobs, reader, "epoch 1")
+    folder = SlurmFolder(jobs.job_folder(request.job))
+    status = folder.status()
+    assert status is not None
+    # As the next run does, when its node has been given up and lives all the same.
+    folder.write_run({"run": "another", "runs": 2})
+    jobs.wait_until(lambda: not Path(f"/proc/{status['pid']}").exists())
+    assert not Path(f"/proc/{status['script'][0]}").exists()
+    assert folder.status() == status
+
+
+# The cluster itself
+
+
+def test_jobs_outlive_slurmd_and_slurmctld(jobs: SlurmJobs, slurm: Cluster) -> None:
+    request = jobs.request({"epochs": 12})
+    reader = jobs.start(request)
+    up_to(jobs, reader, "epoch 1")
+    slurm.kill("slurmd")
+    slurm.kill("slurmctld")
+    up_to(jobs, reader, "epoch 4")  # the folder tells
+    assert "does not answer" in " ".join(reader.backend.notices())  # type: ignore[attr-defined]
+    with pytest.raises(BackendUnavailable):
+        reader.backend.submit(jobs.request({"epochs": 1}, trial=2))
+    slurm.launch("slurmctld")
+    slurm.launch("slurmd")
+    jobs.wait_until(reader.ended)
+    assert reader.end is not None
+    assert reader.end.outcome is Outcome.COMPLETED
+    jobs.wait_until(lambda: answers(jobs, jobs.request({"epochs": 1}, trial=2)))
+
+
+def answers(jobs: SlurmJobs, request: JobRequest) -> bool:
+    try:
+        jobs.backend().submit(request)
+    except BackendUnavailable:
+        return False
+    return jobs.backend().submit(request) == Submitted(adopted=True)
+
+
+def test_a_job_that_slurmctld_forgot_is_lost_and_never_starts(jobs: SlurmJobs, slurm: Cluster) -> None:
+    request = jobs.request({"epochs": 1})
+    backend = jobs.backend("--begin=now+1hour")
+    slurm.kill("slurmctld", signal.SIGTERM)  # its state is written
+    slurm.launch("slurmctld")
+    jobs.wait_until(lambda: answers_with(backend, request))
+    slurm.kill("slurmctld")  # and what came after is not
+    slurm.launch("slurmctld")
+    reader = Reader(backend, request.job)
+
+    def told() -> bool:
+        # Its state may have been written after all, in the moment between.
+        reader.look()
+        return reader.end is not None or is_queued(jobs, request.job)
+
+    jobs.wait_until(told)
+    if reader.end is not None:
+        assert (reader.end.outcome, reader.end.failure) == (Outcome.FAILED, FailureKind.LOST)
+        assert not SlurmFolder(jobs.job_folder(request.job)).claim({"token": "late"})
+
+
+def is_queued(jobs: SlurmJobs, job: str) -> bool:
+    try:
+        return bool(queued(jobs, job))
+    except BackendUnavailable:
+        return False
+
+
+def answers_with(backend: SlurmBackend, request: JobRequest) -> bool:
+    try:
+        backend.submit(request)
+    except BackendUnavailable:
+        return False
+    return True
+
+
+# What waits, and what is refused
+
+
+def test_what_will_never_start_is_ended_with_the_remedy(jobs: SlurmJobs) -> None:
+    request = jobs.request(LONG)
+    backend = jobs.backend("--partition=short")
+    assert backend.submit(request) == Submitted()
+    reader = Reader(backend, request.job)
+    jobs.wait_until(reader.ended)
+    assert reader.end is not None
+    assert reader.end.failure is FailureKind.REJECTED
+    assert "PartitionTimeLimit" in reader.end.message
+    assert "limits.trial_timeout" in reader.end.message
+    assert not queued(jobs, request.job)
+
+
+def test_a_held_job_waits_and_says_how_it_is_let_go(jobs: SlurmJobs, slurm: Cluster) -> None:
+    request = jobs.request({"epochs": 1})
+    jobs.backend("--hold").submit(request)
+    number = number_of(jobs, request.job)
+    jobs.wait_until(lambda: f"scontrol release {number}" in " ".join(notices(jobs, request)))
+    slurm.ask("scontrol", "release", number)
+    reader = Reader(jobs.backend(), request.job)
+    jobs.wait_until(reader.ended)
+    assert reader.end is not None
+    assert reader.end.outcome is Outcome.COMPLETED
+
+
+@pytest.mark.parametrize(
+    ("option", "field"),
+    [
+        ("--partition=nowhere", "backend.partition"),
+        ("--gres=gpu:1", "backend.gres"),
+        ("--mem=9T", "backend.memory"),
+    ],
+)
+def test_what_the_cluster_refuses_names_the_field_and_loses_nothing(
+    jobs: SlurmJobs, option: str, field: str
+) -> None:
+    request = jobs.request({"epochs": 1})
+    with pytest.raises(BackendError, match=field):
+        jobs.backend(option).submit(request)
+    assert jobs.backend().submit(request) == Submitted()
+
+
+def test_a_job_that_waits_is_stopped_at_once(jobs: SlurmJobs) -> None:
+    request = jobs.request(LONG)
+    backend = jobs.backend("--begin=now+1hour")
+    backend.submit(request)
+    assert backend.stop(request.job) is True
+    reader = Reader(backend, request.job)
+    assert reader.ended()
+    assert reader.end is not None
+    assert reader.end.outcome is Outcome.STOPPED
+    jobs.wait_until(lambda: not queued(jobs, request.job))
+
+
+# What a script finds
+
+
+def test_setup_is_done_before_the_script_and_its_failure_is_said(tmp_path: Path, slurm: Cluster) -> None:
+    assert slurm.conf.exists()
+    fine = SlurmJobs(tmp_path / "fine", setup=("export GREETING='hello you'",))
+    fine.write("train.py", "import os, sys; print(os.environ['GREETING'], sys.argv[1:])")
+    lines, end = fine.run(fine.request({"x": "a b"}))
+    assert (lines, end.outcome) == (["hello you ['--x', 'a b']"], Outcome.COMPLETED)
+    broken = SlurmJobs(tmp_path / "broken", setup=("true", "module load nothing-like-it # says so"))
+    broken.write("train.py", "print('never')")
+    lines, end = broken.run(broken.request())
+    assert end.failure is FailureKind.SETUP
+    assert "backend.setup[1]" in end.message
+    assert "never" not in lines
+
+
+def test_a_script_runs_in_its_container(
+    tmp_path: Path, slurm: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert slurm.conf.exists()
+    # What apptainer is called with, which then does as if it were one.
+    fake = tmp_path / "bin" / "apptainer"
+    fake.parent.mkdir()
+    fake.write_text('#!/bin/bash\necho "in ${@:1:6}"\nwhile [ "$1" != python3 ]; do shift; done\nexec "$@"\n')
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{fake.parent}:{os.environ['PATH']}")
+    jobs = SlurmJobs(tmp_path / "jobs", container="docker://python:3.12")
+    jobs.write("train.py", "print('trained')")
+    lines, end = jobs.run(jobs.request())
+    assert end.outcome is Outcome.COMPLETED
+    assert lines[0].startswith(f"in exec --bind {jobs.shared} --pwd")
+    assert "docker://python:3.12" in lines[0]
+    assert lines[-1] == "trained"
+
+
+def test_a_secret_reaches_the_script_and_no_file(tmp_path: Path, slurm: Cluster) -> None:
+    assert slurm.conf.exists()
+    jobs = SlurmJobs(tmp_path)
+    jobs.write("train.py", "import os; print(len(os.environ['TOKEN']))")
+    request = replace(jobs.request(), environment={"TOKEN": Secret("TOKEN")})
+    backend = jobs.backend()
+    backend._reveal = lambda _secret: "hush-hush-hush"
+    backend.submit(request)
+    reader = Reader(backend, request.job)
+    jobs.wait_until(reader.ended)
+    assert reader.lines == ["14"]
+    for path in jobs.shared.rglob("*"):
+        assert not path.is_file() or b"hush-hush-hush" not in path.read_bytes()
+
+
+def test_all_jobs_are_seen_by_one_call(jobs: SlurmJobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    requests = [jobs.request({"epochs": 1}, trial=trial) for trial in range(1, 21)]
+    backend = jobs.backend("--begin=now+1hour")
+    for request in requests:
+        assert not isinstance(backend.submit(request), Postponed)
+    calls: list[str] = []
+    asked = commands.run
+    monkeypatch.setattr(commands, "run", lambda line, **more: calls.append(line[0]) or asked(line, **more))  # type: ignore[func-returns-value]
+    began = time.monotonic()
+    assert len(backend.observe([Watch(job=request.job) for request in requests])) == 20
+    assert calls == ["squeue"]
+    assert time.monotonic() - began < 5
+    assert "20 jobs wait in SLURM's queue: BeginTime" in backend.notices()
+    for request in requests:
+        backend.stop(request.job)
+
+
+def test_the_mark_survives_names_of_all_kinds() -> None:
+    mark = Mark(token="1", job="a-0001-1", folder="/shared/ü |:%20", owner="me@here in /a b")  # noqa: S106 - no password
+    assert mark_of(mark.comment()) == mark
+    assert "|" not in mark.comment()
+    assert mark_of("anything else") is None
+    assert json.dumps(mark.comment()).isascii()
