@@ -63,6 +63,10 @@ class SpecError(TrialjobError):
         lines = "\n".join(f"  {problem}" for problem in self.problems)
         super().__init__(f"{head}{count} in the spec\n{lines}")
 
+    def __reduce__(self) -> tuple[type[SpecError], tuple[list[Problem], str]]:
+        """How another process makes it again."""
+        return type(self), (self.problems, self.source)
+
 
 class UsageError(TrialjobError):
     """The command or call is wrong; nothing was changed."""
@@ -118,6 +122,10 @@ class BackendBusy(BackendUnavailable):
     def __init__(self, message: str, seconds: float) -> None:
         self.seconds = seconds
         super().__init__(message)
+
+    def __reduce__(self) -> tuple[type[BackendBusy], tuple[str, float]]:
+        """How another process makes it again."""
+        return type(self), (str(self), self.seconds)
 
 
 class TrialFailed(TrialjobError):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import importlib
 import io
 import json
+import re
 import sys
 import tarfile
 import threading
@@ -16,6 +18,7 @@ from typing import Any
 import pytest
 
 from trialjob import config, wiring
+from trialjob.apps import aws_lambda
 from trialjob.apps.aws_lambda import handler
 from trialjob.errors import BackendUnavailable, SpecError, StoreError, StoreUnavailable, UsageError
 from trialjob.orchestrator.journals.s3 import S3Store
@@ -23,7 +26,11 @@ from trialjob.testing.fake_aws import FakeAws, ScaledClock, jobs_by_tags
 
 IMAGE = "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.8.0-gpu-py312"
 #: Late log lines are waited for in real seconds.
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [
+    pytest.mark.timeout(400),
+    # The fake has threads in this process, and a function has none.
+    pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning"),
+]
 
 
 class Remaining:
@@ -69,8 +76,11 @@ class World:
         body = data if isinstance(data, bytes) else data.encode()
         self.s3.put_object(Bucket="bucket", Key=f"{self.prefix}/{key}", Body=body)
 
+    def bytes(self, key: str) -> bytes:
+        return bytes(self.s3.get_object(Bucket="bucket", Key=f"{self.prefix}/{key}")["Body"].read())
+
     def get(self, key: str) -> str:
-        return str(self.s3.get_object(Bucket="bucket", Key=f"{self.prefix}/{key}")["Body"].read().decode())
+        return self.bytes(key).decode()
 
     def keys(self, folder: str) -> list[str]:
         return [
@@ -295,9 +305,75 @@ def test_a_function_that_leaves_or_hangs_keeps_no_other_from_its_step(
     assert told["errors"] == {"bad": "SystemExit: I leave"}
     (tmp_path / "leaves.py").write_text("import time\ntime.sleep(60)\n# of yet another length\n")
     importlib.invalidate_caches()
-    told = handler({"for": "1s"}, Remaining(15))
+    told = handler({"for": "1s"}, Remaining(25))
     assert told["experiments"] == {"bad": "error", "good": "running"}
     assert "did not come to an end" in str(told["errors"])
+
+
+def test_every_kind_of_damage_is_told_and_keeps_no_other_from_its_step(
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "hungry.py").write_text("def rule(reports, best): return False\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    hungry = {"kind": "python", "early_stop": "hungry:rule"}
+    wiring.create(config.parse(world.spec("eats", stopping=hungry)), store=world.store)
+    sys.modules.pop("hungry", None)
+    importlib.invalidate_caches()
+    (tmp_path / "hungry.py").write_text("held = bytearray(4 << 30)\n# of another length\n")
+    for name in ("bit", "plugin", "segment", "good"):
+        wiring.create(config.parse(world.spec(name)), store=world.store)
+    code = {"kind": "script", "source_dir": "src", "entry_point": "train.sh"}
+    coded = world.spec("code")
+    coded["estimator"] = {**coded["estimator"], **code}
+    del coded["estimator"]["entrypoint"]
+    files = archive({"code.json": json.dumps(coded), "src/train.sh": "echo acc=0.5\n"})
+    wiring.start_file("code.tar.gz", files, store=world.store)
+
+    def edit(name: str, old: bytes, new: bytes) -> None:
+        text = gzip.decompress(world.bytes(f"journals/{name}.jsonl.gz"))
+        assert old in text
+        world.put(f"journals/{name}.jsonl.gz", gzip.compress(text.replace(old, new)))
+
+    world.put("journals/head.jsonl.gz", "nonsense")
+    world.put("journals/bomb.jsonl.gz", gzip.compress(bytes(80 << 20), 1))
+    edit("bit", b'"events": [', b'"events"; [')
+    edit("plugin", b'"kind":"random"', b'"kind":"absent"')
+    edit("segment", b'"sealed": []', b'"sealed": [{"name": "../x", "first": 1, "last": 1}]')
+    (bundle,) = world.keys("experiments/code/bundles/")
+    world.s3.delete_object(Bucket="bucket", Key=f"{world.prefix}/{bundle}")
+    told = handler({"for": "1s"}, Remaining(120))
+    reasons = {
+        "head": "damaged or cut short",
+        "bomb": "unpacks to more than 64 MB",
+        "bit": "not a record of a journal",
+        "plugin": "absent",
+        "segment": "not the head of a journal|holds records",
+        "code": "is missing; restore it",
+        "eats": "MemoryError",
+    }
+    errors = told["errors"]
+    assert isinstance(errors, dict)
+    assert told["experiments"] == {**dict.fromkeys(reasons, "error"), "good": "running"}
+    for name, reason in reasons.items():
+        assert re.search(reason, errors.pop(name)), name
+    assert errors == {}
+    failed = json.loads(world.get("lambda/turns.json"))["failed"]
+    assert {name for name in failed if re.search(reasons[name], failed[name]["why"])} == set(reasons)
+
+
+@pytest.mark.parametrize("book", ["sound", "damaged"])
+def test_who_had_a_turn_in_vain_is_the_last_also_in_a_new_container(
+    world: World, monkeypatch: pytest.MonkeyPatch, book: str
+) -> None:
+    world.put("journals/broken.jsonl.gz", "nonsense")
+    time.sleep(1.1)  # noqa: TID251 - S3 dates its objects in whole seconds
+    wiring.start_document(world.spec("good"), store=world.store)
+    monkeypatch.setattr(aws_lambda, "_AT_ONCE", 1)
+    failed = {"broken": {"at": time.time() + 60, "why": "x"}}  # noqa: TID251 - as the store's clock
+    text = json.dumps({"over": {}, "failed": failed})
+    world.put("lambda/turns.json", text if book == "sound" else text[:-9])
+    told = handler({"for": "1s"}, Remaining(60))
+    assert list(told["experiments"]) == (["good", "broken"] if book == "sound" else ["broken", "good"])  # type: ignore[call-overload]
 
 
 def test_one_that_another_steps_is_no_error(world: World) -> None:

@@ -1,33 +1,41 @@
 """Steps all experiments of a store in S3 from an AWS Lambda function that a schedule invokes.
 
-Rule 1: nothing is remembered between invocations but which experiments are over, which any of them finds out.
-So one that does not come, comes twice or overlaps another costs time and nothing else.
-Rule 2: an experiment that cannot be stepped, or never comes back from it, keeps no other one from its step.
-Rule 3: it leaves in time, and says who was not reached; they are the first ones of the next invocation.
+Rule 1: nothing is remembered between invocations but which experiments are over and which had a turn in
+vain, and both may be forgotten. So one that does not come, comes twice or overlaps another costs time and
+nothing else.
+Rule 2: each experiment, and each file of the inbox, is read and stepped by a process of its own, within a
+time and a memory of its own. What hangs, breaks or eats keeps no other one from its step.
+Rule 3: first is who had no turn for longest, in whatever container. It leaves in time, and says who was not
+reached.
 """
 
 from __future__ import annotations
 
+import gc
 import math
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, Protocol, assert_never
+from typing import Any, Final, Protocol, TypeVar, assert_never
 
 from trialjob import wiring
 from trialjob.apps.embedded_metrics import embedded, metrics_of
 from trialjob.apps.stepping import step, summary
 from trialjob.apps.turns import LeftBehind, Turns
-from trialjob.errors import BackendUnavailable, SpecError, StoreUnavailable, UsageError
+from trialjob.errors import BackendUnavailable, SpecError, StoreError, StoreUnavailable, UsageError
 from trialjob.model.durations import FORMS, parse_duration
 from trialjob.model.ids import ExperimentName
 from trialjob.model.s3 import address_problem
 from trialjob.orchestrator.engine.clock import SystemClock
+from trialjob.orchestrator.journals.objects import Listed
 from trialjob.orchestrator.journals.s3 import S3Store
+from trialjob.orchestrator.journals.turn_book import FailedTurn, KnownTurns
 from trialjob.reporting.results import strict_json
-from trialjob.wiring import Session
+
+K = TypeVar("K")
+T = TypeVar("T")
 
 #: Seconds that an invocation goes on, as a schedule fires once a minute at most.
 _FOR: Final = 50.0
@@ -36,22 +44,25 @@ _AT_ONCE: Final = 4
 #: Seconds before its end, or a part of what is left if that is less: when no step is begun any more, and
 #: when nobody is waited for any more.
 _LEAVE, _LEAVE_PART = 20.0, 0.3
-_GO, _GO_PART = 3.0, 0.1
+_GO, _GO_PART = 3.0, 0.2
 #: Seconds that an experiment has at least, as a step must be given the time to end; and those of a file of
 #: the inbox, of which all together have half of the time.
 _LEAST: Final = 10.0
 _START: Final = 60.0
 #: Seconds that one may be late where nobody says when the invocation is killed.
 _LATE: Final = 120.0
+#: Megabytes of a function that does not say how many it has, and those that this process needs of them.
+_MEMORY: Final = 1769
+_OWN_MEMORY: Final = 200
+#: So many objects more than before are made before garbage is looked for: a journal becomes very many.
+_COLLECT_AFTER: Final = 100_000
 
 #: What an event of ours may have. Events of AWS's services, such as EventBridge's and S3's own, have others.
 _KEYS: Final = frozenset({"store", "for", "start"})
 _AWS_KEYS: Final = frozenset({"detail-type", "Records"})
 
-#: The heads of experiments that are over, by store and name.
+#: The heads of experiments that are over, by store and name, which saves this container a reading.
 _over: dict[tuple[str, ExperimentName], str] = {}
-#: Those whose last step did not come to an end.
-_left_behind: set[tuple[str, ExperimentName]] = set()
 
 
 class Context(Protocol):
@@ -73,12 +84,14 @@ def handler(event: Mapping[str, Any] | None, context: Context | None = None) -> 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Opened:
-    """An experiment, or why it cannot be read."""
+class _Stepped:
+    """How a turn went."""
 
-    name: ExperimentName
-    session: Session | None = None
-    error: BaseException | None = None
+    #: What is to be logged; nothing of an experiment that was over before.
+    line: Mapping[str, object]
+    is_over: bool
+    #: What was raised, in words.
+    error: str = ""
 
 
 class _Invocation:
@@ -102,6 +115,8 @@ class _Invocation:
         store = wiring.open_store(self._where)
         assert isinstance(store, S3Store)  # noqa: S101 - narrows the type
         self._store, self._start = store, event.get("start")
+        #: How many have not had their turn.
+        self._waiting = 0
         self._started: list[str] = []
         self._refused: dict[str, str] = {}
         self._states: dict[str, str] = {}
@@ -111,14 +126,15 @@ class _Invocation:
         wrong = self._start_asked()
         self._start_waiting()
         heads = {
-            name: etag for name, etag in self._store.heads().items() if _over.get((self._where, name)) != etag
+            name: head
+            for name, head in self._store.heads().items()
+            if _over.get((self._where, name)) != head.etag
         }
-        opened = self._open_all(list(heads))
-        active = [each for each in opened if not self._is_over(each, heads)]
-        self._step_all(active)
+        if heads:
+            self._step_all(heads)
         if wrong is not None:
             raise wrong
-        return self._summary(list(heads), [each.name for each in active])
+        return self._summary(heads)
 
     # Starting
 
@@ -134,60 +150,92 @@ class _Invocation:
 
     def _start_waiting(self) -> None:
         """Start what is in the inbox. What could not be now, and may be the next time, stays there."""
-        inbox = self._store.inbox()
         half = (self._began + self._leave) / 2
-        for name in inbox.names():
+        for file in self._store.inbox().waiting():
             if self._clock.now() >= min(half, self._leave):
                 return
-            data = inbox.read(name)
-            if data is None:
-                continue
-            start = {name: partial(wiring.start_file, name, data, store=self._where)}
             seconds = min(_START, self._leave - self._clock.now())
-            ((_, answer),) = Turns(start, self._clock, at_once=1).run(lambda _, given=seconds: given)  # type: ignore[misc]
-            match answer:
-                case Session():
-                    self._started.append(answer.name)
-                    inbox.done(name, data)
-                case StoreUnavailable() | BackendUnavailable():
-                    self._errors[f"inbox/{name}"] = str(answer)
-                    _write({"inbox": name, "waits": _told(answer)})
-                case BaseException():  # whatever a stranger's file does, the others go on
-                    self._refused[name] = _told(answer)
-                    inbox.failed(name, data, _told(answer))
-                    _write({"inbox": name, "refused": _told(answer)})
-                case _:
-                    assert_never(answer)
+            work = {file.name: partial(self._start_file, file.name)}
+            for _, answer in self._turns(work).run(lambda _, given=seconds: given):  # type: ignore[misc]
+                try:
+                    self._take_started(file, answer)
+                except StoreError as error:
+                    self._waits(file.name, error)
+
+    def _start_file(self, name: str) -> ExperimentName | None:
+        """The experiment that a file of the inbox asks for; None when another has taken the file."""
+        data = self._store.inbox().read(name)
+        return None if data is None else wiring.start_file(name, data, store=self._where).name
+
+    def _take_started(self, file: Listed, answer: str | BaseException | None) -> None:
+        inbox = self._store.inbox()
+        match answer:
+            case None:
+                pass
+            case str():
+                self._started.append(answer)
+                inbox.done(file)
+            case StoreUnavailable() | BackendUnavailable():
+                self._waits(file.name, answer)
+            case BaseException():  # whatever a stranger's file does, the others go on
+                self._refused[file.name] = _told(answer)
+                inbox.failed(file, _told(answer))
+                _write({"inbox": file.name, "refused": _told(answer)})
+            case _:
+                assert_never(answer)
+
+    def _waits(self, name: str, error: Exception) -> None:
+        self._errors[f"inbox/{name}"] = str(error)
+        _write({"inbox": name, "waits": _told(error)})
 
     # Stepping
 
-    def _open_all(self, names: list[ExperimentName]) -> list[_Opened]:
-        """Those that could be looked at in time."""
-        work = {name: partial(wiring.open_session, self._store, name) for name in names}
-        opened: list[_Opened] = []
-        for name, answer in Turns(work, self._clock, at_once=_AT_ONCE).run(self._bound):
-            if isinstance(answer, Session):
-                opened.append(_Opened(name=name, session=answer))
-            elif not self._was_cut_short(answer):
-                opened.append(_Opened(name=name, error=answer))
-        return sorted(opened, key=lambda each: names.index(each.name))
+    def _turns(self, work: Mapping[K, Callable[[], T]]) -> Turns[K, T]:
+        """Each of ``work`` in a process of its own, with its part of the function's memory."""
+        self._store.close()  # no process has another's connections
+        size = int(os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE") or _MEMORY)
+        memory = max(size - _OWN_MEMORY, size // 2) // min(_AT_ONCE, len(work))
+        return Turns(work, self._clock, at_once=_AT_ONCE, memory=memory << 20)
 
-    def _step_all(self, active: list[_Opened]) -> None:
-        # Whoever was left behind by this container the last time has its turn after the others.
-        active = sorted(active, key=lambda each: (self._where, each.name) in _left_behind)
-        work = {each.name: partial(self._step, each, self._share(len(active))) for each in active}
-        for name, answer in Turns(work, self._clock, at_once=_AT_ONCE).run(self._bound):
-            _left_behind.discard((self._where, name))
-            if isinstance(answer, LeftBehind):
-                _left_behind.add((self._where, name))
-            if not isinstance(answer, BaseException):
-                self._log(answer)
-            elif not self._was_cut_short(answer):
-                told = {"experiment": name, "state": "error", "error": _told(answer)}
-                self._log(embedded(told, {"steps_failed": 1}, self._clock.now()))
+    def _step_all(self, heads: Mapping[ExperimentName, Listed]) -> None:
+        """Give each its turn, first the one that had none for longest, and none to those that are over."""
+        book = self._store.turn_book()
+        known = book.read()
+        failed = dict(known.failed)
+
+        def last_turn(name: ExperimentName) -> float:
+            return max(heads[name].written, failed[name].at if name in failed else 0.0)
+
+        active = [name for name in sorted(heads, key=last_turn) if known.over.get(name) != heads[name].etag]
+        over = {name: etag for name, etag in known.over.items() if name not in active}
+        over |= {name: etag for (store, name), etag in _over.items() if store == self._where}
+        work = {name: partial(self._step, name) for name in active}
+        for name, answer in self._turns(work).run(self._bound) if work else ():
+            error = self._take_stepped(name, answer)
+            if error:
+                failed[name] = FailedTurn(at=self._clock.now() + self._store.ahead(), why=error)
+            elif isinstance(answer, _Stepped):
+                failed.pop(name, None)
+                if answer.is_over and not answer.line:
+                    over[name] = heads[name].etag
+        _over.update({(self._where, ExperimentName(name)): etag for name, etag in over.items()})
+        book.write(KnownTurns(over=over, failed={name: failed[name] for name in failed if name in heads}))
+
+    def _take_stepped(self, name: ExperimentName, answer: _Stepped | BaseException) -> str:
+        """Log a turn; why it was in vain, or "" when it was not."""
+        if isinstance(answer, _Stepped):
+            if answer.line:
+                self._log(answer.line)
+            return answer.error
+        if isinstance(answer, LeftBehind) and answer.seconds < _LEAST:
+            return ""  # only the invocation's end was in its way, after less time than a step is given
+        told = {"experiment": name, "state": "error", "error": _told(answer)}
+        self._log(embedded(told, {"steps_failed": 1}, self._clock.now()))
+        return _told(answer)
 
     def _bound(self, waiting: int) -> float:
         """Seconds until the next one is left behind, so that all that wait can have a turn."""
+        self._waiting = waiting
         now = self._clock.now()
         if now >= self._leave:
             return 0.0
@@ -198,52 +246,43 @@ class _Invocation:
             fair = (self._leave - now) * _AT_ONCE / waiting
         return min(self._gone - now, max(fair, _LEAST))
 
-    def _was_cut_short(self, answer: BaseException) -> bool:
-        """Whether only the invocation's end was in its way, after less time than a step is given."""
-        return isinstance(answer, LeftBehind) and answer.seconds < _LEAST
-
-    def _is_over(self, opened: _Opened, heads: Mapping[ExperimentName, str]) -> bool:
-        session = opened.session
-        if session is None or not (session.is_over or session.state.moved_to is not None):
-            return False
-        _over[self._where, opened.name] = heads[opened.name]
-        return True
-
-    def _share(self, count: int) -> float:
+    def _share(self) -> float:
         """Seconds for each to go on, so that every one gets its turn and has the time to end its step."""
         left = max(0.0, min(self._until, self._leave) - self._clock.now())
-        return left if count <= _AT_ONCE else left * _AT_ONCE / count / 2
+        return left if self._waiting <= _AT_ONCE else left * _AT_ONCE / self._waiting / 2
 
-    def _step(self, opened: _Opened, share: float) -> dict[str, object]:
-        """What is to be logged of one experiment."""
-        began = self._clock.now()
-        line: dict[str, object] = {"experiment": opened.name}
+    def _step(self, name: ExperimentName) -> _Stepped:
+        """Read an experiment and move it on, unless it is over."""
+        gc.set_threshold(_COLLECT_AFTER)
+        began, share = self._clock.now(), self._share()
+        line: dict[str, object] = {"experiment": name}
         metrics: dict[str, float] = {}
-        session, error = opened.session, opened.error
-        if session is not None:
-            try:
-                left = min(self._until, self._leave) - began
-                stepped = step(session, seconds=max(0.0, min(share, left)))
-                told = summary(session, stepped)
-                line |= {key: value for key, value in told.items() if key != "open"}
-                metrics = metrics_of(session.state)
-            except BaseException as caught:  # noqa: BLE001 - see rule 2
-                error = caught
-        if error is not None:
-            line |= {"state": "error", "error": _told(error)}
-        metrics |= {"step_seconds": self._clock.now() - began, "steps_failed": int(error is not None)}
-        return embedded(line, metrics, self._clock.now())
+        error = ""
+        try:
+            session = wiring.open_session(self._store, name)
+            if session.is_over or session.state.moved_to is not None:
+                return _Stepped(line={}, is_over=True)
+            told = summary(session, step(session, seconds=share))
+            line |= {key: value for key, value in told.items() if key != "open"}
+            metrics = metrics_of(session.state)
+        except MemoryError:
+            raise
+        except BaseException as caught:  # noqa: BLE001 - see rule 2
+            error = _told(caught)
+            line |= {"state": "error", "error": error}
+        metrics |= {"step_seconds": self._clock.now() - began, "steps_failed": int(bool(error))}
+        return _Stepped(line=embedded(line, metrics, self._clock.now()), is_over=False, error=error)
 
     # Telling
 
-    def _log(self, line: dict[str, object]) -> None:
+    def _log(self, line: Mapping[str, object]) -> None:
         name = str(line["experiment"])
         self._states[name] = str(line["state"])
         if "error" in line:
             self._errors[name] = str(line["error"])
         _write(line)
 
-    def _summary(self, found: list[ExperimentName], active: list[ExperimentName]) -> dict[str, object]:
+    def _summary(self, found: Iterable[ExperimentName]) -> dict[str, object]:
         over = {name for store, name in _over if store == self._where}
         return {
             "store": self._where,
@@ -251,9 +290,7 @@ class _Invocation:
             "refused": self._refused,
             "experiments": self._states,
             "errors": self._errors,
-            "not_reached": [
-                name for name in found if name not in self._states and (name in active or name not in over)
-            ],
+            "not_reached": [name for name in found if name not in self._states and name not in over],
             "seconds": round(self._clock.now() - self._began, 3),
         }
 

@@ -7,8 +7,9 @@ alone, finds it once more; so whatever is done with an object must be harmless w
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
-from trialjob.orchestrator.journals.objects import Objects
+from trialjob.orchestrator.journals.objects import Listed, NotMet, Objects
 
 
 class Inbox:
@@ -17,25 +18,27 @@ class Inbox:
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
 
-    def names(self) -> Sequence[str]:
+    def waiting(self) -> Sequence[Listed]:
         """What waits, that which has waited longest first."""
         rows = sorted(self._objects.listing("inbox/"), key=lambda row: row.written)
-        return [row.name for row in rows if row.name]
+        return [row for row in rows if row.name]
 
     def read(self, name: str) -> bytes | None:
         """An object's content; None when it has left the inbox meanwhile."""
         found = self._objects.get(f"inbox/{name}")
         return None if found is None else found.data
 
-    def done(self, name: str, data: bytes) -> None:
+    def done(self, file: Listed) -> None:
         """It has been dealt with."""
-        self._move(name, data, "inbox-done")
+        self._move(file, "inbox-done")
 
-    def failed(self, name: str, data: bytes, reason: str) -> None:
+    def failed(self, file: Listed, reason: str) -> None:
         """It cannot be dealt with; the reason is put beside it."""
-        self._objects.keep(f"inbox-failed/{name}.txt", f"{reason}\n".encode())
-        self._move(name, data, "inbox-failed")
+        self._objects.keep(f"inbox-failed/{file.name}.txt", f"{reason}\n".encode())
+        self._move(file, "inbox-failed")
 
-    def _move(self, name: str, data: bytes, folder: str) -> None:
-        self._objects.keep(f"{folder}/{name}", data)
-        self._objects.remove(f"inbox/{name}")
+    def _move(self, file: Listed, folder: str) -> None:
+        # Another that came by that name meanwhile stays.
+        with suppress(NotMet):
+            self._objects.copy(f"inbox/{file.name}", f"{folder}/{file.name}", etag=file.etag)
+            self._objects.remove(f"inbox/{file.name}")

@@ -114,6 +114,15 @@ class Objects:
         """Write an object whose key says what is in it, so that writing it twice is the same as once."""
         self._read("put_object", self._at(key, Body=data))
 
+    def copy(self, key: str, to: str, *, etag: str) -> None:
+        """Copy an object within the store, of any size, provided that it has this ETag; else NotMet."""
+        source = {"Bucket": self.bucket, "Key": f"{self._prefix}{key}"}
+        given = {"CopySource": source, "CopySourceIfMatch": etag, "TaggingDirective": "REPLACE"}
+        try:
+            self._read("copy_object", self._at(to, **given))
+        except _Missing as missing:
+            raise NotMet(str(missing)) from None
+
     def remove(self, key: str) -> None:
         """Remove an object; it need not be there."""
         self._read("delete_object", self._at(key))

@@ -36,8 +36,9 @@ from trialjob.orchestrator.journals.bundles import check_bundle, check_digest
 from trialjob.orchestrator.journals.codec import decode, encode
 from trialjob.orchestrator.journals.inbox import Inbox
 from trialjob.orchestrator.journals.jsonl import this_process
-from trialjob.orchestrator.journals.objects import NotMet, Objects
+from trialjob.orchestrator.journals.objects import Listed, NotMet, Objects
 from trialjob.orchestrator.journals.s3_head import Head, Lease, Segment, decode_head, unzipped
+from trialjob.orchestrator.journals.turn_book import TurnBook
 from trialjob.orchestrator.ports import Clock
 
 #: The head's lines are sealed when they are longer than this, in bytes; benchmarks/store.md says why.
@@ -301,17 +302,23 @@ class S3Store:
     def names(self) -> Sequence[ExperimentName]:
         return sorted(self.heads())
 
-    def heads(self) -> Mapping[ExperimentName, str]:
-        """The ETag of each experiment's head, that written longest ago first.
+    def heads(self) -> Mapping[ExperimentName, Listed]:
+        """Each experiment's head, that written longest ago first.
 
         A step takes the lease and gives it back, so that is the one least recently stepped.
         """
         rows = sorted(self._objects.listing("journals/"), key=lambda row: row.written)
         return {
-            ExperimentName(row.name.removesuffix(_SUFFIX)): row.etag
-            for row in rows
-            if row.name.endswith(_SUFFIX)
+            ExperimentName(row.name.removesuffix(_SUFFIX)): row for row in rows if row.name.endswith(_SUFFIX)
         }
+
+    def turn_book(self) -> TurnBook:
+        """What invocations of a function have found out."""
+        return TurnBook(self._objects)
+
+    def close(self) -> None:
+        """Close the connections; new ones are made when they are needed."""
+        self._objects.close()
 
     def inbox(self) -> Inbox:
         """What others have put there to be started."""
