@@ -36,6 +36,7 @@ from trialjob.orchestrator.core.events import (
     ExperimentCreated,
     ExperimentEnded,
     ExperimentEnding,
+    JobEnded,
     JobProgressed,
     JobSubmitted,
     LimitsChanged,
@@ -295,6 +296,95 @@ def test_a_stop_that_finds_a_job_of_which_no_submission_was_answered_adopts_it()
 
 
 # A job ends
+
+
+def over(end: JobEnd, *reports: Report) -> JobObserved:
+    """A look at a job whose machine is free and whose log is still being read."""
+    return replace(look(*reports), over=end)
+
+
+DRAINING = JobEnded(trial=ONE, attempt=1, end=DONE)
+
+
+def test_a_job_that_is_over_hands_its_slot_on_while_its_log_is_read() -> None:
+    alone = replace(LIMITS, max_concurrent_trials=1)
+    state = experiment(*RUNNING, read(report(1, 0.5)), limits=alone)
+    assert not wanted(state, NOW)
+    assert events(state, over(DONE)) == [DRAINING]
+    draining = experiment(*RUNNING, read(report(1, 0.5)), DRAINING, limits=alone)
+    assert (not draining.live, set(draining.draining), not draining.idle) == (True, {ONE}, True)
+    assert wanted(draining, NOW)
+    assert events(draining, over(DONE)) == []
+    # What comes late still counts, and the trial ends with its whole log.
+    assert events(draining, look(report(2, 0.75), end=DONE)) == [
+        ReportsRead(trial=ONE, attempt=1, reports=(report(2, 0.75),), cursor="1"),
+        ended(DONE),
+        TrialEnded(trial=ONE, status=TrialStatus.COMPLETED, reason=""),
+    ]
+
+
+def test_a_stopped_job_hands_its_slot_on_and_is_not_stopped_again() -> None:
+    stop = StopIntended(trial=ONE, attempt=1, reason=PRUNED)
+    over_ = JobEnded(trial=ONE, attempt=1, end=STOPPED)
+    stopping = experiment(*RUNNING, read(report(1, 0.5)), stop)
+    assert events(stopping, over(STOPPED)) == [over_]
+    state = apply(stopping, over_, NOW)
+    assert due(state, NOW) == []
+    pruned = TrialEnded(trial=ONE, status=TrialStatus.PRUNED, reason=PRUNED.detail)
+    assert events(state, look(end=STOPPED))[-1] == pruned
+
+
+@pytest.mark.parametrize("outcome", [Outcome.COMPLETED, Outcome.TIMED_OUT])
+def test_a_trial_without_a_value_holds_its_slot_until_its_log_has_told(outcome: Outcome) -> None:
+    assert events(experiment(*RUNNING), over(JobEnd(outcome=outcome))) == []
+
+
+def test_a_failed_job_holds_its_slot_for_the_next_try() -> None:
+    state = experiment(*RUNNING, read(report(1, 0.5)))
+    lost = JobEnd(outcome=Outcome.FAILED, failure=FailureKind.LOST)
+    assert events(state, over(lost)) == []
+    assert isinstance(events(state, look(end=lost))[-1], RetryPlanned)
+
+
+def test_an_end_of_the_experiment_waits_for_the_log_of_a_job_that_is_over() -> None:
+    time_is_over = EndReason(kind=EndKind.TIMEOUT, detail="time is over")
+    state = experiment(*RUNNING, read(report(1, 0.5)), DRAINING, ExperimentEnding(reason=time_is_over))
+    assert events(state) == []
+    found = [type(event) for event in events(state, look(end=DONE))]
+    assert found == [AttemptEnded, TrialEnded, ExperimentEnded]
+
+
+def test_no_trial_is_begun_that_the_last_of_those_being_read_may_end() -> None:
+    limits = replace(LIMITS, max_trials_without_improvement=1)
+    begun = (*RUNNING, read(report(1, 0.5)), DRAINING)
+    assert not wanted(experiment(*begun, limits=limits), NOW)
+    assert wanted(experiment(*begun, limits=replace(limits, max_trials_without_improvement=2)), NOW)
+
+
+def test_the_bill_of_a_job_that_is_over_counts_once_and_its_pool_is_given_back() -> None:
+    kept = replace(DONE, pool_until=NOW + 240)
+    begun = (PRICES, PROPOSED, replace(INTENDED, terms=TERMS), SUBMITTED, TRAINING, read(report(1, 0.5)))
+    draining = replace(DRAINING, end=kept)
+    state = experiment(*begun, draining, limits=replace(LIMITS, max_trials=1, max_cost=10.0))
+    assert state.committed == TERMS.settled(600.0, seconds=60.0, pool_seconds=None)
+    assert pools_due(state) == EndPools(left_by=((ONE, 1),))
+    gone = apply(apply(state, PoolsEnded(), NOW), ended(kept), NOW)
+    assert (gone.pools, gone.committed, len(gone.unbilled)) == ((), state.committed, 1)
+    told = apply(gone, BillLearned(trial=ONE, attempt=1, pool_seconds=5.0), NOW)
+    assert (told.committed, told.unbilled) == (TERMS.settled(600.0, seconds=60.0, pool_seconds=5.0), ())
+    late = apply(state, ended(replace(kept, pool_seconds=5.0)), NOW)
+    assert (late.committed, late.pools, late.unbilled) == (told.committed, (), ())
+
+
+def test_the_machine_of_a_trial_that_may_be_resumed_is_kept_while_its_log_is_read() -> None:
+    rule = Promotion(max_resource=9, reduction_factor=3)
+    kept = replace(DONE, pool_until=NOW + 240)
+    begun = (PROPOSED, replace(INTENDED, resource=1.0), SUBMITTED, TRAINING, read(report(1, 0.5)))
+    limits = replace(LIMITS, max_trials=1)
+    (found,) = events(experiment(*begun, limits=limits), over(kept), rule=rule)
+    assert found == JobEnded(trial=ONE, attempt=1, end=kept, may_resume=True)
+    assert pools_due(experiment(*begun, found, limits=limits)) is None
+    assert idle_until(experiment(*begun, found, limits=limits), NOW) == math.inf
 
 
 def test_a_job_that_ends_well_completes_its_trial() -> None:

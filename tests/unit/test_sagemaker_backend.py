@@ -9,6 +9,7 @@ import sys
 import tarfile
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -18,11 +19,13 @@ from trialjob.backends.sagemaker.artifacts import PIECE
 from trialjob.backends.sagemaker.backend import SageMakerBackend
 from trialjob.backends.sagemaker.client import SageMakerClient
 from trialjob.backends.sagemaker.limiter import Limiter
+from trialjob.backends.sagemaker.logs import LogBook
 from trialjob.errors import BackendBusy, BackendError, BackendUnavailable, Problem, SpecError
 from trialjob.model.ids import JobName, TrialId, job_name
 from trialjob.model.job import FailureKind, JobRequest, JobSeen, JobState, LogLine, Outcome, Watch
 from trialjob.model.limits import Limits
 from trialjob.orchestrator.ports import Part, Postponed, Rejected, Submitted
+from trialjob.orchestrator.rules.none import NoStopping
 from trialjob.reporting.downloads import fetch
 from trialjob.testing.fake_aws import ConnectionLost, VirtualClock
 from trialjob.testing.fake_aws.errors import ServiceError
@@ -423,6 +426,37 @@ def test_an_end_waits_until_a_read_brings_nothing_new(
         put_late(world, late)
     lines, _ = follow(world, backend)
     assert [line.text for line in lines[16:]] == ["late by 5", "late by 15", "late by 25"]
+
+
+def test_one_late_line_holds_no_slot_and_no_pool(tmp_path: Path) -> None:
+    world = SageMakerSimulation(
+        limits=Limits(max_trials=4, max_concurrent_trials=1, trial_timeout=3600.0),
+        folder=tmp_path,
+        settings=replace(SETTINGS, keep_alive=240.0),
+        rule=NoStopping(),
+        rates={},
+    )
+    put_late(world, 28)
+    state = world.run()
+    jobs = sorted(world.service.jobs.values(), key=lambda job: job.created)
+    # A look every 10 s, and nothing else, stands between a job's end and what is done with its machine.
+    gaps = [later.created - job.ended for job, later in pairwise(jobs) if job.ended is not None]
+    assert len(gaps) == 3
+    assert max(gaps) <= 10.0
+    last = jobs[-1].pool
+    assert last is not None
+    assert last.ended is not None
+    assert last.ended - last.since <= 10.0
+    assert [len(trial.reports) for trial in state.trials] == [8] * 4
+
+
+def test_how_late_lines_came_is_forgotten() -> None:
+    book = LogBook()
+    row = {"logStreamName": f"{JOB}/algo-1", "eventId": "1", "message": "x", "timestamp": 1_000}
+    book.absorb([{**row, "ingestionTime": 31_000}], [])
+    assert book.lag == 30_000
+    book.absorb([{**row, "timestamp": 700_000, "ingestionTime": 702_000}], [])
+    assert book.lag == 2_000
 
 
 def test_a_process_for_every_step_comes_to_the_end_too(world: SageMakerSimulation) -> None:

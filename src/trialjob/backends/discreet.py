@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from trialjob.errors import TrialjobError
 from trialjob.model.ids import JobName
-from trialjob.model.job import JobRequest, JobSeen, Watch
+from trialjob.model.job import JobEnd, JobRequest, JobSeen, Watch
 from trialjob.orchestrator.ports import JobBackend, Postponed, Rejected, Submitted
 
 
@@ -45,10 +45,12 @@ class DiscreetBackend:
         self._backend.close()
 
     def _discreet(self, seen: JobSeen) -> JobSeen:
-        if seen.end is None:
-            return seen
-        end = replace(seen.end, message=self._mask(seen.end.message), tail=self._mask(seen.end.tail))
-        return replace(seen, end=end)
+        return replace(seen, end=self._masked_end(seen.end), over=self._masked_end(seen.over))
+
+    def _masked_end(self, end: JobEnd | None) -> JobEnd | None:
+        if end is None:
+            return None
+        return replace(end, message=self._mask(end.message), tail=self._mask(end.tail))
 
     @contextmanager
     def _masked(self) -> Iterator[None]:

@@ -190,6 +190,8 @@ class JobSeen:
     state: JobState
     lines: tuple[LogLine, ...] = ()
     end: JobEnd | None = None
+    #: How it ended as far as is known before that: its machine is free, and lines may still come.
+    over: JobEnd | None = None
     #: More lines are ready at once: look again without waiting.
     more: bool = False
     #: Its log was read up to ``behind`` seconds ago. None: not all that is there could be read with this

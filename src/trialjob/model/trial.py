@@ -31,6 +31,8 @@ class AttemptStatus(Enum):
     TRAINING = "training"
     #: The backend has accepted our request to stop it. It still holds its slot.
     STOPPING = "stopping"
+    #: Its job is over and its machine free; lines of its log may still come.
+    DRAINING = "draining"
     ENDED = "ended"
 
 

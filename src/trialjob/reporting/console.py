@@ -275,6 +275,8 @@ def _running(trials: Sequence[Trial], state: State, now: float, width: int) -> T
 def _hint(trial: Trial) -> str:
     """What is unusual about a running trial, in front of its configuration."""
     attempt = trial.live
+    if trial.current is not None and attempt is None:
+        return "(its log is read) "
     if attempt is None:
         return "(waits for another attempt) "
     if attempt.stop is not None:

@@ -35,6 +35,7 @@ from trialjob.orchestrator.core.events import (
     ExperimentEnding,
     ExperimentMoved,
     ExperimentResumed,
+    JobEnded,
     JobProgressed,
     JobSilent,
     JobSubmitted,
@@ -148,6 +149,7 @@ EVERY_EVENT: tuple[Event, ...] = (
     JobSilent(trial=_ONE, attempt=1, newest="1700000000.5"),
     LimitsChanged(limits=Limits(max_trials=4, stall_timeout="auto"), document={}),
     LimitsChanged(limits=Limits(max_trials=4, stall_timeout=90.0), document={}),
+    JobEnded(trial=_ONE, attempt=2, end=JobEnd(outcome=Outcome.STOPPED, pool_until=242.0), may_resume=True),
 )
 
 

@@ -245,8 +245,8 @@ class SageMakerBackend:
                 self._follower.read()
                 bills = [self._billed(watch.job) for watch in watched if watch.bill]
                 # Nothing is handed out before the last call is made, or a failure of it would lose lines.
-                ends = {watch.job: self._end_of(watch) for watch in running}
-        seen = [self._seen(watch.job, ends[watch.job]) for watch in running]
+                ends = {watch.job: self._ends_of(watch) for watch in running}
+        seen = [self._seen(watch.job, *ends[watch.job]) for watch in running]
         return [one for one in (*seen, *bills) if one is not None]
 
     def _billed(self, job: JobName) -> JobSeen | None:
@@ -269,20 +269,21 @@ class SageMakerBackend:
         if facts is not None:
             self._follower.watch(watch.job, watch.cursor, status.seconds_of(facts["CreationTime"]) or 0.0)
 
-    def _end_of(self, watch: Watch) -> JobEnd | None:
-        """The end of a job whose log has been read to its end."""
+    def _ends_of(self, watch: Watch) -> tuple[JobEnd | None, JobEnd | None]:
+        """How a job that is over has ended; and the same again once its log has been read to its end."""
         job = watch.job
         if self._roster.is_unknown(job):
-            return self._end_of_missing(watch)
+            return None, self._end_of_missing(watch)
         facts = self._roster.facts(job)
-        end = status.end_of(facts) if facts is not None else None
-        if facts is None or end is None or not self._roster.is_described(job):
-            return None
-        began = status.seconds_of(facts["CreationTime"]) or 0.0
-        if not self._follower.drain(job, began=began, ended=end.ended_at or began):
-            return None
+        warm = self._roster.was_warm(job)
+        over = status.end_of(facts, reused_pool=warm) if facts is not None else None
+        if facts is None or over is None or not self._roster.is_described(job):
+            return None, None
         self._note_pool(facts)
-        return status.end_of(facts, self._follower.tail(job), reused_pool=self._roster.was_warm(job))
+        began = status.seconds_of(facts["CreationTime"]) or 0.0
+        if not self._follower.drain(job, began=began, ended=over.ended_at or began):
+            return over, None
+        return over, status.end_of(facts, self._follower.tail(job), reused_pool=warm)
 
     def _end_of_missing(self, watch: Watch) -> JobEnd | None:
         job = watch.job
@@ -293,14 +294,14 @@ class SageMakerBackend:
         message = f"SageMaker knows no training job {job}; somebody may have deleted it"
         return JobEnd(outcome=Outcome.FAILED, failure=FailureKind.LOST, message=message)
 
-    def _seen(self, job: JobName, end: JobEnd | None) -> JobSeen | None:
+    def _seen(self, job: JobName, over: JobEnd | None, end: JobEnd | None) -> JobSeen | None:
         facts = self._roster.facts(job)
         if facts is None:
             return None if end is None else JobSeen(job=job, state=JobState.STOPPING, end=end)
         lines = self._follower.book.take(job)
         state = status.state_of(facts, has_lines=self._follower.book.has_lines(job))
         behind = self._follower.behind if status.should_print(facts) else None
-        return JobSeen(job=job, state=state, lines=lines, end=end, behind=behind)
+        return JobSeen(job=job, state=state, lines=lines, end=end, over=over, behind=behind)
 
     # What jobs have left behind
 

@@ -24,6 +24,8 @@ from trialjob.model.job import LogLine
 
 TAIL_LINES: Final = 20
 TAIL_LENGTH: Final = 4096
+#: For so many minutes it is kept in mind how late lines came.
+_REMEMBERED: Final = 10
 #: A cut line is not put together beyond this length.
 _LONGEST: Final = 65_536
 #: What log drivers take at once: Docker's, the training toolkit's, and events of CloudWatch with and without
@@ -76,8 +78,8 @@ class LogBook:
         self._logs: dict[JobName, _Log] = {}
         #: The newest event's time.
         self._newest: int | None = None
-        #: The longest that a line took from being printed to being taken in.
-        self.lag = 0
+        #: The longest that a line took from being printed to being taken in, of those of each minute.
+        self._lags: dict[int, int] = {}
 
     def watch(self, job: JobName, cursor: str, began: int) -> bool:
         """Follow a job from ``cursor`` on, or from its beginning, which is ``began`` milliseconds.
@@ -126,11 +128,25 @@ class LogBook:
                 continue
             job, event = found
             self._newest = max(event.timestamp, self._newest or 0)
-            self.lag = max(self.lag, event.ingested - event.timestamp)
+            self._note_lag(event)
             if job in sorted_rows:
                 sorted_rows[job].append(event)
         news = [self._take_in(self._logs[job], events) for job, events in sorted_rows.items()]
         return any(news)
+
+    @property
+    def lag(self) -> int:
+        """The longest that a line of late took from being printed to being taken in, in milliseconds."""
+        return max(self._lags.values(), default=0)
+
+    def _note_lag(self, event: LogEvent) -> None:
+        minute = event.ingested // 60_000
+        known = self._lags.get(minute)
+        if known is None:
+            # One line that was late does not make the service a slow one for ever.
+            newest = max(minute, *self._lags, 0)
+            self._lags = {at: lag for at, lag in self._lags.items() if at > newest - _REMEMBERED}
+        self._lags[minute] = max(known or 0, event.ingested - event.timestamp)
 
     def _take_in(self, log: _Log, events: list[LogEvent]) -> bool:
         if self._newest is not None:

@@ -62,11 +62,12 @@ class SimulatorBackend:
         self._turns = turns or _Always()
         self._full_until = -math.inf
         assume = service.assumptions
-        #: Lines are waited for after an end as the backend of SageMaker does it.
+        #: Lines are waited for after an end as the backend of SageMaker does it, and a slot for nothing.
         self._settle = max(assume.log_settle, 1.5 * assume.log_delay, assume.list_delay)
         #: What the watcher of each job was told last, and until when that is all there is to tell.
         self._told: dict[JobName, tuple[str, float]] = {}
         self._over: set[JobName] = set()
+        self._described: set[JobName] = set()
         #: When what is kept behind ended jobs will be known to be over, if nobody takes it before.
         self._bills: dict[JobName, float] = {}
         #: The same times in order, for ``quiet_until``; some of them are out of date.
@@ -168,20 +169,31 @@ class SimulatorBackend:
     def _seen(self, watch: Watch, job: SimulatedJob, now: float) -> JobSeen:
         assume = self._service.assumptions
         lines = _lines(job, watch.cursor, now - assume.log_delay)
-        end = None
-        if now >= self._over_at(job) and self._turns.take("describe"):
-            end = job.end(now)
+        over = end = None
+        if now >= job.ends_at + assume.list_delay and (
+            watch.job in self._described or self._turns.take("describe")
+        ):
+            self._described.add(watch.job)
+            over = job.end(now)
+        if over is not None and now >= self._drained_at(job):
+            end = over
             self._told.pop(watch.job, None)
             self._over.add(watch.job)
         else:
             news = self._news_after(job, now)
             self._told[watch.job] = (lines[-1].cursor if lines else watch.cursor, news)
             heappush(self._news, (news, watch.job))
-        state = job.state(now - assume.list_delay)
-        return JobSeen(job=watch.job, state=state, lines=lines, end=end, behind=assume.log_delay)
+        return JobSeen(
+            job=watch.job,
+            state=job.state(now - assume.list_delay),
+            lines=lines,
+            end=end,
+            over=over,
+            behind=assume.log_delay,
+        )
 
-    def _over_at(self, job: SimulatedJob) -> float:
-        """When its end can be seen, with every line."""
+    def _drained_at(self, job: SimulatedJob) -> float:
+        """When every line of its log can have been read."""
         return job.ends_at + self._settle
 
     def _news_after(self, job: SimulatedJob, now: float) -> float:
@@ -189,8 +201,10 @@ class SimulatorBackend:
         lines, states = (
             job.changes_after(now - delay) + delay for delay in (assume.log_delay, assume.list_delay)
         )
-        over = self._over_at(job)
-        return now if now >= over else min(lines, states, over)
+        drained, over = self._drained_at(job), job.ends_at + assume.list_delay
+        if now >= drained or (now >= over and job.request.job not in self._described):
+            return now  # it waits for the turn of a call
+        return min(lines, states, drained if now >= over else over)
 
 
 def _lines(job: SimulatedJob, cursor: str, now: float) -> tuple[LogLine, ...]:

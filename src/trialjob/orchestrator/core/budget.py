@@ -124,7 +124,7 @@ def can_start(state: State) -> bool:
 
 def _wanting(state: State) -> Iterator[Trial | None]:
     """Whoever could have a job now or later: trials that wait for one, and None for a new trial."""
-    for trial in sorted(state.open - state.resting):
+    for trial in sorted(state.open - state.resting - state.draining):
         yield state.trials[trial]
     if not state.exhausted and len(state.trials) < state.limits.max_trials and not breaker.holds(state):
         yield None

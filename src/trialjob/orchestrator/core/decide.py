@@ -2,7 +2,7 @@
 
 Rule 1: a trial is started only while fewer than ``max_trials`` have ever been proposed, and a job only
 while fewer than ``max_concurrent_trials`` hold a slot and its worst case can be paid for (``budget``). A slot
-is held until its job has ended.
+is held until its job is over; that of a trial which may have failed, until its log has told.
 Rule 2: every call that is to be made is first an event (AttemptIntended, StopIntended).
 Rule 3: nothing that has been read is thrown away, whatever has been decided about its trial.
 """
@@ -36,6 +36,7 @@ from trialjob.orchestrator.core.events import (
     Event,
     ExperimentEnded,
     ExperimentEnding,
+    JobEnded,
     JobProgressed,
     JobSilent,
     JobSubmitted,
@@ -69,7 +70,14 @@ from trialjob.orchestrator.core.seen import (
 )
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Attempt, Trial
-from trialjob.orchestrator.core.verdicts import failure_of, limit_reached, natural_end, verdict
+from trialjob.orchestrator.core.verdicts import (
+    failure_of,
+    frees_slot,
+    limit_reached,
+    may_be_the_last,
+    natural_end,
+    verdict,
+)
 
 _STATUS = {
     JobState.STARTING: AttemptStatus.STARTING,
@@ -110,6 +118,7 @@ def wanted(state: State, now: float) -> bool:
         and len(state.trials) < state.limits.max_trials
         and slots_free(state) > _reserved(state, now)
         and not breaker.holds(state)
+        and not may_be_the_last(state)
         and budget.fits(state, None)
     )
 
@@ -121,7 +130,7 @@ def slots_free(state: State) -> int:
 
 def _waiting(state: State, now: float) -> list[Trial]:
     """Trials that want a job and hold none: those to be retried first, as they were promised first."""
-    idle = [state.trials[trial] for trial in sorted(state.open - state.live - state.resting)]
+    idle = [state.trials[trial] for trial in sorted(state.idle)]
     return [trial for trial in idle if trial.not_before <= now]
 
 
@@ -168,9 +177,9 @@ class _Draft:
                 assert_never(sight)
 
     def _runs(self, trial: TrialId, attempt: int) -> bool:
-        """False for news of a job that is already over, which may come late and say nothing new."""
-        live = self.state.trials[trial].live
-        return live is not None and live.number == attempt
+        """False for news of an attempt that has ended, which may come late and say nothing new."""
+        current = self.state.trials[trial].current
+        return current is not None and current.number == attempt
 
     def _propose(self, sight: Suggested) -> None:
         if not wanted(self.state, self._now):
@@ -236,11 +245,13 @@ class _Draft:
         self._heed_silence(sight)
         if sight.end is not None:
             self._end_attempt(sight.trial, sight.end, sight.nearest)
+        elif sight.over is not None:
+            self._job_ended(sight.trial, sight.over)
 
     def _heed_silence(self, sight: JobObserved) -> None:
         """Count a part of its ``stall_timeout`` in which a job was silent, and stop it after the last."""
         attempt = self._attempt(sight.trial)
-        if sight.end is not None or sight.behind is None:
+        if sight.end is not None or sight.over is not None or sight.behind is None:
             return
         if not stall.is_silent(self.state, attempt, self._now, sight.behind):
             return
@@ -311,9 +322,18 @@ class _Draft:
     # The end of a job
 
     def _attempt(self, trial: TrialId) -> Attempt:
-        live = self.state.trials[trial].live
-        assert live is not None, "checked by _runs"  # noqa: S101 - narrows the type
-        return live
+        current = self.state.trials[trial].current
+        assert current is not None, "checked by _runs"  # noqa: S101 - narrows the type
+        return current
+
+    def _job_ended(self, trial: TrialId, end: JobEnd) -> None:
+        """Hand the slot on while the log is still being read, unless what follows depends on the log."""
+        attempt, end = stall.as_ended(self._attempt(trial), diagnosed(end))
+        if attempt.status is AttemptStatus.DRAINING or not frees_slot(self.state, trial, attempt, end):
+            return
+        paused = attempt.stop is None or attempt.stop.kind is StopKind.PAUSED
+        may_resume = paused and attempt.resource is not None and self.rule.pauses_at(attempt.resource)
+        self._record(JobEnded(trial=trial, attempt=attempt.number, end=end, may_resume=may_resume))
 
     def _end_attempt(self, trial: TrialId, end: JobEnd, nearest: Sequence[str] = ()) -> None:
         attempt, end = stall.as_ended(self._attempt(trial), diagnosed(end))
@@ -377,6 +397,8 @@ class _Draft:
             why = StopReason(kind=StopKind.CANCELLED, detail=self.state.reason.detail)
             for trial in self.state.open_trials():
                 live = trial.live
+                if trial.id in self.state.draining:
+                    continue  # nothing runs of it, and its log says what it has come to
                 if live is None:
                     self._record(TrialEnded(trial=trial.id, status=TrialStatus.CANCELLED, reason=why.detail))
                 elif live.stop is None or live.stop.kind is StopKind.STALLED:
@@ -433,7 +455,7 @@ class _Draft:
     def _short_of_money(self) -> bool:
         """Begin the end when nothing that is wanted can ever be paid for; True while that may yet change."""
         state = self.state
-        if state.phase is not Phase.RUNNING or state.live:
+        if state.phase is not Phase.RUNNING or state.live or state.draining:
             return False
         reason = budget.stuck(state, self._promoted())
         if reason is None:

@@ -64,9 +64,11 @@ def pools_due(state: State) -> EndPools | None:
             for trial in state.live
             if (live := state.trials[trial].live) is not None
         )
+        resuming = any(state.trials[trial].attempts[-1].may_resume for trial in state.draining)
+        waiting = resuming or bool(state.open - state.live - state.draining)
         # Once nothing runs and nothing can be paid for, what is kept only makes it worse.
-        broke = not state.live and not budget.can_start(state)
-        if not broke and (proposing or launching or state.open - state.live):
+        broke = not state.live and not resuming and not budget.can_start(state)
+        if not broke and (proposing or launching or waiting):
             return None
     return EndPools(left_by=kept)
 
@@ -87,7 +89,7 @@ def due_of(state: State, trial: TrialId, now: float) -> SubmitJob | StopJob | No
 def idle_until(state: State, now: float) -> float:
     """Until when the passing of time makes nothing due for any trial; inf when nobody waits for a time."""
     times = [math.inf if state.limits.timeout is None else state.created_at + state.limits.timeout]
-    times += [state.trials[trial].not_before for trial in state.open - state.live - state.resting]
+    times += [state.trials[trial].not_before for trial in state.idle]
     if not state.open:
         times += [pool.until for pool in state.pools] + [unbilled.until for unbilled in state.unbilled]
     for trial in state.live:

@@ -180,6 +180,17 @@ class StopIntended:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JobEnded:
+    """A job is over at its backend and its slot is free, while lines of its log may still come."""
+
+    trial: TrialId
+    attempt: int
+    end: JobEnd
+    #: The stopping rule may resume the trial once its log has been read, and it will want a machine then.
+    may_resume: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptEnded:
     """A job is over and every line of its log has been read."""
 
@@ -296,6 +307,7 @@ Event: TypeAlias = (
     | LogMatched
     | JobSilent
     | StopIntended
+    | JobEnded
     | AttemptEnded
     | BillLearned
     | PoolsEnded

@@ -29,6 +29,7 @@ from trialjob.orchestrator.core.events import (
     ExperimentEnding,
     ExperimentMoved,
     ExperimentResumed,
+    JobEnded,
     KnownResult,
     LimitsChanged,
     NoticeFailed,
@@ -139,7 +140,9 @@ def apply(state: State | None, event: Event, at: float) -> State:
                 ),
             )
         case _:
-            return _with_sums(_to_trial(state, event, at), event, at)
+            last = state.trials[event.trial].last
+            known = None if last is None else last.end
+            return _with_sums(_to_trial(state, event, at), event, known, at)
 
 
 _Course: TypeAlias = (
@@ -168,7 +171,7 @@ def _to_trial(state: State, event: TrialEvent, at: float) -> State:
     old = state.trials[event.trial]
     new = apply_to_trial(old, event, at, state.objective)
     state = _put(state, old, new)
-    if isinstance(event, AttemptIntended | AttemptEnded | BillLearned):
+    if isinstance(event, AttemptIntended | JobEnded | AttemptEnded | BillLearned):
         return _with_spend(state, old, new, event.attempt)
     return state
 
@@ -203,18 +206,23 @@ def _with_prices(state: State, tariff: Tariff) -> State:
     return state
 
 
-def _with_sums(state: State, event: TrialEvent, at: float) -> State:
-    """``state`` with what is known of all trials brought up to what happened to one."""
+def _with_sums(state: State, event: TrialEvent, known: JobEnd | None, at: float) -> State:
+    """``state`` with what is known of all trials brought up to what happened to one.
+
+    ``known`` is what was known before of how its newest job ended.
+    """
     match event:
         case ReportsRead():
             return _with_best(state, event.reports)
         case TrialEnded():
             ended = state.trials[event.trial]
             return _with_improvement(_with_pace(state, ended), ended)
-        case AttemptEnded(end=end):
-            return _with_left(state, event, end, at)
+        case JobEnded():
+            return _with_left(state, event, at)
+        case AttemptEnded():
+            return _with_left(state, event, at) if known is None else _with_rest(state, event, known)
         case BillLearned():
-            return _with_bill_out(state, event)
+            return _with_bill_out(state, event, pool_is_over=event.pool_seconds is not None)
         case _:
             return state
 
@@ -223,14 +231,28 @@ def _with_sums(state: State, event: TrialEvent, at: float) -> State:
 ASK_FOR_BILL = 120.0
 
 
-def _with_left(state: State, event: AttemptEnded, end: JobEnd, at: float) -> State:
+def _with_pool(state: State, event: JobEnded | AttemptEnded) -> State:
+    """``state`` with the machine that a job has left warm, if it has."""
+    end = event.end
+    if end.pool_until is None:
+        return state
+    pool = Pool(trial=event.trial, attempt=event.attempt, until=end.pool_until)
+    # By the clock of the service, which also says until when they are kept.
+    ended = -math.inf if end.ended_at is None else end.ended_at
+    kept = tuple(pool for pool in state.pools if pool.until > ended)
+    return replace(state, pools=(*kept, pool))
+
+
+def _with_rest(state: State, event: AttemptEnded, known: JobEnd) -> State:
+    """``state`` with what the end of a log tells beyond what was ``known`` when its job was over."""
+    if known.pool_until is None:
+        state = _with_pool(state, event)
+    return _with_bill_out(state, event, pool_is_over=event.end.pool_seconds is not None)
+
+
+def _with_left(state: State, event: JobEnded | AttemptEnded, at: float) -> State:
     """``state`` with the machine that a job has left warm, and with what is not known of its bill."""
-    if end.pool_until is not None:
-        pool = Pool(trial=event.trial, attempt=event.attempt, until=end.pool_until)
-        # By the clock of the service, which also says until when they are kept.
-        ended = -math.inf if end.ended_at is None else end.ended_at
-        kept = tuple(pool for pool in state.pools if pool.until > ended)
-        state = replace(state, pools=(*kept, pool))
+    state, end = _with_pool(state, event), event.end
     attempt = state.trials[event.trial].attempts[event.attempt - 1]
     if attempt.terms is None or attempt.is_settled:
         return state
@@ -240,10 +262,10 @@ def _with_left(state: State, event: AttemptEnded, end: JobEnd, at: float) -> Sta
     return replace(state, unbilled=(*asked, unbilled))
 
 
-def _with_bill_out(state: State, event: BillLearned) -> State:
-    """``state`` with one bill no longer open; whose pool's seconds are known has no pool any more."""
+def _with_bill_out(state: State, event: BillLearned | AttemptEnded, *, pool_is_over: bool) -> State:
+    """``state`` with a bill that is no longer open taken out, and a pool whose seconds are known."""
     pools = state.pools
-    if event.pool_seconds is not None:
+    if pool_is_over:
         pools = tuple(pool for pool in pools if (pool.trial, pool.attempt) != (event.trial, event.attempt))
     unbilled = state.unbilled
     if state.trials[event.trial].attempts[event.attempt - 1].is_settled:
@@ -286,17 +308,20 @@ def _with_improvement(state: State, ended: Trial) -> State:
 def _put(state: State, old: Trial | None, new: Trial) -> State:
     """``state`` with a trial put in, and the sums over all trials kept true."""
     trials = state.trials.put(new)
-    live = state.live
+    live, draining = state.live, state.draining
     if (new.live is None) is (new.id in live):
         live = live - {new.id} if new.live is None else live | {new.id}
+    drains = new.current is not None and new.live is None
+    if drains is not (new.id in draining):
+        draining = draining | {new.id} if drains else draining - {new.id}
     if old is not None and old.status is new.status:
-        return replace(state, trials=trials, live=live)
+        return replace(state, trials=trials, live=live, draining=draining)
     counts = dict(state.counts)
     if old is not None:
         counts[old.status] -= 1
     counts[new.status] = counts.get(new.status, 0) + 1
     open_ = state.open - {new.id} if new.ended else state.open | {new.id}
-    state = replace(state, trials=trials, counts=counts, open=open_, live=live)
+    state = replace(state, trials=trials, counts=counts, open=open_, live=live, draining=draining)
     was_paused = old is not None and old.status is TrialStatus.PAUSED
     return _with_paused(state, new) if was_paused or new.status is TrialStatus.PAUSED else state
 

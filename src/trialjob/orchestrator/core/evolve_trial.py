@@ -12,6 +12,7 @@ from trialjob.orchestrator.core.events import (
     AttemptEnded,
     AttemptIntended,
     BillLearned,
+    JobEnded,
     JobProgressed,
     JobSilent,
     JobSubmitted,
@@ -41,6 +42,7 @@ TrialEvent: TypeAlias = (
     | LogMatched
     | JobSilent
     | StopIntended
+    | JobEnded
     | AttemptEnded
     | BillLearned
     | RetryPlanned
@@ -53,7 +55,7 @@ def apply_to_trial(trial: Trial, event: TrialEvent, at: float, objective: Object
     """The trial after an event of its own that happened at ``at``. Raises InvariantError."""
     match event:
         case AttemptIntended():
-            if trial.live is not None or event.attempt != len(trial.attempts) + 1:
+            if trial.current is not None or event.attempt != len(trial.attempts) + 1:
                 raise InvariantError(f"trial {trial.id} cannot begin attempt {event.attempt}")
             attempt = Attempt(
                 number=event.attempt,
@@ -83,15 +85,8 @@ def apply_to_trial(trial: Trial, event: TrialEvent, at: float, objective: Object
             return _on_attempt(trial, event.attempt, matches=matches)
         case StopIntended():
             return _on_attempt(trial, event.attempt, stop=event.reason, stop_at=at)
-        case AttemptEnded(end=end):
-            return _on_attempt(
-                trial,
-                event.attempt,
-                status=AttemptStatus.ENDED,
-                end=end,
-                billed=end.seconds,
-                pool_billed=end.pool_seconds,
-            )
+        case JobEnded() | AttemptEnded():
+            return _with_end(trial, event)
         case BillLearned():
             return _with_bill(trial, event)
         case ReportsRead() | JobSilent():
@@ -120,6 +115,20 @@ def _with_log(trial: Trial, event: ReportsRead | JobSilent, at: float, objective
     if event.newest != old.newest:
         return _heard(trial, event.attempt, at, event.newest)
     return _on_attempt(trial, event.attempt, silent_at=at, silences=old.silences + 1)
+
+
+def _with_end(trial: Trial, event: JobEnded | AttemptEnded) -> Trial:
+    known, end = trial.attempts[event.attempt - 1], event.end
+    return _on_attempt(
+        trial,
+        event.attempt,
+        status=AttemptStatus.DRAINING if isinstance(event, JobEnded) else AttemptStatus.ENDED,
+        end=end,
+        may_resume=isinstance(event, JobEnded) and event.may_resume,
+        # What has been counted once stays what it was.
+        billed=end.seconds if known.billed is None else known.billed,
+        pool_billed=end.pool_seconds if known.pool_billed is None else known.pool_billed,
+    )
 
 
 def _with_bill(trial: Trial, event: BillLearned) -> Trial:
@@ -151,13 +160,15 @@ def _with_status(trial: Trial, status: TrialStatus) -> Trial:
 def _on_attempt(
     trial: Trial, number: int, *, status: AttemptStatus | None = None, **changes: object
 ) -> Trial:
-    live = trial.live
-    if live is None or live.number != number:
+    current = trial.current
+    if current is None or current.number != number:
         raise InvariantError(f"attempt {number} of trial {trial.id} does not run")
-    if status is not None and status is not live.status:
-        transitions.check(transitions.ATTEMPT, live.status, status, f"attempt {number} of trial {trial.id}")
+    if status is not None and status is not current.status:
+        transitions.check(
+            transitions.ATTEMPT, current.status, status, f"attempt {number} of trial {trial.id}"
+        )
         changes["status"] = status
-    return replace(trial, attempts=(*trial.attempts[:-1], replace(live, **changes)))  # type: ignore[arg-type]
+    return replace(trial, attempts=(*trial.attempts[:-1], replace(current, **changes)))  # type: ignore[arg-type]
 
 
 def _with_reports(trial: Trial, reports: tuple[Report, ...], objective: Objective) -> Trial:

@@ -63,6 +63,8 @@ class JobObserved:
     #: The backend's mark behind the line that made the last of ``reports``.
     cursor: str = ""
     end: JobEnd | None = None
+    #: How its job ended, while its log may not have been read to its end.
+    over: JobEnd | None = None
     #: What new lines matched of the user's patterns.
     matches: tuple[LogMatch, ...] = ()
     #: How many seconds its log spans, as far as it has been read; 0 while more of it is ready.

@@ -61,8 +61,10 @@ class State:
     trials: Trials = field(default_factory=Trials)
     #: Trials without a final status.
     open: frozenset[TrialId] = frozenset()
-    #: Those of them whose newest attempt has not ended; each holds a slot.
+    #: Those of them whose newest job is not over; each holds a slot.
     live: frozenset[TrialId] = frozenset()
+    #: Those whose job is over and whose log may not be; they hold none.
+    draining: frozenset[TrialId] = frozenset()
     #: How many trials have each status.
     counts: Mapping[TrialStatus, int] = field(default_factory=dict)
     rungs: Mapping[float, Rung] = field(default_factory=dict)
@@ -115,8 +117,17 @@ class State:
         return self.reason.kind.is_failure or 0 < len(self.trials) == self.failures
 
     def live_trials(self) -> list[Trial]:
-        """Trials whose job has not ended, in order; the paused, who may be many, are not looked at."""
+        """Trials whose job is not over, in order; the paused, who may be many, are not looked at."""
         return [self.trials[trial] for trial in sorted(self.live)]
+
+    @property
+    def idle(self) -> frozenset[TrialId]:
+        """Trials that wait for a job, their first or another one; the paused wait for the rule."""
+        return self.open - self.live - self.draining - self.resting
+
+    def current_trials(self) -> list[Trial]:
+        """Trials of whose newest attempt more is to come, in order."""
+        return [self.trials[trial] for trial in sorted(self.live | self.draining)]
 
     def open_trials(self) -> list[Trial]:
         """Trials without a final status, in the order of their numbers."""

@@ -34,15 +34,19 @@ TRIAL: Final[dict[TrialStatus, frozenset[TrialStatus]]] = {
     TrialStatus.CANCELLED: frozenset(),
 }
 
+#: A job that is over has ended once its log has been read, which may be at once.
+_OVER: Final = frozenset({AttemptStatus.DRAINING, AttemptStatus.ENDED})
+
 ATTEMPT: Final[dict[AttemptStatus, frozenset[AttemptStatus]]] = {
     AttemptStatus.INTENDED: frozenset({AttemptStatus.SUBMITTED, AttemptStatus.ENDED}),
     AttemptStatus.SUBMITTED: frozenset(
-        {AttemptStatus.STARTING, AttemptStatus.TRAINING, AttemptStatus.STOPPING, AttemptStatus.ENDED}
+        {AttemptStatus.STARTING, AttemptStatus.TRAINING, AttemptStatus.STOPPING, *_OVER}
     ),
-    AttemptStatus.STARTING: frozenset({AttemptStatus.TRAINING, AttemptStatus.STOPPING, AttemptStatus.ENDED}),
+    AttemptStatus.STARTING: frozenset({AttemptStatus.TRAINING, AttemptStatus.STOPPING, *_OVER}),
     # Back to STARTING: a spot instance was taken away and the service restarts the same job.
-    AttemptStatus.TRAINING: frozenset({AttemptStatus.STARTING, AttemptStatus.STOPPING, AttemptStatus.ENDED}),
-    AttemptStatus.STOPPING: frozenset({AttemptStatus.ENDED}),
+    AttemptStatus.TRAINING: frozenset({AttemptStatus.STARTING, AttemptStatus.STOPPING, *_OVER}),
+    AttemptStatus.STOPPING: _OVER,
+    AttemptStatus.DRAINING: frozenset({AttemptStatus.ENDED}),
     AttemptStatus.ENDED: frozenset(),
 }
 

@@ -55,7 +55,10 @@ class Attempt:
     newest: str = ""
     silent_at: float | None = None
     silences: int = 0
+    #: How its job ended, also while its log is still being read.
     end: JobEnd | None = None
+    #: It may be resumed once its log has been read.
+    may_resume: bool = False
     #: By what it is paid; None while nobody has said.
     terms: Terms | None = None
     #: What is paid for on each instance, for the job and for keeping its machine warm; None: not known yet.
@@ -129,10 +132,16 @@ class Trial:
         return self.attempts[-1] if self.attempts else None
 
     @property
-    def live(self) -> Attempt | None:
-        """The attempt that holds a slot, if one does."""
+    def current(self) -> Attempt | None:
+        """The attempt of which more is to come: of its job, or only of its log."""
         last = self.last
         return last if last is not None and last.status is not AttemptStatus.ENDED else None
+
+    @property
+    def live(self) -> Attempt | None:
+        """The attempt that holds a slot, if one does."""
+        current = self.current
+        return current if current is not None and current.status is not AttemptStatus.DRAINING else None
 
     @property
     def capacity_failures(self) -> int:

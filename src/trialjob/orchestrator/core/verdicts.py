@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from typing import assert_never
 
+from trialjob.model.ids import TrialId
 from trialjob.model.job import JobEnd, Outcome
 from trialjob.model.trial import (
     EndKind,
     EndReason,
+    Phase,
     StopKind,
     TrialStatus,
 )
@@ -43,6 +45,30 @@ def verdict(state: State, trial: Trial, attempt: Attempt, end: JobEnd) -> tuple[
             return TrialStatus.FAILED, failure_of(end) + _tail(end)
         case _:
             assert_never(end.outcome)
+
+
+def frees_slot(state: State, trial: TrialId, attempt: Attempt, end: JobEnd) -> bool:
+    """Whether the slot of a job that is over may be handed on before its log has been read to its end.
+
+    Not where the trial may yet be tried again, which has the first claim to it, or count as a failure: of
+    those there may be so many that nothing else is to be started.
+    """
+    if state.phase is not Phase.RUNNING:
+        return True
+    stop = attempt.stop
+    if state.trials[trial].score is None or (stop is not None and stop.kind is StopKind.FAILED):
+        return False
+    return stop is not None or end.outcome is not Outcome.FAILED
+
+
+def may_be_the_last(state: State) -> bool:
+    """Whether the trials whose logs are still read are enough to end the experiment, for want of progress."""
+    patience = state.limits.max_trials_without_improvement
+    return (
+        patience is not None
+        and bool(state.draining)
+        and state.without_improvement + len(state.draining) >= patience
+    )
 
 
 def failure_of(end: JobEnd) -> str:

@@ -68,8 +68,8 @@ class Observer:
         """What is new, and whether more is ready at once. Raises BackendUnavailable."""
         watched = {
             state.job(trial.id, live.number): (trial, live)
-            for trial in state.live_trials()
-            if (live := trial.live) is not None and live.status is not AttemptStatus.INTENDED
+            for trial in state.current_trials()
+            if (live := trial.current) is not None and live.status is not AttemptStatus.INTENDED
         }
         unbilled = {state.job(each.trial, each.attempt): each for each in state.unbilled if each.until > now}
         if not watched and not unbilled:
@@ -86,7 +86,9 @@ class Observer:
         ]
         seen = self._backend.observe([*marks, *(Watch(job=job, bill=True) for job in unbilled)])
         observed: list[JobObserved | BillObserved] = [
-            self._observed(sight, *watched[sight.job], now) for sight in seen if sight.job in watched
+            self._observed(sight, *watched[sight.job], now)
+            for sight in seen
+            if sight.bill is None and sight.job in watched
         ]
         for sight in seen:
             if sight.bill is not None and sight.job in unbilled:
@@ -129,6 +131,7 @@ class Observer:
             reports=tuple(each.report for each in found),
             cursor=found[-1].cursor if found else "",
             end=sight.end,
+            over=sight.over,
             matches=tuple(matches.values()),
             # What is ready may have the value that is waited for, and what waits is one.
             logged=0.0 if sight.more or reading.reader.waits else reading.logged,
