@@ -12,6 +12,7 @@ import difflib
 import importlib
 import re
 import sys
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -158,6 +159,17 @@ class Registry(Generic[T]):
             if entry.point.group == self.group:
                 found.setdefault(entry.point.name, []).append(entry)
         return found
+
+
+def package_behind(error: BaseException) -> str:
+    """The package with a kind of ours in whose code ``error`` was raised; "" when it was none's."""
+    packages = {_top(entry.point.module): entry.package for entry in _installed(tuple(sys.path))}
+    names = [str(frame.f_globals.get("__name__")) for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return next((packages[_top(name)] for name in reversed(names) if _top(name) in packages), "")
+
+
+def _top(module: str) -> str:
+    return module.partition(".")[0]
 
 
 def _packages(entries: Sequence[_Entry]) -> str:

@@ -13,6 +13,8 @@ from trialjob.model.space import Config
 from trialjob.orchestrator.core.rule import Scheduler, StoppingRule
 from trialjob.orchestrator.core.search import Search
 from trialjob.orchestrator.ports import Sampler
+from trialjob.orchestrator.samplers import SAMPLERS
+from trialjob.orchestrator.samplers.checked import Checked
 from trialjob.orchestrator.samplers.points import PointsFirst
 
 
@@ -52,8 +54,14 @@ def search_of(
     rule = spec.stopping.opened(search)
     if spec.stopping.proposes:
         return rule, _ordered(search, spec.points_to_evaluate, cast("Scheduler", rule).sampler)
-    making = _ordered(search, spec.points_to_evaluate, partial(spec.sampler.make, search))
+    making = _ordered(search, spec.points_to_evaluate, partial(_made, search))
     return rule, _ahead(making, getattr(spec.sampler, "prepare", 0), wake)
+
+
+def _made(search: Search) -> Sampler:
+    sampler = search.sampler.make(search)
+    is_ours = search.sampler.kind in SAMPLERS.builtin()
+    return sampler if is_ours else Checked(search.sampler.kind, search.space, sampler)
 
 
 def _ahead(

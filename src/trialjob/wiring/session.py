@@ -202,8 +202,12 @@ class Session:
         self._append(lambda state: [ExperimentEnding(reason=reason)] if state.phase is Phase.RUNNING else [])
 
     def reopen(self) -> None:
-        """Let an experiment that has ended go on, as far as its limits allow; ``run`` alone does not."""
+        """Let an experiment that has ended go on, as far as its limits allow; ``run`` alone does not.
+
+        Raises SpecError and UsageError where its sampler or its stopping rule cannot be had.
+        """
         self.refresh()
+        search_of(self.spec)
         self._append(lambda state: [ExperimentResumed()] if state.phase is Phase.ENDED else [])
 
     def run(self, watch: Watcher) -> State:

@@ -20,6 +20,7 @@ from trialjob.errors import (
     TrialjobError,
     UsageError,
 )
+from trialjob.registry import package_behind
 
 
 class ExitStatus(IntEnum):
@@ -94,6 +95,9 @@ def _unexpected(error: Exception, begun: Begun) -> ExitStatus:
         say(f"error: {error.strerror}; make room" + (f"\n{hint}" if (hint := _come_back(begun)) else ""))
         return ExitStatus.CAN_GO_ON if begun.name else ExitStatus.WRONG
     say("".join(traceback.format_exception(error)).rstrip())
+    if package := package_behind(error):
+        say(_bug(error, begun, f"the package {package}"))
+        return ExitStatus.CAN_GO_ON if begun.name else ExitStatus.WRONG
     say(_bug(error, begun))
     return ExitStatus.BUG
 
@@ -107,11 +111,9 @@ def _click_message(error: click.ClickException) -> str:
     return f"error: {error.format_message()}{usage}"
 
 
-def _bug(error: Exception, begun: Begun) -> str:
+def _bug(error: Exception, begun: Begun, whose: str = "trialjob") -> str:
     hint = _come_back(begun)
-    return f"error: this is a bug in trialjob: {type(error).__name__}: {error}" + (
-        f"\n{hint}" if hint else ""
-    )
+    return f"error: this is a bug in {whose}: {type(error).__name__}: {error}" + (f"\n{hint}" if hint else "")
 
 
 def _come_back(begun: Begun) -> str:

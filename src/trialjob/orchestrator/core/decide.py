@@ -307,8 +307,8 @@ class _Draft:
                 reason = StopReason(kind=StopKind.FAILED, detail=f"{detail} {report.resource:g}")
                 self._record(StopIntended(trial=sight.trial, attempt=sight.attempt, reason=reason))
                 continue
-            if report.resource <= reached:
-                continue
+            if report.resource <= reached or self.state.phase is not Phase.RUNNING:
+                continue  # of one that is ending everything is stopped, whatever a rule says, or fails to say
             reached = report.resource
             judgement = self.rule.judge(self.state, trial, report)
             for rung, entered in judgement.enters:
