@@ -61,6 +61,8 @@ if TYPE_CHECKING:
         tpe,
         truncation,
     )
+    from trialjob.backends.local.section import Local
+    from trialjob.backends.sagemaker.section import SageMaker
     from trialjob.errors import NoBestTrial, SpecError, TrialFailed, TrialjobError, UsageError
     from trialjob.model.limits import Limits
     from trialjob.model.secret import Secret
@@ -122,6 +124,7 @@ __all__ = [
     "GridSearch",
     "Hyperband",
     "Limits",
+    "Local",
     "LogNormal",
     "LogRandInt",
     "LogUniform",
@@ -140,6 +143,7 @@ __all__ = [
     "RandomSearch",
     "Result",
     "ReverseLogUniform",
+    "SageMaker",
     "Script",
     "Secret",
     "Sobol",
@@ -202,6 +206,8 @@ _HOME = {
         " qloguniform qnormal quniform randint reverseloguniform uniform",
         "trialjob.apps.estimators": "Container Function Script TrainingJobRequest from_estimator"
         " from_model_trainer huggingface pytorch sklearn tensorflow xgboost",
+        "trialjob.backends.local.section": "Local",
+        "trialjob.backends.sagemaker.section": "SageMaker",
         "trialjob.errors": "NoBestTrial SpecError TrialFailed TrialjobError UsageError",
         "trialjob.model.limits": "Limits",
         "trialjob.model.secret": "Secret",

@@ -46,7 +46,7 @@ def test_each_trial_sends_the_recorded_request_with_its_own_values() -> None:
     assert isinstance(spec.backend, SageMaker)
     settings = spec.backend.settings(jobs_of(spec, SystemClock()))
     sent = build(settings, request, code_uri="", owner="anna")
-    assert problems(sent, raw=given.request) == []
+    assert problems(sent, raw=spec.backend.request) == []
     # As the toolkit in the image reads them: each is JSON.
     assert sent["HyperParameters"] == {**RECORDED["HyperParameters"], "lr": "0.5"}
     same = ("DebugHookConfig", "ProfilerConfig", "ResourceConfig", "RoleArn")

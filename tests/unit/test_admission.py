@@ -7,7 +7,6 @@ import json
 import socket
 import tarfile
 from collections.abc import Iterator
-from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any, get_args
 
@@ -151,9 +150,24 @@ def test_a_file_that_leads_elsewhere_by_its_name_is_refused(store: str, tmp_path
     assert not list(tmp_path.rglob("*"))
 
 
-def test_kinds_of_packages_are_not_imported(monkeypatch: pytest.MonkeyPatch) -> None:
-    entry = EntryPoint(name="theirs", value="leaves_when_imported:Sampler", group="trialjob.samplers")
-    monkeypatch.setattr(PLUGINS["sampler"], "_entries", {"theirs": entry}, raising=False)
+def test_kinds_of_packages_are_not_imported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    package = tmp_path / "theirs-1.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1\n")
+    kinds = "".join(
+        f"[trialjob.{sort}]\ntheirs = leaves_when_imported:Kind\n" for sort in ("samplers", "backends")
+    )
+    (package / "entry_points.txt").write_text(kinds)
+    monkeypatch.syspath_prepend(tmp_path)
+    asked: list[dict[str, Any]] = [
+        {"backend": {"kind": "theirs"}},
+        {"backend": "theirs"},
+        {"backends": {"theirs": {}}},
+        {"backends": {"local": {}, "x": {"kind": "theirs"}}, "backend": "local"},
+    ]
+    for given in asked:
+        with pytest.raises(SpecError, match="imports none"):
+            check_kinds(given)
     with pytest.raises(SpecError, match="imports none"):
         check_kinds({"sampler": {"kind": "theirs"}})
     check_kinds({"sampler": {"kind": "tpe"}, "stopping": None})

@@ -167,13 +167,14 @@ def test_a_raw_request_becomes_what_a_spec_has_words_for() -> None:
     found = parse(given_spec)
     assert json.dumps(RAW) == before
     assert isinstance(found.estimator, ContainerSpec)
+    assert isinstance(found.backend, SageMaker)
     assert found.estimator.image_uri == "image"
-    assert found.estimator.instance_count == 2
-    assert found.estimator.keep_alive == 60
+    assert found.backend.instance_count == 2
+    assert found.backend.keep_alive == 60
     assert found.estimator.hyperparameters == {"epochs": "3"}  # lr is searched
     assert found.estimator.locations() == {"code": "s3://bucket/code"}
-    assert found.estimator.tags == {"team": "a"}
-    assert found.estimator.request == {
+    assert found.backend.tags == {"team": "a"}
+    assert found.backend.request == {
         "AlgorithmSpecification": {"TrainingInputMode": "FastFile"},
         "InputDataConfig": [RAW["InputDataConfig"][1]],
         "OutputDataConfig": {"CompressionType": "GZIP"},
@@ -205,7 +206,7 @@ def test_each_trial_sends_that_request_with_its_own_values() -> None:
     assert built["ResourceConfig"] == RAW["ResourceConfig"]
     assert built["RetryStrategy"] == {"MaximumRetryAttempts": 2}
     assert {"Key": "team", "Value": "a"} in built["Tags"]
-    assert problems(built, raw=found.estimator.request) == []
+    assert problems(built, raw=found.backend.request) == []
 
 
 def test_a_request_of_the_toolkits_time_keeps_its_values_as_json() -> None:
@@ -220,7 +221,8 @@ def test_what_the_estimator_says_wins_over_the_request() -> None:
     found = parse(
         spec(kind="request", request=RAW, instance_type="ml.m5.large", hyperparameters={"epochs": 9})
     )
-    assert found.estimator.instance_type == "ml.m5.large"
+    assert isinstance(found.backend, SageMaker)
+    assert found.backend.instance_type == "ml.m5.large"
     assert found.estimator.hyperparameters == {"epochs": 9}
 
 

@@ -308,11 +308,11 @@ def test_spot_without_checkpoints_is_warned_of() -> None:
         (limited(CASE, trial_timeout=86_400.0), "limits.trial_timeout"),
         (limited(CASE, timeout=900.0), "limits.timeout"),
         (replace(CASE, poll_interval=120.0), "backend.poll_interval"),
-        (replace(WARM, tariff=Tariff(terms=(replace(TERMS, keep_alive=1.0),))), "estimator.keep_alive"),
+        (replace(WARM, tariff=Tariff(terms=(replace(TERMS, keep_alive=1.0),))), "backend.keep_alive"),
     ],
 )
 def test_a_choice_that_does_not_go_with_the_figures_is_doubted(case: Case, field: str) -> None:
-    name = "warm pool" if field == "estimator.keep_alive" else "on demand"
+    name = "warm pool" if field == "backend.keep_alive" else "on demand"
     assert field in [problem.field for problem in doubts(variant(name, case, written=True))]
 
 

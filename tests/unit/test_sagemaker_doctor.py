@@ -326,7 +326,7 @@ def test_a_clock_that_is_wrong(checks: Examine, ahead: float, words: str) -> Non
 def test_a_request_that_the_service_would_refuse(checks: Examine) -> None:
     found = checks(replace(SETTINGS, keep_alive=7200.0), replace(JOB, environment={"A": "x" * 600}))
     assert len(found["first job"]) == 2
-    assert any("estimator.keep_alive" in check.detail for check in found["first job"])
+    assert any("backend.keep_alive" in check.detail for check in found["first job"])
 
 
 def test_a_service_that_does_not_answer(fake: FakeAws, checks: Examine) -> None:

@@ -46,7 +46,7 @@ def test_a_sound_spec_has_no_problem() -> None:
 
 #: What is changed, where the problem is to be, and words that the message or the remedy must hold.
 MISTAKES: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
-    ({"role": "SageMakerExecution"}, {}, "estimator.role", "'SageMakerExecution'"),
+    ({"role": "SageMakerExecution"}, {}, "backend.role", "'SageMakerExecution'"),
     ({"image_uri": ""}, {}, "estimator.image_uri", "empty"),
     ({"image_uri": "i" * 256}, {}, "estimator.image_uri", "255"),
     (
@@ -55,25 +55,25 @@ MISTAKES: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
         "estimator.image_uri",
         "us-east-1",
     ),
-    ({"instance_type": "ml.m5.xlarg"}, {}, "estimator.instance_type", "did you mean ml.m5.xlarge"),
-    ({"fallback_instance_types": ("g5.xlarge",)}, {}, "estimator.fallback_instance_types", "'g5.xlarge'"),
-    ({"instance_count": 0}, {}, "estimator.instance_count", "at least 1"),
-    ({"volume_size": 0}, {}, "estimator.volume_size", "16384"),
-    ({"volume_kms_key": "alias/k", "instance_type": NVME}, {}, "estimator.volume_kms_key", NVME),
-    ({"volume_kms_key": "a key"}, {}, "estimator.volume_kms_key", "'a key'"),
-    ({"output_kms_key": "a key"}, {}, "estimator.output_kms_key", "'a key'"),
-    ({"keep_alive": 3601.0}, {}, "estimator.keep_alive", "at most 60m"),
-    ({"keep_alive": 90_000.0}, {}, "estimator.keep_alive", "90000"),
-    ({"keep_alive": 240.0, "spot": Spot(max_wait=900)}, {}, "estimator.keep_alive", "estimator.spot"),
-    ({"spot": Spot(max_wait=500)}, {}, "estimator.spot.max_wait", "limits.trial_timeout"),
+    ({"instance_type": "ml.m5.xlarg"}, {}, "backend.instance_type", "did you mean ml.m5.xlarge"),
+    ({"fallback_instance_types": ("g5.xlarge",)}, {}, "backend.fallback_instance_types", "'g5.xlarge'"),
+    ({"instance_count": 0}, {}, "backend.instance_count", "at least 1"),
+    ({"volume_size": 0}, {}, "backend.volume_size", "16384"),
+    ({"volume_kms_key": "alias/k", "instance_type": NVME}, {}, "backend.volume_kms_key", NVME),
+    ({"volume_kms_key": "a key"}, {}, "backend.volume_kms_key", "'a key'"),
+    ({"output_kms_key": "a key"}, {}, "backend.output_kms_key", "'a key'"),
+    ({"keep_alive": 3601.0}, {}, "backend.keep_alive", "at most 60m"),
+    ({"keep_alive": 90_000.0}, {}, "backend.keep_alive", "90000"),
+    ({"keep_alive": 240.0, "spot": Spot(max_wait=900)}, {}, "backend.keep_alive", "backend.spot"),
+    ({"spot": Spot(max_wait=500)}, {}, "backend.spot.max_wait", "limits.trial_timeout"),
     ({}, {"max_runtime": 29 * 86_400}, "limits.trial_timeout", "28d"),
-    ({"subnets": ("subnet-1",)}, {}, "estimator.security_group_ids", "estimator.subnets"),
-    ({"security_group_ids": ("sg-1",)}, {}, "estimator.subnets", "go together"),
-    ({"tags": {"aws:x": "1"}}, {}, "estimator.tags.aws:x", "'aws:x'"),
-    ({"tags": {"trialjob:trial": "1"}}, {}, "estimator.tags.trialjob:trial", "another name"),
-    ({"tags": {f"t{n}": "" for n in range(46)}}, {}, "estimator.tags", "51"),
-    ({"tags": {"a.b": "<b>"}}, {}, 'estimator.tags["a.b"]', "'<b>'"),
-    ({"tags": {"a": "<b>"}}, {}, "estimator.tags.a", "'<b>'"),
+    ({"subnets": ("subnet-1",)}, {}, "backend.security_group_ids", "backend.subnets"),
+    ({"security_group_ids": ("sg-1",)}, {}, "backend.subnets", "go together"),
+    ({"tags": {"aws:x": "1"}}, {}, "backend.tags.aws:x", "'aws:x'"),
+    ({"tags": {"trialjob:trial": "1"}}, {}, "backend.tags.trialjob:trial", "another name"),
+    ({"tags": {f"t{n}": "" for n in range(46)}}, {}, "backend.tags", "51"),
+    ({"tags": {"a.b": "<b>"}}, {}, 'backend.tags["a.b"]', "'<b>'"),
+    ({"tags": {"a": "<b>"}}, {}, "backend.tags.a", "'<b>'"),
     ({"s3_uri": "bucket/x"}, {}, "backend.s3_uri", "s3://bucket/prefix"),
     ({"s3_uri": "s3://Bucket/x"}, {}, "backend.s3_uri", "'s3://Bucket/x"),
     ({"metric_definitions": (MetricDefinition(name="x", regex="x" * 501),)}, {}, "metrics[0].regex", "500"),
@@ -113,29 +113,29 @@ def test_a_mistake_is_named_where_it_was_made(
 
 
 RAW: list[tuple[dict[str, Any], str, str]] = [
-    ({"TrainingJobName": "x"}, "estimator.request.TrainingJobName", "remove it, and set name"),
-    ({"HyperParameters": {"x": "1"}}, "estimator.request.HyperParameters", "estimator.hyperparameters"),
+    ({"TrainingJobName": "x"}, "backend.request.TrainingJobName", "remove it, and set name"),
+    ({"HyperParameters": {"x": "1"}}, "backend.request.HyperParameters", "estimator.hyperparameters"),
     (
         {"StoppingCondition": {"MaxRuntimeInSeconds": 86_400}},
-        "estimator.request.StoppingCondition.MaxRuntimeInSeconds",
+        "backend.request.StoppingCondition.MaxRuntimeInSeconds",
         "limits.trial_timeout",
     ),
-    ({"StoppingCondition": None}, "estimator.request.StoppingCondition", "missing"),
-    ({"CheckpointConfig": {"S3Uri": "s3://b/x"}}, "estimator.request.CheckpointConfig.S3Uri", "each trial"),
-    ({"EnableManagedSpotTraining": True}, "estimator.request.EnableManagedSpotTraining", "estimator.spot"),
-    ({"Tags": None}, "estimator.request.Tags", "found again"),
-    ({"Tags": [{"Key": "trialjob:digest", "Value": ""}]}, "estimator.request.Tags[5]", "another name"),
+    ({"StoppingCondition": None}, "backend.request.StoppingCondition", "missing"),
+    ({"CheckpointConfig": {"S3Uri": "s3://b/x"}}, "backend.request.CheckpointConfig.S3Uri", "each trial"),
+    ({"EnableManagedSpotTraining": True}, "backend.request.EnableManagedSpotTraining", "backend.spot"),
+    ({"Tags": None}, "backend.request.Tags", "found again"),
+    ({"Tags": [{"Key": "trialjob:digest", "Value": ""}]}, "backend.request.Tags[5]", "another name"),
     (
         {"RetryStrategy": {"MaximumRetryAttempts": 31}},
-        "estimator.request.RetryStrategy.MaximumRetryAttempts",
+        "backend.request.RetryStrategy.MaximumRetryAttempts",
         "30",
     ),
-    ({"RetryStrategie": {}}, "estimator.request.RetryStrategie", "did you mean RetryStrategy?"),
-    ({"EnableNetworkIsolation": "yes"}, "estimator.request.EnableNetworkIsolation", "true or false"),
-    ({"RoleArn": 5}, "estimator.request.RoleArn", "text"),
+    ({"RetryStrategie": {}}, "backend.request.RetryStrategie", "did you mean RetryStrategy?"),
+    ({"EnableNetworkIsolation": "yes"}, "backend.request.EnableNetworkIsolation", "true or false"),
+    ({"RoleArn": 5}, "backend.request.RoleArn", "text"),
     (
         {"ResourceConfig": {"InstancePreferences": [{"InstanceType": "ml.m5.xlarge"}]}},
-        "estimator.request.ResourceConfig.InstancePreferences",
+        "backend.request.ResourceConfig.InstancePreferences",
         "InstanceType: null",
     ),
 ]
@@ -151,7 +151,7 @@ def test_all_problems_are_found_at_once() -> None:
     fields = {
         each.field for each in found({"role": "R", "keep_alive": 4000.0, "s3_uri": "x", "volume_size": 0})
     }
-    assert fields == {"estimator.role", "estimator.keep_alive", "backend.s3_uri", "estimator.volume_size"}
+    assert fields == {"backend.role", "backend.keep_alive", "backend.s3_uri", "backend.volume_size"}
 
 
 def test_other_machines_can_be_asked_for_in_the_raw_request() -> None:
@@ -167,6 +167,6 @@ def test_a_secret_in_a_long_value_is_not_spread_in_full() -> None:
 
 def test_a_request_that_would_be_refused_is_an_error_that_names_all() -> None:
     settings = replace(SOUND, role="R", volume_size=0)
-    with pytest.raises(BackendError, match=r"(?s)estimator\.volume_size.*estimator\.role"):
+    with pytest.raises(BackendError, match=r"(?s)backend\.volume_size.*backend\.role"):
         refuse(build(settings, JOB, code_uri="s3://bucket/c", owner=""), settings)
     refuse(build(SOUND, JOB, code_uri="s3://bucket/c", owner=""), SOUND)

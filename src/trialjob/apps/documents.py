@@ -26,6 +26,8 @@ def section(value: object) -> Any:  # noqa: ANN401 - JSON, or nearly
             return [section(each) for each in value]
         case _ if is_dataclass(value) and not isinstance(value, type):
             return _of_dataclass(value)
+        case _ if callable(dump := getattr(value, "model_dump", None)):  # the section of a backend
+            return {"kind": getattr(value, "kind", None), **dump(mode="json", exclude_unset=True)}
         case _:
             return value
 

@@ -19,6 +19,7 @@ from trialjob.model.json import Json
 
 if TYPE_CHECKING:
     from trialjob.apps.evaluate import OnReport
+    from trialjob.backends.plugin import BaseBackend
 
 
 class Evaluates:
@@ -29,7 +30,7 @@ class Evaluates:
     def evaluate(
         self: Estimator,
         config: Mapping[str, Json],
-        backend: Document | None = None,
+        backend: BaseBackend | Document | str | None = None,
         *,
         on_report: OnReport | None = None,
         metric: str | None = None,

@@ -16,6 +16,7 @@ from trialjob.errors import TrialFailed, UsageError
 from trialjob.model.json import Json
 
 if TYPE_CHECKING:
+    from trialjob.backends.plugin import BaseBackend
     from trialjob.orchestrator.core.events import Event
     from trialjob.orchestrator.core.state import State
     from trialjob.wiring import Session
@@ -27,7 +28,7 @@ OnReport: TypeAlias = Callable[[dict[str, float]], object]
 def evaluate(
     estimator: Estimator,
     config: Mapping[str, Json],
-    backend: Document | None = None,
+    backend: BaseBackend | Document | str | None = None,
     *,
     on_report: OnReport | None = None,
     metric: str | None = None,

@@ -27,6 +27,7 @@ from trialjob.model.ids import ExperimentName, JobName, TrialId, job_name
 from trialjob.model.job import JobEnd, LogLine, Outcome, Watch
 
 if TYPE_CHECKING:
+    from trialjob.backends.plugin import BaseBackend
     from trialjob.model.metric import Report
     from trialjob.orchestrator.ports import LogReader
     from trialjob.wiring.alone import Parts
@@ -82,7 +83,7 @@ class TrialjobBackend(TrialBackend):  # type: ignore[misc]  # Syne Tune has no t
     def __init__(
         self,
         estimator: Estimator,
-        backend: Document | None = None,
+        backend: BaseBackend | Document | str | None = None,
         *,
         metrics: Mapping[str, str] | None = None,
         trial_timeout: str | float | None = None,

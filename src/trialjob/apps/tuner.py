@@ -22,6 +22,7 @@ from trialjob.model.space import Domain
 
 if TYPE_CHECKING:
     from trialjob.apps.attend import OnInterrupt
+    from trialjob.backends.plugin import BaseBackend
     from trialjob.orchestrator.core.rule import BaseRule
     from trialjob.orchestrator.core.search import BaseSampler
     from trialjob.reporting.results import Result
@@ -230,7 +231,8 @@ class Tuner:
         repeat_over: str | None = None,
         canary: bool = False,
         on_log: Sequence[Mapping[str, str]] = (),
-        backend: Document | None = None,
+        backend: BaseBackend | Document | str | None = None,
+        backends: Mapping[str, BaseBackend | Document] | None = None,
         mlflow: Document | None = None,
         notify: Document | None = None,
         name: str | None = None,
@@ -239,8 +241,9 @@ class Tuner:
         """Check everything and start nothing.
 
         Each part is an object (``TPE(seed=0)``, ``Asha(max_resource=9)``, ``LogUniform(1e-4, 1.0)``,
-        ``Limits(max_trials=8)``), or the mapping that a spec file would have. ``estimator`` may be a plain
-        function. ``metrics`` maps a metric's name to the regex that finds it;
+        ``Limits(max_trials=8)``, ``SageMaker(s3_uri="s3://…")``), or the mapping that a spec file would have.
+        ``estimator`` may be a plain function. ``backend`` is the name of one of ``backends``, where there are
+        several. ``metrics`` maps a metric's name to the regex that finds it;
         ``mlflow={"experiment": "digits"}`` shows it in MLflow, below the active run if there is one;
         ``notify={"webhook": "https://…"}`` tells of its end. A ``name`` is taken as it is; without one, what
         is run gets a unique suffix. Raises SpecError.
@@ -261,6 +264,7 @@ class Tuner:
             on_log=[dict(rule) for rule in on_log],
             limits=limits if isinstance(limits, Limits) else dict(limits),
             backend=backend,
+            backends=backends,
             mlflow=mlflow,
             notify=notify,
         )
@@ -282,9 +286,12 @@ class Tuner:
         from trialjob.reporting.terminal import print_notes  # noqa: PLC0415 - as above
 
         if self._experiment is None:
+            old = config.old_places(self.spec)
             for problem in config.warnings(self.spec):
-                warnings.warn(str(problem), stacklevel=2)
+                if problem not in old:
+                    warnings.warn(str(problem), stacklevel=2)
             session = wiring.create(self.spec, store=self._store)
-            print_notes([f"experiment {session.name}, kept in {session.where}", *session.notes])
+            moved = [f"{each.field} {each.message}" for each in old]
+            print_notes([f"experiment {session.name}, kept in {session.where}", *moved, *session.notes])
             self._experiment = Experiment(session, self._store)
         return self._experiment.run(on_interrupt)

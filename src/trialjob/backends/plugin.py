@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Final, Protocol, TypeAlias
 
 from pydantic import Field
 
@@ -102,6 +102,10 @@ class Place:
     reveal: Callable[[Secret], str]
 
 
+#: From a document, and the sections of this backend, to the document in words that every backend knows.
+Translator: TypeAlias = Callable[[Mapping[str, Any], Sequence[dict[str, Any]]], dict[str, Any]]
+
+
 class BaseBackend(SpecPart):
     """A backend as a spec names it: a frozen model whose fields are the keys of the section ``backend``."""
 
@@ -111,6 +115,13 @@ class BaseBackend(SpecPart):
     is_remote: ClassVar[bool] = True
     #: What a plan takes the service to be like.
     assumptions: ClassVar[Assumptions] = THIS_MACHINE
+
+    #: Fields that may be asked for through an inbox; none of a backend that takes no such jobs.
+    inbox_fields: ClassVar[frozenset[str]] = frozenset()
+    #: Fields of the section that stood in ``estimator`` once, and are still read from there.
+    once_in_estimator: ClassVar[type[SpecPart] | None] = None
+    #: Kinds of estimators that it puts into the words of other kinds.
+    estimator_kinds: ClassVar[Mapping[str, Translator]] = {}
 
     #: Seconds between two looks at the jobs.
     poll_interval: Duration = 10.0
@@ -196,6 +207,8 @@ class BaseBackend(SpecPart):
         yield Check(name="backend", ok=True, detail=f"{self.kind}; it needs no account")
 
 
+#: The kind of a spec that names no backend.
+DEFAULT_BACKEND: Final = "local"
 #: What may be written as ``backend.kind``.
 BACKENDS: Registry[BaseBackend] = Registry(
     "backend",

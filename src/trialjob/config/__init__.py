@@ -1,8 +1,8 @@
 """Spec file → typed spec. Knows what a user may write; knows nothing of how an experiment runs."""
 
 from trialjob.config.differences import Difference, differences
-from trialjob.config.doubts import warnings
-from trialjob.config.parse import load, parse, read
+from trialjob.config.doubts import old_places, warnings
+from trialjob.config.parse import choose, load, parse, read
 from trialjob.config.spec import (
     ContainerSpec,
     ExperimentSpec,
@@ -28,8 +28,10 @@ __all__ = [
     "ObjectiveSpec",
     "ScriptSpec",
     "SourceSpec",
+    "choose",
     "differences",
     "load",
+    "old_places",
     "parse",
     "read",
     "warnings",

@@ -9,6 +9,7 @@ from pydantic_core import ErrorDetails
 
 from trialjob.config.grammar import KINDS, kinds_at, known_keys
 from trialjob.config.paths import nearest, shown, shown_at
+from trialjob.config.plugins import once_in_estimator, translators
 from trialjob.config.space import BRANCHES, DOMAINS
 from trialjob.errors import Problem
 from trialjob.model.durations import FORMS
@@ -49,6 +50,10 @@ def problem_of(error: ErrorDetails, document: Mapping[str, Any]) -> Problem:
     if kind in _UNKNOWN:
         known = known_keys(path[:-1], _at(document, path[:-1]))
         message, remedy = NOT_KNOWN, nearest(str(path[-1]), known)
+        if path[:-1] == ["estimator"] and not remedy.startswith("did"):
+            # What machines a job needs is written elsewhere.
+            moved = nearest(str(path[-1]), once_in_estimator())
+            remedy = moved.replace("'", "'backend.", 1) if moved.startswith("did") else remedy
     elif kind == "missing":
         message, remedy = "is missing", f"write {path_text(path)}:{_example(path)}"
     elif kind in _UNTAGGED or (kind == "literal_error" and path[-1] in ("kind", "type")):
@@ -97,7 +102,7 @@ def _unknown_kind(path: list[Part], value: object, *, tagged: bool) -> tuple[lis
     key = "type" if path[0] == "space" else "kind"
     known = kinds_at(path[:1])
     if path[0] == "estimator":
-        known = [*known, "request"]  # which has become another kind when the models look at it
+        known = [*known, *translators()]  # which have become other kinds when the models look at them
     path = [*path, key] if tagged else path
     given = value.get(key) if tagged and isinstance(value, Mapping) else value
     listed = f"known: {', '.join(known)}"

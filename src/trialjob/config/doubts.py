@@ -29,6 +29,7 @@ _MOST_BYTES = 1_000_000
 def warnings(spec: ExperimentSpec) -> list[Problem]:
     """Everything doubtful, in the order of the spec."""
     return [
+        *old_places(spec),
         *_secrets(spec),
         *metric_doubts(spec),
         *_narrow_groups(spec),
@@ -37,6 +38,18 @@ def warnings(spec: ExperimentSpec) -> list[Problem]:
         *script_doubts(spec),
         *literal_places(spec),
     ]
+
+
+def old_places(spec: ExperimentSpec) -> list[Problem]:
+    """Where that lives now which was once written in the estimator: what a job needs of machines."""
+    old, model = spec.written.old, spec.backend.once_in_estimator
+    if not old:
+        return []
+    used = model is not None and any(key in model.model_fields for key in old)
+    where = spec.written.section if used else "a backend of theirs"
+    message = f"says of the machines: {', '.join(old)}; that lives in {where} now"
+    remedy = f"move it to {where}; until then it is read from here"
+    return [Problem(field="estimator", message=message, remedy=remedy)]
 
 
 def _secrets(spec: ExperimentSpec) -> Iterator[Problem]:
@@ -77,7 +90,9 @@ def _no_checkpoint(spec: ExperimentSpec) -> Iterator[Problem]:
         else "an interruption costs everything that the trial has done and paid until then"
     )
     yield Problem(
-        field="stopping.kind" if population else spot,
+        field="stopping.kind"
+        if population
+        else spec.written.place(Problem(field=spot, message="", remedy="")).field,
         message=f"no checkpoint in sight: no file of the code speaks of checkpoints, so {lost}",
         remedy="save to TRIALJOB_CHECKPOINT_DIR after every epoch and begin from what is there",
     )

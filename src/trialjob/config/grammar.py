@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
+from typing import get_origin
 
 from pydantic import BaseModel
 
-from trialjob.backends.sagemaker.section import RatesSpec
+from trialjob.config.inputs import InputSpec
 from trialjob.config.mlflow import MlflowSpec
 from trialjob.config.notify import NotifySpec
-from trialjob.config.plugins import PLUGINS, keys_of
-from trialjob.config.sagemaker import InputSpec, SpotSpec
+from trialjob.config.plugins import PLUGINS, inner_type, keys_of, once_in_estimator
 from trialjob.config.space import DOMAINS
 from trialjob.config.spec import (
     AimSpec,
@@ -44,22 +44,32 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "notify": NotifySpec,
 }
 #: Mappings whose keys are the user's own.
-_FREE = {("estimator", name) for name in ("hyperparameters", "environment", "inputs", "tags", "request")}
-#: What stands inside a section.
-_INNER: dict[tuple[str, str], type[BaseModel]] = {
-    ("estimator", "spot"): SpotSpec,
-    ("backend", "requests_per_second"): RatesSpec,
-}
+_FREE = {("backends",), *(("estimator", name) for name in ("hyperparameters", "environment", "inputs"))}
 
 
 def is_free(path: Sequence[Part]) -> bool:
     """True when any key may be written into the mapping at ``path``."""
-    return tuple(path) in _FREE or tuple(path[:2]) == ("estimator", "request")
+    match in_backend(path):
+        case ["backend", str(part), *_] if get_origin(inner_type("backend", part)) is dict:
+            return True
+        case _:
+            return tuple(path) in _FREE
+
+
+def in_backend(path: Sequence[Part]) -> list[Part]:
+    """``path``, and for what belongs to a section of a backend the place that it has in ``backend``."""
+    match list(path):
+        case ["backends", str(), *rest]:
+            return ["backend", *rest]
+        case ["estimator", str(key), *rest] if key in once_in_estimator():
+            return ["backend", key, *rest]
+        case same:
+            return same
 
 
 def kinds_at(path: Sequence[Part]) -> Collection[str]:
     """The kinds, or types, that the section or domain at ``path`` may be of."""
-    match list(path):
+    match in_backend(path):
         case ["space", *_]:
             return list(DOMAINS)
         case [str(section)] if section in PLUGINS:
@@ -73,9 +83,9 @@ def kinds_at(path: Sequence[Part]) -> Collection[str]:
 def known_keys(path: Sequence[Part], value: object) -> list[str]:
     """The keys that may be written at ``path``, where ``value`` now stands."""
     kind = value.get("kind") if isinstance(value, Mapping) else None
-    match list(path):
+    match in_backend(path):
         case []:
-            return list(ExperimentSpec.model_fields)
+            return [*ExperimentSpec.model_fields, "backends"]
         case [str(section)] if section in _SECTIONS:
             return list(_SECTIONS[section].model_fields)
         case [str(section)] if section in PLUGINS:
@@ -84,8 +94,8 @@ def known_keys(path: Sequence[Part], value: object) -> list[str]:
             models = KINDS[section]
             chosen = [models[kind]] if isinstance(kind, str) and kind in models else list(models.values())
             return list(dict.fromkeys(key for model in chosen for key in model.model_fields))
-        case [str(section), str(part)] if (section, part) in _INNER:
-            return list(_INNER[section, part].model_fields)
+        case ["backend", str(part)] if hasattr(inner := inner_type("backend", part), "model_fields"):
+            return list(inner.model_fields)
         case ["estimator", "inputs", str()]:
             return list(InputSpec.model_fields)
         case ["objective", "others", int()]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from trialjob.config.grammar import is_free, kinds_at, known_keys
+from trialjob.config.grammar import in_backend, is_free, kinds_at, known_keys
 from trialjob.config.paths import nearest, parse_path, shown
+from trialjob.config.plugins import once_in_estimator
 from trialjob.config.yaml_text import load_yaml
 from trialjob.errors import Problem, SpecError
 from trialjob.model.masking import MASK, is_secret, mask
@@ -50,17 +51,38 @@ def _apply(document: dict[str, Any], override: str) -> None:
     if not equals or path is None or not text.strip():
         raise _NoPlace("is not PATH=VALUE", "write for example --set limits.max_trials=8")
     value = load_yaml(text, "--set")
+    path = _moved(document, path)
     place: Any = document
     for depth, part in enumerate(path[:-1]):
         place = _entered(place, path[:depth], part)
     _check(place, path[:-1], path[-1])
     former = place[path[-1]] if isinstance(place, dict) and path[-1] in place else None
     place[path[-1]] = value
-    if path == ["backend", "kind"] and former not in (None, value):
+    if in_backend(path) == ["backend", "kind"] and former not in (None, value):
         # What two backends call the same, such as the pause between looks, they do not mean the same by.
-        document["backend"] = {"kind": value}
+        place.clear()
+        place["kind"] = value
     elif path[-1] in ("kind", "type"):
         _forget_other_kind(place, path[:-1])
+
+
+def _moved(document: dict[str, Any], path: list[Part]) -> list[Part]:
+    """``path`` in the backend that is meant; what is said of it at its other place goes along."""
+    name, sections = document.get("backend"), document.get("backends")
+    home: list[Part] = ["backend"]
+    if isinstance(name, str) and sections is None and path[0] == "backend" and len(path) > 1:
+        name = document["backend"] = {"kind": name}
+    section, estimator = name, document.get("estimator")
+    if isinstance(name, str) and isinstance(sections, dict):
+        home, section = ["backends", name], sections.get(name)
+    if len(path) > 1 and path[0] == "backend":
+        path = [*home, *path[1:]]
+    places: list[tuple[list[Part], Any]] = [(["estimator"], estimator), (home, section)]
+    for (here, mine), (_, other) in (places, places[::-1]):
+        key = path[len(here)] if path[: len(here)] == here and len(path) > len(here) else ""
+        if key in once_in_estimator() and isinstance(mine, dict) and isinstance(other, dict) and key in other:
+            mine[str(key)] = other.pop(key)
+    return path
 
 
 def _entered(place: Any, path: list[Part], part: Part) -> Any:  # noqa: ANN401 - JSON
@@ -82,7 +104,8 @@ def _check(place: object, path: list[Part], part: Part) -> None:
     if not isinstance(part, str):
         raise _NoPlace(f"{where} is no list", nearest(str(part), known_keys(path, place)))
     known = known_keys(path, place)
-    if part not in known and part not in place and not is_free(path):
+    once = path == ["estimator"] and part in once_in_estimator()
+    if part not in known and part not in place and not once and not is_free(path):
         raise _NoPlace(f"{path_text([*path, part])} is not known", nearest(part, known))
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,9 @@ from trialjob.config.complaints import problem_of
 from trialjob.config.instead import problems_with
 from trialjob.config.overrides import apply_overrides
 from trialjob.config.paths import shown
+from trialjob.config.places import Places, move_from_estimator, take_places
 from trialjob.config.plain import Unfit, plain
-from trialjob.config.plugins import PLUGINS, WrongSection, read_section
-from trialjob.config.raw_request import as_container
+from trialjob.config.plugins import PLUGINS, WrongSection, read_section, translators
 from trialjob.config.secrets import conceal
 from trialjob.config.spec import ExperimentSpec
 from trialjob.config.yaml_text import load_yaml, read_text
@@ -26,12 +28,30 @@ from trialjob.model.json import Json
 from trialjob.reporting.in_job.command_line import FIRST
 
 
-def load(path: Path | str, *, overrides: Sequence[str] = (), files: bool = True) -> ExperimentSpec:
-    """The spec in a YAML file, with ``--set`` overrides; raises SpecError. ``files`` as for ``parse``."""
+def load(
+    path: Path | str, *, overrides: Sequence[str] = (), backend: str | None = None, files: bool = True
+) -> ExperimentSpec:
+    """The spec in a YAML file, with ``--set`` overrides, to run on ``backend``; ``files`` as for ``parse``.
+
+    Raises SpecError.
+    """
     path = Path(path)
     document = read(path)
+    if backend is not None:
+        choose(document, backend, str(path))
     apply_overrides(document, overrides, str(path))
     return parse(document, source=str(path), base=path.parent, files=files)
+
+
+def choose(document: dict[str, Any], backend: str, source: str = "") -> None:
+    """Have the jobs of ``document`` run on one of its ``backends``; where it has none, on this kind.
+
+    Raises SpecError.
+    """
+    if "backends" in document:
+        document["backend"] = backend
+    else:
+        apply_overrides(document, [f"backend.kind={json.dumps(backend)}"], source)
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -58,24 +78,66 @@ def parse(
     which means what it meant when it was written: what looks like a secret in an old one stays a plain value,
     and one without a dialect has that of its time.
     """
-    given = _plain(document, source)
-    if isinstance(given.get("estimator"), dict) and given["estimator"].get("kind") == "request":
-        given = _translated(given, source)
+    try:
+        given, places = _placed(_plain(document, source))
+    except SpecError as error:
+        raise SpecError(error.problems, source) from error
     if not recorded:
         conceal(given)
     elif isinstance(given.get("estimator"), dict):
         given["estimator"].setdefault("dialect", FIRST)
     _resolve(given, base or Path())
-    spec, problems = _examined(given, (*CHECKS, *(FILE_CHECKS if files else ())))
+    spec, problems = _examined(given, places, (*CHECKS, *(FILE_CHECKS if files else ())))
     if problems or spec is None:
         raise SpecError(problems, source)
+    spec.remember(places.written if not recorded else replace(places.written, old=()))
     return spec
 
 
+def _placed(document: dict[str, Any]) -> tuple[dict[str, Any], Places]:
+    """``document`` in the words of today, with one section ``backend``; and where it and the others stand."""
+    places, weak = take_places(document), set[str]()
+    estimator = document.get("estimator")
+    kind = estimator.get("kind") if isinstance(estimator, dict) else None
+    if isinstance(kind, str) and kind in translators():
+        translated = translators()[kind](document, places.sections_of(kind))
+        weak = translated["estimator"].keys() - document["estimator"].keys()
+        document = translated
+    move_from_estimator(document, places, weak=weak)
+    if places.found:
+        document["backend"] = places.found[places.chosen][0]
+    return document, places
+
+
 def _examined(
-    given: dict[str, Any], checks: Sequence[tuple[Check, tuple[str, ...]]]
+    given: dict[str, Any], places: Places, checks: Sequence[tuple[Check, tuple[str, ...]]]
 ) -> tuple[ExperimentSpec | None, list[Problem]]:
-    """The spec that ``given`` says, and what is wrong with it."""
+    """The spec that ``given`` says, and what is wrong with it, each told where it was written."""
+    spec, sections, problems = _read(given, checks)
+    found = [*places.problems, *(problem_of(each, given) for each in places.details)]
+    found += [places.written.place(each) for each in problems]
+    for section, written in places.others():
+        found += [written.place(each) for each in _other_problems(section, sections)]
+    return spec, [*dict.fromkeys(found)]
+
+
+def _other_problems(section: object, sections: Mapping[str, object]) -> list[Problem]:
+    """What is wrong with the section of a backend that is not chosen."""
+    try:
+        backend = read_section("backend", section)
+    except WrongSection as error:
+        return [*error.problems, *(problem_of(each, {"backend": section}) for each in error.details)]
+    together = {**sections, "backend": backend}
+    made = [
+        (check, needs) for check, needs in CHECKS if "backend" in needs and all(n in together for n in needs)
+    ]
+    return [problem for check, needs in made for problem in check(*(together[need] for need in needs))]
+
+
+def _read(
+    given: dict[str, Any], checks: Sequence[tuple[Check, tuple[str, ...]]]
+) -> tuple[ExperimentSpec | None, dict[str, object], list[Problem]]:
+    """The spec that ``given`` says, its sound sections, and what is wrong with it."""
     found, wrong, problems = _plugins(given)
     spec: ExperimentSpec | None = None
     try:
@@ -88,7 +150,7 @@ def _examined(
     for check, needs in checks:
         if all(need in sections for need in needs):
             problems += check(*(sections[need] for need in needs))
-    return spec, problems
+    return spec, sections, problems
 
 
 def _plugins(document: dict[str, Any]) -> tuple[dict[str, object], set[str], list[Problem]]:
@@ -107,20 +169,6 @@ def _plugins(document: dict[str, Any]) -> tuple[dict[str, object], set[str], lis
     return found, wrong, problems
 
 
-def _translated(document: dict[str, Any], source: str) -> dict[str, Any]:
-    """``document`` with its raw request in the words of a spec."""
-    field = "estimator.request"
-    raw = document["estimator"].get("request")
-    remedy = "write the fields of a CreateTrainingJob call"
-    if not isinstance(raw, Mapping) or not raw:
-        raise SpecError(Problem(field=field, message=f"{shown(raw)} is no request", remedy=remedy), source)
-    try:
-        return as_container(document)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        message = f"cannot be read as a CreateTrainingJob call: {type(error).__name__}: {error}"
-        raise SpecError(Problem(field=field, message=message, remedy=remedy), source) from error
-
-
 def _plain(document: Mapping[str, Any], source: str) -> dict[str, Any]:
     unfit: list[Unfit] = []
     result: dict[str, Any] = plain(document, unfit)
@@ -131,12 +179,11 @@ def _plain(document: Mapping[str, Any], source: str) -> dict[str, Any]:
 
 def _complaints(document: dict[str, Any]) -> list[Problem]:
     """What is wrong with ``document``, whatever files there are."""
-    if isinstance(document.get("estimator"), dict) and document["estimator"].get("kind") == "request":
-        try:
-            document = _translated(document, "")
-        except SpecError as error:
-            return error.problems
-    return _examined(document, CHECKS)[1]
+    try:
+        given, places = _placed(document)
+    except SpecError as error:
+        return error.problems
+    return _examined(given, places, CHECKS)[1]
 
 
 def _sound_sections(document: Mapping[str, Any], wrong: set[str]) -> dict[str, object]:

@@ -16,7 +16,7 @@ import pydantic
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
-from trialjob.backends.plugin import BACKENDS
+from trialjob.backends.plugin import BACKENDS, DEFAULT_BACKEND, Translator
 from trialjob.config.paths import nearest, shown
 from trialjob.errors import Problem, UsageError
 from trialjob.model.json import Json
@@ -50,8 +50,8 @@ def read_section(name: str, value: object) -> Any:  # noqa: ANN401 - whatever th
         )
         raise WrongSection([problem], [])
     kind = value.get("kind")
-    if kind is None and name == "backend":
-        kind = "local"  # it is what a spec without this section says
+    if "kind" not in value and name == "backend":
+        kind = DEFAULT_BACKEND
     if not isinstance(kind, str) or kind not in registry:
         raise WrongSection([_unknown(name, registry, kind)], [])
     try:
@@ -90,6 +90,31 @@ def keys_of(name: str, kind: object) -> list[str]:
         with suppress(UsageError):  # a package's that is wrong; it is said elsewhere
             keys += _model(name, each).model_fields
     return [*dict.fromkeys(keys)]
+
+
+@cache
+def once_in_estimator() -> Mapping[str, type[BaseModel]]:
+    """What once was written in ``estimator`` and belongs to backends, and the model that has it."""
+    models = [BACKENDS.own(kind).once_in_estimator for kind in BACKENDS.builtin()]
+    return {key: model for model in models if model for key in model.model_fields}
+
+
+def translators() -> Mapping[str, Translator]:
+    """Kinds of estimators that a backend puts into the words of other kinds, and how."""
+    return {
+        kind: how for each in BACKENDS.builtin() for kind, how in BACKENDS.own(each).estimator_kinds.items()
+    }
+
+
+def inner_type(name: str, part: str) -> Any:  # noqa: ANN401 - a type
+    """What stands in ``part`` of a section of our own, where it is a model or a mapping; else None."""
+    for kind in PLUGINS[name].builtin():
+        if part in (model := _model(name, kind)).model_fields:
+            hint = model.model_fields[part].annotation
+            for each in (hint, *get_args(hint)):
+                if get_origin(each) is dict or (isinstance(each, type) and issubclass(each, BaseModel)):
+                    return each
+    return None
 
 
 def _unknown(name: str, registry: Registry[Any], kind: object) -> Problem:

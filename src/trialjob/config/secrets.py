@@ -47,7 +47,9 @@ def conceal(document: dict[str, Any]) -> None:
     """Put a secret's name in the place of each value in ``document`` that looks like one."""
     estimator = document.get("estimator")
     if isinstance(estimator, dict):
-        _conceal_request(estimator)
+        backend = document.get("backend")
+        if isinstance(backend, dict):
+            _conceal_request(estimator, backend.get("request"))
         _conceal_variables(estimator.get("environment"))
     for (section, field), variable in ADDRESSES.items():
         holder = document.get(section)
@@ -68,9 +70,8 @@ def _conceal_variables(environment: object) -> None:
                 environment[name] = Secret(str(name), given=value)
 
 
-def _conceal_request(estimator: dict[str, Any]) -> None:
+def _conceal_request(estimator: dict[str, Any], request: object) -> None:
     """Move the secrets of a raw request's environment to the estimator's own, which means the same."""
-    request = estimator.get("request")
     raw = request.get("Environment") if isinstance(request, dict) else None
     environment = estimator.setdefault("environment", {}) if isinstance(raw, dict) else None
     if not isinstance(raw, dict) or not isinstance(environment, dict):

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field, InstanceOf, PlainSerializer
+from pydantic import Field, InstanceOf, PlainSerializer, PrivateAttr
 
-from trialjob.backends.local.section import Local
-from trialjob.backends.plugin import BaseBackend
+from trialjob.backends.plugin import BACKENDS, DEFAULT_BACKEND, BaseBackend
+from trialjob.config.inputs import InputChannel
 from trialjob.config.mlflow import MlflowSpec
 from trialjob.config.notify import NotifySpec
+from trialjob.config.places import Written
 from trialjob.config.plugins import section_document
-from trialjob.config.sagemaker import InputChannel, SageMakerJobSpec
 from trialjob.config.secrets import MaybeSecret
 from trialjob.config.space import DomainSpec, space_of
 from trialjob.estimators.images import Framework
@@ -33,9 +33,11 @@ from trialjob.orchestrator.rules.none import NoStopping
 from trialjob.orchestrator.samplers.automatic import Auto
 
 
-class TrainingSpec(SageMakerJobSpec):
+class TrainingSpec(SpecPart):
     """What every kind of estimator has."""
 
+    #: What the job runs in, where it runs in a container.
+    image_uri: str | None = None
     #: Constants, passed to every trial.
     hyperparameters: dict[str, Json] = Field(default_factory=dict)
     environment: dict[str, MaybeSecret] = Field(default_factory=dict)
@@ -43,6 +45,9 @@ class TrainingSpec(SageMakerJobSpec):
     inputs: dict[str, InputChannel] = Field(default_factory=dict)
     #: Whose way of giving values to a script is followed; the last is that of experiments of 0.1.0.
     dialect: Literal["sdk-v2", "sdk-v3", "trialjob-0.1"] = "sdk-v2"
+    #: How a script is started that trains in several processes.
+    distribution: Literal["none", "torchrun"] = "none"
+    processes: int | None = Field(default=None, ge=1)
 
     def framework(self) -> Framework | None:
         """The framework whose image is looked up by its version, where that is how the image is said."""
@@ -233,9 +238,25 @@ class ExperimentSpec(SpecPart):
     #: The first trial runs alone until it has a value.
     canary: bool = False
     on_log: tuple[OnLogSpec, ...] = Field(default=(), strict=False)
-    backend: BackendSection = Local()
+    backend: BackendSection = BACKENDS.own(DEFAULT_BACKEND)()
     mlflow: MlflowSpec | None = None
     notify: NotifySpec | None = None
+    _written: Written = PrivateAttr(default=Written())
+
+    def __eq__(self, other: object) -> bool:
+        """Two specs are equal that say the same, wherever it was written."""
+        return isinstance(other, ExperimentSpec) and dict(self) == dict(other)
+
+    __hash__ = None  # type: ignore[assignment]  # it holds mappings
+
+    def remember(self, written: Written) -> None:
+        """Be told where the user wrote what stands in ``backend``."""
+        self._written = written
+
+    @property
+    def written(self) -> Written:
+        """Where the user wrote what stands in ``backend``."""
+        return self._written
 
     def document(self) -> dict[str, Json]:
         """The spec as a JSON document that parses to an equal spec."""

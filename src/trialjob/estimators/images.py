@@ -59,7 +59,7 @@ def image_uri(framework: Framework, *, region: str, instance_types: Sequence[str
         types = " and ".join(found.values())
         raise SpecError(
             Problem(
-                field="estimator.fallback_instance_types",
+                field="backend.fallback_instance_types",
                 message=f"{types} need different images ({', '.join(found)}), and an experiment has one",
                 remedy="name types that are all with a GPU, or all without",
             )

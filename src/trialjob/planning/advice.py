@@ -78,7 +78,7 @@ def doubts(written: Variant) -> Iterator[Problem]:
         )
     if written.name == "warm pool" and estimate.warm < _WARM:
         yield Problem(
-            field="estimator.keep_alive",
+            field="backend.keep_alive",
             message=f"only {estimate.warm:.0%} of the jobs would begin on a warm machine",
             remedy="raise it, or leave it out: the machines that wait are paid for",
         )

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
+from trialjob.backends.plugin import BACKENDS
 from trialjob.config import ExperimentSpec
 from trialjob.config.paths import shown
 from trialjob.config.plugins import PLUGINS
@@ -37,15 +38,25 @@ Decision: TypeAlias = Callable[[Any, Path | None], Refusal | None]
 def check_kinds(document: Mapping[str, Any]) -> None:
     """Refuse kinds that an installed package brings, whose modules reading the spec would import."""
     problems = []
-    for name, registry in PLUGINS.items():
-        section = document.get(name)
-        kind = section.get("kind") if isinstance(section, Mapping) else None
+    for path, name, kind in _kinds(document):
+        registry = PLUGINS[name]
         if isinstance(kind, str) and kind in registry and kind not in registry.builtin():
             why = f"{shown(kind)} is of a package, and an inbox imports none"
             remedy = f"use one of {', '.join(registry.builtin())}, or start it with `trialjob step`"
-            problems.append(Problem(field=f"{name}.kind", message=why, remedy=remedy))
+            problems.append(Problem(field=f"{path}.kind", message=why, remedy=remedy))
     if problems:
         raise SpecError(problems)
+
+
+def _kinds(document: Mapping[str, Any]) -> Iterator[tuple[str, str, object]]:
+    """Each section that a plugin makes: where it is, its sort, and its kind."""
+    for name in PLUGINS:
+        section = document.get(name)
+        yield name, name, section.get("kind") if isinstance(section, Mapping) else section
+    several = document.get("backends")
+    for name, section in several.items() if isinstance(several, Mapping) else ():
+        if isinstance(section, Mapping):
+            yield f"backends.{name}", "backend", section.get("kind", name)
 
 
 def admit(spec: ExperimentSpec, came_along: Path | None, source: str) -> None:
@@ -125,7 +136,7 @@ def _texts(value: Mapping[str, Any], _came_along: Path | None) -> Refusal | None
         return None
     return Refusal(
         why=f"{wrong[0]} is no text but names a secret, which an inbox does not hand out",
-        remedy="let the script read it with the rights of estimator.role",
+        remedy="let the script read it with the rights of backend.role",
     )
 
 
@@ -191,14 +202,12 @@ _STOPPING: Final = (
     *("exclude_finished_jobs", "perturbation_interval", "quantile_fraction", "resample_probability"),
 )
 _ESTIMATOR: Final = (
-    *("kind", "hyperparameters", "image_uri", "role", "instance_type", "fallback_instance_types"),
-    *("instance_count", "volume_size", "volume_kms_key", "output_kms_key", "keep_alive", "spot.max_wait"),
-    *("spot.on_demand_after", "max_upload", "tags", "subnets", "security_group_ids", "network_isolation"),
-    *("encrypt_inter_container_traffic", "distribution", "processes", "request", "inputs.content_type"),
+    *("kind", "hyperparameters", "image_uri", "inputs.content_type", "inputs.mode"),
     # The name of a function in the code that came along, which is imported by the job.
-    *("inputs.mode", "function", "framework_version", "py_version", "transformers_version"),
+    *("function", "framework_version", "py_version", "transformers_version", "pytorch_version"),
+    *("entrypoint", "arguments", "hyperparameter_format", "dialect", "distribution", "processes"),
     # Which Python local trials have, which no inbox starts.
-    *("pytorch_version", "entrypoint", "arguments", "hyperparameter_format", "python", "dialect"),
+    "python",
 )
 _LIMITS: Final = (
     *(
@@ -221,36 +230,22 @@ _FREE: Final = (
     *(f"sampler.{name}" for name in _SAMPLER),
     *(f"stopping.{name}" for name in _STOPPING),
     *(f"limits.{name}" for name in _LIMITS),
-    *(
-        f"backend.{name}"
-        for name in ("s3_uri", "region", "poll_interval", "price_per_hour", "requests_per_second")
-    ),
-    # Of trials on this machine or a cluster, which no inbox starts.
-    *(
-        f"backend.{name}"
-        for name in (
-            "gpus_per_trial",
-            "stop_grace",
-            "folder",
-            "partition",
-            "account",
-            "qos",
-            "constraint",
-            "reservation",
-            "nodes",
-            "ntasks_per_node",
-            "cpus_per_task",
-            "memory",
-            "gres",
-            "exclude",
-            "setup",
-            "container",
-            "sbatch",
-        )
-    ),
 )
+
+
+def _of_backends() -> dict[str, Decision]:
+    """Each backend of ours decides on its own fields; of one that takes no such jobs, the kind is refused."""
+    decided: dict[str, Decision] = {}
+    for each in map(BACKENDS.own, BACKENDS.builtin()):
+        for name in each.model_fields:
+            free = name in each.inbox_fields or not each.inbox_fields
+            decided.setdefault(f"backend.{name}", _free if free else _undecided)
+    return decided
+
+
 DECISIONS: Final[Mapping[str, Decision]] = {
     **dict.fromkeys(_FREE, _free),
+    **_of_backends(),
     "estimator.source_dir": _source_dir,
     "estimator.entry_point": _entry_point,
     "estimator.inputs.location": _location,

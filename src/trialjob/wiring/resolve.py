@@ -11,8 +11,10 @@ from functools import cached_property
 
 from trialjob.backends.plugin import Jobs
 from trialjob.config import ExperimentSpec
+from trialjob.errors import SpecError
 from trialjob.model.money import Tariff
 from trialjob.orchestrator.engine.clock import SystemClock
+from trialjob.orchestrator.ports import Clock
 from trialjob.wiring.images import with_image
 from trialjob.wiring.jobs import check_passing, jobs_of
 from trialjob.wiring.search import settle
@@ -41,7 +43,13 @@ def resolve(given: ExperimentSpec | ResolvedSpec, *, to_run: bool = True) -> Res
         if to_run and given.spec.backend.is_remote:
             given.spec.backend.check_here(given.jobs)
         return given
-    clock = SystemClock()
+    try:
+        return _resolved(given, SystemClock(), to_run=to_run)
+    except SpecError as error:
+        raise SpecError([given.written.place(each) for each in error.problems], error.source) from error
+
+
+def _resolved(given: ExperimentSpec, clock: Clock, *, to_run: bool) -> ResolvedSpec:
     if to_run or not given.backend.is_remote:
         given.backend.check_here(jobs_of(given, clock))
     check_passing(given)

@@ -27,10 +27,11 @@ _ORDERS = {
 }
 
 
-def check_metrics(path: str, log: str, *, overrides: tuple[str, ...]) -> int:
+def check_metrics(path: str, log: str, *, backend: str | None, overrides: tuple[str, ...]) -> int:
     """Print what is found; exit status 1 when an experiment would find no value of the objective."""
     # It is the log that says what is reported; the code need not be here.
-    spec, out = config.load(path, overrides=overrides, files=False), console()
+    spec = config.load(path, overrides=overrides, backend=backend, files=False)
+    out = console()
     objective = spec.to_objective()
     checked = check_log(_bytes(log), spec.metric_definitions(), objective)
     regexes = {metric.name: metric.regex for metric in spec.metrics}

@@ -13,9 +13,9 @@ from trialjob.reporting.terminal import check_written, clean, console
 _MARKS = {True: ("ok", ""), False: ("WRONG", "bold red"), None: ("?", "yellow")}
 
 
-def check_spec(path: str, *, overrides: tuple[str, ...]) -> int:
+def check_spec(path: str, *, backend: str | None, overrides: tuple[str, ...]) -> int:
     """Print every check as it is made."""
-    spec = config.load(path, overrides=overrides)
+    spec = config.load(path, overrides=overrides, backend=backend)
     warn(spec)
     out, counts = console(), Counter[bool | None]()
     for check in wiring.doctor(spec):

@@ -58,6 +58,13 @@ def interrupt_option(command: F) -> F:
     )(command)
 
 
+backend_option = click.option(
+    "--backend",
+    metavar="NAME",
+    help="Which of the spec's backends runs the jobs; where it has one only, a kind in its place: local, …",
+)
+
+
 @click.group(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="trialjob")
 def cli() -> None:
@@ -70,9 +77,7 @@ cli.add_command(serve)
 
 @cli.command()
 @click.argument("spec", type=click.Path())
-@click.option(
-    "--backend", metavar="KIND", help="Where the jobs run, in place of the spec's: local, sagemaker, …"
-)
+@backend_option
 @click.option("--name", help="The experiment's name, as it is [default: the spec's with a unique suffix].")
 @click.option("--yes", is_flag=True, help="Do not ask, on a terminal, when nothing caps the cost.")
 @set_option
@@ -108,6 +113,7 @@ def run(
 @cli.command()
 @click.argument("name")
 @click.argument("spec", type=click.Path(), required=False)
+@backend_option
 @set_option
 @interrupt_option
 @store_option
@@ -117,6 +123,7 @@ def resume(
     *,
     name: str,
     spec: str | None,
+    backend: str | None,
     overrides: tuple[str, ...],
     on_interrupt: Literal["stop", "detach"] | None,
     store: str | None,
@@ -125,7 +132,13 @@ def resume(
     from trialjob.apps.cli.running import resume_experiment
 
     return resume_experiment(
-        begun, name, spec=spec, overrides=overrides, on_interrupt=on_interrupt, store=store
+        begun,
+        name,
+        spec=spec,
+        backend=backend,
+        overrides=overrides,
+        on_interrupt=on_interrupt,
+        store=store,
     )
 
 
@@ -135,6 +148,7 @@ def resume(
 @click.option(
     "--for", "duration", metavar="TIME", help="Go on at the poll interval, such as 50s [default: one step]."
 )
+@backend_option
 @set_option
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @store_option
@@ -145,6 +159,7 @@ def step(
     name: str,
     spec: str | None,
     duration: str | None,
+    backend: str | None,
     overrides: tuple[str, ...],
     form: str,
     store: str | None,
@@ -156,7 +171,14 @@ def step(
     from trialjob.apps.cli.stepping import step_experiment
 
     return step_experiment(
-        begun, name, spec=spec, duration=duration, overrides=overrides, form=form, store=store
+        begun,
+        name,
+        spec=spec,
+        duration=duration,
+        backend=backend,
+        overrides=overrides,
+        form=form,
+        store=store,
     )
 
 
@@ -328,15 +350,16 @@ def download(
 @cli.command(name="check-metrics")
 @click.argument("spec", type=click.Path())
 @click.option("--log", metavar="FILE", required=True, help="What the script has printed; - for stdin.")
+@backend_option
 @set_option
-def check_metrics(*, spec: str, log: str, overrides: tuple[str, ...]) -> int:
+def check_metrics(*, spec: str, log: str, backend: str | None, overrides: tuple[str, ...]) -> int:
     """Show which lines of a log the metrics of a SPEC match and what they read, and suggest patterns.
 
     Exit status 1 when there is no value of the objective.
     """
     from trialjob.apps.cli.check_metrics import check_metrics as check
 
-    return check(spec, log, overrides=overrides)
+    return check(spec, log, backend=backend, overrides=overrides)
 
 
 @cli.command()
@@ -405,11 +428,7 @@ def confirm(
     "--assume", metavar="NAME=VALUE", multiple=True, help="Another figure for an assumption of docs/plan.md."
 )
 @click.option("--account", is_flag=True, help="Ask the account for its quotas; needs credentials.")
-@click.option(
-    "--backend",
-    metavar="KIND",
-    help="Where the jobs would run, in place of the spec's: local, sagemaker, …",
-)
+@backend_option
 @set_option
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @store_option
@@ -450,15 +469,16 @@ def plan(
 
 @cli.command()
 @click.argument("spec", type=click.Path())
+@backend_option
 @set_option
-def doctor(*, spec: str, overrides: tuple[str, ...]) -> int:
+def doctor(*, spec: str, backend: str | None, overrides: tuple[str, ...]) -> int:
     """Check the account for what a SPEC will need: credentials, role, bucket, image, quotas.
 
     Launches nothing. Exit status 1 when something is wrong.
     """
     from trialjob.apps.cli.checking import check_spec
 
-    return check_spec(spec, overrides=overrides)
+    return check_spec(spec, backend=backend, overrides=overrides)
 
 
 @cli.command()

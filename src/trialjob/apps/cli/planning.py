@@ -6,7 +6,6 @@ from dataclasses import asdict, replace
 
 from trialjob import config, wiring
 from trialjob.apps.cli.failures import ExitStatus
-from trialjob.apps.cli.running import with_backend
 from trialjob.apps.cli.showing import print_out
 from trialjob.errors import Problem, SpecError
 from trialjob.model.durations import parse_duration
@@ -32,7 +31,7 @@ def plan_spec(
 ) -> int:
     """Print the plan of a spec file; with ``form`` json also what is wrong with it."""
     try:
-        spec = config.load(path, overrides=with_backend(backend, overrides))
+        spec = config.load(path, overrides=overrides, backend=backend)
         asked = wiring.Asked(
             epoch_seconds=_seconds(epoch_seconds),
             epochs=epochs,

@@ -14,6 +14,7 @@ from trialjob.apps.attend import Attended, attend, farewell
 from trialjob.apps.cli.failures import Begun, ExitStatus, say
 from trialjob.apps.naming import unique_name
 from trialjob.config.overrides import apply_overrides
+from trialjob.errors import UsageError
 from trialjob.model.trial import EndKind, Phase
 from trialjob.orchestrator.core.state import State
 from trialjob.planning.page import short
@@ -39,7 +40,7 @@ def run_spec(
     store: str | None,
 ) -> int:
     """Start the experiment of a spec file and attend it."""
-    spec = config.load(path, overrides=[*with_backend(backend, overrides), *named(name)])
+    spec = config.load(path, overrides=[*overrides, *named(name)], backend=backend)
     if name is None:
         spec = spec.model_copy(update={"name": unique_name(spec.name)})
     warn(spec)
@@ -80,16 +81,19 @@ def resume_experiment(
     name: str,
     *,
     spec: str | None,
+    backend: str | None,
     overrides: tuple[str, ...],
     on_interrupt: Literal["stop", "detach"] | None,
     store: str | None,
 ) -> int:
     """Go on with an experiment, with other limits if they are given."""
+    if spec is None and backend is not None:
+        raise UsageError("--backend is for the backends of a SPEC; name one")
     session = wiring.attach(name, store=store)
     if session.state.moved_to is not None:
         wiring.finish(name, wiring.open_store(store))
     if spec is not None:
-        session.change(config.load(spec, overrides=[*overrides, *named(name)]))
+        session.change(config.load(spec, overrides=[*overrides, *named(name)], backend=backend))
     elif overrides:
         document = session.spec.document()
         apply_overrides(document, overrides, "")
@@ -102,11 +106,6 @@ def resume_experiment(
 def named(name: str | None) -> list[str]:
     """The override that sets the experiment's name; quoted, or YAML would read 007 as a number."""
     return [] if name is None else [f"name={json.dumps(name)}"]
-
-
-def with_backend(backend: str | None, overrides: tuple[str, ...]) -> list[str]:
-    """The overrides with the backend's kind before them: which other fields of it there are depends on it."""
-    return [*([f"backend.kind={backend}"] if backend else []), *overrides]
 
 
 def warn(spec: config.ExperimentSpec) -> None:

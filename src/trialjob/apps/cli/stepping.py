@@ -28,6 +28,7 @@ def step_experiment(
     name: str,
     *,
     spec: str | None,
+    backend: str | None,
     overrides: tuple[str, ...],
     duration: str | None,
     form: str,
@@ -38,7 +39,7 @@ def step_experiment(
     # A journal becomes very many objects, all of them kept: looking for garbage among them is half the work.
     gc.set_threshold(_COLLECT_AFTER)
     try:
-        session = _session(name, spec=spec, overrides=overrides, store=store)
+        session = _session(name, spec=spec, backend=backend, overrides=overrides, store=store)
         begun.name, begun.come_back = session.name, _again(name, store)
         return _step(session, seconds=seconds, form=form)
     except StoreUnavailable as error:
@@ -46,15 +47,18 @@ def step_experiment(
         return ExitStatus.CAN_GO_ON
 
 
-def _session(name: str, *, spec: str | None, overrides: tuple[str, ...], store: str | None) -> Session:
-    if spec is None and overrides:
-        raise UsageError("--set is for the SPEC that an experiment is started from; name one")
+def _session(
+    name: str, *, spec: str | None, backend: str | None, overrides: tuple[str, ...], store: str | None
+) -> Session:
+    if spec is None and (overrides or backend):
+        option = "--set" if overrides else "--backend"
+        raise UsageError(f"{option} is for the SPEC that an experiment is started from; name one")
     try:
         return _arrived(name, store)
     except NoSuchExperiment:
         if spec is None:
             raise
-        wanted = config.load(spec, overrides=[*overrides, *named(name)])
+        wanted = config.load(spec, overrides=[*overrides, *named(name)], backend=backend)
     warn(wanted)
     try:
         return wiring.create(wanted, store=store)

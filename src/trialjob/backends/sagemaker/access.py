@@ -63,7 +63,7 @@ def role(case: Case) -> Iterator[Check]:
     try:
         facts = case.client.role(name)
     except faults.NotFound:
-        remedy = "create it as docs/iam.md says, or name another in estimator.role"
+        remedy = "create it as docs/iam.md says, or name another in backend.role"
         yield Check(name="role", ok=False, detail=f"there is no role {arn}", remedy=remedy)
         return
     if facts["Arn"] != arn:

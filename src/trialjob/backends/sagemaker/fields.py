@@ -16,30 +16,30 @@ Path: TypeAlias = tuple[str | int, ...]
 
 _FIELDS: Final[dict[Path, str]] = {
     ("TrainingJobName",): "name",
-    ("RoleArn",): "estimator.role",
+    ("RoleArn",): "backend.role",
     ("HyperParameters",): "hyperparameters",
     ("Environment",): "estimator.environment",
     ("InputDataConfig",): "estimator.inputs",
-    ("Tags",): "estimator.tags",
+    ("Tags",): "backend.tags",
     ("AlgorithmSpecification", "TrainingImage"): "estimator.image_uri",
     ("AlgorithmSpecification", "ContainerArguments"): "estimator.entry_point",
     ("AlgorithmSpecification", "ContainerEntrypoint"): "estimator.entrypoint",
     ("AlgorithmSpecification", "MetricDefinitions"): "metrics",
     ("OutputDataConfig", "S3OutputPath"): "backend.s3_uri",
-    ("OutputDataConfig", "KmsKeyId"): "estimator.output_kms_key",
+    ("OutputDataConfig", "KmsKeyId"): "backend.output_kms_key",
     ("CheckpointConfig", "S3Uri"): "backend.s3_uri",
-    ("ResourceConfig", "InstanceType"): "estimator.instance_type",
-    ("ResourceConfig", "InstanceCount"): "estimator.instance_count",
-    ("ResourceConfig", "VolumeSizeInGB"): "estimator.volume_size",
-    ("ResourceConfig", "VolumeKmsKeyId"): "estimator.volume_kms_key",
-    ("ResourceConfig", "KeepAlivePeriodInSeconds"): "estimator.keep_alive",
-    ("VpcConfig", "Subnets"): "estimator.subnets",
-    ("VpcConfig", "SecurityGroupIds"): "estimator.security_group_ids",
+    ("ResourceConfig", "InstanceType"): "backend.instance_type",
+    ("ResourceConfig", "InstanceCount"): "backend.instance_count",
+    ("ResourceConfig", "VolumeSizeInGB"): "backend.volume_size",
+    ("ResourceConfig", "VolumeKmsKeyId"): "backend.volume_kms_key",
+    ("ResourceConfig", "KeepAlivePeriodInSeconds"): "backend.keep_alive",
+    ("VpcConfig", "Subnets"): "backend.subnets",
+    ("VpcConfig", "SecurityGroupIds"): "backend.security_group_ids",
     ("StoppingCondition", "MaxRuntimeInSeconds"): "limits.trial_timeout",
-    ("StoppingCondition", "MaxWaitTimeInSeconds"): "estimator.spot.max_wait",
-    ("EnableManagedSpotTraining",): "estimator.spot",
-    ("EnableNetworkIsolation",): "estimator.network_isolation",
-    ("EnableInterContainerTrafficEncryption",): "estimator.encrypt_inter_container_traffic",
+    ("StoppingCondition", "MaxWaitTimeInSeconds"): "backend.spot.max_wait",
+    ("EnableManagedSpotTraining",): "backend.spot",
+    ("EnableNetworkIsolation",): "backend.network_isolation",
+    ("EnableInterContainerTrafficEncryption",): "backend.encrypt_inter_container_traffic",
 }
 _PLAIN: Final = re.compile(r"[^.\[\]=\"\s]+")
 #: What the service calls by its place in a list, a spec calls by its name, which this member holds.
@@ -92,11 +92,11 @@ def _own_words(request: Mapping[str, Any]) -> int:
 
 def raw_field(path: Path) -> str:
     """The place of ``path`` in what the user wrote as ``request``."""
-    return _text("estimator.request", path)
+    return _text("backend.request", path)
 
 
 def _text(field: str, rest: Path) -> str:
-    """``field`` and what is in it, as people write paths: ``metrics[0].regex``, ``estimator.tags["a.b"]``."""
+    """``field`` and what is in it, as people write paths: ``metrics[0].regex``, ``backend.tags["a.b"]``."""
     for part in rest:
         if isinstance(part, int):
             field += f"[{part}]"

@@ -21,12 +21,12 @@ from trialjob.model.job import JobRequest
 _RESERVED: Final[dict[Path, str]] = {
     ("TrainingJobName",): "name",
     ("HyperParameters",): "estimator.hyperparameters",
-    ("EnableManagedSpotTraining",): "estimator.spot",
+    ("EnableManagedSpotTraining",): "backend.spot",
     ("StoppingCondition", "MaxRuntimeInSeconds"): "limits.trial_timeout",
-    ("StoppingCondition", "MaxWaitTimeInSeconds"): "estimator.spot.max_wait",
-    ("ResourceConfig", "KeepAlivePeriodInSeconds"): "estimator.keep_alive",
-    ("ResourceConfig", "InstanceType"): "estimator.instance_type",
-    ("ResourceConfig", "InstanceCount"): "estimator.instance_count",
+    ("StoppingCondition", "MaxWaitTimeInSeconds"): "backend.spot.max_wait",
+    ("ResourceConfig", "KeepAlivePeriodInSeconds"): "backend.keep_alive",
+    ("ResourceConfig", "InstanceType"): "backend.instance_type",
+    ("ResourceConfig", "InstanceCount"): "backend.instance_count",
     ("CheckpointConfig", "S3Uri"): "backend.s3_uri, which gives each trial a folder of its own",
 }
 #: Of those, what it may take away, to put something else in its place.
@@ -68,7 +68,7 @@ def _renamed(found: list[Problem], settings: SageMakerSettings, request: Mapping
     """The problems of a machine that was not the first choice, at the list of those."""
     if value_at(request, ("ResourceConfig", "InstanceType")) == settings.instance_type:
         return found
-    first, others = "estimator.instance_type", "estimator.fallback_instance_types"
+    first, others = "backend.instance_type", "backend.fallback_instance_types"
     return [replace(each, field=others) if each.field == first else each for each in found]
 
 

@@ -61,7 +61,7 @@ def _parts(request: Mapping[str, Any]) -> Iterator[Flaw]:
         ("StoppingCondition", "MaxRuntimeInSeconds"),
     ):
         if value_at(request, path) is None:
-            yield Flaw(path=path, message="is missing", remedy="do not take it away in estimator.request")
+            yield Flaw(path=path, message="is missing", remedy="do not take it away in backend.request")
     algorithm = request.get("AlgorithmSpecification", {})
     named = {"TrainingImage", "AlgorithmName"} & algorithm.keys()
     if algorithm.get("TrainingImage") == "":
@@ -73,7 +73,7 @@ def _parts(request: Mapping[str, Any]) -> Iterator[Flaw]:
         yield Flaw(path=("AlgorithmSpecification", "AlgorithmName"), message=message, remedy=remedy)
     keys = [tag["Key"] for tag in request.get("Tags", [])]
     if f"{TAG_PREFIX}digest" not in keys:
-        remedy = "do not take Tags away in estimator.request"
+        remedy = "do not take Tags away in backend.request"
         yield Flaw(path=("Tags",), message="lacks the tags by which jobs are found again", remedy=remedy)
 
 
@@ -84,7 +84,7 @@ def _resources(request: Mapping[str, Any]) -> Iterator[Flaw]:
     single = [name for name in ("InstanceType", "InstanceCount") if name in resources]
     for name in groups:
         if single or len(groups) > 1:
-            remedy = "write InstanceType: null and InstanceCount: null beside it in estimator.request"
+            remedy = "write InstanceType: null and InstanceCount: null beside it in backend.request"
             yield Flaw(
                 path=(*path, name), message=f"cannot go together with {single or groups}", remedy=remedy
             )
@@ -126,7 +126,7 @@ def _pools(request: Mapping[str, Any]) -> Iterator[Flaw]:
         yield Flaw(
             path=path,
             message=f"{seconds} s: spot instances cannot be kept warm",
-            remedy="remove estimator.keep_alive or estimator.spot",
+            remedy="remove backend.keep_alive or backend.spot",
         )
     if seconds and "InstanceGroups" in resources:
         message = f"{seconds} s: instance groups cannot be kept warm"
@@ -135,7 +135,7 @@ def _pools(request: Mapping[str, Any]) -> Iterator[Flaw]:
         yield Flaw(
             path=("EnableManagedSpotTraining",),
             message="cannot go together with InstancePreferences",
-            remedy="use estimator.fallback_instance_types",
+            remedy="use backend.fallback_instance_types",
         )
 
 
@@ -151,7 +151,7 @@ def _times(request: Mapping[str, Any]) -> Iterator[Flaw]:
     if not request.get("EnableManagedSpotTraining"):
         if wait is not None:
             message = f"{wait} s: only spot jobs wait for capacity"
-            yield Flaw(path=wait_path, message=message, remedy="remove it, or use estimator.spot")
+            yield Flaw(path=wait_path, message=message, remedy="remove it, or use backend.spot")
     elif wait is None:
         yield Flaw(
             path=wait_path, message="is missing", remedy="write how long a spot job may take, such as 2h"
@@ -210,7 +210,7 @@ def _half_vpc(request: Mapping[str, Any]) -> Iterator[Flaw]:
     given = request.get("VpcConfig")
     for name, other in (("Subnets", "SecurityGroupIds"), ("SecurityGroupIds", "Subnets")):
         if isinstance(given, Mapping) and given.get(other) and not given.get(name):
-            remedy = "write both estimator.subnets and estimator.security_group_ids, or neither"
+            remedy = "write both backend.subnets and backend.security_group_ids, or neither"
             message = "is empty; subnets and security groups go together"
             yield Flaw(path=("VpcConfig", name), message=message, remedy=remedy)
 

@@ -13,8 +13,10 @@ from pydantic import Field
 
 from trialjob.aws import faults
 from trialjob.backends.assumptions import Assumptions
-from trialjob.backends.plugin import Backend, BaseBackend, Check, Jobs, Place, Way
+from trialjob.backends.plugin import Backend, BaseBackend, Check, Jobs, Place, Translator, Way
 from trialjob.backends.sagemaker.limiter import RATES
+from trialjob.backends.sagemaker.machines import Machines
+from trialjob.backends.sagemaker.raw_request import translated
 from trialjob.backends.sagemaker.settings import Channel, SageMakerSettings, Spot
 from trialjob.errors import Problem, SpecError
 from trialjob.field_types import Duration, Number, SpecPart
@@ -29,9 +31,9 @@ if TYPE_CHECKING:
 
 #: What a job cannot do without, and what it is called in an example.
 _REQUIRED: Final[Mapping[str, str]] = {
-    "image_uri": "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.8.0-gpu-py312",
-    "role": "arn:aws:iam::123456789012:role/SageMakerExecution",
-    "instance_type": "ml.g4dn.xlarge",
+    "estimator.image_uri": "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.8.0-gpu-py312",
+    "backend.role": "arn:aws:iam::123456789012:role/SageMakerExecution",
+    "backend.instance_type": "ml.g4dn.xlarge",
 }
 #: A warm pool for those who have none: long enough for a slot to be filled again.
 _KEEP_ALIVE: Final = 240.0
@@ -48,11 +50,17 @@ class RatesSpec(SpecPart):
     filter_logs: Number = Field(default=RATES["filter_logs"], gt=0)
 
 
-class SageMaker(BaseBackend):
+class SageMaker(Machines, BaseBackend):
     """Every trial is a training job; without a region, ``model.region`` says which."""
 
     kind: ClassVar[str] = "sagemaker"
     assumptions: ClassVar[Assumptions] = Assumptions()
+    once_in_estimator: ClassVar[type[SpecPart] | None] = Machines
+    # All but whose identity of this machine it has.
+    inbox_fields: ClassVar[frozenset[str]] = frozenset(
+        {*Machines.model_fields, "s3_uri", "region", "poll_interval", "price_per_hour", "requests_per_second"}
+    )
+    estimator_kinds: ClassVar[Mapping[str, Translator]] = {"request": translated}
 
     #: Where code, checkpoints and outputs are kept, below a folder for each experiment.
     s3_uri: str
@@ -73,17 +81,22 @@ class SageMaker(BaseBackend):
                 message=f'"{self.s3_uri}" is no address in S3',
                 remedy=f"write s3://bucket/prefix; {wrong}",
             )
-        for name, example in _REQUIRED.items():
-            found = name == "image_uri" and estimator.framework() is not None
-            if not getattr(estimator, name) and not found:
+        found = bool(estimator.image_uri) or estimator.framework() is not None
+        given = {
+            "estimator.image_uri": found,
+            "backend.role": self.role,
+            "backend.instance_type": self.instance_type,
+        }
+        for field, example in _REQUIRED.items():
+            if not given[field]:
                 yield Problem(
-                    field=f"estimator.{name}",
+                    field=field,
                     message="is missing, and backend.kind is 'sagemaker'",
-                    remedy=f"write {name}: {example}",
+                    remedy=f"write {field.partition('.')[2]}: {example}",
                 )
 
-    def loses_progress(self, estimator: Any) -> str:  # noqa: ANN401 - a section of any kind
-        return "" if estimator.spot is None else "estimator.spot"
+    def loses_progress(self, estimator: Any) -> str:  # noqa: ANN401, ARG002 - it may be of any kind
+        return "" if self.spot is None else "backend.spot"
 
     def check_here(self, jobs: Jobs) -> None:
         """Something must say which region the jobs are for."""
@@ -113,37 +126,37 @@ class SageMaker(BaseBackend):
         return SageMakerSettings(
             s3_uri=self.s3_uri,
             image_uri=job.image_uri or "",
-            role=job.role or "",
-            instance_type=job.instance_type or "",
-            fallback_instance_types=job.fallback_instance_types,
-            instance_count=job.instance_count,
-            volume_size=job.volume_size,
-            volume_kms_key=job.volume_kms_key or "",
-            output_kms_key=job.output_kms_key or "",
-            keep_alive=job.keep_alive,
-            max_upload=job.max_upload,
+            role=self.role or "",
+            instance_type=self.instance_type or "",
+            fallback_instance_types=self.fallback_instance_types,
+            instance_count=self.instance_count,
+            volume_size=self.volume_size,
+            volume_kms_key=self.volume_kms_key or "",
+            output_kms_key=self.output_kms_key or "",
+            keep_alive=self.keep_alive,
+            max_upload=self.max_upload,
             price_per_hour=self.price_per_hour,
-            spot=Spot(**dict(job.spot)) if job.spot else None,
+            spot=Spot(**dict(self.spot)) if self.spot else None,
             channels={
                 name: Channel(content_type=given.content_type or "", mode=given.mode or "")
                 for name, given in job.inputs.items()
                 if given.content_type or given.mode
             },
-            tags=job.tags,
-            subnets=job.subnets,
-            security_group_ids=job.security_group_ids,
-            network_isolation=job.network_isolation,
-            encrypt_inter_container_traffic=job.encrypt_inter_container_traffic,
+            tags=self.tags,
+            subnets=self.subnets,
+            security_group_ids=self.security_group_ids,
+            network_isolation=self.network_isolation,
+            encrypt_inter_container_traffic=self.encrypt_inter_container_traffic,
             distribution="" if job.distribution == "none" else job.distribution,
             processes=job.processes,
             metric_definitions=jobs.metrics,
             objective=jobs.objective.metric,
             needed=jobs.needed,
-            request=job.request,
+            request=self.request,
         )
 
-    def image(self, estimator: Any, look_up: Callable[..., str], clock: Clock) -> str:  # noqa: ANN401 - as above
-        types = (estimator.instance_type or "", *estimator.fallback_instance_types)
+    def image(self, estimator: Any, look_up: Callable[..., str], clock: Clock) -> str:  # noqa: ANN401, ARG002 - as above
+        types = (self.instance_type or "", *self.fallback_instance_types)
         return look_up(region=self.region or self.found_region(clock), instance_types=types)
 
     def client(self, clock: Clock) -> SageMakerClient:
@@ -195,10 +208,10 @@ class SageMaker(BaseBackend):
         keep_alive = given.keep_alive or _KEEP_ALIVE
         spot = given.spot or Spot(max_wait=2 * jobs.limits.trial_timeout)
         settings = {
-            ("warm pool", f"keep_alive: {format_duration(keep_alive)}"): replace(
+            ("warm pool", f"backend.keep_alive: {format_duration(keep_alive)}"): replace(
                 given, keep_alive=keep_alive, spot=None
             ),
-            ("spot", f"spot: {{max_wait: {format_duration(spot.max_wait)}}}"): replace(
+            ("spot", f"backend.spot: {{max_wait: {format_duration(spot.max_wait)}}}"): replace(
                 given, keep_alive=None, spot=spot
             ),
             ("on demand", "neither keep_alive nor spot"): replace(given, keep_alive=None, spot=None),

@@ -50,7 +50,7 @@ TABLE: Final[tuple[Failure, ...]] = (
     Failure(
         kind=FailureKind.CAPACITY,
         meaning="no machine of the type could be had",
-        remedy="list other types in `estimator.fallback_instance_types`",
+        remedy="list other types in `backend.fallback_instance_types`",
         reasons=(r"^CapacityError",),
         retries=10,
         wait=60.0,
@@ -110,7 +110,7 @@ TABLE: Final[tuple[Failure, ...]] = (
     Failure(
         kind=FailureKind.ACCESS,
         meaning="the role may not read or write at S3, or use a key",
-        remedy="give `estimator.role` what the page on IAM lists",
+        remedy="give `backend.role` what the page on IAM lists",
         reasons=(
             r"^ClientError.*(?i:access ?denied|forbidden|not authorized|\b403\b|kms|credentials)",
             r"^ClientError.*(?i:does not have (?:permission|access)|unable to access)",

@@ -7,8 +7,11 @@ else; the rest stays raw. What differs from trial to trial (the name, the checkp
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
+
+from trialjob.backends.sagemaker.shapes import shown
+from trialjob.errors import Problem, SpecError
 
 #: Fields of a request, and the fields of an estimator that mean the same.
 _FIELDS: Final[dict[tuple[str, ...], str]] = {
@@ -30,17 +33,30 @@ _FIELDS: Final[dict[tuple[str, ...], str]] = {
 _OURS: Final = (("TrainingJobName",), ("CheckpointConfig", "S3Uri"), ("OutputDataConfig", "S3OutputPath"))
 
 
-def as_container(document: Mapping[str, Any]) -> dict[str, Any]:
+def translated(document: Mapping[str, Any], sections: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The document of a spec whose estimator is of kind ``request``, with one of kind ``container`` instead.
 
     What the estimator says beside its ``request`` wins over it. Where the spec leaves them out, metric
-    definitions, ``limits.trial_timeout`` and ``backend.s3_uri`` are taken from the request too.
+    definitions, ``limits.trial_timeout`` and the ``s3_uri`` of ``sections`` are taken from the request too.
+    Raises SpecError.
     """
+    field, remedy = "estimator.request", "write the fields of a CreateTrainingJob call"
+    raw = document["estimator"].get("request")
+    if not isinstance(raw, Mapping) or not raw:
+        raise SpecError(Problem(field=field, message=f"{shown(raw)} is no request", remedy=remedy))
+    try:
+        return _as_container(document, sections)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        message = f"cannot be read as a CreateTrainingJob call: {type(error).__name__}: {error}"
+        raise SpecError(Problem(field=field, message=message, remedy=remedy)) from error
+
+
+def _as_container(document: Mapping[str, Any], sections: Sequence[dict[str, Any]]) -> dict[str, Any]:
     given = dict(document["estimator"])
     # By way of text, because the caller's request must not change.
     raw: dict[str, Any] = json.loads(json.dumps(given.pop("request", {}), default=str))
     result = {**document, "estimator": {}}
-    _take_beside(raw, result)
+    _take_beside(raw, result, sections)
     found = _program(raw) | _values(raw) | _inputs(raw) | _spot(raw)
     for path, name in _FIELDS.items():
         value = _take(raw, path)
@@ -70,7 +86,7 @@ def _take(raw: dict[str, Any], path: tuple[str, ...]) -> Any:  # noqa: ANN401 - 
     return raw.pop(path[-1], None)
 
 
-def _take_beside(raw: dict[str, Any], document: dict[str, Any]) -> None:
+def _take_beside(raw: dict[str, Any], document: dict[str, Any], sections: Sequence[dict[str, Any]]) -> None:
     """Move what belongs to other sections of a spec, where those say nothing."""
     runtime = _take(raw, ("StoppingCondition", "MaxRuntimeInSeconds"))
     limits = document.get("limits")
@@ -80,9 +96,8 @@ def _take_beside(raw: dict[str, Any], document: dict[str, Any]) -> None:
     if definitions and not document.get("metrics"):
         document["metrics"] = [{"name": row["Name"], "regex": row["Regex"]} for row in definitions]
     place = raw.get("OutputDataConfig", {}).get("S3OutputPath")
-    backend = document.get("backend")
-    if place and isinstance(backend, Mapping) and backend.get("kind") == "sagemaker":
-        document["backend"] = {"s3_uri": place, **backend}
+    for section in sections if place else ():
+        section.setdefault("s3_uri", place)
 
 
 def _program(raw: dict[str, Any]) -> dict[str, Any]:

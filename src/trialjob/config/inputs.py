@@ -1,0 +1,31 @@
+"""An input channel: a location alone, or with how it is delivered."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import BeforeValidator, PlainSerializer
+
+from trialjob.field_types import SpecPart
+from trialjob.model.json import Json
+
+
+class InputSpec(SpecPart):
+    """An input channel that is more than a location."""
+
+    location: str
+    content_type: str | None = None
+    mode: Literal["File", "FastFile", "Pipe"] | None = None
+
+
+def _located(value: object) -> object:
+    return {"location": value} if isinstance(value, str) else value
+
+
+def _short(value: InputSpec) -> Json:
+    said = value.model_dump(exclude_none=True)
+    return value.location if said.keys() == {"location"} else said
+
+
+#: A location alone, or with how it is delivered.
+InputChannel: TypeAlias = Annotated[InputSpec, BeforeValidator(_located), PlainSerializer(_short)]
