@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -238,3 +239,16 @@ def test_a_backend_that_is_not_there_is_refused_on_the_command_line(
     assert 'backend.kind: "sagemkaer" is not known' in told
     assert "did you mean 'sagemaker'? known: local, sagemaker" in told
     assert "Traceback" not in told
+
+
+def test_no_sampler_and_no_rule_is_known_by_its_name() -> None:
+    """What differs is an attribute of the class, which a stranger's may have as well."""
+    source = Path(config.__file__).parents[1]
+    compared = re.compile(r"(stopping|rule|sampler|stand_in)\.kind (==|!=|in \(|not in \()")
+    found = [
+        f"{path.relative_to(source)}: {line.strip()}"
+        for path in source.rglob("*.py")
+        for line in path.read_text().splitlines()
+        if compared.search(line)
+    ]
+    assert found == []

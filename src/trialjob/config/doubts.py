@@ -78,7 +78,7 @@ def no_word_of_checkpoints(spec: ExperimentSpec) -> bool:
 
 
 def _no_checkpoint(spec: ExperimentSpec) -> Iterator[Problem]:
-    population = spec.stopping.kind == "pbt"
+    population = spec.stopping.copies_trials
     spot = spec.backend.loses_progress(spec.estimator)
     if not (population or spot):
         return

@@ -290,7 +290,7 @@ class ExperimentSpec(SpecPart):
 
     def to_limits(self) -> Limits:
         """What is paid for."""
-        return self.limits.to_limits(canary=self.canary, whole=self.stopping.kind == "none")
+        return self.limits.to_limits(canary=self.canary, whole=not self.stopping.ends_trials)
 
     def log_rules(self) -> tuple[tuple[str, LogAction], ...]:
         """The patterns for lines of logs, and what is to follow from each."""

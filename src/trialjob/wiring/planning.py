@@ -202,7 +202,7 @@ def _search(spec: ExperimentSpec) -> str:
 
 def _stopping(spec: ExperimentSpec) -> str:
     rule = spec.stopping
-    if rule.kind == "none":
+    if not rule.ends_trials:
         return "none: every trial runs to its end"
     rungs, furthest = rule.rungs(), getattr(rule, "max_resource", None)
     if not rungs or furthest is None:
@@ -219,9 +219,9 @@ def _looked(resolved: ResolvedSpec) -> Iterator[Looked]:
 def _unasked(spec: ExperimentSpec, asked: Asked) -> Iterator[str]:
     if not asked.account and (unasked := spec.backend.unasked()):
         yield unasked
-    stand_in = spec.stopping.stand_in().kind
-    if stand_in != spec.stopping.kind:
-        instead = "no stopping" if stand_in == "none" else f"{stand_in} of ours"
+    stand_in = spec.stopping.stand_in()
+    if stand_in is not spec.stopping:
+        instead = f"{stand_in.kind} of ours" if stand_in.ends_trials else "no stopping"
         yield f"{spec.stopping.kind}, which has a memory: {instead} stands in for it"
     if spec.limits.target is not None:
         yield "whether limits.target will be reached, which ends it earlier"

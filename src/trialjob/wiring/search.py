@@ -33,9 +33,7 @@ def _seed_of(spec: ExperimentSpec) -> int:
 def search_advice(spec: ExperimentSpec) -> tuple[str, ...]:
     """What is to be said of a sampler that rather harms under the stopping rule of ``spec``."""
     sampler, rule = spec.sampler, spec.stopping
-    # ASHA was measured in its stopping variant.
-    promotes = getattr(rule, "variant", "") == "promotion"
-    if promotes or rule.kind not in sampler.behind_random_under:
+    if rule.label not in sampler.behind_random_under:
         return ()
     behind = (
         f"{sampler.kind} under {rule.kind} was behind random search where it was measured (docs/search.md)"

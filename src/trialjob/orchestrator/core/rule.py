@@ -48,6 +48,15 @@ class BaseRule:
     #: True for a scheduler, which proposes configurations too: ``opened`` then gives a ``Scheduler``.
     proposes: ClassVar[bool] = False
     learns: ClassVar[bool] = False
+    #: False for one that lets every trial run to its end.
+    ends_trials: ClassVar[bool] = True
+    #: A trial may begin with the checkpoint of another one.
+    copies_trials: ClassVar[bool] = False
+
+    @property
+    def label(self) -> str:
+        """What it is called where variants of one kind are told apart."""
+        return self.kind
 
     # As a section of the spec
 

@@ -69,7 +69,7 @@ class BaseSampler:
     several_objectives: ClassVar[bool] = False
     #: It proposes by what the trials have reported.
     learns: ClassVar[bool] = False
-    #: The stopping rules under which it was surely behind random search where that was measured.
+    #: The labels of the stopping rules under which it was measured surely behind random search.
     behind_random_under: ClassVar[tuple[str, ...]] = ()
 
     def problems(self) -> Iterator[Problem]:

@@ -35,6 +35,10 @@ class Asha(HalvingRule):
     kind: ClassVar[str] = "asha"
     variant: Literal["stopping", "promotion"] = "stopping"
 
+    @property
+    def label(self) -> str:
+        return self.kind if self.variant == "stopping" else f"{self.kind} ({self.variant})"
+
     def problems(self) -> Iterator[Problem]:
         yield from HalvingRule.problems(self) if self.variant == "stopping" else self._promotion().problems()
 

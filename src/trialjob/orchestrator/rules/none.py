@@ -16,6 +16,7 @@ class NoStopping(BaseRule):
     """Every trial runs to its own end."""
 
     kind: ClassVar[str] = "none"
+    ends_trials: ClassVar[bool] = False
 
     def judge(self, state: State, trial: Trial, report: Report) -> Judgement:  # noqa: ARG002 - the protocol
         return Judgement()

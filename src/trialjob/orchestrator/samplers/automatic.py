@@ -27,7 +27,7 @@ class Auto(BaseSampler):
     seed: int | None = None
 
     def resolved(self, search: Search, seed: int) -> BaseSampler:
-        chosen = TPE if search.stopping.kind == "none" else RandomSearch
+        chosen = RandomSearch if search.stopping.ends_trials else TPE
         return chosen(seed=seed if self.seed is None else self.seed)
 
     def as_recorded(self, recorded: BaseSampler) -> BaseSampler:
@@ -48,7 +48,7 @@ class Bayesian(LearningSampler):
 
     def resolved(self, search: Search, seed: int) -> BaseSampler:
         few = search.limits.max_trials <= _GP_TRIALS
-        gp = few and search.stopping.kind == "none" and all(map(find_spec, ("torch", "scipy")))
+        gp = few and not search.stopping.ends_trials and all(map(find_spec, ("torch", "scipy")))
         return (GP if gp else TPE)(
             seed=seed if self.seed is None else self.seed, prepare=self.prepare, warm_start=self.warm_start
         )

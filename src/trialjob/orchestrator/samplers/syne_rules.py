@@ -143,6 +143,7 @@ class Pbt(BaseRule):
 
     kind: ClassVar[str] = "pbt"
     proposes: ClassVar[bool] = True
+    copies_trials: ClassVar[bool] = True
     max_resource: Annotated[float, Gt(0)]
     #: Resource between two comparisons of a trial with the others.
     perturbation_interval: Annotated[float, Gt(0)]

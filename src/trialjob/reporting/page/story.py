@@ -23,9 +23,8 @@ from trialjob.reporting.page.material import Material
 from trialjob.reporting.results import counts_as_best, experiment_state
 from trialjob.reporting.terminal import clean, one_line
 
-#: Optuna's samplers begin with so many random configurations, unless the spec says otherwise.
+#: Optuna's samplers begin with so many random configurations, where the spec does not say how many.
 _STARTUP = 10
-_MODELS = ("tpe", "gp")
 #: How near to an end of its range the best value is suspicious, of the range's length.
 _EDGE = 0.03
 
@@ -104,7 +103,7 @@ def _against(score: float | None, best: float) -> str:
 def startup_trials(state: State) -> int:
     """How many of the first trials were random before a model took over; 0 when none or all were."""
     sampler = state.document.get("sampler")
-    if not isinstance(sampler, Mapping) or sampler.get("kind") not in _MODELS:
+    if not isinstance(sampler, Mapping) or "n_startup_trials" not in sampler:
         return 0
     given = sampler.get("n_startup_trials")
     return given if isinstance(given, int) else _STARTUP
