@@ -207,7 +207,9 @@ parser.add_argument("--st_checkpoint_dir")
 told = parser.parse_args()
 folder = told.st_checkpoint_dir.replace("/opt/ml/checkpoints", os.environ["TRIALJOB_CHECKPOINT_DIR"])
 saved = os.path.join(folder, "state.json")
-trained_by = json.load(open(saved)) if os.path.exists(saved) else []
+# As Syne Tune's own examples do: the folder is there only when there is a checkpoint in it.
+trained_by = json.load(open(saved)) if os.path.isdir(folder) else []
+os.makedirs(folder, exist_ok=True)
 print("begins with", json.dumps(trained_by), flush=True)
 while len(trained_by) < 8:
     time.sleep(float(os.environ["PACE"]))
@@ -272,4 +274,5 @@ def test_a_strict_script_is_given_what_it_declares(script: Script, tmp_path: Pat
             break
         clock.sleep(0.1)
     assert [result["loss"] for result in results[0].metrics] == [0.5], backend.stderr(0)
-    assert backend.checkpoint_trial_path(0).is_dir()
+    assert backend.checkpoint_trial_path(0).parent.is_dir()
+    assert not backend.checkpoint_trial_path(0).exists()

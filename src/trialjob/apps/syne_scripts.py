@@ -21,6 +21,15 @@ def with_its_dialect(spec: ExperimentSpec) -> ExperimentSpec:
     return spec.model_copy(update={"estimator": spec.estimator.model_copy(update={"dialect": FIRST})})
 
 
+def checkpoint_folder(checkpoints: str) -> str:
+    """The folder that a script is given, which is there only once it, or who it goes on from, made it.
+
+    Scripts take a folder that is there for a checkpoint to begin with. What is in it is kept and copied with
+    the rest of the job's ``checkpoints``.
+    """
+    return f"{checkpoints}/syne-tune"
+
+
 def asks_for_checkpoints(spec: ExperimentSpec) -> bool:
     """Whether the script takes that folder, as far as its source shows; a strict one would fail of it."""
     from trialjob.config.script_options import source_files  # noqa: PLC0415 - only when there are jobs

@@ -21,7 +21,7 @@ from syne_tune.report import retrieve
 
 from trialjob.apps.documents import Document
 from trialjob.apps.specs import Estimator, spec_of
-from trialjob.apps.syne_scripts import asks_for_checkpoints, with_its_dialect
+from trialjob.apps.syne_scripts import asks_for_checkpoints, checkpoint_folder, with_its_dialect
 from trialjob.errors import BackendBusy, BackendUnavailable
 from trialjob.model.ids import ExperimentName, JobName, TrialId, job_name
 from trialjob.model.job import JobEnd, LogLine, Outcome, Watch
@@ -135,7 +135,7 @@ class TrialjobBackend(TrialBackend):  # type: ignore[misc]  # Syne Tune has no t
         """Where the newest job of a trial finds its checkpoints: on SageMaker, a place in its container."""
         if self._parts is None:
             raise RuntimeError("no trial has been started")
-        return Path(self._parts.checkpoints(self._trials[trial_id].runs[-1].job))
+        return Path(checkpoint_folder(self._parts.checkpoints(self._trials[trial_id].runs[-1].job)))
 
     def busy_trial_ids(self) -> list[tuple[int, str]]:
         """The trials whose jobs have not ended, also those that are being stopped."""
@@ -182,7 +182,7 @@ class TrialjobBackend(TrialBackend):  # type: ignore[misc]  # Syne Tune has no t
         run = _Run(
             trial=trial_id,
             job=job,
-            config={**plain, **({ST_CHECKPOINT_DIR: parts.checkpoints(job)} if self._asks else {})},
+            config={**plain, **self._checkpoints(parts, job)},
             reader=self._reader(parts),
             source=self._sources.get(trial_id),
         )
@@ -243,6 +243,9 @@ class TrialjobBackend(TrialBackend):  # type: ignore[misc]  # Syne Tune has no t
             print_notes(self._parts.notes)
             self._kept = (self._parts.spec.document(), self._parts.bundle)
         return self._parts
+
+    def _checkpoints(self, parts: Parts, job: JobName) -> dict[str, Any]:
+        return {ST_CHECKPOINT_DIR: checkpoint_folder(parts.checkpoints(job))} if self._asks else {}
 
     def _reader(self, parts: Parts) -> LogReader:
         from trialjob.logs.metrics import LineReader  # noqa: PLC0415 - as above

@@ -79,7 +79,7 @@ def apply_to_trial(trial: Trial, event: TrialEvent, at: float, objective: Object
         case SubmitPostponed():
             return _on_attempt(trial, event.attempt, postponed_until=event.until, postponed_why=event.reason)
         case JobProgressed():
-            return _heard(_on_attempt(trial, event.attempt, status=event.status), event.attempt, at)
+            return _heard(trial, event.attempt, at, status=event.status)
         case LogMatched():
             matches = (*trial.attempts[event.attempt - 1].matches, event.match)
             return _on_attempt(trial, event.attempt, matches=matches)
@@ -100,9 +100,18 @@ def apply_to_trial(trial: Trial, event: TrialEvent, at: float, objective: Object
             assert_never(event)
 
 
-def _heard(trial: Trial, attempt: int, at: float, newest: str = "") -> Trial:
-    """The trial whose job has given a sign of life."""
-    return _on_attempt(trial, attempt, heard_at=at, silent_at=at, silences=0, newest=newest)
+def _heard(
+    trial: Trial,
+    attempt: int,
+    at: float,
+    *,
+    newest: str = "",
+    status: AttemptStatus | None = None,
+    **changes: object,
+) -> Trial:
+    """The trial whose job has given a sign of life, with what else that changes."""
+    changes |= {"heard_at": at, "silent_at": at, "silences": 0, "newest": newest}
+    return _on_attempt(trial, attempt, status=status, **changes)
 
 
 def _with_log(trial: Trial, event: ReportsRead | JobSilent, at: float, objective: Objective) -> Trial:
@@ -110,10 +119,10 @@ def _with_log(trial: Trial, event: ReportsRead | JobSilent, at: float, objective
     old = trial.attempts[event.attempt - 1]
     if isinstance(event, ReportsRead):
         count = old.reports + len(event.reports)
-        trial = _on_attempt(trial, event.attempt, cursor=event.cursor, reports=count)
-        return _with_reports(_heard(trial, event.attempt, at), event.reports, objective)
+        trial = _heard(trial, event.attempt, at, cursor=event.cursor, reports=count)
+        return _with_reports(trial, event.reports, objective)
     if event.newest != old.newest:
-        return _heard(trial, event.attempt, at, event.newest)
+        return _heard(trial, event.attempt, at, newest=event.newest)
     return _on_attempt(trial, event.attempt, silent_at=at, silences=old.silences + 1)
 
 
