@@ -95,6 +95,18 @@ def test_what_no_program_can_be_given_is_refused(
     assert field in message
 
 
+def test_values_that_are_joined_to_one_word_that_is_too_long_are_refused(tmp_path: Path) -> None:
+    half = {"type": "choice", "values": ["x", "y" * 70_000]}
+    space = {"a": half, "b": half}
+    apart = spec(tmp_path, space, arguments=["--both", "{a}", "{b}"])
+    assert said(apart) == []
+    (message,) = said(spec(tmp_path, space, arguments=["--both", "{a}{b}"]))
+    assert "estimator.arguments[1]" in message
+    assert '"{a}{b}" may become' in message
+    (message,) = said(spec(tmp_path, {"a": half}, arguments=["y" * LONGEST, "{a}"]))
+    assert "estimator.arguments[0]" in message
+
+
 def test_plan_and_run_refuse_and_keep_nothing(tmp_path: Path) -> None:
     given = spec(tmp_path, {"lr": UNIFORM, "LR": UNIFORM})
     with pytest.raises(SpecError, match="SM_HP_LR"):

@@ -6,7 +6,9 @@ Rule: only new experiments are checked. One that was begun before goes on as it 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 
+from trialjob.config.argument_checks import templates
 from trialjob.config.paths import problem_at, shown
 from trialjob.config.space import BranchesSpec, DomainSpec
 from trialjob.config.spec import ContainerSpec, ExperimentSpec
@@ -14,11 +16,14 @@ from trialjob.errors import Problem
 from trialjob.model.json import Json
 from trialjob.model.paths import Part
 from trialjob.model.space import Choice, Grid, Ordinal
+from trialjob.reporting.in_job.command_line import slots
 from trialjob.reporting.in_job.variables import LONGEST, names_of, text_of
 
 _Path = tuple[Part, ...]
 #: Linux takes 2 MiB of arguments and variables (ARG_MAX, at its usual stack), and some are there already.
 _LARGEST_TOTAL = 1_500_000
+#: Bytes that a plain number has at most.
+_NUMBER = 30
 _IN_A_FILE = "put it into a file in source_dir, or an input channel, and pass its name"
 
 
@@ -39,6 +44,7 @@ def passing_problems(spec: ExperimentSpec) -> Iterator[Problem]:
     for name, text in given.environment.items():
         if isinstance(text, str):  # what a secret is, nobody knows before a job is started
             yield from _text(("estimator", "environment", name), name, text)
+    yield from _words(spec, values)
     yield from _total(values)
 
 
@@ -83,10 +89,26 @@ def _text(path: _Path, variable: str, text: str) -> Iterator[Problem]:
         yield problem_at(path, message, _IN_A_FILE)
 
 
+def _words(spec: ExperimentSpec, values: list[_Values]) -> Iterator[Problem]:
+    """Words of a command line that join several values, each of which may be short enough."""
+    longest: dict[str, int] = {}
+    for _, name, each in values:
+        size = max((len(text_of(value).encode()) for value in each), default=_NUMBER)
+        longest[name] = max(size, longest.get(name, 0))
+    for path, word in templates(spec.estimator):
+        with suppress(ValueError):  # braces that are wrong are another problem
+            size = len(word.encode()) + sum(longest.get(slot.name, 0) for slot in slots(word))
+            if size + 1 > LONGEST:
+                message = f"{shown(word)} may become {size} bytes long"
+                yield problem_at(
+                    path, f"{message}; an argument has at most {LONGEST - 1} on Linux", _IN_A_FILE
+                )
+
+
 def _total(values: list[_Values]) -> Iterator[Problem]:
     """What all together come to: each is an argument and a variable, and is in variables that hold all."""
     total = sum(
-        max((len(text_of(value).encode()) for value in each), default=30) * (1 + len(names_of(name)))
+        max((len(text_of(value).encode()) for value in each), default=_NUMBER) * (1 + len(names_of(name)))
         for _, name, each in values
     )
     if total > _LARGEST_TOTAL:

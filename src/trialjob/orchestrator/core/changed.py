@@ -44,5 +44,6 @@ def _slots(kind: type) -> _Slots:
     known: dict[str, Any] = {f"set_{name}": put for name, put in by_name.items()}
     lines = [f" set_{name}(new, old.{name})" for name in names]
     source = "\n".join(["def copy(old):", " new = make(kind)", *lines, " return new"])
-    exec(source, known | {"make": object.__new__, "kind": kind}, made := {})  # noqa: S102 - names of fields
+    made: dict[str, Any] = {}
+    exec(source, known | {"make": object.__new__, "kind": kind}, made)  # noqa: S102 - of names of fields only
     return _Slots(made["copy"], by_name)
