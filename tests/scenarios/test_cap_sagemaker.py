@@ -120,3 +120,22 @@ def test_a_pool_is_settled_when_its_machine_is_taken_over_or_given_back(tmp_path
     assert all(each.pool_seconds is not None for each in later)
     assert isinstance(events[-1], ExperimentEnded)
     assert not state.unbilled
+
+
+def test_what_is_kept_warm_is_what_was_committed(tmp_path: Path) -> None:
+    # A job is 1,380 s at its worst, and 240 s more with its machine: a cap of three, and of no more than two.
+    worst = 1.408 * (1_200 + 120 + 60) / 3600
+    simulated = simulation(tmp_path, _KINDS["pool"], cap=2.9 * worst + 0.1)
+    state = run(simulated)
+    kept = {
+        state.job(trial.id, attempt.number): attempt.terms is not None and attempt.terms.keep_alive > 0
+        for trial in state.trials
+        for attempt in trial.attempts
+    }
+    asked = {
+        name: "KeepAlivePeriodInSeconds" in job.request["ResourceConfig"]
+        for name, job in simulated.service.jobs.items()
+    }
+    assert set(kept.values()) == {True, False}
+    assert asked.items() <= kept.items()
+    assert state.spent == state.committed == billed(simulated)

@@ -476,11 +476,68 @@ def test_paused_trials_that_nobody_will_resume_end_the_experiment() -> None:
 def test_no_job_starts_that_the_cap_may_not_pay_for_at_its_worst() -> None:
     # 600 s of training, 120 s of its end and 240 s of a warm machine are 0.2667 dollars.
     assert wanted(experiment(PRICES, limits=replace(LIMITS, max_cost=0.27)), NOW)
-    assert not wanted(experiment(PRICES, limits=replace(LIMITS, max_cost=0.26)), NOW)
+    # A machine that cannot be kept is not asked for; the rest is 0.20.
+    assert wanted(experiment(PRICES, limits=replace(LIMITS, max_cost=0.20)), NOW)
+    assert not wanted(experiment(PRICES, limits=replace(LIMITS, max_cost=0.19)), NOW)
+
+
+@pytest.mark.parametrize(("cap", "keep_alive"), [(0.27, 240.0), (0.26, 0.0)])
+def test_a_pool_that_cannot_be_paid_for_is_not_asked_for(cap: float, keep_alive: float) -> None:
+    (intended,) = events(experiment(PRICES, PROPOSED, limits=replace(LIMITS, max_cost=cap)))
+    assert intended == replace(INTENDED, terms=replace(TERMS, keep_alive=keep_alive))
+
+
+#: A whole trial that took 60 s, 30 of them before its report, and came to 60 s and no pool.
+WHOLE = (
+    replace(INTENDED, terms=TERMS),
+    SUBMITTED,
+    TRAINING,
+    ReportsRead(
+        trial=ONE, attempt=1, reports=(Report(resource=1.0, metrics={"acc": 0.5}, at=30.0),), cursor="1"
+    ),
+    ended(replace(DONE, started_at=0.0, ended_at=60.0, pool_seconds=0.0)),
+    TrialEnded(trial=ONE, status=TrialStatus.COMPLETED, reason=""),
+)
+
+
+def last(cap: float) -> State:
+    limits = replace(LIMITS, max_cost=cap)
+    return experiment(PRICES, PROPOSED, *WHOLE, replace(PROPOSED, trial=TWO), limits=limits)
+
+
+def test_the_last_money_pays_for_less_than_a_whole_job() -> None:
+    # 60 s are spent, and 120 s are held for the end: of what 360 s cost, 180 s are left.
+    (intended,) = events(last(360.01 / 3600))
+    assert intended == AttemptIntended(
+        trial=TWO, attempt=1, max_runtime=180.0, terms=replace(TERMS, keep_alive=0.0)
+    )
+
+
+def test_not_for_so_little_that_no_report_would_come_of_it() -> None:
+    # 59 s are less than twice the 30 s that the whole trial went without a report.
+    assert isinstance(events(last(239 / 3600))[0], ExperimentEnding)
+    assert isinstance(events(last(240.01 / 3600))[0], AttemptIntended)
+
+
+def test_and_not_while_a_bill_may_free_money() -> None:
+    unknown = ended(replace(DONE, started_at=0.0, ended_at=60.0, pool_seconds=0.0, seconds=None))
+    given = [unknown if isinstance(each, AttemptEnded) else each for each in WHOLE]
+    limits = replace(LIMITS, max_cost=0.30)
+    assert events(experiment(PRICES, PROPOSED, *given, replace(PROPOSED, trial=TWO), limits=limits)) == []
+
+
+def test_a_trial_that_the_caps_cut_short_says_so_and_keeps_its_score() -> None:
+    begun = (*events(last(360.01 / 3600)), replace(SUBMITTED, trial=TWO))
+    limits = replace(LIMITS, max_cost=360.01 / 3600)
+    state = experiment(PRICES, PROPOSED, *WHOLE, replace(PROPOSED, trial=TWO), *begun, limits=limits)
+    over = JobEnd(outcome=Outcome.TIMED_OUT, seconds=200.0, pool_seconds=0.0)
+    sight = JobObserved(trial=TWO, attempt=1, state=JobState.TRAINING, end=over)
+    end = next(event for event in events(state, sight) if isinstance(event, TrialEnded))
+    assert (end.status, end.reason) == (TrialStatus.CANCELLED, "the caps paid for no more than 180 s of it")
 
 
 def test_an_experiment_that_can_pay_for_nothing_ends_and_says_what_a_job_may_cost() -> None:
-    ending, end = events(experiment(PRICES, limits=replace(LIMITS, max_cost=0.26)))
+    ending, end = events(experiment(PRICES, limits=replace(LIMITS, max_cost=0.19)))
     assert isinstance(ending, ExperimentEnding)
     assert ending.reason.kind is EndKind.MAX_COST
     assert "another job may cost" in ending.reason.detail

@@ -133,6 +133,8 @@ class JobRequest:
     arguments: Arguments | None = None
     #: How many earlier attempts of the trial found no machine; a backend may then ask for another kind.
     capacity_failures: int = 0
+    #: Its machine may be kept warm for a later job, where the backend is to keep machines at all.
+    keeps_pool: bool = True
     #: The trial whose checkpoints are copied to this one's, once, before its first job begins.
     source: TrialId | None = None
 

@@ -89,7 +89,7 @@ def _figures(variant: Variant) -> Iterator[str]:
     yield from _aligned(rows)
     if variant.estimate is not None and variant.estimate.scale is not None:
         yield _labelled("estimated", _coarse(variant.estimate, variant.estimate.scale))
-    yield _labelled("if one hangs", f"a job {_silent(variant.case.limits)}")
+    yield _labelled("hung jobs", f"a job {_silent(variant.case.limits)}")
     if paid:
         why = f"every trial runs into limits.trial_timeout, {duration(variant.case.limits.trial_timeout)}"
         retries = _money(variant, variant.worst.with_retries)

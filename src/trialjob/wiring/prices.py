@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 from trialjob.errors import Problem, SpecError
 from trialjob.model.limits import Limits
@@ -46,7 +47,8 @@ def _unpriced(limits: Limits, tariff: Tariff) -> Iterator[Problem]:
 
 
 def _too_small(limits: Limits, tariff: Tariff) -> Iterator[Problem]:
-    terms = tariff.terms[0]
+    # A warm pool that cannot be paid for is not asked for.
+    terms = replace(tariff.terms[0], keep_alive=0.0)
     worst = terms.worst(limits.trial_timeout)
     fitting = _fitting_timeout(limits, terms)
     longest = f", or limits.trial_timeout: {fitting}s" if fitting else ""
@@ -73,7 +75,7 @@ def _up(value: float, parts: int) -> float:
 
 def _story(limits: Limits, terms: Terms) -> str:
     times = f" on {terms.instances} instances" if terms.instances > 1 else ""
-    more = terms.stop_grace + terms.upload + terms.keep_alive
+    more = terms.stop_grace + terms.upload
     return f"{limits.trial_timeout:g} s of limits.trial_timeout and {more:g} s until it has ended{times}"
 
 
@@ -94,7 +96,7 @@ def _fitting_timeout(limits: Limits, terms: Terms) -> int:
 
 def caps_note(limits: Limits, tariff: Tariff) -> str:
     """How many jobs the caps let run at one time, when that is fewer than asked for; else ""."""
-    worst = tariff.terms[0].worst(limits.trial_timeout)
+    worst = replace(tariff.terms[0], keep_alive=0.0).worst(limits.trial_timeout)
     room = [limits.max_concurrent_trials]
     if limits.max_cost is not None and worst.micros:
         room.append(cap_micros(limits.max_cost) // worst.micros)

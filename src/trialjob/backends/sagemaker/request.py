@@ -147,7 +147,7 @@ def build(
         "AlgorithmSpecification": _algorithm(settings, job),
         "HyperParameters": _narrow(wide) if wide else _texts(job),
         "OutputDataConfig": {"S3OutputPath": folder(settings, job.experiment, "output")},
-        "ResourceConfig": _resources(settings, where),
+        "ResourceConfig": _resources(settings, where, keeps_pool=job.keeps_pool),
         "StoppingCondition": {"MaxRuntimeInSeconds": max(1, math.ceil(job.max_runtime))},
         "CheckpointConfig": {
             "S3Uri": checkpoint_uri(settings, job.experiment, job.trial),
@@ -257,7 +257,7 @@ def _channel(name: str, uri: str) -> Request:
     return {"ChannelName": name, "DataSource": {"S3DataSource": source}}
 
 
-def _resources(settings: SageMakerSettings, where: Placement) -> Request:
+def _resources(settings: SageMakerSettings, where: Placement, *, keeps_pool: bool) -> Request:
     resources: Request = {
         "InstanceType": where.instance_type,
         "InstanceCount": settings.instance_count,
@@ -265,7 +265,7 @@ def _resources(settings: SageMakerSettings, where: Placement) -> Request:
     }
     if settings.volume_kms_key:
         resources["VolumeKmsKeyId"] = settings.volume_kms_key
-    if settings.keep_alive:
+    if settings.keep_alive and keeps_pool:
         resources["KeepAlivePeriodInSeconds"] = math.ceil(settings.keep_alive)
     return resources
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from heapq import heappop, heappush
 
 from trialjob.backends.assumptions import NOTHING, Assumptions
@@ -58,6 +59,8 @@ class SimulatedService:
         """Accept a job; None when a quota is used up."""
         self._pass(now)
         terms = self._tariff.after(request.capacity_failures)
+        if not request.keeps_pool:
+            terms = replace(terms, keep_alive=0.0)
         left_by = None if terms.spot else self._pools.fitting(terms)
         if not self._has_room(terms, reuses=left_by is not None):
             return None

@@ -7,21 +7,81 @@ Rule 2: only the state is asked. What the worst of a job is, ``model.money`` say
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final
 
 from trialjob.model.job import JobEnd
 from trialjob.model.money import NOTHING, Spend, Terms, cap_instance_ms, cap_micros
 from trialjob.model.trial import AttemptStatus, EndKind, EndReason
 from trialjob.orchestrator.core import breaker
 from trialjob.orchestrator.core.state import State
-from trialjob.orchestrator.core.trial import Trial
+from trialjob.orchestrator.core.trial import Attempt, Trial
 
 
-def next_terms(state: State, trial: Trial | None) -> Terms | None:
-    """By what the next job of ``trial`` is paid, or the first of a new one; None when nobody has said."""
-    if state.tariff is None:
-        return None
-    return state.tariff.after(0 if trial is None else trial.capacity_failures)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """What the next job of a trial is given."""
+
+    #: By what it is paid; None when nobody has said.
+    terms: Terms | None
+    #: Seconds that it may run.
+    runtime: float
+
+    @property
+    def worst(self) -> Spend:
+        return NOTHING if self.terms is None else self.terms.worst(self.runtime)
+
+
+def offer(state: State, trial: Trial | None, *, now: float | None = None) -> Offer:
+    """What the next job of ``trial`` is given, or the first of a new one: the most that can be paid for.
+
+    All that is asked for; or else no warm pool behind it; or else, once nothing runs and no bill is awaited
+    ``now``, less time, as long as a trial can make something of it.
+    """
+    failures = 0 if trial is None else trial.capacity_failures
+    terms = None if state.tariff is None else state.tariff.after(failures)
+    whole = Offer(terms=terms, runtime=next_runtime(state, trial))
+    if terms is None or _pays(state, whole):
+        return whole
+    bare = replace(whole, terms=replace(terms, keep_alive=0.0))
+    if _pays(state, bare) or now is None or not _is_last(state, now):
+        return bare
+    return _shortened(state, bare)
+
+
+#: A job is of use when it may run so many times as long as the longest that a whole trial had no report.
+_OF_USE: Final = 2.0
+
+
+def _is_last(state: State, now: float) -> bool:
+    """True when nothing can free money any more, so that waiting would only leave it unused."""
+    runs = bool(state.live or state.draining)
+    return not runs and not state.pools and not awaits_bills(state, now)
+
+
+def _shortened(state: State, bare: Offer) -> Offer:
+    """The longest job that can be paid for; ``bare`` when that would not be of use, or nobody knows."""
+    if state.longest_silence is None:
+        return bare
+    low, high = 0, math.floor(bare.runtime)
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (
+            (middle, high) if _pays(state, replace(bare, runtime=float(middle))) else (low, middle - 1)
+        )
+    return replace(bare, runtime=float(low)) if low >= _OF_USE * state.longest_silence else bare
+
+
+def _pays(state: State, offered: Offer) -> bool:
+    return _is_within(state, state.committed + offered.worst)
+
+
+def is_cut(state: State, trial: Trial, attempt: Attempt) -> bool:
+    """True when a job was given less time than its trial had left, as more could not be paid for."""
+    earlier = replace(trial, attempts=trial.attempts[: attempt.number - 1])
+    return attempt.max_runtime < next_runtime(state, earlier)
 
 
 def next_runtime(state: State, trial: Trial | None) -> float:
@@ -38,18 +98,20 @@ def _ran_for(end: JobEnd) -> float:
     return max(0.0, end.ended_at - end.started_at)
 
 
-def fits(state: State, trial: Trial | None) -> bool:
+def fits(state: State, trial: Trial | None, now: float) -> bool:
     """True when the next job of ``trial``, or the first of a new one, may be started now."""
-    return shortage(state, trial) is None
+    return shortage(state, trial, now) is None
 
 
-def shortage(state: State, trial: Trial | None) -> EndReason | None:
-    """Which limit stands in the way of the next job, in words; None when none does."""
+def shortage(state: State, trial: Trial | None, now: float | None = None) -> EndReason | None:
+    """Which limit stands in the way of the next job, in words; None when none does.
+
+    With ``now`` also less than a whole job will do, once there is nothing to wait for.
+    """
     limits = state.limits
     if limits.max_cost is None and limits.max_instance_hours is None:
         return None
-    terms = next_terms(state, trial)
-    worst = NOTHING if terms is None else terms.worst(next_runtime(state, trial))
+    worst = offer(state, trial, now=now).worst
     total = state.committed + worst
     if limits.max_cost is not None and total.micros > cap_micros(limits.max_cost):
         detail = f"max_cost of {_dollars(limits.max_cost)}: {_held(state)}"
@@ -104,14 +166,14 @@ def _dollars(amount: float) -> str:
     return f"${amount:,.2f}"
 
 
-def stuck(state: State, promoted: Trial | None) -> EndReason | None:
+def stuck(state: State, promoted: Trial | None, now: float) -> EndReason | None:
     """The limit because of which nobody who wants a job can have one; None when somebody can or nobody does.
 
     ``promoted`` is the paused trial that the stopping rule would resume.
     """
     reason: EndReason | None = None
     for trial in (*_wanting(state), *([promoted] if promoted is not None else [])):
-        reason = shortage(state, trial)
+        reason = shortage(state, trial, now)
         if reason is None:
             return None
     return reason
@@ -119,7 +181,7 @@ def stuck(state: State, promoted: Trial | None) -> EndReason | None:
 
 def can_start(state: State) -> bool:
     """True when a trial that waits for a job, or a new one, could have it as far as the limits go."""
-    return any(fits(state, trial) for trial in _wanting(state))
+    return any(shortage(state, trial) is None for trial in _wanting(state))
 
 
 def _wanting(state: State) -> Iterator[Trial | None]:

@@ -119,7 +119,7 @@ def wanted(state: State, now: float) -> bool:
         and slots_free(state) > _reserved(state, now)
         and not breaker.holds(state)
         and not may_be_the_last(state)
-        and budget.fits(state, None)
+        and budget.fits(state, None, now)
     )
 
 
@@ -137,7 +137,7 @@ def _waiting(state: State, now: float) -> list[Trial]:
 def _reserved(state: State, now: float) -> int:
     """Slots for trials that wait for one; a trial that nothing can make room for under the cap has none."""
     waiting = _waiting(state, now)
-    return len(waiting) if state.live else sum(budget.fits(state, trial) for trial in waiting)
+    return len(waiting) if state.live else sum(budget.fits(state, trial, now) for trial in waiting)
 
 
 class _Draft:
@@ -409,11 +409,11 @@ class _Draft:
         if self.state.phase is not Phase.RUNNING:
             return
         for trial in _waiting(self.state, self._now):
-            if slots_free(self.state) > 0 and budget.fits(self.state, trial):
+            if slots_free(self.state) > 0 and budget.fits(self.state, trial, self._now):
                 self._intend(trial)
         while slots_free(self.state) > 0 and self.state.phase is Phase.RUNNING:
             promoted = self._promoted()
-            if promoted is None or not budget.fits(self.state, promoted):
+            if promoted is None or not budget.fits(self.state, promoted, self._now):
                 return
             self._intend(promoted)
 
@@ -423,13 +423,14 @@ class _Draft:
         return None if promoted is None else self.state.trials[promoted]
 
     def _intend(self, trial: Trial) -> None:
+        offered = budget.offer(self.state, trial, now=self._now)
         self._record(
             AttemptIntended(
                 trial=trial.id,
                 attempt=len(trial.attempts) + 1,
-                max_runtime=budget.next_runtime(self.state, trial),
+                max_runtime=offered.runtime,
                 resource=self.rule.target(trial),
-                terms=budget.next_terms(self.state, trial),
+                terms=offered.terms,
             )
         )
 
@@ -457,7 +458,7 @@ class _Draft:
         state = self.state
         if state.phase is not Phase.RUNNING or state.live or state.draining:
             return False
-        reason = budget.stuck(state, self._promoted())
+        reason = budget.stuck(state, self._promoted(), self._now)
         if reason is None:
             return False
         if self._awaits_pools_or_bills():

@@ -14,6 +14,7 @@ from trialjob.model.trial import (
     StopKind,
     TrialStatus,
 )
+from trialjob.orchestrator.core import budget
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Attempt, Trial
 
@@ -37,6 +38,8 @@ def verdict(state: State, trial: Trial, attempt: Attempt, end: JobEnd) -> tuple[
     if stop is not None:
         return (TrialStatus.PRUNED if stop.kind is StopKind.PRUNED else TrialStatus.CANCELLED), stop.detail
     match end.outcome:
+        case Outcome.TIMED_OUT if budget.is_cut(state, trial, attempt):
+            return TrialStatus.CANCELLED, f"the caps paid for no more than {attempt.max_runtime:g} s of it"
         case Outcome.TIMED_OUT:
             return TrialStatus.CANCELLED, f"trial_timeout of {state.limits.trial_timeout:g} s reached"
         case Outcome.STOPPED:

@@ -49,13 +49,22 @@ def act(state: State, command: Command, backend: JobBackend, estimator: Estimato
 
 def _submit(state: State, command: SubmitJob, backend: JobBackend, estimator: Estimator) -> SubmitAnswered:
     trial = state.trials[command.trial]
+    attempt = trial.attempts[command.attempt - 1]
     request = estimator.request(
         state.job(command.trial, command.attempt),
         command.trial,
         command.attempt,
         trial.config,
-        trial.attempts[command.attempt - 1].max_runtime,
-        resource=trial.attempts[command.attempt - 1].resource,
+        attempt.max_runtime,
+        resource=attempt.resource,
     )
-    answer = backend.submit(replace(request, capacity_failures=trial.capacity_failures, source=trial.source))
+    answer = backend.submit(
+        replace(
+            request,
+            capacity_failures=trial.capacity_failures,
+            source=trial.source,
+            # What is kept, and paid for, is what was committed.
+            keeps_pool=attempt.terms is None or attempt.terms.keep_alive > 0,
+        )
+    )
     return SubmitAnswered(trial=command.trial, attempt=command.attempt, answer=answer)
