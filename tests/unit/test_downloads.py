@@ -18,7 +18,9 @@ from trialjob.backends.folders.job_folder import JobFolder, files_below
 from trialjob.errors import BackendUnavailable, UsageError
 from trialjob.model.ids import JobName
 from trialjob.orchestrator.ports import Kept, Part
+from trialjob.reporting import downloads
 from trialjob.reporting.downloads import FREELY, Bounds, fetch, unpack
+from trialjob.testing.forgetful_disk import ForgetfulDisk
 
 JOB = JobName("e-0001-1")
 
@@ -38,7 +40,10 @@ class Shelf:
     def kept(self, job: JobName, part: Part) -> Sequence[Kept]:  # noqa: ARG002 - the protocol
         if part is not Part.MODEL:
             return []
-        return [Kept(path=p, size=len(c), archive=self.archive) for p, c in self.files.items()]
+        return [
+            Kept(path=path, size=len(content), archive=self.archive, version=str(hash(content)))
+            for path, content in self.files.items()
+        ]
 
     def read(self, job: JobName, part: Part, path: str, start: int = 0) -> Iterator[bytes]:  # noqa: ARG002
         budget = self.breaks_after.pop(0) if self.breaks_after else 10**9
@@ -85,6 +90,37 @@ def test_what_a_later_attempt_left_takes_the_place_of_what_is_there(tmp_path: Pa
     fetch(Shelf({"old": b"1"}), JOB, Part.MODEL, tmp_path)
     fetch(Shelf({"new": b"2"}), JobName("e-0001-2"), Part.MODEL, tmp_path)
     assert tree(tmp_path / "model") == {"new": b"2"}
+
+
+def test_what_was_begun_of_another_content_of_the_same_size_is_begun_again(tmp_path: Path) -> None:
+    with pytest.raises(BackendUnavailable):
+        fetch(Shelf({"w": b"old" * 5}, breaks_after=[7]), JOB, Part.MODEL, tmp_path)
+    found = fetch(Shelf({"w": b"new" * 5}), JOB, Part.MODEL, tmp_path)
+    assert found is not None
+    assert tree(found) == {"w": b"new" * 5}
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".model.job", "model"]
+
+
+def test_after_a_power_failure_it_is_whole_or_comes_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, boot = tmp_path / "home", tmp_path / "boot"
+    root.mkdir()
+    monkeypatch.setattr(downloads, "_BOOT", boot)
+    boot.write_text("first")
+    shelf = Shelf({"w": b"0123456789"})
+    with ForgetfulDisk(root) as forgetful:
+        trees = [
+            *forgetful.during(lambda: fetch(shelf, JOB, Part.MODEL, root, disk=forgetful.disk)),
+            *forgetful.now(),
+        ]
+        boot.write_text("second")
+        assert len(trees) > 3
+        for left in trees:
+            forgetful.fail(left)
+            found = fetch(shelf, JOB, Part.MODEL, root)
+            assert found is not None
+            assert tree(found) == shelf.files, left
 
 
 def test_nothing_left_is_none(tmp_path: Path) -> None:

@@ -168,6 +168,8 @@ class Kept:
     size: int
     #: It is a tar.gz of the part's whole folder.
     archive: bool = False
+    #: Another one for another content, as far as that can be told without reading it.
+    version: str = ""
 
 
 class ArtifactSource(Protocol):

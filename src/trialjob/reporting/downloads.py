@@ -1,7 +1,8 @@
 """Brings what trials have left behind to a folder: models, other output.
 
-Rule 1: what stands under its own name is whole. Until then it grows in a hidden folder beside it, where a
-download that was interrupted goes on.
+Rule 1: what stands under its own name is whole, also after a power failure. Until then it grows in a hidden
+folder beside it, where a download that was interrupted goes on, unless what is to be brought is another by
+now.
 Rule 2: an archive is a stranger's. Of it only folders and regular files are made, all below one new folder;
 what would lead elsewhere is left out and named. How much it may become is measured on the way.
 """
@@ -10,21 +11,25 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import hashlib
 import io
 import lzma
 import posixpath
 import shutil
 import tarfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Final, NoReturn, cast
 
 from trialjob.errors import BackendUnavailable, UsageError
+from trialjob.files import DISK, Disk
 from trialjob.model.ids import JobName
 from trialjob.orchestrator.ports import ArtifactSource, Kept, Part
 
+#: Linux writes another text there each time that the machine starts.
+_BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 #: Told the file, and how many of its bytes are here of how many.
 Progress = Callable[[str, int, int], None]
 
@@ -41,6 +46,7 @@ def fetch(
     *,
     progress: Progress = _silent,
     left_out: Callable[[str], None] = lambda _what: None,
+    disk: Disk = DISK,
 ) -> Path | None:
     """The folder below ``into`` with a part of what a job left behind; None when it left none.
 
@@ -54,7 +60,7 @@ def fetch(
         kept = source.kept(job, part)
         if not kept:
             return None
-        growing = into / f".{job}.{part.value}"
+        growing = _growing(into, job, part, kept)
         tree = growing / "tree"
         if kept[0].archive:
             archive = growing / "archive"
@@ -66,7 +72,9 @@ def fetch(
                 _bring(source, job, part, each, tree.joinpath(*_inside(each.path)), progress)
         mark.unlink(missing_ok=True)
         shutil.rmtree(whole, ignore_errors=True)
+        disk.sync_below(tree)
         tree.replace(whole)
+        disk.sync_names(into)
         mark.write_text(job, encoding="utf-8")
         shutil.rmtree(growing, ignore_errors=True)
     except OSError as error:
@@ -76,6 +84,18 @@ def fetch(
 
 def _read(mark: Path) -> str:
     return mark.read_text(encoding="utf-8") if mark.exists() else ""
+
+
+def _growing(into: Path, job: JobName, part: Part, kept: Sequence[Kept]) -> Path:
+    """Where it grows; what has grown of another version, or before a power failure, is removed."""
+    # Of what was not synced by then the size may be there without the content.
+    boot = _BOOT.read_text(encoding="utf-8") if _BOOT.exists() else ""
+    version = hashlib.sha256(f"{boot}{kept!r}".encode()).hexdigest()[:16]
+    growing = into / f".{job}.{part.value}.{version}"
+    for other in into.glob(f".{job}.{part.value}*"):
+        if other != growing:
+            shutil.rmtree(other, ignore_errors=True)
+    return growing
 
 
 def _bring(  # noqa: PLR0917 - what, from where, to where

@@ -69,7 +69,7 @@ class FolderBackend:
         """The files of a part. Links are followed as long as they stay inside of it."""
         root = self._folder(job).part(part)
         with files_of(root):
-            return [Kept(path=path, size=(root / path).stat().st_size) for path in files_below(root)]
+            return [_kept(path, (root / path).stat()) for path in files_below(root)]
 
     def read(self, job: JobName, part: Part, path: str, start: int = 0) -> Iterator[bytes]:
         """The bytes of a file from ``start`` on."""
@@ -164,3 +164,7 @@ def files_of(path: Path) -> Iterator[None]:
     except OSError as error:
         place = error.filename if isinstance(error.filename, str) else path
         raise StoreError(f"cannot use {place}: {error.strerror or error}") from error
+
+
+def _kept(path: str, found: os.stat_result) -> Kept:
+    return Kept(path=path, size=found.st_size, version=f"{found.st_ino}-{found.st_mtime_ns}")

@@ -312,8 +312,10 @@ class SageMakerBackend:
     def kept(self, job: JobName, part: Part) -> Sequence[Kept]:
         """The part's archive, if there is one."""
         with self._answered():
-            size = self._client.size(self.location(job, part))
-        return [] if size is None else [Kept(path=archive(part), size=size, archive=True)]
+            found = self._client.stored(self.location(job, part))
+        if found is None:
+            return []
+        return [Kept(path=archive(part), size=found.size, archive=True, version=found.etag)]
 
     def read(self, job: JobName, part: Part, path: str, start: int = 0) -> Iterator[bytes]:  # noqa: ARG002
         """The archive from ``start`` on."""

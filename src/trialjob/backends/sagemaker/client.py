@@ -169,15 +169,15 @@ class SageMakerClient:
 
     def has(self, uri: str) -> bool:
         """Whether there is an object at this address."""
-        return self.size(uri) is not None
+        return self.stored(uri) is not None
 
-    def size(self, uri: str) -> int | None:
-        """Bytes of the object at this address, or None when there is none."""
+    def stored(self, uri: str) -> Stored | None:
+        """The object at this address, or None when there is none."""
         try:
             answer = self._head("head_object", **_object(uri))
         except faults.NotFound:
             return None
-        return int(answer["ContentLength"])
+        return Stored(uri=uri, size=int(answer["ContentLength"]), etag=answer["ETag"])
 
     def piece(self, uri: str, start: int, length: int) -> tuple[bytes, int]:
         """Some bytes of an object that has more than ``start``, and how many it has."""
