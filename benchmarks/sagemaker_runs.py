@@ -137,8 +137,8 @@ def _service(simulation: SageMakerSimulation) -> TimedService:
     """Put a service whose CPU is known, and that says no as often as the real one, behind the simulation."""
     service = TimedService(
         simulation.clock,
-        faults=Faults(throttle=1.0, log_delay=3.0, interruption=0.3),
-        durations=Durations(cold_start=170.0, warm_start=15.0, download=10.0),
+        faults=replace(Faults.hard_day(), interruption=0.3),
+        durations=Durations.hard_day(),
         quota=1000,
     )
     service.script(chatter)

@@ -13,7 +13,7 @@ from contextlib import suppress
 import pytest
 from botocore.exceptions import ClientError, HTTPClientError  # type: ignore[import-untyped]
 
-from trialjob.testing.fake_aws import Epoch, FakeAws, Faults, VirtualClock, most_instances
+from trialjob.testing.fake_aws import Durations, Epoch, FakeAws, Faults, VirtualClock, most_instances
 from trialjob.testing.fake_aws.requests import (
     BUCKET,
     LOG_GROUP,
@@ -215,6 +215,15 @@ def test_lines_arrive_late_with_their_own_time(fake: FakeAws, sagemaker: Client)
     assert any(event["ingestionTime"] > event["timestamp"] + 30_000 for event in events)
 
 
+def test_few_lines_among_many_are_late(fake: FakeAws) -> None:
+    faults = Faults.hard_day()
+    delays = [faults.ingested(0.0) for _ in range(20_000)]
+    late = [delay for delay in delays if delay > faults.log_delay]
+    assert 20 <= len(late) <= 80
+    assert 10.0 <= min(late) <= max(late) <= 33.0
+    assert max(fake.faults.ingested(at) - at for at in range(1000)) == 0.0
+
+
 def test_lines_change_places(fake: FakeAws, sagemaker: Client) -> None:
     fake.faults.log_shuffle = 120.0
     sagemaker.create_training_job(**training_request("a"))
@@ -262,7 +271,42 @@ def test_list_and_search_are_late(fake: FakeAws, sagemaker: Client) -> None:
     assert sagemaker.describe_training_job(TrainingJobName="a")["SecondaryStatus"] == "Training"
 
 
+def test_a_stale_row_is_stale_as_a_whole(fake: FakeAws, sagemaker: Client) -> None:
+    warm = resources(KeepAlivePeriodInSeconds=600)
+    sagemaker.create_training_job(**training_request("a", **warm))
+    fake.clock.sleep(HOUR / 6)
+    done = sagemaker.describe_training_job(TrainingJobName="a")
+    assert done["WarmPoolStatus"]["Status"] == "Available"
+    sagemaker.create_training_job(**training_request("b", **warm))
+    fake.clock.sleep(2)
+    fake.faults.list_delay = 4.0
+    by_name = {row["TrainingJobName"]: row for row in sagemaker.list_training_jobs()["TrainingJobSummaries"]}
+    assert by_name.keys() == {"a"}
+    assert by_name["a"]["WarmPoolStatus"]["Status"] == "Available"
+    fake.faults.list_delay = 0.0
+    row = sagemaker.list_training_jobs(NameContains="a")["TrainingJobSummaries"][0]
+    assert row["WarmPoolStatus"]["ReusedByJob"] == "b"
+    # It tells when the status of the job was modified, not that of its pool.
+    assert row["LastModifiedTime"] == done["LastModifiedTime"]
+
+
 # --- jobs ---
+
+
+def test_a_stop_takes_its_time(fake: FakeAws, sagemaker: Client) -> None:
+    fake.service.lifecycle.durations = Durations.hard_day()
+    took = []
+    for number in range(6):
+        name = f"a{number}"
+        sagemaker.create_training_job(**training_request(name))
+        fake.clock.sleep(190)
+        sagemaker.stop_training_job(TrainingJobName=name)
+        asked = fake.clock.now()
+        fake.clock.sleep(19)
+        assert fake.service.jobs[name].status == "Stopping"
+        fake.clock.sleep(60)
+        took.append((fake.service.jobs[name].ended or 0.0) - asked)
+    assert 20.0 <= min(took) < max(took) <= 60.0
 
 
 def test_somebody_else_takes_the_quota(fake: FakeAws, sagemaker: Client) -> None:

@@ -62,6 +62,9 @@ class Faults:
     denied: set[str] = field(default_factory=set)
     #: The longest a log line may take to be seen; each line takes a time of its own.
     log_delay: float = 0.0
+    #: A few lines among many take so much longer, in seconds from the least to the most.
+    late_line: float = 0.0
+    late_between: tuple[float, float] = (10.0, 30.0)
     #: A line's timestamp may be this much too early, so that lines change places.
     log_shuffle: float = 0.0
     #: S3 answers a conditional write 409, as it does when two of them meet.
@@ -72,7 +75,7 @@ class Faults:
     log_split: float = 0.0
     #: FilterLogEvents answers an empty page with a token.
     empty_page: float = 0.0
-    #: ListTrainingJobs and Search show the world as it was so long ago.
+    #: ListTrainingJobs and Search show the world as it was so long ago, warm pools included.
     list_delay: float = 0.0
     search_delay: float = 0.0
     #: A launch ends in CapacityError after a wait; always so for the types in ``no_capacity``.
@@ -117,6 +120,23 @@ class Faults:
             internal_server_error=0.05,
             interruption=0.3,
         )
+
+    @classmethod
+    def hard_day(cls, seed: int = 0) -> Faults:
+        """What no page rules out of an account in which nothing is broken: the harder reading of each.
+
+        A few late lines among many, stale lists, and the published rates, of FilterLogEvents those of most
+        regions. With ``Durations.hard_day``.
+        """
+        rates = {**RATES, "FilterLogEvents": 10.0}
+        return cls(seed=seed, throttle=1.0, rates=rates, log_delay=3.0, late_line=0.002, list_delay=4.5)
+
+    def ingested(self, at: float) -> float:
+        """When a line that is printed ``at`` can be seen."""
+        delay = self.log_delay * self.dice("log_delay").random()
+        if self.hits("late_line"):
+            delay += self.dice("late_between").uniform(*self.late_between)
+        return at + delay
 
     def hits(self, kind: str) -> bool:
         """Throw the dice of one fault."""

@@ -163,15 +163,17 @@ class Job:
                     continue
 
     def warm_pool_status(self, now: float) -> dict[str, Any] | None:
-        if self.pool is None:
-            return {"Status": "InUse"} if self.keeps_pool and not self.terminal else None
-        status = {
-            "Status": "Available",
-            "ResourceRetainedBillableTimeInSeconds": round(self.pool.seconds(now)),
-        }
-        if self.pool.reused_by:
-            return status | {"Status": "Reused", "ReusedByJob": self.pool.reused_by}
-        return status if self.pool.ended is None else status | {"Status": "Terminated"}
+        """What is said of its cluster; also of a moment that is past."""
+        pool = self.pool
+        if pool is None or pool.since > now:
+            ends = pool is None and self.terminal
+            return {"Status": "InUse"} if self.keeps_pool and not ends else None
+        over = pool.ended is not None and pool.ended <= now
+        seconds = round(pool.seconds(now) if over else now - pool.since)
+        status = {"Status": "Available", "ResourceRetainedBillableTimeInSeconds": seconds}
+        if over and pool.reused_by:
+            return status | {"Status": "Reused", "ReusedByJob": pool.reused_by}
+        return status | {"Status": "Terminated"} if over else status
 
     def summary(self, now: float, lag: float = 0.0) -> dict[str, Any] | None:
         """A row of ListTrainingJobs, as it was ``lag`` seconds ago."""
@@ -182,11 +184,11 @@ class Job:
             "TrainingJobName": self.name,
             "TrainingJobArn": self.arn,
             "CreationTime": self.created,
-            "LastModifiedTime": seen.at if lag else self.modified,
+            "LastModifiedTime": seen.at,
             "TrainingJobStatus": seen.status,
             "SecondaryStatus": seen.secondary,
             "TrainingEndTime": self.ended if seen.status in TERMINAL else None,
-            "WarmPoolStatus": self.warm_pool_status(now) if seen.status == self.status else None,
+            "WarmPoolStatus": self.warm_pool_status(now - lag),
         }
         return {key: value for key, value in row.items() if value is not None}
 

@@ -48,12 +48,20 @@ class Durations:
     upload: float = 5.0
     #: From the call to stop until a job without a running container has stopped.
     stop: float = 5.0
+    #: From the call to stop until SIGTERM, and until the job has stopped at least: the least and the most.
+    sigterm: tuple[float, float] = (0.0, 0.0)
+    stopping: tuple[float, float] = (0.0, 0.0)
     #: From SIGTERM to SIGKILL.
     grace: float = 120.0
     #: How long a launch waits for capacity before CapacityError.
     capacity_wait: float = 900.0
     #: From a spot interruption to the next launch.
     interruption: float = 60.0
+
+    @classmethod
+    def hard_day(cls) -> Durations:
+        """As slow as the service may be where nothing is broken: a stop takes it 20 to 60 s."""
+        return cls(cold_start=170.0, sigterm=(2.0, 8.0), stopping=(20.0, 60.0))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -74,6 +82,8 @@ class Lifecycle:
     _runs: dict[str, Run] = field(default_factory=dict)
     #: How a job that is being stopped will be called when it has stopped.
     _endings: dict[str, str] = field(default_factory=dict)
+    #: When a job that is being stopped will have stopped at the earliest.
+    _stopping: dict[str, float] = field(default_factory=dict)
     _launched: dict[str, float] = field(default_factory=dict)
 
     # --- getting instances ---
@@ -154,7 +164,8 @@ class Lifecycle:
         job = run.job
         unwritable = unwritable_output(job.request, self.world, self.region)
         if job.name in self._endings:
-            self._then(job, self.durations.upload, self._stopped)
+            left = self._stopping.pop(job.name, 0.0) - self.agenda.now
+            self._then(job, max(self.durations.upload, left), self._stopped)
             return
         self._move(job, "Uploading")
         if code == 0 and unwritable is None:
@@ -172,11 +183,21 @@ class Lifecycle:
         self._endings[job.name] = ending
         run = self._runs.get(job.name)
         self._move(job, "Stopping", "Stopping")
+        stopped = self.faults.dice("stopping").uniform(*self.durations.stopping)
         if run is None:
-            self._then(job, self.durations.stop, self._stopped)
+            self._then(job, max(self.durations.stop, stopped), self._stopped)
             return
-        self.agenda.later(self.durations.grace, lambda: self._kill(run))
-        self.engine.terminate(run)
+        self._stopping[job.name] = self.agenda.now + stopped
+        told = self.faults.dice("sigterm").uniform(*self.durations.sigterm)
+        self.agenda.later(told + self.durations.grace, lambda: self._kill(run))
+        if told:
+            self.agenda.later(told, lambda: self._terminate(run))
+        else:
+            self.engine.terminate(run)
+
+    def _terminate(self, run: Run) -> None:
+        if not run.over:
+            self.engine.terminate(run)
 
     def _kill(self, run: Run) -> None:
         if not run.over:

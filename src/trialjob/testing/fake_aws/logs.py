@@ -57,7 +57,7 @@ class LogStore:
     def put(self, group: str, stream: str, line: str, at: float) -> None:
         """Keep a line of output as the log driver would: late, out of place or in two, if faults say so."""
         timestamp = at - self._faults.log_shuffle * self._faults.dice("log_shuffle").random()
-        ingested = at + self._faults.log_delay * self._faults.dice("log_delay").random()
+        ingested = self._faults.ingested(at)
         for part in self._parts(
             line
         ):  # the parts keep their order: it is the driver that is late, not the cut

@@ -58,5 +58,5 @@ def has_room(jobs: Iterable[Job], job: Job, quotas: Quotas) -> bool:
 def end(job: Job, at: float, reused_by: str | None = None) -> None:
     """Give a job's cluster up, to another job or for good."""
     if job.pool is not None and job.pool.ended is None:
+        # When the job was modified last tells of its own status alone.
         job.pool = Pool(since=job.pool.since, keep_alive=job.pool.keep_alive, ended=at, reused_by=reused_by)
-        job.modified = at
