@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -54,7 +54,7 @@ from trialjob.orchestrator.core.events import (
     TrialProposed,
 )
 from trialjob.orchestrator.core.evolve import apply
-from trialjob.orchestrator.core.rule import StoppingRule
+from trialjob.orchestrator.core.rule import BaseRule, Judgement, StoppingRule
 from trialjob.orchestrator.core.seen import (
     BillObserved,
     JobObserved,
@@ -68,6 +68,7 @@ from trialjob.orchestrator.core.seen import (
     Suggested,
 )
 from trialjob.orchestrator.core.state import State
+from trialjob.orchestrator.core.trial import Trial
 from trialjob.orchestrator.rules.asha import Asha
 from trialjob.orchestrator.rules.none import NoStopping
 from trialjob.orchestrator.rules.promotion import Promotion
@@ -438,6 +439,42 @@ def test_a_trial_that_waits_for_another_try_keeps_its_slot_from_new_ones() -> No
     retry = RetryPlanned(trial=ONE, not_before=NOW, reason="no machine")
     state = experiment(*RUNNING, ended(gone), retry, limits=replace(LIMITS, max_concurrent_trials=1))
     assert not wanted(state, NOW)
+
+
+# A rule that remembers
+
+
+@dataclass(frozen=True, kw_only=True)
+class OncePerExperiment(BaseRule):
+    """Stops at the first report; it remembers whether it has stopped any trial."""
+
+    spent: bool = False
+
+    def after(self, event: Event) -> StoppingRule:
+        return replace(self, spent=True) if isinstance(event, StopIntended) else self
+
+    def judge(self, state: State, trial: Trial, report: Report) -> Judgement:  # noqa: ARG002 - the protocol
+        return Judgement(stop=None if self.spent else PRUNED)
+
+
+def test_a_rule_remembers_what_has_been_recorded_in_the_same_step() -> None:
+    two = [replace(event, trial=TWO) for event in (PROPOSED, INTENDED, SUBMITTED, TRAINING)]
+    state, rule = experiment(*RUNNING, *two), OncePerExperiment()
+    seen = [look(report(1, 0.5)), look(report(1, 0.5), trial=TWO)]
+    decision = decide(state, seen, rule, NOW)
+    stops = [event for event in decision.events if isinstance(event, StopIntended)]
+    assert [stop.trial for stop in stops] == [ONE]
+    assert (rule.spent, decision.rule) == (False, OncePerExperiment(spent=True))
+
+
+def test_an_experiment_that_is_ending_asks_its_rule_no_more() -> None:
+    reason = EndReason(kind=EndKind.STOPPED, detail="stopped by the user")
+    cancelled = StopReason(kind=StopKind.CANCELLED, detail=reason.detail)
+    state = experiment(*RUNNING, ExperimentEnding(reason=reason))
+    assert events(state, look(report(1, 0.5)), rule=OncePerExperiment()) == [
+        read(report(1, 0.5)),
+        StopIntended(trial=ONE, attempt=1, reason=cancelled),
+    ]
 
 
 # A rule that pauses
