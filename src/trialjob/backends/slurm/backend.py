@@ -24,7 +24,7 @@ from trialjob.backends.slurm.outcomes import advice, broken_off, hopeless, never
 from trialjob.backends.slurm.scripts import batch_script, start_script
 from trialjob.backends.slurm.settings import SlurmSettings
 from trialjob.backends.slurm.slurm_folder import SlurmFolder
-from trialjob.errors import BackendUnavailable
+from trialjob.errors import BackendError, BackendUnavailable
 from trialjob.files import DISK, Disk
 from trialjob.model.ids import JobName
 from trialjob.model.job import JobRequest, JobSeen, JobState, Outcome, Watch
@@ -124,8 +124,6 @@ class SlurmBackend(FolderBackend):
             present = [each for each in self._queued(folder, commands.queue(job)) if not each.is_over]
             for each in present:
                 (commands.cancel if each.is_pending else commands.nudge)(each)
-            if present and all(each.is_pending for each in present):
-                self._end(folder, _STOPPED)  # it waited for its next run
         return True
 
     def observe(self, watched: Sequence[Watch]) -> Sequence[JobSeen]:
@@ -134,9 +132,15 @@ class SlurmBackend(FolderBackend):
         self._waiting = {}
         before = {watch.job: self._ended(watch.job) for watch in watched}
         queue = self._queue() if any(before[watch.job] is None for watch in watched) else None
+        self._end_leftovers(queue or (), [job for job, end in before.items() if end is None])
         return [
             seen for watch in watched if (seen := self._look(watch, before[watch.job], queue)) is not None
         ]
+
+    def close(self) -> None:
+        """Leave no job in the queue whose trial has ended; those that run, run on."""
+        with suppress(BackendError):
+            self._end_leftovers(self._queue() or (), ())
 
     def notices(self) -> Sequence[str]:
         """Why jobs wait, and that the cluster does not answer."""
@@ -259,30 +263,30 @@ class SlurmBackend(FolderBackend):
         if claim is None and folder.claim({"token": "buried"}):
             word = _STOPPED if folder.stop_asked() else never_began(last, folder.said_by_slurm())
             return self._end(folder, word)
-        interrupted = status is not None and status["state"] == "interrupted"
-        if not interrupted and not self._is_silent(folder):
-            return status
-        return self._broken_off(folder, status, last)
+        return self._broken_off(folder, status, last) if self._is_over(folder, status) else status
 
     def _waits_or_runs(
         self, folder: SlurmFolder, status: Facts | None, live: Sequence[Queued]
     ) -> Facts | None:
-        if folder.has("missing.json"):
-            folder.write_missing(None)
-        first = live[0]
-        if all(each.is_pending for each in live):
-            self._waiting[folder.path.name] = first
-            end = hopeless(first)
-            if end is not None:
-                with suppress(BackendUnavailable):
-                    for each in live:
-                        commands.cancel(each)
-                if folder.claim({"token": "buried"}) or status is not None:
-                    return self._end(folder, end)
-        elif self._outstays(folder):
-            with suppress(BackendUnavailable):
-                commands.cancel(first)
+        if not all(each.is_pending for each in live):
+            if folder.has("missing.json"):
+                folder.write_missing(None)
+            if self._outstays(folder):
+                _cancel(live)
+            return status
+        self._waiting[folder.path.name] = live[0]
+        end = _STOPPED if folder.stop_asked() else hopeless(live[0])
+        if end is None:
+            return status
+        _cancel(live)
+        if folder.claim({"token": "buried"}) or self._is_over(folder, status):
+            return self._end(folder, {**(status or {}), **end})
         return status
+
+    def _is_over(self, folder: SlurmFolder, status: Facts | None) -> bool:
+        """Whether nothing of a job runs: by the word of its last run, or as it shows no sign of life."""
+        said = status is not None and status["state"] == "interrupted"
+        return said or self._is_silent(folder)
 
     def _outstays(self, folder: SlurmFolder) -> bool:
         """Whether a job was asked to end so long ago that its supervisor cannot do it."""
@@ -312,15 +316,30 @@ class SlurmBackend(FolderBackend):
         folder.write_status(status)
         return status
 
+    def _end_leftovers(self, queue: Sequence[Queued], known: Sequence[JobName]) -> None:
+        """Take out of the queue what waits for a trial's job that has ended; ``known`` have not.
+
+        SLURM requeues a job of whose end it has not heard, because its node was restarted meanwhile.
+        """
+        for each in queue:
+            ours = each.mark.folder == str(self._jobs) and each.mark.job not in known
+            if ours and each.is_pending and self._ended(JobName(each.mark.job)) is not None:
+                _cancel([each])
+
     def _end_doubles(self, folder: SlurmFolder, present: Sequence[Queued] | None) -> None:
         """Take out of the queue what another call of sbatch has brought there, once one has the claim."""
         if not present or len(present) < 2:  # noqa: PLR2004 - a job and its double
             return
         claim = folder.claimed()
-        for each in present:
-            if claim is not None and each.is_pending and each.mark.token != claim["token"]:
-                with suppress(BackendUnavailable):
-                    commands.cancel(each)
+        _cancel([each for each in present if claim is not None and each.mark.token != claim["token"]])
+
+
+def _cancel(jobs: Sequence[Queued]) -> None:
+    """End what is not over, as far as the cluster answers."""
+    with suppress(BackendUnavailable):
+        for each in jobs:
+            if not each.is_over:
+                commands.cancel(each)
 
 
 _STOPPED: Facts = {"outcome": Outcome.STOPPED.value, "message": "stopped before it was started"}

@@ -65,15 +65,26 @@ class SlurmSupervisor(Supervisor):
             return False
         before = folder.present_run()
         runs = int(before.get("runs", 0)) + 1
-        self._earlier = float(folder.alive().get("seconds", 0.0))
         self._me = f"{number}-{runs}-{os.uname().nodename}-{os.getpid()}"
         self._status |= {"restarts": runs - 1, "number": number, "nodes": self._request.get("nodes", 1)}
         folder.write_run({"run": self._me, "runs": runs})
+        if runs > 1:
+            self._await_earlier()
+        self._earlier = float(folder.alive().get("seconds", 0.0))
         log = os.open(folder.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, FILE)
         for standard in (1, 2):
             os.dup2(log, standard)
         self.accept()
         return True
+
+    def _await_earlier(self) -> None:
+        """Return when the run before is over: by its own word, or because it shows no sign of life.
+
+        SLURM may take a node for lost on which it still runs; there it ends as soon as it sees this one.
+        """
+        latest = time.monotonic() + 3 * BEAT
+        while time.monotonic() < latest and not self._slurm_folder.alive().get("over"):
+            time.sleep(0.2)  # noqa: TID251 - a process of its own, which has no Clock
 
     def _why(self) -> str:
         if self._is_superseded():
@@ -105,6 +116,7 @@ class SlurmSupervisor(Supervisor):
     def _leave(self, status: Facts) -> None:
         outcome = status["outcome"]
         if outcome == "superseded":
+            self._beat(last=True)
             return
         if outcome == "interrupted":
             self.exit_code = INTERRUPTED
@@ -130,7 +142,7 @@ class SlurmSupervisor(Supervisor):
         if last or now >= self._beaten + BEAT:
             self._beaten = now
             with contextlib.suppress(OSError):
-                self._slurm_folder.beat({"run": self._me, "seconds": self._seconds()})
+                self._slurm_folder.beat({"run": self._me, "seconds": self._seconds(), "over": last})
 
     def _is_superseded(self) -> bool:
         with contextlib.suppress(OSError):
