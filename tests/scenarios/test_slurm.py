@@ -13,7 +13,10 @@ from pathlib import Path
 import pytest
 
 from slurm_cluster import Cluster
+from trialjob.apps.cli.main import main
+from trialjob.backends.auditing import Standing, without_owner
 from trialjob.backends.slurm import commands
+from trialjob.backends.slurm.audit import SlurmAudit
 from trialjob.backends.slurm.backend import SlurmBackend
 from trialjob.backends.slurm.marks import Mark, mark_of
 from trialjob.backends.slurm.scripts import batch_script
@@ -444,3 +447,30 @@ def test_the_mark_survives_names_of_all_kinds() -> None:
     assert "|" not in mark.comment()
     assert mark_of("anything else") is None
     assert json.dumps(mark.comment()).isascii()
+
+
+def test_an_audit_finds_whose_jobs_are_in_the_queue_and_ends_orphans(
+    jobs: SlurmJobs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    running, waiting = jobs.request(LONG), jobs.request(LONG, trial=2)
+    reader = jobs.start(running)
+    jobs.backend("--begin=now+1hour").submit(waiting)
+    up_to(jobs, reader, "epoch 1")
+    audit = SlurmAudit(jobs.clock, known=lambda _: None, me="")
+    (group,) = audit.look("local")
+    assert group.standing is Standing.FORGOTTEN
+    assert [(each.job, each.state) for each in group.found] == [
+        (running.job, "RUNNING"),
+        (waiting.job, "PENDING BeginTime"),
+    ]
+    (others,) = SlurmAudit(jobs.clock, known=lambda _: None, me="another").look()
+    assert others.standing is Standing.ELSEWHERE
+    assert without_owner([others]) == []
+    store = str(jobs.folder / "store")
+    assert main(["audit", "--backend", "slurm", "--store", store]) == 1
+    assert "2 jobs and 0 warm pools in SLURM's queue" in capsys.readouterr().out
+    assert not audit.stop(without_owner([group]), lambda _: None)
+    assert main(["audit", "--backend", "slurm", "--store", store]) == 0
+    jobs.wait_until(reader.ended)
+    assert reader.end is not None
+    assert reader.end.outcome is Outcome.STOPPED

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from trialjob.apps.cli.main import main
-from trialjob.backends.sagemaker.audit import Audit, Found, Group, Known, Standing, without_owner
+from trialjob.backends.auditing import Found, Group, Known, Standing, without_owner
+from trialjob.backends.sagemaker.audit import Audit
 from trialjob.errors import BackendError
 from trialjob.model.ids import ExperimentName, TrialId, job_name
 from trialjob.model.job import JobRequest

@@ -16,7 +16,8 @@ from typing import Any, ClassVar, Final, Protocol, TypeAlias
 from pydantic import Field
 
 from trialjob.backends.assumptions import THIS_MACHINE, Assumptions
-from trialjob.errors import Problem
+from trialjob.backends.auditing import Auditor, Knows
+from trialjob.errors import Problem, UsageError
 from trialjob.field_types import Duration, Number, SpecPart
 from trialjob.model.ids import ExperimentName, JobName
 from trialjob.model.job import JobRequest
@@ -201,6 +202,11 @@ class BaseBackend(SpecPart):
         return ""
 
     # What is looked at
+
+    @classmethod
+    def auditor(cls, clock: Clock, knows: Knows, me: str, **where: str | None) -> Auditor:  # noqa: ARG003 - as above
+        """What finds jobs that run now; ``where`` is what the command line says. Raises UsageError."""
+        raise UsageError(f"nothing of {cls.kind} runs where it could be forgotten; `trialjob list` shows all")
 
     def doctor(self, jobs: Jobs, only: Sequence[str] = ()) -> Iterator[Check]:  # noqa: ARG002 - for those that look
         """Look at what the jobs will need outside of this machine, one check after the other."""

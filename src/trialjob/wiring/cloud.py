@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from trialjob.backends.plugin import Check
-from trialjob.backends.sagemaker.audit import Audit, Known
-from trialjob.backends.sagemaker.client import SageMakerClient
-from trialjob.backends.sagemaker.limiter import Limiter
+from trialjob.backends.auditing import Auditor, Known
+from trialjob.backends.plugin import BACKENDS, Check
 from trialjob.config import ExperimentSpec
 from trialjob.model.ids import ExperimentName
 from trialjob.model.trial import Phase
@@ -23,7 +21,7 @@ def doctor(spec: ExperimentSpec) -> Iterator[Check]:
     yield from spec.backend.doctor(jobs_of(spec, SystemClock()))
 
 
-def audit(*, region: str | None, profile: str | None, store: str | Path | None) -> Audit:
+def audit(backend: str, *, region: str | None, profile: str | None, store: str | Path | None) -> Auditor:
     """Everything that runs under our tags, and what the store here knows of it."""
     opened, clock = open_store(store), SystemClock()
     names = set(opened.names())
@@ -39,5 +37,5 @@ def audit(*, region: str | None, profile: str | None, store: str | Path | None) 
         except Exception:  # noqa: BLE001 - whatever is in one journal, the others are told
             return Known(phase=Phase.RUNNING)  # unreadable, and therefore not known to be over
 
-    client = SageMakerClient(clock, Limiter(clock), region=region, profile=profile)
-    return Audit(client, clock, known=known, me=owner_here(opened))
+    kind = BACKENDS.get(backend)
+    return kind.auditor(clock, known, owner_here(opened), region=region, profile=profile)

@@ -10,7 +10,7 @@ import click
 
 from trialjob import wiring
 from trialjob.apps.cli.failures import ExitStatus, say
-from trialjob.backends.sagemaker.audit import Audit, Found, Group, Standing, without_owner
+from trialjob.backends.auditing import Auditor, Found, Group, Standing, without_owner
 from trialjob.errors import UsageError
 from trialjob.model.ids import experiment_name_problem
 from trialjob.orchestrator.engine.clock import SystemClock
@@ -27,6 +27,7 @@ def audit_account(
     stop: bool,
     experiment: str | None,
     yes: bool,
+    backend: str,
     region: str | None,
     profile: str | None,
     form: str,
@@ -37,7 +38,7 @@ def audit_account(
         raise UsageError("--stop asks before it stops anything, and nobody can be asked here; add --yes")
     if experiment is not None and (wrong := experiment_name_problem(experiment)):
         raise UsageError(f"--experiment {experiment!r} {wrong}")  # "" would be all of them
-    audit = wiring.audit(region=region, profile=profile, store=store)
+    audit = wiring.audit(backend, region=region, profile=profile, store=store)
     groups = audit.look(experiment or "")
     out = console()
     if form == "text":
@@ -68,7 +69,7 @@ def _chosen(groups: Sequence[Group], *, named: bool) -> list[Found]:
     return [each for group in groups for each in group.found]
 
 
-def _show(out: Console, audit: Audit, groups: Sequence[Group]) -> None:
+def _show(out: Console, audit: Auditor, groups: Sequence[Group]) -> None:
     if not groups:
         out.print(f"nothing of trialjob's runs in {clean(audit.region())}")
         return
@@ -111,7 +112,7 @@ def _announce(out: Console, groups: Sequence[Group], chosen: Sequence[Found]) ->
         out.print("to be ended: " + ", ".join(clean(each.job) for each in chosen), soft_wrap=True)
 
 
-def _document(audit: Audit, groups: Sequence[Group], ended: Sequence[Found]) -> str:
+def _document(audit: Auditor, groups: Sequence[Group], ended: Sequence[Found]) -> str:
     now = SystemClock().now()
     return strict_json(
         {

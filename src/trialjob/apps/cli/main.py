@@ -485,6 +485,7 @@ def doctor(*, spec: str, backend: str | None, overrides: tuple[str, ...]) -> int
 @click.option("--stop", is_flag=True, help="Stop the jobs and end the warm pools that have no owner.")
 @click.option("--experiment", metavar="NAME", help="Only this experiment; with --stop, whoever owns it.")
 @click.option("--yes", is_flag=True, help="Do not ask before stopping.")
+@click.option("--backend", metavar="KIND", default="sagemaker", show_default=True, help="sagemaker or slurm.")
 @click.option("--region", help="Where to look [default: $AWS_REGION, else the profile's].")
 @click.option("--profile", help="As whom to look [default: by boto3's rules].")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
@@ -494,12 +495,13 @@ def audit(
     stop: bool,
     experiment: str | None,
     yes: bool,
+    backend: str,
     region: str | None,
     profile: str | None,
     form: str,
     store: str | None,
 ) -> int:
-    """Show every job and warm pool of trialjob's in the account and region, whoever started it.
+    """Show every job and warm pool of trialjob's in the account and region, or in SLURM's queue.
 
     Exit status 0 when nothing runs (any more), 1 when something does.
     """
@@ -509,6 +511,7 @@ def audit(
         stop=stop,
         experiment=experiment,
         yes=yes,
+        backend=backend,
         region=region,
         profile=profile,
         form=form,

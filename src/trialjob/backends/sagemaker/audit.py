@@ -8,22 +8,19 @@ without its name being said.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from enum import Enum
 from functools import partial
-from itertools import groupby
 from typing import Final, TypeVar
 
 from trialjob.aws import faults
+from trialjob.backends.auditing import Found, Group, Known, grouped
 from trialjob.backends.sagemaker import status
 from trialjob.backends.sagemaker.client import SageMakerClient
 from trialjob.backends.sagemaker.request import TAG_PREFIX, tag_value
 from trialjob.backends.sagemaker.status import Facts
 from trialjob.errors import BackendError
 from trialjob.model.ids import ExperimentName, JobName, parse_job_name
-from trialjob.model.trial import Phase
 from trialjob.orchestrator.ports import Clock
 
 T = TypeVar("T")
@@ -38,67 +35,7 @@ _TRIES: Final = 3
 _LOOK, _PATIENCE = 3.0, 900.0
 
 
-class Standing(Enum):
-    """Who minds an experiment."""
-
-    #: A process runs it now.
-    RUN = "run"
-    #: It is in the store here and can go on; nobody runs it now.
-    LEFT = "left"
-    #: Another user, machine or store started it, and may know it.
-    ELSEWHERE = "elsewhere"
-    #: It is in the store here and has ended: nobody will look at its jobs again.
-    ENDED = "ended"
-    #: This user started it on this machine in this store, which does not know it any more.
-    FORGOTTEN = "forgotten"
-
-    @property
-    def has_owner(self) -> bool:
-        return self not in {Standing.ENDED, Standing.FORGOTTEN}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
-    """What the store here knows of an experiment."""
-
-    phase: Phase
-    #: Who runs it now, in words.
-    holder: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """A job that has not ended, or the warm pool that waits behind one that has."""
-
-    job: JobName
-    experiment: ExperimentName
-    #: Who started it: user and machine, and the store that knows of it.
-    owner: str
-    instance_type: str
-    instances: int
-    #: The service's word for where the job stands; "WarmPool" for a pool.
-    state: str
-    #: Since when it runs or waits.
-    since: float
-
-    @property
-    def is_pool(self) -> bool:
-        return self.state == _POOL
-
-
 _POOL: Final = "WarmPool"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
-    """All of one experiment."""
-
-    experiment: ExperimentName
-    owner: str
-    standing: Standing
-    #: Who runs it now, in words.
-    holder: str | None
-    found: tuple[Found, ...]
 
 
 class Audit:
@@ -126,11 +63,8 @@ class Audit:
     def look(self, experiment: str = "") -> list[Group]:
         """Everything that runs or waits, or that of one experiment, by experiment."""
         with _told():
-            found = sorted(self._find(experiment), key=lambda each: (each.experiment, each.job))
-        return [
-            self._group(name, tuple(members))
-            for name, members in groupby(found, key=lambda each: each.experiment)
-        ]
+            found = [*self._find(experiment)]
+        return grouped(found, self._known, self._me)
 
     def stop(self, found: Iterable[Found], say: Callable[[str], None]) -> list[Found]:
         """Stop these jobs and end these pools, and those that the jobs leave; returns what could not be.
@@ -193,26 +127,9 @@ class Audit:
             owner=tags.get(f"{TAG_PREFIX}owner", ""),
             instance_type=(facts.get("ResourceConfig") or {}).get("InstanceType", ""),
             instances=status.instances(facts) or 1,
+            is_pool=_waits(facts),
             state=_POOL if _waits(facts) else str(facts.get("SecondaryStatus") or facts["TrainingJobStatus"]),
             since=status.seconds_of(since) or self._clock.now(),
-        )
-
-    def _group(self, experiment: ExperimentName, found: tuple[Found, ...]) -> Group:
-        known, owner = self._known(experiment), found[0].owner
-        if known is None:
-            # What moved here or away has jobs of more than one owner, and some other store may know it.
-            ours = all(each.owner == self._me for each in found)
-            standing = Standing.FORGOTTEN if ours else Standing.ELSEWHERE
-        elif known.holder:
-            standing = Standing.RUN
-        else:
-            standing = Standing.ENDED if known.phase is Phase.ENDED else Standing.LEFT
-        return Group(
-            experiment=experiment,
-            owner=owner,
-            standing=standing,
-            holder=known.holder if known else None,
-            found=found,
         )
 
     # Ending
@@ -255,11 +172,6 @@ class Audit:
                     raise
                 self._clock.sleep(1.0)
         return call()
-
-
-def without_owner(groups: Sequence[Group]) -> list[Found]:
-    """What may be ended without asking whose it is."""
-    return [each for group in groups if not group.standing.has_owner for each in group.found]
 
 
 def _runs(facts: Facts) -> bool:

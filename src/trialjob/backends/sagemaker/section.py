@@ -13,6 +13,7 @@ from pydantic import Field
 
 from trialjob.aws import faults
 from trialjob.backends.assumptions import Assumptions
+from trialjob.backends.auditing import Auditor, Knows
 from trialjob.backends.plugin import Backend, BaseBackend, Check, Jobs, Place, Translator, Way
 from trialjob.backends.sagemaker.limiter import RATES
 from trialjob.backends.sagemaker.machines import Machines
@@ -261,6 +262,14 @@ class SageMaker(Machines, BaseBackend):
         return "the account's quotas, and AWS for prices (--account asks; `trialjob doctor` looks at all)"
 
     # What is looked at
+
+    @classmethod
+    def auditor(cls, clock: Clock, knows: Knows, me: str, **where: str | None) -> Auditor:
+        from trialjob.backends.sagemaker.audit import Audit  # noqa: PLC0415 - slow to import
+        from trialjob.backends.sagemaker.client import SageMakerClient  # noqa: PLC0415 - as above
+        from trialjob.backends.sagemaker.limiter import Limiter  # noqa: PLC0415 - as above
+
+        return Audit(SageMakerClient(clock, Limiter(clock), **where), clock, known=knows, me=me)
 
     def doctor(self, jobs: Jobs, only: Sequence[str] = ()) -> Iterator[Check]:
         from trialjob.backends.sagemaker.doctor import examine  # noqa: PLC0415 - slow to import

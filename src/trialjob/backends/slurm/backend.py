@@ -36,6 +36,8 @@ from trialjob.orchestrator.ports import Clock, Postponed, Rejected, Submitted
 LAG = 30.0
 #: Seconds that SLURM itself takes to end a job.
 _SLOW = 60.0
+#: Seconds in which a job is gone that has written its end.
+_EXIT = 15.0
 #: Seconds before a job that SLURM has no room for is offered again.
 _LATER = 30.0
 
@@ -317,13 +319,17 @@ class SlurmBackend(FolderBackend):
         return status
 
     def _end_leftovers(self, queue: Sequence[Queued], known: Sequence[JobName]) -> None:
-        """Take out of the queue what waits for a trial's job that has ended; ``known`` have not.
+        """Take out of the queue what is there of jobs that have ended; ``known`` have not.
 
-        SLURM requeues a job of whose end it has not heard, because its node was restarted meanwhile.
+        When SLURM has not heard of an end, because its node was restarted meanwhile, it requeues the job, or
+        shows it as running for ever.
         """
+        latest = self._clock.now() - _EXIT
         for each in queue:
-            ours = each.mark.folder == str(self._jobs) and each.mark.job not in known
-            if ours and each.is_pending and self._ended(JobName(each.mark.job)) is not None:
+            if each.is_over or each.mark.folder != str(self._jobs) or each.mark.job in known:
+                continue
+            end = self._ended(JobName(each.mark.job))
+            if end is not None and (each.is_pending or float(end.get("ended_at") or 0.0) < latest):
                 _cancel([each])
 
     def _end_doubles(self, folder: SlurmFolder, present: Sequence[Queued] | None) -> None:

@@ -15,6 +15,7 @@ import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from trialjob.backends.slurm.marks import Mark, mark_of
@@ -57,6 +58,8 @@ class Queued:
     reason: str
     name: str
     mark: Mark
+    #: When it was submitted, in seconds since the epoch.
+    since: float | None = None
 
     @property
     def is_pending(self) -> bool:
@@ -120,7 +123,7 @@ _UNCLEAR: Final = re.compile(
 
 def queue(name: str = "") -> list[Queued]:
     """All jobs of ours, or those of a name; raises BackendUnavailable when the cluster does not answer."""
-    line = ["squeue", "--me", "--noheader", "--states=all", "--format=%A|%T|%k|%j|%r"]
+    line = ["squeue", "--me", "--noheader", "--states=all", "--format=%A|%T|%V|%k|%j|%r"]
     done = run([*line, f"--name={name}"] if name else line)
     if done.returncode:
         raise BackendUnavailable(f"squeue gave no answer: {said_by(done)}")
@@ -131,19 +134,33 @@ def _queued(line: str) -> Queued | None:
     """A line of the queue; None for a job that is none of ours."""
     number, _, rest = line.partition("|")
     state, _, rest = rest.partition("|")
+    since, _, rest = rest.partition("|")
     comment, _, rest = rest.partition("|")
     mark = mark_of(comment)
     if mark is None:
         return None
     name, _, reason = rest.rpartition("|")
     return Queued(
-        number=number.strip(), state=state.strip(), name=name, mark=mark, reason=reason.strip("() ")
+        number=number.strip(),
+        state=state.strip(),
+        name=name,
+        mark=mark,
+        reason=reason.strip("() "),
+        since=_seconds(since),
     )
 
 
+def _seconds(text: str) -> float | None:
+    """A time as squeue writes it, in this machine's own zone; None for one that is none."""
+    try:
+        return datetime.fromisoformat(text.strip()).timestamp()
+    except ValueError:
+        return None
+
+
 def cancel(job: Queued) -> None:
-    """End a job. Raises BackendUnavailable."""
-    _scancel([f"--state={'PENDING' if job.is_pending else 'RUNNING'}"], job)
+    """End a job; one that waits, only if it still does. Raises BackendUnavailable."""
+    _scancel(["--state=PENDING"] if job.is_pending else [], job)
 
 
 def nudge(job: Queued) -> None:

@@ -12,12 +12,14 @@ from typing import Any, ClassVar, Final
 from pydantic import Field
 
 from trialjob.backends.assumptions import NOTHING, Assumptions
+from trialjob.backends.auditing import Auditor, Knows
 from trialjob.backends.plugin import Backend, BaseBackend, Check, Jobs, Place
 from trialjob.backends.slurm.settings import SlurmSettings
-from trialjob.errors import Problem, SpecError
+from trialjob.errors import Problem, SpecError, UsageError
 from trialjob.field_types import Duration, Texts
 from trialjob.model.ids import ExperimentName, JobName
 from trialjob.model.money import PriceOrigin, Tariff, Terms, price_micros
+from trialjob.orchestrator.ports import Clock
 
 #: Seconds in which a job that is killed leaves its node.
 _LAG: Final = 10.0
@@ -203,6 +205,15 @@ class Slurm(BaseBackend):
         return "how long jobs wait in SLURM's queue, which nobody knows before (--assume cold_start=1h)"
 
     # What is looked at
+
+    @classmethod
+    def auditor(cls, clock: Clock, knows: Knows, me: str, **where: str | None) -> Auditor:
+        from trialjob.backends.slurm.audit import SlurmAudit  # noqa: PLC0415 - POSIX only
+
+        for option, value in where.items():
+            if value is not None:
+                raise UsageError(f"--{option} is SageMaker's; a SLURM cluster is the one of this machine")
+        return SlurmAudit(clock, known=knows, me=me)
 
     def doctor(self, jobs: Jobs, only: Sequence[str] = ()) -> Iterator[Check]:
         from trialjob.backends.slurm.doctor import examine  # noqa: PLC0415 - POSIX only
