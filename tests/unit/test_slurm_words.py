@@ -1,0 +1,145 @@
+"""What SLURM's words mean, as its commands print them; nothing is called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trialjob.backends.slurm.commands import Later, Queued, Refused, _queued, submit
+from trialjob.backends.slurm.marks import Mark
+from trialjob.backends.slurm.outcomes import advice, broken_off, hopeless, never_began
+from trialjob.backends.slurm.section import Slurm
+from trialjob.errors import BackendError, BackendUnavailable
+
+MARK = Mark(token="t", job="a-0001-1", folder="/shared/a b|c/jobs", owner="me@here")  # noqa: S106 - no password
+
+
+def job(state: str = "PENDING", reason: str = "None") -> Queued:
+    return Queued(number="7", state=state, reason=reason, name="a-0001-1", mark=MARK)
+
+
+def test_a_line_of_the_queue_is_read_whatever_the_job_is_called() -> None:
+    found = _queued(f"12|RUNNING|2026-11-29T09:00:00|{MARK.comment()}|odd|name|None")
+    assert found is not None
+    assert (found.number, found.state, found.name, found.reason) == ("12", "RUNNING", "odd|name", "None")
+    assert found.mark == MARK
+    assert _queued("13|RUNNING|N/A|(null)|theirs|None") is None
+    assert _queued("") is None
+    down = _queued(f"1|PENDING|N/A|{MARK.comment()}|a|(Nodes required for job are DOWN, DRAINED or reserved)")
+    assert down is not None
+    assert down.since is None
+    assert "nodes" in advice(down)
+
+
+WAITS = [
+    "Priority", "Resources", "QOSMaxJobsPerUserLimit", "AssocGrpCpuLimit", "BeginTime", "PartitionDown",
+    "ReqNodeNotAvail, UnavailableNodes:vm", "JobHeldAdmin", "Dependency", "Licenses", "None",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("reason", WAITS)
+def test_what_may_pass_is_waited_for(reason: str) -> None:
+    assert hopeless(job(reason=reason)) is None
+
+
+@pytest.mark.parametrize(
+    ("reason", "what"),
+    [
+        ("DependencyNeverSatisfied", "dependency"),
+        ("BadConstraints", "constraint"),
+        ("InvalidAccount", "backend.account"),
+        ("InvalidQOS", "backend.qos"),
+        ("PartitionTimeLimit", "limits.trial_timeout"),
+        ("QOSMaxWallDurationPerJobLimit", "limits.trial_timeout"),
+    ],
+)
+def test_what_will_never_start_is_rejected_with_the_field(reason: str, what: str) -> None:
+    end = hopeless(job(reason=reason))
+    assert end is not None
+    assert end["failure"] == "rejected"
+    assert reason in end["message"]
+    assert what in end["message"]
+
+
+@pytest.mark.parametrize(
+    ("state", "printed", "outcome", "failure"),
+    [
+        ("OUT_OF_MEMORY", "", "failed", "out_of_memory"),
+        ("FAILED", "Detected 1 oom_kill event in StepId=5.batch.", "failed", "out_of_memory"),
+        ("FAILED", "slurmstepd: error: Exceeded step memory limit at some point.", "failed", "out_of_memory"),
+        ("TIMEOUT", "", "timed_out", None),
+        ("DEADLINE", "", "timed_out", None),
+        ("CANCELLED", "", "stopped", None),
+        ("PREEMPTED", "", "failed", "capacity"),
+        ("NODE_FAIL", "", "failed", "lost"),
+        ("BOOT_FAIL", "", "failed", "lost"),
+        ("FAILED", "", "failed", "lost"),
+        ("A_WORD_OF_TOMORROW", "", "failed", "lost"),
+    ],
+)
+def test_every_state_of_a_job_that_left_no_word(
+    state: str, printed: str, outcome: str, failure: str | None
+) -> None:
+    end = broken_off(job(state), printed)
+    assert (end["outcome"], end.get("failure")) == (outcome, failure)
+    assert broken_off(None, printed)["outcome"] == "failed"
+
+
+def test_a_job_that_never_began_says_what_was_printed() -> None:
+    end = never_began(job("FAILED"), "job: line 2: /home/me/venv/bin/python: No such file or directory")
+    assert end["failure"] == "setup"
+    assert "/home/me/venv/bin/python: No such file" in end["message"]
+    assert never_began(job("CANCELLED"), "")["outcome"] == "stopped"
+    assert never_began(None, "")["failure"] == "lost"
+
+
+FAILED = "Batch job submission failed: "
+SAID: list[tuple[str, type[BackendError], str]] = [
+    (FAILED + "Invalid account or account/partition combination specified", Refused, "backend.account"),
+    (FAILED + "Invalid partition name specified", Refused, "backend.partition"),
+    (FAILED + "Invalid qos specification", Refused, "backend.qos"),
+    (FAILED + "Invalid generic resource (gres) specification", Refused, "backend.gres"),
+    (FAILED + "Requested time limit is invalid (missing or exceeds some limit)", Refused, "trial_timeout"),
+    (FAILED + "Invalid feature specification", Refused, "backend.constraint"),
+    ("Memory specification can not be satisfied", Refused, "backend.memory"),
+    ("unrecognized option '--nonsense'", Refused, "backend.sbatch"),
+    (FAILED + "Job violates accounting/QOS policy (job submit limit, user's size)", Later, "no further job"),
+    (FAILED + "Slurm temporarily unable to accept job, sleeping and retrying", Later, "no further job"),
+    (FAILED + "Socket timed out on send/recv operation", BackendUnavailable, "no clear answer"),
+    (FAILED + "Unable to contact slurm controller", BackendUnavailable, "no clear answer"),
+    (FAILED + "Protocol authentication error", BackendUnavailable, "no clear answer"),
+    ("something that nobody has ever read", BackendUnavailable, "no clear answer"),
+]
+
+
+@pytest.mark.parametrize(("said", "error", "what"), SAID)
+def test_only_what_is_known_to_refuse_is_a_refusal(
+    said: str, error: type[BackendError], what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "sbatch"
+    program.write_text(f"#!/bin/bash\ncat > /dev/null\ncat >&2 <<'END'\nsbatch: error: {said}\nEND\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    with pytest.raises(error, match=what) as raised:
+        submit([], "", {})
+    assert type(raised.value) is error
+
+
+def problems(**given: Any) -> dict[str, str]:  # noqa: ANN401 - whatever a spec says
+    section = Slurm.model_validate({"folder": "/shared", **given})
+    return {each.field: f"{each.message} {each.remedy}" for each in section.problems(None)}
+
+
+def test_what_is_wrong_with_a_section_names_the_field() -> None:
+    assert problems() == {}
+    assert problems(sbatch=["--mail-type=END", "--licenses=a"]) == {}
+    assert "backend.partition" in problems(sbatch=["--partition=gpu"])["backend.sbatch[0]"]
+    assert "backend.partition" in problems(sbatch=["-pgpu"])["backend.sbatch[0]"]
+    assert "limits.trial_timeout" in problems(sbatch=["--time=10"])["backend.sbatch[0]"]
+    assert "itself" in problems(sbatch=["--mail-type=END", "--output=x"])["backend.sbatch[1]"]
+    assert "one text" in problems(sbatch=["--mail-type", "END"])["backend.sbatch[1]"]
+    assert "full path" in problems(folder="tuning")["backend.folder"]
+    assert "torchrun" in problems(nodes=2)["backend.nodes"]
+    assert "backend.partition" in problems(partition=" ")
