@@ -70,6 +70,21 @@ def planned(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, An
     return found
 
 
+def test_without_a_number_of_epochs_one_of_them_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = write(tmp_path, stopping={"kind": "none"})
+    assert main(["plan", spec, "--epoch-seconds", "1m"]) == 0
+    page = capsys.readouterr().out
+    assert (
+        "each epoch  takes about 1m 00s and $0.01; one of each of 8 trials, 4 at a time, 2m 00s and $0.10"
+        in page
+    )
+    assert "missing     how many epochs a trial makes; say it with --epochs" in page
+    assert main(["plan", spec, "--epoch-seconds", "1m", "--epochs", "9"]) == 0
+    assert "missing" not in capsys.readouterr().out
+
+
 def test_a_plan_needs_no_account(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", write(tmp_path), "--epoch-seconds", "1m"]) == 0
     page = capsys.readouterr().out

@@ -36,9 +36,14 @@ class Assumptions:
     warm_setup: float = 10.0
     #: Outputs are brought to S3 when the code has ended; billed. [guess]
     upload: float = 5.0
-    #: From SIGTERM until the script has left. [measured] our entrypoint forwards it at once; saving a
-    #: checkpoint takes the rest.
-    stop: float = 10.0
+    #: From the start of the code to that of its first epoch: imports, models and data are loaded; billed, and
+    #: in place of it what a rehearsal has measured. [guess]
+    script_start: float = 15.0
+    #: From the call that stops a job until its end. [measured] 20 to 60 s on a service: the call has to
+    #: arrive, and a checkpoint to be saved.
+    stop: float = 30.0
+    #: How much that and ``script_start`` differ from one experiment to the next. [guess]
+    script_spread: float = 1.6
     #: From SIGTERM to SIGKILL for a script that does not leave. [guide] 120 s.
     stop_grace: float = 120.0
     #: Share of on-demand launches that find no machine at once. [guess] GPU types are scarce at times.
@@ -79,7 +84,8 @@ class Assumptions:
 
 #: A service that takes no time of its own and throws no dice.
 NOTHING: Final = Assumptions(
-    cold_start=0.0, warm_start=0.0, start_spread=1.0, setup=0.0, warm_setup=0.0, upload=0.0, stop=0.0,
+    cold_start=0.0, warm_start=0.0, start_spread=1.0, setup=0.0, warm_setup=0.0, upload=0.0, script_start=0.0,
+    stop=0.0, script_spread=1.0,
     no_capacity=0.0, spot_wait=0.0, interruptions_per_hour=0.0, restart=0.0, spot_discount_range=0.0,
     log_delay=0.0, list_delay=0.0, log_settle=0.0, epoch_spread=1.0, epoch_error=1.0,
 )  # fmt: skip

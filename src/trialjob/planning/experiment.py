@@ -51,15 +51,16 @@ class Outcome:
 def simulate(case: Case, seed: int) -> Outcome:
     """Run the experiment in the world of ``seed``; the same seed is the same world for every case."""
     clock = VirtualClock()
+    assume = assumed(case, seed)
     service = SimulatedService(
         Learning(
             curves(case, seed),
             case.objective,
             saved=lambda job: service.jobs[job].printed(math.inf),
             checkpoints=case.checkpoints,
-            startup=case.epochs.startup,
+            startup=case.epochs.startup or assume.script_start,
         ),
-        assumed(case, seed),
+        assume,
         tariff=case.tariff,
         max_wait=case.max_wait,
         seed=seed,

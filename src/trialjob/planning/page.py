@@ -89,6 +89,7 @@ def _figures(variant: Variant) -> Iterator[str]:
     yield from _aligned(rows)
     if variant.estimate is not None and variant.estimate.scale is not None:
         yield _labelled("estimated", _coarse(variant.estimate, variant.estimate.scale))
+    yield from _an_epoch(variant.case)
     yield _labelled("hung jobs", f"a job {_silent(variant.case.limits)}")
     if paid:
         why = f"every trial runs into limits.trial_timeout, {duration(variant.case.limits.trial_timeout)}"
@@ -100,6 +101,26 @@ def _figures(variant: Variant) -> Iterator[str]:
         if terms.price is not None:
             price = f"${money.dollars(terms.price):g} an hour of {terms.machine or 'this machine'} ({source})"
         yield _labelled("price", price)
+
+
+def _an_epoch(case: Case) -> Iterator[str]:
+    """What can be said when nobody knows how far a trial goes."""
+    epochs, limits = case.epochs, case.limits
+    if epochs.seconds is None or epochs.count is not None:
+        return
+    unit, terms = case.objective.resource, case.tariff.terms[0]
+    turns = -(-limits.max_trials // limits.max_concurrent_trials)
+    each, everyone = (
+        f" and {_dollars(money.dollars(terms.of(seconds).micros))}" if terms.price else ""
+        for seconds in (epochs.seconds, epochs.seconds * limits.max_trials)
+    )
+    yield _labelled(
+        f"each {unit}"[: _LABEL - 1],
+        f"takes about {_seconds(epochs.seconds)}{each}; one of each of {limits.max_trials:,} trials, "
+        f"{limits.max_concurrent_trials} at a time, {_seconds(epochs.seconds * turns)}{everyone}, "
+        "beside the starts of jobs",
+    )
+    yield _labelled("missing", f"how many {unit}s a trial makes; say it with --epochs")
 
 
 def _silent(limits: Limits) -> str:

@@ -35,6 +35,8 @@ def assumed(case: Case, seed: int) -> Assumptions:
         no_capacity=min(1.0, given.no_capacity * varied(dice, 2.0)),
         cold_start=given.cold_start * varied(dice, given.start_spread),
         setup=given.setup * varied(dice, given.start_spread),
+        stop=given.stop * varied(dice, given.script_spread),
+        script_start=given.script_start * varied(dice, given.script_spread),
     )
 
 
