@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import shlex
 
 from trialjob import config, wiring
@@ -19,9 +18,6 @@ from trialjob.reporting.results import best_trial, experiment_state, strict_json
 from trialjob.reporting.terminal import clean, console
 from trialjob.wiring import Session
 
-#: So many objects more than before are made before garbage is looked for.
-_COLLECT_AFTER = 100_000
-
 
 def step_experiment(
     begun: Begun,
@@ -36,8 +32,6 @@ def step_experiment(
 ) -> int:
     """Make a step, or steps for ``duration``; start the experiment first when it is not there."""
     seconds = None if duration is None else _seconds(duration)
-    # A journal becomes very many objects, all of them kept: looking for garbage among them is half the work.
-    gc.set_threshold(_COLLECT_AFTER)
     try:
         session = _session(name, spec=spec, backend=backend, overrides=overrides, store=store)
         begun.name, begun.come_back = session.name, _again(name, store)
