@@ -280,10 +280,12 @@ class SlurmBackend(FolderBackend):
         end = _STOPPED if folder.stop_asked() else hopeless(live[0])
         if end is None:
             return status
+        if not folder.claim({"token": "buried"}) and not self._is_over(folder, status):
+            return status
+        # Its end is written first: what is cancelled without one looks like somebody else's doing.
+        ended = self._end(folder, {**(status or {}), **end})
         _cancel(live)
-        if folder.claim({"token": "buried"}) or self._is_over(folder, status):
-            return self._end(folder, {**(status or {}), **end})
-        return status
+        return ended
 
     def _is_over(self, folder: SlurmFolder, status: Facts | None) -> bool:
         """Whether nothing of a job runs: by the word of its last run, or as it shows no sign of life."""
