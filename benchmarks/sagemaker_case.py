@@ -32,9 +32,10 @@ CASES = (
 _NOTES = """
 ASHA with reduction factor 2 up to 8 epochs of 50 to 80 s; a look every 10 s. A cold start takes 180 s and a
 warm one 25 s, the download included; a pool waits 240 s. A job prints 30 lines an epoch and its report. The
-service has a hard day (`Faults.hard_day`, `Durations.hard_day`): a line is seen up to 3 s late, and 2 of 1,000
-lines 10 to 30 s later; a stop takes 20 to 60 s, which are billed; lists show rows of 4.5 s ago. On spot, 3 of 10 launches are interrupted within 5 minutes, and billable
-seconds are what a discount of 70 % leaves. The service refuses calls beyond its published rates. All times
+service has a hard day (`Faults.hard_day`, `Durations.hard_day`): a line is seen up to 3 s late, and 2 of
+1,000 lines 10 to 30 s later; a stop takes 20 to 60 s, which are billed; lists show rows of 4.5 s ago. On
+spot, 3 of 10 launches are interrupted within 5 minutes, and billable seconds are what a discount of 70 %
+leaves. The service refuses calls beyond its published rates. All times
 are virtual, but for the CPU; calls take no virtual time.
 
 - *Owed*: what the jobs are billed for, less the time from the line that lost a trial its job to the call that
@@ -55,9 +56,9 @@ look once a minute would save, by reckoning, a quarter of the lines and no call,
 10,000; but then either every mark in the journal names each line since the last longer look, which in a
 chatty log grows without bound, or a line that comes 5 to 20 s late is taken for delivered and lost.
 
-A slot is handed on when the service says that the job has ended; its log is read to its end beside that. Until
-2026-11-29 it was handed on when the log had been read, for which the longest delay that any line had ever had
-was waited. The same service and the same day, before and after:
+A slot is handed on when the service says that the job has ended; its log is read to its end beside that.
+Until 2026-11-29 it was handed on when the log had been read, for which the longest delay that any line had
+ever had was waited. The same service and the same day, before and after:
 
 | what                                | 8, before     | 8, after      | 64, before     | 64, after     |
 | ----------------------------------- | ------------- | ------------- | -------------- | ------------- |
