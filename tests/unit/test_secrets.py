@@ -161,6 +161,12 @@ def test_a_raw_request_is_no_way_around() -> None:
     found = config.parse({**spec({}).document(), "estimator": merged})
     assert CANARY not in str(found.document())
     assert dict(found.estimator.environment) == {"API_KEY": Secret("API_KEY")}
+    machines = {"role": "arn:aws:iam::123456789012:role/R", "instance_type": "ml.m5.large"}
+    cloud = {"kind": "sagemaker", "s3_uri": "s3://bucket/x", **machines, "request": merged.pop("request")}
+    image = {**merged, "image_uri": "763104351884.dkr.ecr.us-east-1.amazonaws.com/image:1"}
+    found = config.parse({**spec({}).document(), "estimator": image, "backend": cloud})
+    assert CANARY not in str(found.document())
+    assert dict(found.estimator.environment) == {"API_KEY": Secret("API_KEY")}
 
 
 def test_a_recorded_document_means_what_it_meant() -> None:

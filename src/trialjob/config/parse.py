@@ -20,7 +20,7 @@ from trialjob.config.paths import shown
 from trialjob.config.places import Places, move_from_estimator, take_places
 from trialjob.config.plain import Unfit, plain
 from trialjob.config.plugins import PLUGINS, WrongSection, read_section, translators
-from trialjob.config.secrets import conceal
+from trialjob.config.secrets import conceal, conceal_request
 from trialjob.config.spec import ExperimentSpec
 from trialjob.config.yaml_text import load_yaml, read_text
 from trialjob.errors import Problem, SpecError
@@ -79,7 +79,7 @@ def parse(
     and one without a dialect has that of its time.
     """
     try:
-        given, places = _placed(_plain(document, source))
+        given, places = _placed(_plain(document, source), recorded=recorded)
     except SpecError as error:
         raise SpecError(error.problems, source) from error
     if not recorded:
@@ -94,7 +94,7 @@ def parse(
     return spec
 
 
-def _placed(document: dict[str, Any]) -> tuple[dict[str, Any], Places]:
+def _placed(document: dict[str, Any], *, recorded: bool = False) -> tuple[dict[str, Any], Places]:
     """``document`` in the words of today, with one section ``backend``; and where it and the others stand."""
     places, weak = take_places(document), set[str]()
     estimator = document.get("estimator")
@@ -103,6 +103,9 @@ def _placed(document: dict[str, Any]) -> tuple[dict[str, Any], Places]:
         translated = translators()[kind](document, places.sections_of(kind))
         weak = translated["estimator"].keys() - document["estimator"].keys()
         document = translated
+    if not recorded and isinstance(estimator := document.get("estimator"), dict):
+        # Its secrets are the script's, also where the backend has no use for the rest of it.
+        conceal_request(estimator, estimator.get("request"))
     move_from_estimator(document, places, weak=weak)
     if places.found:
         document["backend"] = places.found[places.chosen][0]

@@ -49,7 +49,7 @@ def conceal(document: dict[str, Any]) -> None:
     if isinstance(estimator, dict):
         backend = document.get("backend")
         if isinstance(backend, dict):
-            _conceal_request(estimator, backend.get("request"))
+            conceal_request(estimator, backend.get("request"))
         _conceal_variables(estimator.get("environment"))
     for (section, field), variable in ADDRESSES.items():
         holder = document.get(section)
@@ -70,7 +70,7 @@ def _conceal_variables(environment: object) -> None:
                 environment[name] = Secret(str(name), given=value)
 
 
-def _conceal_request(estimator: dict[str, Any], request: object) -> None:
+def conceal_request(estimator: dict[str, Any], request: object) -> None:
     """Move the secrets of a raw request's environment to the estimator's own, which means the same."""
     raw = request.get("Environment") if isinstance(request, dict) else None
     environment = estimator.setdefault("environment", {}) if isinstance(raw, dict) else None
