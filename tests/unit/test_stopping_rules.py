@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from trialjob.model.ids import ExperimentName, TrialId
 from trialjob.model.job import JobEnd, JobState, Outcome
+from trialjob.model.json import Json
 from trialjob.model.limits import Limits
 from trialjob.model.metric import Mode, NanPolicy, Objective, Report
 from trialjob.model.trial import EndKind, Phase, StopKind, TrialStatus
@@ -142,6 +144,47 @@ def test_a_ratio_on_a_negative_best_ends_the_experiment_with_the_remedy() -> Non
         "stopping.slack_amount in place of slack_factor 0.2"
     )
     assert Play(Bandit(slack_factor=0.2), 2).at(1, [0.0, -1.0]) == [False, True]
+
+
+# The last epoch
+
+
+def last_epoch_play(document: dict[str, Json], configs: Sequence[dict[str, Json]]) -> Play:
+    play = Play(MedianStopping(variant="amt"), trials=len(configs))
+    trials = play.state.trials
+    for trial, config in zip(list(trials), configs, strict=True):
+        trials = trials.put(replace(trial, config=config))
+    play.state = replace(play.state, document=document, trials=trials)
+    return play
+
+
+@pytest.mark.parametrize("name", ["epochs", "num_epochs", "num_train_epochs", "max-epochs"])
+@pytest.mark.parametrize("searched", [False, True])
+def test_a_trial_that_reaches_its_last_epoch_is_completed(name: str, *, searched: bool) -> None:
+    document = {} if searched else {"estimator": {"hyperparameters": {name: 3}}}
+    play = last_epoch_play(document, [{name: 3} if searched else {"x": 1}] * 2)
+    play.see(1, [(1, 0.9), (2, 0.9), (3, 0.9)], end=COMPLETED)
+    assert play.see(2, [(1, 0.95), (2, 0.95), (3, 0.1)]) is None
+    play.see(2, end=COMPLETED)
+    assert play.state.trials[TrialId(2)].status is TrialStatus.COMPLETED
+
+
+def test_before_its_last_epoch_it_is_pruned() -> None:
+    play = last_epoch_play({"estimator": {"hyperparameters": {"epochs": 3}}}, [{}, {}])
+    play.see(1, [(1, 0.9), (2, 0.9), (3, 0.9)], end=COMPLETED)
+    assert play.see(2, [(1, 0.95), (2, 0.1)]) is not None
+
+
+def test_one_that_was_stopped_as_it_reached_its_last_epoch_is_completed() -> None:
+    play = last_epoch_play({"estimator": {"hyperparameters": {"epochs": 3}}}, [{}, {}])
+    play.see(1, [(1, 0.9), (2, 0.9), (3, 0.9)])
+    assert play.see(2, [(1, 0.95), (2, 0.1)]) is not None
+    play.see(2, [(3, 0.2)], end=JobEnd(outcome=Outcome.STOPPED, seconds=1.0))
+    trial = play.state.trials[TrialId(2)]
+    assert (trial.status, trial.reason) == (
+        TrialStatus.COMPLETED,
+        "it had reached its last epoch when it was stopped",
+    )
 
 
 # Median

@@ -14,6 +14,7 @@ from trialjob.config import ExperimentSpec
 from trialjob.config.assumptions import with_assumed
 from trialjob.config.doubts import no_word_of_checkpoints
 from trialjob.errors import UsageError
+from trialjob.orchestrator.core.last_epoch import COUNTS
 from trialjob.orchestrator.core.rule import StoppingRule
 from trialjob.orchestrator.ports import Sampler
 from trialjob.orchestrator.samplers.random import RandomSampler
@@ -28,8 +29,6 @@ from trialjob.wiring.resolve import ResolvedSpec, resolve
 from trialjob.wiring.search import search_advice
 from trialjob.wiring.session import attach
 
-#: What a spec's constants may call the number of epochs: the names that SageMaker's tuner takes, and others.
-_COUNTS = ("epochs", "num_epochs", "n_epochs", "numepochs", "n-epochs", "num_train_epochs", "max_epochs")
 #: A warm pool for those who have none: long enough for a slot to be filled again.
 _KEEP_ALIVE = 240.0
 _CHECKED = ("region", "credentials", "quota")
@@ -162,7 +161,7 @@ def _count(spec: ExperimentSpec, asked: Asked, recorded: Recorded | None) -> tup
     furthest = getattr(spec.stopping, "max_resource", None)
     if furthest is not None:
         said.append((float(furthest), "stopping.max_resource"))
-    for name in _COUNTS if spec.objective.resource == "epoch" else ():
+    for name in COUNTS if spec.objective.resource == "epoch" else ():
         value = spec.estimator.hyperparameters.get(name)
         if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
             said.append((float(value), f"estimator.hyperparameters.{name}"))

@@ -16,7 +16,7 @@ from typing import assert_never
 
 from trialjob.model.ids import TrialId
 from trialjob.model.job import FailureKind, JobEnd, JobState, Outcome
-from trialjob.model.metric import NanPolicy
+from trialjob.model.metric import NanPolicy, Report
 from trialjob.model.trial import (
     AttemptStatus,
     EndKind,
@@ -54,6 +54,7 @@ from trialjob.orchestrator.core.events import (
 )
 from trialjob.orchestrator.core.evolve import apply
 from trialjob.orchestrator.core.failures import diagnosed
+from trialjob.orchestrator.core.last_epoch import is_last
 from trialjob.orchestrator.core.retry import retry_wait
 from trialjob.orchestrator.core.rule import StoppingRule
 from trialjob.orchestrator.core.seen import (
@@ -313,11 +314,16 @@ class _Draft:
             judgement = self.rule.judge(self.state, trial, report)
             for rung, entered in judgement.enters:
                 self._record(RungReached(trial=sight.trial, rung=rung, value=entered))
-            if judgement.stop is not None:
+            if judgement.stop is not None and not self._spared(trial, report, judgement.stop):
                 self._record(StopIntended(trial=sight.trial, attempt=sight.attempt, reason=judgement.stop))
             if judgement.refusal is not None and self.state.phase is Phase.RUNNING:
                 end = EndReason(kind=EndKind.STOPPING_RULE, detail=judgement.refusal)
                 self._record(ExperimentEnding(reason=end))
+
+    def _spared(self, trial: Trial, report: Report, stop: StopReason) -> bool:
+        """Whether it is not pruned, as it ends by itself now; a scheduler that learns must be obeyed."""
+        pruned = stop.kind is StopKind.PRUNED and not self._rule.learns
+        return pruned and is_last(self.state, trial, report.resource)
 
     # The end of a job
 

@@ -15,6 +15,7 @@ from trialjob.model.trial import (
     TrialStatus,
 )
 from trialjob.orchestrator.core import budget
+from trialjob.orchestrator.core.last_epoch import is_last
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Attempt, Trial
 
@@ -35,6 +36,8 @@ def verdict(state: State, trial: Trial, attempt: Attempt, end: JobEnd) -> tuple[
                 f"it ended without a value of {state.objective.metric}" + _tail(end),
             )
         return TrialStatus.COMPLETED, stop.detail if stop else ""
+    if stop is not None and stop.kind is StopKind.PRUNED and _has_ended(state, trial):
+        return TrialStatus.COMPLETED, "it had reached its last epoch when it was stopped"
     if stop is not None:
         return (TrialStatus.PRUNED if stop.kind is StopKind.PRUNED else TrialStatus.CANCELLED), stop.detail
     match end.outcome:
@@ -72,6 +75,10 @@ def may_be_the_last(state: State) -> bool:
         and bool(state.draining)
         and state.without_improvement + len(state.draining) >= patience
     )
+
+
+def _has_ended(state: State, trial: Trial) -> bool:
+    return trial.resource is not None and trial.score is not None and is_last(state, trial, trial.resource)
 
 
 def failure_of(end: JobEnd) -> str:
