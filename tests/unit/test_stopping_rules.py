@@ -161,7 +161,7 @@ def last_epoch_play(document: dict[str, Json], configs: Sequence[dict[str, Json]
 @pytest.mark.parametrize("name", ["epochs", "num_epochs", "num_train_epochs", "max-epochs"])
 @pytest.mark.parametrize("searched", [False, True])
 def test_a_trial_that_reaches_its_last_epoch_is_completed(name: str, *, searched: bool) -> None:
-    document = {} if searched else {"estimator": {"hyperparameters": {name: 3}}}
+    document: dict[str, Json] = {} if searched else {"estimator": {"hyperparameters": {name: 3}}}
     play = last_epoch_play(document, [{name: 3} if searched else {"x": 1}] * 2)
     play.see(1, [(1, 0.9), (2, 0.9), (3, 0.9)], end=COMPLETED)
     assert play.see(2, [(1, 0.95), (2, 0.95), (3, 0.1)]) is None
