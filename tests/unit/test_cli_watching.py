@@ -49,7 +49,8 @@ def test_where_nobody_looks_on_it_prints_lines_until_the_end(tmp_path: Path) -> 
         text=True,
     )
     assert watching.stdout is not None
-    assert watching.stdout.readline() == "digits is run by nobody now; go on with `trialjob resume`\n"
+    again = f"{sys.executable} -m trialjob resume digits --store {tmp_path}"
+    assert watching.stdout.readline() == f"digits is run by nobody now; go on with `{again}`\n"
     write(tmp_path, records[10:])
     told = watching.stdout.read()
     assert watching.wait(240) == 0

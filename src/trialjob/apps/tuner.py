@@ -193,7 +193,7 @@ class Experiment:
             again = f"Tuner.attach({str(self.name)!r}{where}).run()"
             out.print(farewell(attended.state, again), soft_wrap=True)
         else:
-            print_summary(out, attended.state)
+            print_summary(out, attended.state, store=self._store)
         if attended.signal is not None and attended.signal != signal.SIGINT:
             # Whoever asked this process to end is not to be disappointed.
             signal.raise_signal(attended.signal)

@@ -72,6 +72,11 @@ class Door:
 
         return made(said)
 
+    def check_credentials(self) -> None:
+        """Raises NoCredentials where there are none; whether AWS takes them is not asked."""
+        if made(lambda: self._opened().get_credentials()) is None:
+            raise faults.NoCredentials("no credentials for AWS are found")
+
     def regions_of(self, service: str) -> list[str]:
         """Every region of the same partition in which this boto3 knows a service. Raises Misconfigured."""
         region = self.region()

@@ -13,6 +13,7 @@ from rich.text import Text
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial
 from trialjob.reporting import words
+from trialjob.reporting.commands import command, program
 from trialjob.reporting.console import Picture
 from trialjob.reporting.results import best_trial, experiment_state
 from trialjob.reporting.sparks import best_so_far
@@ -36,7 +37,7 @@ class Listed:
 def print_list(console: Console, experiments: Sequence[Listed]) -> None:
     """A line for each experiment."""
     if not experiments:
-        console.print("no experiments here yet; start one with `trialjob run SPEC`")
+        console.print(f"no experiments here yet; start one with `{program()} run SPEC`", soft_wrap=True)
         return
     wide = console.width >= _NARROW
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -72,7 +73,9 @@ def _when(at: float) -> str:
         return "?"  # no year of ours
 
 
-def print_status(console: Console, state: State, *, holder: str | None, where: str, now: float) -> None:
+def print_status(
+    console: Console, state: State, *, holder: str | None, where: str, now: float, store: str | None = None
+) -> None:
     """One experiment as the live view would show it now, and who runs it."""
     best = best_trial(state.trials, state.objective)
     console.print(Picture(state, best, lambda: now, best_so_far(state)))
@@ -81,9 +84,10 @@ def print_status(console: Console, state: State, *, holder: str | None, where: s
         text = (
             f"moved to {state.moved_to}, where it goes on; if it is not there, the move was broken off, and "
         )
-        text += f"`trialjob resume {state.name}` on this store finishes it"
+        text += f"`{command('resume', state.name, store=store)}` finishes it"
         console.print(Text(clean(text)), soft_wrap=True)
     elif state.open or holder:
-        who = f"run by {holder}" if holder else "run by nobody now; go on with `trialjob resume`"
+        again = command("resume", state.name, store=store)
+        who = f"run by {holder}" if holder else f"run by nobody now; go on with `{again}`"
         console.print(Text(clean(who)), soft_wrap=True)
     console.print(Text(f"kept in {clean(where)}", "dim"), soft_wrap=True)

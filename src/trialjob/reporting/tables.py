@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from rich.console import Console, JustifyMethod
 from rich.table import Table
@@ -20,6 +21,7 @@ from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial
 from trialjob.reporting import words
 from trialjob.reporting.choosing import Choice
+from trialjob.reporting.commands import command as hint
 from trialjob.reporting.costs import costs_of
 from trialjob.reporting.doubts import doubts
 from trialjob.reporting.frames import Table as Columns
@@ -163,19 +165,20 @@ def print_results(console: Console, state: State, choice: Choice | None = None) 
     print_warnings(console, state)
 
 
-def print_summary(console: Console, state: State) -> None:
+def print_summary(console: Console, state: State, *, store: str | Path | None = None) -> None:
     """How it ended, the best trials in a table, and how to run the best one again."""
     print_headline(console, state)
     rows = ranked(state)
     if rows:
         console.print(trials_table(rows[:BEST], state.objective, console.width))
         if len(rows) > BEST:
-            console.print(Text(f"the best {BEST} of {len(rows)}; `trialjob results` shows all", "dim"))
+            every = hint("results", state.name, store=store)
+            console.print(Text(f"the best {BEST} of {len(rows)}; all: {every}", "dim"), soft_wrap=True)
     print_best(console, state)
     print_repeats(console, state)
     print_warnings(console, state)
     if state.reason is not None and state.reason.kind in _OF_TRIALS:
-        print_failure(console, state)
+        print_failure(console, state, store)
 
 
 def print_headline(console: Console, state: State) -> None:
@@ -268,7 +271,7 @@ def score_of(trial: Trial, objective: Objective) -> str:
     return f"trial {trial.id}, {words.scores(trial, objective)}{'' if trial.resource is None else reached}"
 
 
-def print_failure(console: Console, state: State) -> None:
+def print_failure(console: Console, state: State, store: str | Path | None) -> None:
     """What the last failed trial left behind: why it failed and the end of its log."""
     failed = [trial for trial in state.trials if trial.status in FAILURES]
     if not failed:
@@ -279,7 +282,8 @@ def print_failure(console: Console, state: State) -> None:
     console.print(Text(f"trial {trial.id}, {_words(trial.status)}: {why}", "red"))
     told = trial.reason.splitlines()[1:]
     _print_lines(console, told or last_tail([attempt.end for attempt in trial.attempts]).splitlines())
-    console.print(Text(f"all of it: trialjob logs {clean(state.name)} {trial.id}", "dim"))
+    again = hint("logs", state.name, str(trial.id), store=store)
+    console.print(Text(f"all of it: {again}", "dim"), soft_wrap=True)
 
 
 def _print_lines(console: Console, lines: Iterable[str]) -> None:

@@ -8,6 +8,7 @@ from trialjob.wiring.creation import create
 from trialjob.wiring.hand_over import finish, hand_over, place
 from trialjob.wiring.mirrors import mlflow_runs
 from trialjob.wiring.planning import Asked, at_worst, plan
+from trialjob.wiring.removal import StillRuns, remove
 from trialjob.wiring.requests import start_document, start_file
 from trialjob.wiring.resolve import ResolvedSpec, resolve
 from trialjob.wiring.session import Session, attach, open_session
@@ -17,6 +18,7 @@ __all__ = [
     "Asked",
     "ResolvedSpec",
     "Session",
+    "StillRuns",
     "at_worst",
     "attach",
     "audit",
@@ -29,6 +31,7 @@ __all__ = [
     "open_store",
     "place",
     "plan",
+    "remove",
     "resolve",
     "start_document",
     "start_file",

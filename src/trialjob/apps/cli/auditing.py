@@ -15,6 +15,7 @@ from trialjob.errors import UsageError
 from trialjob.model.ids import experiment_name_problem
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.reporting import words
+from trialjob.reporting.commands import command, program
 from trialjob.reporting.results import strict_json
 from trialjob.reporting.terminal import Output, clean, console
 
@@ -42,8 +43,8 @@ def audit_account(
     groups = audit.look(experiment or "")
     out = console()
     if form == "text":
-        _show(out, audit, groups)
-    chosen = _chosen(groups, named=experiment is not None) if stop else []
+        _show(out, audit, groups, store)
+    chosen = _chosen(groups, store, named=experiment is not None) if stop else []
     if stop and form == "text":
         _announce(out, groups, chosen)
     if chosen and not (yes or click.confirm("stop and end these?", err=True)):
@@ -53,29 +54,29 @@ def audit_account(
     if form == "json":
         _print(_document(audit, groups, ended))
     for each in left:
-        say(f"{each.job} has not ended yet; look again with `trialjob audit`")
+        say(f"{each.job} has not ended yet; look again with `{program()} audit`")
     return ExitStatus.FAILED if len(ended) < sum(len(group.found) for group in groups) else ExitStatus.DONE
 
 
-def _chosen(groups: Sequence[Group], *, named: bool) -> list[Found]:
+def _chosen(groups: Sequence[Group], store: str | None, *, named: bool) -> list[Found]:
     if not named:
         return without_owner(groups)
     for group in groups:
         if group.standing is Standing.RUN:
+            ends = command("stop", group.experiment, store=store)
             raise UsageError(
-                f"{group.experiment} is run by {group.holder}; "
-                f"`trialjob stop {group.experiment}` ends it and keeps its results"
+                f"{group.experiment} is run by {group.holder}; `{ends}` ends it and keeps its results"
             )
     return [each for group in groups for each in group.found]
 
 
-def _show(out: Console, audit: Auditor, groups: Sequence[Group]) -> None:
+def _show(out: Console, audit: Auditor, groups: Sequence[Group], store: str | None) -> None:
     if not groups:
         out.print(f"nothing of trialjob's runs in {clean(audit.region())}")
         return
     now = SystemClock().now()
     for group in groups:
-        out.print(f"{clean(group.experiment)}: {_whose(group)}", soft_wrap=True)
+        out.print(f"{clean(group.experiment)}: {_whose(group, store)}", soft_wrap=True)
         for each in group.found:
             state = "warm pool" if each.is_pool else each.state
             machines = f"{each.instances} x {each.instance_type or '?'}"
@@ -88,13 +89,13 @@ def _show(out: Console, audit: Auditor, groups: Sequence[Group]) -> None:
     )
 
 
-def _whose(group: Group) -> str:
+def _whose(group: Group, store: str | None) -> str:
     match group.standing:
         case Standing.RUN:
             return f"run by {clean(group.holder or '')}"
         case Standing.LEFT:
-            name = clean(group.experiment)
-            return f"run by nobody now; `trialjob resume {name}` goes on, `trialjob stop {name}` ends it"
+            goes_on, ends = (command(verb, group.experiment, store=store) for verb in ("resume", "stop"))
+            return f"run by nobody now; `{goes_on}` goes on, `{ends}` ends it"
         case Standing.ELSEWHERE:
             return f"started by {clean(group.owner) or 'somebody'}; not in the store here"
         case Standing.ENDED:

@@ -238,6 +238,28 @@ def stop(begun: Begun, *, name: str, no_wait: bool, store: str | None) -> int:
     return stop_experiment(begun, name, wait=not no_wait, store=store)
 
 
+@cli.command(name="rm")
+@click.argument("names", nargs=-1, metavar="[NAME...]")
+@click.option("--older-than", metavar="TIME", help="All that have ended, last changed so long ago: 30d.")
+@click.option(
+    "--artifacts", is_flag=True, help="The experiment's folder in S3 too: models, output, checkpoints."
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@store_option
+def rm(
+    *, names: tuple[str, ...], older_than: str | None, artifacts: bool, yes: bool, store: str | None
+) -> int:
+    """Remove experiments NAME for good: journal, code, logs and what trials left on this machine.
+
+    Refuses what runs.
+    """
+    from trialjob.apps.cli.removing import remove_experiments
+
+    if bool(names) == (older_than is not None):
+        raise click.UsageError("name experiments, or write --older-than.")
+    return remove_experiments(names, older_than=older_than, artifacts=artifacts, yes=yes, store=store)
+
+
 @cli.command()
 @click.argument("name")
 @click.option(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
-
 from trialjob import wiring
 from trialjob.apps.cli.failures import ExitStatus
 from trialjob.apps.cli.running import come_back
 from trialjob.model.trial import Phase
 from trialjob.reporting import words
+from trialjob.reporting.commands import command
 from trialjob.reporting.terminal import clean, console
 
 
@@ -19,11 +18,10 @@ def move_experiment(name: str, *, source: str | None, target: str | None) -> int
     state, out = session.state, console()
     out.print(f"{clean(name)} has moved to {clean(wiring.place(there))}", soft_wrap=True)
     if state.phase is not Phase.ENDED:
-        option = f" --store {shlex.quote(target)}" if target else ""
         running = words.several(len(state.live), "job")
         out.print(f"{running} running; nobody steps it there before you say so:", soft_wrap=True)
         out.print(
-            f"  {come_back(clean(name), target)}\n  trialjob step {clean(name)}{clean(option)}",
+            f"  {come_back(name, target)}\n  {command('step', name, store=target)}",
             soft_wrap=True,
         )
     return ExitStatus.DONE

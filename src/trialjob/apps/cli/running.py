@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import sys
 from typing import TYPE_CHECKING, Literal
 
@@ -18,6 +17,7 @@ from trialjob.errors import UsageError
 from trialjob.model.trial import EndKind, Phase
 from trialjob.orchestrator.core.state import State
 from trialjob.planning.page import short
+from trialjob.reporting.commands import command
 from trialjob.reporting.tables import print_summary
 from trialjob.reporting.terminal import clean, console, print_notes
 
@@ -116,8 +116,7 @@ def warn(spec: config.ExperimentSpec) -> None:
 
 def come_back(name: str, store: str | None) -> str:
     """The command that goes on with an experiment."""
-    where = f" --store {shlex.quote(store)}" if store else ""
-    return f"trialjob resume {name}{where}"
+    return command("resume", name, store=store)
 
 
 def _attend(
@@ -132,15 +131,15 @@ def _attend(
     attended = attend(session, out, on_interrupt)
     if session.unsent:
         say(f"notice: {session.unsent}")
-    return show_end(out, attended, begun.come_back)
+    return show_end(out, attended, begun.come_back, store=store)
 
 
-def show_end(out: Console, attended: Attended, again: str) -> int:
+def show_end(out: Console, attended: Attended, again: str, *, store: str | None) -> int:
     """Print how a run came back; returns the exit status."""
     if attended.detached:
         out.print(clean(farewell(attended.state, again)), soft_wrap=True)
     else:
-        print_summary(out, attended.state)
+        print_summary(out, attended.state, store=store)
     return exit_status(attended.state)
 
 

@@ -60,6 +60,7 @@ def show_status(name: str, *, form: str, store: str | None) -> int:
             holder=session.holder(),
             where=session.where,
             now=SystemClock().now(),
+            store=store,
         )
         check_written(out.file)
     return ExitStatus.DONE

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-
 from trialjob import config, wiring
 from trialjob.apps.cli.failures import Begun, ExitStatus, say
 from trialjob.apps.cli.running import named, warn
@@ -14,6 +12,7 @@ from trialjob.model.durations import FORMS, parse_duration
 from trialjob.model.trial import Phase
 from trialjob.orchestrator.core.state import State
 from trialjob.reporting import words
+from trialjob.reporting.commands import command
 from trialjob.reporting.results import best_trial, experiment_state, strict_json
 from trialjob.reporting.terminal import clean, console
 from trialjob.wiring import Session
@@ -103,4 +102,4 @@ def _seconds(duration: str) -> float:
 
 
 def _again(name: str, store: str | None) -> str:
-    return f"trialjob step {name}" + (f" --store {shlex.quote(store)}" if store else "")
+    return command("step", name, store=store)

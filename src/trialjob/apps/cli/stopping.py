@@ -7,6 +7,7 @@ from trialjob.apps.cli.failures import Begun, ExitStatus
 from trialjob.apps.cli.running import come_back, show_end
 from trialjob.apps.ending import bring_to_end
 from trialjob.model.trial import Phase
+from trialjob.reporting.commands import command
 from trialjob.reporting.results import experiment_state
 from trialjob.reporting.terminal import clean, console
 
@@ -21,12 +22,12 @@ def stop_experiment(begun: Begun, name: str, *, wait: bool, store: str | None) -
     session.ask_stop()
     holder = session.holder()
     if not wait:
-        later = f"nobody runs it now, so nothing is cancelled before\n  trialjob stop {clean(name)}"
+        later = f"nobody runs it now, so nothing is cancelled before\n  {command('stop', name, store=store)}"
         out.print(f"asked {clean(holder)} to stop {clean(name)}" if holder else later, soft_wrap=True)
         return ExitStatus.DONE
     if holder:
         out.print(f"{clean(name)} is run by {clean(holder)}; waiting for its end", soft_wrap=True)
     begun.name, begun.come_back = session.name, come_back(session.name, store)
     attended = bring_to_end(session, out)
-    show_end(out, attended, begun.come_back)
+    show_end(out, attended, begun.come_back, store=store)
     return ExitStatus.CAN_GO_ON if attended.detached else ExitStatus.DONE

@@ -12,6 +12,7 @@ from trialjob.apps.cli.failures import ExitStatus
 from trialjob.apps.cli.running import exit_status
 from trialjob.model.trial import Phase
 from trialjob.orchestrator.engine.clock import SystemClock
+from trialjob.reporting.commands import command
 from trialjob.reporting.console import watcher
 from trialjob.reporting.tables import print_summary
 from trialjob.reporting.terminal import clean, console
@@ -31,22 +32,22 @@ def watch_experiment(name: str, *, store: str | None) -> int:
     out = console()
     if _goes_on(session):
         try:
-            _follow(session, out)
+            _follow(session, out, store)
         except KeyboardInterrupt:
             out.print(f"left {clean(session.name)} as it is", soft_wrap=True)
             return ExitStatus.CAN_GO_ON
     if session.state.moved_to is not None:
         out.print(f"{clean(session.name)} goes on in {clean(session.state.moved_to)}", soft_wrap=True)
         return ExitStatus.CAN_GO_ON
-    print_summary(out, session.state)
+    print_summary(out, session.state, store=store)
     return exit_status(session.state)
 
 
-def _follow(session: Session, out: Console) -> None:
+def _follow(session: Session, out: Console, store: str | None) -> None:
     clock = SystemClock()
     with watcher(out, session.state, clock.now) as watch:
         watch(session.state, ())
-        _say_who(session, out)
+        _say_who(session, out, store)
         while _goes_on(session) and not _gone(out):
             clock.sleep(_LOOK)
             news = session.look()
@@ -59,9 +60,10 @@ def _goes_on(session: Session) -> bool:
     return session.state.phase is not Phase.ENDED and session.state.moved_to is None
 
 
-def _say_who(session: Session, out: Console) -> None:
+def _say_who(session: Session, out: Console, store: str | None) -> None:
     holder = session.holder()
-    who = f"run by {clean(holder)}" if holder else "run by nobody now; go on with `trialjob resume`"
+    again = command("resume", session.name, store=store)
+    who = f"run by {clean(holder)}" if holder else f"run by nobody now; go on with `{again}`"
     out.print(f"{clean(session.name)} is {who}", soft_wrap=True)
 
 

@@ -270,6 +270,10 @@ class SageMakerClient:
         """Where calls go. Raises Misconfigured when nothing says it."""
         return self._door.region()
 
+    def check_credentials(self) -> None:
+        """Raises NoCredentials where there are none."""
+        self._door.check_credentials()
+
     def regions(self) -> list[str]:
         """Every region of the same partition in which this boto3 knows SageMaker. Raises Misconfigured."""
         return self._door.regions_of("sagemaker")

@@ -19,7 +19,7 @@ from trialjob.backends.sagemaker.limiter import RATES
 from trialjob.backends.sagemaker.machines import Machines
 from trialjob.backends.sagemaker.raw_request import translated
 from trialjob.backends.sagemaker.settings import Channel, SageMakerSettings, Spot
-from trialjob.errors import Problem, SpecError
+from trialjob.errors import BackendError, Problem, SpecError
 from trialjob.field_types import Duration, Number, SpecPart
 from trialjob.model.durations import format_duration
 from trialjob.model.money import Tariff
@@ -100,8 +100,12 @@ class SageMaker(Machines, BaseBackend):
         return "" if self.spot is None else "backend.spot"
 
     def check_here(self, jobs: Jobs) -> None:
-        """Something must say which region the jobs are for."""
+        """Something must say which region the jobs are for, and there must be credentials."""
         self.found_region(jobs.clock)
+        try:
+            self.client(jobs.clock).check_credentials()
+        except faults.CallerTrouble as fault:
+            raise BackendError(f"{fault}\n    → {fault.remedy}") from fault
 
     def found_region(self, clock: Clock) -> str:
         """The region of the jobs. Raises SpecError when nothing says it, or there is no such profile."""

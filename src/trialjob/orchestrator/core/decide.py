@@ -322,7 +322,7 @@ class _Draft:
 
     def _spared(self, trial: Trial, report: Report, stop: StopReason) -> bool:
         """Whether it is not pruned, as it ends by itself now; a scheduler that learns must be obeyed."""
-        pruned = stop.kind is StopKind.PRUNED and not self._rule.learns
+        pruned = stop.kind is StopKind.PRUNED and not self.rule.learns
         return pruned and is_last(self.state, trial, report.resource)
 
     # The end of a job

@@ -14,6 +14,7 @@ import getpass
 import json
 import os
 import shlex
+import shutil
 import socket
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -241,6 +242,17 @@ class FolderStore:
     def has_code(self, name: ExperimentName) -> bool:
         """Whether some code was brought here for it; that comes before the journal."""
         return any((self.folder(name) / "bundles").glob("*.tar.gz"))
+
+    def forget(self, name: ExperimentName) -> None:
+        """Remove the journal of an experiment that this process holds."""
+        with _store_errors(self.folder(name)):
+            (self.folder(name) / "journal.jsonl").unlink(missing_ok=True)
+            self._disk.sync_names(self.folder(name))
+
+    def clear(self, name: ExperimentName) -> None:
+        """Remove what is left of an experiment whose journal is gone."""
+        with _store_errors(self.folder(name)):
+            shutil.rmtree(self.folder(name))
 
     def keep_bundle(self, name: ExperimentName, digest: str, data: bytes) -> None:
         path = self._bundle(name, digest)

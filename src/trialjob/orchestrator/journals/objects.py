@@ -127,10 +127,17 @@ class Objects:
         """Remove an object; it need not be there."""
         self._read("delete_object", self._at(key))
 
-    def listing(self, folder: str) -> Iterator[Listed]:
-        """What is directly in a folder, sorted by name; no folders."""
+    def remove_below(self, folder: str) -> int:
+        """Remove everything in a folder and in those below it; returns how many objects that were."""
+        names = [row.name for row in self.listing(folder, deep=True)]
+        for name in names:
+            self.remove(f"{folder}{name}")
+        return len(names)
+
+    def listing(self, folder: str, *, deep: bool = False) -> Iterator[Listed]:
+        """What is directly in a folder, sorted by name, no folders; ``deep``: in those below it, too."""
         start = f"{self._prefix}{folder}"
-        given = {"Bucket": self.bucket, "Prefix": start, "Delimiter": "/"}
+        given = {"Bucket": self.bucket, "Prefix": start, **({} if deep else {"Delimiter": "/"})}
         while True:
             page = self._read("list_objects_v2", given)
             for row in page.get("Contents", ()):

@@ -344,6 +344,14 @@ class S3Store:
         """Whether some code was brought here for it; that comes before the journal."""
         return any(self._objects.listing(f"experiments/{name}/bundles/"))
 
+    def forget(self, name: ExperimentName) -> None:
+        """Remove the journal of an experiment that this process holds."""
+        self._objects.remove(f"journals/{name}{_SUFFIX}")
+
+    def clear(self, name: ExperimentName) -> None:
+        """Remove what is left of an experiment whose journal is gone."""
+        self._objects.remove_below(f"experiments/{name}/")
+
     def keep_bundle(self, name: ExperimentName, digest: str, data: bytes) -> None:
         key = self._bundle(name, digest)
         self._objects.keep(key, check_bundle(digest, data, f"what was to be kept as {key}"))

@@ -1,0 +1,77 @@
+"""Removing experiments for good."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+
+import click
+
+from trialjob import wiring
+from trialjob.apps.cli.failures import ExitStatus, say
+from trialjob.errors import NoSuchExperiment, TrialjobError, UsageError
+from trialjob.model.durations import parse_duration
+from trialjob.model.ids import ExperimentName
+from trialjob.model.trial import Phase
+from trialjob.orchestrator.core.evolve import replay
+from trialjob.orchestrator.engine.clock import SystemClock
+from trialjob.reporting.commands import command
+from trialjob.reporting.terminal import clean, console
+
+
+def remove_experiments(
+    names: tuple[str, ...], *, older_than: str | None, artifacts: bool, yes: bool, store: str | None
+) -> int:
+    """Ask, and remove them one by one; exit status 2 when one of them was not to be removed."""
+    opened, out = wiring.open_store(store), console()
+    found = [_named(name, store) for name in names] if older_than is None else _old(older_than, store)
+    if not found:
+        out.print("nothing to remove")
+        return ExitStatus.DONE
+    if not yes and not _agreed(found, opened.where(), artifacts=artifacts):
+        out.print("nothing was removed")
+        return ExitStatus.DONE
+    status = ExitStatus.DONE
+    for name in found:
+        try:
+            for place in wiring.remove(opened, name, artifacts=artifacts):
+                out.print(f"removed {clean(place)}", soft_wrap=True)
+        except TrialjobError as error:
+            hint = f"\n  {command('stop', name, store=store)}" if isinstance(error, wiring.StillRuns) else ""
+            say(f"error: {error}{hint}")
+            status = ExitStatus.WRONG
+    return status
+
+
+def _named(name: str, store: str | None) -> ExperimentName:
+    """The name of an experiment, or of what is left of one; raises NoSuchExperiment."""
+    opened = wiring.open_store(store)
+    if name not in opened.names():
+        try:
+            return wiring.open_session(opened, name).name
+        except NoSuchExperiment as error:
+            if "only its code" not in str(error):
+                raise
+    return ExperimentName(name)
+
+
+def _old(older_than: str, store: str | None) -> list[ExperimentName]:
+    """Those that have ended, and in which nothing has changed for so long."""
+    try:
+        before = SystemClock().now() - parse_duration(older_than)
+    except ValueError:
+        raise UsageError(f"--older-than: {older_than!r} is not a duration; write 12h or 30d") from None
+    opened, old = wiring.open_store(store), []
+    for name in opened.names():
+        with suppress(TrialjobError):  # what cannot be read is left alone
+            state = replay(opened.journal(name).read())
+            if state is not None and state.phase is Phase.ENDED and state.updated_at < before:
+                old.append(name)
+    return old
+
+
+def _agreed(names: list[ExperimentName], where: str, *, artifacts: bool) -> bool:
+    if not sys.stdin.isatty():
+        raise UsageError("nobody can be asked here; write --yes")
+    what = f"{', '.join(names)} from {where}" + (" with what the jobs left in S3" if artifacts else "")
+    return click.confirm(f"remove {clean(what)} for good?", err=True)
