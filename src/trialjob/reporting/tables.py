@@ -172,8 +172,9 @@ def print_summary(console: Console, state: State, *, store: str | Path | None = 
     if rows:
         console.print(trials_table(rows[:BEST], state.objective, console.width))
         if len(rows) > BEST:
+            console.print(Text(f"the best {BEST} of {len(rows)}; all of them:", "dim"))
             every = hint("results", state.name, store=store)
-            console.print(Text(f"the best {BEST} of {len(rows)}; all: {every}", "dim"), soft_wrap=True)
+            console.print(Text(f"  {every}", "dim"), soft_wrap=True)
     print_best(console, state)
     print_repeats(console, state)
     print_warnings(console, state)
