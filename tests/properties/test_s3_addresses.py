@@ -133,7 +133,8 @@ def test_the_client_reads_and_writes_the_very_key(fake: FakeAws, client: SageMak
     (stored,) = client.objects(uri)
     client.copy(stored, f"s3://other/{key}")
     assert list(fake.world.keys("bucket", "")) == [key]
-    assert client.size(uri) == 10
+    assert client.stored(uri) == stored
+    assert stored.size == 10
     assert client.piece(uri, 2, 3) == (b"234", 10)
     assert list(client.keys("s3://bucket")) == list(client.keys(uri)) == [uri]
     assert emptied(fake, "other") == [key]

@@ -47,7 +47,7 @@ CALLS: dict[str, Call] = {
     "ListServiceQuotas": lambda client: client.quotas(),
     "GetProducts": lambda client: on_demand(client.price_list("us-east-1", "ml.m5.xlarge")),
     "GetObject": lambda client: client.piece(URI, 0, 10),
-    "HeadObject": lambda client: client.size(URI),
+    "HeadObject": lambda client: client.stored(URI),
     "PutObject": lambda client: client.put(URI, b"data"),
     "DeleteObject": lambda client: client.delete(URI),
 }
