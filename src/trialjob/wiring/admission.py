@@ -158,10 +158,12 @@ def _warm_start(value: tuple[str, ...], _came_along: Path | None) -> Refusal | N
 
 
 def _backend(value: str, _came_along: Path | None) -> Refusal | None:
-    if value == "sagemaker":
+    kinds = [kind for kind in BACKENDS.builtin() if BACKENDS.own(kind).inbox_fields]
+    if value in kinds:
         return None
     return Refusal(
-        why=f"{shown(value)} starts processes of this machine", remedy="write backend.kind: sagemaker"
+        why=f"{shown(value)} starts processes of this machine",
+        remedy=f"write backend.kind: {' or '.join(kinds)}",
     )
 
 

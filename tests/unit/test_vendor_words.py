@@ -1,0 +1,36 @@
+"""A backend owns its words: the rest of the house names no vendor, but for what is listed here."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import trialjob
+
+_HOUSE = Path(trialjob.__file__).parent
+_ROOMS = ("orchestrator/core", "config", "planning", "apps", "wiring")
+_WORDS = re.compile(r"sagemaker|ClientError|ml\.spot-training|\bL-[0-9A-F]{8}\b", re.IGNORECASE)
+#: Where a vendor is named all the same, and why.
+_EXCEPTIONS = {
+    "orchestrator/core/failures.py": "reasons by which journaled ends of jobs are told apart",
+    "config/reporters.py": "names of packages that scripts import",
+    "planning/experiment.py": "the simulator keeps to the limiter's rates",
+    "apps/estimators.py": "takes what the SDK's own objects would send",
+    "apps/tuner.py": "an example in a docstring",
+    "apps/cli/main.py": "audit without a spec looks at an account by default",
+    "apps/cli/pricing.py": "a command for the price list of AWS",
+    "apps/syne_tune.py": "says where a path leads in a container",
+    "wiring/price_tables.py": "the price list of AWS",
+    "wiring/prices.py": "the address of a page of prices",
+    "wiring/planning.py": "says where names of constants come from",
+}
+
+
+def test_no_room_but_its_own_names_a_vendor() -> None:
+    found = {
+        path.relative_to(_HOUSE).as_posix()
+        for room in _ROOMS
+        for path in (_HOUSE / room).rglob("*.py")
+        if _WORDS.search(path.read_text(encoding="utf-8"))
+    }
+    assert found == set(_EXCEPTIONS), "name no vendor there; or, for an exception that is stale, remove it"
