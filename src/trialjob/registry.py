@@ -52,16 +52,19 @@ class Registry(Generic[T]):
         group: str,
         builtin: Mapping[str, str],
         needs: Sequence[tuple[str, ...]] = (),
+        sections: bool = True,
     ) -> None:
         """``sort`` is what people call one of them, ``group`` the entry points' group.
 
-        Every kind derives from ``base``, and has, of each of ``needs``, one of its own.
+        Every kind derives from ``base``, and has, of each of ``needs``, one of its own; ``sections`` are
+        written in a spec, so that they are frozen models or dataclasses.
         """
         self.sort = sort
         self.group = group
         self._base = base
         self._builtin = dict(builtin)
         self._needs = needs
+        self._are_sections = sections
         self._found: dict[str, type[T]] = {}
 
     def builtin(self) -> list[str]:
@@ -136,6 +139,8 @@ class Registry(Generic[T]):
         for names in self._needs:
             if all(getattr(found, name, None) is getattr(base, name, None) for name in names):
                 return f"has no {' or '.join(names)} of its own"
+        if not self._are_sections:
+            return ""
         # A class that only inherits the decorator would lose what it adds.
         params = vars(found).get("__dataclass_params__")
         if not hasattr(found, "model_fields") and not (params and params.frozen):

@@ -27,11 +27,8 @@ from trialjob.apps.turns import LeftBehind, Turns
 from trialjob.errors import BackendUnavailable, SpecError, StoreError, StoreUnavailable, UsageError
 from trialjob.model.durations import FORMS, parse_duration
 from trialjob.model.ids import ExperimentName
-from trialjob.model.s3 import address_problem
 from trialjob.orchestrator.engine.clock import SystemClock
-from trialjob.orchestrator.journals.objects import Listed
-from trialjob.orchestrator.journals.s3 import S3Store
-from trialjob.orchestrator.journals.turn_book import FailedTurn, KnownTurns
+from trialjob.orchestrator.journals.store import FailedTurn, KnownTurns, Listed
 from trialjob.reporting.results import strict_json
 
 K = TypeVar("K")
@@ -109,12 +106,10 @@ class _Invocation:
         self._leave = self._began + left - min(_LEAVE, left * _LEAVE_PART)
         self._gone = self._began + left - min(_GO, left * _GO_PART)
         self._where = str(event.get("store") or os.environ.get("TRIALJOB_STORE") or "")
-        if wrong := address_problem(self._where):
-            remedy = "set TRIALJOB_STORE to s3://bucket/prefix"
-            raise UsageError(f"{self._where!r} is no store in S3: {wrong}; {remedy}")
-        store = wiring.open_store(self._where)
-        assert isinstance(store, S3Store)  # noqa: S101 - narrows the type
-        self._store, self._start = store, event.get("start")
+        if "://" not in self._where:
+            wrong = f"{self._where!r} is no store in S3 and no other address that outlives this function"
+            raise UsageError(f"{wrong}; set TRIALJOB_STORE to s3://bucket/prefix")
+        self._store, self._start = wiring.open_store(self._where), event.get("start")
         #: How many have not had their turn.
         self._waiting = 0
         self._started: list[str] = []

@@ -14,9 +14,7 @@ from trialjob.estimators.selection import files_with
 from trialjob.model.ids import ExperimentName
 from trialjob.orchestrator.core.events import ExperimentCreated, KnownResult, PricesLearned
 from trialjob.orchestrator.core.search import warm_start_of
-from trialjob.orchestrator.journals.jsonl import FolderStore
-from trialjob.orchestrator.journals.s3 import S3Store
-from trialjob.orchestrator.ports import ExperimentStore
+from trialjob.orchestrator.journals.store import BaseStore
 from trialjob.orchestrator.samplers.known import Earlier, Present, of_experiment, of_table
 from trialjob.wiring.jobs import folder_of, vault_of
 from trialjob.wiring.mirrors import check_mirrors
@@ -90,7 +88,7 @@ def create(
 
 def ship(
     source_dir: Path,
-    store: FolderStore | S3Store,
+    store: BaseStore,
     name: ExperimentName,
     left_out: Callable[[str], None],
     secrets: Sequence[str] = (),
@@ -100,7 +98,7 @@ def ship(
     ``left_out`` is told of what was too large, and of the files of settings, such as the spec itself, that
     have one of ``secrets`` written in them.
     """
-    own = [store.root] if isinstance(store, FolderStore) else []
+    own = [*store.files()]
     for path in files_with(secrets, source_dir):
         own.append(path)
         left_out(f"{path.relative_to(source_dir)} is left out of the code: a secret is written in it")
@@ -110,7 +108,7 @@ def ship(
     return digest
 
 
-def _known(spec: ExperimentSpec, store: ExperimentStore) -> tuple[list[KnownResult], tuple[str, ...]]:
+def _known(spec: ExperimentSpec, store: BaseStore) -> tuple[list[KnownResult], tuple[str, ...]]:
     """What the sampler is to learn from before its first trial, and what is to be said of it."""
     sources = warm_start_of(spec.sampler)
     results: list[KnownResult] = []
@@ -141,7 +139,7 @@ def _unread(known: Earlier) -> str:
     return f"{rows} that cannot be read left out, the first at {known.first_unread}"
 
 
-def _known_by(source: str, store: ExperimentStore, present: Present) -> Earlier:
+def _known_by(source: str, store: BaseStore, present: Present) -> Earlier:
     if not source.endswith(".csv"):
         return of_experiment(open_session(store, source).state, present)
     try:

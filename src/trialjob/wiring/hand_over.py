@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 
 from trialjob.errors import (
     JournalConflict,
@@ -23,13 +22,12 @@ from trialjob.errors import (
 from trialjob.model.ids import ExperimentName
 from trialjob.orchestrator.core.events import ExperimentArrived, ExperimentMoved, Record
 from trialjob.orchestrator.journals.beginnings import begins_alike
-from trialjob.orchestrator.journals.jsonl import FolderStore, this_process
-from trialjob.orchestrator.ports import ExperimentStore
+from trialjob.orchestrator.journals.store import BaseStore
 from trialjob.wiring.session import Session, open_session
-from trialjob.wiring.stores import clock_of, open_store
+from trialjob.wiring.stores import address_of, clock_of, open_store, place
 
 
-def hand_over(name: str, *, source: ExperimentStore, target: ExperimentStore) -> Session:
+def hand_over(name: str, *, source: BaseStore, target: BaseStore) -> Session:
     """The experiment in ``target``, where it goes on; in ``source`` it is marked as moved.
 
     Raises UsageError when it cannot move, MovedAway when it has moved elsewhere.
@@ -50,7 +48,7 @@ def hand_over(name: str, *, source: ExperimentStore, target: ExperimentStore) ->
     return open_session(target, name)
 
 
-def finish(name: str, here: ExperimentStore) -> None:
+def finish(name: str, here: BaseStore) -> None:
     """Finish a hand-over from or to ``here`` that was broken off after it had been journaled.
 
     Nothing is done when there is none, or when it has been finished. Raises MovedAway where only another
@@ -60,13 +58,14 @@ def finish(name: str, here: ExperimentStore) -> None:
     to = session.state.moved_to
     if to is None:
         return
-    there = _store_at(to)
-    if there is None:
+    address = address_of(to)
+    if address is None:
         host = to.partition(":")[0]
         raise MovedAway(
             f"{name} has moved to {to} and goes on there; if it is not there, the move was broken off, and "
             f"`trialjob pull {name} {here.where()}` on {host} finishes it"
         )
+    there = open_store(address)
     _arrive_late(session, here, there)
     with suppress(NoSuchExperiment):
         other = open_session(there, name)
@@ -74,7 +73,7 @@ def finish(name: str, here: ExperimentStore) -> None:
             _arrive_late(other, there, here)
 
 
-def _arrive_late(session: Session, source: ExperimentStore, target: ExperimentStore) -> None:
+def _arrive_late(session: Session, source: BaseStore, target: BaseStore) -> None:
     """Arrive in ``target``, unless that has been done or what it has says that it was removed there since."""
     name = session.name
     try:
@@ -91,20 +90,7 @@ def _arrive_late(session: Session, source: ExperimentStore, target: ExperimentSt
         _arrive(name, source, target)
 
 
-def _store_at(where: str) -> ExperimentStore | None:
-    """The store of that ``place``; None for a folder of another machine."""
-    if "://" in where:
-        return open_store(where)
-    host, _, folder = where.partition(":")
-    return open_store(Path(folder)) if host == this_process()["host"] else None
-
-
-def place(store: ExperimentStore) -> str:
-    """A store's name, which means the same on every machine."""
-    return f"{this_process()['host']}:{store.where()}" if isinstance(store, FolderStore) else store.where()
-
-
-def _prepare(session: Session, source: ExperimentStore, target: ExperimentStore) -> None:
+def _prepare(session: Session, source: BaseStore, target: BaseStore) -> None:
     """Do what may fail: find the place free, and bring the code there."""
     name = session.name
     try:
@@ -115,7 +101,7 @@ def _prepare(session: Session, source: ExperimentStore, target: ExperimentStore)
         target.keep_bundle(name, bundle, source.bundle(name, bundle))
 
 
-def _arrive(name: ExperimentName, source: ExperimentStore, target: ExperimentStore) -> None:
+def _arrive(name: ExperimentName, source: BaseStore, target: BaseStore) -> None:
     journal = source.journal(name)
     records = _up_to_the_move(journal.read())
     moved, there = records[-1], place(target)

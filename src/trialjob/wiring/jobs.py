@@ -16,7 +16,8 @@ from trialjob.estimators.container import ContainerEstimator
 from trialjob.estimators.script import ScriptEstimator
 from trialjob.model.ids import ExperimentName, TrialId, job_name
 from trialjob.model.job import Arguments, JobRequest
-from trialjob.orchestrator.journals.jsonl import FolderStore, this_process
+from trialjob.orchestrator.journals.jsonl import this_process
+from trialjob.orchestrator.journals.store import BaseStore
 from trialjob.orchestrator.ports import Clock, Estimator, ExperimentStore
 from trialjob.reporting import in_job
 from trialjob.reporting.in_job.command_line import FIRST
@@ -26,7 +27,7 @@ from trialjob.wiring.search import search_of, settle
 
 
 def backend_of(
-    spec: ExperimentSpec, name: ExperimentName, store: ExperimentStore, clock: Clock, vault: Vault
+    spec: ExperimentSpec, name: ExperimentName, store: BaseStore, clock: Clock, vault: Vault
 ) -> Backend:
     place = Place(
         store=store,
@@ -66,15 +67,14 @@ def vault_of(spec: ExperimentSpec) -> Vault:
     return vault
 
 
-def folder_of(spec: ExperimentSpec, store: ExperimentStore, name: ExperimentName) -> Path | None:
+def folder_of(spec: ExperimentSpec, store: BaseStore, name: ExperimentName) -> Path | None:
     """Where an experiment is kept on this machine; None for a store that is elsewhere.
 
     Raises SpecError for jobs that need a folder of this machine.
     """
-    if isinstance(store, FolderStore):
-        return store.folder(name)
-    if spec.backend.is_remote:
-        return None
+    folder = store.folder(name)
+    if folder is not None or spec.backend.is_remote:
+        return folder
     raise SpecError(
         Problem(
             field="backend.kind",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
@@ -42,9 +43,8 @@ from trialjob.orchestrator.core.evolve import evolve
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.engine.loop import Loop, Watcher
 from trialjob.orchestrator.engine.step import Parts, Stepper
-from trialjob.orchestrator.journals.jsonl import FolderStore
-from trialjob.orchestrator.journals.s3 import S3Store
-from trialjob.orchestrator.ports import ArtifactSource, ExperimentStore, Journal
+from trialjob.orchestrator.journals.store import BaseStore
+from trialjob.orchestrator.ports import ArtifactSource, Journal
 from trialjob.reporting.notice import untold
 from trialjob.reporting.results import Result
 from trialjob.wiring.jobs import backend_of, estimator_of, jobs_of, vault_of
@@ -52,7 +52,7 @@ from trialjob.wiring.mirrors import Mirrors
 from trialjob.wiring.notices import still_to_tell, tell
 from trialjob.wiring.prices import check_priced, worth_learning
 from trialjob.wiring.search import search_of
-from trialjob.wiring.stores import clock_of, open_store
+from trialjob.wiring.stores import address_of, clock_of, open_store
 
 #: Seconds, and looks, for which an orchestrator that cannot be seen may be silent before another takes over.
 _SILENCE, _LOOKS = 60.0, 3
@@ -79,13 +79,13 @@ def attach(name: str, *, store: str | Path | None = None) -> Session:
     return open_session(opened, name)
 
 
-def open_session(store: ExperimentStore, name: str) -> Session:
+def open_session(store: BaseStore, name: str) -> Session:
     """An experiment of an open store; otherwise as ``attach``."""
     # What is no name is no part of a path either.
     if not experiment_name_problem(name):
         with suppress(NoSuchExperiment):
             return Session(store, ExperimentName(name))
-        if isinstance(store, FolderStore | S3Store) and store.has_code(ExperimentName(name)):
+        if store.has_code(ExperimentName(name)):
             raise NoSuchExperiment(
                 f"no experiment named {name!r} in {store.where()}, only its code: whatever brought it was "
                 "broken off.\n  → if it was moved here, the same `trialjob push` or `pull` finishes it, as "
@@ -100,7 +100,7 @@ def open_session(store: ExperimentStore, name: str) -> Session:
 class Session:
     """One experiment in a store: look at it, change its limits, run it."""
 
-    def __init__(self, store: ExperimentStore, name: ExperimentName) -> None:
+    def __init__(self, store: BaseStore, name: ExperimentName) -> None:
         """Raises NoSuchExperiment."""
         self.name = name
         self._store = store
@@ -366,7 +366,10 @@ class Session:
     def _check_is_here(self) -> None:
         to = self.state.moved_to
         if to is not None:
-            hint = f"; `trialjob resume {self.name} --store {to}` goes on" if "://" in to else ""
+            address = address_of(to)
+            hint = (
+                f"; `trialjob resume {self.name} --store {shlex.quote(address)}` goes on" if address else ""
+            )
             raise MovedAway(f"{self.name} has moved to {to} and goes on there{hint}")
 
     def _as_recorded(self, spec: ExperimentSpec) -> ExperimentSpec:

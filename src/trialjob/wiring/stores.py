@@ -1,39 +1,53 @@
-"""Stores, as their locations name them."""
+"""Stores, as their addresses name them."""
 
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from trialjob.errors import UsageError
-from trialjob.model.s3 import S3Address
 from trialjob.orchestrator.engine.clock import SystemClock
-from trialjob.orchestrator.journals.jsonl import FolderStore
-from trialjob.orchestrator.journals.objects import Objects
-from trialjob.orchestrator.journals.s3 import S3Store
-from trialjob.orchestrator.ports import ExperimentStore
+from trialjob.orchestrator.journals import STORES
+from trialjob.orchestrator.journals.jsonl import FolderStore, this_process
+from trialjob.orchestrator.journals.store import BaseStore
+from trialjob.registry import UnknownKind
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
-def open_store(location: str | Path | None = None) -> FolderStore | S3Store:
-    """The folder or ``s3://bucket/prefix`` at ``location``, else at $TRIALJOB_STORE, else ~/.trialjob."""
-    chosen = location or os.environ.get("TRIALJOB_STORE") or Path.home() / ".trialjob"
+def open_store(location: str | Path | None = None) -> BaseStore:
+    """The folder or the address at ``location``, else at $TRIALJOB_STORE, else ~/.trialjob.
+
+    Raises UsageError, having written nothing, for a scheme that is not known and an address that is wrong.
+    """
+    chosen = str(location or os.environ.get("TRIALJOB_STORE") or Path.home() / ".trialjob")
+    scheme, colon, _ = chosen.partition(":")
     # A Path has made one slash of two; and nobody means a folder of the name "s3:".
-    if "://" in str(chosen) or str(chosen).lower().startswith("s3:"):
-        return _s3_store(str(chosen))
-    return FolderStore(Path(chosen).expanduser().absolute())
-
-
-def _s3_store(uri: str) -> S3Store:
+    if "://" not in chosen and not (colon and scheme.lower() in STORES):
+        return FolderStore(Path(chosen).expanduser().absolute())
     try:
-        place = S3Address.parse(uri)
+        return STORES.get(scheme.lower()).open(chosen, SystemClock())
+    except UnknownKind as unknown:
+        raise UsageError(f"{unknown}; or write a folder, or 's3://bucket/prefix' as text") from None
     except ValueError as error:
-        raise UsageError(
-            f"{uri!r} is no place for experiments: {error}; write a folder, or 's3://bucket/prefix' as text"
-        ) from None
-    clock = SystemClock()
-    return S3Store(Objects(place.bucket, place.key, clock), clock)
+        remedy = "write a folder, or 's3://bucket/prefix' as text"
+        raise UsageError(f"{chosen!r} is no place for experiments: {error}; {remedy}") from None
 
 
-def clock_of(store: ExperimentStore) -> SystemClock:
+def clock_of(store: BaseStore) -> SystemClock:
     """The clock that all orchestrators of a store go by: theirs may be minutes apart."""
-    return SystemClock(store.ahead) if isinstance(store, S3Store) else SystemClock()
+    return SystemClock(store.ahead)
+
+
+def place(store: BaseStore) -> str:
+    """A store's name, which means the same on every machine."""
+    return store.where() if store.is_shared else f"{this_process()['host']}:{store.where()}"
+
+
+def address_of(there: str) -> str | None:
+    """The address of the store of that ``place``; None for one of another machine."""
+    if _SCHEME.match(there):
+        return there
+    host, _, address = there.partition(":")
+    return address if host == this_process()["host"] else None

@@ -19,7 +19,7 @@ from trialjob.config.yaml_text import load_yaml
 from trialjob.errors import NoSuchExperiment, Problem, SpecError, TrialjobError, UsageError
 from trialjob.model.ids import MAX_EXPERIMENT_NAME, ExperimentName, TrialId
 from trialjob.model.trial import Phase
-from trialjob.orchestrator.ports import ExperimentStore
+from trialjob.orchestrator.journals.store import BaseStore
 from trialjob.planning import page as plan_page
 from trialjob.reporting.results import best_trial, experiment_state
 from trialjob.wiring import Session
@@ -40,7 +40,7 @@ class Desk:
     def __init__(self, store: str | None, runner: Runner, folder: Path) -> None:
         """``folder`` is where relative paths of specs are meant from."""
         self.where, self.runner, self._folder = store, runner, folder
-        self._store: ExperimentStore = wiring.open_store(store)
+        self._store: BaseStore = wiring.open_store(store)
         self._sessions: OrderedDict[str, tuple[threading.Lock, Session]] = OrderedDict()
         self._lock = threading.Lock()
 

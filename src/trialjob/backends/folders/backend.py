@@ -6,7 +6,8 @@ It keeps nothing in memory, so any number of these objects, in any number of pro
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
@@ -20,6 +21,7 @@ from trialjob.files import Disk
 from trialjob.model.ids import JobName
 from trialjob.model.job import JobRequest, JobSeen, JobState, LogLine, Outcome, Watch
 from trialjob.model.secret import Reveal, Secret, revealed
+from trialjob.orchestrator.journals.private import FOLDER
 from trialjob.orchestrator.ports import Clock, Kept, Part
 
 #: Bytes that are read at once.
@@ -37,11 +39,15 @@ class FolderBackend:
         clock: Clock,
         python: str,
         stop_grace: float,
+        code: Callable[[str], bytes] | None,
         environment: Mapping[str, str] | None,
         reveal: Reveal,
         disk: Disk,
     ) -> None:
-        """``environment`` is for every job, beside what its request says; ``reveal`` looks secrets up."""
+        """``code`` gives out a bundle by its digest that is not among ``bundles`` yet.
+
+        ``environment`` is for every job, beside what its request says; ``reveal`` looks secrets up.
+        """
         # Absolute, because the supervisors compare and keep these paths.
         self._jobs = jobs.absolute()
         self._bundles = bundles.absolute()
@@ -49,6 +55,7 @@ class FolderBackend:
         # A name is looked up in PATH; a path must not depend on where the script runs.
         self._python = str(Path(python).absolute()) if os.sep in python else python
         self._stop_grace = stop_grace
+        self._code = code
         self._environment = dict(environment or {})
         self._reveal = reveal
         self._disk = disk
@@ -107,6 +114,15 @@ class FolderBackend:
 
     def _folder(self, job: str) -> JobFolder:
         return JobFolder(self._jobs / job, disk=self._disk)
+
+    def _bring_code(self, digest: str) -> None:
+        place = self._bundles / f"{digest}.tar.gz"
+        if not digest or self._code is None or place.exists():
+            return
+        self._disk.make_folder(self._bundles, mode=FOLDER)
+        with (self._bundles / f".{digest}.{secrets.token_hex(4)}").open("wb") as file:
+            file.write(self._code(digest))
+            self._disk.replace(file, place)
 
     def _bury(self, folder: JobFolder) -> Facts:
         """End a job that was never started."""

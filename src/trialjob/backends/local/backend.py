@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -40,19 +40,20 @@ class LocalBackend(FolderBackend):
         clock: Clock,
         python: str = sys.executable,
         stop_grace: float = 30.0,
+        code: Callable[[str], bytes] | None = None,
         gpus_per_trial: int = 0,
         gpus: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
         reveal: Reveal = unknown,
         disk: Disk = DISK,
     ) -> None:
-        """``environment`` is for every job, beside what its request says; ``reveal`` looks secrets up."""
         super().__init__(
             jobs=jobs,
             bundles=bundles,
             clock=clock,
             python=python,
             stop_grace=stop_grace,
+            code=code,
             environment=environment,
             reveal=reveal,
             disk=disk,
@@ -85,6 +86,7 @@ class LocalBackend(FolderBackend):
                     free = len(claimed)
                     if free < self._gpus_per_trial:
                         return Postponed(reason=f"no free GPU: required {self._gpus_per_trial}, free {free}")
+                    self._bring_code(request.bundle)
                     folder.write_request({**self._facts(request), "gpus": [*claimed]})
                     _start_supervisor(folder, lock, tuple(claimed.values()), secrets)
         return Submitted()

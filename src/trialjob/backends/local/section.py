@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -75,6 +76,7 @@ class Local(BaseBackend):
             clock=jobs.clock,
             python=getattr(jobs.estimator, "python", None) or sys.executable,
             stop_grace=self.stop_grace,
+            code=partial(place.store.bundle, jobs.name),
             gpus_per_trial=self.gpus_per_trial,
             gpus=available_gpus() if self.gpus_per_trial else (),
             environment=place.told,

@@ -29,7 +29,7 @@ from trialjob.files import DISK, Disk
 from trialjob.model.ids import JobName
 from trialjob.model.job import JobRequest, JobSeen, JobState, Outcome, Watch
 from trialjob.model.secret import Reveal, unknown
-from trialjob.orchestrator.journals.private import FILE, FOLDER, make_private
+from trialjob.orchestrator.journals.private import FILE, make_private
 from trialjob.orchestrator.ports import Clock, Postponed, Rejected, Submitted
 
 #: Seconds in which another machine's view of a shared folder catches up with what was written.
@@ -58,19 +58,18 @@ class SlurmBackend(FolderBackend):
         disk: Disk = DISK,
         lag: float = LAG,
     ) -> None:
-        """``code`` gives out a bundle by its digest."""
         super().__init__(
             jobs=settings.home / "jobs",
             bundles=settings.home / "bundles",
             clock=clock,
             python=python,
             stop_grace=settings.stop_grace,
+            code=code,
             environment=environment,
             reveal=reveal,
             disk=disk,
         )
         self._settings = settings
-        self._code = code
         self._owner = owner
         self._lag = lag
         #: Jobs that wait, with what for; and why the queue could not be asked.
@@ -180,15 +179,6 @@ class SlurmBackend(FolderBackend):
         mark = Mark(token=secrets.token_hex(8), job=request.job, folder=str(self._jobs), owner=self._owner)
         folder.write_submission({"token": mark.token, "calls": folder.submission().get("calls", 0) + 1})
         return mark
-
-    def _bring_code(self, digest: str) -> None:
-        place = self._bundles / f"{digest}.tar.gz"
-        if not digest or place.exists():
-            return
-        self._disk.make_folder(self._bundles, mode=FOLDER)
-        with (self._bundles / f".{digest}.{secrets.token_hex(4)}").open("wb") as file:
-            file.write(self._code(digest))
-            self._disk.replace(file, place)
 
     def _words(self, request: JobRequest, mark: Mark) -> list[str]:
         """The options of sbatch."""

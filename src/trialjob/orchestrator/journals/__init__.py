@@ -1,1 +1,17 @@
-"""Journals keep the records of an experiment."""
+"""Journals keep the records of an experiment, and stores the journals."""
+
+from trialjob.orchestrator.journals.store import BaseStore
+from trialjob.registry import Registry
+
+#: Stores by the schemes of their addresses, as in ``--store s3://bucket/prefix``.
+STORES: Registry[BaseStore] = Registry(
+    "store",
+    BaseStore,
+    group="trialjob.stores",
+    needs=[("open",), ("names",), ("journal",), ("where",), ("bundle",), ("keep_bundle",)],
+    sections=False,
+    builtin={
+        "file": "trialjob.orchestrator.journals.jsonl:FolderStore",
+        "s3": "trialjob.orchestrator.journals.s3:S3Store",
+    },
+)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 
-from trialjob.orchestrator.journals.objects import Listed, NotMet, Objects
+from trialjob.orchestrator.journals.objects import NotMet, Objects
+from trialjob.orchestrator.journals.store import Listed
 
 
 class Inbox:

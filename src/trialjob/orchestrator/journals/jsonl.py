@@ -20,6 +20,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import ClassVar, Self
 
 from filelock import FileLock, Timeout
 
@@ -31,6 +32,8 @@ from trialjob.orchestrator.journals.beginnings import begins_alike
 from trialjob.orchestrator.journals.bundles import check_bundle, check_digest
 from trialjob.orchestrator.journals.codec import checked, decode, encode
 from trialjob.orchestrator.journals.private import FILE, FOLDER, make_private, tighten
+from trialjob.orchestrator.journals.store import BaseStore
+from trialjob.orchestrator.ports import Clock
 
 #: Seconds to wait for another writer, which holds the lock for one write.
 _TURN = 30.0
@@ -212,12 +215,21 @@ class JsonlJournal:
             self._is_named = True
 
 
-class FolderStore:
+class FolderStore(BaseStore):
     """Experiments in the folders of a folder."""
+
+    kind: ClassVar[str] = "file"
 
     def __init__(self, root: Path, *, disk: Disk = DISK) -> None:
         self.root = root
         self._disk = disk
+
+    @classmethod
+    def open(cls, address: str, clock: Clock) -> Self:  # noqa: ARG003 - it knows no time
+        scheme, _, path = address.partition("://")
+        if scheme.lower() != cls.kind or not path.startswith("/"):
+            raise ValueError("a folder's address is file:///full/path")
+        return cls(Path(path))
 
     def names(self) -> Sequence[ExperimentName]:
         with _store_errors(self.root):
@@ -271,6 +283,9 @@ class FolderStore:
     def folder(self, name: ExperimentName) -> Path:
         """Where everything of an experiment is kept."""
         return self.root / name
+
+    def files(self) -> Sequence[Path]:
+        return (self.root,)
 
 
 def _has_journal(folder: Path) -> bool:

@@ -18,6 +18,7 @@ from trialjob.aws.door import Door, again
 from trialjob.aws.meanings import date_of
 from trialjob.errors import StoreError, StoreUnavailable
 from trialjob.model.s3 import S3Address
+from trialjob.orchestrator.journals.store import Listed
 from trialjob.orchestrator.ports import Clock
 
 #: Other makers' S3 does not know the checksums; ours are inside of the objects.
@@ -44,17 +45,6 @@ class Found:
     written: float
     #: What time it was for the server when it answered.
     now: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
-    """An object of a folder."""
-
-    #: Without the folder's path.
-    name: str
-    etag: str
-    #: When it was written, in seconds since the epoch by the server's clock.
-    written: float
 
 
 class Objects:

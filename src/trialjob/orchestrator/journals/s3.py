@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final, Self
 
 from trialjob.errors import (
     ExperimentBusy,
@@ -30,14 +30,16 @@ from trialjob.errors import (
     StoreUnavailable,
 )
 from trialjob.model.ids import ExperimentName
+from trialjob.model.s3 import S3Address
 from trialjob.orchestrator.core.events import Event, Record
 from trialjob.orchestrator.journals.beginnings import begins_alike
 from trialjob.orchestrator.journals.bundles import check_bundle, check_digest
 from trialjob.orchestrator.journals.codec import decode, encode
 from trialjob.orchestrator.journals.inbox import Inbox
 from trialjob.orchestrator.journals.jsonl import this_process
-from trialjob.orchestrator.journals.objects import Listed, NotMet, Objects
+from trialjob.orchestrator.journals.objects import NotMet, Objects
 from trialjob.orchestrator.journals.s3_head import Head, Lease, Segment, decode_head, unzipped
+from trialjob.orchestrator.journals.store import BaseStore, Listed
 from trialjob.orchestrator.journals.turn_book import TurnBook
 from trialjob.orchestrator.ports import Clock
 
@@ -292,12 +294,20 @@ def _without(head: Head, lease: Lease) -> Head:
     return replace(head, lease=None)
 
 
-class S3Store:
+class S3Store(BaseStore):
     """Experiments below one prefix of a bucket."""
+
+    kind: ClassVar[str] = "s3"
+    is_shared: ClassVar[bool] = True
 
     def __init__(self, objects: Objects, clock: Clock) -> None:
         self._objects = objects
         self._clock = clock
+
+    @classmethod
+    def open(cls, address: str, clock: Clock) -> Self:
+        place = S3Address.parse(address)
+        return cls(Objects(place.bucket, place.key, clock), clock)
 
     def names(self) -> Sequence[ExperimentName]:
         return sorted(self.heads())

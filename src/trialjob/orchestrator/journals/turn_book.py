@@ -8,33 +8,15 @@ Rule 2: that an experiment is over is known of one content of its head only, by 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import Final
 
 from trialjob.errors import StoreError
 from trialjob.orchestrator.journals.objects import NotMet, Objects
+from trialjob.orchestrator.journals.store import FailedTurn, KnownTurns
 
 _KEY: Final = "lambda/turns.json"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FailedTurn:
-    """A turn that an experiment had in vain."""
-
-    #: In seconds since the epoch, by S3's clock.
-    at: float
-    why: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KnownTurns:
-    """What is known, by the names of the experiments."""
-
-    #: The ETags of the heads of those that are over.
-    over: Mapping[str, str] = field(default_factory=dict)
-    failed: Mapping[str, FailedTurn] = field(default_factory=dict)
 
 
 class TurnBook:

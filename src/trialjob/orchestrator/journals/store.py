@@ -1,0 +1,173 @@
+"""What a store is outside of its own module: a class found by the scheme of its addresses.
+
+Rule: whoever opens, lists, moves or steps experiments asks this and knows no store by name. Five methods say
+where journals and code are; everything else has a default that means "nothing to say".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Protocol, Self
+
+from trialjob.model.ids import ExperimentName
+from trialjob.orchestrator.ports import Clock, Journal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """Something that a store has."""
+
+    name: str
+    #: Another one for each other content.
+    etag: str
+    #: When it was written, in seconds since the epoch by the store's clock.
+    written: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedTurn:
+    """A turn that an experiment had in vain."""
+
+    #: In seconds since the epoch, by the store's clock.
+    at: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownTurns:
+    """What is known, by the names of the experiments."""
+
+    #: The ETags of the heads of those that are over.
+    over: Mapping[str, str] = field(default_factory=dict)
+    failed: Mapping[str, FailedTurn] = field(default_factory=dict)
+
+
+class Inbox(Protocol):
+    """What others have put there to be started."""
+
+    def waiting(self) -> Sequence[Listed]:
+        """What waits, that which has waited longest first."""
+        ...
+
+    def read(self, name: str) -> bytes | None:
+        """A file's content; None when it has left the inbox meanwhile."""
+        ...
+
+    def done(self, file: Listed) -> None:
+        """It has been dealt with."""
+        ...
+
+    def failed(self, file: Listed, reason: str) -> None:
+        """It cannot be dealt with; the reason is put beside it."""
+        ...
+
+
+class TurnBook(Protocol):
+    """What invocations of a function have found out; a help, and no truth."""
+
+    def read(self) -> KnownTurns:
+        """What was found out; nothing when that cannot be read."""
+        ...
+
+    def write(self, turns: KnownTurns) -> None:
+        """Let others know, if it is anything new."""
+        ...
+
+
+class BaseStore:
+    """Where experiments are kept."""
+
+    #: The scheme of its addresses.
+    kind: ClassVar[str] = ""
+    #: Its address means the same on every machine.
+    is_shared: ClassVar[bool] = False
+
+    @classmethod
+    def open(cls, address: str, clock: Clock) -> Self:
+        """The store at an address, which need not exist yet. Raises ValueError, which says what is wrong."""
+        raise NotImplementedError
+
+    # Where journals and code are: the port ExperimentStore
+
+    def names(self) -> Sequence[ExperimentName]:
+        """All experiments, sorted."""
+        raise NotImplementedError
+
+    def journal(self, name: ExperimentName) -> Journal:
+        """The journal of an experiment, which need not exist yet."""
+        raise NotImplementedError
+
+    def where(self, name: str = "") -> str:
+        """Its address, which ``open`` takes in any folder; or where it has an experiment, in words."""
+        raise NotImplementedError
+
+    def bundle(self, name: ExperimentName, digest: str) -> bytes:
+        """The code of an experiment, as it was kept. Raises StoreError."""
+        raise NotImplementedError
+
+    def keep_bundle(self, name: ExperimentName, digest: str, data: bytes) -> None:
+        """Keep the code of an experiment durably; what is there already under this digest is the same."""
+        raise NotImplementedError
+
+    # What not every store has
+
+    def has_code(self, name: ExperimentName) -> bool:  # noqa: ARG002 - for those that look
+        """Whether some code was brought here for it; that comes before the journal."""
+        return False
+
+    def folder(self, name: ExperimentName) -> Path | None:  # noqa: ARG002 - for those that have one
+        """A folder of this machine for what jobs of an experiment keep here; None where there is none."""
+        return None
+
+    def files(self) -> Sequence[Path]:
+        """Its own files on this machine, which are no part of anybody's code."""
+        return ()
+
+    def ahead(self) -> float:
+        """How many seconds the clock that all its orchestrators go by is ahead of this machine's."""
+        return 0.0
+
+    # What a schedule without a machine asks
+
+    def heads(self) -> Mapping[ExperimentName, Listed]:
+        """Each experiment's newest state, that written longest ago first."""
+        found: dict[ExperimentName, Listed] = {}
+        for name in self.names():
+            last = self.journal(name).read()[-1]
+            found[name] = Listed(name=name, etag=str(last.version), written=last.at)
+        return dict(sorted(found.items(), key=lambda item: item[1].written))
+
+    def inbox(self) -> Inbox:
+        """What others have put there to be started."""
+        return _NoInbox()
+
+    def turn_book(self) -> TurnBook:
+        """What invocations of a function have found out."""
+        return _NoTurnBook()
+
+    def close(self) -> None:
+        """Give back what only this process holds, before it forks; it is opened again when it is needed."""
+
+
+class _NoInbox:
+    def waiting(self) -> Sequence[Listed]:
+        return ()
+
+    def read(self, name: str) -> bytes | None:  # noqa: ARG002 - the port
+        return None
+
+    def done(self, file: Listed) -> None:
+        """Nothing came."""
+
+    def failed(self, file: Listed, reason: str) -> None:
+        """Nothing came."""
+
+
+class _NoTurnBook:
+    def read(self) -> KnownTurns:
+        return KnownTurns()
+
+    def write(self, turns: KnownTurns) -> None:
+        """It is forgotten, which costs some reading."""
