@@ -14,7 +14,7 @@ from trialjob.errors import MovedAway, NoSuchExperiment, StoreUnavailable, Usage
 from trialjob.model.ids import ExperimentName
 from trialjob.model.trial import Phase
 from trialjob.orchestrator.journals.jsonl import FolderStore
-from trialjob.orchestrator.ports import ExperimentStore
+from trialjob.orchestrator.journals.store import BaseStore
 from trialjob.testing.fake_aws import FakeAws
 from trialjob.testing.fake_aws.errors import ConnectionLost
 from trialjob.testing.forgetful_disk import ForgetfulDisk, read_mended
@@ -64,12 +64,12 @@ def local(tmp_path: Path) -> FolderStore:
 
 
 @pytest.fixture
-def remote(fake: FakeAws, tmp_path: Path) -> ExperimentStore:
+def remote(fake: FakeAws, tmp_path: Path) -> BaseStore:
     assert fake.url
     return open_store(f"s3://bucket{tmp_path}")
 
 
-def living(*stores: ExperimentStore) -> list[ExperimentStore]:
+def living(*stores: BaseStore) -> list[BaseStore]:
     """The stores in which the experiment goes on."""
     found = []
     for store in stores:
@@ -79,7 +79,7 @@ def living(*stores: ExperimentStore) -> list[ExperimentStore]:
     return found
 
 
-def test_there_and_back(spec: ExperimentSpec, local: FolderStore, remote: ExperimentStore) -> None:
+def test_there_and_back(spec: ExperimentSpec, local: FolderStore, remote: BaseStore) -> None:
     first = create(spec, store=local.root)
     code = local.bundle(first.name, first.state.bundle)
     there = hand_over("moves", source=local, target=remote)
@@ -97,7 +97,7 @@ def test_there_and_back(spec: ExperimentSpec, local: FolderStore, remote: Experi
     assert living(local, remote) == [remote]
 
 
-def test_a_runner_is_left_behind(spec: ExperimentSpec, local: FolderStore, remote: ExperimentStore) -> None:
+def test_a_runner_is_left_behind(spec: ExperimentSpec, local: FolderStore, remote: BaseStore) -> None:
     session = create(spec, store=local.root)
     with local.journal(session.name).hold():
         hand_over("moves", source=local, target=remote)
@@ -105,7 +105,7 @@ def test_a_runner_is_left_behind(spec: ExperimentSpec, local: FolderStore, remot
     assert living(local, remote) == [remote]
 
 
-def test_what_cannot_move_stays(spec: ExperimentSpec, local: FolderStore, remote: ExperimentStore) -> None:
+def test_what_cannot_move_stays(spec: ExperimentSpec, local: FolderStore, remote: BaseStore) -> None:
     create(spec, store=local.root)
     with pytest.raises(UsageError, match="already"):
         hand_over("moves", source=local, target=local)
@@ -122,7 +122,7 @@ def test_what_cannot_move_stays(spec: ExperimentSpec, local: FolderStore, remote
 
 
 def test_somebody_takes_the_name_at_the_last_moment(
-    spec: ExperimentSpec, local: FolderStore, remote: ExperimentStore
+    spec: ExperimentSpec, local: FolderStore, remote: BaseStore
 ) -> None:
     create(spec, store=local.root)
     session = open_session(local, "moves")
@@ -157,8 +157,8 @@ def test_broken_off_at_any_call_at_most_one_lives_and_it_is_finished_by_the_same
     while broken:
         calls += 1
         remote = open_store(f"s3://bucket{tmp_path}/{calls}")
-        source: ExperimentStore = local
-        target: ExperimentStore = remote
+        source: BaseStore = local
+        target: BaseStore = remote
         if kind == "pull":
             hand_over("moves", source=local, target=remote)
             source, target = remote, local
@@ -179,11 +179,11 @@ def test_broken_off_at_any_call_at_most_one_lives_and_it_is_finished_by_the_same
 
 @pytest.mark.parametrize("kind", ["push", "pull"])
 def test_broken_off_after_its_record_it_is_finished_by_whoever_resumes(
-    spec: ExperimentSpec, local: FolderStore, remote: ExperimentStore, kind: str
+    spec: ExperimentSpec, local: FolderStore, remote: BaseStore, kind: str
 ) -> None:
     create(spec, store=local.root)
-    source: ExperimentStore = local
-    target: ExperimentStore = remote
+    source: BaseStore = local
+    target: BaseStore = remote
     if kind == "pull":
         hand_over("moves", source=local, target=remote)
         source, target = remote, local
@@ -203,7 +203,7 @@ def test_broken_off_after_its_record_it_is_finished_by_whoever_resumes(
 
 
 def test_what_was_brought_back_but_has_not_arrived_is_finished_from_here_too(
-    spec: ExperimentSpec, local: FolderStore, remote: ExperimentStore
+    spec: ExperimentSpec, local: FolderStore, remote: BaseStore
 ) -> None:
     create(spec, store=local.root)
     hand_over("moves", source=local, target=remote)
@@ -213,7 +213,7 @@ def test_what_was_brought_back_but_has_not_arrived_is_finished_from_here_too(
 
 
 def test_what_was_removed_where_it_went_does_not_come_back(
-    spec: ExperimentSpec, local: FolderStore, remote: ExperimentStore, fake: FakeAws
+    spec: ExperimentSpec, local: FolderStore, remote: BaseStore, fake: FakeAws
 ) -> None:
     create(spec, store=local.root)
     hand_over("moves", source=local, target=remote)
@@ -225,7 +225,7 @@ def test_what_was_removed_where_it_went_does_not_come_back(
 
 
 def test_only_the_other_machine_can_finish_what_goes_there(
-    spec: ExperimentSpec, local: FolderStore, remote: ExperimentStore
+    spec: ExperimentSpec, local: FolderStore, remote: BaseStore
 ) -> None:
     create(spec, store=local.root)
     hand_over("moves", source=local, target=remote)
@@ -234,7 +234,7 @@ def test_only_the_other_machine_can_finish_what_goes_there(
         finish("moves", remote)
 
 
-def test_local_trials_stay(local: FolderStore, remote: ExperimentStore, spec: ExperimentSpec) -> None:
+def test_local_trials_stay(local: FolderStore, remote: BaseStore, spec: ExperimentSpec) -> None:
     document = spec.document()
     document["backend"] = {"kind": "local"}
     estimator = document["estimator"]

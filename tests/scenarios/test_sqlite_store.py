@@ -122,7 +122,7 @@ def test_every_command_works_in_it(run: Run, tmp_path: Path) -> None:
     run("status", "strange")
     run("watch", "strange")
     run("logs", "strange", "1")
-    run("run", "spec.json", "--name", "other", "--set", "limits.max_trials=1")
+    run("run", "spec.json", "--name", "other", "--set", "limits.max_trials=2")
     run("compare", "strange", "other")
     run("report", "strange", "-o", "report.html")
     run("resume", "strange", "--set", "limits.max_trials=4")

@@ -19,7 +19,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from trialjob.errors import ExperimentBusy, JournalConflict, JournalCorrupt, StoreError
 from trialjob.model.ids import ExperimentName
@@ -172,7 +172,7 @@ class SqliteStore(BaseStore):
         self._database, self._clock = Database(path), clock
 
     @classmethod
-    def open(cls, address: str, clock: Clock) -> SqliteStore:
+    def open(cls, address: str, clock: Clock) -> Self:
         path = address.removeprefix(_SCHEME)
         if path == address or not path.strip("/"):
             raise ValueError("a file's address is sqlite:///sweeps.db, or sqlite:////full/path/sweeps.db")
