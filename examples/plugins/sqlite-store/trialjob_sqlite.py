@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import socket
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -203,6 +204,15 @@ class SqliteStore(BaseStore):
 
     def has_code(self, name: ExperimentName) -> bool:
         return bool(self._database.rows("SELECT 1 FROM bundles WHERE name = ? LIMIT 1", name))
+
+    def forget(self, name: ExperimentName) -> None:
+        with self._database.open(writing=True) as database:
+            database.execute("DELETE FROM records WHERE name = ?", (name,))
+
+    def clear(self, name: ExperimentName) -> None:
+        with self._database.open(writing=True) as database:
+            database.execute("DELETE FROM bundles WHERE name = ?", (name,))
+        shutil.rmtree(self.folder(name), ignore_errors=True)
 
     def folder(self, name: ExperimentName) -> Path:
         return self._jobs / name

@@ -15,16 +15,15 @@ from trialjob.model.s3 import S3Address
 from trialjob.orchestrator.core.evolve import replay
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.engine.clock import SystemClock
-from trialjob.orchestrator.journals.jsonl import FolderStore
 from trialjob.orchestrator.journals.objects import Objects
-from trialjob.orchestrator.journals.s3 import S3Store
+from trialjob.orchestrator.journals.store import BaseStore
 
 
 class StillRuns(UsageError):
     """A job of the experiment may run."""
 
 
-def remove(store: FolderStore | S3Store, name: ExperimentName, *, artifacts: bool = False) -> list[str]:
+def remove(store: BaseStore, name: ExperimentName, *, artifacts: bool = False) -> list[str]:
     """Remove it; returns what was removed. Raises UsageError and ExperimentBusy when something of it runs."""
     journal = store.journal(name)
     with journal.hold():

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Protocol, Self
 
+from trialjob.errors import UsageError
 from trialjob.model.ids import ExperimentName
 from trialjob.orchestrator.ports import Clock, Journal
 
@@ -128,6 +129,13 @@ class BaseStore:
     def ahead(self) -> float:
         """How many seconds the clock that all its orchestrators go by is ahead of this machine's."""
         return 0.0
+
+    def forget(self, name: ExperimentName) -> None:
+        """Remove the journal of an experiment for good. Raises UsageError where nothing may be removed."""
+        raise UsageError(f"{self.where()} removes nothing; remove {name} by its own tools")
+
+    def clear(self, name: ExperimentName) -> None:
+        """Remove what else it has of an experiment whose journal is gone."""
 
     # What a schedule without a machine asks
 
