@@ -5,7 +5,7 @@ import math
 import re
 from collections.abc import Sequence
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from syne_tune.report import _serialize_report_dict
 
@@ -47,6 +47,7 @@ def read(lines: list[str], earlier: Sequence[Report] = (), *, behind: int = -1) 
 
 
 @given(LINES)
+@example(["acc=0", "acc=0", "epoch=0", "acc=0 epoch=0", "acc=0"])
 def test_a_log_read_on_behind_any_report_gives_the_same_reports(lines: list[str]) -> None:
     reports = read(lines)
     for count, (place, _) in enumerate(reports, start=1):

@@ -251,6 +251,7 @@ def test_the_channel_of_a_folder_has_what_is_below_it(tmp_path: Path) -> None:
 
 #: Addresses of the web, and of the requests that boto3 sends.
 WEB = {
+    "backends/sagemaker/price_feed.py",
     "config/notify.py",
     "reporting/notify.py",
     "reporting/public_address.py",

@@ -137,7 +137,8 @@ class Pairing:
     ) -> FoundReport:
         """The report of a value whose resource stands elsewhere (``order``), if not on its own line."""
         if self._resource in row and math.isfinite(row[self._resource]):
-            order = ResourceOrder.LINE
+            # Others stand behind their values; a reader that begins behind this line is to know it as well.
+            order = ResourceOrder.BEHIND if self._is_behind else ResourceOrder.LINE
         elif math.isfinite(resource):
             row = {**row, self._resource: resource}
         self._count += 1
