@@ -49,7 +49,7 @@ def made(make: Callable[[], T]) -> T:
     try:
         from botocore import exceptions as vendor  # type: ignore[import-untyped] # noqa: PLC0415 - heavy
     except ModuleNotFoundError as error:
-        raise faults.Misconfigured("boto3 is not installed", "pip install 'trialjob[aws]'") from error
+        raise faults.Misconfigured("boto3 is not installed", "pip install boto3") from error
     try:
         return make()
     except vendor.BotoCoreError as error:
