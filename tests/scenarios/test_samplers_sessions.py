@@ -72,7 +72,10 @@ def test_bayesian_is_decided_when_the_experiment_is_created(
 def test_a_sampler_that_is_left_out_is_decided_by_the_rule_and_recorded(
     spec: Callable[..., ExperimentSpec], store: Path
 ) -> None:
-    others = {"objective": {"metric": "acc", "mode": "max", "others": [{"metric": "size", "mode": "min"}]}}
+    others = {
+        "objective": {"metric": "acc", "mode": "max", "others": [{"metric": "size", "mode": "min"}]},
+        "metrics": [{"name": name, "regex": f"{name}=({{number}})"} for name in ("acc", "size")],
+    }
     for name, kind, changes in (
         ("whole", "tpe", {}),
         ("pruned", "random", {"stopping": {"kind": "median"}}),
