@@ -36,6 +36,7 @@ parser.add_argument("--st_checkpoint_dir")
 told = parser.parse_args()
 # The fake service's jobs are no containers: what would be at /opt/ml is elsewhere.
 folder = told.st_checkpoint_dir.replace("/opt/ml/checkpoints", os.environ["TRIALJOB_CHECKPOINT_DIR"])
+os.makedirs(folder, exist_ok=True)  # as under Syne Tune's own backend, which makes none
 done = os.path.join(folder, "epoch")
 start = int(open(done).read()) if os.path.exists(done) else 0
 for epoch in range(start + 1, told.epochs + 1):

@@ -168,12 +168,17 @@ def nudge(job: Queued) -> None:
     _scancel(["--batch", "--signal=TERM", "--state=RUNNING"], job)
 
 
+#: As scancel ends, mostly without a word, for ESLURM_ALREADY_DONE and ESLURM_INVALID_JOB_ID (slurm_errno.h):
+#: the shell is given the last eight bits.
+_GONE: Final = frozenset(number & 0xFF for number in (2021, 2017))
+
+
 def _scancel(options: Sequence[str], job: Queued) -> None:
     done = run(["scancel", "--me", f"--name={job.name}", *options, job.number])
     said = said_by(done)
     # One that has just ended, or a number that has just been forgotten, is no longer there to be ended.
     gone = re.search(r"already completing|already (?:been )?completed|Invalid job id", said, re.IGNORECASE)
-    if done.returncode and not gone:
+    if done.returncode and not gone and done.returncode not in _GONE:
         raise BackendUnavailable(f"scancel gave no answer: {said}")
 
 
