@@ -9,7 +9,7 @@ from trialjob.apps.cli.showing import print_out
 from trialjob.apps.stepping import step, summary
 from trialjob.errors import NoSuchExperiment, StoreUnavailable, UsageError
 from trialjob.model.durations import FORMS, parse_duration
-from trialjob.model.trial import Phase
+from trialjob.model.trial import Phase, TrialStatus
 from trialjob.orchestrator.core.state import State
 from trialjob.reporting import words
 from trialjob.reporting.commands import command
@@ -85,7 +85,7 @@ def _step(session: Session, *, seconds: float | None, form: str) -> int:
 def _line(state: State) -> str:
     ended = len(state.trials) - len(state.open)
     parts = [
-        f"{len(state.live)} running",
+        f"{state.count(TrialStatus.RUNNING)} running",
         f"{ended} of {state.limits.max_trials} trials ended",
     ]
     best = best_trial(state.trials, state.objective)
