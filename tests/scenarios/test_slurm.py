@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -432,11 +431,10 @@ def test_all_jobs_are_seen_by_one_call(jobs: SlurmJobs, monkeypatch: pytest.Monk
     calls: list[str] = []
     asked = commands.run
     monkeypatch.setattr(commands, "run", lambda line, **more: calls.append(line[0]) or asked(line, **more))  # type: ignore[func-returns-value]
-    began = time.monotonic()
     assert len(backend.observe([Watch(job=request.job) for request in requests])) == 20
     assert calls == ["squeue"]
-    assert time.monotonic() - began < 5
-    assert "20 jobs wait in SLURM's queue: BeginTime" in backend.notices()
+    # What the scheduler has not looked at yet waits for another reason.
+    assert "jobs wait in SLURM's queue: BeginTime" in " ".join(backend.notices())
     for request in requests:
         backend.stop(request.job)
 
