@@ -9,17 +9,15 @@ command imports what it needs when it is called.
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
-from typing import Any, Literal, TypeVar
+from typing import Literal
 
 import click
 
 from trialjob import __version__
 from trialjob.apps.cli.failures import Begun, guarded
+from trialjob.apps.cli.options import backend_option, interrupt_option, set_option, store_option
 from trialjob.apps.cli.pricing import prices
 from trialjob.apps.cli.serving import serve
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 _EPILOG = """\b
 Exit status:
@@ -28,42 +26,6 @@ Exit status:
   2  the spec or the command is wrong
   3  interrupted, detached or stopped: the experiment can go on; step: it goes on
 """
-
-
-def store_option(command: F) -> F:
-    """``--store``, which every command has."""
-    return click.option(
-        "--store",
-        metavar="DIR|S3-URI",
-        help="Where experiments are kept, also s3://bucket/prefix [default: $TRIALJOB_STORE or ~/.trialjob].",
-    )(command)
-
-
-def set_option(command: F) -> F:
-    """``--set``, for the commands that take a spec."""
-    return click.option(
-        "--set",
-        "overrides",
-        metavar="KEY=VALUE",
-        multiple=True,
-        help="Another value for a field of the spec, such as limits.max_trials=8. May be repeated.",
-    )(command)
-
-
-def interrupt_option(command: F) -> F:
-    """``--on-interrupt``, for the commands that run an experiment."""
-    return click.option(
-        "--on-interrupt",
-        type=click.Choice(["stop", "detach"]),
-        help="What Ctrl-C and SIGTERM do [default: ask on a terminal, otherwise detach].",
-    )(command)
-
-
-backend_option = click.option(
-    "--backend",
-    metavar="NAME",
-    help="Which of the spec's backends runs the jobs; where it has one only, a kind in its place: local, …",
-)
 
 
 @click.group(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})

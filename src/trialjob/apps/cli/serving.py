@@ -9,6 +9,7 @@ from importlib.util import find_spec
 import click
 
 from trialjob.apps.cli.failures import ExitStatus, say
+from trialjob.apps.cli.options import store_option
 from trialjob.errors import UsageError
 
 _NEEDED = ("fastapi", "uvicorn")
@@ -22,9 +23,7 @@ _NEEDED = ("fastapi", "uvicorn")
     "--resume", is_flag=True, help="Go on with every experiment that has not ended and that nobody runs."
 )
 @click.option("--browser/--no-browser", default=None, help="Open the page [default: on a terminal].")
-@click.option(
-    "--store", metavar="DIR|S3-URI", help="Whose experiments [default: $TRIALJOB_STORE or ~/.trialjob]."
-)
+@store_option
 def serve(*, port: int, resume: bool, browser: bool | None, store: str | None) -> int:
     """Serve an API and a page for one user, on 127.0.0.1 only.
 

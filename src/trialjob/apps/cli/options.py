@@ -1,0 +1,46 @@
+"""Options that several commands have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def store_option(command: F) -> F:
+    """``--store``, which every command has."""
+    return click.option(
+        "--store",
+        metavar="DIR|S3-URI",
+        help="Where experiments are kept, also s3://bucket/prefix [default: $TRIALJOB_STORE or ~/.trialjob].",
+    )(command)
+
+
+def set_option(command: F) -> F:
+    """``--set``, for the commands that take a spec."""
+    return click.option(
+        "--set",
+        "overrides",
+        metavar="KEY=VALUE",
+        multiple=True,
+        help="Another value for a field of the spec, such as limits.max_trials=8. May be repeated.",
+    )(command)
+
+
+def interrupt_option(command: F) -> F:
+    """``--on-interrupt``, for the commands that run an experiment."""
+    return click.option(
+        "--on-interrupt",
+        type=click.Choice(["stop", "detach"]),
+        help="What Ctrl-C and SIGTERM do [default: ask on a terminal, otherwise detach].",
+    )(command)
+
+
+backend_option = click.option(
+    "--backend",
+    metavar="NAME",
+    help="Which of the spec's backends runs the jobs; where it has one only, a kind in its place: local, …",
+)
