@@ -9,12 +9,13 @@ import click
 
 from trialjob import wiring
 from trialjob.apps.cli.failures import ExitStatus, say
-from trialjob.errors import NoSuchExperiment, TrialjobError, UsageError
+from trialjob.errors import TrialjobError, UsageError
 from trialjob.model.durations import parse_duration
-from trialjob.model.ids import ExperimentName
+from trialjob.model.ids import ExperimentName, experiment_name_problem
 from trialjob.model.trial import Phase
 from trialjob.orchestrator.core.evolve import replay
 from trialjob.orchestrator.engine.clock import SystemClock
+from trialjob.orchestrator.journals.store import BaseStore
 from trialjob.reporting.commands import command
 from trialjob.reporting.terminal import clean, console
 
@@ -24,7 +25,7 @@ def remove_experiments(
 ) -> int:
     """Ask, and remove them one by one; exit status 2 when one of them was not to be removed."""
     opened, out = wiring.open_store(store), console()
-    found = [_named(name, store) for name in names] if older_than is None else _old(older_than, store)
+    found = [_named(name, opened) for name in names] if older_than is None else _old(older_than, opened)
     if not found:
         out.print("nothing to remove")
         return ExitStatus.DONE
@@ -43,28 +44,25 @@ def remove_experiments(
     return status
 
 
-def _named(name: str, store: str | None) -> ExperimentName:
+def _named(name: str, store: BaseStore) -> ExperimentName:
     """The name of an experiment, or of what is left of one; raises NoSuchExperiment."""
-    opened = wiring.open_store(store)
-    if name not in opened.names():
-        try:
-            return wiring.open_session(opened, name).name
-        except NoSuchExperiment as error:
-            if "only its code" not in str(error):
-                raise
-    return ExperimentName(name)
+    if not experiment_name_problem(name):
+        known = ExperimentName(name)
+        if known in store.names() or store.has_code(known):
+            return known
+    return wiring.open_session(store, name).name
 
 
-def _old(older_than: str, store: str | None) -> list[ExperimentName]:
+def _old(older_than: str, store: BaseStore) -> list[ExperimentName]:
     """Those that have ended, and in which nothing has changed for so long."""
     try:
         before = SystemClock().now() - parse_duration(older_than)
     except ValueError:
         raise UsageError(f"--older-than: {older_than!r} is not a duration; write 12h or 30d") from None
-    opened, old = wiring.open_store(store), []
-    for name in opened.names():
+    old = []
+    for name in store.names():
         with suppress(TrialjobError):  # what cannot be read is left alone
-            state = replay(opened.journal(name).read())
+            state = replay(store.journal(name).read())
             if state is not None and state.phase is Phase.ENDED and state.updated_at < before:
                 old.append(name)
     return old
