@@ -13,5 +13,9 @@ _SUFFIX = 5
 
 def unique_name(name: str) -> str:
     """``name`` with a short random suffix, cut so that both fit."""
-    suffix = "".join(secrets.choice(_ALPHABET) for _ in range(_SUFFIX))
-    return f"{name[: MAX_EXPERIMENT_NAME - _SUFFIX - 1].rstrip('-')}-{suffix}"
+    return with_suffix(name, "".join(secrets.choice(_ALPHABET) for _ in range(_SUFFIX)))
+
+
+def with_suffix(name: str, suffix: str) -> str:
+    """``name`` and a suffix behind a hyphen, cut so that both fit."""
+    return f"{name[: MAX_EXPERIMENT_NAME - len(suffix) - 1].rstrip('-')}-{suffix}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict
 from http import HTTPStatus
 from importlib import resources
@@ -32,9 +32,12 @@ from trialjob.errors import (
     UsageError,
 )
 from trialjob.model.durations import parse_duration
+from trialjob.model.json import Json
+from trialjob.orchestrator.core.events import Record
 from trialjob.orchestrator.journals.codec import encode
 from trialjob.reporting.page.document import page
 from trialjob.reporting.results import strict_json
+from trialjob.wiring import Session
 
 #: Seconds between two looks at a journal that somebody listens to, and between two signs of life.
 _LOOK, _ALIVE = 1.0, 15.0
@@ -173,10 +176,10 @@ def _reading(made: FastAPI, desk: Desk) -> None:
         desk.page("", 1)
         return {"status": "ready"}
 
-    @made.get("/v1/experiments")
-    def list_experiments(after: str = "", limit: Annotated[int, Query(ge=1, le=500)] = 100) -> Page:
+    @made.get("/v1/experiments", response_model=Page)
+    def list_experiments(after: str = "", limit: Annotated[int, Query(ge=1, le=500)] = 100) -> Response:
         items, following = desk.page(after, limit)
-        return Page.model_validate_json(strict_json({"items": items, "next": following}))
+        return _json({"items": items, "next": following})
 
     @made.get("/v1/experiments/{name}")
     def get_experiment(name: str, if_none_match: Annotated[str | None, Header()] = None) -> Response:
@@ -184,7 +187,7 @@ def _reading(made: FastAPI, desk: Desk) -> None:
         tag = f'W/"{version}"'
         if if_none_match == tag:
             return Response(status_code=304, headers={"etag": tag})
-        return Response(strict_json(told), media_type="application/json", headers={"etag": tag})
+        return _json(told, etag=tag)
 
     @made.get("/v1/experiments/{name}/results")
     def get_results(name: str) -> Response:
@@ -198,7 +201,7 @@ def _reading(made: FastAPI, desk: Desk) -> None:
     @made.get("/v1/experiments/{name}/spec")
     def get_spec(name: str) -> Response:
         told = desk.look(name, lambda session: dict(session.state.document))
-        return Response(strict_json(told), media_type="application/json")
+        return _json(told)
 
     tickets = Tickets()
 
@@ -252,9 +255,9 @@ async def _events(
         silent = 0.0
         while True:
             try:
-                records = await run_in_threadpool(desk.look, name, lambda session: session.records(version))  # noqa: B023
+                records = await run_in_threadpool(desk.look, name, lambda session: _news(session, version))  # noqa: B023
             except StoreUnavailable:
-                records = []
+                records = ()
             for record in records:
                 version = record.version
                 yield b"id: %d\nevent: record\ndata: %s\n\n" % (version, encode(record).rstrip(b"\n"))
@@ -265,6 +268,16 @@ async def _events(
             await asyncio.sleep(_LOOK)
     finally:
         free.release()
+
+
+def _news(session: Session, version: int) -> Sequence[Record]:
+    """What a listener has not heard; most looks find nothing, and read no journal a second time."""
+    return session.records(version) if session.state.version > version else ()
+
+
+def _json(value: Json, **headers: str) -> Response:
+    """``value``, with null for every number that JSON cannot hold."""
+    return Response(strict_json(value), media_type="application/json", headers=headers)
 
 
 def _writing(made: FastAPI, desk: Desk) -> None:
@@ -278,7 +291,7 @@ def _writing(made: FastAPI, desk: Desk) -> None:
             }
         except ValueError as error:
             raise UsageError(f"epoch_seconds: {error}") from None
-        return Response(strict_json(desk.plan(body.spec, body.folder, asked)), media_type="application/json")
+        return _json(desk.plan(body.spec, body.folder, asked))
 
     @made.post("/v1/experiments", status_code=201)
     def start_experiment(
@@ -308,4 +321,4 @@ def _writing(made: FastAPI, desk: Desk) -> None:
         """Other limits, by their names in the spec; null takes one away."""
         desk.change_limits(name, body)
         limits = desk.look(name, lambda session: session.spec.document()["limits"])
-        return Response(strict_json(limits), media_type="application/json")
+        return _json(limits)

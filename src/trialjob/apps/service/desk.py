@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from trialjob import config, wiring
-from trialjob.apps.naming import unique_name
+from trialjob.apps.naming import unique_name, with_suffix
 from trialjob.apps.service.runner import Runner
 from trialjob.apps.summary import iso, status_of
 from trialjob.config.yaml_text import load_yaml
 from trialjob.errors import NoSuchExperiment, Problem, SpecError, TrialjobError, UsageError
-from trialjob.model.ids import MAX_EXPERIMENT_NAME, ExperimentName, TrialId
+from trialjob.model.ids import ExperimentName, TrialId
 from trialjob.model.trial import Phase
 from trialjob.orchestrator.journals.store import BaseStore
 from trialjob.planning import page as plan_page
@@ -118,14 +118,13 @@ class Desk:
         The same request with the same ``key`` starts it once. Raises SpecError, Uncapped, and UsageError when
         the name is taken or the key was used for something else.
         """
-        spec = self._spec(document, folder)
-        chosen = name or (_name_for(spec.name, key) if key else unique_name(spec.name))
-        digest = (
-            hashlib.sha256(json.dumps([key, spec.document(), folder]).encode()).hexdigest() if key else ""
-        )
-        if key and (earlier := self._earlier(chosen, digest)):
+        spec = self._spec(document, folder, name=name or None)
+        if not name:
+            made = with_suffix(spec.name, _digest(key)[:_SUFFIX]) if key else unique_name(spec.name)
+            spec = spec.model_copy(update={"name": made})
+        digest = _digest(json.dumps([key, spec.document(), folder])) if key else ""
+        if key and (earlier := self._earlier(spec.name, digest)):
             return earlier, False
-        spec = self._spec(document, folder, name=chosen)
         resolved = wiring.resolve(spec, to_run=False)
         worst = wiring.at_worst(resolved)
         if worst.paid and not worst.capped and not uncapped:
@@ -136,7 +135,7 @@ class Desk:
         try:
             session = wiring.create(resolved, store=self.where, request=digest)
         except UsageError:
-            if key and (earlier := self._earlier(chosen, digest)):  # the same request was quicker
+            if key and (earlier := self._earlier(spec.name, digest)):  # the same request was quicker
                 return earlier, False
             raise
         self.runner.start(session)
@@ -153,7 +152,9 @@ class Desk:
             self.runner.start(session)  # whoever began it may have died before it ran
         return session.name
 
-    def _spec(self, document: object, folder: str | None, *, name: str = "") -> config.ExperimentSpec:
+    def _spec(
+        self, document: object, folder: str | None, *, name: str | None = None
+    ) -> config.ExperimentSpec:
         if isinstance(document, str):
             document = load_yaml(document, "spec")
         if not isinstance(document, Mapping):
@@ -161,7 +162,7 @@ class Desk:
                 Problem(field="", message="is no mapping", remedy="write 'name: …' and so on"), "spec"
             )
         base = self._folder / Path(folder or "").expanduser()
-        given = {**document, "name": name} if name else document
+        given = document if name is None else {**document, "name": name}
         return config.parse(given, source="spec", base=base)
 
     # Changing
@@ -226,9 +227,8 @@ class Desk:
                 self._sessions.move_to_end(name)
 
 
-def _name_for(name: str, key: str) -> str:
-    suffix = hashlib.sha256(key.encode()).hexdigest()[:_SUFFIX]
-    return f"{name[: MAX_EXPERIMENT_NAME - _SUFFIX - 1].rstrip('-')}-{suffix}"
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _summary(session: Session) -> dict[str, object]:
