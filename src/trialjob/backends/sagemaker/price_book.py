@@ -27,6 +27,8 @@ from trialjob.files import DISK
 #: The source of what was fetched.
 FETCHED: Final = "AWS's price list"
 _FORMAT: Final = 1
+#: What reading a document raises that is none of the expected form.
+UNREADABLE: Final = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +50,7 @@ class RegionPrices:
 
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> Self:
-        """From what was kept. Raises ValueError, LookupError, TypeError, AttributeError, ArithmeticError."""
+        """From what was kept. Raises one of UNREADABLE."""
         prices = {str(machine): Decimal(price) for machine, price in document["per_hour"].items()}
         if not all(price.is_finite() and price > 0 for price in prices.values()):
             raise ValueError("a price is no number above 0")
@@ -67,7 +69,7 @@ Book = Mapping[str, RegionPrices]
 def hourly(terms: Mapping[str, Any]) -> Iterator[tuple[str, Decimal]]:
     """Currency and price of each hour in the terms of one product, as every list of AWS's has them.
 
-    Raises LookupError, TypeError, AttributeError or ArithmeticError for what are no terms.
+    Raises one of UNREADABLE for what are no terms.
     """
     for term in terms.values():
         for dimension in term.get("priceDimensions", {}).values():
@@ -99,21 +101,12 @@ def packaged() -> Book:
 
 def fetched() -> Book:
     """The one that ``trialjob prices --update`` has written for this user; empty without one."""
-    with suppress(
-        OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError
-    ):
-        return _read(cache_file().read_text(encoding="utf-8"))
-    return {}
+    return _kept_in(cache_file())
 
 
 def keep(fresh: Book, path: Path) -> None:
     """Write ``fresh`` over what ``path`` has of its regions. Raises UsageError when it cannot be written."""
-    kept: Book = {}
-    with suppress(
-        OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError
-    ):
-        kept = _read(path.read_text(encoding="utf-8"))
-    regions = {region: prices.document() for region, prices in sorted({**kept, **fresh}.items())}
+    regions = {region: prices.document() for region, prices in sorted({**_kept_in(path), **fresh}.items())}
     try:
         DISK.make_folder(path.parent)
         with NamedTemporaryFile(
@@ -133,6 +126,12 @@ def cache_file() -> Path:
     # A relative path there is to be ignored, says the specification.
     folder = Path(base) if Path(base).is_absolute() else Path("~/.cache").expanduser()
     return folder / "trialjob" / "prices.json"
+
+
+def _kept_in(path: Path) -> Book:
+    with suppress(OSError, *UNREADABLE):
+        return _read(path.read_text(encoding="utf-8"))
+    return {}
 
 
 def _read(text: str) -> Book:

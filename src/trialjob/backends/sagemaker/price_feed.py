@@ -18,7 +18,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
-from trialjob.backends.sagemaker.price_book import FETCHED, RegionPrices, hourly
+from trialjob.backends.sagemaker.price_book import FETCHED, UNREADABLE, RegionPrices, hourly
 from trialjob.errors import BackendUnavailable, UsageError
 
 #: Where the lists are; China's regions have their own list, in yuan.
@@ -27,7 +27,6 @@ CHINA: Final = "https://pricing.cn-north-1.amazonaws.com.cn/offers/v1.0/cn/Amazo
 _SUFFIX: Final = "-Training"
 #: Seconds without a byte, and bytes of one file, after which it is given up.
 _PATIENCE, _MOST = 60.0, 1 << 30
-_UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 
 
 class PriceFeed:
@@ -46,7 +45,7 @@ class PriceFeed:
             where = f"{base}/region_index.json"
             try:
                 found.update(map(str, _json(where)["regions"]))
-            except _UNREADABLE as error:
+            except UNREADABLE as error:
                 raise BackendUnavailable(f"{where} is no index of price lists: {error}") from error
         return sorted(found)
 
@@ -56,14 +55,14 @@ class PriceFeed:
         where = f"{base}/{region}/index.json"
         try:
             return read_prices(_json(where))
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise BackendUnavailable(f"{where} is no price list: {error!r}") from error
 
 
 def read_prices(offer: Mapping[str, Any]) -> RegionPrices:
     """The price of an hour of each type of training instance; of several, the highest.
 
-    Raises ValueError, LookupError, TypeError, AttributeError or ArithmeticError for what is no price list.
+    Raises one of UNREADABLE for what is no price list.
     """
     found: dict[str, Decimal] = {}
     currencies: set[str] = set()

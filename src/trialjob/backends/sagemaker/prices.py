@@ -19,7 +19,7 @@ from trialjob.aws import faults
 from trialjob.backends.plugin import Check
 from trialjob.backends.sagemaker.check import Case
 from trialjob.backends.sagemaker.client import SageMakerClient
-from trialjob.backends.sagemaker.price_book import hourly, known
+from trialjob.backends.sagemaker.price_book import UNREADABLE, hourly, known
 from trialjob.backends.sagemaker.settings import SageMakerSettings
 from trialjob.model.money import Micros, PriceOrigin, Tariff, Terms, price_micros
 
@@ -74,7 +74,7 @@ def on_demand(products: Iterable[str]) -> Decimal | None:
     try:
         listed = [json.loads(product).get("terms", {}).get("OnDemand", {}) for product in products]
         prices = [price for terms in listed for currency, price in hourly(terms) if currency == "USD"]
-    except (ValueError, LookupError, AttributeError, TypeError, ArithmeticError, RecursionError) as error:
+    except UNREADABLE as error:
         raise faults.Unreachable(f"no clear answer to pricing:GetProducts: {error}") from error
     return max(prices, default=None)
 
