@@ -42,6 +42,11 @@ def job_name(experiment: ExperimentName, trial: TrialId, attempt: int) -> JobNam
     return JobName(f"{experiment}-{trial:04d}-{attempt}")
 
 
+def experiment_of(job: str) -> ExperimentName:
+    """The experiment whose job this is, if it is a job of any."""
+    return ExperimentName(job.rsplit("-", 2)[0])
+
+
 def parse_job_name(experiment: ExperimentName, name: str) -> tuple[TrialId, int] | None:
     """Trial and attempt of a job of this experiment, or None when the name is not one of its jobs.
 

@@ -20,7 +20,7 @@ from trialjob.backends.sagemaker.client import SageMakerClient
 from trialjob.backends.sagemaker.request import TAG_PREFIX, tag_value
 from trialjob.backends.sagemaker.status import Facts
 from trialjob.errors import BackendError
-from trialjob.model.ids import ExperimentName, JobName, parse_job_name
+from trialjob.model.ids import ExperimentName, JobName, experiment_of, parse_job_name
 from trialjob.orchestrator.ports import Clock
 
 T = TypeVar("T")
@@ -89,7 +89,7 @@ class Audit:
     def _find(self, experiment: str) -> Iterator[Found]:
         """Of one experiment, or of every one that a job's name may belong to."""
         for row in self._rows(f"{experiment}-"):
-            name = ExperimentName(row["TrainingJobName"].rsplit("-", 2)[0])
+            name = experiment_of(row["TrainingJobName"])
             if parse_job_name(name, row["TrainingJobName"]) is None or (experiment and name != experiment):
                 continue
             if not _runs(row) and not _waits(row):

@@ -10,7 +10,7 @@ from trialjob.backends.auditing import Found, Group, Knows, grouped
 from trialjob.backends.slurm import commands
 from trialjob.backends.slurm.commands import Queued
 from trialjob.backends.slurm.slurm_folder import SlurmFolder
-from trialjob.model.ids import ExperimentName, JobName
+from trialjob.model.ids import JobName, experiment_of
 from trialjob.orchestrator.ports import Clock
 
 #: Seconds between two looks at jobs that are stopping, and until they are no longer waited for.
@@ -56,10 +56,9 @@ class SlurmAudit:
             self._clock.sleep(_LOOK)
 
     def _found(self, job: Queued) -> Found:
-        name = ExperimentName(job.mark.job.rsplit("-", 2)[0])
         return Found(
             job=JobName(job.mark.job),
-            experiment=name,
+            experiment=experiment_of(job.mark.job),
             owner=job.mark.owner,
             instance_type="job of SLURM",
             instances=1,

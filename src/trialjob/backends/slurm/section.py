@@ -17,7 +17,7 @@ from trialjob.backends.plugin import Backend, BaseBackend, Check, Jobs, Place
 from trialjob.backends.slurm.settings import SlurmSettings
 from trialjob.errors import Problem, SpecError, UsageError
 from trialjob.field_types import Duration, Texts
-from trialjob.model.ids import ExperimentName, JobName
+from trialjob.model.ids import JobName, experiment_of
 from trialjob.model.money import PriceOrigin, Tariff, Terms, price_micros
 from trialjob.orchestrator.ports import Clock
 
@@ -169,8 +169,7 @@ class Slurm(BaseBackend):
         )
 
     def checkpoints(self, job: JobName, folder: Path | None) -> str:  # noqa: ARG002 - it has a folder of its own
-        experiment = ExperimentName(job.rsplit("-", 2)[0])
-        return str(self.settings(experiment).home / "jobs" / job / "ml" / "checkpoints")
+        return str(self.settings(experiment_of(job)).home / "jobs" / job / "ml" / "checkpoints")
 
     # What it costs, and what a plan says
 
