@@ -101,16 +101,17 @@ class SageMaker(Machines, BaseBackend):
 
     def check_here(self, jobs: Jobs) -> None:
         """Something must say which region the jobs are for, and there must be credentials."""
-        self.found_region(jobs.clock)
+        client = self.client(jobs.clock)
+        self._region_of(client)
         try:
-            self.client(jobs.clock).check_credentials()
+            client.check_credentials()
         except faults.CallerTrouble as fault:
             raise BackendError(f"{fault}\n    → {fault.remedy}") from fault
 
-    def found_region(self, clock: Clock) -> str:
+    def _region_of(self, client: SageMakerClient) -> str:
         """The region of the jobs. Raises SpecError when nothing says it, or there is no such profile."""
         try:
-            return self.client(clock).region()
+            return client.region()
         except faults.Misconfigured as fault:
             field = "backend.profile" if self.profile else "backend.region"
             raise SpecError(Problem(field=field, message=str(fault), remedy=fault.remedy)) from fault
@@ -162,7 +163,7 @@ class SageMaker(Machines, BaseBackend):
 
     def image(self, estimator: Any, look_up: Callable[..., str], clock: Clock) -> str:  # noqa: ANN401, ARG002 - as above
         types = (self.instance_type or "", *self.fallback_instance_types)
-        return look_up(region=self.region or self.found_region(clock), instance_types=types)
+        return look_up(region=self.region or self._region_of(self.client(clock)), instance_types=types)
 
     def client(self, clock: Clock) -> SageMakerClient:
         """What calls the service."""
