@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from trialjob.config.files import MOST_BYTES, code_files
 from trialjob.config.literal_places import literal_places
 from trialjob.config.metric_sources import metric_doubts
 from trialjob.config.paths import shown
@@ -20,10 +21,7 @@ from trialjob.model.paths import path_text
 #: How programs print small, negative, whole and missing values.
 _SAMPLES = ("9.5e-05", "1e-4", "-0.5", "12", "nan")
 _CHECKPOINTS = re.compile(rb"checkpoint", re.IGNORECASE)
-_SKIPPED_FOLDERS = {"node_modules", "__pycache__", "venv", "site-packages"}
 _SKIPPED_ENDINGS = (".yaml", ".yml", ".md", ".rst", ".pyc")
-_MOST_FILES = 2_000
-_MOST_BYTES = 1_000_000
 
 
 def warnings(spec: ExperimentSpec) -> list[Problem]:
@@ -90,9 +88,7 @@ def _no_checkpoint(spec: ExperimentSpec) -> Iterator[Problem]:
         else "an interruption costs everything that the trial has done and paid until then"
     )
     yield Problem(
-        field="stopping.kind"
-        if population
-        else spec.written.place(Problem(field=spot, message="", remedy="")).field,
+        field="stopping.kind" if population else spec.written.path(spot),
         message=f"no checkpoint in sight: no file of the code speaks of checkpoints, so {lost}",
         remedy="save to TRIALJOB_CHECKPOINT_DIR after every epoch and begin from what is there",
     )
@@ -109,15 +105,7 @@ def _far_inputs(spec: ExperimentSpec) -> Iterator[Problem]:
 
 
 def _sources(folder: Path) -> Iterator[Path]:
-    seen = 0
-    for root, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".") and name not in _SKIPPED_FOLDERS]
-        for name in names:
-            seen += 1
-            if seen > _MOST_FILES:
-                return
-            if not name.endswith(_SKIPPED_ENDINGS):
-                yield Path(root, name)
+    yield from (path for path in code_files(folder) if path and not path.name.endswith(_SKIPPED_ENDINGS))
 
 
 def _has(pattern: re.Pattern[bytes], path: Path) -> bool:
@@ -125,7 +113,7 @@ def _has(pattern: re.Pattern[bytes], path: Path) -> bool:
         if not path.is_file():
             return False
         with path.open("rb") as file:
-            return pattern.search(file.read(_MOST_BYTES)) is not None
+            return pattern.search(file.read(MOST_BYTES)) is not None
     except OSError:
         return False
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -10,6 +12,10 @@ from trialjob.config.paths import nearest
 
 #: So many names of a folder are shown.
 _NAMES_SHOWN = 8
+_SKIPPED_FOLDERS = {"node_modules", "__pycache__", "venv", "site-packages"}
+#: So many files of a folder of code are looked at, and of each so many bytes.
+_MOST_FILES = 2_000
+MOST_BYTES = 1_000_000
 
 
 def kind_of(path: Path) -> Literal["folder", "file", "nothing"]:
@@ -18,6 +24,19 @@ def kind_of(path: Path) -> Literal["folder", "file", "nothing"]:
     except OSError:
         return "nothing"
     return "folder" if stat.S_ISDIR(mode) else "file"
+
+
+def code_files(folder: Path) -> Iterator[Path | None]:
+    """The files that may be somebody's code; at last None, where there are too many to look at."""
+    seen = 0
+    for root, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".") and name not in _SKIPPED_FOLDERS]
+        for name in names:
+            seen += 1
+            if seen > _MOST_FILES:
+                yield None
+                return
+            yield Path(root, name)
 
 
 def listed(folder: Path, wanted: str = "") -> str:

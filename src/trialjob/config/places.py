@@ -37,12 +37,13 @@ class Written:
 
     def place(self, problem: Problem) -> Problem:
         """``problem`` where the user wrote it."""
-        return Problem(field=self._place(problem.field), message=problem.message, remedy=problem.remedy)
+        return Problem(field=self.path(problem.field), message=problem.message, remedy=problem.remedy)
 
-    def _place(self, path: str) -> str:
-        head, _, rest = path.partition(".")
+    def path(self, field: str) -> str:
+        """The path ``field`` as the user wrote it."""
+        head, _, rest = field.partition(".")
         if head != "backend":
-            return path
+            return field
         if rest.partition(".")[0].partition("[")[0] in self.moved:
             return f"estimator.{rest}"
         return f"{self.section}.{rest}" if rest else self.section

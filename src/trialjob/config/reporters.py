@@ -7,7 +7,6 @@ a program started by another, names that are made at run time: with any of these
 from __future__ import annotations
 
 import ast
-import os
 import re
 import sys
 from collections.abc import Iterator
@@ -16,30 +15,25 @@ from functools import reduce
 from operator import or_
 from pathlib import Path
 
+from trialjob.config.files import MOST_BYTES, code_files
 from trialjob.config.script_options import parsed
 from trialjob.config.shell_commands import is_plain_shell
 
-_SKIPPED_FOLDERS = {"node_modules", "__pycache__", "venv", "site-packages"}
 #: Prose, and the spec itself, speak of reporters without being one.
 _PROSE = (".md", ".rst", ".pyc", ".csv", ".tsv")
 _DATA = (".yaml", ".yml", ".json", ".toml", ".cfg", ".ini")
-_MOST_FILES = 2_000
-_MOST_BYTES = 1_000_000
 _TRACE = re.compile(rb"trialjob[.]reporting|from trialjob import|\[trialjob\]|tune-metric|syne[_-]tune")
 _IN_DATA = re.compile(rb"trialjob[.]reporting|syne[_-]tune|tune-metric")
 #: Packages that report nothing by themselves.
 _PACKAGES = frozenset(
-    re.split(
-        r"\s+",
-        """
+    """
     numpy scipy pandas polars pyarrow sklearn joblib xgboost lightgbm catboost torch torchvision
     torchaudio torchmetrics tensorflow tf_keras keras jax jaxlib flax optax haiku transformers datasets
     evaluate tokenizers peft accelerate trl sentence_transformers timm lightning pytorch_lightning fsspec
     boto3 botocore sagemaker_training mlflow wandb tensorboard tensorboardX tqdm matplotlib seaborn PIL
     cv2 skimage nltk spacy gensim statsmodels yaml requests psutil safetensors einops gymnasium gym dotenv
     colorama rich typing_extensions loguru tabulate h5py click
-""".strip(),
-    )
+    """.split()  # noqa: SIM905 - a list of words
 )
 _STARTERS = frozenset({"subprocess", "runpy", "pty", "code"})
 _OF_OS = re.compile(r"(system|popen|exec\w*|spawn\w*|posix_spawnp?)$")
@@ -73,7 +67,9 @@ def reporting_of(folder: Path, program: str | None) -> Reporting:
     """What the code in ``folder`` can report; ``program`` is the file that is run, where that is known."""
     texts: list[Reporting] = [_of_program(folder, program)]
     modules: list[_Module] = []
-    for path in _files(folder):
+    for path in code_files(folder):
+        if path is not None and path.name.endswith(_PROSE):
+            continue
         tree = parsed(path) if path is not None and path.suffix == ".py" else None
         if path is None:
             texts.append(_UNKNOWN)
@@ -96,26 +92,12 @@ def _of_program(folder: Path, program: str | None) -> Reporting:
     return _UNKNOWN
 
 
-def _files(folder: Path) -> Iterator[Path | None]:
-    """The files that may be code; at last None, where there are too many to look at."""
-    seen = 0
-    for root, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".") and name not in _SKIPPED_FOLDERS]
-        for name in names:
-            seen += 1
-            if seen > _MOST_FILES:
-                yield None
-                return
-            if not name.endswith(_PROSE):
-                yield Path(root, name)
-
-
 def _of_text(path: Path, trace: re.Pattern[bytes]) -> Reporting:
     try:
         if not path.is_file():
             return Reporting()
         with path.open("rb") as file:
-            return _ANYTHING if trace.search(file.read(_MOST_BYTES)) else Reporting()
+            return _ANYTHING if trace.search(file.read(MOST_BYTES)) else Reporting()
     except OSError:
         return _UNKNOWN
 
