@@ -40,6 +40,18 @@ class Disk:
         Path(written.name).replace(path)
         self.sync_names(path.parent)
 
+    def write(self, path: Path, data: bytes) -> None:
+        """Give a file its content, at once or not at all, for its owner alone."""
+        import tempfile  # noqa: PLC0415 - the supervisor of each trial does without
+
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".writing-", delete=False) as file:
+            try:
+                file.write(data)
+                self.replace(file, path)
+            except BaseException:
+                Path(file.name).unlink(missing_ok=True)
+                raise
+
     def sync_names(self, folder: Path) -> None:
         """Make the names in a folder durable; Windows opens no folder, and needs none."""
         if hasattr(os, "O_DIRECTORY"):

@@ -6,7 +6,6 @@ It keeps nothing in memory, so any number of these objects, in any number of pro
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
@@ -120,9 +119,7 @@ class FolderBackend:
         if not digest or self._code is None or place.exists():
             return
         self._disk.make_folder(self._bundles, mode=FOLDER)
-        with (self._bundles / f".{digest}.{secrets.token_hex(4)}").open("wb") as file:
-            file.write(self._code(digest))
-            self._disk.replace(file, place)
+        self._disk.write(place, self._code(digest))
 
     def _bury(self, folder: JobFolder) -> Facts:
         """End a job that was never started."""

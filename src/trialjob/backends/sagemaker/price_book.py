@@ -18,7 +18,6 @@ from decimal import Decimal
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any, Final, Self
 
 from trialjob.errors import UsageError
@@ -109,11 +108,7 @@ def keep(fresh: Book, path: Path) -> None:
     regions = {region: prices.document() for region, prices in sorted({**_kept_in(path), **fresh}.items())}
     try:
         DISK.make_folder(path.parent)
-        with NamedTemporaryFile(
-            "w", encoding="utf-8", dir=path.parent, prefix=".prices-", delete=False
-        ) as file:
-            file.write(json.dumps({"format": _FORMAT, "regions": regions}, indent=1) + "\n")
-            DISK.replace(file, path)
+        DISK.write(path, (json.dumps({"format": _FORMAT, "regions": regions}, indent=1) + "\n").encode())
     except OSError as error:
         raise UsageError(
             f"{path} cannot be written: {error.strerror}; name another file by --output"

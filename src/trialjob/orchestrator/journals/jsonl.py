@@ -16,7 +16,6 @@ import os
 import shlex
 import shutil
 import socket
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -88,7 +87,7 @@ class JsonlJournal:
                 # Others may have read up to some byte, so what is there stays as it is.
                 kept = self._path.read_bytes()[: self._offset] if self._version else b""
                 lines = [checked(encode(record)) for record in records[self._version :]]
-                _write_whole(self._path, kept + b"".join(lines), self._disk)
+                self._disk.write(self._path, kept + b"".join(lines))
                 self._keep_name()
         self._version += len(lines)
         self._offset += sum(map(len, lines))
@@ -275,7 +274,7 @@ class FolderStore(BaseStore):
                 return
             make_private(self.folder(name), root=self.root, disk=self._disk)
             self._disk.make_folder(path.parent, mode=FOLDER)
-            _write_whole(path, data, self._disk)
+            self._disk.write(path, data)
 
     def _bundle(self, name: ExperimentName, digest: str) -> Path:
         return self.folder(name) / "bundles" / f"{check_digest(digest, self.where(name))}.tar.gz"
@@ -336,17 +335,6 @@ def _store_errors(path: Path) -> Iterator[None]:
             f"{path} cannot be written: {error.strerror or error}; nothing was lost, "
             "make room or choose another --store and resume"
         ) from error
-
-
-def _write_whole(path: Path, data: bytes, disk: Disk) -> None:
-    """Give a file its content durably, at once or not at all."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".writing-", delete=False) as file:
-        try:
-            file.write(data)
-            disk.replace(file, path)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
 
 
 def this_process() -> dict[str, object]:
