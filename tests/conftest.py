@@ -7,12 +7,16 @@ import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
 import slurm_cluster
 from trialjob.backends.local.gpus import CLAIMS
+
+if TYPE_CHECKING:
+    from trialjob.testing.fake_aws import FakeAws
 
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
@@ -36,6 +40,18 @@ def _signals_are_heard() -> None:
     for name in ("SIGTERM", "SIGHUP"):
         if (number := getattr(signal, name, None)) is not None and signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
+
+
+@pytest.fixture(scope="module")
+def aws_here() -> Iterator[FakeAws]:
+    """A fake AWS with one bucket, ``bucket``, to which every call of this process goes."""
+    from trialjob.testing.fake_aws import FakeAws  # noqa: PLC0415 - heavy
+
+    with FakeAws() as fake, pytest.MonkeyPatch.context() as patch:
+        for name, value in fake.env.items():
+            patch.setenv(name, value)
+        fake.create_bucket("bucket")
+        yield fake
 
 
 @pytest.fixture(scope="session")

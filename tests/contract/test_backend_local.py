@@ -2,60 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from trialjob.backends.local.backend import LocalBackend
-from trialjob.model.job import JobRequest
-from trialjob.testing.backend_contract import FOREVER, BackendContract, Harness
-from trialjob.testing.local_jobs import LocalJobs
-
-SCRIPT = """
-import argparse, json, sys, time
-parser = argparse.ArgumentParser()
-parser.add_argument("--lines", type=json.loads)
-parser.add_argument("--exit_code", type=int)
-parser.add_argument("--runs_for", type=float)
-told = parser.parse_args()
-for line in told.lines:
-    print(line)
-time.sleep(told.runs_for)
-sys.exit(told.exit_code)
-"""
-
-
-class LocalHarness:
-    def __init__(self, jobs: LocalJobs) -> None:
-        self._jobs = jobs
-
-    def backend(self) -> LocalBackend:
-        return self._jobs.backend()
-
-    def job(
-        self,
-        *,
-        trial: int = 1,
-        lines: Sequence[str] = (),
-        exit_code: int = 0,
-        runs_for: float = 0.0,
-        max_runtime: float = FOREVER,
-    ) -> JobRequest:
-        return self._jobs.request(
-            {"lines": list(lines), "exit_code": exit_code, "runs_for": runs_for},
-            trial=trial,
-            max_runtime=max_runtime,
-        )
-
-    def wait_until(self, predicate: Callable[[], bool]) -> None:
-        self._jobs.wait_until(predicate)
+from trialjob.testing.backend_contract import BackendContract, Harness
+from trialjob.testing.local_jobs import LocalJobs, ScriptHarness
 
 
 class TestLocalBackend(BackendContract):
     @pytest.fixture
     def harness(self, tmp_path: Path) -> Iterator[Harness]:
         jobs = LocalJobs(tmp_path)
-        jobs.write("train.py", SCRIPT)
-        yield LocalHarness(jobs)
+        yield ScriptHarness(jobs)
         jobs.end_all()

@@ -38,12 +38,8 @@ KEY = "store/journals/digits.jsonl.gz"
 
 
 @pytest.fixture(scope="module")
-def fake() -> Iterator[FakeAws]:
-    with FakeAws() as fake, pytest.MonkeyPatch.context() as patch:
-        for name, value in fake.env.items():
-            patch.setenv(name, value)
-        fake.create_bucket("bucket")
-        yield fake
+def fake(aws_here: FakeAws) -> FakeAws:
+    return aws_here
 
 
 @pytest.fixture

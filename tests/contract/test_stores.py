@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,12 +17,8 @@ class TestFolderStore(StoreContract):
 
 
 @pytest.fixture(scope="module")
-def fake() -> Iterator[FakeAws]:
-    with FakeAws() as fake, pytest.MonkeyPatch.context() as patch:
-        for name, value in fake.env.items():
-            patch.setenv(name, value)
-        fake.create_bucket("bucket")
-        yield fake
+def fake(aws_here: FakeAws) -> FakeAws:
+    return aws_here
 
 
 class TestS3Store(StoreContract):

@@ -101,13 +101,9 @@ def test_a_path_that_was_meant_for_s3_is_not_taken_for_a_folder(
 
 
 @pytest.fixture(scope="module")
-def fake() -> Iterator[FakeAws]:
-    with FakeAws() as fake, pytest.MonkeyPatch.context() as patch:
-        for name, value in fake.env.items():
-            patch.setenv(name, value)
-        fake.create_bucket("bucket")
-        fake.create_bucket("other")
-        yield fake
+def fake(aws_here: FakeAws) -> FakeAws:
+    aws_here.create_bucket("other")
+    return aws_here
 
 
 @pytest.fixture(scope="module")

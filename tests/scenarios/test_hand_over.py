@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,12 +23,8 @@ IMAGE = "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.8.0-gpu
 
 
 @pytest.fixture(scope="module")
-def fake() -> Iterator[FakeAws]:
-    with FakeAws() as fake, pytest.MonkeyPatch.context() as patch:
-        for name, value in fake.env.items():
-            patch.setenv(name, value)
-        fake.create_bucket("bucket")
-        yield fake
+def fake(aws_here: FakeAws) -> FakeAws:
+    return aws_here
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from trialjob.backends.local.backend import LocalBackend
@@ -92,6 +92,50 @@ class ScriptJobs:
             reader = Reader(self.backend(), job)
             reader.backend.stop(job)
             self.wait_until(reader.ended)
+
+
+#: Does what the contract of backends asks of a job.
+CONTRACT_SCRIPT = """
+import argparse, json, sys, time
+parser = argparse.ArgumentParser()
+parser.add_argument("--lines", type=json.loads)
+parser.add_argument("--exit_code", type=int)
+parser.add_argument("--runs_for", type=float)
+told = parser.parse_args()
+for line in told.lines:
+    print(line)
+time.sleep(told.runs_for)
+sys.exit(told.exit_code)
+"""
+
+
+class ScriptHarness:
+    """The world around a backend that runs scripts, for its contract."""
+
+    def __init__(self, jobs: ScriptJobs) -> None:
+        self._jobs = jobs
+        jobs.write("train.py", CONTRACT_SCRIPT)
+
+    def backend(self) -> Backend:
+        return self._jobs.backend()
+
+    def job(
+        self,
+        *,
+        trial: int = 1,
+        lines: Sequence[str] = (),
+        exit_code: int = 0,
+        runs_for: float = 0.0,
+        max_runtime: float = FOREVER,
+    ) -> JobRequest:
+        return self._jobs.request(
+            {"lines": list(lines), "exit_code": exit_code, "runs_for": runs_for},
+            trial=trial,
+            max_runtime=max_runtime,
+        )
+
+    def wait_until(self, predicate: Callable[[], bool]) -> None:
+        self._jobs.wait_until(predicate)
 
 
 class LocalJobs(ScriptJobs):
