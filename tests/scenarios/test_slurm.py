@@ -151,6 +151,7 @@ def test_a_job_that_is_requeued_goes_on_from_its_checkpoint(jobs: SlurmJobs, slu
 
     jobs.wait_until(pending)
     assert "waits in SLURM's queue" in " ".join(notices(jobs, request))
+    rest(jobs, slurm, number)
     jobs.wait_until(lambda: bool(again(slurm, number)) or reader.ended())
     jobs.wait_until(reader.ended)
     assert reader.end is not None
@@ -162,6 +163,17 @@ def test_a_job_that_is_requeued_goes_on_from_its_checkpoint(jobs: SlurmJobs, slu
     # Both runs are paid for: eight epochs of 0.3 s.
     assert reader.end.seconds is not None
     assert reader.end.seconds > 2.4
+
+
+#: A run that begins in the second in which the one before was ended is refused by slurmd ("credential
+#: revoked"), and the job fails for good. SLURM itself waits for minutes.
+NEXT_SECOND = 1.1
+
+
+def rest(jobs: SlurmJobs, slurm: Cluster, number: str) -> None:
+    """Return when a requeued job waits, and may begin again."""
+    jobs.wait_until(lambda: bool(slurm.ask("squeue", "-h", "--states=PENDING", f"--jobs={number}")))
+    jobs.clock.sleep(NEXT_SECOND)
 
 
 def again(slurm: Cluster, number: str) -> str:
@@ -187,6 +199,7 @@ def test_preemption_requeues_and_every_epoch_is_made_once(jobs: SlurmJobs, slurm
     urgent = slurm.ask(*line, "--wrap=sleep 1").strip()
     assert urgent
     jobs.wait_until(lambda: not slurm.ask("squeue", "-h", f"--jobs={urgent}", "--states=PENDING,RUNNING"))
+    rest(jobs, slurm, number)
     jobs.wait_until(lambda: bool(again(slurm, number)) or reader.ended())
     jobs.wait_until(reader.ended)
     assert reader.end is not None
@@ -200,6 +213,7 @@ def test_time_before_a_requeue_counts_towards_the_limit(jobs: SlurmJobs, slurm: 
     up_to(jobs, reader, "epoch 8")
     number = number_of(jobs, request.job)
     slurm.ask("scontrol", "requeue", number)
+    rest(jobs, slurm, number)
     jobs.wait_until(lambda: bool(again(slurm, number)))
     jobs.wait_until(reader.ended)
     assert reader.end is not None
