@@ -124,9 +124,9 @@ class BaseBackend(SpecPart):
     #: Kinds of estimators that it puts into the words of other kinds.
     estimator_kinds: ClassVar[Mapping[str, Translator]] = {}
 
-    #: Seconds between two looks at the jobs.
+    #: Pause between two looks at the jobs.
     poll_interval: Duration = 10.0
-    #: Dollars for an hour of one instance, in place of any price list's.
+    #: Dollars that an hour of a job is to count, for `limits.max_cost` and the results.
     price_per_hour: Number | None = Field(default=None, ge=0)
 
     # What is wrong

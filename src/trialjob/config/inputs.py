@@ -13,8 +13,11 @@ from trialjob.model.json import Json
 class InputSpec(SpecPart):
     """An input channel that is more than a location."""
 
+    #: A folder, a file or an address in S3.
     location: str
+    #: The type of its content, as the service is told it.
     content_type: str | None = None
+    #: How SageMaker delivers it.
     mode: Literal["File", "FastFile", "Pipe"] | None = None
 
 

@@ -21,7 +21,8 @@ def _not_empty(value: str | Secret) -> str | Secret:
 class MlflowSpec(SpecPart):
     """A run for the experiment and one for each trial."""
 
-    #: None is by MLflow's own rules, such as MLFLOW_TRACKING_URI.
+    #: The server, such as `http://127.0.0.1:5000`; jobs are told it as `MLFLOW_TRACKING_URI`. Default:
+    #: MLflow's own rules.
     tracking_uri: Annotated[MaybeSecret, AfterValidator(_not_empty)] | None = None
-    #: The experiment in MLflow, in which the runs are.
+    #: The experiment in MLflow, made when it is not there; an active run brings its own.
     experiment: str = Field(default="trialjob", min_length=1, max_length=500)

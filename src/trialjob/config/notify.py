@@ -19,9 +19,12 @@ _TOPIC: Final = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{
 class NotifySpec(SpecPart):
     """Who is told that the experiment has ended."""
 
-    #: The ARN of a topic.
+    #: The ARN of an Amazon SNS topic, which passes it on by mail, to a queue, and so on; who steps the
+    #: experiment needs `sns:Publish` ([permissions](iam.md)).
     sns: str | None = None
-    #: An address to which a JSON document is posted.
+    #: An address to which a JSON document is posted: `text`, in words, which is what Slack's and others'
+    #: incoming webhooks show, and `id`, `experiment`, `state` (`finished`, `failed` or `stopped`), `reason`,
+    #: `detail`, `best`, `counts`, `dollars`, `instance_hours`, `kept_in`.
     webhook: MaybeSecret | None = None
 
 

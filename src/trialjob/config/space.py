@@ -68,7 +68,10 @@ def _none_is_empty(value: object) -> object:
 class BranchesSpec(SpecPart):
     """A choice between names, each with the hyperparameters that it brings, or with none."""
 
+    #: `{type: choice, values: {sgd: {…}, adam: {…}}}`: one of the names, each with hyperparameters of its
+    #: own, or with none.
     type: Literal["choice"] = "choice"
+    #: The names, and the hyperparameters that each brings.
     values: dict[str, Annotated[dict[str, DomainSpec], BeforeValidator(_none_is_empty)]] = Field(min_length=1)
 
 

@@ -36,17 +36,22 @@ from trialjob.orchestrator.samplers.automatic import Auto
 class TrainingSpec(SpecPart):
     """What every kind of estimator has."""
 
-    #: What the job runs in, where it runs in a container.
+    #: Container image with a Python 3, such as one of the deep learning containers. Default: what the kind
+    #: looks up; of other kinds it is required on SageMaker.
     image_uri: str | None = None
     #: Constants, passed to every trial.
     hyperparameters: dict[str, Json] = Field(default_factory=dict)
+    #: Environment variables of the script; [secrets](#secrets) are named.
     environment: dict[str, MaybeSecret] = Field(default_factory=dict)
-    #: Input channels: name to location.
+    #: Input channels: `train: data/` is found at `SM_CHANNEL_TRAIN`, always a folder; of a file it is a
+    #: folder with that file.
     inputs: dict[str, InputChannel] = Field(default_factory=dict)
-    #: Whose way of giving values to a script is followed; the last is that of experiments of 0.1.0.
+    #: How values are written: in the way of SageMaker's training toolkit, `sdk-v2`, or of the drivers of SDK
+    #: v3, `sdk-v3`; see [arguments](#arguments). `trialjob-0.1` is that of experiments of 0.1.0.
     dialect: Literal["sdk-v2", "sdk-v3", "trialjob-0.1"] = "sdk-v2"
-    #: How a script is started that trains in several processes.
+    #: `torchrun` starts the script once for each GPU of each instance.
     distribution: Literal["none", "torchrun"] = "none"
+    #: How many processes `torchrun` starts on each instance. Default: one for each GPU.
     processes: int | None = Field(default=None, ge=1)
 
     def framework(self) -> Framework | None:
@@ -61,16 +66,19 @@ class TrainingSpec(SpecPart):
 class SourceSpec(TrainingSpec):
     """A folder of code that is shipped to every trial."""
 
+    #: Folder that is shipped whole to every trial, relative to the spec file; without `.git`, `__pycache__`
+    #: and virtual environments.
     source_dir: str
-    #: The interpreter for Python on this machine.
+    #: Interpreter for `.py` scripts on this machine or a cluster. Default: the one that runs trialjob.
     python: str | None = None
 
 
 class CodeSpec(SourceSpec):
     """A folder of code and the program in it that trains."""
 
+    #: Program inside `source_dir`: `.py` is run by Python, `.sh` by bash, anything else directly.
     entry_point: str
-    #: The script's words; None for an option for each value.
+    #: The script's words, as a template; see [arguments](#arguments). Default: an option for each value.
     arguments: Texts | None = None
 
     @property
@@ -82,13 +90,17 @@ class CodeSpec(SourceSpec):
 class ScriptSpec(CodeSpec):
     """A script in an image that is named."""
 
+    #: A script of yours, in an image that you name.
     kind: Literal["script"]
 
 
 class FunctionSpec(SourceSpec):
     """A Python function, ``module:name`` in the folder."""
 
+    #: A Python function.
     kind: Literal["function"]
+    #: `module:name` in `source_dir`, such as `training:train`; it is called with the context, or with nothing
+    #: if it takes nothing, and a mapping that it returns is reported.
     function: str
 
     @property
@@ -100,8 +112,11 @@ class FunctionSpec(SourceSpec):
 class FrameworkSpec(CodeSpec):
     """A script in an image of AWS's own, found by the version of its framework."""
 
+    #: A script in an image of AWS's own, found by the version of its framework.
     kind: Literal["pytorch", "tensorflow", "sklearn", "xgboost"]
+    #: Of the framework, such as 2.8.0.
     framework_version: str
+    #: Such as py312. Default: the only one there is.
     py_version: str | None = None
 
     def framework(self) -> Framework:
@@ -116,9 +131,13 @@ class FrameworkSpec(CodeSpec):
 class HuggingFaceSpec(CodeSpec):
     """A script in AWS's image for HuggingFace's transformers."""
 
+    #: A script in AWS's image for HuggingFace's transformers, found by its versions.
     kind: Literal["huggingface"]
+    #: Such as 4.56.2.
     transformers_version: str
+    #: Such as 2.8.0.
     pytorch_version: str
+    #: Such as py312. Default: the only one there is.
     py_version: str | None = None
 
     def framework(self) -> Framework:
@@ -134,9 +153,14 @@ class HuggingFaceSpec(CodeSpec):
 class ContainerSpec(TrainingSpec):
     """An image that brings its own program; ``{name}`` in a word stands for a hyperparameter."""
 
+    #: An image that brings its own program, in whatever language.
     kind: Literal["container"]
+    #: The program and its first words, as templates and without a shell. Default: the image's.
     entrypoint: Texts = ()
+    #: Its further words, as [templates](#arguments).
     arguments: Texts = ()
+    #: How the values are written into `/opt/ml/input/config/hyperparameters.json`: as plain text, or as
+    #: `json`, which is what the service's own toolkits expect.
     hyperparameter_format: Literal["text", "json"] = "text"
 
 
@@ -149,16 +173,23 @@ EstimatorSpec: TypeAlias = Annotated[
 class AimSpec(SpecPart):
     """A metric, and which way it is to go."""
 
+    #: Name of the metric that is optimised.
     metric: str
+    #: Which way it is to go.
     mode: Literal["min", "max"]
 
 
 class ObjectiveSpec(AimSpec):
     """What is optimised."""
 
+    #: Name of the metric that counts progress; a report without it counts as one more.
     resource: str = "epoch"
+    #: A trial's score is its `best` or its `last` value.
     score: Literal["best", "last"] = "best"
+    #: What a NaN means: it is `worst` of all values, it makes the trial `fail`, or it is no value at all:
+    #: `ignore`.
     nan: Literal["worst", "fail", "ignore"] = "worst"
+    #: Further objectives, each `{metric, mode}`.
     others: tuple[AimSpec, ...] = Field(default=(), strict=False)
 
     def to_objective(self) -> Objective:
@@ -176,23 +207,41 @@ class ObjectiveSpec(AimSpec):
 class MetricSpec(SpecPart):
     """A metric to be found in the log."""
 
+    #: What the metric is called.
     name: str
+    #: A regular expression whose first group is the number; `{number}` in it stands for any float.
     regex: str
 
 
 class LimitsSpec(SpecPart):
     """What the user agrees to pay for. A job's name has room for six digits of trial."""
 
+    #: Trials ever started, exactly.
     max_trials: int = Field(ge=1, le=999_999)
+    #: Jobs at a time; a job that is stopping still counts.
     max_concurrent_trials: int = Field(default=1, ge=1)
+    #: Wall-clock time since the experiment was created; then what runs is cancelled.
     timeout: Duration | None = None
+    #: Longest run time of one trial; it is then cancelled and keeps its score.
     trial_timeout: Duration = DEFAULT_TRIAL_TIMEOUT
+    #: A job that trains and prints no line for so long is stopped, tried again once, and then failed as
+    #: `stalled`; `none` switches it off; see [jobs that hang](failures.md#jobs-that-hang).
     stall_timeout: StallTimeout = "auto"
+    #: The experiment ends when so many trials have failed or ended without the metric.
     max_failures: int = Field(default=3, ge=1)
+    #: The experiment ends as soon as a trial reports a value at least as good; what runs is cancelled.
     target: Number | None = None
+    #: The experiment ends when so many trials in a row have ended without a score better than all before;
+    #: failures are not counted.
     max_trials_without_improvement: int | None = Field(default=None, ge=1)
+    #: The experiment ends when a job has logged for so long and no trial has a value of the objective; see
+    #: [failures](failures.md). Default: none; 4h with a stopping rule.
     metric_deadline: Duration | None = None
+    #: Dollars that all jobs together may come to [at the very most](money.md): a job starts only when what
+    #: has been spent, what runs at its worst, and this job at its worst fit. When nothing can ever fit any
+    #: more, the experiment ends.
     max_cost: Number | None = Field(default=None, gt=0)
+    #: As `max_cost`, in hours of single instances.
     max_instance_hours: Number | None = Field(default=None, gt=0)
 
     def to_limits(self, *, canary: bool = False, whole: bool = True) -> Limits:
@@ -207,7 +256,9 @@ class LimitsSpec(SpecPart):
 class OnLogSpec(SpecPart):
     """A pattern for lines of a job's log, and what is to follow."""
 
+    #: A regular expression for a line of the log.
     match: str
+    #: What is to follow from it.
     then: Literal["no_retry", "retry", "stop_trial", "stop_experiment"]
 
 
@@ -223,23 +274,40 @@ StoppingSection: TypeAlias = Annotated[InstanceOf[BaseRule], PlainSerializer(sec
 class ExperimentSpec(SpecPart):
     """A whole experiment, with every default filled in."""
 
+    #: Letters, digits and inner hyphens, at most 52 characters; jobs are named after it. `trialjob run` adds
+    #: a unique suffix.
     name: str
+    #: What a trial runs.
     estimator: EstimatorSpec
+    #: What is searched: a name and a domain each; a bare value is a choice of that one.
     space: dict[str, DomainSpec]
+    #: What is optimised.
     objective: ObjectiveSpec
+    #: Metrics to be found in the log, for scripts that do not call `report`.
     metrics: tuple[MetricSpec, ...] = Field(default=(), strict=False)
+    #: What proposes configurations. Default: `{kind: auto}`.
     sampler: SamplerSection = Auto()
-    #: Configurations to be tried before the sampler's; what they leave out is drawn at random.
+    #: Configurations that the first trials try, in this order. Each must lie in the space; what a point
+    #: leaves out is drawn at random, by the sampler's seed.
     points_to_evaluate: tuple[dict[str, Json], ...] = Field(default=(), strict=False)
+    #: What ends trials early. Default: `{kind: none}`.
     stopping: StoppingSection = NoStopping()
-    #: Trials that differ in this hyperparameter alone are repetitions of one configuration.
+    #: The name of a hyperparameter, such as `seed`, that only makes another repetition of the same
+    #: configuration. Results then show the mean and the spread of each configuration over its repetitions.
     repeat_over: str | None = None
+    #: What ends the experiment; whichever is reached first. Finished results are always kept.
     limits: LimitsSpec
-    #: The first trial runs alone until it has a value.
+    #: The first trial runs alone until it has a value of the objective, and the others start then. If it
+    #: fails for good, the experiment ends before they are paid for.
     canary: bool = False
+    #: What is to follow from lines of a job's log: see [your own patterns](failures.md#your-own-patterns).
     on_log: tuple[OnLogSpec, ...] = Field(default=(), strict=False)
+    #: Where the jobs run, and what they need of machines; of several `backends`, the name of the one that is
+    #: meant. Default: `{kind: local}`.
     backend: BackendSection = BACKENDS.own(DEFAULT_BACKEND)()
+    #: Shows the experiment in MLflow, a parent run and below it a run for each trial.
     mlflow: MlflowSpec | None = None
+    #: Who is told that the experiment has ended.
     notify: NotifySpec | None = None
     _written: Written = PrivateAttr(default=Written())
 

@@ -25,13 +25,16 @@ _LAG: Final = 5.0
 class Local(BaseBackend):
     """Every trial is a process on this machine."""
 
+    #: A process per trial on this machine.
     kind: ClassVar[str] = "local"
     is_remote: ClassVar[bool] = False
 
+    #: GPUs for each trial, by `CUDA_VISIBLE_DEVICES`; none is shared, with no experiment, store or user of
+    #: this machine (containers that share GPUs need one folder for the claims, `TRIALJOB_GPU_CLAIMS`).
     gpus_per_trial: int = Field(default=0, ge=0)
-    #: Seconds from SIGTERM to SIGKILL.
+    #: Time between SIGTERM and SIGKILL.
     stop_grace: Duration = 10.0
-    #: Seconds between two looks at the jobs.
+    #: Pause between two looks at the jobs.
     poll_interval: Duration = 0.1
 
     def problems_here(self, estimator: Any) -> Iterator[Problem]:  # noqa: ANN401 - a section of any kind

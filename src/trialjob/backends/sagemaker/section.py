@@ -43,17 +43,24 @@ _KEEP_ALIVE: Final = 240.0
 class RatesSpec(SpecPart):
     """Calls a second of each operation, which an account shares with everything else in its region."""
 
+    #: Jobs created a second.
     create: Number = Field(default=RATES["create"], gt=0)
+    #: Jobs stopped a second.
     stop: Number = Field(default=RATES["stop"], gt=0)
+    #: Jobs updated a second.
     update: Number = Field(default=RATES["update"], gt=0)
+    #: Lists of jobs a second.
     list: Number = Field(default=RATES["list"], gt=0)
+    #: Descriptions of a job a second.
     describe: Number = Field(default=RATES["describe"], gt=0)
+    #: Looks at logs a second.
     filter_logs: Number = Field(default=RATES["filter_logs"], gt=0)
 
 
 class SageMaker(Machines, BaseBackend):
     """Every trial is a training job; without a region, ``model.region`` says which."""
 
+    #: A managed training job of Amazon SageMaker per trial.
     kind: ClassVar[str] = "sagemaker"
     assumptions: ClassVar[Assumptions] = Assumptions()
     once_in_estimator: ClassVar[type[SpecPart] | None] = Machines
@@ -63,13 +70,24 @@ class SageMaker(Machines, BaseBackend):
     )
     estimator_kinds: ClassVar[Mapping[str, Translator]] = {"request": translated}
 
-    #: Where code, checkpoints and outputs are kept, below a folder for each experiment.
+    #: Where code, checkpoints and outputs are kept: `s3://bucket/prefix`, of which S3 takes any text as the
+    #: prefix (`#`, `?` and `%` are themselves); below it a folder for each experiment, and `_code`, which all
+    #: share: the same code is not sent again. A lifecycle rule may delete what is older than any experiment
+    #: that still starts jobs.
     s3_uri: str
+    #: Where the jobs run, as every call of trialjob's finds it (boto3 alone does not heed `AWS_REGION`);
+    #: nothing is created before it is known. Default: `AWS_REGION`, else `AWS_DEFAULT_REGION`, else the
+    #: profile's.
     region: str | None = None
+    #: As whom the calls are made. Default: boto3's.
     profile: str | None = None
+    #: Pause between two looks at the jobs.
     poll_interval: Duration = 10.0
+    #: Calls a second of each operation; lower them to leave room for others in the account.
     requests_per_second: RatesSpec = RatesSpec()
-    #: Dollars for each instance of whatever type, in place of the price list's.
+    #: Dollars for an hour of one instance, whatever its type: for a discount of your own, or where no price
+    #: is known. With several types, write the dearest's. Default: AWS's price list, else a [dated
+    #: table](money.md).
     price_per_hour: Number | None = Field(default=None, ge=0)
 
     # What is wrong

@@ -54,32 +54,43 @@ _TAKEN: Final = {
 class Slurm(BaseBackend):
     """Every attempt of a trial is one job of a SLURM cluster."""
 
+    #: A job of a SLURM cluster per trial ([a page of its own](slurm.md)).
     kind: ClassVar[str] = "slurm"
     assumptions: ClassVar[Assumptions] = _CLUSTER
 
-    #: Seen under this path by the machine that trialjob runs on and by all compute nodes.
+    #: A full path that the machine on which trialjob runs and all compute nodes share; code, logs,
+    #: checkpoints and outputs are below it, in a folder for each experiment.
     folder: str
+    #: As the option of `sbatch`. Default: the cluster's.
     partition: str | None = None
+    #: As the option of `sbatch`. Default: the cluster's.
     account: str | None = None
+    #: As the option of `sbatch`. Default: the cluster's.
     qos: str | None = None
+    #: As the option of `sbatch`. Default: the cluster's.
     constraint: str | None = None
+    #: As the option of `sbatch`. Default: the cluster's.
     reservation: str | None = None
-    #: Nodes of a job.
+    #: Nodes of a job; only 1 so far. A trial takes several GPUs of one node with `gres: gpu:4` and
+    #: `distribution: torchrun`.
     nodes: int = Field(default=1, ge=1)
+    #: As the option of `sbatch`; only 1 so far. Default: the cluster's.
     ntasks_per_node: int | None = Field(default=None, ge=1)
+    #: As the option of `sbatch`. Default: the cluster's.
     cpus_per_task: int | None = Field(default=None, ge=1)
-    #: As sbatch takes it: ``16G``.
+    #: As `--mem` of `sbatch`: `16G`. Default: the cluster's.
     memory: str | None = None
-    #: As sbatch takes it: ``gpu:1``.
+    #: As the option of `sbatch`: `gpu:1`. Default: the cluster's.
     gres: str | None = None
+    #: Nodes that are not to be used, as the option of `sbatch`. Default: the cluster's.
     exclude: str | None = None
-    #: Lines of bash before the script.
+    #: Lines of bash before the script, such as `module load cuda/12.4`.
     setup: Texts = ()
-    #: An image in which the script runs, by apptainer or pyxis.
+    #: An image in which the script runs, by apptainer, singularity or pyxis.
     container: str | None = None
-    #: More options of sbatch.
+    #: More options of `sbatch`, each with its value as one text: `"--mail-type=END"`.
     sbatch: Texts = ()
-    #: Seconds from SIGTERM to SIGKILL.
+    #: Time between SIGTERM and SIGKILL.
     stop_grace: Duration = 30.0
 
     # What is wrong

@@ -24,6 +24,7 @@ def _check(values: Sequence[Json]) -> None:
 class _Listed:
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
+    #: The values.
     values: Sequence[Json]
 
     def __post_init__(self) -> None:
@@ -45,6 +46,7 @@ class _Listed:
 class Choice(_Listed):
     """One of the listed values, each equally likely."""
 
+    #: `{type: choice, values: [16, 32]}`: one of the values, which may be any JSON.
     type: Literal["choice"] = field(default="choice", kw_only=True)
 
 
@@ -59,6 +61,7 @@ class Branches(Choice):
 class Ordinal(_Listed):
     """One of the listed values, which stand in a meaningful order; neighbours are alike."""
 
+    #: `{type: ordinal, values: [small, large]}`: one of the values, whose order means something.
     type: Literal["ordinal"] = field(default="ordinal", kw_only=True)
 
 
@@ -66,4 +69,5 @@ class Ordinal(_Listed):
 class Grid(_Listed):
     """The values that a grid goes through; to any other sampler, the values of an ordinal."""
 
+    #: `{type: grid, values: [0.1, 0.3]}`: the values a grid goes through; for other samplers an ordinal.
     type: Literal["grid"] = field(default="grid", kw_only=True)

@@ -31,9 +31,14 @@ class QUniform:
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
+    #: The smallest value.
     lower: float
+    #: The largest value.
     upper: float
+    #: Values are multiples of it.
     q: float
+    #: `{type: quniform, lower: 0, upper: 1, q: 0.1}`: round(x / `q`) * `q` of a uniform x: multiples of `q`
+    #: as one writes them, 0.3 and not 0.30000000000000004; whole numbers when `q` is one.
     type: Literal["quniform"] = field(default="quniform", kw_only=True)
 
     def __post_init__(self) -> None:
@@ -56,9 +61,13 @@ class QLogUniform:
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
+    #: The smallest value.
     lower: float
+    #: The largest value.
     upper: float
+    #: Values are multiples of it.
     q: float
+    #: `{type: qloguniform, lower: 8, upper: 512, q: 8}`: the same of a loguniform x.
     type: Literal["qloguniform"] = field(default="qloguniform", kw_only=True)
 
     def __post_init__(self) -> None:
@@ -82,9 +91,13 @@ class QNormal:
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
+    #: The mean.
     mu: float
+    #: The standard deviation.
     sigma: float
+    #: Values are multiples of it.
     q: float
+    #: `{type: qnormal, mu: 0, sigma: 1, q: 0.1}`: the same of a normal x.
     type: Literal["qnormal"] = field(default="qnormal", kw_only=True)
 
     def __post_init__(self) -> None:
@@ -107,9 +120,13 @@ class QLogNormal:
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
+    #: The mean of the logarithm.
     mu: float
+    #: The standard deviation of the logarithm.
     sigma: float
+    #: Values are multiples of it.
     q: float
+    #: `{type: qlognormal, mu: 3, sigma: 1, q: 1}`: the same of a lognormal x.
     type: Literal["qlognormal"] = field(default="qlognormal", kw_only=True)
 
     def __post_init__(self) -> None:

@@ -22,8 +22,11 @@ class Uniform:
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
+    #: The smallest value.
     lower: float
+    #: The largest value.
     upper: float
+    #: `{type: uniform, lower: 0, upper: 1}`: real numbers, each equally likely.
     type: Literal["uniform"] = field(default="uniform", kw_only=True)
 
     def __post_init__(self) -> None:
@@ -49,8 +52,11 @@ class LogUniform:
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
+    #: The smallest value.
     lower: float
+    #: The largest value.
     upper: float
+    #: `{type: loguniform, lower: 1e-4, upper: 1}`: positive numbers, uniform in the logarithm.
     type: Literal["loguniform"] = field(default="loguniform", kw_only=True)
 
     def __post_init__(self) -> None:
@@ -77,8 +83,12 @@ class ReverseLogUniform:
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
+    #: The smallest value.
     lower: float
+    #: The largest value.
     upper: float
+    #: `{type: reverseloguniform, lower: 0.9, upper: 0.999}`: numbers in [0, 1) whose distance from 1 is
+    #: uniform in the logarithm, such as a momentum.
     type: Literal["reverseloguniform"] = field(default="reverseloguniform", kw_only=True)
 
     def __post_init__(self) -> None:
@@ -105,8 +115,11 @@ class Normal:
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
+    #: The mean.
     mu: float
+    #: The standard deviation.
     sigma: float
+    #: `{type: normal, mu: 0, sigma: 1}`: real numbers, normally distributed.
     type: Literal["normal"] = field(default="normal", kw_only=True)
 
     def __post_init__(self) -> None:
@@ -128,8 +141,11 @@ class LogNormal:
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
+    #: The mean of the logarithm.
     mu: float
+    #: The standard deviation of the logarithm.
     sigma: float
+    #: `{type: lognormal, mu: -3, sigma: 1}`: exp(normal(`mu`, `sigma`)).
     type: Literal["lognormal"] = field(default="lognormal", kw_only=True)
 
     def __post_init__(self) -> None:

@@ -22,8 +22,11 @@ class RandInt:
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
+    #: The smallest value.
     lower: int
+    #: One more than the largest value.
     upper: int
+    #: `{type: randint, lower: 1, upper: 9}`: whole numbers; the upper end is exclusive.
     type: Literal["randint"] = field(default="randint", kw_only=True)
 
     def __post_init__(self) -> None:
@@ -45,8 +48,12 @@ class LogRandInt:
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
+    #: The smallest value.
     lower: int
+    #: One more than the largest value.
     upper: int
+    #: `{type: lograndint, lower: 1, upper: 1025}`: whole numbers, uniform in the logarithm; the upper end is
+    #: exclusive.
     type: Literal["lograndint"] = field(default="lograndint", kw_only=True)
 
     def __post_init__(self) -> None:

@@ -32,7 +32,13 @@ if TYPE_CHECKING:
 class Asha(HalvingRule):
     """Stops trials at a rung, or with ``variant="promotion"`` pauses them there and resumes the best."""
 
+    #: Asynchronous successive halving ([arXiv 1810.05934](https://arxiv.org/abs/1810.05934)): at rungs
+    #: `min_resource` * `reduction_factor`^k below `max_resource` a trial goes on only when it is among the
+    #: best 1 / `reduction_factor` that have reached the rung so far. A script that goes on past
+    #: `max_resource` is stopped and counts as completed.
     kind: ClassVar[str] = "asha"
+    #: With `promotion` trials pause at each rung instead, and whenever a slot is free the best paused one
+    #: among the best 1 / `reduction_factor` of its rung is resumed.
     variant: Literal["stopping", "promotion"] = "stopping"
 
     @property

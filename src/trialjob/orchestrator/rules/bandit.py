@@ -39,10 +39,14 @@ _MAY_BE_NEGATIVE = re.compile(
 class Bandit(IntervalRule):
     """One of ``slack_factor`` and ``slack_amount`` is given."""
 
+    #: As in Azure ML: ended when its best value is below best / (1 + `slack_factor`) or best -
+    #: `slack_amount`, where best is what any trial had at the same interval (when less is better, above best
+    #: * (1 + `slack_factor`) or best + `slack_amount`). A ratio means nothing below 0: the experiment then
+    #: ends and asks for `slack_amount`.
     kind: ClassVar[str] = "bandit"
-    #: A ratio.
+    #: How far behind the best, as a ratio. Default: one of the two is required.
     slack_factor: Annotated[float, Ge(0)] | None = None
-    #: A distance in units of the metric.
+    #: How far behind the best, in units of the metric. Default: one of the two is required.
     slack_amount: Annotated[float, Ge(0)] | None = None
 
     def problems(self) -> Iterator[Problem]:

@@ -35,8 +35,9 @@ _FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 class EarlyStop(BaseRule):
     """A function of the user's decides."""
 
+    #: A function of yours decides.
     kind: ClassVar[str] = "python"
-    #: ``module:function``, looked for in the working directory as well.
+    #: `module:function`, looked for on the Python path and in the working directory.
     early_stop: str
 
     def problems(self) -> Iterator[Problem]:

@@ -16,7 +16,7 @@ from trialjob.orchestrator.core.rule import BaseRule
 class HalvingRule(BaseRule):
     """Resources are in units of the objective's resource metric, epochs for example."""
 
-    #: Where a trial is complete.
+    #: Where a trial is complete, in units of the objective's resource: epochs, for example.
     max_resource: Annotated[float, Gt(0)]
     #: The first rung.
     min_resource: Annotated[float, Gt(0)] = 1.0

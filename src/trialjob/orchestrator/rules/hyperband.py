@@ -38,6 +38,11 @@ class Bracket:
 class Hyperband(Pausing):
     """``max_resource`` is the paper's R, ``reduction_factor`` its eta; its r of 1 is ``min_resource``."""
 
+    #: Brackets of successive halving that trade many trials against much resource ([arXiv
+    #: 1603.06560](https://arxiv.org/abs/1603.06560), algorithm 1): with `max_resource: 81` the first 81
+    #: trials run to 1, the best 27 of them to 3, and so on; the next 34 begin at 3. `min_resource` *
+    #: `reduction_factor` must not be above `max_resource`, here and for promotion. A rung is decided when all
+    #: its trials have reached it or ended; meanwhile free slots go to the next brackets.
     kind: ClassVar[str] = "hyperband"
 
     def brackets(self) -> tuple[tuple[tuple[int, float], ...], ...]:

@@ -30,9 +30,9 @@ class IntervalRule(BaseRule):
     https://learn.microsoft.com/azure/machine-learning/how-to-tune-hyperparameters#specify-early-termination-policy
     """
 
-    #: In units of the objective's resource.
+    #: A trial is looked at whenever it has got so much further, in units of the objective's resource.
     evaluation_interval: Annotated[int, Ge(1)] = 1
-    #: No trial is stopped before it.
+    #: No trial is stopped before it, in the same units.
     delay_evaluation: Annotated[int, Ge(0)] = 0
 
     def floor(self, resource: float) -> float:

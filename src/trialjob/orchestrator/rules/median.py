@@ -29,8 +29,11 @@ from trialjob.orchestrator.rules.intervals import IntervalRule, best, running_av
 class MedianStopping(IntervalRule):
     """A rung holds the running averages up to its interval."""
 
+    #: Ended when worse than the median of running averages.
     kind: ClassVar[str] = "median"
-    #: Whose definition.
+    #: Whose definition. `azure`: a trial's best value against the averages of all trials at the same
+    #: interval. `amt`: its current value against the averages of those that were there before it. `vizier`:
+    #: its best value against the averages of completed trials.
     variant: Literal["azure", "amt", "vizier"] = "azure"
 
     def judge(self, state: State, trial: Trial, report: Report) -> Judgement:

@@ -15,6 +15,7 @@ from trialjob.orchestrator.core.trial import Trial
 class NoStopping(BaseRule):
     """Every trial runs to its own end."""
 
+    #: Every trial runs to its own end.
     kind: ClassVar[str] = "none"
     ends_trials: ClassVar[bool] = False
 

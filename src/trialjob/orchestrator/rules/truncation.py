@@ -26,10 +26,12 @@ from trialjob.orchestrator.rules.intervals import IntervalRule, best
 class TruncationSelection(IntervalRule):
     """A rung holds the best values up to its interval."""
 
+    #: As in Azure ML: ended when among the worst `truncation_percentage` percent of those that have reached
+    #: the same interval so far, rounded down, each by its best value up to there.
     kind: ClassVar[str] = "truncation"
-    #: So many percent are ended at each interval.
+    #: So many percent are ended at each interval: 1 to 99.
     truncation_percentage: Annotated[int, Interval(ge=1, le=99)]
-    #: Compare with those trials only that have not ended.
+    #: Compare only with trials that have not ended.
     exclude_finished_jobs: bool = False
 
     def judge(self, state: State, trial: Trial, report: Report) -> Judgement:

@@ -18,8 +18,9 @@ class AdaptiveSampler(BaseSampler):
     """A sampler that learns from the trials, which may take its time."""
 
     learns: ClassVar[bool] = True
+    #: Where the draws begin. Default: drawn and recorded.
     seed: int | None = None
-    #: Configurations that are worked out before a slot is free for them.
+    #: So many configurations are worked out before a slot is free for them.
     prepare: Annotated[int, Interval(ge=0, le=1000)] = 0
 
 
@@ -27,5 +28,5 @@ class AdaptiveSampler(BaseSampler):
 class LearningSampler(AdaptiveSampler):
     """A sampler with a model, which can learn from earlier results."""
 
-    #: Experiments in the same store, and CSV files.
+    #: Experiments in the same store and `.csv` files to learn from first, such as `[digits-x7k2p, old.csv]`.
     warm_start: tuple[str, ...] = ()

@@ -22,8 +22,11 @@ class Auto(BaseSampler):
     By docs/search.md: a rule gains more than a model, and TPE under a rule no more than random search.
     """
 
+    #: `tpe` where every trial runs to its end, `random` under a stopping rule; [measured](search.md), and
+    #: recorded by its own name when the experiment is created.
     kind: ClassVar[str] = "auto"
     several_objectives: ClassVar[bool] = True
+    #: Where the draws begin. Default: drawn and recorded.
     seed: int | None = None
 
     def resolved(self, search: Search, seed: int) -> BaseSampler:
@@ -43,6 +46,9 @@ class Bayesian(LearningSampler):
     The Gaussian process learns from completed trials only, and most are pruned where there is a rule.
     """
 
+    #: `gp` where it is installed, every trial runs to its end and `max_trials` is at most 200, else `tpe`;
+    #: [measured](../benchmarks/search/results.md), and recorded by its own name when the experiment is
+    #: created.
     kind: ClassVar[str] = "bayesian"
     several_objectives: ClassVar[bool] = True
 

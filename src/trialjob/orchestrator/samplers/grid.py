@@ -19,6 +19,7 @@ from trialjob.orchestrator.core.search import BaseSampler, Sampler, Search
 class GridSearch(BaseSampler):
     """Every configuration of a space of choices and whole numbers, one after the other."""
 
+    #: Every configuration of a finite space, in order.
     kind: ClassVar[str] = "grid"
     several_objectives: ClassVar[bool] = True
 

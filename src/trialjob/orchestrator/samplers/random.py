@@ -26,8 +26,10 @@ _DRAWS = 100
 class RandomSearch(BaseSampler):
     """Configurations drawn at random, none of them twice."""
 
+    #: Each hyperparameter by itself. Trial n depends on the seed and n, not on timing.
     kind: ClassVar[str] = "random"
     several_objectives: ClassVar[bool] = True
+    #: Where the draws begin. Default: drawn and recorded.
     seed: int | None = None
 
     def make(self, search: Search) -> Sampler:

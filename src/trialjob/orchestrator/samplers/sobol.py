@@ -26,8 +26,10 @@ _LAST = 1 - 2**-53
 class Sobol(BaseSampler):
     """A scrambled Sobol sequence; needs ``trialjob[qmc]``."""
 
+    #: A scrambled Sobol sequence; trial n gets point n. Needs `pip install 'trialjob[qmc]'`.
     kind: ClassVar[str] = "sobol"
     several_objectives: ClassVar[bool] = True
+    #: Where the draws begin. Default: drawn and recorded.
     seed: int | None = None
 
     def make(self, search: Search) -> Sampler:

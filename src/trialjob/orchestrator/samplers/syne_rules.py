@@ -48,7 +48,7 @@ class SyneHalvingRule(HalvingRule):
     """One of the three that halve."""
 
     proposes: ClassVar[bool] = True
-    #: Each bracket begins a rung higher; which one a trial belongs to is drawn.
+    #: With more than one, some trials, drawn by lot, are first compared one rung later, or two, and so on.
     brackets: Annotated[int, Ge(1)] = 1
 
     def problems(self) -> Iterator[Problem]:
@@ -81,6 +81,8 @@ class SyneHalvingRule(HalvingRule):
 class SyneAsha(SyneHalvingRule):
     """Syne Tune's ASHA, with or without one of its models."""
 
+    #: Syne Tune's ASHA, with its searchers: `sampler` is `random`, `bore`, `cqr`, `kde`, `rea` or `botorch`,
+    #: and its model is told the newest value of every trial that has reported.
     kind: ClassVar[str] = "syne_asha"
 
     def problems_with(self, search: Search) -> Iterator[Problem]:
@@ -114,6 +116,7 @@ def _of_no_use(sampler: SyneTuneSearch) -> Iterator[Problem]:
 class Bohb(SyneHalvingRule):
     """Syne Tune's BOHB: its ASHA with kernel densities. Falkner et al., arXiv 1807.01774."""
 
+    #: Syne Tune's BOHB ([arXiv 1807.01774](https://arxiv.org/abs/1807.01774)): `syne_asha` with `kde`.
     kind: ClassVar[str] = "bohb"
 
     def problems_with(self, search: Search) -> Iterator[Problem]:
@@ -124,6 +127,9 @@ class Bohb(SyneHalvingRule):
 class MoAsha(SyneHalvingRule):
     """Syne Tune's ASHA for several objectives. Schmucker et al., arXiv 2106.12639."""
 
+    #: Syne Tune's ASHA for several objectives ([arXiv 2106.12639](https://arxiv.org/abs/2106.12639)): trials
+    #: are ranked by Pareto front, and spread out within a front. A report without all of the objectives is
+    #: not compared.
     kind: ClassVar[str] = "mo_asha"
 
     def problems_with(self, search: Search) -> Iterator[Problem]:
@@ -141,15 +147,19 @@ class MoAsha(SyneHalvingRule):
 class Pbt(BaseRule):
     """Syne Tune's population based training. Jaderberg et al., arXiv 1711.09846."""
 
+    #: Syne Tune's population based training ([arXiv 1711.09846](https://arxiv.org/abs/1711.09846)): every
+    #: `perturbation_interval` of the resource, the worst `quantile_fraction` of the trials that run end, and
+    #: each is followed by a copy of one of the best, with its checkpoint and changed hyperparameters.
     kind: ClassVar[str] = "pbt"
     proposes: ClassVar[bool] = True
     copies_trials: ClassVar[bool] = True
+    #: Where a trial is complete, in units of the objective's resource: epochs, for example.
     max_resource: Annotated[float, Gt(0)]
     #: Resource between two comparisons of a trial with the others.
     perturbation_interval: Annotated[float, Gt(0)]
     #: The worst so many give way to copies of the best so many.
     quantile_fraction: Annotated[float, Interval(gt=0, le=0.5)] = 0.25
-    #: How often a value is drawn anew and not moved.
+    #: How often a number is drawn anew and not moved.
     resample_probability: Annotated[float, Interval(ge=0, le=1)] = 0.25
 
     def problems(self) -> Iterator[Problem]:
