@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmarks.counting_proxy import Asked, Counted, calls, counting
 
 from trialjob.estimators.bundle import pack
-from trialjob.reporting.in_job import entrypoint
+from trialjob.in_job import entrypoint
 from trialjob.testing.fake_aws import Durations, FakeAws
 from trialjob.testing.fake_aws.engines import Epoch
 

@@ -6,6 +6,8 @@ too; for the same reason this file runs on Python 3.8 and needs nothing but the 
 
 from __future__ import annotations
 
+from trialjob._version import __version__ as __version__
+
 # What typing.TYPE_CHECKING is, for type checkers too; importing typing would take most of the time there is.
 TYPE_CHECKING = False
 
@@ -97,8 +99,6 @@ if TYPE_CHECKING:
     from trialjob.orchestrator.samplers.syne_rules import Bohb, MoAsha, Pbt, SyneAsha
     from trialjob.orchestrator.samplers.syne_search import BORE, CQR, KDE, REA, BoTorch
     from trialjob.reporting.results import Result
-
-__version__ = "0.1.0"
 
 __all__ = [
     "BORE",

@@ -22,7 +22,7 @@ from typing import IO
 import psutil
 import pytest
 
-from trialjob.reporting.in_job import entrypoint
+from trialjob.in_job import entrypoint
 
 PYTHONS = [Path(sys.executable), *sorted(Path.home().glob(".pyenv/versions/3.8.*/bin/python3"))[-1:]]
 UNSHARE = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]

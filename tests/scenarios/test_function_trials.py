@@ -116,7 +116,7 @@ def test_another_python_is_told(tmp_path: Path) -> None:
     document = estimator.document()
     folder = Path(document["source_dir"])
     (folder / "function.json").write_text(json.dumps({"python": [3, 7]}))
-    program = Path(__file__).parents[2] / "src" / "trialjob" / "reporting" / "in_job" / "function.py"
+    program = Path(__file__).parents[2] / "src" / "trialjob" / "in_job" / "function.py"
     done = subprocess.run(
         [sys.executable, str(program), document["function"]],
         cwd=folder, capture_output=True, text=True, check=False, env={**os.environ, "HOME": str(tmp_path)},

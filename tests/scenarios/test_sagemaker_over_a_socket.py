@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from trialjob import in_job
 from trialjob.backends.sagemaker.backend import SageMakerBackend
 from trialjob.backends.sagemaker.client import SageMakerClient
 from trialjob.backends.sagemaker.code import Code
@@ -17,7 +18,6 @@ from trialjob.estimators.script import ScriptEstimator
 from trialjob.model.ids import JobName, TrialId, job_name
 from trialjob.model.job import FailureKind, JobEnd, Outcome, Watch
 from trialjob.orchestrator.ports import Submitted
-from trialjob.reporting import in_job
 from trialjob.testing.fake_aws import Durations, FakeAws, ScaledClock
 from trialjob.testing.sagemaker_simulation import SETTINGS
 from trialjob.testing.simulation import NAME

@@ -12,10 +12,10 @@ import pytest
 from trialjob.backends.sagemaker.request import BUNDLE_FILE, build, code_uri
 from trialjob.backends.sagemaker.settings import SageMakerSettings
 from trialjob.estimators.bundle import pack
+from trialjob.in_job import entrypoint
 from trialjob.model.ids import ExperimentName, TrialId, job_name
 from trialjob.model.job import JobRequest
 from trialjob.orchestrator.engine.clock import SystemClock
-from trialjob.reporting.in_job import entrypoint
 from trialjob.testing.fake_aws import FakeAws, ScaledClock
 
 NAME = ExperimentName("digits")

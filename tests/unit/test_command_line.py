@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from trialjob.reporting.in_job.command_line import (
+from trialjob.in_job.command_line import (
     FIRST,
     SDK_V2,
     SDK_V3,

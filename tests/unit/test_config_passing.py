@@ -12,7 +12,7 @@ import pytest
 from trialjob import config, wiring
 from trialjob.config.passing import passing_problems
 from trialjob.errors import SpecError
-from trialjob.reporting.in_job.variables import LONGEST
+from trialjob.in_job.variables import LONGEST
 from trialjob.wiring.planning import Asked
 
 LONG = {"type": "choice", "values": ["x" * LONGEST]}

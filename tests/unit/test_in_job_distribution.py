@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from trialjob.reporting.in_job import entrypoint, report
+from trialjob.in_job import entrypoint, report
 
 LINE = ["python", "/opt/ml/code/train.py"]
 

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trialjob.reporting.in_job import command_line, entrypoint, variables
-from trialjob.reporting.in_job.entrypoint import SetupError
+from trialjob.in_job import command_line, entrypoint, variables
+from trialjob.in_job.entrypoint import SetupError
 
 PYTHONS = [Path(sys.executable), *sorted(Path.home().glob(".pyenv/versions/3.8.*/bin/python"))[-1:]]
 
@@ -386,6 +386,16 @@ def test_a_container_runs_the_bundle(root: Path, python: Path) -> None:
         assert child.communicate()[0] == '[trialjob] {"seq":1,"metrics":{"lr":0.1}}\n'
     assert child.returncode == 3
     assert (root / "output" / "failure").read_text() == "pkg/train.py ended with exit status 3"
+
+
+def test_what_0_1_0_pickled_is_found_by_its_place_of_then(root: Path) -> None:
+    (root / "code" / "train.py").write_text(
+        "from trialjob.reporting import get_context, report\n"
+        "from trialjob.reporting.in_job import context, report as place\n"
+        "print(place.report is report, context.get_context is get_context, report.__module__)\n"
+    )
+    with run(root, PYTHONS[0], "--entry-point", "train.py") as child:
+        assert child.communicate()[0] == "True True trialjob.in_job.report\n"
 
 
 def test_a_container_without_its_script_says_so(root: Path) -> None:

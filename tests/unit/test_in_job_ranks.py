@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from trialjob.backends.folders.inherited import inherited
-from trialjob.reporting.in_job.ranks import HOST_RANKS, RANKS
+from trialjob.in_job.ranks import HOST_RANKS, RANKS
 
 SAYS = "import train; from trialjob.reporting import report; report(loss=1)"
 
@@ -32,7 +32,7 @@ def says(folder: Path, script: str = "", **variables: str) -> int:
 
 @pytest.fixture
 def first(monkeypatch: pytest.MonkeyPatch) -> object:
-    from trialjob.reporting.in_job import ranks  # noqa: PLC0415 - beside the variables
+    from trialjob.in_job import ranks  # noqa: PLC0415 - beside the variables
 
     for name in (*RANKS, *HOST_RANKS, "TF_CONFIG", "SM_HOSTS", "SM_CURRENT_HOST", "GROUP_WORLD_SIZE"):
         monkeypatch.delenv(name, raising=False)

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from trialjob.in_job.ranks import HOST_RANKS, RANKS
+from trialjob.in_job.report import MAX_LINE, MOST_LINES, NEEDED, PREFIX, report_logged
 from trialjob.logs.metrics import LineReader
 from trialjob.model.metric import Mode, Objective, Report
 from trialjob.reporting import report
-from trialjob.reporting.in_job.ranks import HOST_RANKS, RANKS
-from trialjob.reporting.in_job.report import MAX_LINE, MOST_LINES, NEEDED, PREFIX, report_logged
 
-IN_JOB = Path(__file__).parents[2] / "src" / "trialjob" / "reporting" / "in_job"
+IN_JOB = Path(__file__).parents[2] / "src" / "trialjob" / "in_job"
 
 
 class Scalar:
@@ -185,11 +185,12 @@ def test_the_reporter_loads_nothing_heavy() -> None:
     ours = {name for name in done.stdout.split() if name.startswith("trialjob")}
     assert ours == {
         "trialjob",
+        "trialjob._version",
         "trialjob.reporting",
-        "trialjob.reporting.in_job",
-        "trialjob.reporting.in_job.context",
-        "trialjob.reporting.in_job.ranks",
-        "trialjob.reporting.in_job.report",
+        "trialjob.in_job",
+        "trialjob.in_job.context",
+        "trialjob.in_job.ranks",
+        "trialjob.in_job.report",
     }
     assert not {"numpy", "torch", "pydantic", "rich"} & set(done.stdout.split())
 
@@ -199,7 +200,7 @@ def test_what_runs_in_a_job_is_python_38_and_imports_only_the_standard_library(p
     tree = ast.parse(path.read_text(), feature_version=(3, 8))
     names = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     names += [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
-    others = {name for name in names if not str(name).startswith("trialjob.reporting.in_job")}
+    others = {name for name in names if not str(name).startswith("trialjob.in_job")}
     if path.stem == "entrypoint":  # In a container its neighbours lie beside it.
         others -= {neighbour.stem for neighbour in IN_JOB.glob("*.py")}
     # The callback for a trainer needs the trainer.

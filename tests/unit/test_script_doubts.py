@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from trialjob.config import parse, warnings
 from trialjob.config.script_options import OptionKind, script_options
 from trialjob.config.spec import CodeSpec
-from trialjob.reporting.in_job.command_line import How, words
+from trialjob.in_job.command_line import How, words
 
 HEAD = "import argparse\nparser = argparse.ArgumentParser()\n"
 TAIL = "\nprint(sorted(vars(parser.parse_args()).items()))\nprint('[trialjob]')\n"

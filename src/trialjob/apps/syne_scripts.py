@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trialjob.reporting.in_job.command_line import FIRST
+from trialjob.in_job.command_line import FIRST
 
 if TYPE_CHECKING:
     from trialjob.config import ExperimentSpec

@@ -6,11 +6,11 @@ Rule: an experiment of trialjob 0.1.0 had no places, so its texts stay as they a
 
 from __future__ import annotations
 
+from trialjob.in_job.command_line import FIRST, How, filled, mentions_values_file, with_places
+from trialjob.in_job.entrypoint import VALUES_CHANNEL
 from trialjob.model.job import JobRequest, Program
 from trialjob.model.secret import Secret
 from trialjob.model.space import Config
-from trialjob.reporting.in_job.command_line import FIRST, How, filled, mentions_values_file, with_places
-from trialjob.reporting.in_job.entrypoint import VALUES_CHANNEL
 
 #: Where a container finds the file of its values: in an input channel, since nothing of ours runs there.
 _VALUES_FOLDER = f"input/data/{VALUES_CHANNEL}"

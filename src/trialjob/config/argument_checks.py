@@ -11,8 +11,7 @@ from trialjob.config.space import BranchesSpec, DomainSpec
 from trialjob.config.space_checks import all_domains
 from trialjob.config.spec import CodeSpec, ContainerSpec, EstimatorSpec
 from trialjob.errors import Problem
-from trialjob.model.paths import Part
-from trialjob.reporting.in_job.command_line import (
+from trialjob.in_job.command_line import (
     FIRST,
     OTHERS,
     PLACES,
@@ -23,6 +22,7 @@ from trialjob.reporting.in_job.command_line import (
     place_names,
     slots,
 )
+from trialjob.model.paths import Part
 
 _Path = tuple[Part, ...]
 _IN_BRACES = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")

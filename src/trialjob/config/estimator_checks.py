@@ -19,7 +19,7 @@ from trialjob.config.spec import (
     SourceSpec,
 )
 from trialjob.errors import Problem
-from trialjob.reporting.in_job.function import PICKLED
+from trialjob.in_job.function import PICKLED
 
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _CHANNEL_NAME = re.compile(r"[A-Za-z0-9.\-_]{1,64}")

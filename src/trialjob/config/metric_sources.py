@@ -24,8 +24,8 @@ from trialjob.config.spec import (
     SourceSpec,
 )
 from trialjob.errors import Problem
+from trialjob.in_job.function import PICKLED
 from trialjob.model.paths import Part
-from trialjob.reporting.in_job.function import PICKLED
 
 _DEFINE = "define it by a regex under metrics"
 _REPORT = "call trialjob.reporting.report in the script"

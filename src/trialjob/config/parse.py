@@ -24,8 +24,8 @@ from trialjob.config.secrets import conceal, conceal_request
 from trialjob.config.spec import ExperimentSpec
 from trialjob.config.yaml_text import load_yaml, read_text
 from trialjob.errors import Problem, SpecError
+from trialjob.in_job.command_line import FIRST
 from trialjob.model.json import Json
-from trialjob.reporting.in_job.command_line import FIRST
 
 
 def load(

@@ -13,11 +13,11 @@ from trialjob.config.paths import problem_at, shown
 from trialjob.config.space import BranchesSpec, DomainSpec
 from trialjob.config.spec import ContainerSpec, ExperimentSpec
 from trialjob.errors import Problem
+from trialjob.in_job.command_line import slots
+from trialjob.in_job.variables import LONGEST, names_of, text_of
 from trialjob.model.json import Json
 from trialjob.model.paths import Part
 from trialjob.model.space import Choice, Grid, Ordinal
-from trialjob.reporting.in_job.command_line import slots
-from trialjob.reporting.in_job.variables import LONGEST, names_of, text_of
 
 _Path = tuple[Part, ...]
 #: Linux takes 2 MiB of arguments and variables (ARG_MAX, at its usual stack), and some are there already.

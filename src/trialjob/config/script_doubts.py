@@ -15,8 +15,8 @@ from trialjob.config.space import BranchesSpec
 from trialjob.config.space_checks import all_domains, all_names
 from trialjob.config.spec import CodeSpec, ExperimentSpec
 from trialjob.errors import Problem
+from trialjob.in_job.command_line import OTHERS, SDK_V2, SDK_V3, mentions_values_file, slots
 from trialjob.model.paths import path_text
-from trialjob.reporting.in_job.command_line import OTHERS, SDK_V2, SDK_V3, mentions_values_file, slots
 
 _OF_VALUES = (OptionKind.VALUE, OptionKind.WORDS, OptionKind.REPEATED)
 

@@ -18,7 +18,7 @@ from types import ModuleType
 from typing import Any
 
 from trialjob.errors import Problem, SpecError
-from trialjob.reporting.in_job.function import FACTS, PICKLED
+from trialjob.in_job.function import FACTS, PICKLED
 
 
 def stage(function: Callable[..., Any], folder: Path) -> str:

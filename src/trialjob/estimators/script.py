@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from trialjob.in_job.command_line import FIRST, filled
 from trialjob.model.ids import ExperimentName, JobName, TrialId
 from trialjob.model.job import Arguments, JobRequest, Program
 from trialjob.model.json import Json, digest
 from trialjob.model.secret import Secret
 from trialjob.model.space import Config
-from trialjob.reporting.in_job.command_line import FIRST, filled
 
 
 def resource_environment(resource: float | None) -> dict[str, str]:

@@ -3,7 +3,7 @@
 Rule: importing this package loads what a training script needs and nothing else.
 """
 
-from trialjob.reporting.in_job.context import Context, get_context
-from trialjob.reporting.in_job.report import report
+from trialjob.in_job.context import Context, get_context
+from trialjob.in_job.report import report
 
 __all__ = ["Context", "get_context", "report"]

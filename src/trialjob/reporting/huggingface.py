@@ -1,5 +1,5 @@
 """For the HuggingFace ``Trainer``: ``from trialjob.reporting.huggingface import TrialjobCallback``."""
 
-from trialjob.reporting.in_job.huggingface import TrialjobCallback, last_checkpoint
+from trialjob.in_job.huggingface import TrialjobCallback, last_checkpoint
 
 __all__ = ["TrialjobCallback", "last_checkpoint"]

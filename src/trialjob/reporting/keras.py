@@ -1,5 +1,5 @@
 """For Keras: ``from trialjob.reporting.keras import TrialjobCallback``."""
 
-from trialjob.reporting.in_job.keras import TrialjobCallback
+from trialjob.in_job.keras import TrialjobCallback
 
 __all__ = ["TrialjobCallback"]

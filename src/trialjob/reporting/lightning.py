@@ -1,5 +1,5 @@
 """For Lightning: ``from trialjob.reporting.lightning import TrialjobCallback``."""
 
-from trialjob.reporting.in_job.lightning import TrialjobCallback, last_checkpoint
+from trialjob.in_job.lightning import TrialjobCallback, last_checkpoint
 
 __all__ = ["TrialjobCallback", "last_checkpoint"]

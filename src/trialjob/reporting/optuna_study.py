@@ -19,7 +19,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-import trialjob
+from trialjob._version import __version__
 from trialjob.errors import UsageError
 from trialjob.model.ids import TrialId
 from trialjob.model.metric import Mode
@@ -95,7 +95,7 @@ class OptunaStudy:
             storage=self._storage, study_name=str(state.name), directions=directions
         )
         created.set_metric_names([aim.metric for aim in aims])
-        created.set_user_attr(f"{_MARK}version", trialjob.__version__)
+        created.set_user_attr(f"{_MARK}version", __version__)
         return self._storage.get_study_id_from_name(str(state.name))
 
     def _send(self, state: State, trial: Trial) -> None:

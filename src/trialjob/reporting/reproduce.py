@@ -10,12 +10,12 @@ import shlex
 from collections.abc import Mapping
 from pathlib import PurePath
 
+from trialjob.in_job.command_line import FIRST, How, with_places
+from trialjob.in_job.command_line import words as command_line
 from trialjob.model.json import Json
 from trialjob.model.masking import is_secret
 from trialjob.model.secret import secret_of
 from trialjob.orchestrator.core.state import State
-from trialjob.reporting.in_job.command_line import FIRST, How, with_places
-from trialjob.reporting.in_job.command_line import words as command_line
 
 #: Where the tree of the job is looked for: where the line is pasted.
 _HERE = "."

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import trialjob
+from trialjob._version import __version__
 from trialjob.config import ExperimentSpec, SourceSpec
 from trialjob.errors import JournalConflict, UsageError
 from trialjob.estimators.bundle import pack
@@ -72,7 +72,7 @@ def create(
         bundle=bundle,
         objective=spec.to_objective(),
         limits=limits,
-        trialjob=trialjob.__version__,
+        trialjob=__version__,
         request=request,
     )
     try:

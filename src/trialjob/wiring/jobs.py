@@ -6,6 +6,7 @@ import json
 from functools import partial
 from pathlib import Path
 
+from trialjob import in_job
 from trialjob.backends.plugin import Backend, Jobs, Place
 from trialjob.backends.vault import Vault
 from trialjob.config import ContainerSpec, ExperimentSpec
@@ -14,15 +15,14 @@ from trialjob.config.spec import CodeSpec
 from trialjob.errors import Problem, SpecError
 from trialjob.estimators.container import ContainerEstimator
 from trialjob.estimators.script import ScriptEstimator
+from trialjob.in_job.command_line import FIRST
+from trialjob.in_job.entrypoint import DISTRIBUTION, PROCESSES, SHIPPED
+from trialjob.in_job.report import NEEDED
 from trialjob.model.ids import ExperimentName, TrialId, job_name
 from trialjob.model.job import Arguments, JobRequest
 from trialjob.orchestrator.journals.jsonl import this_process
 from trialjob.orchestrator.journals.store import BaseStore
 from trialjob.orchestrator.ports import Clock, Estimator, ExperimentStore
-from trialjob.reporting import in_job
-from trialjob.reporting.in_job.command_line import FIRST
-from trialjob.reporting.in_job.entrypoint import DISTRIBUTION, PROCESSES, SHIPPED
-from trialjob.reporting.in_job.report import NEEDED
 from trialjob.wiring.search import search_of, settle
 
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 import click
 
-from trialjob import __version__
+from trialjob._version import __version__
 from trialjob.apps.cli.failures import Begun, guarded
 from trialjob.apps.cli.options import backend_option, interrupt_option, set_option, store_option
 from trialjob.apps.cli.pricing import prices

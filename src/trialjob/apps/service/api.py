@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
-import trialjob
+from trialjob._version import __version__
 from trialjob.apps.service.access import REPORT_POLICY, TICKETS, Access, Tickets, problem
 from trialjob.apps.service.desk import Desk, Uncapped
 from trialjob.errors import (
@@ -101,7 +101,7 @@ def api(desk: Desk) -> FastAPI:
     """All routes, for whoever has been let in."""
     made = FastAPI(
         title="trialjob",
-        version=trialjob.__version__,
+        version=__version__,
         docs_url=None,
         redoc_url=None,
         openapi_url="/v1/openapi.json",

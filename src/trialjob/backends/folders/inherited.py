@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from trialjob.reporting.in_job.entrypoint import DISTRIBUTION, ML_ROOT, PROCESSES
-from trialjob.reporting.in_job.ranks import HOST_RANKS, RANKS
-from trialjob.reporting.in_job.report import NEEDED
+from trialjob.in_job.entrypoint import DISTRIBUTION, ML_ROOT, PROCESSES
+from trialjob.in_job.ranks import HOST_RANKS, RANKS
+from trialjob.in_job.report import NEEDED
 
 #: What torchrun sets; by hand the same is set for a single process, and is left alone.
 _TORCH = (

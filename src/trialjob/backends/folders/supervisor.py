@@ -22,11 +22,11 @@ from trialjob.backends.folders.descendants import end_descendants, is_subreaper
 from trialjob.backends.folders.inherited import inherited
 from trialjob.backends.folders.job_folder import MARK, Facts, JobFolder
 from trialjob.backends.folders.machine import here, start_of
+from trialjob.in_job import entrypoint
+from trialjob.in_job.command_line import FIRST, SDK_V3, How, text_of
+from trialjob.in_job.entrypoint import VALUES_CHANNEL
+from trialjob.in_job.variables import local_resources
 from trialjob.orchestrator.journals.private import tighten, tighten_below
-from trialjob.reporting.in_job import entrypoint
-from trialjob.reporting.in_job.command_line import FIRST, SDK_V3, How, text_of
-from trialjob.reporting.in_job.entrypoint import VALUES_CHANNEL
-from trialjob.reporting.in_job.variables import local_resources
 
 #: How the service would describe an input channel.
 _CHANNEL: Facts = {

@@ -15,11 +15,11 @@ from typing import Any, Final, TypeAlias
 
 from trialjob.backends.filling import environment_of, how_of, program_of, values_of, wants_values_file
 from trialjob.backends.sagemaker.settings import SageMakerSettings
+from trialjob.in_job.command_line import FIRST, SDK_V3, VALUES_FILES, text_of, values_text
+from trialjob.in_job.entrypoint import DISTRIBUTION, PROCESSES, VALUES_CHANNEL, VALUES_FILE
+from trialjob.in_job.report import NEEDED
 from trialjob.model.job import JobRequest
 from trialjob.model.secret import Reveal, revealed
-from trialjob.reporting.in_job.command_line import FIRST, SDK_V3, VALUES_FILES, text_of, values_text
-from trialjob.reporting.in_job.entrypoint import DISTRIBUTION, PROCESSES, VALUES_CHANNEL, VALUES_FILE
-from trialjob.reporting.in_job.report import NEEDED
 
 #: The fields of a CreateTrainingJob call.
 Request: TypeAlias = dict[str, Any]

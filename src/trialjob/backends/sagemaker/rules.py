@@ -16,8 +16,8 @@ from trialjob.backends.sagemaker.fields import Flaw, Path, problem_of, value_at
 from trialjob.backends.sagemaker.request import CODE_CHANNEL, TAG_PREFIX, VALUE_MAX
 from trialjob.backends.sagemaker.shapes import shown
 from trialjob.errors import Problem
+from trialjob.in_job.entrypoint import VALUES_CHANNEL
 from trialjob.model.s3 import address_problem
-from trialjob.reporting.in_job.entrypoint import VALUES_CHANNEL
 
 #: The guide's limit on a warm pool's idle time; the model allows more than the service does.
 KEEP_ALIVE_MAX: Final = 3600

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import resources
 
-import trialjob
+from trialjob._version import __version__
 from trialjob.errors import UsageError
 from trialjob.model.space import Space
 from trialjob.model.trial import Phase
@@ -176,5 +176,5 @@ def _footer(state: State) -> str:
     changed = datetime.fromtimestamp(state.updated_at, tz=UTC)
     return (
         f"</main>\n<footer>{_text(counts(state))}. As of {changed:%Y-%m-%d %H:%M:%S} UTC, "
-        f"by trialjob {_text(trialjob.__version__)}.</footer>\n"
+        f"by trialjob {_text(__version__)}.</footer>\n"
     )

@@ -20,7 +20,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from trialjob.reporting.in_job.ranks import is_first
+from trialjob.in_job.ranks import is_first
 
 #: What begins a report in the log; it may stand behind an unfinished line of somebody else's.
 PREFIX = "[trialjob] "

@@ -14,7 +14,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from trialjob.reporting.in_job.report import report
+from trialjob.in_job.report import report
 
 _stop_asked = threading.Event()
 #: What SIGTERM did before it was listened to; None when it is not.

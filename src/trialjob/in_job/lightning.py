@@ -12,8 +12,8 @@ from typing import Any
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from trialjob.reporting.in_job.context import get_context, numbered
-from trialjob.reporting.in_job.report import report_logged
+from trialjob.in_job.context import get_context, numbered
+from trialjob.in_job.report import report_logged
 
 _NAME = r"step-(\d+)\.ckpt"
 

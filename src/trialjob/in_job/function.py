@@ -48,8 +48,8 @@ def _unpickled(folder: Path) -> Any:  # noqa: ANN401 - a function
 
 def call(function: Any) -> None:  # noqa: ANN401 - a function
     """Call it with the context, or with nothing when it takes nothing; report what it returns."""
-    from trialjob.reporting.in_job.context import get_context  # noqa: PLC0415 - behind the path of the shim
-    from trialjob.reporting.in_job.report import report_logged  # noqa: PLC0415 - as above
+    from trialjob.in_job.context import get_context  # noqa: PLC0415 - behind the path of the shim
+    from trialjob.in_job.report import report_logged  # noqa: PLC0415 - as above
 
     try:
         takes = bool(inspect.signature(function).parameters)

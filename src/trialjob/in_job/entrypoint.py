@@ -35,7 +35,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 if __package__:
-    from trialjob.reporting.in_job import command_line, variables
+    from trialjob.in_job import command_line, variables
 else:  # A container runs this very file, and the others lie beside it.
     sys.path.insert(0, str(Path(__file__).resolve().parent))
     import command_line  # type: ignore[import-not-found,no-redef]
@@ -60,17 +60,21 @@ _LAST_WORDS = 30.0
 FAILURE_LENGTH = 1024
 
 _EXTENDED = "from pkgutil import extend_path\n\n__path__ = extend_path(__path__, __name__)\n"
-#: The package through which a script imports ``report`` where trialjob is not installed.
+_CALLBACKS = ("huggingface", "keras", "lightning")
+#: The package through which a script imports ``report`` where trialjob is not installed. A function that was
+#: pickled by 0.1.0 names what it uses by its place of then, ``trialjob.reporting.in_job``.
 _SHIM = {
     "trialjob/__init__.py": _EXTENDED,
     "trialjob/reporting/__init__.py": (
-        _EXTENDED + "from trialjob.reporting.in_job.context import Context, get_context\n"
-        "from trialjob.reporting.in_job.report import report\n"
+        _EXTENDED + "from trialjob.in_job.context import Context, get_context\n"
+        "from trialjob.in_job.report import report\n"
     ),
     **{
-        f"trialjob/reporting/{name}.py": f"from trialjob.reporting.in_job.{name} import *\n"
-        for name in ("huggingface", "keras", "lightning")
+        f"trialjob/reporting/{place}{name}.py": f"from trialjob.in_job.{name} import *\n"
+        for place, names in {"": _CALLBACKS, "in_job/": (*_CALLBACKS, "context", "report")}.items()
+        for name in names
     },
+    "trialjob/reporting/in_job/__init__.py": "",
 }
 SHIPPED = (
     "__init__.py", "command_line.py", "context.py", "function.py", "huggingface.py", "keras.py",
@@ -163,7 +167,7 @@ def _inputs(root: Path) -> dict[str, Any]:
 def command(root: Path, entry_point: str, python: str) -> list[str]:
     """The command line of the script, without its arguments. Raises SetupError."""
     if ":" in entry_point:
-        return [python, str(root / "shim" / "trialjob" / "reporting" / "in_job" / "function.py"), entry_point]
+        return [python, str(root / "shim" / "trialjob" / "in_job" / "function.py"), entry_point]
     if os.pardir in Path(entry_point).parts or Path(entry_point).is_absolute():
         raise SetupError(f"entry point {entry_point!r} must be a path inside the source folder")
     program = root / "code" / entry_point
@@ -205,8 +209,9 @@ def lay_out(root: Path) -> None:
     """Make the folders that a script may rely on, and the package it imports ``report`` from."""
     for name in ("model", "output/data", "output/intermediate", "checkpoints", "code", "input/data"):
         (root / name).mkdir(parents=True, exist_ok=True)
-    shipped = root / "shim" / "trialjob" / "reporting" / "in_job"
-    shipped.mkdir(parents=True, exist_ok=True)
+    shipped = root / "shim" / "trialjob" / "in_job"
+    for folder in (shipped, root / "shim" / "trialjob" / "reporting" / "in_job"):
+        folder.mkdir(parents=True, exist_ok=True)
     for name, text in _SHIM.items():
         (root / "shim" / name).write_text(text, encoding="utf-8")
     for name in SHIPPED:
@@ -220,9 +225,10 @@ def _lend_reporter(root: Path, entry_point: str) -> None:
     """
     for place in {root / "code", (root / "code" / entry_point).parent}:
         theirs = place / "trialjob"
-        taken = (theirs / "reporting").exists() or (theirs / "reporting.py").exists()
+        taken = any((theirs / name).exists() for name in ("reporting", "reporting.py", "in_job", "in_job.py"))
         if (theirs / "__init__.py").is_file() and not taken:
-            shutil.copytree(root / "shim" / "trialjob" / "reporting", theirs / "reporting")
+            for name in ("reporting", "in_job"):
+                shutil.copytree(root / "shim" / "trialjob" / name, theirs / name)
 
 
 def unpack(bundle: Path, folder: Path) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 
 import keras
 
-from trialjob.reporting.in_job.context import get_context, listen, numbered, stop_asked, unlisten
-from trialjob.reporting.in_job.ranks import is_first
-from trialjob.reporting.in_job.report import report_logged
+from trialjob.in_job.context import get_context, listen, numbered, stop_asked, unlisten
+from trialjob.in_job.ranks import is_first
+from trialjob.in_job.report import report_logged
 
 #: What a trained epoch leaves; a file whose name ends otherwise is none that Keras reads weights from.
 _NAME = r"epoch-(\d+)\.weights\.h5"

@@ -11,8 +11,8 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from trialjob.reporting.in_job.context import get_context, listen, numbered, stop_asked, unlisten
-from trialjob.reporting.in_job.report import report_logged
+from trialjob.in_job.context import get_context, listen, numbered, stop_asked, unlisten
+from trialjob.in_job.report import report_logged
 
 
 class TrialjobCallback(TrainerCallback):
