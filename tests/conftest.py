@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import signal
 import tempfile
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,8 +56,8 @@ def aws_here() -> Iterator[FakeAws]:
 
 
 @pytest.fixture(scope="session")
-def slurm() -> Iterator[slurm_cluster.Cluster]:
-    """A SLURM of one machine, for all tests of this process that ask for it."""
+def slurm_daemons() -> Iterator[slurm_cluster.Cluster]:
+    """The daemons that ``slurm`` gives out, one set for each process."""
     if lacking := slurm_cluster.missing():
         pytest.skip(f"no {', '.join(lacking)} here to run SLURM's jobs with: apt-get install slurm-wlm munge")
     # Not below pytest's folders, whose names are too long for a socket's.
@@ -69,3 +70,17 @@ def slurm() -> Iterator[slurm_cluster.Cluster]:
         finally:
             cluster.stop()
             shutil.rmtree(cluster.folder, ignore_errors=True)
+
+
+@pytest.fixture
+def slurm(slurm_daemons: slurm_cluster.Cluster) -> Iterator[slurm_cluster.Cluster]:
+    """A SLURM of one machine, idle. The next test has a new one where this does not get idle again.
+
+    A test fails for jobs that it leaves in the queue, and not for a node that does not recover from its kills.
+    """
+    yield slurm_daemons
+    if left := slurm_daemons.settle():
+        slurm_daemons.start_anew()
+        if not left.startswith("the node"):
+            pytest.fail(left)
+        warnings.warn(f"SLURM was started anew: {left}", stacklevel=1)

@@ -17,6 +17,8 @@ from __future__ import annotations
 import argparse
 import getpass
 import os
+import re
+import secrets
 import shutil
 import signal
 import socket
@@ -91,22 +93,54 @@ class Cluster:
         for name in ("state", "spool", "log", "munge"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         (self.folder / "munge").chmod(0o700)
+        ctld_port, slurmd_port = _quiet_ports(2)
         self.conf.write_text(
             _CONF.format(
                 folder=self.folder,
                 host=socket.gethostname().partition(".")[0],
                 user=getpass.getuser(),
                 slots=slots,
-                ctld_port=_free_port(),
-                slurmd_port=_free_port(),
+                ctld_port=ctld_port,
+                slurmd_port=slurmd_port,
             )
         )
         for name in DAEMONS:
             self.launch(name)
-        self._wait(lambda: "idle" in self.ask("sinfo", "-h", "-o", "%T"), "a node that is idle")
+        self._wait(lambda: self.trouble() == "", "a node that takes jobs")
+
+    def trouble(self) -> str:
+        """Why the node takes no jobs now, or jobs are left in the queue; "" where neither is so."""
+        node = self.ask("sinfo", "-h", "-p", "main", "-o", "%T %E").strip()
+        left = self.ask("squeue", "-h", "-o", "%A %T %r").strip()
+        if node.split(" ")[0] not in {"idle", "mixed", "allocated"}:
+            return f"the node is {node or 'not told of'}; in the queue: {left or 'nothing'}"
+        return f"in the queue: {left}" if left else ""
+
+    def logs(self, characters: int = 3000) -> str:
+        """The end of what each daemon has written."""
+        return "\n".join(
+            f"== {path.name}\n{path.read_text(errors='replace')[-characters:]}"
+            for path in sorted((self.folder / "log").glob("slurm*.log"))
+        )
 
     def launch(self, name: str) -> None:
-        """Start one daemon, which goes into the background by itself."""
+        """Start one daemon, which goes into the background by itself, and return when it can be reached.
+
+        One that finds its port taken says so in its log only, after its parent has reported success. So it is
+        started again until it listens. Raises RuntimeError.
+        """
+        again = 0.0
+
+        def up() -> bool:
+            nonlocal again
+            if self.pid(name) is None and time.monotonic() > again:
+                self._spawn(name)
+                again = time.monotonic() + _PATIENCE / 6
+            return self.pid(name) is not None and self._listens(name)
+
+        self._wait(up, f"{name}, listening,")
+
+    def _spawn(self, name: str) -> None:
         subprocess.run(
             [_program(name), *self._arguments(name)],
             env={**os.environ, "SLURM_CONF": str(self.conf)},
@@ -115,6 +149,15 @@ class Cluster:
             check=True,
             timeout=_PATIENCE,
         )
+
+    def _listens(self, name: str) -> bool:
+        if name == "munged":
+            return (self.folder / "munge/socket").exists()
+        with socket.socket() as asked:
+            asked.settimeout(1.0)
+            key = {"slurmctld": "SlurmctldPort", "slurmd": "SlurmdPort"}[name]
+            port = re.search(rf"^{key}=(\d+)$", self.conf.read_text(), re.MULTILINE)
+            return port is not None and asked.connect_ex(("127.0.0.1", int(port[1]))) == 0
 
     def ask(self, *line: str) -> str:
         """What one of SLURM's commands prints; "" when it fails."""
@@ -151,6 +194,35 @@ class Cluster:
         for name in reversed(DAEMONS):
             self.kill(name, signal.SIGTERM)
 
+    def start_anew(self) -> None:
+        """Start a cluster that knows of no job, whatever has become of this one. Raises RuntimeError."""
+        self._kill_all()
+        for name in ("state", "spool", "log"):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+        self.start()
+
+    def settle(self) -> str:
+        """Start what has died, wait for the jobs, and say what keeps the node from the next one, or ""."""
+        try:
+            for name in DAEMONS:
+                self.launch(name)
+            self._wait(lambda: not self.trouble(), "a node that takes jobs")
+        except RuntimeError as error:
+            return f"{self.trouble()}\n{error}"
+        return ""
+
+    def _kill_all(self) -> None:
+        """The daemons, and whatever was started with this configuration: steps and their jobs."""
+        ours = f"SLURM_CONF={self.conf}\0".encode()
+        for place in Path("/proc").glob("[0-9]*"):
+            try:
+                if ours in (place / "environ").read_bytes() and int(place.name) != os.getpid():
+                    os.kill(int(place.name), signal.SIGKILL)
+            except OSError:
+                continue
+        for name in DAEMONS:
+            self.kill(name)
+
     def _arguments(self, name: str) -> list[str]:
         if name != "munged":
             return []
@@ -166,7 +238,7 @@ class Cluster:
         deadline = time.monotonic() + _PATIENCE
         while not until():
             if time.monotonic() > deadline:
-                raise RuntimeError(f"{what} has not come in {_PATIENCE:g} s; see {self.folder}/log")
+                raise RuntimeError(f"{what} has not come in {_PATIENCE:g} s\n{self.logs()}")
             time.sleep(0.05)
 
 
@@ -183,10 +255,25 @@ def _is(pid: int, name: str) -> bool:
     return f"({name[:15]})" in stat and stat.rpartition(")")[2].split()[0] != "Z"
 
 
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+def _quiet_ports(count: int) -> list[int]:
+    """Free ports below those that the system gives to outgoing connections.
+
+    One of those would be taken by somebody's connection, in one of many times, while its daemon is down.
+    """
+    found: dict[int, socket.socket] = {}
+    try:
+        while len(found) < count:
+            asked = socket.socket()
+            port = 15_000 + secrets.randbelow(17_000)
+            try:
+                asked.bind(("127.0.0.1", port))
+                found[port] = asked
+            except OSError:
+                asked.close()
+        return list(found)
+    finally:
+        for held in found.values():
+            held.close()
 
 
 def main() -> int:

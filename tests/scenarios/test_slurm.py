@@ -47,11 +47,9 @@ def jobs(tmp_path: Path, slurm: Cluster) -> Iterator[SlurmJobs]:
     made = SlurmJobs(tmp_path / "with space %j")
     made.write("train.py", SCRIPT)
     yield made
-    for name in ("slurmctld", "slurmd"):
-        if slurm.pid(name) is None:
-            slurm.launch(name)
+    slurm.launch("slurmctld")
+    slurm.launch("slurmd")
     made.end_all()
-    made.wait_until(lambda: not [each for each in commands.queue() if not each.is_over])
 
 
 def queued(jobs: SlurmJobs, job: str) -> list[commands.Queued]:

@@ -19,13 +19,14 @@ from trialjob.orchestrator.ports import Submitted
 from trialjob.testing.backend_contract import FOREVER, Reader
 
 _EXPERIMENT = ExperimentName("local")
-#: Seconds after which something hangs, and is not only slow because the machine has much else to do: a script
-#: with workers that import PyTorch took more than a minute on two busy cores.
-_HANGS = 240
 
 
 class ScriptJobs:
     """Makes backends, scripts and requests below one folder, and ends what it has started."""
+
+    #: Seconds after which something hangs, and is not only slow because the machine has much else to do: a
+    #: script with workers that import PyTorch took more than a minute on two busy cores.
+    patience = 240.0
 
     def __init__(self, folder: Path, *, stop_grace: float = 2.0, python: str = sys.executable) -> None:
         self.folder = folder
@@ -81,9 +82,9 @@ class ScriptJobs:
         return reader.lines, reader.end
 
     def wait_until(self, predicate: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + _HANGS
+        deadline = time.monotonic() + self.patience
         while not predicate():
-            assert time.monotonic() < deadline, f"{_HANGS} seconds have passed"
+            assert time.monotonic() < deadline, f"{self.patience:g} seconds have passed"
             self.clock.sleep(0.01)
 
     def end_all(self) -> None:

@@ -13,6 +13,8 @@ from trialjob.testing.local_jobs import ScriptJobs
 class SlurmJobs(ScriptJobs):
     """Makes backends, scripts and requests below one folder, and ends what it has started."""
 
+    patience = 90.0
+
     def __init__(
         self, folder: Path, *, lag: float = 3.0, setup: tuple[str, ...] = (), container: str = ""
     ) -> None:
