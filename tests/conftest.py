@@ -76,7 +76,7 @@ def slurm_daemons() -> Iterator[slurm_cluster.Cluster]:
 def slurm(slurm_daemons: slurm_cluster.Cluster) -> Iterator[slurm_cluster.Cluster]:
     """A SLURM of one machine, idle. The next test has a new one where this does not get idle again.
 
-    A test fails for jobs that it leaves in the queue, and not for a node that does not recover from its kills.
+    A test fails for jobs that it leaves in the queue, and not for a node that never recovers from its kills.
     """
     yield slurm_daemons
     if left := slurm_daemons.settle():
