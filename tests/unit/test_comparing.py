@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from trialjob import config, wiring
 from trialjob.apps.cli.main import main
 from trialjob.errors import SpecError
+from trialjob.model.ids import ExperimentName
+from trialjob.model.limits import Limits
+from trialjob.model.metric import Mode, Objective
+from trialjob.orchestrator.core.events import ExperimentCreated
 from trialjob.orchestrator.core.state import State
 from trialjob.reporting.comparison import comparison, differing
 from trialjob.reporting.repeats import repeats
@@ -124,3 +129,45 @@ def test_experiments_without_anything_are_compared_too(folder: Path) -> None:
     assert lines["best"] == ("-", "-")
     assert lines["trials"] == ("none", "none")
     assert differing([nothing, nothing]) == []
+
+
+def test_a_journal_of_0_1_0_differs_in_what_it_says_and_not_in_where(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine: dict[str, Any] = {
+        "role": "arn:aws:iam::123456789012:role/tuner",
+        "instance_type": "ml.g5.xlarge",
+    }
+    image = "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.8.0-gpu-py312"
+    common: dict[str, Any] = {
+        "space": {"lr": {"type": "uniform", "lower": 0.0, "upper": 1.0}},
+        "objective": {"metric": "acc", "mode": "max"},
+        "metrics": [{"name": "acc", "regex": "acc=({number})"}],
+        "limits": {"max_trials": 4},
+    }
+    container: dict[str, Any] = {"kind": "container", "image_uri": image, "entrypoint": ["true"]}
+    place = {"kind": "sagemaker", "s3_uri": "s3://bucket/tuning"}
+    old = {**common, "name": "old", "estimator": {**container, **machine}, "backend": place}
+    today = {**place, **machine, "volume_size": 50}
+    new = {**common, "name": "new", "estimator": container, "backend": today}
+    unread = {**old, "name": "unread", "sampler": {"kind": "of_a_package_that_is_not_here"}}
+    store = wiring.open_store(tmp_path / "store")
+    for document in (old, config.parse(new).document(), unread):
+        name = ExperimentName(str(document["name"]))
+        created = ExperimentCreated(
+            name=name,
+            document=document,
+            bundle="",
+            objective=Objective(metric="acc", mode=Mode.MAX),
+            limits=Limits(max_trials=4),
+            trialjob="0.1.0",
+        )
+        store.journal(name).append([created], after=0, at=1.0)
+    assert run(tmp_path, "compare", "old", "new") == 0
+    differs = capsys.readouterr().out.partition("what differs in their specs:")[2]
+    fields = [line.split()[0] for line in differs.splitlines()[2:]]
+    assert fields == ["estimator.dialect", "backend.volume_size"]
+    assert run(tmp_path, "compare", "old", "unread") == 0
+    differs = capsys.readouterr().out.partition("what differs in their specs:")[2]
+    assert "sampler.kind" in differs
+    assert "role" not in differs

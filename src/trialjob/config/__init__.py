@@ -2,7 +2,7 @@
 
 from trialjob.config.differences import Difference, differences
 from trialjob.config.doubts import old_places, warnings
-from trialjob.config.parse import choose, load, parse, read
+from trialjob.config.parse import choose, in_todays_words, load, parse, read
 from trialjob.config.spec import (
     ContainerSpec,
     ExperimentSpec,
@@ -30,6 +30,7 @@ __all__ = [
     "SourceSpec",
     "choose",
     "differences",
+    "in_todays_words",
     "load",
     "old_places",
     "parse",

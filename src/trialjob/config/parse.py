@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -92,6 +93,19 @@ def parse(
         raise SpecError(problems, source)
     spec.remember(places.written if not recorded else replace(places.written, old=()))
     return spec
+
+
+def in_todays_words(document: Mapping[str, Json]) -> dict[str, Json]:
+    """A journal's document laid out as one that is written today, whichever version wrote it.
+
+    What this version cannot read, such as a kind of a package that is not here, is moved where it lives now.
+    """
+    try:
+        return parse(document, files=False, recorded=True).document()
+    except SpecError:
+        with suppress(SpecError):
+            return _placed(_plain(document, ""), recorded=True)[0]
+    return dict(document)
 
 
 def _placed(document: dict[str, Any], *, recorded: bool = False) -> tuple[dict[str, Any], Places]:

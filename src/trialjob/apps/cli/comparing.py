@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from trialjob import wiring
+from trialjob import config, wiring
 from trialjob.apps.cli.failures import ExitStatus
 from trialjob.errors import UsageError
+from trialjob.orchestrator.core.state import State
 from trialjob.reporting.comparison import print_comparison
 from trialjob.reporting.terminal import check_written, console
 
@@ -17,6 +19,11 @@ def compare(names: Sequence[str], *, store: str | None) -> int:
     if len(different) == 1:
         raise UsageError(f"compare {different[0]} with another experiment: name two or more")
     out = console()
-    print_comparison(out, [wiring.attach(name, store=store).state for name in different])
+    print_comparison(out, [_comparable(wiring.attach(name, store=store).state) for name in different])
     check_written(out.file)
     return ExitStatus.DONE
+
+
+def _comparable(state: State) -> State:
+    """``state`` with its document as one of today: what an older version wrote elsewhere is no difference."""
+    return replace(state, document=config.in_todays_words(state.document))
