@@ -80,6 +80,8 @@ class Job:
     arn: str
     created: float
     tags: dict[str, str]
+    #: The ARN of the tuning job that started it; "" when none did.
+    tuning: str = ""
     history: list[Moment] = field(default_factory=list)
     failure: str | None = None
     #: When the first instances were there, and when the last work on them ended.
@@ -208,6 +210,7 @@ class Job:
             answer["ResourceConfig"] = self.request["ResourceConfig"] | selected
         output = self.request["OutputDataConfig"]["S3OutputPath"].rstrip("/")
         optional = {
+            "TuningJobArn": self.tuning or None,
             "FailureReason": self.failure[:1024] if self.failure else None,
             "TrainingStartTime": self.started,
             "TrainingEndTime": self.ended,

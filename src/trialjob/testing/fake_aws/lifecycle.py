@@ -79,6 +79,9 @@ class Lifecycle:
     unknown_images: set[str] = field(default_factory=set)
     #: What a second on spot costs of a second on demand.
     spot_price: float = 0.3
+    #: Who is told of each job that has ended, and of each line that one prints.
+    ended: list[Callable[[Job], None]] = field(default_factory=list)
+    printed: list[Callable[[Job, str], None]] = field(default_factory=list)
     _runs: dict[str, Run] = field(default_factory=dict)
     #: How a job that is being stopped will be called when it has stopped.
     _endings: dict[str, str] = field(default_factory=dict)
@@ -155,6 +158,8 @@ class Lifecycle:
         if not run.over:
             self.logs.put(LOG_GROUP, stream, line, self.agenda.now)
             run.job.read(line, self.agenda.now)
+            for hear in self.printed:
+                hear(run.job, line)
 
     def _exited(self, run: Run, code: int, failure: str) -> None:
         if run.over:
@@ -247,6 +252,8 @@ class Lifecycle:
             job.pool = Pool(since=now, keep_alive=job.keep_alive)
             self.expire_pool(job)
         self._move(job, status=status, secondary=secondary)
+        for hear in self.ended:
+            hear(job)
 
     def expire_pool(self, job: Job) -> None:
         """Have a job's pool end when its keep-alive period, as it is now, is over."""

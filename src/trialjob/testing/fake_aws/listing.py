@@ -32,9 +32,9 @@ def list_jobs(jobs: dict[str, Job], params: dict[str, Any], now: float, faults: 
         row for job in jobs.values() if (row := job.summary(now, faults.list_delay)) and _in_time(row, params)
     ]
     rows = [row for row in rows if params.get("NameContains", "") in row["TrainingJobName"]]
-    page, token = _page(rows, params, _SORT[params.get("SortBy", "CreationTime")])
-    page = [row for row in page if _has_status(row, params)]
-    return {"TrainingJobSummaries": page} | ({"NextToken": token} if token else {})
+    found, token = page(rows, params, _SORT[params.get("SortBy", "CreationTime")])
+    found = [row for row in found if _has_status(row, params)]
+    return {"TrainingJobSummaries": found} | ({"NextToken": token} if token else {})
 
 
 def _in_time(row: dict[str, Any], params: dict[str, Any]) -> bool:
@@ -68,9 +68,9 @@ def search(jobs: dict[str, Job], params: dict[str, Any], now: float, faults: Fau
     rows = [job.describe(now) | {"tags": job.tags} for job in jobs.values() if job.created <= old]
     rows = [row for row in rows if not filters or join(_passes(row, rule) for rule in filters)]
     by = params.get("SortBy", "LastModifiedTime")
-    page, token = _page(rows, {"SortOrder": "Descending"} | params, by)
+    rows, token = page(rows, {"SortOrder": "Descending"} | params, by)
     found = []
-    for row in page:
+    for row in rows:
         tags = [{"Key": key, "Value": value} for key, value in row.pop("tags").items()]
         found.append({"TrainingJob": row | {"Tags": tags}})
     return {"Results": found} | ({"NextToken": token} if token else {})
@@ -92,7 +92,7 @@ def _at(row: dict[str, Any], path: str) -> object:
     return value
 
 
-def _page(
+def page(
     rows: list[dict[str, Any]], params: dict[str, Any], by: str
 ) -> tuple[list[dict[str, Any]], str | None]:
     """One page behind the token, which names the last row of the page before it."""
@@ -109,8 +109,8 @@ def _page(
         except TypeError:  # a token of another order
             raise validation("Invalid NextToken") from None
     size = params.get("MaxResults", 10)
-    page = rows[:size]
-    return page, (_token(place(page[-1])) if len(rows) > size else None)
+    cut = rows[:size]
+    return cut, (_token(place(cut[-1])) if len(rows) > size else None)
 
 
 def _token(place: tuple[Any, str]) -> str:

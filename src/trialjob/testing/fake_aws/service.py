@@ -23,10 +23,18 @@ from trialjob.testing.fake_aws.lifecycle import LOG_GROUP, Durations, Lifecycle
 from trialjob.testing.fake_aws.logs import LogEvent, LogStore
 from trialjob.testing.fake_aws.quotas import Quotas
 from trialjob.testing.fake_aws.training import ACCOUNT, USER, Training
+from trialjob.testing.fake_aws.tuning import Tuning
 from trialjob.testing.fake_aws.world import MemoryWorld, World
 
 Answer = dict[str, Any]
-_SUBJECTS = ("TrainingJobName", "ResourceArn", "logGroupName", "ServiceCode", "Path")
+_SUBJECTS = (
+    "TrainingJobName",
+    "HyperParameterTuningJobName",
+    "ResourceArn",
+    "logGroupName",
+    "ServiceCode",
+    "Path",
+)
 _ROWS = ("TrainingJobSummaries", "Results", "events", "logStreams", "Quotas", "PriceList")
 
 
@@ -50,6 +58,7 @@ class _Region:
             jobs=jobs,
         )
         self.training = Training(self.lifecycle, jobs)
+        self.tuning = Tuning(self.training)
 
 
 class FakeService:
@@ -78,8 +87,9 @@ class FakeService:
         self._engine: Engine = ScriptedEngine(agenda=self._agenda, curve=lambda _, __: None)
         self._regions: dict[str, _Region] = {}
         home = self._region(region, quota)
-        self.training, self.logs, self.quotas, self.lifecycle = (
+        self.training, self.tuning, self.logs, self.quotas, self.lifecycle = (
             home.training,
+            home.tuning,
             home.logs,
             home.quotas,
             home.lifecycle,
@@ -216,7 +226,7 @@ class FakeService:
         return deepcopy(work(deepcopy(params)))
 
     def _operations(self, region: _Region) -> dict[tuple[str, str], Callable[[Answer], Answer]]:
-        training, logs, quotas = region.training, region.logs, region.quotas
+        training, tuning, logs, quotas = region.training, region.tuning, region.logs, region.quotas
         jobs, now, faults = training.jobs, self.clock.now(), self.faults
         return {
             ("sagemaker", "CreateTrainingJob"): training.create,
@@ -226,6 +236,11 @@ class FakeService:
             ("sagemaker", "DeleteTrainingJob"): training.delete,
             ("sagemaker", "ListTrainingJobs"): lambda params: listing.list_jobs(jobs, params, now, faults),
             ("sagemaker", "Search"): lambda params: listing.search(jobs, params, now, faults),
+            ("sagemaker", "CreateHyperParameterTuningJob"): tuning.create,
+            ("sagemaker", "DescribeHyperParameterTuningJob"): tuning.describe,
+            ("sagemaker", "StopHyperParameterTuningJob"): tuning.stop,
+            ("sagemaker", "ListTrainingJobsForHyperParameterTuningJob"): tuning.children,
+            ("sagemaker", "ListHyperParameterTuningJobs"): tuning.list,
             ("sagemaker", "AddTags"): training.add_tags,
             ("sagemaker", "ListTags"): training.list_tags,
             ("logs", "FilterLogEvents"): lambda params: logs.filter(params, now),

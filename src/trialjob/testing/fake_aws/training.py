@@ -5,6 +5,7 @@ The calls change nothing but through ``lifecycle``; ``listing`` has those that r
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from trialjob.testing.fake_aws import errors, pools
@@ -27,6 +28,10 @@ class Training:
         self.not_passable: set[str] = set()
         #: Whether a lack of warm-pool quota is an error, or passed over in silence as the guide says.
         self.refuses_without_pool_quota = False
+        #: The tags of what has an ARN of another kind, by that kind and its name.
+        self.tagged: dict[str, Callable[[str], dict[str, str]]] = {
+            "training-job": lambda name: self.job(name).tags
+        }
 
     @property
     def _now(self) -> float:
@@ -34,18 +39,27 @@ class Training:
 
     def create(self, request: dict[str, Any]) -> dict[str, Any]:
         """CreateTrainingJob. Malformed first, then the role, the name, and what it would use."""
-        check_create(request, self.lifecycle.region)
-        check_role(request, world=self.lifecycle.world, user=USER, not_passable=self.not_passable)
+        self.check(request)
         if "Tags" in request and "sagemaker:AddTags" in self.lifecycle.faults.denied:
             raise errors.access_denied(USER, "sagemaker:AddTags", self.arn(request["TrainingJobName"]))
+        job = self.launch(request, tags=tags_of(request.get("Tags", [])))
+        return {"TrainingJobArn": job.arn}
+
+    def check(self, request: dict[str, Any]) -> None:
+        """Raise for what no training job may be, whatever its name."""
+        check_create(request, self.lifecycle.region)
+        check_role(request, world=self.lifecycle.world, user=USER, not_passable=self.not_passable)
+
+    def launch(self, request: dict[str, Any], *, tags: dict[str, str], tuning: str = "") -> Job:
+        """Start a job that has been checked, of a user's own or of the tuning job with that ARN."""
         name = request["TrainingJobName"]
         if name in self.jobs:
             raise errors.in_use(self.jobs[name].arn)
-        job = Job(request=request, arn=self.arn(name), created=self._now, tags=_tags(request.get("Tags", [])))
+        job = Job(request=request, arn=self.arn(name), created=self._now, tags=dict(tags), tuning=tuning)
         self._check_quota(job)
         self.jobs[name] = job
         self.lifecycle.admit(job)
-        return {"TrainingJobArn": job.arn}
+        return job
 
     def arn(self, name: str) -> str:
         return f"arn:aws:sagemaker:{self.lifecycle.region}:{ACCOUNT}:training-job/{name}"
@@ -121,20 +135,24 @@ class Training:
         return {}
 
     def add_tags(self, params: dict[str, Any]) -> dict[str, Any]:
-        """AddTags, to training jobs."""
-        job = self._by_arn(params)
-        job.tags |= _tags(params["Tags"])
-        return {"Tags": _rows(job.tags)}
+        """AddTags."""
+        tags = self._by_arn(params)
+        tags |= tags_of(params["Tags"])
+        return {"Tags": _rows(tags)}
 
     def list_tags(self, params: dict[str, Any]) -> dict[str, Any]:
-        """ListTags, of training jobs, all on one page."""
-        return {"Tags": _rows(self._by_arn(params).tags)}
+        """ListTags, all on one page."""
+        return {"Tags": _rows(self._by_arn(params))}
 
-    def _by_arn(self, params: dict[str, Any]) -> Job:
-        return self.job(params["ResourceArn"].rpartition("/")[2])
+    def _by_arn(self, params: dict[str, Any]) -> dict[str, str]:
+        kind, _, name = params["ResourceArn"].rpartition(":")[2].partition("/")
+        if kind not in self.tagged:
+            raise errors.not_found()
+        return self.tagged[kind](name)
 
 
-def _tags(rows: list[dict[str, str]]) -> dict[str, str]:
+def tags_of(rows: list[dict[str, str]]) -> dict[str, str]:
+    """The rows of a request as a mapping."""
     return {row["Key"]: row["Value"] for row in rows}
 
 
