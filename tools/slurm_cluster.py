@@ -9,7 +9,8 @@
     tools/slurm_cluster.py stop /tmp/cluster
 
 Rule: no systemd, no cgroups, no database, and nothing outside of the folder. It runs as root or as any user,
-whose own all jobs then are. The node claims more processors than the machine may have.
+whose own all jobs then are. A node claims more processors than the machine may have; the second one, which
+only the partition ``several`` has, is a further slurmd.
 """
 
 from __future__ import annotations
@@ -28,8 +29,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-#: The daemons, in the order in which they are started.
+#: The daemons, in the order in which they are started; and that of the second node.
 DAEMONS = ("munged", "slurmctld", "slurmd")
+SECOND = "slurmd2"
+#: What tells the daemons' files and ports: the node of a slurmd.
+_NODES = {"slurmd": "node1", SECOND: "node2"}
 _PATIENCE = 30.0
 _CONF = """\
 ClusterName=trialjob
@@ -42,11 +46,11 @@ AuthType=auth/munge
 AuthInfo=socket={folder}/munge/socket
 CredType=cred/munge
 StateSaveLocation={folder}/state
-SlurmdSpoolDir={folder}/spool
+SlurmdSpoolDir={folder}/spool/%n
 SlurmctldPidFile={folder}/slurmctld.pid
-SlurmdPidFile={folder}/slurmd.pid
+SlurmdPidFile={folder}/%n.pid
 SlurmctldLogFile={folder}/log/slurmctld.log
-SlurmdLogFile={folder}/log/slurmd.log
+SlurmdLogFile={folder}/log/slurmd-%n.log
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 JobAcctGatherType=jobacct_gather/none
@@ -68,10 +72,13 @@ MessageTimeout=5
 SlurmdTimeout=300
 MaxJobCount=20000
 AccountingStorageType=accounting_storage/none
-NodeName={host} NodeAddr=127.0.0.1 CPUs={slots} CoresPerSocket={slots} RealMemory=100000 State=UNKNOWN
-PartitionName=main Nodes={host} Default=YES MaxTime=1-0 PriorityTier=10 PreemptMode=OFF
-PartitionName=scavenge Nodes={host} MaxTime=1-0 PriorityTier=1 PreemptMode=REQUEUE GraceTime=0
-PartitionName=short Nodes={host} MaxTime=2 PriorityTier=10 PreemptMode=OFF
+NodeName=DEFAULT CPUs={slots} CoresPerSocket={slots} RealMemory=100000 State=UNKNOWN
+NodeName=node1 NodeHostname={host} NodeAddr=127.0.0.1
+NodeName=node2 Port={second_port} NodeHostname={host} NodeAddr=127.0.0.1
+PartitionName=main Nodes=node1 Default=YES MaxTime=1-0 PriorityTier=10 PreemptMode=OFF
+PartitionName=scavenge Nodes=node1 MaxTime=1-0 PriorityTier=1 PreemptMode=REQUEUE GraceTime=0
+PartitionName=short Nodes=node1 MaxTime=2 PriorityTier=10 PreemptMode=OFF
+PartitionName=several Nodes=node[1-2] MaxTime=1-0 PriorityTier=10 PreemptMode=OFF
 """
 
 
@@ -90,10 +97,10 @@ class Cluster:
 
     def start(self, slots: int = 8) -> None:
         """Start everything, and return when a job would run. Raises RuntimeError."""
-        for name in ("state", "spool", "log", "munge"):
+        for name in ("state", "spool/node1", "spool/node2", "log", "munge"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         (self.folder / "munge").chmod(0o700)
-        ctld_port, slurmd_port = _quiet_ports(2)
+        ctld_port, slurmd_port, second_port = _quiet_ports(3)
         self.conf.write_text(
             _CONF.format(
                 folder=self.folder,
@@ -102,11 +109,17 @@ class Cluster:
                 slots=slots,
                 ctld_port=ctld_port,
                 slurmd_port=slurmd_port,
+                second_port=second_port,
             )
         )
         for name in DAEMONS:
             self.launch(name)
         self._wait(lambda: self.trouble() == "", "a node that takes jobs")
+
+    def start_second(self) -> None:
+        """Start the second node, if it does not run. Raises RuntimeError."""
+        self.launch(SECOND)
+        self._wait(lambda: "idle\n" in self.ask("sinfo", "-h", "-n", "node2", "-o", "%T"), "the second node")
 
     def trouble(self) -> str:
         """Why the node takes no jobs now, or jobs are left in the queue; "" where neither is so."""
@@ -155,8 +168,8 @@ class Cluster:
             return (self.folder / "munge/socket").exists()
         with socket.socket() as asked:
             asked.settimeout(1.0)
-            key = {"slurmctld": "SlurmctldPort", "slurmd": "SlurmdPort"}[name]
-            port = re.search(rf"^{key}=(\d+)$", self.conf.read_text(), re.MULTILINE)
+            key = {"slurmctld": "SlurmctldPort", "slurmd": "SlurmdPort", SECOND: "NodeName=node2 Port"}[name]
+            port = re.search(rf"^{key}=(\d+)\b", self.conf.read_text(), re.MULTILINE)
             return port is not None and asked.connect_ex(("127.0.0.1", int(port[1]))) == 0
 
     def ask(self, *line: str) -> str:
@@ -174,7 +187,7 @@ class Cluster:
     def pid(self, name: str) -> int | None:
         """The process of a daemon, if it lives."""
         try:
-            found = int((self.folder / f"{name}.pid").read_text())
+            found = int((self.folder / f"{_NODES.get(name, name)}.pid").read_text())
             return found if _is(found, name) else None
         except (OSError, ValueError):
             return None
@@ -191,7 +204,7 @@ class Cluster:
         deadline = time.monotonic() + _PATIENCE / 3
         while self.ask("squeue", "-h") and time.monotonic() < deadline:
             time.sleep(0.1)
-        for name in reversed(DAEMONS):
+        for name in (SECOND, *reversed(DAEMONS)):
             self.kill(name, signal.SIGTERM)
 
     def start_anew(self) -> None:
@@ -220,10 +233,12 @@ class Cluster:
                     os.kill(int(place.name), signal.SIGKILL)
             except OSError:
                 continue
-        for name in DAEMONS:
+        for name in (*DAEMONS, SECOND):
             self.kill(name)
 
     def _arguments(self, name: str) -> list[str]:
+        if name in _NODES:
+            return ["-N", _NODES[name]]
         if name != "munged":
             return []
         munge = self.folder / "munge"
@@ -243,6 +258,7 @@ class Cluster:
 
 
 def _program(name: str) -> str:
+    name = "slurmd" if name in _NODES else name
     return shutil.which(name, path=os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/sbin"))) or ""
 
 
@@ -252,7 +268,7 @@ def _is(pid: int, name: str) -> bool:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return False
-    return f"({name[:15]})" in stat and stat.rpartition(")")[2].split()[0] != "Z"
+    return f"({'slurmd' if name in _NODES else name})" in stat and stat.rpartition(")")[2].split()[0] != "Z"
 
 
 def _quiet_ports(count: int) -> list[int]:
@@ -281,6 +297,7 @@ def main() -> int:
     parser.add_argument("action", choices=("start", "stop"))
     parser.add_argument("folder", type=Path)
     parser.add_argument("--slots", type=int, default=8, help="processors that the node claims to have")
+    parser.add_argument("--second", action="store_true", help="start the second node, too")
     told = parser.parse_args()
     if lacking := missing():
         sys.stderr.write(f"{', '.join(lacking)}: not here; apt-get install slurm-wlm munge\n")
@@ -288,6 +305,8 @@ def main() -> int:
     cluster = Cluster(told.folder)
     if told.action == "start":
         cluster.start(told.slots)
+        if told.second:
+            cluster.start_second()
         sys.stdout.write(f"export SLURM_CONF={cluster.conf}\n")
     else:
         cluster.stop()

@@ -141,5 +141,5 @@ def test_what_is_wrong_with_a_section_names_the_field() -> None:
     assert "itself" in problems(sbatch=["--mail-type=END", "--output=x"])["backend.sbatch[1]"]
     assert "one text" in problems(sbatch=["--mail-type", "END"])["backend.sbatch[1]"]
     assert "full path" in problems(folder="tuning")["backend.folder"]
-    assert "torchrun" in problems(nodes=2)["backend.nodes"]
+    assert "nodes and backend.ntasks_per_node" in problems(sbatch=["--ntasks=4"])["backend.sbatch[0]"]
     assert "backend.partition" in problems(partition=" ")

@@ -47,6 +47,8 @@ ML_ROOT = "TRIALJOB_ML_ROOT"
 DISTRIBUTION = "TRIALJOB_DISTRIBUTION"
 #: How many processes that program starts on each host, where it is not one for each GPU.
 PROCESSES = "TRIALJOB_PROCESSES"
+#: On how many hosts the same line is started by somebody else, who numbers them; MASTER_ADDR is the first.
+NODES = "TRIALJOB_NODES"
 #: Which of several hosts this is, for ``report`` where no launcher has numbered the processes.
 HOST_RANK = "TRIALJOB_HOST_RANK"
 #: The input channel, and the file in it, that brings the values when the service's own way is too narrow.
@@ -190,16 +192,20 @@ def distributed(line: list[str], told: Mapping[str, str]) -> list[str]:
     That is done when it was asked for and there are several processes or hosts; otherwise the line stays.
     """
     hosts, processes = json.loads(told["SM_HOSTS"]), int(told.get(PROCESSES) or told["SM_NUM_GPUS"])
-    if told.get(DISTRIBUTION) != "torchrun" or (len(hosts) < 2 and processes < 2):  # noqa: PLR2004 - one is alone
+    nodes = int(told.get(NODES) or len(hosts))
+    if told.get(DISTRIBUTION) != "torchrun" or (nodes < 2 and processes < 2):  # noqa: PLR2004 - one is alone
         return line
     if not line[1:2] or not line[1].endswith(".py"):
         raise SetupError(f"torchrun starts Python scripts, and {line[-1]} is none; set distribution: none")
     torchrun = [line[0], "-m", "torch.distributed.run", "--nproc_per_node", str(max(1, processes))]
-    if len(hosts) == 1:
+    if nodes == 1:
         return [*torchrun, "--standalone", *line[1:]]
-    nodes = ["--nnodes", str(len(hosts)), "--node_rank", told[HOST_RANK]]
-    master = ["--master_addr", min(hosts), "--master_port", str(_MASTER_PORT)]
-    return [*torchrun, *nodes, *master, *line[1:]]
+    torchrun += ["--nnodes", str(nodes)]
+    if NODES in told:  # torchrun itself reads which of them it is on: PET_NODE_RANK
+        master = ["--master_addr", told["MASTER_ADDR"], "--master_port", told["MASTER_PORT"]]
+        return [*torchrun, *master, *line[1:]]
+    torchrun += ["--node_rank", told[HOST_RANK]]
+    return [*torchrun, "--master_addr", min(hosts), "--master_port", str(_MASTER_PORT), *line[1:]]
 
 
 # What happens

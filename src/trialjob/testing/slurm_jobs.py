@@ -25,13 +25,15 @@ class SlurmJobs(ScriptJobs):
         self._container = container
         self.shared = folder / "shared"
 
-    def backend(self, *options: str) -> SlurmBackend:
+    def backend(self, *options: str, nodes: int = 1, tasks_per_node: int = 1) -> SlurmBackend:
         """``options`` are more words for sbatch."""
         return SlurmBackend(
             settings=SlurmSettings(
                 folder=self.shared,
                 home=self.shared / "local",
-                options=("--nodes=1", "--ntasks-per-node=1", *options),
+                options=(f"--nodes={nodes}", f"--ntasks-per-node={tasks_per_node}", *options),
+                nodes=nodes,
+                tasks_per_node=tasks_per_node,
                 setup=self._setup,
                 container=self._container,
                 stop_grace=self._stop_grace,

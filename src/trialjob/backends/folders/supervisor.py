@@ -99,6 +99,14 @@ class Supervisor:
         """How long the script may run from now on."""
         return float(self._request["max_runtime"])
 
+    def _ask_to_end(self, child: subprocess.Popen[bytes], why: str) -> None:  # noqa: ARG002 - as above
+        """Have the script end by itself."""
+        entrypoint.signal_group(child, signal.SIGTERM)
+
+    def _make_end(self, child: subprocess.Popen[bytes]) -> None:  # noqa: ARG002 - for those that look
+        """End what was asked to and has not; called every second until it has."""
+        self._kill_descendants()
+
     def _leave(self, status: Facts) -> None:
         """Keep how it ended."""
         self._folder.write_status(status)
@@ -208,9 +216,9 @@ class Supervisor:
             if not why and (why := self._why() or ("timed_out" if now >= latest else "")):
                 wake_at = now + float(self._request["stop_grace"])
                 self._tell_stopping(why)
-                entrypoint.signal_group(child, signal.SIGTERM)
+                self._ask_to_end(child, why)
             elif why and now >= wake_at:
-                self._kill_descendants()
+                self._make_end(child)
                 wake_at = now + 1.0
             self._sleep(wake_at - time.monotonic())
         return why

@@ -21,7 +21,7 @@ from trialjob.backends.slurm import commands
 from trialjob.backends.slurm.commands import Queued
 from trialjob.backends.slurm.marks import Mark
 from trialjob.backends.slurm.outcomes import advice, broken_off, hopeless, never_began
-from trialjob.backends.slurm.scripts import batch_script, start_script
+from trialjob.backends.slurm.scripts import batch_script, start_script, step_script
 from trialjob.backends.slurm.settings import SlurmSettings
 from trialjob.backends.slurm.slurm_folder import SlurmFolder
 from trialjob.errors import BackendError, BackendUnavailable
@@ -172,9 +172,16 @@ class SlurmBackend(FolderBackend):
         start = start_script(
             folder.path, setup=settings.setup, container=settings.container, shared=settings.folder
         )
-        if start:
-            (folder.path / "start.sh").touch(mode=FILE)
-            (folder.path / "start.sh").write_text(start, encoding="utf-8")
+        step = step_script(
+            folder.path,
+            nodes=settings.nodes,
+            tasks_per_node=settings.tasks_per_node,
+            cpus_per_task=settings.cpus_per_task,
+        )
+        for name, text in (("start.sh", start), ("step.sh", step)):
+            if text:
+                (folder.path / name).touch(mode=FILE)
+                (folder.path / name).write_text(text, encoding="utf-8")
         folder.write_request({**self._facts(request), "nodes": settings.nodes})
         mark = Mark(token=secrets.token_hex(8), job=request.job, folder=str(self._jobs), owner=self._owner)
         folder.write_submission({"token": mark.token, "calls": folder.submission().get("calls", 0) + 1})

@@ -1,4 +1,4 @@
-"""The two scripts of a job: what sbatch is given, and what is done before the user's program.
+"""The scripts of a job: what sbatch is given, what starts several tasks, what is done before each of them.
 
 Rule: our supervisor starts in the environment that trialjob was started in, whatever ``setup`` loads; only
 the user's program sees what that does.
@@ -30,6 +30,32 @@ def start_script(folder: Path, *, setup: Sequence[str], container: str, shared: 
     return "\n".join([*lines, ""])
 
 
+def step_script(folder: Path, *, nodes: int, tasks_per_node: int, cpus_per_task: int | None) -> str:
+    """``step.sh``, which starts the program it is given in every task of every node; "" for a single one."""
+    if nodes * tasks_per_node == 1:
+        return ""
+    counts = [f"--nodes={nodes}", f"--ntasks={nodes * tasks_per_node}", f"--ntasks-per-node={tasks_per_node}"]
+    if cpus_per_task is not None:  # a step does not take it from its job
+        counts.append(f"--cpus-per-task={cpus_per_task}")
+    return _STEP.format(
+        counts=" ".join(counts),
+        log=shlex.quote(str(folder / "log")),
+        said=shlex.quote(str(folder / "slurm.out")),
+    )
+
+
+#: On the first node, where the log's other writers are, a task writes into it itself: srun tears long lines.
+#: One task that fails ends all of them; one that has done its part waits for the others.
+_STEP = """\
+#!/bin/bash
+exec srun {counts} --export=ALL --input=none --kill-on-bad-exit=1 --wait=0 --quiet bash -c '
+[ "$SLURM_NODEID" != 0 ] || exec >> "$1"
+exec 2>&1
+export PET_NODE_RANK="$SLURM_NODEID"
+shift
+exec "$@"' task {log} "$@" 2>> {said}
+"""
+
 _FAILED = """\
 failed() {{
     why="backend.setup[$1] ended with exit status $2"
@@ -57,11 +83,11 @@ for program in apptainer singularity; do
         exec "$program" exec "${{gpus[@]}}" --bind {shared} --pwd "$PWD" {image} "$@"
     fi
 done
-if srun --help 2> /dev/null | grep -q -e --container-image; then
+if [ -z "${{PET_NODE_RANK:-}}" ] && srun --help 2> /dev/null | grep -q -e --container-image; then
     exec srun --ntasks=1 --container-image={plain} --container-mounts={shared}:{shared} \\
         --container-workdir="$PWD" "$@"
 fi
-echo "trialjob: backend.container needs apptainer, singularity or pyxis, and this node has none" >&2
+echo "trialjob: backend.container needs apptainer, singularity or (for a single task) pyxis; none is here" >&2
 failed container 127"""
 
 

@@ -71,10 +71,9 @@ class Slurm(BaseBackend):
     constraint: str | None = None
     #: As the option of `sbatch`. Default: the cluster's.
     reservation: str | None = None
-    #: Nodes of a job; only 1 so far. A trial takes several GPUs of one node with `gres: gpu:4` and
-    #: `distribution: torchrun`.
+    #: Nodes of a job; `distribution: torchrun` is started once on each of them.
     nodes: int = Field(default=1, ge=1)
-    #: As the option of `sbatch`; only 1 so far. Default: the cluster's.
+    #: How often `srun` starts the script on each node. Default: once.
     ntasks_per_node: int | None = Field(default=None, ge=1)
     #: As the option of `sbatch`. Default: the cluster's.
     cpus_per_task: int | None = Field(default=None, ge=1)
@@ -95,14 +94,13 @@ class Slurm(BaseBackend):
 
     # What is wrong
 
-    def problems(self, estimator: Any) -> Iterator[Problem]:  # noqa: ANN401, ARG002 - a section of any kind
+    def problems(self, estimator: Any) -> Iterator[Problem]:  # noqa: ANN401 - a section of any kind
         yield from self._folder_problems()
-        if self.nodes > 1 or (self.ntasks_per_node or 1) > 1:
-            name = "nodes" if self.nodes > 1 else "ntasks_per_node"
+        if (self.ntasks_per_node or 1) > 1 and getattr(estimator, "distribution", "none") == "torchrun":
             yield Problem(
-                field=f"backend.{name}",
-                message="is above 1, and a trial is one process of ours on one node so far",
-                remedy="write 1; with gres: gpu:N and distribution: torchrun a trial takes N GPUs of a node",
+                field="backend.ntasks_per_node",
+                message="is above 1, and torchrun, which is started once on each node, starts more itself",
+                remedy=f"leave it out, and write estimator.processes: {self.ntasks_per_node}",
             )
         for number, word in enumerate(self.sbatch):
             yield from _option_problems(number, word)
@@ -155,6 +153,8 @@ class Slurm(BaseBackend):
             home=Path(self.folder) / name,
             options=self.options(),
             nodes=self.nodes,
+            tasks_per_node=self.ntasks_per_node or 1,
+            cpus_per_task=self.cpus_per_task,
             setup=self.setup,
             container=self.container or "",
             stop_grace=self.stop_grace,
@@ -198,8 +198,10 @@ class Slurm(BaseBackend):
     def machine(self, jobs: Jobs) -> str:  # noqa: ARG002 - they are all alike
         asked = {"partition": self.partition, "gres": self.gres, "memory": self.memory}
         words = [f"{name} {value}" for name, value in asked.items() if value is not None]
-        cpus = [f"{self.cpus_per_task} CPUs"] if self.cpus_per_task else []
-        return ", ".join(["a job of SLURM for each trial", *words, *cpus])
+        counts = {"nodes": self.nodes, "tasks a node": self.ntasks_per_node or 1}
+        several = [f"{count} {what}" for what, count in counts.items() if count > 1]
+        cpus = [f"{self.cpus_per_task} CPUs" + " a task" * bool(several)] if self.cpus_per_task else []
+        return ", ".join(["a job of SLURM for each trial", *words, *several, *cpus])
 
     def request_words(self) -> str:
         return "SLURM has judged none yet; `trialjob doctor` has it judge one"
@@ -247,6 +249,9 @@ def _option_problems(number: int, word: str) -> Iterator[Problem]:
             yield Problem(
                 field=field, message=f'"{word}" has a key of its own', remedy=f"write backend.{key}"
             )
+    if option == "--ntasks" or short == "-n":
+        remedy = "write backend.nodes and backend.ntasks_per_node"
+        yield Problem(field=field, message=f'"{word}" has keys of its own', remedy=remedy)
     if option in ("--time", "--time-min") or short == "-t":
         yield Problem(field=field, message=f'"{word}" is limits.trial_timeout', remedy="write that")
     if option in _TAKEN or (short and short in _TAKEN.values()):

@@ -17,6 +17,8 @@ class SlurmSettings:
     #: Options of sbatch.
     options: tuple[str, ...] = ()
     nodes: int = 1
+    tasks_per_node: int = 1
+    cpus_per_task: int | None = None
     setup: tuple[str, ...] = ()
     container: str = ""
     stop_grace: float = 30.0

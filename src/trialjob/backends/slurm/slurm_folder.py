@@ -8,6 +8,7 @@ Beside what every job's folder has::
     alive.json       written every few seconds while a run lives: how long the job has run by then
     missing.json     since when the queue has known nothing of a job that was claimed
     start.sh         what is done before the script
+    step.sh          what starts it in several tasks
     slurm.out        what SLURM itself says
 
 Rule: a lock is not relied on, as file systems of clusters may not have any. A name that can be made once is

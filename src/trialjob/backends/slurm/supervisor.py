@@ -14,6 +14,8 @@ import contextlib
 import os
 import select
 import signal
+import socket
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -23,6 +25,8 @@ from trialjob.backends.folders.descendants import become_subreaper, end_descenda
 from trialjob.backends.folders.job_folder import Facts
 from trialjob.backends.folders.supervisor import Supervisor
 from trialjob.backends.slurm.slurm_folder import SlurmFolder
+from trialjob.in_job import entrypoint
+from trialjob.in_job.entrypoint import NODES
 from trialjob.orchestrator.journals.private import FILE
 
 #: EX_TEMPFAIL: it was interrupted.
@@ -33,6 +37,9 @@ BEAT: Final = 5.0
 _SAME_SIGNAL: Final = 1.0
 #: Seconds, and times, to write an end on a disk that is full.
 _PAUSE, _TIMES = 5.0, 24
+#: Seconds for srun to end its tasks.
+_LAST_WORDS: Final = 20
+_PORTS: Final = range(20_000, 30_000)
 _SIGNALS: Final = frozenset({signal.SIGTERM, signal.SIGINT})
 _KILLED: Final = frozenset({-signal.SIGTERM, 128 + signal.SIGTERM, -signal.SIGKILL, 128 + signal.SIGKILL})
 
@@ -49,8 +56,11 @@ class SlurmSupervisor(Supervisor):
         self._me = ""
         self._beaten = -BEAT
         self.exit_code = 0
-        start = folder.path / "start.sh"
-        self.launcher = ("bash", str(start)) if start.exists() else ()
+        self._forced = 0
+        self._telling: subprocess.Popen[bytes] | None = None
+        scripts = [folder.path / name for name in ("step.sh", "start.sh")]
+        self._is_step = scripts[0].exists()
+        self.launcher = tuple(word for path in scripts if path.exists() for word in ("bash", str(path)))
 
     def begin(self) -> bool:
         """Take the job; False when there is nothing to run."""
@@ -94,8 +104,37 @@ class SlurmSupervisor(Supervisor):
             return "stopped"
         return "interrupted" if self._stop_asked else ""
 
+    def _environment(self) -> dict[str, str]:
+        told = super()._environment()
+        if not self._is_step:
+            return told
+        ours = {
+            "MASTER_ADDR": socket.gethostname(),
+            "MASTER_PORT": str(_free_port(int(self._status["number"] or 0))),
+            NODES: str(self._request.get("nodes", 1)),
+        }
+        return {**told, **ours, **self._request["environment"]}
+
+    def _ask_to_end(self, child: subprocess.Popen[bytes], why: str) -> None:
+        """Have SLURM tell all tasks of a step, on their nodes: srun itself would kill them at once."""
+        if not self._is_step:
+            super()._ask_to_end(child, why)
+        elif why != "interrupted":  # that has been said by SLURM to all of them
+            with contextlib.suppress(OSError):
+                line = ["scancel", "--signal=TERM", self._status["number"]]
+                self._telling = subprocess.Popen(line, stdin=subprocess.DEVNULL)  # noqa: S603 - SLURM's own
+
+    def _make_end(self, child: subprocess.Popen[bytes]) -> None:
+        """As long as srun lives, it can kill what runs on other nodes."""
+        self._forced += 1
+        if self._is_step and self._forced < _LAST_WORDS:
+            entrypoint.signal_group(child, signal.SIGTERM)
+        else:
+            super()._make_end(child)
+
     def _why_it_ended(self, status: int) -> str:
-        if status in _KILLED and not self._stop_asked:
+        # The tasks of a step may have been told before we are, and on another node.
+        if (status in _KILLED or self._is_step) and not self._stop_asked:
             select.select([self._woken], [], [], _SAME_SIGNAL)
         return self._why() if self._stop_asked else ""
 
@@ -149,6 +188,18 @@ class SlurmSupervisor(Supervisor):
             present, status = self._slurm_folder.present_run(), self._slurm_folder.status() or {}
             return present.get("run", self._me) != self._me or status.get("state") == "ended"
         return False
+
+
+def _free_port(number: int) -> int:
+    """A port for the tasks of a job to meet at, below those that systems give out by themselves.
+
+    Jobs that share a node have different numbers, and so begin to look at different ones.
+    """
+    for port in (_PORTS[(number + more) % len(_PORTS)] for more in range(len(_PORTS))):
+        with socket.socket() as asked, contextlib.suppress(OSError):
+            asked.bind(("", port))
+            return port
+    return _PORTS[0]
 
 
 def main() -> int:
