@@ -23,11 +23,15 @@ def _duration_or_word(value: object) -> object:
     return "none" if value is None else value if value in ("auto", "none") else parse_duration(value)
 
 
-Duration: TypeAlias = Annotated[float, BeforeValidator(parse_duration), PlainSerializer(format_duration)]
+Duration: TypeAlias = Annotated[
+    float,
+    BeforeValidator(parse_duration, json_schema_input_type=float | str),
+    PlainSerializer(format_duration),
+]
 #: A duration, or one of two words in its place; no value at all is the second.
 StallTimeout: TypeAlias = Annotated[
     float | Literal["auto", "none"],
-    BeforeValidator(_duration_or_word),
+    BeforeValidator(_duration_or_word, json_schema_input_type=float | str),
     PlainSerializer(lambda value: value if isinstance(value, str) else format_duration(value)),
 ]
 Number: TypeAlias = Annotated[float, PlainSerializer(_plain)]

@@ -3,14 +3,17 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import jsonschema  # type: ignore[import-untyped]
 from hypothesis import given
 from hypothesis import strategies as st
 
 from trialjob.config import parse
 from trialjob.config.paths import parse_path
+from trialjob.config.schema import spec_schema
 from trialjob.model.durations import format_duration, parse_duration
 from trialjob.model.paths import path_text
 
+SCHEMA = jsonschema.Draft202012Validator(spec_schema(packages=False))
 WORDS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8)
 NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_.]{0,6}", fullmatch=True)
 FLOATS = st.floats(-1e300, 1e300)
@@ -79,6 +82,8 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
 def test_a_document_parses_to_an_equal_spec(document: dict[str, Any]) -> None:
     spec = parse(document, files=False)
     written = spec.document()
+    SCHEMA.validate(document)
+    SCHEMA.validate(written)
     assert parse(written, files=False) == spec
     assert parse(json.loads(json.dumps(written, allow_nan=False)), files=False).document() == written
 

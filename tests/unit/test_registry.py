@@ -12,7 +12,7 @@ import pytest
 
 from trialjob import config
 from trialjob.apps.cli.main import main
-from trialjob.config.plugins import PLUGINS, _model
+from trialjob.config.plugins import PLUGINS, section_model
 from trialjob.errors import SpecError, UsageError
 from trialjob.orchestrator.core.search import BaseSampler
 from trialjob.registry import Registry, UnknownKind
@@ -152,7 +152,7 @@ def test_a_package_that_is_wrong_is_named_and_costs_no_other_kind(
     monkeypatch.delitem(sys.modules, "strange", raising=False)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setitem(PLUGINS, "sampler", samplers)
-    _model.cache_clear()
+    section_model.cache_clear()
     with pytest.raises(SpecError) as caught:
         config.parse({**SPEC, "sampler": {"kind": "guess", "tries": 1}})
     (problem,) = caught.value.problems

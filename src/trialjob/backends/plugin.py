@@ -126,7 +126,7 @@ class BaseBackend(SpecPart):
 
     #: Pause between two looks at the jobs.
     poll_interval: Duration = 10.0
-    #: Dollars that an hour of a job is to count, for `limits.max_cost` and the results.
+    #: Dollars that an hour of a job is to count, for `limits.max_cost` and the results. Default: 0.
     price_per_hour: Number | None = Field(default=None, ge=0)
 
     # What is wrong

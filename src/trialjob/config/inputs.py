@@ -31,4 +31,6 @@ def _short(value: InputSpec) -> Json:
 
 
 #: A location alone, or with how it is delivered.
-InputChannel: TypeAlias = Annotated[InputSpec, BeforeValidator(_located), PlainSerializer(_short)]
+InputChannel: TypeAlias = Annotated[
+    InputSpec, BeforeValidator(_located, json_schema_input_type=str | InputSpec), PlainSerializer(_short)
+]

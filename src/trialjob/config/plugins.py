@@ -55,7 +55,7 @@ def read_section(name: str, value: object) -> Any:  # noqa: ANN401 - whatever th
     if not isinstance(kind, str) or kind not in registry:
         raise WrongSection([_unknown(name, registry, kind)], [])
     try:
-        found, model = registry.get(kind), _model(name, kind)
+        found, model = registry.get(kind), section_model(name, kind)
     except UsageError as error:
         message, _, remedy = str(error).partition("\n  → ")
         raise WrongSection([Problem(field=f"{name}.kind", message=message, remedy=remedy)], []) from error
@@ -88,7 +88,7 @@ def keys_of(name: str, kind: object) -> list[str]:
     keys: list[str] = ["kind"]
     for each in kinds:
         with suppress(UsageError):  # a package's that is wrong; it is said elsewhere
-            keys += _model(name, each).model_fields
+            keys += section_model(name, each).model_fields
     return [*dict.fromkeys(keys)]
 
 
@@ -109,7 +109,7 @@ def translators() -> Mapping[str, Translator]:
 def inner_type(name: str, part: str) -> Any:  # noqa: ANN401 - a type
     """What stands in ``part`` of a section of our own, where it is a model or a mapping; else None."""
     for kind in PLUGINS[name].builtin():
-        if part in (model := _model(name, kind)).model_fields:
+        if part in (model := section_model(name, kind)).model_fields:
             hint = model.model_fields[part].annotation
             for each in (hint, *get_args(hint)):
                 if get_origin(each) is dict or (isinstance(each, type) and issubclass(each, BaseModel)):
@@ -130,7 +130,7 @@ def _unknown(name: str, registry: Registry[Any], kind: object) -> Problem:
 
 
 @cache
-def _model(name: str, kind: str) -> type[BaseModel]:
+def section_model(name: str, kind: str) -> type[BaseModel]:
     """The fields of a plugin's dataclass as a model that is as strict as the rest of a spec."""
     plugin = PLUGINS[name].get(kind)
     if issubclass(plugin, BaseModel):

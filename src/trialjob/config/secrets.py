@@ -8,7 +8,7 @@ this process remembers what was written.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import PlainSerializer, PlainValidator
 from pydantic_core import PydanticCustomError
@@ -40,7 +40,11 @@ def _written(value: str | Secret) -> Json:
 
 
 #: Text, or the name of a secret.
-MaybeSecret: TypeAlias = Annotated[str | Secret, PlainValidator(_read), PlainSerializer(_written)]
+MaybeSecret: TypeAlias = Annotated[
+    str | Secret,
+    PlainValidator(_read, json_schema_input_type=str | dict[Literal["secret"], str | dict[str, str]]),
+    PlainSerializer(_written),
+]
 
 
 def conceal(document: dict[str, Any]) -> None:

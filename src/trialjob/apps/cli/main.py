@@ -17,6 +17,7 @@ from trialjob._version import __version__
 from trialjob.apps.cli.failures import Begun, guarded
 from trialjob.apps.cli.options import backend_option, interrupt_option, set_option, store_option
 from trialjob.apps.cli.pricing import prices
+from trialjob.apps.cli.schema import schema
 from trialjob.apps.cli.serving import serve
 
 _EPILOG = """\b
@@ -35,6 +36,7 @@ def cli() -> None:
 
 
 cli.add_command(prices)
+cli.add_command(schema)
 cli.add_command(serve)
 
 
