@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 
 # What ``run`` imports when it is called is imported here, so that imports are not counted as tuning.
-import trialjob.apps.attend
+import trialjob.apps.interactive_run
+import trialjob.experiment
 import trialjob.reporting.console
-import trialjob.reporting.tables
-import trialjob.wiring  # noqa: F401
+import trialjob.reporting.tables  # noqa: F401
 from trialjob import Script, Tuner, local, minimize, random_search, uniform
 
 

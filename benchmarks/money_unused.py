@@ -10,7 +10,7 @@ from trialjob.backends.assumptions import Assumptions
 from trialjob.model.limits import Limits
 from trialjob.model.money import Tariff, Terms, cap_micros
 from trialjob.model.trial import EndKind
-from trialjob.orchestrator.rules.asha import Asha
+from trialjob.orchestrator.stopping.asha import Asha
 from trialjob.testing.simulation import Simulation, course
 
 _SEEDS = 20

@@ -25,14 +25,14 @@ from trialjob.model.limits import Limits
 from trialjob.model.metric import Mode, Objective
 from trialjob.model.money import Tariff, Terms
 from trialjob.orchestrator.core.rule import StoppingRule
-from trialjob.orchestrator.rules.asha import Asha
-from trialjob.orchestrator.rules.hyperband import Hyperband
-from trialjob.orchestrator.rules.median import MedianStopping
-from trialjob.orchestrator.rules.none import NoStopping
 from trialjob.orchestrator.samplers.random import RandomSampler
-from trialjob.planning.case import Case, Epochs
+from trialjob.orchestrator.stopping.asha import Asha
+from trialjob.orchestrator.stopping.hyperband import Hyperband
+from trialjob.orchestrator.stopping.median import MedianStopping
+from trialjob.orchestrator.stopping.none import NoStopping
 from trialjob.planning.estimate import Range, estimate
 from trialjob.planning.experiment import simulate
+from trialjob.planning.scenario_input import Case, Epochs
 
 _SVG = Path(__file__).parents[1] / "docs" / "plan-calibration.svg"
 _TERMS = Terms(price=736_400, machine="ml.g4dn.xlarge", stop_grace=120.0, upload=300.0)

@@ -22,9 +22,9 @@ from trialjob.model.ids import ExperimentName
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.journals.codec import encode
 from trialjob.orchestrator.journals.jsonl import FolderStore
+from trialjob.reporting.html.document import page
 from trialjob.reporting.mlflow import MlflowRuns
 from trialjob.reporting.optuna_study import OptunaStudy
-from trialjob.reporting.page.document import page
 from trialjob.testing.histories import SPACE, History
 
 _MOST_COMMITS = 1000

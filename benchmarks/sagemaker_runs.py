@@ -23,7 +23,7 @@ from trialjob.model.limits import Limits
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.engine.loop import Loop
 from trialjob.orchestrator.journals.jsonl import JsonlJournal
-from trialjob.orchestrator.rules.asha import Asha
+from trialjob.orchestrator.stopping.asha import Asha
 from trialjob.testing.fake_aws import Durations, Epoch, FakeService, Faults, VirtualClock
 from trialjob.testing.fake_aws.in_process import boto3_session
 from trialjob.testing.fake_aws.job import Job

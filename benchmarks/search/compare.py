@@ -25,17 +25,17 @@ from benchmarks.search.tables import EPOCHS, SEARCHES, Table, table
 from trialjob.model.space import Space
 from trialjob.orchestrator.core.rule import StoppingRule
 from trialjob.orchestrator.ports import Sampler
-from trialjob.orchestrator.rules.asha import Asha
-from trialjob.orchestrator.rules.bandit import Bandit
-from trialjob.orchestrator.rules.hyperband import Hyperband
-from trialjob.orchestrator.rules.median import MedianStopping
-from trialjob.orchestrator.rules.none import NoStopping
-from trialjob.orchestrator.rules.promotion import Promotion
-from trialjob.orchestrator.rules.truncation import TruncationSelection
 from trialjob.orchestrator.samplers.optuna import OptunaSampler
 from trialjob.orchestrator.samplers.random import RandomSampler
 from trialjob.orchestrator.samplers.sobol import SobolSampler
 from trialjob.orchestrator.samplers.syne_tune import SyneTuneSampler
+from trialjob.orchestrator.stopping.asha import Asha
+from trialjob.orchestrator.stopping.bandit import Bandit
+from trialjob.orchestrator.stopping.hyperband import Hyperband
+from trialjob.orchestrator.stopping.median import MedianStopping
+from trialjob.orchestrator.stopping.none import NoStopping
+from trialjob.orchestrator.stopping.promotion import Promotion
+from trialjob.orchestrator.stopping.truncation import TruncationSelection
 
 Loop = Callable[[Table, int], Trace]
 

@@ -15,7 +15,7 @@ from benchmarks.search.course import (
 )
 from benchmarks.search.tables import EPOCHS, Table
 
-from trialjob.backends.simulator.course import Course
+from trialjob.backends.simulator.job_script import Course
 from trialjob.estimators.script import resource_environment
 from trialjob.model.job import JobRequest
 from trialjob.model.limits import Limits

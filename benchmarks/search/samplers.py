@@ -18,17 +18,17 @@ from pathlib import Path
 
 from benchmarks.search.functions import PROBLEMS, Problem
 
-from trialjob.backends.simulator.course import Course
+from trialjob.backends.simulator.job_script import Course
 from trialjob.model.job import JobRequest
 from trialjob.model.limits import Limits
 from trialjob.model.metric import Mode, Objective
 from trialjob.model.space import Space
 from trialjob.orchestrator.ports import Sampler
-from trialjob.orchestrator.rules.none import NoStopping
 from trialjob.orchestrator.samplers.optuna import OptunaSampler
 from trialjob.orchestrator.samplers.random import RandomSampler
 from trialjob.orchestrator.samplers.sobol import SobolSampler
 from trialjob.orchestrator.samplers.syne_tune import SyneTuneSampler
+from trialjob.orchestrator.stopping.none import NoStopping
 from trialjob.testing.simulation import Simulation
 
 TRIALS = 64

@@ -84,13 +84,6 @@ if TYPE_CHECKING:
         ReverseLogUniform,
         Uniform,
     )
-    from trialjob.orchestrator.rules.asha import Asha
-    from trialjob.orchestrator.rules.bandit import Bandit
-    from trialjob.orchestrator.rules.early_stop import EarlyStop
-    from trialjob.orchestrator.rules.hyperband import Hyperband
-    from trialjob.orchestrator.rules.median import MedianStopping
-    from trialjob.orchestrator.rules.none import NoStopping
-    from trialjob.orchestrator.rules.truncation import TruncationSelection
     from trialjob.orchestrator.samplers.automatic import Auto, Bayesian
     from trialjob.orchestrator.samplers.grid import GridSearch
     from trialjob.orchestrator.samplers.optuna_search import CMAES, GP, NSGAII, QMC, TPE
@@ -98,6 +91,13 @@ if TYPE_CHECKING:
     from trialjob.orchestrator.samplers.sobol import Sobol
     from trialjob.orchestrator.samplers.syne_rules import Bohb, MoAsha, Pbt, SyneAsha
     from trialjob.orchestrator.samplers.syne_search import BORE, CQR, KDE, REA, BoTorch
+    from trialjob.orchestrator.stopping.asha import Asha
+    from trialjob.orchestrator.stopping.bandit import Bandit
+    from trialjob.orchestrator.stopping.early_stop import EarlyStop
+    from trialjob.orchestrator.stopping.hyperband import Hyperband
+    from trialjob.orchestrator.stopping.median import MedianStopping
+    from trialjob.orchestrator.stopping.none import NoStopping
+    from trialjob.orchestrator.stopping.truncation import TruncationSelection
     from trialjob.reporting.results import Result
 
 __all__ = [
@@ -213,13 +213,13 @@ _HOME = {
         "trialjob.model.secret": "Secret",
         "trialjob.model.space": "Choice Grid LogNormal LogRandInt LogUniform Normal Ordinal QLogNormal"
         " QLogUniform QNormal QUniform RandInt ReverseLogUniform Uniform",
-        "trialjob.orchestrator.rules.asha": "Asha",
-        "trialjob.orchestrator.rules.bandit": "Bandit",
-        "trialjob.orchestrator.rules.early_stop": "EarlyStop",
-        "trialjob.orchestrator.rules.hyperband": "Hyperband",
-        "trialjob.orchestrator.rules.median": "MedianStopping",
-        "trialjob.orchestrator.rules.none": "NoStopping",
-        "trialjob.orchestrator.rules.truncation": "TruncationSelection",
+        "trialjob.orchestrator.stopping.asha": "Asha",
+        "trialjob.orchestrator.stopping.bandit": "Bandit",
+        "trialjob.orchestrator.stopping.early_stop": "EarlyStop",
+        "trialjob.orchestrator.stopping.hyperband": "Hyperband",
+        "trialjob.orchestrator.stopping.median": "MedianStopping",
+        "trialjob.orchestrator.stopping.none": "NoStopping",
+        "trialjob.orchestrator.stopping.truncation": "TruncationSelection",
         "trialjob.orchestrator.samplers.automatic": "Auto Bayesian",
         "trialjob.orchestrator.samplers.grid": "GridSearch",
         "trialjob.orchestrator.samplers.optuna_search": "CMAES GP NSGAII QMC TPE",

@@ -9,7 +9,7 @@ import pytest
 
 from trialjob.backends.simulator.backend import SimulatorBackend
 from trialjob.backends.simulator.clock import VirtualClock
-from trialjob.backends.simulator.course import Course
+from trialjob.backends.simulator.job_script import Course
 from trialjob.backends.simulator.service import SimulatedService
 from trialjob.model.ids import TrialId, job_name
 from trialjob.model.job import FailureKind, JobRequest

@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 
 from trialjob.orchestrator.core.rule import BaseRule
-from trialjob.orchestrator.rules import RULES
-from trialjob.orchestrator.rules.asha import Asha
-from trialjob.orchestrator.rules.bandit import Bandit
-from trialjob.orchestrator.rules.early_stop import EarlyStop
-from trialjob.orchestrator.rules.hyperband import Hyperband
-from trialjob.orchestrator.rules.median import MedianStopping
-from trialjob.orchestrator.rules.none import NoStopping
-from trialjob.orchestrator.rules.truncation import TruncationSelection
 from trialjob.orchestrator.samplers.syne_rules import Bohb, MoAsha, Pbt, SyneAsha
+from trialjob.orchestrator.stopping import RULES
+from trialjob.orchestrator.stopping.asha import Asha
+from trialjob.orchestrator.stopping.bandit import Bandit
+from trialjob.orchestrator.stopping.early_stop import EarlyStop
+from trialjob.orchestrator.stopping.hyperband import Hyperband
+from trialjob.orchestrator.stopping.median import MedianStopping
+from trialjob.orchestrator.stopping.none import NoStopping
+from trialjob.orchestrator.stopping.truncation import TruncationSelection
 from trialjob.testing.installed import install
 from trialjob.testing.rule_contract import RuleContract
 from trialjob.testing.section_contract import TWO

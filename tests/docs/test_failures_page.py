@@ -8,7 +8,7 @@ from trialjob.model.job import FailureKind
 from trialjob.model.trial import EndKind, LogAction
 from trialjob.orchestrator.core.failures import TABLE, Failure
 from trialjob.orchestrator.core.retry import RULED_RETRIES, RULED_WAIT
-from trialjob.reporting.words import duration
+from trialjob.reporting.formatting import duration
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "failures.md").read_text()

@@ -15,9 +15,9 @@ from trialjob.backends.sagemaker.rules import problems
 from trialjob.backends.sagemaker.section import SageMaker
 from trialjob.config import ContainerSpec
 from trialjob.estimators.container import ContainerEstimator
+from trialjob.experiment.jobs import jobs_of
 from trialjob.model.ids import ExperimentName, TrialId, job_name
 from trialjob.orchestrator.engine.clock import SystemClock
-from trialjob.wiring.jobs import jobs_of
 
 RECORDED: dict[str, Any] = json.loads((Path(__file__).parent / "sdk-v2-request.json").read_text())
 

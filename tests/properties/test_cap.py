@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trialjob.backends.assumptions import Assumptions
-from trialjob.backends.simulator.course import Course
+from trialjob.backends.simulator.job_script import Course
 from trialjob.model.job import FailureKind, JobRequest
 from trialjob.model.limits import Limits
 from trialjob.model.money import Tariff, Terms, cap_instance_ms, cap_micros
@@ -19,10 +19,10 @@ from trialjob.orchestrator.core.events import Event, ExperimentEnding
 from trialjob.orchestrator.core.evolve import replay
 from trialjob.orchestrator.core.rule import StoppingRule
 from trialjob.orchestrator.core.state import State
-from trialjob.orchestrator.rules.asha import Asha
-from trialjob.orchestrator.rules.hyperband import Hyperband
-from trialjob.orchestrator.rules.none import NoStopping
-from trialjob.orchestrator.rules.promotion import Promotion
+from trialjob.orchestrator.stopping.asha import Asha
+from trialjob.orchestrator.stopping.hyperband import Hyperband
+from trialjob.orchestrator.stopping.none import NoStopping
+from trialjob.orchestrator.stopping.promotion import Promotion
 from trialjob.testing.crash import Crash, Fuse
 from trialjob.testing.simulation import Simulation, course
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from trialjob.model.cells import as_cell, of_cell
 from trialjob.model.json import Json
 from trialjob.reporting.frames import Table
-from trialjob.reporting.page.document import _json
+from trialjob.reporting.html.document import _json
 from trialjob.reporting.terminal import clean, clean_log
 
 _NASTY = st.text(

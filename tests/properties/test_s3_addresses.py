@@ -21,6 +21,7 @@ from trialjob.backends.sagemaker.limiter import Limiter
 from trialjob.backends.sagemaker.rules import problems
 from trialjob.errors import UsageError
 from trialjob.estimators.script import ScriptEstimator
+from trialjob.experiment import open_store
 from trialjob.model.ids import ExperimentName, TrialId, job_name
 from trialjob.model.s3 import S3Address, address_problem
 from trialjob.orchestrator.engine.clock import SystemClock
@@ -31,7 +32,6 @@ from trialjob.testing.fake_aws.job import Job
 from trialjob.testing.fake_aws.requests import training_request
 from trialjob.testing.fake_aws.sandbox import Sandbox
 from trialjob.testing.sagemaker_simulation import SETTINGS
-from trialjob.wiring import open_store
 
 NAME = ExperimentName("e")
 #: moto's routes take no line break in a key; SageMaker takes none in an address.
@@ -252,7 +252,7 @@ WEB = {
     "reporting/notify.py",
     "reporting/public_address.py",
     "testing/fake_aws/in_process.py",
-    "wiring/admission.py",  # that of an MLflow server
+    "experiment/admission.py",  # that of an MLflow server
 }
 
 

@@ -10,8 +10,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trialjob.backends.sagemaker.log_cursor import NAMED, Known, LogEvent, Mark
 from trialjob.backends.sagemaker.logs import LogBook, is_cut, put_together, tail_of
-from trialjob.backends.sagemaker.marks import NAMED, Known, LogEvent, Mark
 from trialjob.model.ids import JobName
 
 JOBS = [JobName("run-0001-1"), JobName("run-0002-1")]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from trialjob import wiring
+from trialjob import experiment
 from trialjob.apps.tuner import Experiment
 from trialjob.config import load, parse
 from trialjob.model.ids import ExperimentName, TrialId
@@ -57,7 +57,7 @@ def run(where: str, folder: Path, script: str, **estimator: object) -> None:
         "on_log": [{"match": "Error|error:", "then": "no_retry"}],
         "backend": backend,
     }
-    session = wiring.create(parse(document), store=folder / "store")
+    session = experiment.create(parse(document), store=folder / "store")
     found = Experiment(session).run()
     log = "\n".join(line.text for line in session.log(TrialId(1)))
     assert [trial.status for trial in found.trials] == ["completed"], log
@@ -189,15 +189,15 @@ def test_an_experiment_of_the_first_version_keeps_its_way(tmp_path: Path) -> Non
         "limits": {"max_trials": 1},
     }
     name = ExperimentName("words")
-    wiring.create(parse(document), store=tmp_path / "now")
-    now, then = wiring.open_store(tmp_path / "now"), wiring.open_store(tmp_path / "store")
+    experiment.create(parse(document), store=tmp_path / "now")
+    now, then = experiment.open_store(tmp_path / "now"), experiment.open_store(tmp_path / "store")
     created, *others = now.journal(name).read()[0].events
     assert isinstance(created, ExperimentCreated)
     recorded = json.loads(json.dumps(created.document))
     del recorded["estimator"]["dialect"]
     then.keep_bundle(name, created.bundle, now.bundle(name, created.bundle))
     then.journal(name).append([replace(created, document=recorded), *others], after=0, at=0.0)
-    resumed = wiring.attach("words", store=tmp_path / "store")
+    resumed = experiment.attach("words", store=tmp_path / "store")
     assert resumed.spec.estimator.dialect == "trialjob-0.1"
     # Its own file, which says nothing of a dialect, still is its spec.
     path = tmp_path / "sweep.yaml"

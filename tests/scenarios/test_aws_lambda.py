@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from trialjob import config, wiring
+from trialjob import config, experiment
 from trialjob.apps import aws_lambda
 from trialjob.apps.aws_lambda import handler
 from trialjob.errors import BackendUnavailable, SpecError, StoreError, StoreUnavailable, UsageError
@@ -97,7 +97,7 @@ class World:
             if not states or set(states.values()) == {"finished"}:
                 break
         for name in names:
-            assert wiring.attach(name, store=self.store).is_over
+            assert experiment.attach(name, store=self.store).is_over
 
     def check(self, *names: str, trials: int = 3) -> None:
         jobs = self.fake.service.jobs.values()
@@ -251,13 +251,13 @@ def test_a_name_is_taken_by_another_request(world: World) -> None:
     world.put("inbox/digits.json", json.dumps(other))
     assert "exists" in str(handler({"for": "1s"}, Remaining(60))["refused"])
     assert "exists" in world.get("inbox-failed/digits.json.txt")
-    assert wiring.attach("digits", store=world.store).state.limits.max_trials == 3
+    assert experiment.attach("digits", store=world.store).state.limits.max_trials == 3
 
 
 def test_broken_off_between_start_and_move_it_is_started_once(world: World) -> None:
     data = json.dumps(world.spec("one"))
     world.put("inbox/one.json", data)
-    wiring.start_file("one.json", data.encode(), store=world.store)
+    experiment.start_file("one.json", data.encode(), store=world.store)
     assert handler({"for": "1s"}, Remaining(60))["started"] == ["one"]
     assert world.keys("inbox") == ["inbox-done/one.json"]
 
@@ -270,7 +270,7 @@ def test_what_may_be_started_later_stays_in_the_inbox(world: World, monkeypatch:
             raise trouble("not now")
 
         with monkeypatch.context() as patched:
-            patched.setattr(wiring, "start_file", fails)
+            patched.setattr(experiment, "start_file", fails)
             told = handler({"for": "1s"}, Remaining(60))
         assert told["errors"] == {"inbox/one.json": "not now"}
         assert world.keys("inbox") == ["inbox/one.json"]
@@ -296,7 +296,7 @@ def test_a_function_that_leaves_or_hangs_keeps_no_other_from_its_step(
     monkeypatch.syspath_prepend(str(tmp_path))
     rule = {"kind": "python", "early_stop": "leaves:rule"}
     for name, stopping in (("bad", rule), ("good", {"kind": "none"})):
-        wiring.create(config.parse(world.spec(name, stopping=stopping)), store=world.store)
+        experiment.create(config.parse(world.spec(name, stopping=stopping)), store=world.store)
     sys.modules.pop("leaves", None)
     importlib.invalidate_caches()
     (tmp_path / "leaves.py").write_text("raise SystemExit('I leave')\n# of another length\n")
@@ -316,18 +316,18 @@ def test_every_kind_of_damage_is_told_and_keeps_no_other_from_its_step(
     (tmp_path / "hungry.py").write_text("def rule(reports, best): return False\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     hungry = {"kind": "python", "early_stop": "hungry:rule"}
-    wiring.create(config.parse(world.spec("eats", stopping=hungry)), store=world.store)
+    experiment.create(config.parse(world.spec("eats", stopping=hungry)), store=world.store)
     sys.modules.pop("hungry", None)
     importlib.invalidate_caches()
     (tmp_path / "hungry.py").write_text("held = bytearray(4 << 30)\n# of another length\n")
     for name in ("bit", "plugin", "segment", "good"):
-        wiring.create(config.parse(world.spec(name)), store=world.store)
+        experiment.create(config.parse(world.spec(name)), store=world.store)
     code = {"kind": "script", "source_dir": "src", "entry_point": "train.sh"}
     coded = world.spec("code")
     coded["estimator"] = {**coded["estimator"], **code}
     del coded["estimator"]["entrypoint"]
     files = archive({"code.json": json.dumps(coded), "src/train.sh": "echo acc=0.5\n"})
-    wiring.start_file("code.tar.gz", files, store=world.store)
+    experiment.start_file("code.tar.gz", files, store=world.store)
 
     def edit(name: str, old: bytes, new: bytes) -> None:
         text = gzip.decompress(world.bytes(f"journals/{name}.jsonl.gz"))
@@ -367,7 +367,7 @@ def test_who_had_a_turn_in_vain_is_the_last_also_in_a_new_container(
 ) -> None:
     world.put("journals/broken.jsonl.gz", "nonsense")
     time.sleep(1.1)  # noqa: TID251 - S3 dates its objects in whole seconds
-    wiring.start_document(world.spec("good"), store=world.store)
+    experiment.start_document(world.spec("good"), store=world.store)
     monkeypatch.setattr(aws_lambda, "_AT_ONCE", 1)
     failed = {"broken": {"at": time.time() + 60, "why": "x"}}  # noqa: TID251 - as the store's clock
     text = json.dumps({"over": {}, "failed": failed})
@@ -378,7 +378,7 @@ def test_who_had_a_turn_in_vain_is_the_last_also_in_a_new_container(
 
 def test_one_that_another_steps_is_no_error(world: World) -> None:
     handler({"start": world.spec("digits"), "for": "1s"}, Remaining(60))
-    session = wiring.attach("digits", store=world.store)
+    session = experiment.attach("digits", store=world.store)
     with session._journal.hold():
         told = handler({"for": "1s"}, Remaining(60))
     assert told["errors"] == {}
@@ -388,7 +388,7 @@ def test_one_that_another_steps_is_no_error(world: World) -> None:
 def test_it_leaves_in_time_and_says_who_was_not_reached(world: World) -> None:
     names = {f"e{number}" for number in range(6)}
     for name in names:
-        wiring.start_document(world.spec(name), store=world.store)
+        experiment.start_document(world.spec(name), store=world.store)
     faults = world.fake.faults
     faults.slow, faults.slow_seconds = 1.0, 0.4
     remaining = Remaining(8)
@@ -411,7 +411,7 @@ def test_it_leaves_in_time_and_says_who_was_not_reached(world: World) -> None:
 def test_more_than_fit_at_once_share_the_time(world: World) -> None:
     names = {f"e{number}" for number in range(6)}
     for name in names:
-        wiring.start_document(world.spec(name), store=world.store)
+        experiment.start_document(world.spec(name), store=world.store)
     told = handler({"for": "8s"}, Remaining(60))
     assert told["not_reached"] == []
     assert told["experiments"] == dict.fromkeys(names, "running")
@@ -419,10 +419,10 @@ def test_more_than_fit_at_once_share_the_time(world: World) -> None:
 
 def test_the_one_least_recently_stepped_is_the_first(world: World) -> None:
     for name in ("a", "b"):
-        wiring.start_document(world.spec(name), store=world.store)
+        experiment.start_document(world.spec(name), store=world.store)
     time.sleep(1.1)  # noqa: TID251 - S3 dates its objects in whole seconds
-    wiring.attach("a", store=world.store).step(lambda _state, _events: None, seconds=0)
-    store = wiring.open_store(world.store)
+    experiment.attach("a", store=world.store).step(lambda _state, _events: None, seconds=0)
+    store = experiment.open_store(world.store)
     assert isinstance(store, S3Store)
     assert list(store.heads()) == ["b", "a"]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from trialjob.backends.sagemaker.request import Placement, placement
 from trialjob.backends.sagemaker.settings import SageMakerSettings, Spot
-from trialjob.backends.simulator.course import Course
+from trialjob.backends.simulator.job_script import Course
 from trialjob.model.job import FailureKind, JobRequest
 from trialjob.model.limits import Limits
 from trialjob.model.trial import TrialStatus
-from trialjob.orchestrator.rules.none import NoStopping
+from trialjob.orchestrator.stopping.none import NoStopping
 from trialjob.testing.simulation import Simulation, course
 
 SETTINGS = SageMakerSettings(

@@ -16,7 +16,7 @@ from trialjob.model.limits import Limits
 from trialjob.model.trial import Phase, TrialStatus
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.engine.loop import Loop
-from trialjob.orchestrator.rules.none import NoStopping
+from trialjob.orchestrator.stopping.none import NoStopping
 from trialjob.testing.fake_aws import Faults
 from trialjob.testing.fake_aws.requests import LOG_GROUP, training_request
 from trialjob.testing.sagemaker_checks import check

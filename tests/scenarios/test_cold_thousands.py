@@ -10,7 +10,7 @@ from trialjob.model.limits import Limits
 from trialjob.model.trial import Phase
 from trialjob.orchestrator.core.evolve import replay
 from trialjob.orchestrator.journals.jsonl import JsonlJournal
-from trialjob.orchestrator.rules.asha import Asha
+from trialjob.orchestrator.stopping.asha import Asha
 from trialjob.testing.simulation import Simulation
 
 LIMITS = Limits(max_trials=2000, max_concurrent_trials=400)

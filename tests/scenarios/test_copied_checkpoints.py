@@ -19,6 +19,7 @@ from trialjob.backends.folders.checkpoints import copy_checkpoints
 from trialjob.backends.sagemaker.client import SageMakerClient, Stored
 from trialjob.backends.sagemaker.limiter import Limiter
 from trialjob.errors import BackendUnavailable
+from trialjob.experiment import attach
 from trialjob.model.ids import JobName, TrialId, job_name
 from trialjob.model.limits import Limits
 from trialjob.orchestrator.ports import Submitted
@@ -26,7 +27,6 @@ from trialjob.testing.fake_aws import Durations, FakeAws, VirtualClock
 from trialjob.testing.local_jobs import LocalJobs
 from trialjob.testing.sagemaker_simulation import BUNDLED, SETTINGS, SageMakerSimulation, epochs
 from trialjob.testing.simulation import NAME
-from trialjob.wiring import attach
 
 SCRIPT = """\
 import json, os, time

@@ -8,7 +8,7 @@ from trialjob.model.limits import Limits
 from trialjob.model.trial import EndKind, EndReason, Phase
 from trialjob.orchestrator.core.events import ExperimentEnding
 from trialjob.orchestrator.core.state import State
-from trialjob.orchestrator.rules.asha import Asha
+from trialjob.orchestrator.stopping.asha import Asha
 from trialjob.testing.crash import Crash, Fuse
 from trialjob.testing.simulation import Simulation
 

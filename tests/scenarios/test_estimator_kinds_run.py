@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import trialjob
-from trialjob import Container, Script, Tuner, from_model_trainer, maximize, uniform, wiring
+from trialjob import Container, Script, Tuner, experiment, from_model_trainer, maximize, uniform
 from trialjob.apps.specs import Estimator
 from trialjob.apps.tuner import Experiment
 from trialjob.config import parse
@@ -161,7 +161,7 @@ def test_requirements_that_fail_are_the_trials_reason(tmp_path: Path, aws: FakeA
     script = Script("train.py", str(tmp_path / "src"), {}, options)
     asked = tuner(script, tmp_path, SAGEMAKER, trials=1)
     document = {**asked.spec.document(), "on_log": [{"match": "could not be installed", "then": "no_retry"}]}
-    found = Experiment(wiring.create(parse(document), store=tmp_path / "store")).run()
+    found = Experiment(experiment.create(parse(document), store=tmp_path / "store")).run()
     (trial,) = found.trials
     assert trial.status == "failed"
     assert "requirements.txt could not be installed" in str(trial.reason)

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from trialjob.backends.simulator.course import Course
+from trialjob.backends.simulator.job_script import Course
 from trialjob.logs.on_log import LogPatterns
 from trialjob.model.ids import TrialId
 from trialjob.model.job import FailureKind, JobRequest
@@ -16,7 +16,7 @@ from trialjob.model.limits import Limits
 from trialjob.model.trial import EndKind, LogAction, TrialStatus
 from trialjob.orchestrator.core.events import Event, ExperimentResumed, LimitsChanged, LogMatched
 from trialjob.orchestrator.core.state import State
-from trialjob.orchestrator.rules.none import NoStopping
+from trialjob.orchestrator.stopping.none import NoStopping
 from trialjob.testing.crash import Crash, Fuse
 from trialjob.testing.simulation import Simulation, course
 

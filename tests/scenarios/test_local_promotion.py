@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from trialjob.config import parse
+from trialjob.experiment import create
 from trialjob.model.trial import TrialStatus
-from trialjob.wiring import create
 
 SCRIPT = """\
 import os, sys

@@ -68,7 +68,7 @@ class Own:
 
 
 class Followed(Own):
-    """The machine's clock, set right by that of S3, as wiring does it."""
+    """The machine's clock, set right by that of S3, as a session does it."""
 
     def now(self) -> float:
         return super().now() + self.machine.objects.ahead

@@ -13,15 +13,15 @@ from typing import Any
 
 import pytest
 
-from trialjob import config, wiring
+from trialjob import config, experiment
 from trialjob.errors import SpecError, StoreUnavailable
+from trialjob.experiment import Session
 from trialjob.model.ids import ExperimentName
 from trialjob.model.trial import Phase
 from trialjob.orchestrator.core.events import Event, NoticeFailed, NoticeSent, Record
 from trialjob.orchestrator.journals.jsonl import FolderStore, JsonlJournal
-from trialjob.reporting.notice import STEPS
+from trialjob.reporting.notification import STEPS
 from trialjob.testing.fake_aws import FakeAws
-from trialjob.wiring import Session
 
 SCRIPT = "echo acc=0.$TRIALJOB_TRIAL\n"
 
@@ -83,7 +83,7 @@ def spec_of(folder: Path, notify: dict[str, str] | None) -> config.ExperimentSpe
 
 def run(folder: Path, notify: dict[str, str] | None) -> Session:
     (folder / "code").mkdir()
-    session = wiring.create(spec_of(folder / "code", notify), store=folder / "store")
+    session = experiment.create(spec_of(folder / "code", notify), store=folder / "store")
     assert session.run(lambda _state, _events: None).phase is Phase.ENDED
     return session
 
@@ -103,7 +103,7 @@ def test_a_webhook_is_told_once(tmp_path: Path, hook: Webhook) -> None:
     assert session.is_over
     assert not session.unsent
     # Whoever comes later has nothing to tell.
-    again = wiring.attach("told", store=tmp_path / "store")
+    again = experiment.attach("told", store=tmp_path / "store")
     again.step(lambda _state, _events: None)
     assert len(hook.bodies) == 1
     # A second end is another one.
@@ -202,11 +202,11 @@ def test_broken_off_before_it_is_journaled_it_is_told_again_under_the_same_id(
     tmp_path: Path, hook: Webhook, error: type[Exception]
 ) -> None:
     (tmp_path / "code").mkdir()
-    wiring.create(spec_of(tmp_path / "code", {"webhook": hook.url}), store=tmp_path / "store")
-    session = wiring.open_session(Breaking(tmp_path / "store", error), "told")
+    experiment.create(spec_of(tmp_path / "code", {"webhook": hook.url}), store=tmp_path / "store")
+    session = experiment.open_session(Breaking(tmp_path / "store", error), "told")
     with pytest.raises(Dies) if error is Dies else nullcontext():
         session.run(lambda _state, _events: None)
-    later = wiring.attach("told", store=tmp_path / "store")
+    later = experiment.attach("told", store=tmp_path / "store")
     assert later.state.phase is Phase.ENDED
     assert not later.is_over
     later.step(lambda _state, _events: None)

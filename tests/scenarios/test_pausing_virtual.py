@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trialjob.backends.simulator.course import Course
+from trialjob.backends.simulator.job_script import Course
 from trialjob.model.ids import TrialId
 from trialjob.model.job import FailureKind, JobRequest
 from trialjob.model.limits import Limits
 from trialjob.model.trial import EndKind, Phase, TrialStatus
 from trialjob.orchestrator.core.events import AttemptIntended, Event
 from trialjob.orchestrator.core.state import State
-from trialjob.orchestrator.rules.hyperband import Hyperband
-from trialjob.orchestrator.rules.promotion import Pausing, Promotion
+from trialjob.orchestrator.stopping.hyperband import Hyperband
+from trialjob.orchestrator.stopping.promotion import Pausing, Promotion
 from trialjob.testing.crash import Crash, Fuse
 from trialjob.testing.simulation import Simulation, curve
 

@@ -10,13 +10,13 @@ from trialjob.backends.sagemaker.limiter import RATES
 from trialjob.backends.simulator.curves import from_experiment
 from trialjob.model.limits import Limits
 from trialjob.model.money import Tariff, Terms
-from trialjob.orchestrator.rules.asha import Asha
-from trialjob.orchestrator.rules.hyperband import Hyperband
-from trialjob.orchestrator.rules.none import NoStopping
 from trialjob.orchestrator.samplers.random import RandomSampler
-from trialjob.planning.case import Case, Epochs
+from trialjob.orchestrator.stopping.asha import Asha
+from trialjob.orchestrator.stopping.hyperband import Hyperband
+from trialjob.orchestrator.stopping.none import NoStopping
 from trialjob.planning.estimate import estimate
 from trialjob.planning.experiment import simulate
+from trialjob.planning.scenario_input import Case, Epochs
 from trialjob.testing.simulation import OBJECTIVE, SPACE, Simulation
 
 TERMS = Terms(price=736_400, machine="ml.g4dn.xlarge", stop_grace=120.0, upload=300.0)

@@ -14,7 +14,7 @@ import pytest
 from trialjob.backends.vault import Vault
 from trialjob.errors import BackendError, BackendUnavailable, SpecError
 from trialjob.model.secret import Secret
-from trialjob.reporting.notice import Notice
+from trialjob.reporting.notification import Notice
 from trialjob.reporting.notify import NotTold, publish
 from trialjob.testing.fake_aws import Durations, FakeAws, VirtualClock
 from trialjob.testing.fake_aws.errors import PAGES, STATUSES, Interposed, ServiceError

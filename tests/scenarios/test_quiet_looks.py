@@ -17,8 +17,8 @@ from trialjob.model.money import Tariff, Terms
 from trialjob.orchestrator.core.events import PricesLearned, Record
 from trialjob.orchestrator.core.rule import StoppingRule
 from trialjob.orchestrator.engine.loop import Loop
-from trialjob.orchestrator.rules.asha import Asha
-from trialjob.orchestrator.rules.hyperband import Hyperband
+from trialjob.orchestrator.stopping.asha import Asha
+from trialjob.orchestrator.stopping.hyperband import Hyperband
 from trialjob.testing.simulation import Simulation, course
 
 LIMITS = Limits(max_trials=24, max_concurrent_trials=5, trial_timeout=3600.0)

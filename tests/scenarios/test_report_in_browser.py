@@ -14,7 +14,7 @@ import pytest
 
 from trialjob.model.metric import Aim, Mode, Objective
 from trialjob.model.space import Choice, Space, Uniform
-from trialjob.reporting.page.document import page
+from trialjob.reporting.html.document import page
 from trialjob.testing.histories import OBJECTIVE, SPACE, History
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -19,9 +19,9 @@ from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.engine.loop import Loop
 from trialjob.orchestrator.engine.step import Stepper
 from trialjob.orchestrator.ports import Clock
-from trialjob.orchestrator.rules.asha import Asha
-from trialjob.orchestrator.rules.hyperband import Hyperband
-from trialjob.orchestrator.rules.promotion import Promotion
+from trialjob.orchestrator.stopping.asha import Asha
+from trialjob.orchestrator.stopping.hyperband import Hyperband
+from trialjob.orchestrator.stopping.promotion import Promotion
 from trialjob.testing.crash import Crash
 from trialjob.testing.fake_aws import Faults, most_instances
 from trialjob.testing.sagemaker_checks import check

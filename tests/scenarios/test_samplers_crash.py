@@ -9,7 +9,7 @@ from typing import get_args
 
 import pytest
 
-from trialjob.backends.simulator.course import Course
+from trialjob.backends.simulator.job_script import Course
 from trialjob.model.ids import TrialId
 from trialjob.model.job import JobRequest
 from trialjob.model.limits import Limits
@@ -18,12 +18,12 @@ from trialjob.model.space import Choice, LogUniform, RandInt, Space, Uniform
 from trialjob.model.trial import Phase, TrialStatus
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.ports import Sampler
-from trialjob.orchestrator.rules.bandit import Bandit
 from trialjob.orchestrator.samplers import optuna, syne_models
 from trialjob.orchestrator.samplers.grid import GridSampler
 from trialjob.orchestrator.samplers.random import RandomSampler
 from trialjob.orchestrator.samplers.sobol import SobolSampler
 from trialjob.orchestrator.samplers.syne_tune import SyneTuneSampler
+from trialjob.orchestrator.stopping.bandit import Bandit
 from trialjob.testing.simulation import OBJECTIVE, Simulation, course
 
 SPACE = Space(

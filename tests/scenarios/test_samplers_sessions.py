@@ -13,12 +13,12 @@ from trialjob import config
 from trialjob.config import ExperimentSpec
 from trialjob.config.plugins import section_document
 from trialjob.errors import SpecError, UsageError
+from trialjob.experiment import attach, create
 from trialjob.model.trial import Phase
 from trialjob.orchestrator.core.events import Event, KnownResult
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.journals.jsonl import FolderStore
 from trialjob.reporting.results import Result
-from trialjob.wiring import attach, create
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from trialjob import Script, Secret, Tuner, maximize, wiring
+from trialjob import Script, Secret, Tuner, experiment, maximize
 from trialjob.apps.cli.main import main
 from trialjob.errors import SpecError
 from trialjob.testing.fake_aws import Durations, FakeAws
@@ -111,7 +111,7 @@ def test_on_this_machine(
     page = next(path for path in folder.rglob("*.html"))
     assert not any(value in page.read_text() for value in BOTH)
     assert list(found_in(store)) == []
-    state = wiring.attach("sec").state
+    state = experiment.attach("sec").state
     assert state.trials[1].score == 0.5  # type: ignore[index]
     assert "refused: *** and ***" in state.trials[2].reason  # type: ignore[index]
 
@@ -154,13 +154,13 @@ def test_resumed_where_the_variable_is_not(
     folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert main(["run", "sweep.yaml", "--name", "sec", "--set", "limits.max_trials=1"]) == 0
-    version = wiring.attach("sec").state.version
+    version = experiment.attach("sec").state.version
     clean(capfd)
     assert main(["resume", "sec", "--set", "limits.max_trials=2"]) == 2
     said = clean(capfd)
     assert "export HF_TOKEN=… and trialjob resume sec; or, if it is written in the spec" in said
-    assert len(wiring.attach("sec").state.trials) == 1
-    assert wiring.attach("sec").state.version <= version + 2
+    assert len(experiment.attach("sec").state.trials) == 1
+    assert experiment.attach("sec").state.version <= version + 2
     # Both remedies, carried out.
     monkeypatch.setenv("HF_TOKEN", "another-value-4d06")
     monkeypatch.setenv("TRIALJOB_WEBHOOK", "http://127.0.0.1:9/")
@@ -195,7 +195,7 @@ def test_a_request_from_outside_has_nothing_looked_up(tmp_path: Path) -> None:
     for written in ({"secret": "PATH"}, {"secret": {"ssm": "/a"}}, {"secret": {"secretsmanager": "a"}}):
         document["estimator"]["environment"] = {"T": written}
         with pytest.raises(SpecError, match="names a secret, which an inbox does not hand out"):
-            wiring.start_document(document, store=str(tmp_path))
+            experiment.start_document(document, store=str(tmp_path))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -213,7 +213,7 @@ def test_an_old_journal_with_plain_values_goes_on(folder: Path, capfd: pytest.Ca
     assert 'HF_TOKEN="$HF_TOKEN"' in clean(capfd)
     assert main(["resume", "sec", "--set", "limits.max_trials=2"]) == 0
     clean(capfd)
-    assert len(wiring.attach("sec").state.trials) == 2
+    assert len(experiment.attach("sec").state.trials) == 2
 
 
 def test_on_sagemaker(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Experiments in a store, as wiring puts them together: created, changed, stopped, resumed, fought over."""
+"""Experiments in a store, as sessions put them together: created, changed, stopped, resumed, fought over."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from trialjob import config
 from trialjob.config import ExperimentSpec
 from trialjob.config.plugins import section_document
 from trialjob.errors import ExperimentBusy, SpecError, UsageError
+from trialjob.experiment import Session, attach, create, resolve
 from trialjob.model.ids import TrialId
 from trialjob.model.trial import EndKind, Phase, TrialStatus
 from trialjob.orchestrator.core.events import Event, PricesLearned
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.journals.jsonl import FolderStore
-from trialjob.wiring import Session, attach, create, resolve
 
 SCRIPT = """\
 for epoch in 1 2; do echo "acc=0.$epoch"; done

@@ -17,15 +17,15 @@ from trialjob.backends.sagemaker.limiter import RATES, Limiter
 from trialjob.backends.sagemaker.prices import tariff_of
 from trialjob.backends.sagemaker.settings import SageMakerSettings, Spot
 from trialjob.backends.simulator.backend import SimulatorBackend
-from trialjob.backends.simulator.course import Course
 from trialjob.backends.simulator.curves import Learning, from_function
+from trialjob.backends.simulator.job_script import Course
 from trialjob.backends.simulator.service import SimulatedService
 from trialjob.model.job import JobRequest
 from trialjob.model.limits import Limits
 from trialjob.orchestrator.core.rule import StoppingRule
 from trialjob.orchestrator.core.state import State
-from trialjob.orchestrator.rules.asha import Asha
-from trialjob.orchestrator.rules.hyperband import Hyperband
+from trialjob.orchestrator.stopping.asha import Asha
+from trialjob.orchestrator.stopping.hyperband import Hyperband
 from trialjob.testing.fake_aws import Faults
 from trialjob.testing.fake_aws.job import Job
 from trialjob.testing.sagemaker_simulation import SETTINGS, SageMakerSimulation

@@ -17,7 +17,7 @@ from trialjob.backends.auditing import Standing, without_owner
 from trialjob.backends.slurm import commands
 from trialjob.backends.slurm.audit import SlurmAudit
 from trialjob.backends.slurm.backend import SlurmBackend
-from trialjob.backends.slurm.marks import Mark, mark_of
+from trialjob.backends.slurm.job_comment import Mark, mark_of
 from trialjob.backends.slurm.scripts import batch_script
 from trialjob.backends.slurm.slurm_folder import SlurmFolder
 from trialjob.errors import BackendError, BackendUnavailable

@@ -10,7 +10,7 @@ from trialjob.model.job import FailureKind
 from trialjob.model.limits import Limits
 from trialjob.model.trial import StopKind, TrialStatus
 from trialjob.orchestrator.core.events import StopIntended
-from trialjob.orchestrator.rules.none import NoStopping
+from trialjob.orchestrator.stopping.none import NoStopping
 from trialjob.testing.fake_aws import Epoch, Faults
 from trialjob.testing.sagemaker_simulation import SageMakerSimulation, epochs
 

@@ -9,7 +9,7 @@ from typing import Literal
 import pytest
 
 from trialjob.backends.simulator.backend import SimulatorBackend
-from trialjob.backends.simulator.course import Course
+from trialjob.backends.simulator.job_script import Course
 from trialjob.errors import BackendUnavailable
 from trialjob.model.ids import TrialId
 from trialjob.model.job import FailureKind, JobRequest, JobSeen, Watch
@@ -19,8 +19,8 @@ from trialjob.orchestrator.core import stall
 from trialjob.orchestrator.core.events import AttemptEnded, JobSilent, Record, StopIntended
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.engine.loop import Loop
-from trialjob.orchestrator.rules.none import NoStopping
-from trialjob.orchestrator.rules.promotion import Promotion
+from trialjob.orchestrator.stopping.none import NoStopping
+from trialjob.orchestrator.stopping.promotion import Promotion
 from trialjob.testing.simulation import ASSUMED, Simulation, course
 
 ONE, TWO = TrialId(1), TrialId(2)

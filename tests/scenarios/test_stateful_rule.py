@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trialjob.backends.simulator.course import Course
+from trialjob.backends.simulator.job_script import Course
 from trialjob.model.ids import TrialId
 from trialjob.model.job import JobRequest
 from trialjob.model.limits import Limits

@@ -10,13 +10,13 @@ from trialjob.model.space import Branches, Choice, QUniform, Space, Uniform
 from trialjob.model.trial import EndKind, TrialStatus
 from trialjob.orchestrator.core.rule import StoppingRule
 from trialjob.orchestrator.core.state import State
-from trialjob.orchestrator.rules.bandit import Bandit
-from trialjob.orchestrator.rules.early_stop import FunctionRule
-from trialjob.orchestrator.rules.median import MedianStopping
-from trialjob.orchestrator.rules.none import NoStopping
-from trialjob.orchestrator.rules.truncation import TruncationSelection
-from trialjob.orchestrator.samplers.points import PointsFirst
+from trialjob.orchestrator.samplers.initial_points import PointsFirst
 from trialjob.orchestrator.samplers.random import RandomSampler
+from trialjob.orchestrator.stopping.bandit import Bandit
+from trialjob.orchestrator.stopping.early_stop import FunctionRule
+from trialjob.orchestrator.stopping.median import MedianStopping
+from trialjob.orchestrator.stopping.none import NoStopping
+from trialjob.orchestrator.stopping.truncation import TruncationSelection
 from trialjob.testing.crash import Crash, Fuse
 from trialjob.testing.simulation import Simulation, course
 

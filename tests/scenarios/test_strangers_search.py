@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from trialjob import config, wiring
+from trialjob import config, experiment
 from trialjob.apps.aws_lambda import handler
 from trialjob.testing.fake_aws import FakeAws, ScaledClock
 from trialjob.testing.installed import install
@@ -216,12 +216,12 @@ def test_a_lambda_steps_them(machine: Machine, fake: FakeAws, monkeypatch: pytes
         "metrics": SPEC["metrics"][1:],
         "limits": limits,
     }
-    wiring.create(config.parse(spec), store="s3://bucket/strangers")
+    experiment.create(config.parse(spec), store="s3://bucket/strangers")
     for _ in range(20):
         told = handler({"for": "10s"})
         assert not told["errors"]
         if told["experiments"] == {"strange": "finished"}:
             break
-    state = wiring.attach("strange", store="s3://bucket/strangers").state
+    state = experiment.attach("strange", store="s3://bucket/strangers").state
     assert {trial.status.value for trial in state.trials} == {"pruned"}
     assert len(state.trials) == 2

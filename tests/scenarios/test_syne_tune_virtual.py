@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from trialjob.backends.simulator.course import Course
+from trialjob.backends.simulator.job_script import Course
 from trialjob.model.ids import TrialId
 from trialjob.model.job import FailureKind, JobRequest
 from trialjob.model.limits import Limits
@@ -21,7 +21,7 @@ from trialjob.model.trial import Phase, TrialStatus
 from trialjob.orchestrator.core.events import Event, StopIntended, TrialProposed
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.engine.loop import Loop
-from trialjob.orchestrator.samplers.points import PointsFirst
+from trialjob.orchestrator.samplers.initial_points import PointsFirst
 from trialjob.orchestrator.samplers.syne_scheduler import SyneTuneRule, SyneTuneScheduler
 from trialjob.orchestrator.samplers.syne_schedulers import Plan
 from trialjob.testing.simulation import Simulation

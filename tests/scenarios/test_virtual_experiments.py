@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from trialjob.backends.assumptions import NOTHING
-from trialjob.backends.simulator.course import Course
+from trialjob.backends.simulator.job_script import Course
 from trialjob.model.ids import TrialId
 from trialjob.model.job import FailureKind, JobRequest, Outcome
 from trialjob.model.limits import Limits
@@ -25,9 +25,9 @@ from trialjob.orchestrator.core.events import (
     RungReached,
 )
 from trialjob.orchestrator.core.state import State
-from trialjob.orchestrator.rules.asha import Asha
-from trialjob.orchestrator.rules.none import NoStopping
 from trialjob.orchestrator.samplers.grid import GridSampler
+from trialjob.orchestrator.stopping.asha import Asha
+from trialjob.orchestrator.stopping.none import NoStopping
 from trialjob.testing.simulation import Simulation, course
 
 

@@ -13,12 +13,12 @@ from typing import Any, get_args
 import pytest
 from pydantic import BaseModel
 
-from trialjob import wiring
+from trialjob import experiment
 from trialjob.config import ExperimentSpec
 from trialjob.config.plugins import PLUGINS, keys_of
 from trialjob.errors import SpecError, UsageError
+from trialjob.experiment.admission import DECISIONS, check_kinds
 from trialjob.reporting.public_address import NotPublic, is_public, post_publicly, public_addresses
-from trialjob.wiring.admission import DECISIONS, check_kinds
 
 SPEC: dict[str, Any] = {
     "name": "asked",
@@ -103,12 +103,12 @@ def test_what_is_of_the_machine_is_refused_by_name(
 ) -> None:
     asked = changed(section, **values)
     with pytest.raises(UsageError, match=r"asked\.json") as refused:
-        wiring.start_file("asked.json", json.dumps(asked).encode(), store=store)
+        experiment.start_file("asked.json", json.dumps(asked).encode(), store=store)
     assert field in str(refused.value)
     assert why in str(refused.value)
     assert "→" in str(refused.value)
     with pytest.raises(SpecError, match=field):
-        wiring.start_document(asked, store=store)
+        experiment.start_document(asked, store=store)
     assert not Path(store).exists()
 
 
@@ -117,7 +117,7 @@ def test_the_functions_own_tracking_server_may_be_named(store: str, monkeypatch:
     asked = changed("mlflow", tracking_uri="https://ours.example")
     wrong = changed("notify", webhook="http://10.0.0.1/") | {"mlflow": asked["mlflow"]}
     with pytest.raises(SpecError) as refused:
-        wiring.start_document(wrong, store=store)
+        experiment.start_document(wrong, store=store)
     assert [problem.field for problem in refused.value.problems] == ["notify.webhook"]
 
 
@@ -133,20 +133,20 @@ def test_no_folder_of_the_machine_is_looked_into(store: str, source: str) -> Non
         tar.addfile(member, io.BytesIO(text))
     for name, data in (("asked.tar.gz", held.getvalue()), ("asked.json", json.dumps(asked).encode())):
         with pytest.raises(UsageError, match="did not come along"):
-            wiring.start_file(name, data, store=store)
+            experiment.start_file(name, data, store=store)
 
 
 @pytest.mark.parametrize("program", ["/etc/passwd", "../../../etc/passwd", "a/../../b"])
 def test_no_program_of_the_machine_is_looked_for(store: str, program: str) -> None:
     asked = json.dumps(changed("estimator", **{**CODE, "entry_point": program})).encode()
     with pytest.raises(UsageError, match=r"estimator\.entry_point"):
-        wiring.start_file("asked.json", asked, store=store)
+        experiment.start_file("asked.json", asked, store=store)
 
 
 @pytest.mark.parametrize("name", ["../../out.json", "/tmp/out.json", "a/b.yaml", "..", ""])  # noqa: S108
 def test_a_file_that_leads_elsewhere_by_its_name_is_refused(store: str, tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError):
-        wiring.start_file(name, json.dumps(SPEC).encode(), store=store)
+        experiment.start_file(name, json.dumps(SPEC).encode(), store=store)
     assert not list(tmp_path.rglob("*"))
 
 

@@ -21,7 +21,7 @@ from trialjob.orchestrator.core.events import (
 from trialjob.orchestrator.core.evolve import apply
 from trialjob.orchestrator.core.rule import Judgement
 from trialjob.orchestrator.core.state import State
-from trialjob.orchestrator.rules.asha import Asha
+from trialjob.orchestrator.stopping.asha import Asha
 
 MAXIMIZE = Objective(metric="acc", mode=Mode.MAX)
 MINIMIZE = Objective(metric="acc", mode=Mode.MIN)

@@ -11,7 +11,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from trialjob.apps.cli.failures import Begun, ExitStatus, guarded
+from trialjob.apps.cli.errors import Begun, ExitStatus, guarded
 from trialjob.apps.cli.main import cli, main
 from trialjob.errors import (
     BackendError,

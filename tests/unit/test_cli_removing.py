@@ -8,6 +8,7 @@ import pytest
 
 from trialjob.apps.cli.main import main
 from trialjob.errors import ExperimentBusy
+from trialjob.experiment import StillRuns, remove
 from trialjob.model.ids import ExperimentName, TrialId
 from trialjob.model.limits import Limits
 from trialjob.model.metric import Mode, Objective
@@ -21,7 +22,6 @@ from trialjob.orchestrator.core.events import (
     TrialProposed,
 )
 from trialjob.orchestrator.journals.jsonl import FolderStore
-from trialjob.wiring import StillRuns, remove
 
 ENDED = EndReason(kind=EndKind.STOPPED, detail="")
 DAY = 86_400.0

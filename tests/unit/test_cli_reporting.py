@@ -13,7 +13,7 @@ from trialjob.errors import UsageError
 from trialjob.model.ids import ExperimentName
 from trialjob.orchestrator.core.events import Record
 from trialjob.orchestrator.journals.jsonl import FolderStore
-from trialjob.reporting.page import document
+from trialjob.reporting.html import document
 from trialjob.testing.histories import History
 
 HISTORY = History(trials=12, name="digits")

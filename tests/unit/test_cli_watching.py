@@ -20,7 +20,7 @@ from trialjob.orchestrator.core.events import Record
 from trialjob.orchestrator.core.evolve import evolve
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.journals.jsonl import FolderStore
-from trialjob.reporting.sparks import after, best_so_far, spark
+from trialjob.reporting.sparkline import after, best_so_far, spark
 from trialjob.testing.histories import History
 
 HISTORY = History(trials=8, name="digits")

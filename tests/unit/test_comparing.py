@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from trialjob import config, wiring
+from trialjob import config, experiment
 from trialjob.apps.cli.main import main
 from trialjob.errors import SpecError
 from trialjob.model.ids import ExperimentName
@@ -47,7 +47,7 @@ def run(folder: Path, *arguments: str) -> int:
 
 
 def state(folder: Path, name: str) -> State:
-    return wiring.attach(name, store=folder / "store").state
+    return experiment.attach(name, store=folder / "store").state
 
 
 def test_the_best_are_run_again_with_new_seeds_and_the_same_code(
@@ -60,7 +60,7 @@ def test_the_best_are_run_again_with_new_seeds_and_the_same_code(
         (folder / "t.sh").write_text(SCRIPT)
     text = capsys.readouterr().out
     assert "acc of each configuration, repeated:" in text
-    (again,) = [name for name in wiring.open_store(folder / "store").names() if name != "first"]
+    (again,) = [name for name in experiment.open_store(folder / "store").names() if name != "first"]
     assert again.startswith("first-again-")
     found = state(folder, again)
     assert found.bundle == state(folder, "first").bundle
@@ -151,7 +151,7 @@ def test_a_journal_of_0_1_0_differs_in_what_it_says_and_not_in_where(
     today = {**place, **machine, "volume_size": 50}
     new = {**common, "name": "new", "estimator": container, "backend": today}
     unread = {**old, "name": "unread", "sampler": {"kind": "of_a_package_that_is_not_here"}}
-    store = wiring.open_store(tmp_path / "store")
+    store = experiment.open_store(tmp_path / "store")
     for document in (old, config.parse(new).document(), unread):
         name = ExperimentName(str(document["name"]))
         created = ExperimentCreated(

@@ -12,8 +12,8 @@ from trialjob.backends.sagemaker.section import SageMaker
 from trialjob.backends.sagemaker.settings import Channel, SageMakerSettings, Spot
 from trialjob.config import ExperimentSpec, load, parse, warnings
 from trialjob.errors import SpecError
+from trialjob.experiment.jobs import jobs_of
 from trialjob.orchestrator.engine.clock import SystemClock
-from trialjob.wiring.jobs import jobs_of
 
 SPEC = """
 name: digits

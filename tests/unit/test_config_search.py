@@ -11,16 +11,16 @@ import pytest
 import trialjob
 from trialjob.config import load, parse
 from trialjob.errors import SpecError
+from trialjob.experiment.search import search_of
 from trialjob.model.ids import TrialId
 from trialjob.model.metric import NanPolicy
 from trialjob.model.space import Branches, LogRandInt, QUniform
-from trialjob.orchestrator.rules.bandit import Bandit
-from trialjob.orchestrator.rules.early_stop import FunctionRule
-from trialjob.orchestrator.rules.hyperband import Hyperband
-from trialjob.orchestrator.rules.median import MedianStopping
-from trialjob.orchestrator.rules.promotion import Promotion
-from trialjob.orchestrator.rules.truncation import TruncationSelection
-from trialjob.wiring.search import search_of
+from trialjob.orchestrator.stopping.bandit import Bandit
+from trialjob.orchestrator.stopping.early_stop import FunctionRule
+from trialjob.orchestrator.stopping.hyperband import Hyperband
+from trialjob.orchestrator.stopping.median import MedianStopping
+from trialjob.orchestrator.stopping.promotion import Promotion
+from trialjob.orchestrator.stopping.truncation import TruncationSelection
 
 SWEEP = """\
 name: digits

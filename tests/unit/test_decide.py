@@ -26,8 +26,8 @@ from trialjob.model.trial import (
     StopReason,
     TrialStatus,
 )
+from trialjob.orchestrator.core.commands import EndPools, StopJob, SubmitJob, due, idle_until, pools_due
 from trialjob.orchestrator.core.decide import decide, wanted
-from trialjob.orchestrator.core.due import EndPools, StopJob, SubmitJob, due, idle_until, pools_due
 from trialjob.orchestrator.core.events import (
     AttemptEnded,
     AttemptIntended,
@@ -54,8 +54,7 @@ from trialjob.orchestrator.core.events import (
     TrialProposed,
 )
 from trialjob.orchestrator.core.evolve import apply
-from trialjob.orchestrator.core.rule import BaseRule, Judgement, StoppingRule
-from trialjob.orchestrator.core.seen import (
+from trialjob.orchestrator.core.observations import (
     BillObserved,
     JobObserved,
     PoolsAnswered,
@@ -67,11 +66,12 @@ from trialjob.orchestrator.core.seen import (
     Submitted,
     Suggested,
 )
+from trialjob.orchestrator.core.rule import BaseRule, Judgement, StoppingRule
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial
-from trialjob.orchestrator.rules.asha import Asha
-from trialjob.orchestrator.rules.none import NoStopping
-from trialjob.orchestrator.rules.promotion import Promotion
+from trialjob.orchestrator.stopping.asha import Asha
+from trialjob.orchestrator.stopping.none import NoStopping
+from trialjob.orchestrator.stopping.promotion import Promotion
 
 NOW = 1_000.0
 ONE, TWO = TrialId(1), TrialId(2)

@@ -18,12 +18,12 @@ from trialjob.errors import SpecError
 from trialjob.estimators.container import ContainerEstimator
 from trialjob.estimators.images import Framework, image_uri
 from trialjob.estimators.script import ScriptEstimator
+from trialjob.experiment.jobs import jobs_of
 from trialjob.in_job.command_line import filled, slots
 from trialjob.model.ids import ExperimentName, TrialId, job_name
 from trialjob.model.job import JobRequest
 from trialjob.model.json import Json
 from trialjob.orchestrator.engine.clock import SystemClock
-from trialjob.wiring.jobs import jobs_of
 
 NAME = ExperimentName("digits")
 SETTINGS = SageMakerSettings(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from trialjob.model.limits import Limits
 from trialjob.orchestrator.engine.loop import Loop
-from trialjob.orchestrator.rules.none import NoStopping
+from trialjob.orchestrator.stopping.none import NoStopping
 from trialjob.testing.simulation import Simulation
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from trialjob.logs.metrics import LineReader, compiled, expand, matches_of
 from trialjob.logs.numbers import numeral_at, parse_number
-from trialjob.logs.plain import plain
+from trialjob.logs.visible_text import plain
 from trialjob.model.metric import MetricDefinition, Mode, Objective
 
 #: Of {number} right behind the name, anywhere, and as late as can be; and groups that cut by themselves.

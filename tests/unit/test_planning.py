@@ -17,17 +17,17 @@ from trialjob.model.limits import Limits
 from trialjob.model.metric import Mode, Objective
 from trialjob.model.money import Tariff, Terms
 from trialjob.model.trial import EndKind
-from trialjob.orchestrator.rules.asha import Asha
-from trialjob.orchestrator.rules.hyperband import Hyperband
-from trialjob.orchestrator.rules.none import NoStopping
 from trialjob.orchestrator.samplers.random import RandomSampler
+from trialjob.orchestrator.stopping.asha import Asha
+from trialjob.orchestrator.stopping.hyperband import Hyperband
+from trialjob.orchestrator.stopping.none import NoStopping
 from trialjob.planning.advice import advice, doubts
-from trialjob.planning.case import Case, Epochs
 from trialjob.planning.estimate import SIMULATIONS, estimate, simulations
 from trialjob.planning.experiment import simulate
 from trialjob.planning.plan import Variant
 from trialjob.planning.scale import scaled
-from trialjob.planning.worst import worst
+from trialjob.planning.scenario_input import Case, Epochs
+from trialjob.planning.upper_bound import worst
 from trialjob.testing.simulation import OBJECTIVE, SPACE, Simulation
 
 DOLLAR = 1_000_000

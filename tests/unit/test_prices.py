@@ -13,12 +13,12 @@ from trialjob.backends.sagemaker.limiter import Limiter
 from trialjob.backends.sagemaker.prices import Price, on_demand, prices, table_price, tariff_of
 from trialjob.backends.sagemaker.settings import SageMakerSettings, Spot
 from trialjob.errors import SpecError
+from trialjob.experiment.prices import caps_note, check_caps, worth_learning
 from trialjob.model.limits import Limits
 from trialjob.model.money import PriceOrigin, Tariff, Terms
 from trialjob.testing.fake_aws import FakeService, VirtualClock
 from trialjob.testing.fake_aws.in_process import boto3_session
 from trialjob.testing.sagemaker_simulation import SETTINGS
-from trialjob.wiring.prices import caps_note, check_caps, worth_learning
 
 
 def said(micros: int, origin: PriceOrigin = PriceOrigin.SPEC) -> Price:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from trialjob import wiring
+from trialjob import experiment
 from trialjob.apps.cli.main import main
 from trialjob.aws import faults
 from trialjob.backends.sagemaker.client import SageMakerClient
@@ -91,7 +91,7 @@ def test_the_client_goes_where_it_is_said(fake: FakeAws, monkeypatch: pytest.Mon
 
 def test_with_aws_region_alone_everything_works(fake: FakeAws, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_REGION", fake.region)
-    session = wiring.create(load("sweep.yaml"), store="s3://bucket/store")
+    session = experiment.create(load("sweep.yaml"), store="s3://bucket/store")
     session.step(lambda *_: None)
     assert len(fake.service.jobs) == 1
     assert main(["audit", "--store", "s3://bucket/store"]) == 1  # a job that nobody runs
@@ -103,7 +103,7 @@ def test_without_a_region_nothing_is_created(
     fake: FakeAws, store: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(SpecError, match=r"backend\.region: nothing says which region of AWS"):
-        wiring.create(load("sweep.yaml"), store=store)
+        experiment.create(load("sweep.yaml"), store=store)
     assert main(["run", "sweep.yaml", "--store", store, "--on-interrupt", "detach"]) == 2
     assert main(["doctor", "sweep.yaml"]) != 0
     said = capsys.readouterr()
@@ -112,7 +112,7 @@ def test_without_a_region_nothing_is_created(
     assert list(fake.world.keys("bucket", "")) == []
     assert fake.service.jobs == {}
     monkeypatch.setenv("AWS_REGION", fake.region)  # what it said to do
-    wiring.create(load("sweep.yaml"), store=store)
+    experiment.create(load("sweep.yaml"), store=store)
 
 
 @pytest.mark.usefixtures("fake")
@@ -129,12 +129,12 @@ def test_each_way_that_is_printed_to_say_a_region_is_taken(
     fake: FakeAws, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SpecError) as caught:
-        wiring.create(load("sweep.yaml"), store="folder")
+        experiment.create(load("sweep.yaml"), store="folder")
     assert main(["audit"]) == 2
     for said in (caught.value.problems[0].remedy, capsys.readouterr().err):
         assert "backend.region in the spec" in said
         assert "trialjob audit takes --region" in said
-    wiring.create(load("sweep.yaml", overrides=[f"backend.region={fake.region}"]), store="folder")
+    experiment.create(load("sweep.yaml", overrides=[f"backend.region={fake.region}"]), store="folder")
     assert main(["audit", "--region", fake.region]) == 0
 
 
@@ -159,7 +159,7 @@ def test_a_framework_needs_one_to_find_its_image(fake: FakeAws, capsys: pytest.C
 
 def test_a_profile_that_is_not_there_is_found_before_anything(fake: FakeAws) -> None:
     with pytest.raises(SpecError, match=r"backend\.profile: .*none-such"):
-        wiring.create(load("sweep.yaml", overrides=["backend.profile=none-such"]), store="folder")
+        experiment.create(load("sweep.yaml", overrides=["backend.profile=none-such"]), store="folder")
     assert not Path("folder").exists()
     assert fake.service.jobs == {}
 
@@ -168,11 +168,11 @@ def test_an_experiment_is_not_stepped_without_one_and_loses_nothing(
     fake: FakeAws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_REGION", fake.region)
-    session = wiring.create(load("sweep.yaml"), store="folder")
+    session = experiment.create(load("sweep.yaml"), store="folder")
     monkeypatch.delenv("AWS_REGION")
     with pytest.raises(SpecError, match="which region"):
-        wiring.attach(session.name, store="folder").step(lambda *_: None)
+        experiment.attach(session.name, store="folder").step(lambda *_: None)
     monkeypatch.setenv("AWS_REGION", fake.region)
-    wiring.attach(session.name, store="folder").step(lambda *_: None)
+    experiment.attach(session.name, store="folder").step(lambda *_: None)
     assert len(fake.service.jobs) == 1
     shutil.rmtree("folder")

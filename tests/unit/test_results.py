@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trialjob.apps.cli.failures import ExitStatus
+from trialjob.apps.cli.errors import ExitStatus
 from trialjob.apps.cli.running import exit_status
 from trialjob.errors import NoBestTrial
 from trialjob.model.ids import ExperimentName, TrialId
@@ -39,7 +39,7 @@ from trialjob.orchestrator.core.events import (
 )
 from trialjob.orchestrator.core.evolve import replay
 from trialjob.orchestrator.core.state import State
-from trialjob.orchestrator.rules.none import NoStopping
+from trialjob.orchestrator.stopping.none import NoStopping
 from trialjob.reporting.results import Result
 
 

@@ -25,7 +25,7 @@ from trialjob.model.ids import JobName, TrialId, job_name
 from trialjob.model.job import FailureKind, JobRequest, JobSeen, JobState, LogLine, Outcome, Watch
 from trialjob.model.limits import Limits
 from trialjob.orchestrator.ports import Part, Postponed, Rejected, Submitted
-from trialjob.orchestrator.rules.none import NoStopping
+from trialjob.orchestrator.stopping.none import NoStopping
 from trialjob.reporting.downloads import fetch
 from trialjob.testing.fake_aws import ConnectionLost, VirtualClock
 from trialjob.testing.fake_aws.errors import ServiceError

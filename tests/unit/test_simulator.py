@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from trialjob.backends.assumptions import NOTHING, Assumptions, names, problem_with
 from trialjob.backends.simulator.backend import SimulatorBackend
 from trialjob.backends.simulator.clock import VirtualClock
-from trialjob.backends.simulator.course import Course
 from trialjob.backends.simulator.job import SimulatedJob
+from trialjob.backends.simulator.job_script import Course
 from trialjob.backends.simulator.service import SimulatedService
 from trialjob.errors import BackendBusy
 from trialjob.model.ids import TrialId, job_name

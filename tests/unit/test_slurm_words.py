@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from trialjob.backends.slurm.commands import Later, Queued, Refused, _queued, submit
-from trialjob.backends.slurm.marks import Mark
+from trialjob.backends.slurm.job_comment import Mark
 from trialjob.backends.slurm.outcomes import advice, broken_off, hopeless, never_began
 from trialjob.backends.slurm.section import Slurm
 from trialjob.errors import BackendError, BackendUnavailable

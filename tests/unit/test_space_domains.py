@@ -31,7 +31,7 @@ from trialjob.model.space import (
 )
 from trialjob.orchestrator.core.events import TrialProposed
 from trialjob.orchestrator.samplers.grid import GridSampler
-from trialjob.orchestrator.samplers.points import PointsFirst
+from trialjob.orchestrator.samplers.initial_points import PointsFirst
 from trialjob.orchestrator.samplers.random import RandomSampler
 
 

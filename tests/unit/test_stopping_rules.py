@@ -26,16 +26,16 @@ from trialjob.orchestrator.core.events import (
     TrialProposed,
 )
 from trialjob.orchestrator.core.evolve import apply
+from trialjob.orchestrator.core.observations import JobObserved
 from trialjob.orchestrator.core.rule import StoppingRule
-from trialjob.orchestrator.core.seen import JobObserved
 from trialjob.orchestrator.core.state import State
-from trialjob.orchestrator.rules.asha import Asha
-from trialjob.orchestrator.rules.bandit import Bandit
-from trialjob.orchestrator.rules.early_stop import FunctionRule
-from trialjob.orchestrator.rules.intervals import IntervalRule, running_averages
-from trialjob.orchestrator.rules.median import MedianStopping
-from trialjob.orchestrator.rules.none import NoStopping
-from trialjob.orchestrator.rules.truncation import TruncationSelection
+from trialjob.orchestrator.stopping.asha import Asha
+from trialjob.orchestrator.stopping.bandit import Bandit
+from trialjob.orchestrator.stopping.early_stop import FunctionRule
+from trialjob.orchestrator.stopping.intervals import IntervalRule, running_averages
+from trialjob.orchestrator.stopping.median import MedianStopping
+from trialjob.orchestrator.stopping.none import NoStopping
+from trialjob.orchestrator.stopping.truncation import TruncationSelection
 
 MAX = Objective(metric="acc", mode=Mode.MAX)
 MIN = Objective(metric="acc", mode=Mode.MIN)

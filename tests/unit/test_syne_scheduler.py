@@ -27,7 +27,7 @@ from trialjob.orchestrator.core.events import (
     TrialProposed,
 )
 from trialjob.orchestrator.samplers import syne_models
-from trialjob.orchestrator.samplers.axes import beyond
+from trialjob.orchestrator.samplers.encoding import beyond
 from trialjob.orchestrator.samplers.random import RandomSampler
 from trialjob.orchestrator.samplers.syne_models import quiet
 from trialjob.orchestrator.samplers.syne_population import Explorer

@@ -8,7 +8,7 @@ from pathlib import Path
 import trialjob
 
 _HOUSE = Path(trialjob.__file__).parent
-_ROOMS = ("orchestrator/core", "config", "planning", "apps", "wiring")
+_ROOMS = ("orchestrator/core", "config", "planning", "apps", "experiment")
 _WORDS = re.compile(r"sagemaker|ClientError|ml\.spot-training|\bL-[0-9A-F]{8}\b", re.IGNORECASE)
 #: Where a vendor is named all the same, and why.
 _EXCEPTIONS = {
@@ -20,8 +20,8 @@ _EXCEPTIONS = {
     "apps/cli/main.py": "audit without a spec looks at an account by default",
     "apps/cli/pricing.py": "a command for the price list of AWS",
     "apps/syne_tune.py": "says where a path leads in a container",
-    "wiring/price_tables.py": "the price list of AWS",
-    "wiring/prices.py": "the address of a page of prices",
+    "experiment/price_tables.py": "the price list of AWS",
+    "experiment/prices.py": "the address of a page of prices",
     "orchestrator/core/last_epoch.py": "says where names of constants come from",
 }
 

@@ -23,7 +23,7 @@ from trialjob.orchestrator.core.events import (
 from trialjob.orchestrator.core.evolve import apply
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.journals.codec import decode, encode
-from trialjob.orchestrator.samplers.known import Present, of_experiment, of_table
+from trialjob.orchestrator.samplers.warm_start import Present, of_experiment, of_table
 from trialjob.reporting.results import Result
 
 ACCURACY = Objective(metric="acc", mode=Mode.MAX)

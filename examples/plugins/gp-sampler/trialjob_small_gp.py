@@ -20,7 +20,7 @@ from trialjob.model.metric import Objective, Standing
 from trialjob.model.space import Choice, Config, Domain, Space
 from trialjob.orchestrator.core.events import Event, KnownResult, ReportsRead, TrialEnded, TrialProposed
 from trialjob.orchestrator.core.search import BaseSampler, Sampler, Search
-from trialjob.orchestrator.samplers.axes import Categories, Unit
+from trialjob.orchestrator.samplers.encoding import Categories, Unit
 from trialjob.orchestrator.samplers.random import RandomSampler
 
 Array = NDArray[np.float64]

@@ -1,1 +1,1 @@
-"""What people start: the command line and the tuner for Python. They parse, call the wiring, and show."""
+"""What people start: the command line and the tuner for Python. They parse, call ``experiment``, and show."""

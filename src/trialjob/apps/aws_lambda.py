@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Protocol, TypeVar, assert_never
 
-from trialjob import wiring
+from trialjob import experiment
 from trialjob.apps.embedded_metrics import embedded, metrics_of
 from trialjob.apps.stepping import step, summary
 from trialjob.apps.turns import LeftBehind, Turns
@@ -109,7 +109,7 @@ class _Invocation:
         if "://" not in self._where:
             wrong = f"{self._where!r} is no store in S3 and no other address that outlives this function"
             raise UsageError(f"{wrong}; set TRIALJOB_STORE to s3://bucket/prefix")
-        self._store, self._start = wiring.open_store(self._where), event.get("start")
+        self._store, self._start = experiment.open_store(self._where), event.get("start")
         #: How many have not had their turn.
         self._waiting = 0
         self._started: list[str] = []
@@ -137,7 +137,7 @@ class _Invocation:
         if self._start is None:
             return None
         try:
-            self._started.append(wiring.start_document(self._start, store=self._where).name)
+            self._started.append(experiment.start_document(self._start, store=self._where).name)
         except (UsageError, SpecError) as error:
             self._refused["start"] = str(error)
             return error
@@ -160,7 +160,7 @@ class _Invocation:
     def _start_file(self, name: str) -> ExperimentName | None:
         """The experiment that a file of the inbox asks for; None when another has taken the file."""
         data = self._store.inbox().read(name)
-        return None if data is None else wiring.start_file(name, data, store=self._where).name
+        return None if data is None else experiment.start_file(name, data, store=self._where).name
 
     def _take_started(self, file: Listed, answer: str | BaseException | None) -> None:
         inbox = self._store.inbox()
@@ -254,7 +254,7 @@ class _Invocation:
         metrics: dict[str, float] = {}
         error = ""
         try:
-            session = wiring.open_session(self._store, name)
+            session = experiment.open_session(self._store, name)
             if session.is_over or session.state.moved_to is not None:
                 return _Stepped(line={}, is_over=True)
             told = summary(session, step(session, seconds=share))

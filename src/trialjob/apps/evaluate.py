@@ -17,9 +17,9 @@ from trialjob.model.json import Json
 
 if TYPE_CHECKING:
     from trialjob.backends.plugin import BaseBackend
+    from trialjob.experiment import Session
     from trialjob.orchestrator.core.events import Event
     from trialjob.orchestrator.core.state import State
-    from trialjob.wiring import Session
 
 #: What is told of each report; False ends the job.
 OnReport: TypeAlias = Callable[[dict[str, float]], object]
@@ -38,7 +38,7 @@ def evaluate(
     store: str | Path | None = None,
 ) -> dict[str, float]:
     """Run one job with ``config`` and return the last value of each metric; see ``Estimator.evaluate``."""
-    from trialjob import wiring  # noqa: PLC0415 - importing trialjob stays light
+    from trialjob import experiment  # noqa: PLC0415 - importing trialjob stays light
     from trialjob.reporting.terminal import print_notes  # noqa: PLC0415 - as above
 
     objective = metric or next(iter(metrics or {}), None)
@@ -59,7 +59,7 @@ def evaluate(
         backend=backend,
         name=name,
     )
-    session = wiring.create(spec, store=store)
+    session = experiment.create(spec, store=store)
     print_notes(session.notes)
     values: dict[str, float] = {}
     session.run(lambda state, events: values.update(_hear(session, state, events, on_report)))

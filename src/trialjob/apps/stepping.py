@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from trialjob.apps.summary import iso, status_of
 from trialjob.errors import ExperimentBusy
+from trialjob.experiment import Session
 from trialjob.model.trial import Phase
 from trialjob.orchestrator.core.events import Event
 from trialjob.orchestrator.core.state import State
-from trialjob.wiring import Session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import UTC, datetime
 
+from trialjob.experiment import Session
 from trialjob.orchestrator.core.state import State
 from trialjob.reporting.results import Result, document, whole_row
-from trialjob.wiring import Session
 
 
 def status_of(session: Session) -> dict[str, object]:

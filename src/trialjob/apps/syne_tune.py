@@ -28,9 +28,9 @@ from trialjob.model.job import JobEnd, LogLine, Outcome, Watch
 
 if TYPE_CHECKING:
     from trialjob.backends.plugin import BaseBackend
+    from trialjob.experiment.single_jobs import Parts
     from trialjob.model.metric import Report
     from trialjob.orchestrator.ports import LogReader
-    from trialjob.wiring.alone import Parts
 
 _LOG = logging.getLogger(__name__)
 #: Experiment names have at most so many characters.
@@ -219,8 +219,8 @@ class TrialjobBackend(TrialBackend):  # type: ignore[misc]  # Syne Tune has no t
         """The parts that run the jobs; the first configuration says what a configuration has."""
         if self._parts is None:
             from trialjob import config as specs  # noqa: PLC0415 - only when there are jobs
+            from trialjob.experiment.single_jobs import parts_of  # noqa: PLC0415 - as above
             from trialjob.reporting.terminal import print_notes  # noqa: PLC0415 - as above
-            from trialjob.wiring.alone import parts_of  # noqa: PLC0415 - as above
 
             if self._kept is not None:
                 document, bundle = self._kept

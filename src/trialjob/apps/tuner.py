@@ -21,12 +21,12 @@ from trialjob.model.limits import Limits
 from trialjob.model.space import Domain
 
 if TYPE_CHECKING:
-    from trialjob.apps.attend import OnInterrupt
+    from trialjob.apps.interactive_run import OnInterrupt
     from trialjob.backends.plugin import BaseBackend
+    from trialjob.experiment import Session
     from trialjob.orchestrator.core.rule import BaseRule
     from trialjob.orchestrator.core.search import BaseSampler
     from trialjob.reporting.results import Result
-    from trialjob.wiring import Session
 
 
 #: Which report of a trial counts: its best value, or its last.
@@ -181,7 +181,7 @@ class Experiment:
         ``on_interrupt`` says whether Ctrl-C is to ``"stop"`` the trials or to ``"detach"`` and leave them
         running; None asks on a terminal and detaches elsewhere.
         """
-        from trialjob.apps.attend import attend, farewell  # noqa: PLC0415 - importing trialjob stays light
+        from trialjob.apps.interactive_run import attend, farewell  # noqa: PLC0415 - importing trialjob stays light
         from trialjob.reporting.tables import print_summary  # noqa: PLC0415 - as above
         from trialjob.reporting.terminal import console  # noqa: PLC0415 - as above
 
@@ -206,7 +206,7 @@ class Experiment:
 
     def stop(self) -> Result:
         """Cancel what runs, wait for the end and return the results."""
-        from trialjob.apps.ending import bring_to_end  # noqa: PLC0415 - as above
+        from trialjob.apps.wait_for_end import bring_to_end  # noqa: PLC0415 - as above
         from trialjob.reporting.terminal import console  # noqa: PLC0415 - as above
 
         self._session.ask_stop()
@@ -276,13 +276,13 @@ class Tuner:
     @staticmethod
     def attach(name: str, store: str | Path | None = None) -> Experiment:
         """Come back to an experiment that was started before, here or on the command line."""
-        from trialjob import wiring  # noqa: PLC0415 - as above
+        from trialjob import experiment  # noqa: PLC0415 - as above
 
-        return Experiment(wiring.attach(name, store=store), store)
+        return Experiment(experiment.attach(name, store=store), store)
 
     def run(self, on_interrupt: OnInterrupt | None = None) -> Result:
         """Start the experiment, or go on with it when this was called before; see ``Experiment.run``."""
-        from trialjob import config, wiring  # noqa: PLC0415 - as above
+        from trialjob import config, experiment  # noqa: PLC0415 - as above
         from trialjob.reporting.terminal import print_notes  # noqa: PLC0415 - as above
 
         if self._experiment is None:
@@ -290,7 +290,7 @@ class Tuner:
             for problem in config.warnings(self.spec):
                 if problem not in old:
                     warnings.warn(str(problem), stacklevel=2)
-            session = wiring.create(self.spec, store=self._store)
+            session = experiment.create(self.spec, store=self._store)
             moved = [f"{each.field} {each.message}" for each in old]
             print_notes([f"experiment {session.name}, kept in {session.where}", *moved, *session.notes])
             self._experiment = Experiment(session, self._store)

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from copy import deepcopy
 from typing import Any
 
-from trialjob.config.complaints import NOT_KNOWN, TO_TEXT
-from trialjob.config.plain import MAX_INT, Unfit, Unreadable
+from trialjob.config.error_messages import NOT_KNOWN, TO_TEXT
+from trialjob.config.json_values import MAX_INT, Unfit, Unreadable
 from trialjob.errors import Problem
 from trialjob.model.paths import Part, path_text
 

@@ -14,12 +14,12 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from trialjob.config.checks import CHECKS, FILE_CHECKS, Check
-from trialjob.config.complaints import problem_of
+from trialjob.config.error_messages import problem_of
 from trialjob.config.instead import problems_with
+from trialjob.config.json_values import Unfit, plain
 from trialjob.config.overrides import apply_overrides
 from trialjob.config.paths import shown
 from trialjob.config.places import Places, move_from_estimator, take_places
-from trialjob.config.plain import Unfit, plain
 from trialjob.config.plugins import PLUGINS, WrongSection, read_section, translators
 from trialjob.config.secrets import conceal, conceal_request
 from trialjob.config.spec import ExperimentSpec

@@ -20,8 +20,8 @@ from trialjob.backends.plugin import BACKENDS, DEFAULT_BACKEND, Translator
 from trialjob.config.paths import nearest, shown
 from trialjob.errors import Problem, UsageError
 from trialjob.model.json import Json
-from trialjob.orchestrator.rules import RULES
 from trialjob.orchestrator.samplers import SAMPLERS
+from trialjob.orchestrator.stopping import RULES
 from trialjob.registry import Registry
 
 #: Which sections are plugins, and where their kinds are found.

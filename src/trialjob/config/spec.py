@@ -29,8 +29,8 @@ from trialjob.model.space import Space
 from trialjob.model.trial import LogAction
 from trialjob.orchestrator.core.rule import BaseRule
 from trialjob.orchestrator.core.search import BaseSampler, Search
-from trialjob.orchestrator.rules.none import NoStopping
 from trialjob.orchestrator.samplers.automatic import Auto
+from trialjob.orchestrator.stopping.none import NoStopping
 
 
 class TrainingSpec(SpecPart):

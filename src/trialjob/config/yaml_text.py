@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from trialjob.config.plain import Unreadable
+from trialjob.config.json_values import Unreadable
 from trialjob.errors import Problem, SpecError
 
 MAX_BYTES = 1_000_000

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from trialjob.logs.lines import cut
 from trialjob.logs.metrics import LineReader, compiled, expand, matches_of, readable
 from trialjob.logs.numbers import NUMBER, is_part, numeral_at, parse_number
-from trialjob.logs.plain import plain
 from trialjob.logs.reporter import first_mark
+from trialjob.logs.visible_text import plain
 from trialjob.model.metric import MetricDefinition, Objective, Report, ResourceOrder
 from trialjob.orchestrator.ports import FoundReport
 

@@ -21,8 +21,8 @@ from trialjob.logs.candidate_lines import Nearest, words_of
 from trialjob.logs.lines import lines_of
 from trialjob.logs.numbers import NUMBER, is_part, parse_number
 from trialjob.logs.pairing import Find, Pairing, Values
-from trialjob.logs.plain import plain
 from trialjob.logs.reporter import first_mark, sent_in, tuned_in
+from trialjob.logs.visible_text import plain
 from trialjob.model.metric import MetricDefinition, Objective, Report
 from trialjob.orchestrator.ports import FoundReport, LogReaders
 

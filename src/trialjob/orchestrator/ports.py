@@ -18,8 +18,8 @@ from trialjob.model.metric import Report
 from trialjob.model.space import Config
 from trialjob.model.trial import LogMatch
 from trialjob.orchestrator.core.events import Event, Record
+from trialjob.orchestrator.core.observations import Postponed, Rejected, Submitted
 from trialjob.orchestrator.core.search import Sampler
-from trialjob.orchestrator.core.seen import Postponed, Rejected, Submitted
 
 
 class Clock(Protocol):

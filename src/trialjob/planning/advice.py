@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from trialjob.errors import Problem
 from trialjob.model.trial import EndKind
-from trialjob.planning.case import Case
 from trialjob.planning.plan import Variant
-from trialjob.reporting.words import duration
+from trialjob.planning.scenario_input import Case
+from trialjob.reporting.formatting import duration
 
 #: Differences below this factor are none, as the figures are not that good.
 _SAME = 1.1

@@ -19,8 +19,8 @@ from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.engine.loop import Loop
 from trialjob.orchestrator.engine.step import Parts, Stepper
 from trialjob.orchestrator.journals.memory import MemoryJournal
-from trialjob.planning.case import Case
-from trialjob.planning.worlds import assumed, curves
+from trialjob.planning.scenario_input import Case
+from trialjob.planning.scenarios import assumed, curves
 
 _NAME = ExperimentName("planned")
 

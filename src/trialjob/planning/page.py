@@ -10,11 +10,11 @@ from trialjob.model import money
 from trialjob.model.limits import Limits
 from trialjob.model.money import Spend
 from trialjob.orchestrator.core import stall
-from trialjob.planning.case import Case
 from trialjob.planning.estimate import Estimate, Range
 from trialjob.planning.plan import Plan, Variant
 from trialjob.planning.scale import Scale
-from trialjob.reporting.words import duration
+from trialjob.planning.scenario_input import Case
+from trialjob.reporting.formatting import duration
 
 _LABEL = 12
 

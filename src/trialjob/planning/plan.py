@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from trialjob.errors import Problem
-from trialjob.planning.case import Case
 from trialjob.planning.estimate import Estimate
-from trialjob.planning.worst import Worst
+from trialjob.planning.scenario_input import Case
+from trialjob.planning.upper_bound import Worst
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ from trialjob.model.json import Json, canonical_json
 from trialjob.model.masking import masked
 from trialjob.model.trial import TrialStatus
 from trialjob.orchestrator.core.state import State
-from trialjob.reporting import words
+from trialjob.reporting import formatting
 from trialjob.reporting.costs import cost_of, costs_of
 from trialjob.reporting.results import best_trial, counts_as_best, experiment_state
 from trialjob.reporting.tables import counts
@@ -47,10 +47,10 @@ def comparison(states: Sequence[State]) -> list[Line]:
         ("best", _best),
         ("its configuration", _configuration),
         ("completed, mean ± spread", _spread),
-        ("time", lambda state: words.duration(state.updated_at - state.created_at)),
-        ("paid time", lambda state: words.duration(_seconds(state))),
-        ("dollars", lambda state: words.dollars(costs_of(state).dollars)),
-        ("of them wasted", lambda state: words.dollars(costs_of(state).wasted_dollars)),
+        ("time", lambda state: formatting.duration(state.updated_at - state.created_at)),
+        ("paid time", lambda state: formatting.duration(_seconds(state))),
+        ("dollars", lambda state: formatting.dollars(costs_of(state).dollars)),
+        ("of them wasted", lambda state: formatting.dollars(costs_of(state).wasted_dollars)),
     ]
     found = [Line(head=head, cells=tuple(cell(state) for state in states)) for head, cell in lines]
     return [*found, *_so_far(states)]
@@ -63,12 +63,12 @@ def _objective(state: State) -> str:
 
 def _best(state: State) -> str:
     best = best_trial(state.trials, state.objective)
-    return "-" if best is None else f"{words.number(best.score)} (trial {best.id})"
+    return "-" if best is None else f"{formatting.number(best.score)} (trial {best.id})"
 
 
 def _configuration(state: State) -> str:
     best = best_trial(state.trials, state.objective)
-    return "-" if best is None else words.configuration(best.config)
+    return "-" if best is None else formatting.configuration(best.config)
 
 
 def _spread(state: State) -> str:
@@ -79,8 +79,8 @@ def _spread(state: State) -> str:
     ]
     if not scores:
         return "-"
-    spread = f" ± {words.number(statistics.stdev(scores))}" if len(scores) > 1 else ""
-    return f"{words.number(statistics.fmean(scores))}{spread} of {len(scores)}"
+    spread = f" ± {formatting.number(statistics.stdev(scores))}" if len(scores) > 1 else ""
+    return f"{formatting.number(statistics.fmean(scores))}{spread} of {len(scores)}"
 
 
 def _seconds(state: State) -> float | None:
@@ -97,7 +97,7 @@ def _so_far(states: Sequence[State]) -> Iterator[Line]:
     curves = [_curve(state) for state in states]
     shortest, count = min(map(len, curves)), 1
     while shortest and count <= shortest:
-        cells = tuple(words.number(curve[count - 1]) for curve in curves)
+        cells = tuple(formatting.number(curve[count - 1]) for curve in curves)
         yield Line(head=f"best of the first {count}", cells=cells)
         count = count * 2 if count * 2 <= shortest or count == shortest else shortest
 

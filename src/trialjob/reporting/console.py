@@ -20,14 +20,14 @@ from rich.text import Text
 from trialjob.model.ids import TrialId
 from trialjob.model.metric import Objective
 from trialjob.model.trial import Phase, TrialStatus
-from trialjob.orchestrator.core.breaker import holds
+from trialjob.orchestrator.core.early_abort import holds
 from trialjob.orchestrator.core.events import Event, ReportsRead, TrialEnded
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial
-from trialjob.reporting import words
-from trialjob.reporting.news import news
+from trialjob.reporting import formatting
+from trialjob.reporting.event_lines import news
 from trialjob.reporting.results import best_trial, counts_as_best, experiment_state
-from trialjob.reporting.sparks import after, best_so_far, spark
+from trialjob.reporting.sparkline import after, best_so_far, spark
 from trialjob.reporting.tables import score_of
 from trialjob.reporting.terminal import clean, one_line
 
@@ -194,7 +194,7 @@ class Picture:
             yield Text.assemble(
                 ("best so far: ", "bold"), score_of(best, state.objective), no_wrap=True, overflow="ellipsis"
             )
-            yield Text(f"  {words.configuration(best.config)}", no_wrap=True, overflow="ellipsis")
+            yield Text(f"  {formatting.configuration(best.config)}", no_wrap=True, overflow="ellipsis")
             if not options.ascii_only:
                 yield from _curves(self._curve, best, options.max_width)
 
@@ -224,9 +224,9 @@ def _bars(state: State, now: float, width: int) -> Table:
     grid.add_row("trials", _bar(ended, most, bar), f"{ended} of {most} ended, {started - ended} open")
     elapsed, timeout = now - state.created_at, state.limits.timeout
     if timeout is None:
-        grid.add_row("time", "", words.duration(elapsed))
+        grid.add_row("time", "", formatting.duration(elapsed))
     else:
-        used = f"{words.duration(elapsed)} of {words.duration(timeout)}"
+        used = f"{formatting.duration(elapsed)} of {formatting.duration(timeout)}"
         grid.add_row("time", _bar(elapsed, timeout, bar), used)
     return grid
 
@@ -261,13 +261,13 @@ def _running(trials: Sequence[Trial], state: State, now: float, width: int) -> T
         last = trial.reports[-1] if trial.reports else None
         cells = [
             str(trial.id),
-            words.number(last.resource if last else None),
-            *(words.number(last.metrics.get(aim.metric) if last else None) for aim in aims),
+            formatting.number(last.resource if last else None),
+            *(formatting.number(last.metrics.get(aim.metric) if last else None) for aim in aims),
         ]
         if wide:
-            cells.append(words.duration(now - trial.last.intended_at if trial.last else None))
+            cells.append(formatting.duration(now - trial.last.intended_at if trial.last else None))
         table.add_row(
-            *(Text(cell) for cell in cells), Text(f"{_hint(trial)}{words.configuration(trial.config)}")
+            *(Text(cell) for cell in cells), Text(f"{_hint(trial)}{formatting.configuration(trial.config)}")
         )
     return table
 

@@ -12,13 +12,13 @@ from rich.text import Text
 
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial
-from trialjob.reporting import words
-from trialjob.reporting.commands import command, program
+from trialjob.reporting import formatting
 from trialjob.reporting.console import Picture
 from trialjob.reporting.results import best_trial, experiment_state
-from trialjob.reporting.sparks import best_so_far
+from trialjob.reporting.sparkline import best_so_far
 from trialjob.reporting.tables import print_costs
 from trialjob.reporting.terminal import clean
+from trialjob.reporting.typed_commands import command, program
 
 _NARROW = 60
 
@@ -56,7 +56,7 @@ def _cells(listed: Listed) -> list[str]:
     ended = len(state.trials) - len(state.open)
     score = "-"
     if listed.best is not None:
-        score = f"{clean(state.objective.metric)} {words.number(listed.best.score)}"
+        score = f"{clean(state.objective.metric)} {formatting.number(listed.best.score)}"
     return [
         clean(state.name),
         experiment_state(state),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from trialjob.reporting import words
+from trialjob.reporting import formatting
 
 if TYPE_CHECKING:
     from trialjob.reporting.results import Result, Row
@@ -22,8 +22,8 @@ def page_of(result: Result) -> str:
     parts = [f"<p><b>{escape(result.experiment)}</b> {escape(result.state + detail)}, {len(rows)} trials</p>"]
     if best is not None:
         parts.append(
-            f"<p><b>best</b>: trial {best.trial}, {words.number(best.score)}<br>"
-            f"<code>{escape(words.configuration(best.config))}</code></p>"
+            f"<p><b>best</b>: trial {best.trial}, {formatting.number(best.score)}<br>"
+            f"<code>{escape(formatting.configuration(best.config))}</code></p>"
         )
     parts += [f"<p>⚠ {escape(warning)}</p>" for warning in result.warnings()]
     scored = [row for row in rows if row.score is not None and not math.isnan(row.score)]
@@ -44,9 +44,9 @@ def _table(rows: Sequence[Row]) -> str:
         [
             str(row.trial),
             row.status,
-            words.number(row.score),
-            *(words.number(row.others.get(name)) for name in others),
-            words.configuration(row.config),
+            formatting.number(row.score),
+            *(formatting.number(row.others.get(name)) for name in others),
+            formatting.configuration(row.config),
         ]
         for row in rows
     ]

@@ -19,9 +19,8 @@ from trialjob.model.metric import Objective
 from trialjob.model.trial import EndKind, TrialStatus
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial
-from trialjob.reporting import words
+from trialjob.reporting import formatting
 from trialjob.reporting.choosing import Choice
-from trialjob.reporting.commands import command as hint
 from trialjob.reporting.costs import costs_of
 from trialjob.reporting.doubts import doubts
 from trialjob.reporting.frames import Table as Columns
@@ -31,6 +30,7 @@ from trialjob.reporting.repeats import repeats
 from trialjob.reporting.reproduce import command
 from trialjob.reporting.results import Result, Row, best_trial, counts_as_best, experiment_state, row_of
 from trialjob.reporting.terminal import clean, clean_log, one_line
+from trialjob.reporting.typed_commands import command as hint
 
 BEST = 10
 #: Characters that a column of numbers takes at least.
@@ -67,24 +67,26 @@ def _columns(objective: Objective, further: Sequence[str]) -> list[_Column]:
     return [
         _Column(header="trial", cell=lambda row: str(row.trial), justify="right"),
         _Column(header="status", cell=lambda row: row.status.replace("_", " ")),
-        _Column(header=clean(objective.metric), cell=lambda row: words.number(row.score), justify="right"),
+        _Column(
+            header=clean(objective.metric), cell=lambda row: formatting.number(row.score), justify="right"
+        ),
         *(numeric(clean(aim.metric), _other(aim.metric), 0) for aim in objective.others),
         *(numeric(clean(name), _further(name), 0) for name in further),
-        numeric(clean(objective.resource), lambda row: words.number(row.resource), 60),
-        _Column(header="config", cell=lambda row: words.configuration(row.config)),
-        numeric("time", lambda row: words.duration(row.seconds), 60),
-        numeric("cost", lambda row: words.dollars(row.dollars) if row.dollars else "-", 70),
+        numeric(clean(objective.resource), lambda row: formatting.number(row.resource), 60),
+        _Column(header="config", cell=lambda row: formatting.configuration(row.config)),
+        numeric("time", lambda row: formatting.duration(row.seconds), 60),
+        numeric("cost", lambda row: formatting.dollars(row.dollars) if row.dollars else "-", 70),
         numeric("attempts", lambda row: str(row.attempts) if row.attempts > 1 else "-", 90),
         _Column(header="why", cell=lambda row: one_line(row.reason) or "-", width=100, optional=True),
     ]
 
 
 def _other(metric: str) -> Callable[[Row], str]:
-    return lambda row: words.number(row.others.get(metric))
+    return lambda row: formatting.number(row.others.get(metric))
 
 
 def _further(metric: str) -> Callable[[Row], str]:
-    return lambda row: words.number(row.metrics[metric].at_score if metric in row.metrics else None)
+    return lambda row: formatting.number(row.metrics[metric].at_score if metric in row.metrics else None)
 
 
 def trials_table(rows: Iterable[Row], objective: Objective, width: int, further: Sequence[str] = ()) -> Table:
@@ -139,7 +141,7 @@ def _plain_table(given: Columns) -> Table:
 
 
 def _cell(value: Json) -> str:
-    return "-" if value is None else one_line(words.value(value))
+    return "-" if value is None else one_line(formatting.value(value))
 
 
 def ranked(state: State) -> list[Row]:
@@ -198,7 +200,7 @@ def print_headline(console: Console, state: State) -> None:
 def print_costs(console: Console, state: State) -> None:
     """What it has come to, where anything costs anything."""
     costs = costs_of(state)
-    told = words.costs(costs, max_cost=state.limits.max_cost)
+    told = formatting.costs(costs, max_cost=state.limits.max_cost)
     hours = state.limits.max_instance_hours
     if hours is not None:
         used = f"{costs.committed_instance_hours:.2f} of max_instance_hours {hours:g}"
@@ -228,8 +230,8 @@ def print_repeats(console: Console, state: State) -> None:
         justify: JustifyMethod = "left" if head == "config" else "right"
         table.add_column(Text(head), justify=justify, overflow="fold")
     for group in groups:
-        numbers = [words.number(n) for n in (group.mean, group.spread, group.lowest, group.highest)]
-        cells = [*numbers, str(len(group.trials)), words.configuration(group.config)]
+        numbers = [formatting.number(n) for n in (group.mean, group.spread, group.lowest, group.highest)]
+        cells = [*numbers, str(len(group.trials)), formatting.configuration(group.config)]
         table.add_row(*(Text(cell) for cell in cells))
     console.print()
     console.print(Text(f"{clean(state.objective.metric)} of each configuration, repeated:", "bold"))
@@ -249,7 +251,7 @@ def print_best(console: Console, state: State) -> None:
         return
     console.print()
     console.print(Text.assemble(("best: ", "bold"), score_of(best, state.objective)))
-    console.print(Text(f"  {words.configuration(best.config)}"))
+    console.print(Text(f"  {formatting.configuration(best.config)}"))
     if state.objective.others:
         print_front(console, state)
     again = command(state, best.config)
@@ -268,8 +270,10 @@ def print_front(console: Console, state: State) -> None:
 
 def score_of(trial: Trial, objective: Objective) -> str:
     """``trial 7, val_accuracy 0.97 at epoch 27``."""
-    reached = f", {clean(objective.resource)} {words.number(trial.resource)} reached"
-    return f"trial {trial.id}, {words.scores(trial, objective)}{'' if trial.resource is None else reached}"
+    reached = f", {clean(objective.resource)} {formatting.number(trial.resource)} reached"
+    return (
+        f"trial {trial.id}, {formatting.scores(trial, objective)}{'' if trial.resource is None else reached}"
+    )
 
 
 def print_failure(console: Console, state: State, store: str | Path | None) -> None:

@@ -18,7 +18,7 @@ from typing import TypeVar
 from trialjob.backends.assumptions import NOTHING, Assumptions
 from trialjob.backends.simulator.backend import SimulatorBackend
 from trialjob.backends.simulator.clock import VirtualClock
-from trialjob.backends.simulator.course import Course
+from trialjob.backends.simulator.job_script import Course
 from trialjob.backends.simulator.service import SimulatedService
 from trialjob.errors import BackendBusy, BackendUnavailable, InvariantError, StoreUnavailable
 from trialjob.logs.metrics import readers
@@ -48,11 +48,11 @@ from trialjob.orchestrator.engine.step import Parts, Stepper
 from trialjob.orchestrator.journals.codec import encode
 from trialjob.orchestrator.journals.memory import MemoryJournal
 from trialjob.orchestrator.ports import Clock, Journal, Postponed, Rejected, Submitted
-from trialjob.orchestrator.rules.asha import Asha
-from trialjob.orchestrator.rules.hyperband import Hyperband
-from trialjob.orchestrator.rules.none import NoStopping
-from trialjob.orchestrator.rules.promotion import Promotion
 from trialjob.orchestrator.samplers.random import RandomSampler
+from trialjob.orchestrator.stopping.asha import Asha
+from trialjob.orchestrator.stopping.hyperband import Hyperband
+from trialjob.orchestrator.stopping.none import NoStopping
+from trialjob.orchestrator.stopping.promotion import Promotion
 from trialjob.testing.crash import Crash
 from trialjob.testing.simulation import ESTIMATOR, NAME, OBJECTIVE, SPACE, curve
 

@@ -19,8 +19,8 @@ from trialjob.model.metric import Objective, Report
 from trialjob.orchestrator.core.decide import decide
 from trialjob.orchestrator.core.events import Event, ExperimentCreated, Record, RungReached, StopIntended
 from trialjob.orchestrator.core.evolve import apply
+from trialjob.orchestrator.core.observations import JobObserved, Seen, SubmitAnswered, Submitted, Suggested
 from trialjob.orchestrator.core.rule import BaseRule, Scheduler, StoppingRule
-from trialjob.orchestrator.core.seen import JobObserved, Seen, SubmitAnswered, Submitted, Suggested
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.journals.codec import decode, encode
 from trialjob.orchestrator.ports import Sampler

@@ -26,8 +26,8 @@ from trialjob.orchestrator.engine.loop import Loop, Watcher
 from trialjob.orchestrator.engine.step import Parts, Stepper
 from trialjob.orchestrator.journals.memory import MemoryJournal
 from trialjob.orchestrator.ports import Clock, JobBackend, Journal
-from trialjob.orchestrator.rules.asha import Asha
 from trialjob.orchestrator.samplers.random import RandomSampler
+from trialjob.orchestrator.stopping.asha import Asha
 from trialjob.testing.fake_aws import Durations, Epoch, FakeService, Faults, VirtualClock
 from trialjob.testing.fake_aws.in_process import boto3_session
 from trialjob.testing.fake_aws.requests import ROLE

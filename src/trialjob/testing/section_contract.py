@@ -85,8 +85,8 @@ class SectionContract:
 
 def search_with(place: str, section: Any, space: Space = SPACE, objective: Objective = OBJECTIVE) -> Search:  # noqa: ANN401 - as above
     """A search whose sampler or rule is ``section``, beside plain ones."""
-    from trialjob.orchestrator.rules.none import NoStopping  # noqa: PLC0415 - no part of the suite
     from trialjob.orchestrator.samplers.random import RandomSearch  # noqa: PLC0415 - as above
+    from trialjob.orchestrator.stopping.none import NoStopping  # noqa: PLC0415 - no part of the suite
 
     parts: dict[str, Any] = {"sampler": RandomSearch(seed=5), "stopping": NoStopping(), place: section}
     limits = Limits(max_trials=40, max_concurrent_trials=4)

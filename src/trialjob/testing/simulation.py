@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from trialjob.backends.assumptions import NOTHING, Assumptions
 from trialjob.backends.simulator.backend import SimulatorBackend
 from trialjob.backends.simulator.clock import VirtualClock
-from trialjob.backends.simulator.course import Course
+from trialjob.backends.simulator.job_script import Course
 from trialjob.backends.simulator.service import SimulatedService
 from trialjob.estimators.script import ScriptEstimator
 from trialjob.logs.metrics import readers
@@ -28,8 +28,8 @@ from trialjob.orchestrator.engine.loop import Loop, Watcher
 from trialjob.orchestrator.engine.step import Parts, Stepper
 from trialjob.orchestrator.journals.memory import MemoryJournal
 from trialjob.orchestrator.ports import JobBackend, Journal, LogRules, Sampler
-from trialjob.orchestrator.rules.asha import Asha
 from trialjob.orchestrator.samplers.random import RandomSampler
+from trialjob.orchestrator.stopping.asha import Asha
 from trialjob.testing.crash import Crash, Fuse, FusedBackend, FusedJournal
 
 NAME = ExperimentName("simulated")

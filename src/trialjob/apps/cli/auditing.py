@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from trialjob import wiring
-from trialjob.apps.cli.failures import ExitStatus, say
+from trialjob.apps.cli.errors import ExitStatus, say
 from trialjob.backends.auditing import Auditor, Found, Group, Standing, without_owner
 from trialjob.errors import UsageError
+from trialjob.experiment import audit as auditor_of
 from trialjob.model.ids import experiment_name_problem
 from trialjob.orchestrator.engine.clock import SystemClock
-from trialjob.reporting import words
-from trialjob.reporting.commands import command, program
+from trialjob.reporting import formatting
 from trialjob.reporting.results import strict_json
 from trialjob.reporting.terminal import Output, clean, console
+from trialjob.reporting.typed_commands import command, program
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -39,7 +39,7 @@ def audit_account(
         raise UsageError("--stop asks before it stops anything, and nobody can be asked here; add --yes")
     if experiment is not None and (wrong := experiment_name_problem(experiment)):
         raise UsageError(f"--experiment {experiment!r} {wrong}")  # "" would be all of them
-    audit = wiring.audit(backend, region=region, profile=profile, store=store)
+    audit = auditor_of(backend, region=region, profile=profile, store=store)
     groups = audit.look(experiment or "")
     out = console()
     if form == "text":
@@ -80,7 +80,7 @@ def _show(out: Console, audit: Auditor, groups: Sequence[Group], store: str | No
         for each in group.found:
             state = "warm pool" if each.is_pool else each.state
             machines = f"{each.instances} x {each.instance_type or '?'}"
-            age = words.duration(now - each.since)
+            age = formatting.duration(now - each.since)
             out.print(f"  {clean(each.job):<28} {machines:<20} {clean(state):<12} {age:>8}", soft_wrap=True)
     found = [each for group in groups for each in group.found]
     pools = sum(each.is_pool for each in found)

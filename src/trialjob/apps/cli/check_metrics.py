@@ -10,12 +10,12 @@ from rich.console import Console
 from rich.text import Text
 
 from trialjob import config
-from trialjob.apps.cli.failures import ExitStatus
+from trialjob.apps.cli.errors import ExitStatus
 from trialjob.config import ExperimentSpec
 from trialjob.errors import UsageError
 from trialjob.logs.check import Checked, LogCheck, Match, Suggestion, check_log
 from trialjob.model.metric import ResourceOrder
-from trialjob.reporting import words
+from trialjob.reporting import formatting
 from trialjob.reporting.terminal import check_written, clean, console, one_line
 
 _SHOWN = 10
@@ -93,8 +93,8 @@ def _print_reports(out: Console, checked: LogCheck, spec: ExperimentSpec) -> Non
         first, last = values[0], values[-1]
         out.print(
             Text(
-                f"  {metric} {words.number(first[1])} at {resource} {words.number(first[0])}, "
-                f"in the end {words.number(last[1])} at {resource} {words.number(last[0])}"
+                f"  {metric} {formatting.number(first[1])} at {resource} {formatting.number(first[0])}, "
+                f"in the end {formatting.number(last[1])} at {resource} {formatting.number(last[0])}"
             ),
             soft_wrap=True,
         )

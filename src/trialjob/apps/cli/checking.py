@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from trialjob import config, wiring
-from trialjob.apps.cli.failures import ExitStatus
+from trialjob import config, experiment
+from trialjob.apps.cli.errors import ExitStatus
 from trialjob.apps.cli.running import warn
 from trialjob.reporting.terminal import check_written, clean, console
 
@@ -18,7 +18,7 @@ def check_spec(path: str, *, backend: str | None, overrides: tuple[str, ...]) ->
     spec = config.load(path, overrides=overrides, backend=backend)
     warn(spec)
     out, counts = console(), Counter[bool | None]()
-    for check in wiring.doctor(spec):
+    for check in experiment.doctor(spec):
         counts[check.ok] += 1
         mark, style = _MARKS[check.ok]
         out.print(f"{mark:<6}{check.name:<12} {clean(check.detail)}", style=style, soft_wrap=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from trialjob import config, wiring
-from trialjob.apps.cli.failures import ExitStatus
+from trialjob import config, experiment
+from trialjob.apps.cli.errors import ExitStatus
 from trialjob.errors import UsageError
 from trialjob.orchestrator.core.state import State
 from trialjob.reporting.comparison import print_comparison
@@ -19,7 +19,7 @@ def compare(names: Sequence[str], *, store: str | None) -> int:
     if len(different) == 1:
         raise UsageError(f"compare {different[0]} with another experiment: name two or more")
     out = console()
-    print_comparison(out, [_comparable(wiring.attach(name, store=store).state) for name in different])
+    print_comparison(out, [_comparable(experiment.attach(name, store=store).state) for name in different])
     check_written(out.file)
     return ExitStatus.DONE
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from itertools import count, islice
 from typing import Any, Literal
 
-from trialjob import config, wiring
-from trialjob.apps.cli.failures import Begun
+from trialjob import config, experiment
+from trialjob.apps.cli.errors import Begun
 from trialjob.apps.cli.running import start
 from trialjob.apps.naming import unique_name
 from trialjob.config.overrides import apply_overrides
@@ -36,7 +36,7 @@ def confirm(
     store: str | None,
 ) -> int:
     """Start an experiment with a trial for each of the best configurations and each seed, and attend it."""
-    first = wiring.attach(name, store=store)
+    first = experiment.attach(name, store=store)
     best = _best(first.state, top, seed_name)
     document: dict[str, Any] = first.spec.document()
     values = _new_seeds(seeds, _used(document, first.state, seed_name))

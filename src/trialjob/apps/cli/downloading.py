@@ -9,10 +9,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from trialjob import wiring
-from trialjob.apps.cli.failures import ExitStatus
+from trialjob import experiment
+from trialjob.apps.cli.errors import ExitStatus
 from trialjob.apps.cli.logs import every_line
 from trialjob.errors import UsageError
+from trialjob.experiment import Session
 from trialjob.model.trial import AttemptStatus
 from trialjob.orchestrator.core.trial import Trial
 from trialjob.orchestrator.ports import Part
@@ -20,14 +21,13 @@ from trialjob.reporting.downloads import Progress as Told
 from trialjob.reporting.downloads import fetch
 from trialjob.reporting.results import best_trial, model_attempt, trial_folder
 from trialjob.reporting.terminal import clean, console
-from trialjob.wiring import Session
 
 
 def download(
     name: str, *, trials: Sequence[int], every: bool, logs: bool, to: str | None, store: str | None
 ) -> int:
     """Bring the best trial's model and output, or those of ``trials``, or of every one that has ended."""
-    session, out = wiring.attach(name, store=store), console()
+    session, out = experiment.attach(name, store=store), console()
     chosen = _chosen(session, trials, every=every)
     folder = Path(to or session.name)
     brought = 0

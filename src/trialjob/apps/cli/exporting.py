@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from trialjob import wiring
-from trialjob.apps.cli.failures import ExitStatus
+from trialjob import experiment
+from trialjob.apps.cli.errors import ExitStatus
 from trialjob.errors import TrialjobError, UsageError
+from trialjob.experiment import Session
 from trialjob.model.trial import Phase
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.engine.clock import SystemClock
-from trialjob.reporting import words
+from trialjob.reporting import formatting
 from trialjob.reporting.terminal import clean, console, one_line
-from trialjob.wiring import Session
 
 #: Seconds between two looks at an experiment that is followed.
 _LOOK = 2.0
@@ -22,7 +22,7 @@ def export_experiment(name: str, *, optuna: str | None, mlflow: bool, follow: bo
     """Send everything there is; with ``follow``, go on until the experiment has ended."""
     if optuna is None and not mlflow:
         raise UsageError("say where to: --optuna sqlite:///study.db, or --mlflow")
-    session = wiring.attach(name, store=store)
+    session = experiment.attach(name, store=store)
     send = _to_optuna(session, optuna) if optuna is not None else lambda _state: None
     into_mlflow, where = _to_mlflow(session) if mlflow else (lambda _state: None, "")
     out, places = console(), " and ".join(place for place in (optuna, where) if place)
@@ -34,7 +34,7 @@ def export_experiment(name: str, *, optuna: str | None, mlflow: bool, follow: bo
             break
         SystemClock().sleep(_LOOK)
         session.refresh()
-    count = words.several(len(session.state.trials), "trial")
+    count = formatting.several(len(session.state.trials), "trial")
     out.print(f"{count} of {clean(session.name)} in {clean(places)}", soft_wrap=True)
     return ExitStatus.DONE
 
@@ -46,7 +46,7 @@ def _to_optuna(session: Session, where: str) -> Callable[[State], object]:
 
 
 def _to_mlflow(session: Session) -> tuple[Callable[[State], object], str]:
-    runs = wiring.mlflow_runs(session.spec.mlflow, session.vault)
+    runs = experiment.mlflow_runs(session.spec.mlflow, session.vault)
 
     def send(state: State) -> None:
         try:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
-from trialjob import wiring
-from trialjob.apps.cli.failures import ExitStatus
+from trialjob import experiment
+from trialjob.apps.cli.errors import ExitStatus
 from trialjob.errors import UsageError
+from trialjob.experiment import Session
 from trialjob.model.ids import TrialId
 from trialjob.model.trial import AttemptStatus
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Attempt
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.reporting.terminal import Output, check_written, clean_log
-from trialjob.wiring import Session
 
 #: Seconds between two looks at a log that has no new line.
 _LOOK = 0.5
@@ -22,7 +22,7 @@ _LOOK = 0.5
 
 def print_log(name: str, trial: int, *, attempt: int | None, follow: bool, store: str | None) -> int:
     """Print what there is; with ``follow``, go on until the attempt has ended or nobody reads."""
-    session = wiring.attach(name, store=store)
+    session = experiment.attach(name, store=store)
     number = _attempt(session.state, trial, attempt).number
     output = Output(sys.stdout)
     cursor = _print_on(session, TrialId(trial), number, "", output)

@@ -14,7 +14,7 @@ from typing import Literal
 import click
 
 from trialjob._version import __version__
-from trialjob.apps.cli.failures import Begun, guarded
+from trialjob.apps.cli.errors import Begun, guarded
 from trialjob.apps.cli.options import backend_option, interrupt_option, set_option, store_option
 from trialjob.apps.cli.pricing import prices
 from trialjob.apps.cli.schema import schema

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 
-from trialjob import config, wiring
-from trialjob.apps.cli.failures import ExitStatus
+from trialjob import config, experiment
+from trialjob.apps.cli.errors import ExitStatus
 from trialjob.apps.cli.showing import print_out
 from trialjob.errors import Problem, SpecError
 from trialjob.model.durations import parse_duration
@@ -32,7 +32,7 @@ def plan_spec(
     """Print the plan of a spec file; with ``form`` json also what is wrong with it."""
     try:
         spec = config.load(path, overrides=overrides, backend=backend)
-        asked = wiring.Asked(
+        asked = experiment.Asked(
             epoch_seconds=_seconds(epoch_seconds),
             epochs=epochs,
             like=like,
@@ -40,7 +40,7 @@ def plan_spec(
             account=account,
             assume=assume,
         )
-        plan = wiring.plan(spec, asked, store=store)
+        plan = experiment.plan(spec, asked, store=store)
     except SpecError as error:
         if form != "json":
             raise

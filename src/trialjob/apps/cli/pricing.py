@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trialjob.apps.cli.failures import ExitStatus, say
+from trialjob.apps.cli.errors import ExitStatus, say
 from trialjob.errors import UsageError
 from trialjob.model.region import region_said
 
 if TYPE_CHECKING:
-    from trialjob.wiring.price_tables import RegionPrices
+    from trialjob.experiment.price_tables import RegionPrices
 
 
 @click.command()
@@ -49,7 +49,7 @@ def prices(
 
     Exit status 1 when a TYPE that was named has no price.
     """
-    from trialjob.wiring.price_tables import PriceFeed, cache_file, keep, known, known_regions  # noqa: PLC0415
+    from trialjob.experiment.price_tables import PriceFeed, cache_file, keep, known, known_regions  # noqa: PLC0415
 
     if (address or output) and not update:
         raise UsageError(f"{'--from' if address else '--output'} is of use with --update only; add --update")

@@ -7,8 +7,8 @@ from contextlib import suppress
 
 import click
 
-from trialjob import wiring
-from trialjob.apps.cli.failures import ExitStatus, say
+from trialjob import experiment
+from trialjob.apps.cli.errors import ExitStatus, say
 from trialjob.errors import TrialjobError, UsageError
 from trialjob.model.durations import parse_duration
 from trialjob.model.ids import ExperimentName, experiment_name_problem
@@ -16,15 +16,15 @@ from trialjob.model.trial import Phase
 from trialjob.orchestrator.core.evolve import replay
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.journals.store import BaseStore
-from trialjob.reporting.commands import command
 from trialjob.reporting.terminal import clean, console
+from trialjob.reporting.typed_commands import command
 
 
 def remove_experiments(
     names: tuple[str, ...], *, older_than: str | None, artifacts: bool, yes: bool, store: str | None
 ) -> int:
     """Ask, and remove them one by one; exit status 2 when one of them was not to be removed."""
-    opened, out = wiring.open_store(store), console()
+    opened, out = experiment.open_store(store), console()
     found = [_named(name, opened) for name in names] if older_than is None else _old(older_than, opened)
     if not found:
         out.print("nothing to remove")
@@ -35,10 +35,12 @@ def remove_experiments(
     status = ExitStatus.DONE
     for name in found:
         try:
-            for place in wiring.remove(opened, name, artifacts=artifacts):
+            for place in experiment.remove(opened, name, artifacts=artifacts):
                 out.print(f"removed {clean(place)}", soft_wrap=True)
         except TrialjobError as error:
-            hint = f"\n  {command('stop', name, store=store)}" if isinstance(error, wiring.StillRuns) else ""
+            hint = (
+                f"\n  {command('stop', name, store=store)}" if isinstance(error, experiment.StillRuns) else ""
+            )
             say(f"error: {error}{hint}")
             status = ExitStatus.WRONG
     return status
@@ -50,7 +52,7 @@ def _named(name: str, store: BaseStore) -> ExperimentName:
         known = ExperimentName(name)
         if known in store.names() or store.has_code(known):
             return known
-    return wiring.open_session(store, name).name
+    return experiment.open_session(store, name).name
 
 
 def _old(older_than: str, store: BaseStore) -> list[ExperimentName]:

@@ -5,19 +5,19 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from trialjob import wiring
-from trialjob.apps.cli.failures import ExitStatus
+from trialjob import experiment
+from trialjob.apps.cli.errors import ExitStatus
 from trialjob.errors import UsageError
+from trialjob.experiment import Session
 from trialjob.model.trial import Phase
 from trialjob.orchestrator.engine.clock import SystemClock
-from trialjob.reporting.page.document import REFRESH, page
+from trialjob.reporting.html.document import REFRESH, page
 from trialjob.reporting.terminal import clean, console
-from trialjob.wiring import Session
 
 
 def write_report(name: str, *, output: str | None, live: bool, store: str | None) -> int:
     """Write the page once, or again and again until the experiment has ended."""
-    session = wiring.attach(name, store=store)
+    session = experiment.attach(name, store=store)
     path = Path(output or f"{session.name}.html")
     _write(session, path, live=live)
     console().print(clean(str(path.absolute())), soft_wrap=True)

@@ -8,24 +8,24 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from trialjob import config, wiring
-from trialjob.apps.attend import Attended, attend, farewell
-from trialjob.apps.cli.failures import Begun, ExitStatus, say
+from trialjob import config, experiment
+from trialjob.apps.cli.errors import Begun, ExitStatus, say
+from trialjob.apps.interactive_run import Attended, attend, farewell
 from trialjob.apps.naming import unique_name
 from trialjob.config.overrides import apply_overrides
 from trialjob.errors import UsageError
 from trialjob.model.trial import EndKind, Phase
 from trialjob.orchestrator.core.state import State
 from trialjob.planning.page import short
-from trialjob.reporting.commands import command
 from trialjob.reporting.tables import print_summary
 from trialjob.reporting.terminal import clean, console, print_notes
+from trialjob.reporting.typed_commands import command
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from trialjob.experiment import Session
     from trialjob.planning.plan import Variant
-    from trialjob.wiring import Session
 
 
 def run_spec(
@@ -56,13 +56,13 @@ def start(
     store: str | None,
     code_of: Session | None = None,
 ) -> int:
-    """Say what an experiment may cost, begin it, and attend it; ``code_of`` as for ``wiring.create``."""
+    """Say what an experiment may cost, begin it, and attend it; ``code_of`` as for ``experiment.create``."""
     out = console()
-    resolved = wiring.resolve(spec, to_run=False)
-    if not _agreed(out, wiring.at_worst(resolved), yes=yes):
+    resolved = experiment.resolve(spec, to_run=False)
+    if not _agreed(out, experiment.at_worst(resolved), yes=yes):
         out.print("nothing was started")
         return ExitStatus.CAN_GO_ON
-    session = wiring.create(resolved, store=store, code_of=code_of)
+    session = experiment.create(resolved, store=store, code_of=code_of)
     print_notes([f"experiment {session.name}, kept in {session.where}", *session.notes], out)
     return _attend(begun, session, out, on_interrupt=on_interrupt, store=store)
 
@@ -89,9 +89,9 @@ def resume_experiment(
     """Go on with an experiment, with other limits if they are given."""
     if spec is None and backend is not None:
         raise UsageError("--backend is for the backends of a SPEC; name one")
-    session = wiring.attach(name, store=store)
+    session = experiment.attach(name, store=store)
     if session.state.moved_to is not None:
-        wiring.finish(name, wiring.open_store(store))
+        experiment.finish(name, experiment.open_store(store))
     if spec is not None:
         session.change(config.load(spec, overrides=[*overrides, *named(name)], backend=backend))
     elif overrides:

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 
 import click
 
-from trialjob.apps.cli.failures import ExitStatus, say
+from trialjob.apps.cli.errors import ExitStatus, say
 from trialjob.apps.cli.options import store_option
 from trialjob.errors import UsageError
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from trialjob import wiring
-from trialjob.apps.cli.failures import ExitStatus
+from trialjob import experiment
+from trialjob.apps.cli.errors import ExitStatus
 from trialjob.apps.summary import status_of, summary_of
 from trialjob.errors import TrialjobError
 from trialjob.model.ids import ExperimentName
@@ -31,7 +31,7 @@ def show_results(
     store: str | None,
 ) -> int:
     """Every trial, or those that are chosen, as a table for people or as JSON or CSV for programs."""
-    session = wiring.attach(name, store=store)
+    session = experiment.attach(name, store=store)
     result = session.result()
     front = frozenset(row.trial for row in result.pareto()) if pareto else None
     chosen = tuple(column for column in (columns or "").split(",") if column)
@@ -49,7 +49,7 @@ def show_results(
 
 def show_status(name: str, *, form: str, store: str | None) -> int:
     """Where one experiment stands."""
-    session = wiring.attach(name, store=store)
+    session = experiment.attach(name, store=store)
     if form == "json":
         print_out(strict_json(status_of(session)) + "\n")
     else:
@@ -68,7 +68,7 @@ def show_status(name: str, *, form: str, store: str | None) -> int:
 
 def show_list(*, form: str, store: str | None) -> int:
     """The experiments in the store; one that cannot be read does not hide the others."""
-    opened = wiring.open_store(store)
+    opened = experiment.open_store(store)
     listed = [_listed(opened, name) for name in opened.names()]
     if form == "json":
         print_out(strict_json({"experiments": [_member(each) for each in listed]}) + "\n")

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from trialjob import config, wiring
-from trialjob.apps.cli.failures import Begun, ExitStatus, say
+from trialjob import config, experiment
+from trialjob.apps.cli.errors import Begun, ExitStatus, say
 from trialjob.apps.cli.running import named, warn
 from trialjob.apps.cli.showing import print_out
 from trialjob.apps.stepping import step, summary
 from trialjob.errors import NoSuchExperiment, StoreUnavailable, UsageError
+from trialjob.experiment import Session
 from trialjob.model.durations import FORMS, parse_duration
 from trialjob.model.trial import Phase, TrialStatus
 from trialjob.orchestrator.core.state import State
-from trialjob.reporting import words
-from trialjob.reporting.commands import command
+from trialjob.reporting import formatting
 from trialjob.reporting.results import best_trial, experiment_state, strict_json
 from trialjob.reporting.terminal import clean, console
-from trialjob.wiring import Session
+from trialjob.reporting.typed_commands import command
 
 
 def step_experiment(
@@ -54,17 +54,17 @@ def _session(
         wanted = config.load(spec, overrides=[*overrides, *named(name)], backend=backend)
     warn(wanted)
     try:
-        return wiring.create(wanted, store=store)
+        return experiment.create(wanted, store=store)
     except UsageError:
         # Another schedule may have been quicker.
-        return wiring.attach(name, store=store)
+        return experiment.attach(name, store=store)
 
 
 def _arrived(name: str, store: str | None) -> Session:
     """An experiment that exists; a move from or to here that was broken off is finished first."""
-    session = wiring.attach(name, store=store)
+    session = experiment.attach(name, store=store)
     if session.state.moved_to is not None:
-        wiring.finish(name, wiring.open_store(store))
+        experiment.finish(name, experiment.open_store(store))
         session.refresh()
     return session
 
@@ -90,7 +90,7 @@ def _line(state: State) -> str:
     ]
     best = best_trial(state.trials, state.objective)
     if best is not None:
-        parts.append(f"best {state.objective.metric} {words.number(best.score)} (trial {best.id})")
+        parts.append(f"best {state.objective.metric} {formatting.number(best.score)} (trial {best.id})")
     return f"{state.name} {experiment_state(state)}: {', '.join(parts)}"
 
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from trialjob import wiring
-from trialjob.apps.cli.failures import Begun, ExitStatus
+from trialjob import experiment
+from trialjob.apps.cli.errors import Begun, ExitStatus
 from trialjob.apps.cli.running import come_back, show_end
-from trialjob.apps.ending import bring_to_end
+from trialjob.apps.wait_for_end import bring_to_end
 from trialjob.model.trial import Phase
-from trialjob.reporting.commands import command
 from trialjob.reporting.results import experiment_state
 from trialjob.reporting.terminal import clean, console
+from trialjob.reporting.typed_commands import command
 
 
 def stop_experiment(begun: Begun, name: str, *, wait: bool, store: str | None) -> int:
     """Ask for the end; then wait for it, or bring it about when nobody else runs the experiment."""
-    session = wiring.attach(name, store=store)
+    session = experiment.attach(name, store=store)
     out = console()
     if session.state.phase is Phase.ENDED:
         out.print(f"{clean(name)} has ended already: {experiment_state(session.state)}")

@@ -7,20 +7,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trialjob import wiring
-from trialjob.apps.cli.failures import ExitStatus
+from trialjob import experiment
+from trialjob.apps.cli.errors import ExitStatus
 from trialjob.apps.cli.running import exit_status
 from trialjob.model.trial import Phase
 from trialjob.orchestrator.engine.clock import SystemClock
-from trialjob.reporting.commands import command
 from trialjob.reporting.console import watcher
 from trialjob.reporting.tables import print_summary
 from trialjob.reporting.terminal import clean, console
+from trialjob.reporting.typed_commands import command
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from trialjob.wiring import Session
+    from trialjob.experiment import Session
 
 #: Seconds between two looks at the journal.
 _LOOK = 1.0
@@ -28,7 +28,7 @@ _LOOK = 1.0
 
 def watch_experiment(name: str, *, store: str | None) -> int:
     """Show the experiment until it has ended; the exit status is that of ``run``."""
-    session = wiring.attach(name, store=store)
+    session = experiment.attach(name, store=store)
     out = console()
     if _goes_on(session):
         try:

@@ -31,13 +31,13 @@ from trialjob.errors import (
     TrialjobError,
     UsageError,
 )
+from trialjob.experiment import Session
 from trialjob.model.durations import parse_duration
 from trialjob.model.json import Json
 from trialjob.orchestrator.core.events import Record
 from trialjob.orchestrator.journals.codec import encode
-from trialjob.reporting.page.document import page
+from trialjob.reporting.html.document import page
 from trialjob.reporting.results import strict_json
-from trialjob.wiring import Session
 
 #: Seconds between two looks at a journal that somebody listens to, and between two signs of life.
 _LOOK, _ALIVE = 1.0, 15.0

@@ -11,18 +11,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from trialjob import config, wiring
+from trialjob import config, experiment
 from trialjob.apps.naming import unique_name, with_suffix
 from trialjob.apps.service.runner import Runner
 from trialjob.apps.summary import iso, status_of
 from trialjob.config.yaml_text import load_yaml
 from trialjob.errors import NoSuchExperiment, Problem, SpecError, TrialjobError, UsageError
+from trialjob.experiment import Session
 from trialjob.model.ids import ExperimentName, TrialId
 from trialjob.model.trial import Phase
 from trialjob.orchestrator.journals.store import BaseStore
 from trialjob.planning import page as plan_page
 from trialjob.reporting.results import best_trial, experiment_state
-from trialjob.wiring import Session
 
 T = TypeVar("T")
 #: So many experiments are kept in memory, those looked at last.
@@ -40,7 +40,7 @@ class Desk:
     def __init__(self, store: str | None, runner: Runner, folder: Path) -> None:
         """``folder`` is where relative paths of specs are meant from."""
         self.where, self.runner, self._folder = store, runner, folder
-        self._store: BaseStore = wiring.open_store(store)
+        self._store: BaseStore = experiment.open_store(store)
         self._sessions: OrderedDict[str, tuple[threading.Lock, Session]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -107,7 +107,7 @@ class Desk:
     def plan(self, document: object, folder: str | None, asked: Mapping[str, Any]) -> dict[str, Any]:
         """What a spec would take and cost. Raises SpecError, UsageError."""
         spec = self._spec(document, folder)
-        plan = wiring.plan(spec, wiring.Asked(**asked), store=self.where)
+        plan = experiment.plan(spec, experiment.Asked(**asked), store=self.where)
         return plan_page.document(plan)
 
     def start(
@@ -125,15 +125,15 @@ class Desk:
         digest = _digest(json.dumps([key, spec.document(), folder])) if key else ""
         if key and (earlier := self._earlier(spec.name, digest)):
             return earlier, False
-        resolved = wiring.resolve(spec, to_run=False)
-        worst = wiring.at_worst(resolved)
+        resolved = experiment.resolve(spec, to_run=False)
+        worst = experiment.at_worst(resolved)
         if worst.paid and not worst.capped and not uncapped:
             raise Uncapped(
                 "nothing bounds what this may cost; set limits.max_cost or limits.max_instance_hours, "
                 "or send accept_uncapped: true"
             )
         try:
-            session = wiring.create(resolved, store=self.where, request=digest)
+            session = experiment.create(resolved, store=self.where, request=digest)
         except UsageError:
             if key and (earlier := self._earlier(spec.name, digest)):  # the same request was quicker
                 return earlier, False
@@ -143,7 +143,7 @@ class Desk:
 
     def _earlier(self, name: str, digest: str) -> str:
         try:
-            session = wiring.open_session(self._store, name)
+            session = experiment.open_session(self._store, name)
         except NoSuchExperiment:
             return ""
         if session.state.request != digest:
@@ -175,11 +175,11 @@ class Desk:
             return session.state.phase is not Phase.ENDED and not session.holder()
 
         if self.look(name, at):
-            self.runner.start(wiring.open_session(self._store, name))
+            self.runner.start(experiment.open_session(self._store, name))
 
     def resume(self, name: str) -> None:
         """Let it go on here, as far as its limits allow."""
-        session = wiring.open_session(self._store, name)
+        session = experiment.open_session(self._store, name)
         session.reopen()
         self.runner.start(session)
 
@@ -198,7 +198,7 @@ class Desk:
         """Go on with whatever has not ended and is run by nobody."""
         for name in self._store.names():
             try:
-                session = wiring.open_session(self._store, name)
+                session = experiment.open_session(self._store, name)
                 if (
                     session.state.phase is not Phase.ENDED
                     and not session.state.moved_to
@@ -213,7 +213,7 @@ class Desk:
         with self._lock:
             kept = self._sessions.get(name)
         if kept is None:
-            kept = threading.Lock(), wiring.open_session(self._store, name)
+            kept = threading.Lock(), experiment.open_session(self._store, name)
             with self._lock:
                 kept = self._sessions.setdefault(name, kept)
                 while len(self._sessions) > _KEPT:

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from trialjob.errors import ExperimentBusy, TrialjobError
+from trialjob.experiment import Session
 from trialjob.orchestrator.core.events import Event
 from trialjob.orchestrator.core.state import State
-from trialjob.wiring import Session
 
 #: Seconds in which all are asked to come back; a step that has begun is finished.
 _PATIENCE = 30.0

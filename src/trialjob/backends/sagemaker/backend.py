@@ -16,10 +16,10 @@ from trialjob.backends.sagemaker.artifacts import PIECE, archive, archive_uri
 from trialjob.backends.sagemaker.checkpoints import copy_checkpoints
 from trialjob.backends.sagemaker.client import SageMakerClient
 from trialjob.backends.sagemaker.code import Code, Uploads
-from trialjob.backends.sagemaker.follow import Follower
+from trialjob.backends.sagemaker.job_table import Roster
+from trialjob.backends.sagemaker.log_follower import Follower
 from trialjob.backends.sagemaker.logs import LogBook
 from trialjob.backends.sagemaker.request import TAG_PREFIX, Request, build, folder
-from trialjob.backends.sagemaker.roster import Roster
 from trialjob.backends.sagemaker.settings import SageMakerSettings
 from trialjob.backends.sagemaker.status import Facts, PoolFacts
 from trialjob.errors import BackendBusy, BackendError, BackendUnavailable, SpecError

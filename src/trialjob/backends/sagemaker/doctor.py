@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 
 from trialjob.aws import faults
 from trialjob.backends.plugin import Check
-from trialjob.backends.sagemaker import access, prices, supplies
+from trialjob.backends.sagemaker import access, prices, resource_checks
 from trialjob.backends.sagemaker.check import Case
 from trialjob.backends.sagemaker.client import LOG_GROUP, SageMakerClient
 from trialjob.backends.sagemaker.preview import preview
@@ -143,10 +143,10 @@ CHECKS: Final[tuple[tuple[str, Checking], ...]] = (
     ("permissions", access.permissions),
     ("role", access.role),
     ("pass role", access.pass_role),
-    ("bucket", supplies.bucket),
-    ("inputs", supplies.inputs),
-    ("image", supplies.image),
-    ("quota", supplies.quotas),
+    ("bucket", resource_checks.bucket),
+    ("inputs", resource_checks.inputs),
+    ("image", resource_checks.image),
+    ("quota", resource_checks.quotas),
     ("price", prices.check),
     ("log group", _log_group),
     ("first job", _first_job),

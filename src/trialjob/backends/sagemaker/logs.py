@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Final
 
-from trialjob.backends.sagemaker.marks import LogEvent, Mark
+from trialjob.backends.sagemaker.log_cursor import LogEvent, Mark
 from trialjob.logs.lines import lines_of
 from trialjob.model.ids import JobName
 from trialjob.model.job import LogLine

@@ -12,8 +12,8 @@ from typing import Any, Final
 from trialjob.backends.sagemaker.fields import Path, raw_field, value_at
 from trialjob.backends.sagemaker.request import Request, build, code_uri
 from trialjob.backends.sagemaker.rules import one_each, problems
+from trialjob.backends.sagemaker.schema_validation import shown
 from trialjob.backends.sagemaker.settings import SageMakerSettings
-from trialjob.backends.sagemaker.shapes import shown
 from trialjob.errors import BackendError, Problem
 from trialjob.model.job import JobRequest
 

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from trialjob.backends.sagemaker.shapes import shown
+from trialjob.backends.sagemaker.schema_validation import shown
 from trialjob.errors import Problem, SpecError
 
 #: Fields of a request, and the fields of an estimator that mean the same.

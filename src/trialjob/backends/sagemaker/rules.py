@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from trialjob.backends.sagemaker import shapes
+from trialjob.backends.sagemaker import schema_validation
 from trialjob.backends.sagemaker.fields import Flaw, Path, problem_of, value_at
 from trialjob.backends.sagemaker.request import CODE_CHANNEL, TAG_PREFIX, VALUE_MAX
-from trialjob.backends.sagemaker.shapes import shown
+from trialjob.backends.sagemaker.schema_validation import shown
 from trialjob.errors import Problem
 from trialjob.in_job.entrypoint import VALUES_CHANNEL
 from trialjob.model.s3 import address_problem
@@ -37,7 +37,7 @@ def problems(
 
     ``raw`` is the part of it that the user wrote raw; ``region`` is where the call goes.
     """
-    flaws = list(shapes.flaws(request))
+    flaws = list(schema_validation.flaws(request))
     if not any(flaw.structural for flaw in flaws):
         # First, because what is said of the same thing on both sides, the rules say in plainer words.
         flaws = [*(flaw for rule in _RULES for flaw in rule(request)), *_image(request, region), *flaws]

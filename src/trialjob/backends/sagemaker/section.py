@@ -310,7 +310,7 @@ class SageMaker(Machines, BaseBackend):
 
 def _region(client: SageMakerClient, settings: SageMakerSettings) -> str:
     """Where the jobs would run, as far as this machine knows: by boto3's rules, or where their image is."""
-    from trialjob.backends.sagemaker.supplies import image_region  # noqa: PLC0415 - as above
+    from trialjob.backends.sagemaker.resource_checks import image_region  # noqa: PLC0415 - as above
 
     with suppress(faults.Fault):
         return client.region()

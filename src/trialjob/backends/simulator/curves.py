@@ -16,7 +16,7 @@ from itertools import pairwise
 from statistics import fmean, median
 from typing import TypeAlias
 
-from trialjob.backends.simulator.course import Course
+from trialjob.backends.simulator.job_script import Course
 from trialjob.errors import UsageError
 from trialjob.model.cells import of_cell
 from trialjob.model.ids import JobName

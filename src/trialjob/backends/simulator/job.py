@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from operator import itemgetter
 
-from trialjob.backends.simulator.course import Course
+from trialjob.backends.simulator.job_script import Course
 from trialjob.model.job import FailureKind, JobEnd, JobRequest, JobState, Outcome
 from trialjob.model.money import Spend, Terms
 

@@ -11,10 +11,10 @@ from dataclasses import replace
 from heapq import heappop, heappush
 
 from trialjob.backends.assumptions import NOTHING, Assumptions
-from trialjob.backends.simulator.course import Course
 from trialjob.backends.simulator.job import SimulatedJob
+from trialjob.backends.simulator.job_script import Course
+from trialjob.backends.simulator.job_timeline import Story, leaving
 from trialjob.backends.simulator.pools import Pools
-from trialjob.backends.simulator.story import Story, leaving
 from trialjob.model.ids import JobName, TrialId
 from trialjob.model.job import JobRequest
 from trialjob.model.money import Spend, Tariff, Terms

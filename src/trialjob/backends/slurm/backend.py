@@ -19,7 +19,7 @@ from trialjob.backends.folders.job_folder import Facts
 from trialjob.backends.folders.status import state_of
 from trialjob.backends.slurm import commands
 from trialjob.backends.slurm.commands import Queued
-from trialjob.backends.slurm.marks import Mark
+from trialjob.backends.slurm.job_comment import Mark
 from trialjob.backends.slurm.outcomes import advice, broken_off, hopeless, never_began
 from trialjob.backends.slurm.scripts import batch_script, start_script, step_script
 from trialjob.backends.slurm.settings import SlurmSettings

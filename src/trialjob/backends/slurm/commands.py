@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from trialjob.backends.slurm.marks import Mark, mark_of
+from trialjob.backends.slurm.job_comment import Mark, mark_of
 from trialjob.errors import BackendError, BackendUnavailable
 
 #: Seconds for an answer of the cluster.

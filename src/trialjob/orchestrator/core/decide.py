@@ -28,7 +28,7 @@ from trialjob.model.trial import (
     StopReason,
     TrialStatus,
 )
-from trialjob.orchestrator.core import breaker, budget, stall, transitions
+from trialjob.orchestrator.core import budget, early_abort, stall, transitions
 from trialjob.orchestrator.core.events import (
     AttemptEnded,
     AttemptIntended,
@@ -55,9 +55,7 @@ from trialjob.orchestrator.core.events import (
 from trialjob.orchestrator.core.evolve import apply
 from trialjob.orchestrator.core.failures import diagnosed
 from trialjob.orchestrator.core.last_epoch import is_last
-from trialjob.orchestrator.core.retry import retry_wait
-from trialjob.orchestrator.core.rule import StoppingRule
-from trialjob.orchestrator.core.seen import (
+from trialjob.orchestrator.core.observations import (
     BillObserved,
     JobObserved,
     PoolsAnswered,
@@ -69,6 +67,8 @@ from trialjob.orchestrator.core.seen import (
     Submitted,
     Suggested,
 )
+from trialjob.orchestrator.core.retry import retry_wait
+from trialjob.orchestrator.core.rule import StoppingRule
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Attempt, Trial
 from trialjob.orchestrator.core.verdicts import (
@@ -102,7 +102,7 @@ def decide(state: State, seen: Sequence[Seen], rule: StoppingRule, now: float) -
     draft = _Draft(state, rule, now)
     for sight in seen:
         draft.take_in(sight)
-    draft.check_limits(breaker.silence(draft.state, seen))
+    draft.check_limits(early_abort.silence(draft.state, seen))
     draft.launch()
     draft.finish()
     return Decision(draft.events, draft.state, draft.rule)
@@ -118,7 +118,7 @@ def wanted(state: State, now: float) -> bool:
         and not state.exhausted
         and len(state.trials) < state.limits.max_trials
         and slots_free(state) > _reserved(state, now)
-        and not breaker.holds(state)
+        and not early_abort.holds(state)
         and not may_be_the_last(state)
         and budget.fits(state, None, now)
     )
@@ -381,7 +381,7 @@ class _Draft:
 
     def check_limits(self, silence: EndReason | None) -> None:
         if self.state.phase is Phase.RUNNING:
-            reason = limit_reached(self.state, self._now) or silence or breaker.verdict(self.state)
+            reason = limit_reached(self.state, self._now) or silence or early_abort.verdict(self.state)
             if reason is not None:
                 self._record(ExperimentEnding(reason=reason))
         self._withdraw()

@@ -30,7 +30,7 @@ from trialjob.orchestrator.core.trial import Attempt, Trial
 if TYPE_CHECKING:
     from dataclasses import replace  # for what type checkers know of it
 else:
-    from trialjob.orchestrator.core.changed import changed as replace
+    from trialjob.orchestrator.core.fast_replace import changed as replace
 
 #: What happens to one trial.
 TrialEvent: TypeAlias = (

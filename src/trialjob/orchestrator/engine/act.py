@@ -11,8 +11,8 @@ from dataclasses import replace
 from typing import assert_never
 
 from trialjob.errors import BackendBusy, BackendUnavailable
-from trialjob.orchestrator.core.due import Command, EndPools, StopJob, SubmitJob
-from trialjob.orchestrator.core.seen import (
+from trialjob.orchestrator.core.commands import Command, EndPools, StopJob, SubmitJob
+from trialjob.orchestrator.core.observations import (
     PoolsAnswered,
     Postponed,
     Seen,

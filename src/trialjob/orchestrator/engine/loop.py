@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from trialjob.errors import StoreUnavailable
 from trialjob.model.trial import Phase
-from trialjob.orchestrator.core.due import idle_until
+from trialjob.orchestrator.core.commands import idle_until
 from trialjob.orchestrator.core.events import Event
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.engine.step import Step, Stepper

@@ -13,7 +13,7 @@ from typing import Final
 from trialjob.model.ids import JobName
 from trialjob.model.job import JobSeen, LogLine, Watch
 from trialjob.model.trial import AttemptStatus, LogMatch
-from trialjob.orchestrator.core.seen import BillObserved, JobObserved
+from trialjob.orchestrator.core.observations import BillObserved, JobObserved
 from trialjob.orchestrator.core.stall import timeout_of
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Attempt, Trial

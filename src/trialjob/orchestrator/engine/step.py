@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 from trialjob.errors import BackendBusy, BackendUnavailable, JournalConflict, SamplerBusy, UsageError
 from trialjob.model.ids import TrialId
 from trialjob.model.trial import LogMatch
+from trialjob.orchestrator.core.commands import Command, due, due_of, pools_due
 from trialjob.orchestrator.core.decide import Decision, decide, wanted
-from trialjob.orchestrator.core.due import Command, due, due_of, pools_due
 from trialjob.orchestrator.core.events import Event, Record
 from trialjob.orchestrator.core.evolve import as_of, evolve
+from trialjob.orchestrator.core.observations import Seen, Suggested
 from trialjob.orchestrator.core.rule import StoppingRule
-from trialjob.orchestrator.core.seen import Seen, Suggested
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.engine.act import act
 from trialjob.orchestrator.engine.observe import Observer

@@ -44,7 +44,7 @@ from trialjob.orchestrator.core.events import (
     TrialEnded,
     TrialProposed,
 )
-from trialjob.orchestrator.samplers.axes import Axis, Categories, Integers, Unit, axis_of
+from trialjob.orchestrator.samplers.encoding import Axis, Categories, Integers, Unit, axis_of
 from trialjob.orchestrator.samplers.random import RandomSampler
 from trialjob.orchestrator.samplers.tensors import one_thread, rounded
 

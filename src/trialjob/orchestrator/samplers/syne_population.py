@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from trialjob.model.json import Json
 from trialjob.model.space import Choice, Config, Domain, Grid, Ordinal, Space
-from trialjob.orchestrator.samplers.axes import beyond
+from trialjob.orchestrator.samplers.encoding import beyond
 
 _UP, _DOWN = 1.2, 0.8
 

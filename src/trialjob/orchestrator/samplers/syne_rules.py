@@ -15,10 +15,10 @@ from annotated_types import Ge, Gt, Interval
 from trialjob.errors import Problem
 from trialjob.orchestrator.core.rule import BaseRule, StoppingRule
 from trialjob.orchestrator.core.search import Search
-from trialjob.orchestrator.rules.asha import Asha
-from trialjob.orchestrator.rules.halving import HalvingRule
-from trialjob.orchestrator.rules.none import NoStopping
 from trialjob.orchestrator.samplers.syne_search import SyneTuneSearch
+from trialjob.orchestrator.stopping.asha import Asha
+from trialjob.orchestrator.stopping.halving import HalvingRule
+from trialjob.orchestrator.stopping.none import NoStopping
 
 #: With how many trials at a time population based training has anything to compare.
 _POPULATION: Final = 2

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from trialjob.model.space import Choice, Config, Space
-from trialjob.orchestrator.samplers.axes import Categories, Unit
+from trialjob.orchestrator.samplers.encoding import Categories, Unit
 
 #: A configuration as Syne Tune has it: a number in [0, 1], or the index of a category as text.
 Place: TypeAlias = Mapping[str, Any]

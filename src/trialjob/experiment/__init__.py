@@ -1,0 +1,38 @@
+"""Experiments as apps see them: resolved, created, stepped, moved and removed.
+
+Rule: it decides what is put together and nothing about an experiment itself.
+"""
+
+from trialjob.experiment.account import audit, doctor
+from trialjob.experiment.creation import create
+from trialjob.experiment.inbox import start_document, start_file
+from trialjob.experiment.move import finish, hand_over
+from trialjob.experiment.planning import Asked, at_worst, plan
+from trialjob.experiment.removal import StillRuns, remove
+from trialjob.experiment.resolve import ResolvedSpec, resolve
+from trialjob.experiment.session import Session, attach, open_session
+from trialjob.experiment.stores import open_store, place
+from trialjob.experiment.trackers import mlflow_runs
+
+__all__ = [
+    "Asked",
+    "ResolvedSpec",
+    "Session",
+    "StillRuns",
+    "at_worst",
+    "attach",
+    "audit",
+    "create",
+    "doctor",
+    "finish",
+    "hand_over",
+    "mlflow_runs",
+    "open_session",
+    "open_store",
+    "place",
+    "plan",
+    "remove",
+    "resolve",
+    "start_document",
+    "start_file",
+]

@@ -1,0 +1,149 @@
+"""Beginning an experiment: everything that can be found wrong is found before anything is written."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from trialjob._version import __version__
+from trialjob.config import ExperimentSpec, SourceSpec
+from trialjob.errors import JournalConflict, UsageError
+from trialjob.estimators.bundle import pack
+from trialjob.estimators.selection import files_with
+from trialjob.experiment.jobs import folder_of, vault_of
+from trialjob.experiment.prices import caps_note, check_caps
+from trialjob.experiment.resolve import ResolvedSpec, resolve
+from trialjob.experiment.search import search_advice, search_of
+from trialjob.experiment.session import Session, open_session
+from trialjob.experiment.stores import open_store
+from trialjob.experiment.trackers import check_mirrors
+from trialjob.model.ids import ExperimentName
+from trialjob.orchestrator.core.events import ExperimentCreated, KnownResult, PricesLearned
+from trialjob.orchestrator.core.search import warm_start_of
+from trialjob.orchestrator.journals.store import BaseStore
+from trialjob.orchestrator.samplers.warm_start import Earlier, Present, of_experiment, of_table
+
+
+def create(
+    given: ExperimentSpec | ResolvedSpec,
+    *,
+    store: str | Path | None = None,
+    code_of: Session | None = None,
+    request: str = "",
+) -> Session:
+    """Journal a new experiment under the name of its spec, with the code it will run.
+
+    The code is that of another experiment of the same store when ``code_of`` is given. ``request`` is the
+    digest of what it is created for, by which a repetition of that is recognised later.
+
+    Raises UsageError when the name is taken, SpecError when this machine cannot run the spec.
+    """
+    opened = open_store(store)
+    unresolved = given.spec if isinstance(given, ResolvedSpec) else given
+    name = ExperimentName(unresolved.name)
+    folder_of(unresolved, opened, name)
+    taken = UsageError(
+        f"an experiment named {name} exists in {opened.where()}; resume it, or choose another name"
+    )
+    journal = opened.journal(name)
+    if journal.read():
+        raise taken
+    resolved = resolve(given)
+    spec = resolved.spec
+    # These say what they lack before anything is written.
+    _, sampler = search_of(spec)
+    sampler()
+    check_mirrors(spec)
+    vault_of(spec).check(spec.secrets())
+    known, notes = _known(spec, opened)
+    clock, limits, tariff = resolved.jobs.clock, spec.to_limits(), resolved.tariff
+    check_caps(limits, tariff)
+    bundle, left_out = "", list[str]()
+    if code_of is not None and code_of.state.bundle:
+        bundle = code_of.state.bundle
+        opened.keep_bundle(name, bundle, opened.bundle(code_of.name, bundle))
+    elif isinstance(spec.estimator, SourceSpec):
+        values = [secret.given for secret in spec.secrets().values() if secret.given]
+        bundle = ship(Path(spec.estimator.source_dir), opened, name, left_out.append, values)
+    created = ExperimentCreated(
+        name=name,
+        document=spec.document(),
+        bundle=bundle,
+        objective=spec.to_objective(),
+        limits=limits,
+        trialjob=__version__,
+        request=request,
+    )
+    try:
+        journal.append([created, PricesLearned(tariff=tariff), *known], after=0, at=clock.now())
+    except JournalConflict:
+        raise taken from None
+    session = open_session(opened, name)
+    session.vault.learn(spec.secrets())
+    session.knows_prices = True
+    session.notes = (*search_advice(spec), *notes, *left_out, *filter(None, [caps_note(limits, tariff)]))
+    return session
+
+
+def ship(
+    source_dir: Path,
+    store: BaseStore,
+    name: ExperimentName,
+    left_out: Callable[[str], None],
+    secrets: Sequence[str] = (),
+) -> str:
+    """Pack the code and keep it in the store; returns its digest.
+
+    ``left_out`` is told of what was too large, and of the files of settings, such as the spec itself, that
+    have one of ``secrets`` written in them.
+    """
+    own = [*store.files()]
+    for path in files_with(secrets, source_dir):
+        own.append(path)
+        left_out(f"{path.relative_to(source_dir)} is left out of the code: a secret is written in it")
+    with tempfile.TemporaryDirectory(prefix="trialjob-") as folder:
+        digest = pack(source_dir, Path(folder), exclude=own, left_out=left_out)
+        store.keep_bundle(name, digest, (Path(folder) / f"{digest}.tar.gz").read_bytes())
+    return digest
+
+
+def _known(spec: ExperimentSpec, store: BaseStore) -> tuple[list[KnownResult], tuple[str, ...]]:
+    """What the sampler is to learn from before its first trial, and what is to be said of it."""
+    sources = warm_start_of(spec.sampler)
+    results: list[KnownResult] = []
+    notes: list[str] = []
+    present = Present(
+        space=spec.to_space(),
+        constants=spec.estimator.hyperparameters,
+        objective=spec.to_objective(),
+    )
+    for source in sources:
+        known = _known_by(source, store, present)
+        if not known.results:
+            unread = f"; {_unread(known)}" if known.unread else ""
+            raise UsageError(
+                f"sampler.warm_start: {source} has no trial that lies in this space"
+                f" ({known.dropped} lie outside of it{unread}); remove it, widen the space, or mend the table"
+            )
+        learned = f"{len(known.results)} results learned, {known.dropped} outside of this space left out"
+        if known.unread:
+            learned += f"; {_unread(known)}"
+        notes.append(f"warm start from {source}: {learned}")
+        results += known.results
+    return results, tuple(notes)
+
+
+def _unread(known: Earlier) -> str:
+    rows = f"{known.unread} row{'' if known.unread == 1 else 's'}"
+    return f"{rows} that cannot be read left out, the first at {known.first_unread}"
+
+
+def _known_by(source: str, store: BaseStore, present: Present) -> Earlier:
+    if not source.endswith(".csv"):
+        return of_experiment(open_session(store, source).state, present)
+    try:
+        text = Path(source).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"sampler.warm_start: {source} cannot be read: {error}") from error
+    return of_table(text, source, present)

@@ -1,0 +1,114 @@
+"""Starts experiments that are asked for from outside: by a document, or by a file with spec and code.
+
+Rule 1: the experiment's name says which one it is, and the digest of the request, which is in the journal,
+that a request is the same. So it starts it once, however often it comes and however many see it at once.
+Rule 2: whoever may ask gets the code that came along with the request and nothing of this machine, as
+``admission`` decides for every field.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from trialjob import config
+from trialjob.config import ExperimentSpec, SourceSpec
+from trialjob.errors import NoSuchExperiment, SpecError, UsageError
+from trialjob.experiment.admission import admit, check_kinds
+from trialjob.experiment.creation import create
+from trialjob.experiment.session import Session, attach
+from trialjob.model.json import Json
+from trialjob.reporting.downloads import Bounds, unpack
+
+_ARCHIVE, _SPECS = (".tar.gz", ".tgz"), (".yaml", ".yml", ".json")
+#: What an archive may become: a function of AWS Lambda has 512 MB of disk unless it is given more.
+_BOUNDS: Final = Bounds(files=20_000, size=256 << 20)
+
+
+def start_document(document: Mapping[str, Json], *, store: str) -> Session:
+    """The experiment that a spec without code asks for, begun now or by the same request earlier.
+
+    Raises SpecError, and UsageError also when another request has taken its name.
+    """
+    if not isinstance(document, Mapping):
+        raise UsageError(f"a spec is a mapping and not {type(document).__name__}")
+    check_kinds(document)
+    spec = config.parse(document, source="start", files=False)
+    if isinstance(spec.estimator, SourceSpec):
+        raise UsageError(
+            f"a spec alone brings no code, which estimator.kind {spec.estimator.kind} needs; put an archive"
+            " with both into the inbox, or start it with `trialjob step NAME SPEC --store …`"
+        )
+    admit(spec, None, "start")
+    digest = hashlib.sha256(json.dumps(document, sort_keys=True, default=str).encode()).hexdigest()
+    return _begin(spec, store, digest)
+
+
+def start_file(name: str, data: bytes, *, store: str) -> Session:
+    """The experiment that a spec file, or a tar.gz of spec and code, asks for, as ``start_document``."""
+    with tempfile.TemporaryDirectory(prefix="trialjob-") as temporary:
+        folder = Path(temporary).resolve()
+        try:
+            spec = _admitted(_spec_file(name, data, folder), came_along=name.endswith(_ARCHIVE))
+            return _begin(spec, store, hashlib.sha256(data).hexdigest())
+        except (SpecError, UsageError) as error:
+            # Where it was unpacked for a moment means nothing to anybody.
+            told = str(error).replace(f"{folder}/code/", "").replace(str(folder), name)
+            raise UsageError(told) from error
+
+
+def _spec_file(name: str, data: bytes, folder: Path) -> Path:
+    """Where the spec is, once all that came along is in ``folder``."""
+    if Path(name).name != name:
+        raise UsageError(f"{name!r} is no name of a file; give it one without '/'")
+    code = folder / "code"
+    if name.endswith(_SPECS):
+        code.mkdir()
+        (code / name).write_bytes(data)
+        return code / name
+    if not name.endswith(_ARCHIVE):
+        raise UsageError(f"{name} is neither a spec (.yaml, .yml, .json) nor an archive (.tar.gz)")
+    (folder / name).write_bytes(data)
+    unpack(folder / name, code, lambda _left_out: None, bounds=_BOUNDS)
+    stem = name.removesuffix(".tgz").removesuffix(".tar.gz")
+    found = sorted(path for path in code.iterdir() if path.suffix in _SPECS)
+    named = [path for path in found if path.stem == stem]
+    if len(named or found) != 1:
+        there = ", ".join(path.name for path in found) or "none"
+        raise UsageError(f"{name} should have one spec at its top, or {stem}.yaml; it has {there}")
+    return (named or found)[0]
+
+
+def _admitted(path: Path, *, came_along: bool) -> ExperimentSpec:
+    """The spec of a file, if it may be asked for; what it names is looked at only then."""
+    document = config.read(path)
+    check_kinds(document)
+    spec = config.parse(document, source=str(path), base=path.parent, files=False)
+    admit(spec, path.parent if came_along else None, str(path))
+    return config.parse(document, source=str(path), base=path.parent)
+
+
+def _check_no_secrets(spec: ExperimentSpec) -> None:
+    """Whoever may ask for an experiment may not have looked up what this machine may read."""
+    for place, secret in spec.secrets().items():
+        raise UsageError(
+            f"{place}: {secret} is a secret, and nobody's secrets are looked up for a request from outside;"
+            " remove it, or start the experiment yourself with `trialjob step NAME SPEC --store …`"
+        )
+
+
+def _begin(spec: ExperimentSpec, store: str, digest: str) -> Session:
+    _check_no_secrets(spec)
+    try:
+        return create(spec, store=store, request=digest)
+    except UsageError:
+        with suppress(NoSuchExperiment):
+            session = attach(spec.name, store=store)
+            if session.state.request == digest:
+                return session
+        raise

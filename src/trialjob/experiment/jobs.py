@@ -1,0 +1,149 @@
+"""Backends and estimators, as a spec names them, and what can be checked before a job is asked for."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+
+from trialjob import in_job
+from trialjob.backends.plugin import Backend, Jobs, Place
+from trialjob.backends.vault import Vault
+from trialjob.config import ContainerSpec, ExperimentSpec
+from trialjob.config.passing import passing_problems
+from trialjob.config.spec import CodeSpec
+from trialjob.errors import Problem, SpecError
+from trialjob.estimators.container import ContainerEstimator
+from trialjob.estimators.script import ScriptEstimator
+from trialjob.experiment.search import search_of, settle
+from trialjob.in_job.command_line import FIRST
+from trialjob.in_job.entrypoint import DISTRIBUTION, PROCESSES, SHIPPED
+from trialjob.in_job.report import NEEDED
+from trialjob.model.ids import ExperimentName, TrialId, job_name
+from trialjob.model.job import Arguments, JobRequest
+from trialjob.orchestrator.journals.jsonl import this_process
+from trialjob.orchestrator.journals.store import BaseStore
+from trialjob.orchestrator.ports import Clock, Estimator, ExperimentStore
+
+
+def backend_of(
+    spec: ExperimentSpec, name: ExperimentName, store: BaseStore, clock: Clock, vault: Vault
+) -> Backend:
+    place = Place(
+        store=store,
+        folder=folder_of(spec, store, name),
+        in_job=_in_job_files(),
+        told=_told(spec),
+        reveal=vault.reveal,
+    )
+    return spec.backend.open(jobs_of(spec, clock, name=name, store=store), place)
+
+
+def jobs_of(
+    spec: ExperimentSpec,
+    clock: Clock,
+    *,
+    name: ExperimentName | None = None,
+    store: ExperimentStore | None = None,
+) -> Jobs:
+    """What a backend needs to know of the jobs of ``spec``."""
+    return Jobs(
+        name=name or ExperimentName(spec.name),
+        estimator=spec.estimator,
+        objective=spec.to_objective(),
+        limits=spec.to_limits(),
+        metrics=spec.metric_definitions(),
+        needed=spec.needed_metrics(),
+        clock=clock,
+        owner=owner_here(store),
+        first=partial(first_job, spec),
+    )
+
+
+def vault_of(spec: ExperimentSpec) -> Vault:
+    """What looks up the secrets of a spec, in the region and by the profile of its backend."""
+    vault = Vault(**spec.backend.aws)
+    vault.learn(spec.secrets())
+    return vault
+
+
+def folder_of(spec: ExperimentSpec, store: BaseStore, name: ExperimentName) -> Path | None:
+    """Where an experiment is kept on this machine; None for a store that is elsewhere.
+
+    Raises SpecError for jobs that need a folder of this machine.
+    """
+    folder = store.folder(name)
+    if folder is not None or spec.backend.is_remote:
+        return folder
+    raise SpecError(
+        Problem(
+            field="backend.kind",
+            message=f"its trials are processes of one machine, and {store.where()} is not on it",
+            remedy="choose another backend, or a folder as --store",
+        )
+    )
+
+
+def _told(spec: ExperimentSpec) -> dict[str, str]:
+    """What our own code in the job is told, by a backend that says no more of it itself."""
+    given, told = spec.estimator, {NEEDED: json.dumps(spec.needed_metrics())}
+    if given.distribution != "none":
+        told[DISTRIBUTION] = given.distribution
+        if given.processes is not None:
+            told[PROCESSES] = str(given.processes)
+    return told
+
+
+def owner_here(store: ExperimentStore | None = None) -> str:
+    """What jobs that are started from here have as their owner, with the store that knows of them."""
+    return "{user}@{host}".format(**this_process()) + (f" in {store.where()}" if store else "")
+
+
+def _in_job_files() -> dict[str, Path]:
+    """What runs beside the user's code in a container."""
+    folder = Path(in_job.__file__).parent
+    return {name: folder / name for name in ("entrypoint.py", *SHIPPED)}
+
+
+def estimator_of(spec: ExperimentSpec, name: ExperimentName, bundle: str) -> Estimator:
+    given = spec.estimator
+    words = given.arguments if isinstance(given, CodeSpec) else None
+    # What 0.1.0 could not say is no experiment of its.
+    dialect = None if given.dialect == FIRST and words is None else given.dialect
+    if isinstance(given, ContainerSpec):
+        return ContainerEstimator(
+            experiment=name,
+            entrypoint=given.entrypoint,
+            arguments=given.arguments,
+            json_values=given.hyperparameter_format == "json",
+            dialect=dialect,
+            hyperparameters=given.hyperparameters,
+            environment=given.environment,
+            inputs=given.locations(),
+        )
+    return ScriptEstimator(
+        experiment=name,
+        bundle=bundle,
+        entry_point=given.program,
+        arguments=None if dialect is None else Arguments(dialect=dialect, words=words),
+        hyperparameters=given.hyperparameters,
+        environment=given.environment,
+        inputs=given.locations(),
+    )
+
+
+def check_passing(spec: ExperimentSpec) -> None:
+    """Refuse a new spec whose programs could not be given their values, before anything is kept or called."""
+    problems = list(passing_problems(spec))
+    if problems:
+        raise SpecError(problems)
+
+
+def first_job(spec: ExperimentSpec) -> JobRequest:
+    """What trial 1 would ask for, but for its code, which has not been packed."""
+    name, first = ExperimentName(spec.name), TrialId(1)
+    _, sampler = search_of(settle(spec))
+    config = sampler().ask(first) or {}
+    return estimator_of(spec, name, "0" * 16).request(
+        job_name(name, first, 1), first, 1, config, spec.limits.trial_timeout
+    )

@@ -1,0 +1,226 @@
+"""A spec → what is planned: its cases, what is known of its epochs, and what the account says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from trialjob.backends.assumptions import Assumptions
+from trialjob.backends.plugin import Way
+from trialjob.backends.simulator.curves import Recorded, from_experiment, from_table
+from trialjob.config import ExperimentSpec
+from trialjob.config.assumptions import with_assumed
+from trialjob.config.lints import no_word_of_checkpoints
+from trialjob.errors import UsageError
+from trialjob.experiment.prices import caps_note, check_caps
+from trialjob.experiment.rehearsal import rehearse
+from trialjob.experiment.resolve import ResolvedSpec, resolve
+from trialjob.experiment.search import search_advice
+from trialjob.experiment.session import attach
+from trialjob.orchestrator.core.last_epoch import COUNTS
+from trialjob.orchestrator.core.rule import StoppingRule
+from trialjob.orchestrator.ports import Sampler
+from trialjob.orchestrator.samplers.random import RandomSampler
+from trialjob.planning.advice import advice, doubts
+from trialjob.planning.estimate import estimate
+from trialjob.planning.plan import Looked, Plan, Variant
+from trialjob.planning.scenario_input import Case, Epochs
+from trialjob.planning.upper_bound import worst
+
+#: A warm pool for those who have none: long enough for a slot to be filled again.
+_KEEP_ALIVE = 240.0
+_CHECKED = ("region", "credentials", "quota")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What the user said besides the spec."""
+
+    epoch_seconds: float | None = None
+    epochs: float | None = None
+    #: An earlier experiment in the store, or a .csv file.
+    like: str | None = None
+    #: Train one trial for one epoch on this machine.
+    rehearse: bool = False
+    #: Ask the account for its quotas and prices.
+    account: bool = False
+    #: ``NAME=VALUE`` for some of the assumptions.
+    assume: tuple[str, ...] = ()
+
+
+def plan(given: ExperimentSpec | ResolvedSpec, asked: Asked, *, store: str | Path | None = None) -> Plan:
+    """Plan the experiment of a spec; nothing is started, but for the rehearsal that may be asked for.
+
+    Raises SpecError for a spec that could not be run, UsageError when what is asked for cannot be had.
+    """
+    resolved = resolve(given, to_run=False)
+    spec, jobs = resolved.spec, resolved.jobs
+    where = spec.backend
+    assumptions = with_assumed(where.assumptions, asked.assume)
+    epochs = _epochs(spec, asked, store)
+    ways = where.ways(jobs, ask=asked.account)
+    check_caps(spec.to_limits(), next(way.tariff for way in ways if way.written))
+    variants = [_variant(spec, epochs, assumptions, way) for way in ways]
+    written = next(variant for variant in variants if variant.written)
+    return Plan(
+        name=spec.name,
+        search=_search(spec),
+        stopping=_stopping(spec),
+        machine=where.machine(jobs),
+        variants=variants,
+        doubts=tuple(doubts(written)),
+        caps=caps_note(written.case.limits, written.case.tariff),
+        request=where.request_words(),
+        first_request=where.first_request(jobs),
+        looked=tuple(_looked(resolved)) if asked.account else (),
+        unasked=tuple(_unasked(spec, asked)),
+        advice=(*search_advice(spec), *advice(variants)),
+        assumed=asked.assume,
+    )
+
+
+def at_worst(resolved: ResolvedSpec) -> Variant:
+    """The worst case alone, which needs neither epochs nor a simulation. Raises SpecError."""
+    unknown = Epochs(count=None, count_from="", seconds=None, seconds_from="")
+    spec, where = resolved.spec, resolved.spec.backend
+    ways = where.ways(resolved.jobs, ask=False)
+    return _variant(spec, unknown, where.assumptions, next(way for way in ways if way.written))
+
+
+def _variant(spec: ExperimentSpec, epochs: Epochs, assumptions: Assumptions, way: Way) -> Variant:
+    case = Case(
+        objective=spec.to_objective(),
+        # How good the trials will be nobody knows, so what ends an experiment by it is left out.
+        limits=replace(spec.to_limits(), target=None),
+        rule=_rule(spec),
+        sampler=_sampler(spec),
+        configurations=spec.to_space().size(),
+        learns=spec.sampler.learns,
+        tariff=way.tariff,
+        max_wait=way.max_wait,
+        poll_interval=spec.backend.poll_interval,
+        rates=spec.backend.rates(),
+        epochs=epochs,
+        assumptions=assumptions,
+        checkpoints=not no_word_of_checkpoints(spec),
+    )
+    return Variant(
+        name=way.name,
+        written=way.written,
+        how=way.how,
+        case=case,
+        worst=worst(case),
+        estimate=estimate(case) if epochs.known else None,
+    )
+
+
+def _rule(spec: ExperimentSpec) -> StoppingRule:
+    """The stopping rule; for a scheduler that also proposes configurations, one without a memory like it."""
+    return spec.stopping.stand_in().opened(spec.to_search())
+
+
+def _sampler(spec: ExperimentSpec) -> Callable[[int], Callable[[], Sampler]]:
+    """As many configurations as the real sampler has, at no cost."""
+    space = spec.to_space()
+    if not spec.sampler.learns and not hasattr(spec.sampler, "seed"):
+        return lambda _seed: partial(spec.sampler.make, spec.to_search())
+    return lambda seed: partial(RandomSampler, space, seed)
+
+
+# What is known of epochs
+
+
+def _epochs(spec: ExperimentSpec, asked: Asked, store: str | Path | None) -> Epochs:
+    recorded = _recorded(spec, asked.like, store) if asked.like else None
+    count, count_from = _count(spec, asked, recorded)
+    seconds, seconds_from = asked.epoch_seconds, "--epoch-seconds"
+    if seconds is None and recorded is not None:
+        seconds, seconds_from = recorded.pace, f"as in {asked.like}"
+    startup = 0.0
+    if seconds is None and asked.rehearse:
+        rehearsed = rehearse(spec)
+        seconds, startup = rehearsed.pace, rehearsed.startup
+        seconds_from = f"rehearsed on this machine, behind a start of {startup:.2g}s"
+    return Epochs(
+        count=count,
+        count_from=count_from,
+        seconds=seconds,
+        seconds_from=seconds_from if seconds is not None else "",
+        startup=startup,
+        recorded=recorded.at_pace(seconds) if recorded is not None and seconds is not None else None,
+    )
+
+
+def _count(spec: ExperimentSpec, asked: Asked, recorded: Recorded | None) -> tuple[float | None, str]:
+    """How far a trial goes that nobody stops, and who says so."""
+    if asked.epochs is not None:
+        return asked.epochs, "--epochs"
+    said: list[tuple[float, str]] = []
+    furthest = getattr(spec.stopping, "max_resource", None)
+    if furthest is not None:
+        said.append((float(furthest), "stopping.max_resource"))
+    for name in COUNTS if spec.objective.resource == "epoch" else ():
+        value = spec.estimator.hyperparameters.get(name)
+        if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
+            said.append((float(value), f"estimator.hyperparameters.{name}"))
+    if not said and recorded is not None:
+        said.append((recorded.end, "as the earlier trials"))
+    return min(said, default=(None, ""), key=lambda each: each[0] or 0.0)
+
+
+def _recorded(spec: ExperimentSpec, like: str, store: str | Path | None) -> Recorded:
+    objective = spec.to_objective()
+    if like.endswith(".csv"):
+        try:
+            return from_table(Path(like).read_text(encoding="utf-8-sig"), like, objective)
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"--like {like} cannot be read: {error}") from error
+    state = attach(like, store=store).state
+    then = (state.objective.metric, state.objective.mode, state.objective.resource)
+    if then != (objective.metric, objective.mode, objective.resource):
+        raise UsageError(
+            f"--like {like}: it has the objective {then[1].value} {then[0]} by {then[2]}, this spec has "
+            f"{objective.mode.value} {objective.metric} by {objective.resource}; its curves mean nothing here"
+        )
+    return from_experiment(state)
+
+
+# In words
+
+
+def _search(spec: ExperimentSpec) -> str:
+    names = list(spec.space)
+    limits = spec.limits
+    return (
+        f"{limits.max_trials} trials at most, {limits.max_concurrent_trials} at a time, "
+        f"{spec.sampler.kind} over {', '.join(names)}"
+    )
+
+
+def _stopping(spec: ExperimentSpec) -> str:
+    rule = spec.stopping
+    if not rule.ends_trials:
+        return "none: every trial runs to its end"
+    rungs, furthest = rule.rungs(), getattr(rule, "max_resource", None)
+    if not rungs or furthest is None:
+        return rule.kind
+    levels = ", ".join(f"{level:g}" for level in rungs)
+    return f"{rule.kind}, compared at {spec.objective.resource} {levels}, to the end at {furthest:g}"
+
+
+def _looked(resolved: ResolvedSpec) -> Iterator[Looked]:
+    for check in resolved.spec.backend.doctor(resolved.jobs, only=_CHECKED):
+        yield Looked(name=check.name, ok=check.ok, detail=check.detail, remedy=check.remedy)
+
+
+def _unasked(spec: ExperimentSpec, asked: Asked) -> Iterator[str]:
+    if not asked.account and (unasked := spec.backend.unasked()):
+        yield unasked
+    stand_in = spec.stopping.stand_in()
+    if stand_in is not spec.stopping:
+        instead = f"{stand_in.kind} of ours" if stand_in.ends_trials else "no stopping"
+        yield f"{spec.stopping.kind}, which has a memory: {instead} stands in for it"
+    if spec.limits.target is not None:
+        yield "whether limits.target will be reached, which ends it earlier"

@@ -1,0 +1,409 @@
+"""One experiment in a store: look at it, change its limits, run it."""
+
+from __future__ import annotations
+
+import difflib
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+
+from trialjob import config
+from trialjob.backends.discreet import DiscreetBackend
+from trialjob.backends.plugin import Backend
+from trialjob.backends.vault import Vault
+from trialjob.config import ExperimentSpec
+from trialjob.errors import (
+    InvariantError,
+    JournalConflict,
+    MovedAway,
+    NoSuchExperiment,
+    SpecError,
+    StoreUnavailable,
+    UsageError,
+)
+from trialjob.experiment.jobs import backend_of, estimator_of, jobs_of, vault_of
+from trialjob.experiment.notifications import still_to_tell, tell
+from trialjob.experiment.prices import check_priced, worth_learning
+from trialjob.experiment.search import search_of
+from trialjob.experiment.stores import address_of, clock_of, open_store
+from trialjob.experiment.trackers import Mirrors
+from trialjob.logs.metrics import readers
+from trialjob.logs.on_log import LogPatterns
+from trialjob.model.ids import ExperimentName, TrialId, experiment_name_problem
+from trialjob.model.job import LogLine
+from trialjob.model.secret import Secret
+from trialjob.model.space import Space
+from trialjob.model.trial import EndKind, EndReason, Phase
+from trialjob.orchestrator.core.events import (
+    Event,
+    ExperimentEnding,
+    ExperimentMoved,
+    ExperimentResumed,
+    LimitsChanged,
+    PricesLearned,
+    Record,
+)
+from trialjob.orchestrator.core.evolve import evolve
+from trialjob.orchestrator.core.state import State
+from trialjob.orchestrator.engine.loop import Loop, Watcher
+from trialjob.orchestrator.engine.step import Parts, Stepper
+from trialjob.orchestrator.journals.store import BaseStore
+from trialjob.orchestrator.ports import ArtifactSource, Journal
+from trialjob.reporting.notification import untold
+from trialjob.reporting.results import Result
+
+#: Seconds, and looks, for which an orchestrator that cannot be seen may be silent before another takes over.
+_SILENCE, _LOOKS = 60.0, 3
+#: Seconds for which a single step waits for the turns of its calls.
+_TURNS = 30.0
+
+#: What may differ between a spec and the experiment that was started from it.
+CHANGEABLE = (
+    "limits.",
+    "backend.poll_interval",
+    "backend.price_per_hour",
+    "canary",
+    "on_log",
+    "mlflow",
+    "notify",
+)
+#: And while no trial has a value of the objective: a regex that matches nothing can be set right.
+UNTIL_A_VALUE = ("metrics",)
+
+
+def attach(name: str, *, store: str | Path | None = None) -> Session:
+    """An experiment that exists. Raises UsageError, with the nearest name, when there is none."""
+    opened = open_store(store)
+    return open_session(opened, name)
+
+
+def open_session(store: BaseStore, name: str) -> Session:
+    """An experiment of an open store; otherwise as ``attach``."""
+    # What is no name is no part of a path either.
+    if not experiment_name_problem(name):
+        with suppress(NoSuchExperiment):
+            return Session(store, ExperimentName(name))
+        if store.has_code(ExperimentName(name)):
+            raise NoSuchExperiment(
+                f"no experiment named {name!r} in {store.where()}, only its code: whatever brought it was "
+                "broken off.\n  → if it was moved here, the same `trialjob push` or `pull` finishes it, as "
+                f"does `trialjob resume {name}` on the old store; if it was being started, start it again"
+            )
+    names = store.names()
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean {near[0]}?" if near else "`trialjob list` shows what there is"
+    raise NoSuchExperiment(f"no experiment named {name!r} in {store.where()}; {hint}")
+
+
+class Session:
+    """One experiment in a store: look at it, change its limits, run it."""
+
+    def __init__(self, store: BaseStore, name: ExperimentName) -> None:
+        """Raises NoSuchExperiment."""
+        self.name = name
+        self._store = store
+        self._journal: Journal = store.journal(name)
+        self._clock = clock_of(store)
+        self._state: State | None = None
+        #: The records of the first reading, until an engine has learned from them too.
+        self._records: list[Record] = []
+        self._loop: Loop | None = None
+        self._leaving = False
+        #: Why the last step could not be made, in words; "" when it could.
+        self.trouble = ""
+        #: When the next step is worth while; None before the first.
+        self.next_at: float | None = None
+        self._mirrors: Mirrors | None = None
+        #: What other tools were not sent of the last run, in words; "" when they have everything.
+        self.unsent = ""
+        #: The prices in the journal were asked for just now.
+        self.knows_prices = False
+        #: What a user may want to know of how it was created.
+        self.notes: tuple[str, ...] = ()
+        self.refresh()
+
+    @property
+    def where(self) -> str:
+        """Where the experiment is kept, for people."""
+        return self._store.where(self.name)
+
+    @property
+    def state(self) -> State:
+        """The state as last read."""
+        if self._state is None:
+            raise InvariantError(f"{self.name} has no journal")
+        return self._state
+
+    @property
+    def spec(self) -> ExperimentSpec:
+        """The spec as it was resolved when the experiment was created, with its present limits."""
+        return config.parse(self.state.document, source=self.where, files=False, recorded=True)
+
+    def refresh(self) -> State:
+        """Read what has been journaled since."""
+        self.look()
+        return self.state
+
+    def look(self) -> Sequence[Event]:
+        """Read what has been journaled since, and return it; nothing is held or written."""
+        news: list[Event] = []
+        records = self._journal.read(self._state.version if self._state else 0)
+        if self._state is None:
+            self._records = list(records)
+        for record in records:
+            self._state = evolve(self._state, record)
+            news += record.events
+        if self._state is None:
+            raise NoSuchExperiment(f"no experiment named {self.name!r} in {self._store.where()}")
+        return news
+
+    def records(self, after: int) -> Sequence[Record]:
+        """What has been journaled behind version ``after``; nothing is held, kept or written."""
+        return self._journal.read(after)
+
+    def holder(self) -> str | None:
+        """Who runs it now, in words, or None."""
+        return self._journal.holder()
+
+    def move(self, to: str) -> None:
+        """Journal that it goes on in another store; whoever runs it will leave it."""
+        self._append(lambda state: [ExperimentMoved(to=to)] if state.moved_to is None else [])
+
+    def change(self, spec: ExperimentSpec) -> None:
+        """Agree to the limits of ``spec``, and to where its secrets are.
+
+        Raises UsageError, with the differences, when it differs in anything else.
+        """
+        self.vault.learn(spec.secrets())
+        spec = self._as_recorded(spec)
+        # Not the document as it was written: an older trialjob left out what it had no word for.
+        differences = config.differences(self.spec.document(), spec.document())
+        changeable = CHANGEABLE if self.state.best is not None else (*CHANGEABLE, *UNTIL_A_VALUE)
+        secrets = {f"{place}.secret" for place in spec.secrets()}
+        refused = [
+            each
+            for each in differences
+            if not each.path.startswith(changeable) and each.path.rpartition(".")[0] not in secrets
+        ]
+        if refused:
+            lines = "\n".join(f"  {each}" for each in refused)
+            raise UsageError(
+                f"{self.name} was started with another spec; only limits can be changed\n{lines}\n"
+                "  → start a new experiment for another space, objective or code"
+            )
+        if differences:
+            self._append(lambda _state: [LimitsChanged(limits=spec.to_limits(), document=spec.document())])
+
+    def ask_stop(self) -> None:
+        """Journal that the user wants it stopped; whoever runs it will cancel what runs."""
+        reason = EndReason(kind=EndKind.STOPPED, detail="stopped by the user")
+        self._append(lambda state: [ExperimentEnding(reason=reason)] if state.phase is Phase.RUNNING else [])
+
+    def reopen(self) -> None:
+        """Let an experiment that has ended go on, as far as its limits allow; ``run`` alone does not.
+
+        Raises SpecError and UsageError where its sampler or its stopping rule cannot be had.
+        """
+        self.refresh()
+        search_of(self.spec)
+        self._append(lambda state: [ExperimentResumed()] if state.phase is Phase.ENDED else [])
+
+    def run(self, watch: Watcher) -> State:
+        """Step until the experiment ends or ``interrupt``.
+
+        Raises ExperimentBusy when another process runs it.
+        """
+        self._learn_prices()
+        return self._hold(watch, lambda loop, seen: loop.run(seen), wake=self._clock.wake)
+
+    def _learn_prices(self) -> None:
+        """Journal what jobs cost now, if that has changed; raises SpecError when a cap cannot be held."""
+        known, self.knows_prices = self.knows_prices, False
+        if self.refresh().phase is Phase.ENDED or known:
+            return
+        spec = self.spec
+        tariff = spec.backend.tariff(jobs_of(spec, self._clock, name=self.name))
+        self._append(
+            lambda state: [PricesLearned(tariff=tariff)] if worth_learning(state.tariff, tariff) else []
+        )
+        check_priced(self.state.limits, self.state.tariff or tariff)
+
+    def step(self, watch: Watcher, *, seconds: float | None = None) -> State:
+        """Look at the jobs once and do what follows; or go on so at the poll interval for ``seconds``.
+
+        It does not wait for what is due later. A step that has begun is finished, which takes seconds, and
+        with a service that does not answer a minute. Nothing happens when the experiment ``is_over``.
+        ``trouble`` and ``next_at`` say how it went. Raises ExperimentBusy.
+        """
+        if self.is_over:
+            return self.state
+        if self.state.tariff is None:  # a schedule does not ask for them again and again
+            self._learn_prices()
+        until = self._clock.now() + (_TURNS if seconds is None else seconds)
+        return self._hold(watch, lambda loop, seen: loop.run(seen, until=until, once=seconds is None))
+
+    def _hold(
+        self,
+        watch: Watcher,
+        work: Callable[[Loop, Watcher], State],
+        wake: Callable[[], None] | None = None,
+    ) -> State:
+        """Hold the experiment for ``work``; without ``wake`` that waits for a sampler that prepares."""
+        self._check_is_here()
+        with self._journal.hold(_lease(self.spec)):
+            self.refresh()
+            spec = self.spec
+            spec.backend.check_here(jobs_of(spec, self._clock, name=self.name))
+            if self.state.phase is Phase.RUNNING:  # nothing is launched any more where it is ending
+                self.vault.check(spec.secrets(), self.name)
+            self._mirrors = Mirrors(spec, self.state, self._clock, self.vault)
+            parts = self._parts(spec, wake, self._mirrors)
+            known, self._records = self._records, []
+            state = self._state if known and known[-1].version == self.state.version else None
+            self._loop = loop = Loop(Stepper(parts, known, state), self._clock, spec.backend.poll_interval)
+            try:
+                if self._leaving:
+                    loop.leave()
+                with self._mirrors as mirrors:
+                    self._state = work(loop, mirrors.watch(watch))
+            finally:
+                parts.backend.close()
+                self.unsent, self._mirrors = self._mirrors.left(), None
+                self.trouble, self.next_at = loop.trouble, loop.next_at
+                self._loop = None
+                self._leaving = False
+            self._tell(spec)
+        return self.refresh()
+
+    @property
+    def is_over(self) -> bool:
+        """True when it has ended here and nobody is still to be told so."""
+        state = self.state
+        return state.phase is Phase.ENDED and state.moved_to is None and not still_to_tell(state)
+
+    def _tell(self, spec: ExperimentSpec) -> None:
+        """Tell whoever wants to know that it has ended; what fails here costs the experiment nothing."""
+        try:
+            for event in tell(self.refresh(), spec, self.where, self._clock, self.vault):
+                self._append(lambda _state, event=event: [event])  # type: ignore[misc]
+        except StoreUnavailable as error:
+            self.trouble = str(error)  # they are told again, with the same id
+        self.unsent = "\n".join(filter(None, [self.unsent, *untold(self.state)]))
+
+    def interrupt(self) -> None:
+        """Make ``run`` return after the present step; jobs run on. Safe in a signal handler."""
+        self._leaving = True
+        if self._loop is not None:
+            self._loop.leave()
+        self._clock.wake()
+
+    def log(self, trial: TrialId, attempt: int | None = None, cursor: str = "") -> Sequence[LogLine]:
+        """Some lines of the log of a trial's attempt (the newest by default) behind ``cursor``."""
+        number = attempt or len(self.state.trials[trial].attempts)
+        return self._backend.log(self.state.job(trial, number), cursor)
+
+    def space(self) -> Space:
+        """What is searched; nothing when that is said by another version's spec."""
+        try:
+            return self.spec.to_space()
+        except SpecError:
+            return Space({})
+
+    def result(self) -> Result:
+        """The results as last read."""
+        try:
+            return Result(self.state, self._backend, self.spec.to_space())
+        except SpecError:
+            # Another version's spec, or jobs of another machine: what was found is there all the same.
+            return Result(self.state)
+
+    @property
+    def artifacts(self) -> ArtifactSource:
+        """What its jobs have left behind."""
+        return self._backend
+
+    def notices(self) -> Sequence[str]:
+        """What a person should know now of store and backend, such as credentials that have expired."""
+        trouble = [self._loop.trouble] if self._loop is not None and self._loop.trouble else []
+        mirrors = self._mirrors.notices() if self._mirrors is not None else []
+        return [
+            *trouble,
+            *mirrors,
+            *untold(self.state),
+            *self._backend.notices(),
+        ]
+
+    @cached_property
+    def _backend(self) -> Backend:
+        return backend_of(self.spec, self.name, self._store, self._clock, self.vault)
+
+    @cached_property
+    def vault(self) -> Vault:
+        """Its secrets, as far as they are known here."""
+        try:
+            spec = self.spec
+        except SpecError:  # another version's
+            return Vault()
+        vault = vault_of(spec)
+        vault.glance(spec.secrets())
+        return vault
+
+    def _parts(self, spec: ExperimentSpec, wake: Callable[[], None] | None, mirrors: Mirrors) -> Parts:
+        rule, sampler = search_of(spec, wake)
+        return Parts(
+            journal=self._journal,
+            backend=mirrors.backend(DiscreetBackend(self._backend, self.vault.mask)),
+            estimator=estimator_of(spec, self.name, self.state.bundle),
+            rule=rule,
+            sampler=sampler,
+            readers=readers(spec.metric_definitions(), self.state.objective, self.vault.mask),
+            rules=LogPatterns(spec.log_rules(), self.vault.mask),
+            clock=self._clock,
+        )
+
+    def _check_is_here(self) -> None:
+        to = self.state.moved_to
+        if to is not None:
+            address = address_of(to)
+            hint = (
+                f"; `trialjob resume {self.name} --store {shlex.quote(address)}` goes on" if address else ""
+            )
+            raise MovedAway(f"{self.name} has moved to {to} and goes on there{hint}")
+
+    def _as_recorded(self, spec: ExperimentSpec) -> ExperimentSpec:
+        """``spec`` with the name and what was decided when the experiment was created."""
+        recorded = self.spec
+        sampler = spec.sampler.as_recorded(recorded.sampler)
+        written: dict[str, object] = {
+            "environment": _as_written(spec.estimator.environment, recorded.estimator.environment)
+        }
+        if "dialect" not in spec.estimator.model_fields_set:
+            written["dialect"] = recorded.estimator.dialect
+        estimator = spec.estimator.model_copy(update=written)
+        return spec.model_copy(update={"name": self.name, "sampler": sampler, "estimator": estimator})
+
+    def _append(self, events: Callable[[State], list[Event]]) -> None:
+        """Append what ``events`` makes of the present state, however often somebody is quicker."""
+        while new := events(self.state):
+            self._check_is_here()
+            with suppress(JournalConflict):
+                self._journal.append(new, after=self.state.version, at=self._clock.now())
+                self.refresh()
+                return
+            self.refresh()
+
+
+def _as_written(
+    given: Mapping[str, str | Secret], recorded: Mapping[str, str | Secret]
+) -> dict[str, str | Secret]:
+    """``given``, with the plain values of an older trialjob's journal where they are still the same."""
+    return {
+        name: recorded[name] if isinstance(value, Secret) and value.given == recorded.get(name) else value
+        for name, value in given.items()
+    }
+
+
+def _lease(spec: ExperimentSpec) -> float:
+    return max(_SILENCE, _LOOKS * spec.backend.poll_interval)

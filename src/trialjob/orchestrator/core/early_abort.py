@@ -1,0 +1,63 @@
+"""When an experiment is to be kept from paying for trials that cannot work. Pure.
+
+Rule 1: one value of the objective, from whichever trial, shows that trials can work; then nothing here
+applies any more. Before that, whoever runs may still show it: no job is stopped because others failed.
+Rule 2: an experiment that is resumed begins anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from trialjob.model.trial import EndKind, EndReason, Phase
+from trialjob.orchestrator.core.observations import JobObserved, Seen
+from trialjob.orchestrator.core.state import State
+
+#: When so many trials have ended and none has a value, no other is started.
+FIRST_TRIALS: Final = 3
+
+
+def holds(state: State) -> str:
+    """Why no new trial is to be started for now; "" when nothing speaks against it."""
+    metric = state.objective.metric
+    if state.best is not None or state.phase is not Phase.RUNNING:
+        return ""
+    if state.limits.canary and len(state.trials) > state.tried_before:
+        return f"trial {state.tried_before + 1} is the canary: it runs alone until it has a value of {metric}"
+    if state.fruitless >= FIRST_TRIALS:
+        return f"{state.fruitless} trials ended without a value of {metric}, and no other has one yet"
+    return ""
+
+
+def verdict(state: State) -> EndReason | None:
+    """Why the experiment is to end: new trials are held, and none is left that could show that all works."""
+    over = state.exhausted or len(state.trials) >= state.limits.max_trials
+    if state.open or over or not holds(state):
+        return None
+    canary = state.limits.canary
+    first = "the canary" if canary else f"the first {state.fruitless} trials"
+    last = next(trial for trial in reversed(list(state.trials)[state.tried_before :]))
+    reason = (last.reason or last.status.value).splitlines()[0]
+    detail = (
+        f"{first} ended without a value of {state.objective.metric}; trial {last.id}: {reason}. "
+        "Mend that; resuming tries on"
+    )
+    kind = EndKind.CANARY if canary else EndKind.FIRST_TRIALS
+    return EndReason(kind=kind, detail=detail)
+
+
+def silence(state: State, seen: Sequence[Seen]) -> EndReason | None:
+    """Why the experiment is to end: a job has logged for long, and no trial has a value of the objective."""
+    deadline, metric = state.limits.metric_deadline, state.objective.metric
+    if deadline is None or state.best is not None or state.phase is not Phase.RUNNING:
+        return None
+    for sight in seen:
+        if isinstance(sight, JobObserved) and sight.logged >= deadline:
+            detail = (
+                f"no value of {metric} in {sight.logged:.0f} s of the log of trial {sight.trial} "
+                f"(limits.metric_deadline is {deadline:g}); resume with a regex that matches, or with a "
+                "later deadline"
+            )
+            return EndReason(kind=EndKind.METRIC_DEADLINE, detail=detail, lines=sight.nearest)
+    return None

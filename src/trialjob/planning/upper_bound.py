@@ -1,0 +1,62 @@
+"""The most that an experiment can come to. Arithmetic, which assumes nothing.
+
+Rule: it counts on what the service itself enforces, the maximum run time of each job, and not on anybody
+being there to stop one. So ``limits.timeout`` is left out: it holds only while somebody watches.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from trialjob.model.limits import Limits
+from trialjob.model.money import Spend, cap_instance_ms, cap_micros
+from trialjob.orchestrator.core.failures import OF
+from trialjob.planning.scenario_input import Case
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worst:
+    """The most that can be spent."""
+
+    #: When every trial runs until its trial_timeout, and nothing has to be done again.
+    spend: Spend
+    #: When besides the service fails every trial as often as it is tried again.
+    with_retries: Spend
+    #: Jobs of one trial, retries left out.
+    jobs_each: int
+    #: A limit of the user's is below it, so that it cannot be reached.
+    capped: bool = False
+
+
+def jobs_each(case: Case) -> int:
+    """How many jobs a trial has at most when none has to be made again: one for each pause, and one."""
+    levels: tuple[float, ...] = getattr(case.rule, "levels", tuple)()
+    return sum(case.rule.pauses_at(level) for level in levels) + 1
+
+
+def worst(case: Case) -> Worst:
+    """The worst case of ``case``; what its caps keep from happening is left out."""
+    terms, timeout = case.tariff.dearest, case.limits.trial_timeout
+    planned = jobs_each(case)
+    retries = sum(budget.retries for budget in OF.values())
+    spends = [
+        # Each job's own maximum is rounded up to whole seconds, and is a second at least.
+        _times(terms.of(math.ceil(timeout) + jobs) + _times(terms.worst(0.0), jobs), case.limits.max_trials)
+        for jobs in (planned, planned + retries)
+    ]
+    capped = [_capped(spend, case.limits) for spend in spends]
+    return Worst(spend=capped[0], with_retries=capped[1], jobs_each=planned, capped=capped[1] != spends[1])
+
+
+def _capped(spend: Spend, limits: Limits) -> Spend:
+    micros, instance_ms = spend.micros, spend.instance_ms
+    if limits.max_cost is not None:
+        micros = min(micros, cap_micros(limits.max_cost))
+    if limits.max_instance_hours is not None:
+        instance_ms = min(instance_ms, cap_instance_ms(limits.max_instance_hours))
+    return Spend(micros=micros, instance_ms=instance_ms)
+
+
+def _times(spend: Spend, count: int) -> Spend:
+    return Spend(micros=spend.micros * count, instance_ms=spend.instance_ms * count)

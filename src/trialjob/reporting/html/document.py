@@ -1,0 +1,180 @@
+"""Puts the page together: one HTML text with plotly.js in it.
+
+Rule 1: it is the only file here that knows where plotly is, and loads it when a page is asked for.
+Rule 2: the page fetches nothing, and no script runs in it but the two whose digests its policy names.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib import resources
+
+from trialjob._version import __version__
+from trialjob.errors import UsageError
+from trialjob.model.space import Space
+from trialjob.model.trial import Phase
+from trialjob.orchestrator.core.state import State
+from trialjob.reporting import formatting
+from trialjob.reporting.html.context import Material, material
+from trialjob.reporting.html.sections import Section, sections
+from trialjob.reporting.html.summary import headline, story
+from trialjob.reporting.html.table import table
+from trialjob.reporting.reproduce import command
+from trialjob.reporting.tables import counts
+from trialjob.reporting.terminal import clean
+
+#: Seconds between two looks of a page that refreshes itself.
+REFRESH = 10
+
+
+def page(state: State, space: Space, *, live: bool = False) -> str:
+    """The whole page; a ``live`` one loads itself again until the experiment has ended.
+
+    Raises UsageError when plotly is not installed.
+    """
+    given = material(state, space)
+    shown = sections(given)
+    data = {
+        "name": state.name,
+        "figures": [{"id": each.id, "variants": each.variants} for each in shown if each.variants],
+        "table": table(given),
+    }
+    scripts = [_plotly(), resources.files(__package__).joinpath("page.js").read_text("utf-8")]
+    refresh = live and state.phase is not Phase.ENDED
+    return "".join(
+        [
+            _head(state, scripts, refresh=refresh),
+            _summary(given, refresh=refresh),
+            *(_section(each) for each in shown),
+            _TABLE,
+            _footer(state),
+            f'<script id="data" type="application/json">{_json(data)}</script>\n',
+            *(f"<script>{script}</script>\n" for script in scripts),
+            "</body>\n</html>\n",
+        ]
+    )
+
+
+def _plotly() -> str:
+    try:
+        from plotly.offline import get_plotlyjs  # noqa: PLC0415 - an extra, and slow to import
+    except ImportError:
+        raise UsageError(
+            "a report needs plotly, which is not installed\n    → pip install 'trialjob[report]'"
+        ) from None
+    return str(get_plotlyjs())
+
+
+def _json(value: object) -> str:
+    """JSON that can stand in a script element, whatever text is in it."""
+    return json.dumps(_clean(value), separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+
+
+def _clean(value: object) -> object:
+    """``value`` with every text in it cleaned, whoever has put it there."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, Mapping):
+        return {clean(str(name)): _clean(each) for name, each in value.items()}
+    return [_clean(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def _text(text: str) -> str:
+    return html.escape(clean(text))
+
+
+def _head(state: State, scripts: Sequence[str], *, refresh: bool) -> str:
+    # regl, with which plotly draws on the graphics card, compiles its shaders' callers.
+    allowed = " ".join(f"'sha256-{_digest(script)}'" for script in scripts)
+    policy = (
+        f"default-src 'none'; script-src {allowed} 'unsafe-eval'; "
+        "style-src 'unsafe-inline'; img-src data: blob:"
+    )
+    style = resources.files(__package__).joinpath("page.css").read_text("utf-8")
+    again = f'<meta http-equiv="refresh" content="{REFRESH}">\n' if refresh else ""
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"{again}<title>{_text(state.name)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
+    )
+
+
+def _digest(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+def _summary(given: Material, *, refresh: bool) -> str:
+    state, best = given.state, given.best
+    tiles = "".join(
+        f"<div><dt>{_text(name)}</dt><dd>{_text(value)}</dd></div>" for name, value in _tiles(given)
+    )
+    told = "".join(f"<div><h3>{_text(head)}</h3><p>{_text(text)}</p></div>" for head, text in story(given))
+    again = command(state, best.config) if best is not None else None
+    by_hand = f"<h3>Run the best one again by hand</h3><pre>{_text(again)}</pre>" if again else ""
+    if best is not None:
+        by_hand += f"<h3>Get its model</h3><pre>trialjob download {_text(state.name)} --best</pre>"
+    note = f" The page loads itself again every {REFRESH} seconds." if refresh else ""
+    return (
+        f"<header><h1>{_text(state.name)}</h1>"
+        f'<p class="dim">{_text(headline(state))}.{note}</p></header>\n<main>\n'
+        f'<dl class="tiles">{tiles}</dl>\n<section class="story">{told}</section>\n{by_hand}'
+        "<noscript><p><strong>The figures and the table need JavaScript, which is off.</strong></p>"
+        "</noscript>\n"
+    )
+
+
+def _tiles(given: Material) -> list[tuple[str, str]]:
+    state, best = given.state, given.best
+    dollars = [row.dollars for row in given.rows if row.dollars]
+    seconds = [row.seconds for row in given.rows if row.seconds]
+    return [
+        (f"best {state.objective.metric}", formatting.number(best.score) if best else "-"),
+        ("trials", f"{len(given.trials) - len(state.open)} of {state.limits.max_trials}"),
+        ("wall-clock time", formatting.duration(state.updated_at - state.created_at)),
+        ("paid time", formatting.duration(sum(seconds)) if seconds else "-"),
+        *([("cost", formatting.dollars(sum(dollars)))] if dollars else []),
+    ]
+
+
+def _section(given: Section) -> str:
+    name = (
+        f'<h2 id="{given.id}-title">{_text(given.title)}</h2>\n'
+        f'<p id="{given.id}-words">{_text(given.words)}</p>\n'
+    )
+    if not given.variants:
+        return f"<section>{name}</section>\n"
+    options = "".join(f"<option>{_text(variant) or '&nbsp;'}</option>" for variant, _figure in given.variants)
+    choice = (
+        f'<label>{_text(given.choice)} <select id="{given.id}-choice">{options}</select></label>\n'
+        if len(given.variants) > 1
+        else ""
+    )
+    return (
+        f'<section>{name}{choice}<figure role="img" aria-labelledby="{given.id}-title" '
+        f'aria-describedby="{given.id}-words"><div class="plot" id="{given.id}"></div></figure></section>\n'
+    )
+
+
+_TABLE = """<section id="trials"><h2>Every trial</h2>
+<div class="bar"><label>find <input id="filter" type="search"></label>
+<label>status <select id="status"><option value="">all</option></select></label>
+<label><input id="more" type="checkbox"> last and best of each metric</label>
+<button id="back" type="button">← back</button><button id="on" type="button">on →</button>
+<span id="where" class="dim" role="status"></span></div>
+<div class="scroll" tabindex="0"><table><caption hidden>Every trial</caption><tbody></tbody></table></div>
+</section>
+"""
+
+
+def _footer(state: State) -> str:
+    changed = datetime.fromtimestamp(state.updated_at, tz=UTC)
+    return (
+        f"</main>\n<footer>{_text(counts(state))}. As of {changed:%Y-%m-%d %H:%M:%S} UTC, "
+        f"by trialjob {_text(__version__)}.</footer>\n"
+    )
