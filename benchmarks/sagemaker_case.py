@@ -229,7 +229,7 @@ def main() -> None:
     _measured(Case(name="warm-up", trials=3, workers=2))
     found = [_measured(case) for case in CASES]
     names = list(dict.fromkeys(name for each in found for name in each))
-    rows = [["what", *(case.name for case in CASES), "aim"]]
+    rows = [["what", *(case.name for case in CASES), "goal"]]
     rows += [["trials", *(f"{case.trials}" for case in CASES), ""]]
     rows += [[name, *(each.get(name, "") for each in found), _AIMS.get(name, "")] for name in names]
     text = f"# The SageMaker backend\n\n{machine()}\n\n{table(rows)}\n{_NOTES}"

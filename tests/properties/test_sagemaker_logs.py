@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trialjob.backends.sagemaker.log_cursor import NAMED, Known, LogEvent, Mark
-from trialjob.backends.sagemaker.logs import LogBook, is_cut, put_together, tail_of
+from trialjob.backends.sagemaker.logs import LogBuffer, is_cut, put_together, tail_of
 from trialjob.model.ids import JobName
 
 JOBS = [JobName("run-0001-1"), JobName("run-0002-1")]
@@ -86,7 +86,7 @@ class Reader:
     def __init__(self, printed: list[Printed]) -> None:
         self.printed = printed
         self.rows = [row for number, line in enumerate(printed) for row in line.rows(number)]
-        self.book = LogBook()
+        self.book = LogBuffer()
         self.lines: dict[JobName, list[tuple[str, str]]] = {job: [] for job in JOBS}
         self.began = printed[0].at - 10_000
 
@@ -111,7 +111,7 @@ class Reader:
 
     def crash(self, kept: float) -> None:
         """Forget all but a part of what was delivered, as if the rest had not been journaled."""
-        self.book = LogBook()
+        self.book = LogBuffer()
         for job in JOBS:
             del self.lines[job][int(len(self.lines[job]) * kept) :]
 
@@ -213,13 +213,13 @@ def row(stream: str, at: int, message: str) -> dict[str, Any]:
 def test_the_beginning_of_a_line_is_not_forgotten_while_others_go_on() -> None:
     begun = [row("1", 1_000, '[trialjob] {"metrics": {"a"'), row("2", 2_000, "later")]
     later = [row("2", 100_000, "much later")]
-    book = LogBook()
+    book = LogBuffer()
     book.watch(JOBS[0], "", 0)
     book.absorb(begun, JOBS)
     book.absorb(begun + later, JOBS)
     first = book.take(JOBS[0])
     assert [line.text for line in first] == ["later", "much later"]
-    again = LogBook()
+    again = LogBuffer()
     again.watch(JOBS[0], first[-1].cursor, 0)
     again.absorb([*begun, *later, row("1", 1_001, ": 1}}")], JOBS)
     assert [line.text for line in again.take(JOBS[0])] == ['[trialjob] {"metrics": {"a": 1}}']

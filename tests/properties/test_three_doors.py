@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trialjob.backends.folders.log import read_lines
-from trialjob.backends.sagemaker.logs import LogBook
+from trialjob.backends.sagemaker.logs import LogBuffer
 from trialjob.logs.check import check_log
 from trialjob.logs.metrics import expand, readers
 from trialjob.model.ids import JobName
@@ -107,7 +107,7 @@ def events_of(data: bytes, tear: int) -> Iterator[dict[str, Any]]:
 def on_sagemaker(
     data: bytes, names: Sequence[str], *, tear: int, cuts: Sequence[int] = (), deaths: Collection[int] = ()
 ) -> Said:
-    orchestrator, book, events = Orchestrator(names), LogBook(), list(events_of(data, tear))
+    orchestrator, book, events = Orchestrator(names), LogBuffer(), list(events_of(data, tear))
     cursor = ""
     for number, seen in enumerate([*(cut % (len(events) + 1) for cut in cuts), len(events)]):
         book.watch(JOB, cursor, 0)
@@ -120,7 +120,7 @@ def on_sagemaker(
         orchestrator.take(lines, ended=ended)
         if number in deaths:
             orchestrator.die()
-            book, cursor = LogBook(), orchestrator.mark
+            book, cursor = LogBuffer(), orchestrator.mark
     return said(orchestrator.reports)
 
 
@@ -157,7 +157,7 @@ def test_a_line_of_any_length_is_read_alike(tmp_path: Path, size: int) -> None:
         {"logStreamName": f"{JOB}/algo-1-1", "eventId": f"{place}", "timestamp": 1, "message": text}
         for place, text in enumerate([*pieces, second.decode()])
     ]
-    book, orchestrator = LogBook(), Orchestrator(["acc", "epoch"])
+    book, orchestrator = LogBuffer(), Orchestrator(["acc", "epoch"])
     book.watch(JOB, "", 0)
     book.absorb(events, [JOB])
     book.release(JOB)

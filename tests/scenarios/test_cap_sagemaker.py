@@ -119,7 +119,7 @@ def test_a_pool_is_settled_when_its_machine_is_taken_over_or_given_back(tmp_path
     assert sorted(told) == sorted(simulated.service.jobs)
     assert all(each.pool_seconds is not None for each in later)
     assert isinstance(events[-1], ExperimentEnded)
-    assert not state.unbilled
+    assert not state.pending_bills
 
 
 def test_what_is_kept_warm_is_what_was_committed(tmp_path: Path) -> None:

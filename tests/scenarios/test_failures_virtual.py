@@ -76,7 +76,7 @@ def test_one_that_runs_may_still_show_that_trials_can_work() -> None:
 
     def watch(state: State, _events: Sequence[Event]) -> None:
         nonlocal most_open
-        if state.fruitless >= 3 and state.best is None:
+        if state.scoreless_since_resume >= 3 and state.best is None:
             most_open = max(most_open, len(state.open))
 
     state = sim.run(watch)

@@ -123,7 +123,7 @@ def test_a_topic_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
             (folder := tmp_path / name).mkdir()
             topic = aws.client("sns").create_topic(Name=name, Attributes=attributes)["TopicArn"]
             session = run(folder, {"sns": topic})
-            assert notices(session) == [NoticeSent(to="sns", end=session.state.end)]
+            assert notices(session) == [NoticeSent(to="sns", end=session.state.end_version)]
         sent = {topic: message for topic, found in _topics().items() for message in found}
         assert {topic.rpartition(":")[2] for topic in sent} == {"plain", "ordered.fifo"}
         for _id, text, subject, told, _group in sent.values():

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from trialjob.model.metric import Aim, Mode, Objective
+from trialjob.model.metric import MetricGoal, Mode, Objective
 from trialjob.model.space import Choice, Space, Uniform
 from trialjob.reporting.html.document import page
 from trialjob.testing.histories import OBJECTIVE, SPACE, History
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium here to lo
 #: What drawing on a graphics card that is not there makes the browser say.
 HARMLESS = re.compile(r"GL Driver Message|Canvas2D: Multiple readback|GPU stall|swiftshader", re.IGNORECASE)
 DARK = ("--blink-settings=preferredColorScheme=0", "--force-dark-mode")
-SEVERAL = replace(OBJECTIVE, others=(Aim(metric="loss", mode=Mode.MIN),))
+SEVERAL = replace(OBJECTIVE, others=(MetricGoal(metric="loss", mode=Mode.MIN),))
 HOSTILE = (
     "</script><script>document.title='taken'</script><img src=x onerror=\"document.title='taken'\">\"'%{x}ä"
 )

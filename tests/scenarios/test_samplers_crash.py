@@ -13,7 +13,7 @@ from trialjob.backends.simulator.job_script import Course
 from trialjob.model.ids import TrialId
 from trialjob.model.job import JobRequest
 from trialjob.model.limits import Limits
-from trialjob.model.metric import Aim, Mode, Objective
+from trialjob.model.metric import MetricGoal, Mode, Objective
 from trialjob.model.space import Choice, LogUniform, RandInt, Space, Uniform
 from trialjob.model.trial import Phase, TrialStatus
 from trialjob.orchestrator.core.state import State
@@ -52,7 +52,7 @@ OPTUNAS, SYNE_TUNES = get_args(optuna.Kind), get_args(syne_models.Kind)
 #: Those of several objectives; and those that take a second or more for a proposal.
 SEVERAL, SLOW = ("tpe", "gp", "nsga2"), ("gp", "cqr", "botorch")
 KINDS = (*OURS, *OPTUNAS, *SYNE_TUNES)
-TWO = Objective(metric="accuracy", mode=Mode.MAX, others=(Aim(metric="epoch", mode=Mode.MIN),))
+TWO = Objective(metric="accuracy", mode=Mode.MAX, others=(MetricGoal(metric="epoch", mode=Mode.MIN),))
 
 
 def sampler(kind: str) -> Callable[[], Sampler]:

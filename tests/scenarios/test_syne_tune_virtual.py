@@ -15,7 +15,7 @@ from trialjob.backends.simulator.job_script import Course
 from trialjob.model.ids import TrialId
 from trialjob.model.job import FailureKind, JobRequest
 from trialjob.model.limits import Limits
-from trialjob.model.metric import Aim, Mode, Objective
+from trialjob.model.metric import MetricGoal, Mode, Objective
 from trialjob.model.space import Choice, LogUniform, RandInt, Space, Uniform
 from trialjob.model.trial import Phase, TrialStatus
 from trialjob.orchestrator.core.events import Event, StopIntended, TrialProposed
@@ -26,7 +26,7 @@ from trialjob.orchestrator.samplers.syne_scheduler import SyneTuneRule, SyneTune
 from trialjob.orchestrator.samplers.syne_schedulers import Plan
 from trialjob.testing.simulation import Simulation
 
-OBJECTIVE = Objective(metric="accuracy", mode=Mode.MAX, others=(Aim(metric="latency", mode=Mode.MIN),))
+OBJECTIVE = Objective(metric="accuracy", mode=Mode.MAX, others=(MetricGoal(metric="latency", mode=Mode.MIN),))
 SPACE = Space(
     {
         "lr": LogUniform(lower=1e-3, upper=1.0),

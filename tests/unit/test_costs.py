@@ -146,7 +146,7 @@ def test_what_is_not_known_is_none_and_counted_at_its_worst() -> None:
     cost = cost_of(kept.trials[ONE])
     assert (cost.seconds, cost.idle_seconds, cost.dollars) == (100.0, None, None)
     assert (kept.spent.micros, kept.committed.micros) == (100_000, 160_000)
-    assert [(each.trial, each.until) for each in kept.unbilled] == [(ONE, 320.0)]
+    assert [(each.trial, each.until) for each in kept.pending_bills] == [(ONE, 320.0)]
     assert costs_of(kept).open_jobs == 1
 
 
@@ -154,7 +154,7 @@ def test_a_bill_that_comes_late_settles_it() -> None:
     learned = BillLearned(trial=ONE, attempt=1, pool_seconds=10.0)
     state = state_of(*trial(1, ended(100.0, pool=None)), (230.0, learned))
     assert state.spent == state.committed == TERMS.of(100.0) + TERMS.of(10.0)
-    assert not state.unbilled
+    assert not state.pending_bills
 
 
 def test_jobs_of_a_time_without_prices_get_the_first_that_are_learned() -> None:

@@ -1,4 +1,4 @@
-"""What follows from what was seen, each rule once: ``decide(state, [observation])`` against its events.
+"""What follows from what was observed, each rule once: ``decide(state, [observation])`` against its events.
 
 Read from top to bottom it is the manual of an experiment's life.
 """
@@ -27,7 +27,7 @@ from trialjob.model.trial import (
     TrialStatus,
 )
 from trialjob.orchestrator.core.commands import EndPools, StopJob, SubmitJob, due, idle_until, pools_due
-from trialjob.orchestrator.core.decide import decide, wanted
+from trialjob.orchestrator.core.decide import decide
 from trialjob.orchestrator.core.events import (
     AttemptEnded,
     AttemptIntended,
@@ -54,13 +54,14 @@ from trialjob.orchestrator.core.events import (
     TrialProposed,
 )
 from trialjob.orchestrator.core.evolve import apply
+from trialjob.orchestrator.core.launching import wanted
 from trialjob.orchestrator.core.observations import (
     BillObserved,
     JobObserved,
+    Observation,
     PoolsAnswered,
     Postponed,
     Rejected,
-    Seen,
     StopAnswered,
     SubmitAnswered,
     Submitted,
@@ -102,8 +103,10 @@ def experiment(*events: Event, limits: Limits = LIMITS, objective: Objective = A
     return state
 
 
-def events(state: State, *seen: Seen, rule: StoppingRule | None = None, now: float = NOW) -> Sequence[Event]:
-    return decide(state, seen, rule or NoStopping(), now).events
+def events(
+    state: State, *observations: Observation, rule: StoppingRule | None = None, now: float = NOW
+) -> Sequence[Event]:
+    return decide(state, observations, rule or NoStopping(), now).events
 
 
 def report(epoch: float, acc: float) -> Report:
@@ -254,12 +257,12 @@ def test_the_target_ends_the_experiment_and_with_it_what_runs() -> None:
 )
 def test_a_line_that_matches_a_pattern_has_its_consequence_once(action: LogAction, kind: type[Event]) -> None:
     match = LogMatch(pattern="diverged", then=action, line="diverged at 3")
-    seen = JobObserved(trial=ONE, attempt=1, state=JobState.TRAINING, matches=(match,))
-    found = events(experiment(*RUNNING), seen)
+    observation = JobObserved(trial=ONE, attempt=1, state=JobState.TRAINING, matches=(match,))
+    found = events(experiment(*RUNNING), observation)
     assert found[0] == LogMatched(trial=ONE, attempt=1, match=match)
     assert isinstance(found[1], kind)
     again = experiment(*RUNNING, LogMatched(trial=ONE, attempt=1, match=match))
-    assert events(again, seen) == []
+    assert events(again, observation) == []
 
 
 # A job is stopped
@@ -370,11 +373,11 @@ def test_the_bill_of_a_job_that_is_over_counts_once_and_its_pool_is_given_back()
     assert state.committed == TERMS.settled(600.0, seconds=60.0, pool_seconds=None)
     assert pools_due(state) == EndPools(left_by=((ONE, 1),))
     gone = apply(apply(state, PoolsEnded(), NOW), ended(kept), NOW)
-    assert (gone.pools, gone.committed, len(gone.unbilled)) == ((), state.committed, 1)
+    assert (gone.pools, gone.committed, len(gone.pending_bills)) == ((), state.committed, 1)
     told = apply(gone, BillLearned(trial=ONE, attempt=1, pool_seconds=5.0), NOW)
-    assert (told.committed, told.unbilled) == (TERMS.settled(600.0, seconds=60.0, pool_seconds=5.0), ())
+    assert (told.committed, told.pending_bills) == (TERMS.settled(600.0, seconds=60.0, pool_seconds=5.0), ())
     late = apply(state, ended(replace(kept, pool_seconds=5.0)), NOW)
-    assert (late.committed, late.pools, late.unbilled) == (told.committed, (), ())
+    assert (late.committed, late.pools, late.pending_bills) == (told.committed, (), ())
 
 
 def test_the_machine_of_a_trial_that_may_be_resumed_is_kept_while_its_log_is_read() -> None:
@@ -397,9 +400,9 @@ def test_a_job_that_ends_well_completes_its_trial() -> None:
 
 
 def test_without_a_value_of_the_objective_it_has_not_completed_and_the_nearest_lines_are_told() -> None:
-    seen = replace(look(end=DONE), nearest=("accuracy: 0.5",))
+    observation = replace(look(end=DONE), nearest=("accuracy: 0.5",))
     reason = "it ended without a value of acc\nlines that came closest to it:\naccuracy: 0.5"
-    assert events(experiment(*RUNNING), seen)[1] == TrialEnded(
+    assert events(experiment(*RUNNING), observation)[1] == TrialEnded(
         trial=ONE, status=TrialStatus.METRICS_UNAVAILABLE, reason=reason
     )
 
@@ -460,8 +463,8 @@ class OncePerExperiment(BaseRule):
 def test_a_rule_remembers_what_has_been_recorded_in_the_same_step() -> None:
     two = [replace(event, trial=TWO) for event in (PROPOSED, INTENDED, SUBMITTED, TRAINING)]
     state, rule = experiment(*RUNNING, *two), OncePerExperiment()
-    seen = [look(report(1, 0.5)), look(report(1, 0.5), trial=TWO)]
-    decision = decide(state, seen, rule, NOW)
+    observations = [look(report(1, 0.5)), look(report(1, 0.5), trial=TWO)]
+    decision = decide(state, observations, rule, NOW)
     stops = [event for event in decision.events if isinstance(event, StopIntended)]
     assert [stop.trial for stop in stops] == [ONE]
     assert (rule.spent, decision.rule) == (False, OncePerExperiment(spent=True))
@@ -568,8 +571,8 @@ def test_a_trial_that_the_caps_cut_short_says_so_and_keeps_its_score() -> None:
     limits = replace(LIMITS, max_cost=360.01 / 3600)
     state = experiment(PRICES, PROPOSED, *WHOLE, replace(PROPOSED, trial=TWO), *begun, limits=limits)
     over = JobEnd(outcome=Outcome.TIMED_OUT, seconds=200.0, pool_seconds=0.0)
-    sight = JobObserved(trial=TWO, attempt=1, state=JobState.TRAINING, end=over)
-    end = next(event for event in events(state, sight) if isinstance(event, TrialEnded))
+    observation = JobObserved(trial=TWO, attempt=1, state=JobState.TRAINING, end=over)
+    end = next(event for event in events(state, observation) if isinstance(event, TrialEnded))
     assert (end.status, end.reason) == (TrialStatus.CANCELLED, "the caps paid for no more than 180 s of it")
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import plotly.graph_objects as go
 import pytest
 
-from trialjob.model.metric import Aim, Mode, Objective
+from trialjob.model.metric import MetricGoal, Mode, Objective
 from trialjob.model.space import Branches, Choice, Domain, LogUniform, Space, Uniform
 from trialjob.reporting.html.context import material
 from trialjob.reporting.html.document import page
@@ -77,7 +77,7 @@ NESTED = Space(
         )
     }
 )
-LOSS = Aim(metric="loss", mode=Mode.MIN)
+LOSS = MetricGoal(metric="loss", mode=Mode.MIN)
 MANY: dict[str, Domain] = {"kind": Choice(values=tuple(f"value {number}" for number in range(200)))}
 HISTORIES = {
     "nothing": History(trials=0, ended=False),
@@ -93,7 +93,7 @@ HISTORIES = {
     "no costs": History(trials=30, price=None),
     "two objectives": History(trials=40, objective=replace(OBJECTIVE, others=(LOSS,))),
     "three objectives": History(
-        trials=40, objective=replace(OBJECTIVE, others=(LOSS, Aim(metric="absent", mode=Mode.MAX)))
+        trials=40, objective=replace(OBJECTIVE, others=(LOSS, MetricGoal(metric="absent", mode=Mode.MAX)))
     ),
     "diverged": History(trials=60, values={7: 1e9}),
 }

@@ -14,7 +14,7 @@ from rich.console import Console
 from trialjob.errors import UsageError
 from trialjob.model.ids import ExperimentName, TrialId
 from trialjob.model.limits import Limits
-from trialjob.model.metric import Aim, Mode, NanPolicy, Objective, Report, Score
+from trialjob.model.metric import MetricGoal, Mode, NanPolicy, Objective, Report, Score
 from trialjob.orchestrator.core.events import (
     AttemptIntended,
     Event,
@@ -32,13 +32,13 @@ from trialjob.reporting.tables import print_results
 
 
 def state_of(*trials: Sequence[tuple[float, Mapping[str, float]]], **objective: object) -> State:
-    aim = Objective(**{"metric": "val_acc", "mode": Mode.MAX, **objective})  # type: ignore[arg-type]
+    goal = Objective(**{"metric": "val_acc", "mode": Mode.MAX, **objective})  # type: ignore[arg-type]
     events: list[Event] = [
         ExperimentCreated(
             name=ExperimentName("digits"),
             document={},
             bundle="",
-            objective=aim,
+            objective=goal,
             limits=Limits(max_trials=9),
             trialjob="0",
         )
@@ -90,8 +90,10 @@ def test_what_is_reported_apart_from_the_score_belongs_to_it_by_resource_else_by
 
 
 def test_further_objectives_are_as_the_results_have_them() -> None:
-    aims = (Aim(metric="latency", mode=Mode.MIN),)
-    found = metrics((1, {"val_acc": 0.8, "latency": 3.0}), (2, {"val_acc": 0.7, "latency": 1.0}), others=aims)
+    goals = (MetricGoal(metric="latency", mode=Mode.MIN),)
+    found = metrics(
+        (1, {"val_acc": 0.8, "latency": 3.0}), (2, {"val_acc": 0.7, "latency": 1.0}), others=goals
+    )
     assert found["latency"] == values(3.0, 1.0, 1.0)
 
 
@@ -121,8 +123,8 @@ def test_a_trial_without_a_score_has_its_metrics_too() -> None:
     ],
 )
 def test_which_way_is_better_is_said_by_the_spec_or_the_name(name: str, mode: Mode | None) -> None:
-    aims = (Aim(metric="mine", mode=Mode.MIN),)
-    assert direction(name, Objective(metric="val_acc", mode=Mode.MAX, others=aims)) is mode
+    goals = (MetricGoal(metric="mine", mode=Mode.MIN),)
+    assert direction(name, Objective(metric="val_acc", mode=Mode.MAX, others=goals)) is mode
 
 
 NUMBERS = st.one_of(st.none(), st.floats(allow_infinity=False), st.integers(-3, 3).map(float))

@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from trialjob.errors import UsageError
 from trialjob.model.json import Json
-from trialjob.model.metric import Aim, Mode, Objective
+from trialjob.model.metric import MetricGoal, Mode, Objective
 from trialjob.model.space import (
     Branches,
     Choice,
@@ -194,7 +194,9 @@ def test_conditional_spaces_and_values_that_are_no_scalars(tmp_path: Path) -> No
 
 
 def test_several_objectives(tmp_path: Path) -> None:
-    objective = Objective(metric="val_accuracy", mode=Mode.MAX, others=(Aim(metric="loss", mode=Mode.MIN),))
+    objective = Objective(
+        metric="val_accuracy", mode=Mode.MAX, others=(MetricGoal(metric="loss", mode=Mode.MIN),)
+    )
     where = storage(tmp_path, "sqlite")
     send(where, History(trials=30, objective=objective))
     study = optuna.load_study(study_name="made-up", storage=where)

@@ -19,7 +19,7 @@ from trialjob.backends.sagemaker.artifacts import PIECE
 from trialjob.backends.sagemaker.backend import SageMakerBackend
 from trialjob.backends.sagemaker.client import SageMakerClient
 from trialjob.backends.sagemaker.limiter import Limiter
-from trialjob.backends.sagemaker.logs import LogBook
+from trialjob.backends.sagemaker.logs import LogBuffer
 from trialjob.errors import BackendBusy, BackendError, BackendUnavailable, Problem, SpecError
 from trialjob.model.ids import JobName, TrialId, job_name
 from trialjob.model.job import FailureKind, JobRequest, JobSeen, JobState, LogLine, Outcome, Watch
@@ -451,7 +451,7 @@ def test_one_late_line_holds_no_slot_and_no_pool(tmp_path: Path) -> None:
 
 
 def test_how_late_lines_came_is_forgotten() -> None:
-    book = LogBook()
+    book = LogBuffer()
     row = {"logStreamName": f"{JOB}/algo-1", "eventId": "1", "message": "x", "timestamp": 1_000}
     book.absorb([{**row, "ingestionTime": 31_000}], [])
     assert book.lag == 30_000

@@ -19,7 +19,7 @@ from trialjob.errors import SpecError
 from trialjob.model.ids import ExperimentName, TrialId
 from trialjob.model.job import JobEnd, Outcome
 from trialjob.model.limits import Limits
-from trialjob.model.metric import Aim, Mode, Objective, Report, Score, Standing
+from trialjob.model.metric import MetricGoal, Mode, Objective, Report, Score, TrialScore
 from trialjob.model.space import Space, Uniform
 from trialjob.model.trial import TrialStatus
 from trialjob.orchestrator.core.events import (
@@ -42,8 +42,8 @@ from trialjob.reporting.pareto import pareto_front
 from trialjob.reporting.results import Result
 from trialjob.reporting.tables import print_results
 
-FAST = Aim(metric="latency", mode=Mode.MIN)
-SMALL = Aim(metric="size", mode=Mode.MIN)
+FAST = MetricGoal(metric="latency", mode=Mode.MIN)
+SMALL = MetricGoal(metric="size", mode=Mode.MIN)
 OBJECTIVE = Objective(metric="acc", mode=Mode.MAX, others=(FAST, SMALL))
 SPACE = Space({"x": Uniform(lower=0.0, upper=1.0), "y": Uniform(lower=0.0, upper=1.0)})
 
@@ -82,9 +82,9 @@ def state_of(*events: Event, objective: Objective = OBJECTIVE) -> State:
     return state
 
 
-def standing(*reports: Report, score: Score = Score.BEST) -> Standing:
+def standing(*reports: Report, score: Score = Score.BEST) -> TrialScore:
     objective = Objective(metric="acc", mode=Mode.MAX, others=(FAST,), score=score)
-    result = Standing()
+    result = TrialScore()
     for each in reports:
         result = result.after(each, objective)
     return result
@@ -124,16 +124,16 @@ STATUSES = st.sampled_from([TrialStatus.COMPLETED, TrialStatus.PRUNED, TrialStat
 def test_the_front(
     trials: list[tuple[list[float | None], TrialStatus]], count: int, modes: list[Mode]
 ) -> None:
-    aims = [Aim(metric=f"m{n}", mode=mode) for n, mode in enumerate(modes[:count])]
-    objective = Objective(metric="m0", mode=modes[0], others=tuple(aims[1:]))
+    goals = [MetricGoal(metric=f"m{n}", mode=mode) for n, mode in enumerate(modes[:count])]
+    objective = Objective(metric="m0", mode=modes[0], others=tuple(goals[1:]))
     events: list[Event] = []
     keys: dict[int, tuple[float, ...]] = {}
     for number, (values, status) in enumerate(trials, start=1):
-        named = {aim.metric: value for aim, value in zip(aims, values, strict=False) if value is not None}
+        named = {goal.metric: value for goal, value in zip(goals, values, strict=False) if value is not None}
         events += trial(number, report(1, **named), status=status)
         whole = len(named) == count and not any(math.isnan(value) for value in named.values())
         if whole and status is not TrialStatus.FAILED:
-            keys[number] = tuple(aim.key(named[aim.metric]) for aim in aims)
+            keys[number] = tuple(goal.key(named[goal.metric]) for goal in goals)
     state = state_of(*events, objective=objective)
     front = [int(each.id) for each in pareto_front(state.trials, objective)]
 

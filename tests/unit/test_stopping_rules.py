@@ -77,10 +77,10 @@ class Play:
     ) -> str | None:
         """What the trial is to be stopped for after these reports, each a resource and a value."""
         made = tuple(Report(resource=resource, metrics={"acc": value}, at=0.0) for resource, value in reports)
-        sight = JobObserved(
+        observation = JobObserved(
             trial=TrialId(trial), attempt=1, state=JobState.TRAINING, reports=made, cursor="", end=end
         )
-        for event in decide(self.state, [sight], self.rule, 0.0).events:
+        for event in decide(self.state, [observation], self.rule, 0.0).events:
             self._apply(event)
         stop = self.state.trials[TrialId(trial)].attempts[0].stop
         return None if stop is None else stop.detail

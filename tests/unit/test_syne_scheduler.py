@@ -15,7 +15,7 @@ from trialjob.config import parse
 from trialjob.errors import SpecError, UsageError
 from trialjob.model.ids import ExperimentName, TrialId
 from trialjob.model.limits import Limits
-from trialjob.model.metric import Aim, Mode, NanPolicy, Objective, Report
+from trialjob.model.metric import MetricGoal, Mode, NanPolicy, Objective, Report
 from trialjob.model.space import Choice, Config, LogUniform, RandInt, Space, Uniform
 from trialjob.model.trial import StopKind, StopReason, TrialStatus
 from trialjob.orchestrator.core.events import (
@@ -40,7 +40,7 @@ ASHA = Plan(kind="syne_asha", max_resource=27)
 MO_ASHA = Plan(kind="mo_asha", max_resource=27)
 PBT = Plan(kind="pbt", max_resource=30, perturbation_interval=5)
 LOSS = Objective(metric="loss", mode=Mode.MIN)
-TWO = Objective(metric="loss", mode=Mode.MIN, others=(Aim(metric="speed", mode=Mode.MAX),))
+TWO = Objective(metric="loss", mode=Mode.MIN, others=(MetricGoal(metric="speed", mode=Mode.MAX),))
 
 
 class Story:

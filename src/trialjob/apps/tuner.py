@@ -64,8 +64,8 @@ def minimize(
 
 
 def _objective(mode: str, metric: str, others: Sequence[Document], **options: str) -> Document:
-    aims = [{key: other[key] for key in ("metric", "mode")} for other in others]
-    return {"metric": metric, "mode": mode, **options, "others": aims}
+    goals = [{key: other[key] for key in ("metric", "mode")} for other in others]
+    return {"metric": metric, "mode": mode, **options, "others": goals}
 
 
 def random_search(*, seed: int | None = None) -> Document:

@@ -14,13 +14,13 @@ from trialjob.config.notify import NotifySpec
 from trialjob.config.plugins import PLUGINS, inner_type, keys_of, once_in_estimator
 from trialjob.config.space import DOMAINS
 from trialjob.config.spec import (
-    AimSpec,
     ContainerSpec,
     ExperimentSpec,
     FrameworkSpec,
     FunctionSpec,
     HuggingFaceSpec,
     LimitsSpec,
+    MetricGoalSpec,
     MetricSpec,
     ObjectiveSpec,
     ScriptSpec,
@@ -99,7 +99,7 @@ def known_keys(path: Sequence[Part], value: object) -> list[str]:
         case ["estimator", "inputs", str()]:
             return list(InputSpec.model_fields)
         case ["objective", "others", int()]:
-            return list(AimSpec.model_fields)
+            return list(MetricGoalSpec.model_fields)
         case ["metrics", int()]:
             return list(MetricSpec.model_fields)
         case ["space", str(), *inner] if len(inner) % 3 == 0:  # values, a value, a name; and so on

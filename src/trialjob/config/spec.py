@@ -23,7 +23,7 @@ from trialjob.field_types import Duration, Number, SpecPart, StallTimeout, Texts
 from trialjob.logs.metrics import expand
 from trialjob.model.json import Json
 from trialjob.model.limits import DEFAULT_TRIAL_TIMEOUT, Limits
-from trialjob.model.metric import Aim, MetricDefinition, Mode, NanPolicy, Objective, Score
+from trialjob.model.metric import MetricDefinition, MetricGoal, Mode, NanPolicy, Objective, Score
 from trialjob.model.secret import Secret
 from trialjob.model.space import Space
 from trialjob.model.trial import LogAction
@@ -170,7 +170,7 @@ EstimatorSpec: TypeAlias = Annotated[
 ]
 
 
-class AimSpec(SpecPart):
+class MetricGoalSpec(SpecPart):
     """A metric, and which way it is to go."""
 
     #: Name of the metric that is optimised.
@@ -179,7 +179,7 @@ class AimSpec(SpecPart):
     mode: Literal["min", "max"]
 
 
-class ObjectiveSpec(AimSpec):
+class ObjectiveSpec(MetricGoalSpec):
     """What is optimised."""
 
     #: Name of the metric that counts progress; a report without it counts as one more.
@@ -190,7 +190,7 @@ class ObjectiveSpec(AimSpec):
     #: `ignore`.
     nan: Literal["worst", "fail", "ignore"] = "worst"
     #: Further objectives, each `{metric, mode}`.
-    others: tuple[AimSpec, ...] = Field(default=(), strict=False)
+    others: tuple[MetricGoalSpec, ...] = Field(default=(), strict=False)
 
     def to_objective(self) -> Objective:
         """The same as a value of the core's."""
@@ -200,7 +200,7 @@ class ObjectiveSpec(AimSpec):
             resource=self.resource,
             score=Score(self.score),
             nan=NanPolicy(self.nan),
-            others=tuple(Aim(metric=each.metric, mode=Mode(each.mode)) for each in self.others),
+            others=tuple(MetricGoal(metric=each.metric, mode=Mode(each.mode)) for each in self.others),
         )
 
 

@@ -15,7 +15,7 @@ from trialjob.config.spec import CodeSpec
 from trialjob.errors import Problem, SpecError
 from trialjob.estimators.container import ContainerEstimator
 from trialjob.estimators.script import ScriptEstimator
-from trialjob.experiment.search import search_of, settle
+from trialjob.experiment.search import search_of, with_search_resolved
 from trialjob.in_job.command_line import FIRST
 from trialjob.in_job.entrypoint import DISTRIBUTION, PROCESSES, SHIPPED
 from trialjob.in_job.report import NEEDED
@@ -142,7 +142,7 @@ def check_passing(spec: ExperimentSpec) -> None:
 def first_job(spec: ExperimentSpec) -> JobRequest:
     """What trial 1 would ask for, but for its code, which has not been packed."""
     name, first = ExperimentName(spec.name), TrialId(1)
-    _, sampler = search_of(settle(spec))
+    _, sampler = search_of(with_search_resolved(spec))
     config = sampler().ask(first) or {}
     return estimator_of(spec, name, "0" * 16).request(
         job_name(name, first, 1), first, 1, config, spec.limits.trial_timeout

@@ -38,9 +38,9 @@ def tell(
             stranger = bool(state.request) or _in_lambda()
             _send(notice_of(state, where), to, spec, clock, vault, stranger=stranger)
         except (NotTold, BackendError) as error:
-            yield NoticeFailed(to=to, end=state.end, problem=vault.mask(str(error)))
+            yield NoticeFailed(to=to, end=state.end_version, problem=vault.mask(str(error)))
         else:
-            yield NoticeSent(to=to, end=state.end)
+            yield NoticeSent(to=to, end=state.end_version)
 
 
 def _in_lambda() -> bool:

@@ -14,7 +14,7 @@ from trialjob.config import ExperimentSpec
 from trialjob.errors import SpecError
 from trialjob.experiment.images import with_image
 from trialjob.experiment.jobs import check_passing, jobs_of
-from trialjob.experiment.search import settle
+from trialjob.experiment.search import with_search_resolved
 from trialjob.model.money import Tariff
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.ports import Clock
@@ -53,7 +53,7 @@ def _resolved(given: ExperimentSpec, clock: Clock, *, to_run: bool) -> ResolvedS
     if to_run or not given.backend.is_remote:
         given.backend.check_here(jobs_of(given, clock))
     check_passing(given)
-    spec = settle(with_image(given))
+    spec = with_search_resolved(with_image(given))
     jobs = jobs_of(spec, clock)
     spec.backend.check(jobs)
     return ResolvedSpec(spec=spec, jobs=jobs)

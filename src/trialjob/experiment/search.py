@@ -18,7 +18,7 @@ from trialjob.orchestrator.samplers.checked import Checked
 from trialjob.orchestrator.samplers.initial_points import PointsFirst
 
 
-def settle(spec: ExperimentSpec) -> ExperimentSpec:
+def with_search_resolved(spec: ExperimentSpec) -> ExperimentSpec:
     """``spec`` with what it leaves open decided, so that the journal can tell it again."""
     sampler = spec.sampler.resolved(spec.to_search(), _seed_of(spec))
     return spec.model_copy(update={"sampler": sampler})

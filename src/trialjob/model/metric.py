@@ -35,7 +35,7 @@ class Score(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Aim:
+class MetricGoal:
     """A metric, and which way it is to go."""
 
     metric: str
@@ -63,7 +63,7 @@ class Aim:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Objective(Aim):
+class Objective(MetricGoal):
     """What the experiment optimises. A trial's score, its pruning and every limit are by ``metric`` alone."""
 
     #: The metric that counts progress (epochs, steps). A report without it counts as one more than the last.
@@ -71,7 +71,7 @@ class Objective(Aim):
     score: Score = Score.BEST
     nan: NanPolicy = NanPolicy.WORST
     #: What is to be good beside ``metric``; samplers and the Pareto front weigh all of them.
-    others: tuple[Aim, ...] = ()
+    others: tuple[MetricGoal, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +124,7 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class TrialScore:
     """What a trial's reports so far amount to."""
 
     #: The objective's value that counts; None before the first.
@@ -135,7 +135,7 @@ class Standing:
     #: Which of ``others`` were reported together with ``score``.
     together: tuple[bool, ...] = ()
 
-    def after(self, report: Report, objective: Objective) -> Standing:
+    def after(self, report: Report, objective: Objective) -> TrialScore:
         """What they amount to with one more."""
         value = report.value(objective)
         counts = value is not None and (
@@ -143,13 +143,13 @@ class Standing:
         )
         score = value if counts else self.score
         if not objective.others:
-            return Standing(score=score) if counts else self
+            return TrialScore(score=score) if counts else self
         others: list[float | None] = []
         together: list[bool] = []
-        for place, aim in enumerate(objective.others):
-            new = report.metrics.get(aim.metric)
+        for place, goal in enumerate(objective.others):
+            new = report.metrics.get(goal.metric)
             old = self.others[place] if self.others else None
             fixed = not counts and bool(self.together) and self.together[place]
             others.append(old if fixed or new is None else new)
             together.append(fixed or (counts and new is not None))
-        return Standing(score=score, others=tuple(others), together=tuple(together))
+        return TrialScore(score=score, others=tuple(others), together=tuple(together))

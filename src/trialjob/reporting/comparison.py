@@ -57,8 +57,8 @@ def comparison(states: Sequence[State]) -> list[Line]:
 
 
 def _objective(state: State) -> str:
-    aims = (state.objective, *state.objective.others)
-    return ", ".join(f"{aim.mode.value} {clean(aim.metric)}" for aim in aims)
+    goals = (state.objective, *state.objective.others)
+    return ", ".join(f"{goal.mode.value} {clean(goal.metric)}" for goal in goals)
 
 
 def _best(state: State) -> str:

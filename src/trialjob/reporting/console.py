@@ -250,8 +250,8 @@ def _running(trials: Sequence[Trial], state: State, now: float, width: int) -> T
     objective = state.objective
     table = Table(box=None, pad_edge=False, header_style="bold", expand=True)
     wide = width >= 60  # noqa: PLR2004 - below this a configuration and a clock do not fit beside each other
-    aims = (objective, *objective.others)
-    metrics = [clean(aim.metric) for aim in aims]
+    goals = (objective, *objective.others)
+    metrics = [clean(goal.metric) for goal in goals]
     heads = ["trial", clean(objective.resource), *metrics, *(["time"] if wide else [])]
     for head in heads:
         table.add_column(Text(head), justify="right", no_wrap=True)
@@ -262,7 +262,7 @@ def _running(trials: Sequence[Trial], state: State, now: float, width: int) -> T
         cells = [
             str(trial.id),
             formatting.number(last.resource if last else None),
-            *(formatting.number(last.metrics.get(aim.metric) if last else None) for aim in aims),
+            *(formatting.number(last.metrics.get(goal.metric) if last else None) for goal in goals),
         ]
         if wide:
             cells.append(formatting.duration(now - trial.last.intended_at if trial.last else None))

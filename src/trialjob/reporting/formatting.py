@@ -71,9 +71,9 @@ def value(given: Json) -> str:
 
 def scores(trial: Trial, objective: Objective) -> str:
     """``val_accuracy 0.97, latency 3.1``: the values of all objectives."""
-    aims = (objective, *objective.others)
+    goals = (objective, *objective.others)
     values = (trial.score, *(trial.others or (None,) * len(objective.others)))
-    return ", ".join(f"{clean(a.metric)} {number(v)}" for a, v in zip(aims, values, strict=True))
+    return ", ".join(f"{clean(a.metric)} {number(v)}" for a, v in zip(goals, values, strict=True))
 
 
 def configuration(config: Mapping[str, Json]) -> str:

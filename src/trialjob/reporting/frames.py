@@ -94,8 +94,8 @@ def trial_table(rows: Sequence[Row], objective: Objective) -> Table:
     named like another column is ``config.<name>``, a metric ``metric.<name>``.
     """
     names = list(dict.fromkeys(name for row in rows for name in row.config))
-    aims = [aim.metric for aim in objective.others]
-    metrics = dict.fromkeys([*aims, *(name for row in rows for name in row.metrics)])
+    goals = [goal.metric for goal in objective.others]
+    metrics = dict.fromkeys([*goals, *(name for row in rows for name in row.metrics)])
     columns = [f"{name}{kind}" for name in metrics for kind in _KINDS]
     config, scores = _own_names((*_BEFORE_CONFIG, "score", *_AFTER_SCORES), config=names, metric=columns)
     table: list[list[Json]] = []

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from trialjob.model.metric import Aim, Mode, Objective, Report, Score
+from trialjob.model.metric import MetricGoal, Mode, Objective, Report, Score
 from trialjob.orchestrator.core.trial import Trial
 
 _LOWER = re.compile(
@@ -36,9 +36,9 @@ class MetricValues:
 
 def direction(metric: str, objective: Objective) -> Mode | None:
     """Which way a metric is better; None where nothing says so."""
-    for aim in (objective, *objective.others):
-        if aim.metric == metric:
-            return aim.mode
+    for goal in (objective, *objective.others):
+        if goal.metric == metric:
+            return goal.mode
     words = re.split(r"[^a-z0-9]+", metric.lower())
     lower, higher = (any(map(known.fullmatch, words)) for known in (_LOWER, _HIGHER))
     if lower == higher:
@@ -48,8 +48,8 @@ def direction(metric: str, objective: Objective) -> Mode | None:
 
 def metrics_of(trial: Trial, objective: Objective) -> dict[str, MetricValues]:
     """Each metric but the resource, the objectives first, then in the order in which they were reported."""
-    aims = (objective, *objective.others)
-    standing = dict(zip((aim.metric for aim in aims), (trial.score, *trial.others), strict=False))
+    goals = (objective, *objective.others)
+    standing = dict(zip((goal.metric for goal in goals), (trial.score, *trial.others), strict=False))
     names = dict.fromkeys([*standing, *(name for report in trial.reports for name in report.metrics)])
     names.pop(objective.resource, None)
     at = _score_place(trial.reports, objective)
@@ -93,4 +93,4 @@ def _best(name: str, reports: Iterable[Report], mode: Mode | None) -> float | No
         return None
     values = [report.metrics[name] for report in reports if name in report.metrics]
     numbers = [value for value in values if not math.isnan(value)]
-    return max(numbers, key=Aim(metric=name, mode=mode).key, default=None)
+    return max(numbers, key=MetricGoal(metric=name, mode=mode).key, default=None)

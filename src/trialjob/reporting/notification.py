@@ -38,7 +38,7 @@ def due_to(state: State, wanted: Sequence[str]) -> list[str]:
     """Those of ``wanted`` who are still to be told of the end of the experiment."""
     if state.phase is not Phase.ENDED or state.moved_to is not None:
         return []
-    here = [each for each in state.notices if each.end == state.end]
+    here = [each for each in state.notices if each.end == state.end_version]
     sent = {each.to for each in here if isinstance(each, NoticeSent)}
     failed = [each.to for each in here if isinstance(each, NoticeFailed)]
     return [to for to in wanted if to not in sent and failed.count(to) < STEPS]
@@ -46,7 +46,7 @@ def due_to(state: State, wanted: Sequence[str]) -> list[str]:
 
 def untold(state: State) -> list[str]:
     """A sentence for each who could not be told of this end so far."""
-    here = [each for each in state.notices if each.end == state.end and state.phase is Phase.ENDED]
+    here = [each for each in state.notices if each.end == state.end_version and state.phase is Phase.ENDED]
     sent = {each.to for each in here if isinstance(each, NoticeSent)}
     newest = {
         each.to: each.problem for each in here if isinstance(each, NoticeFailed) and each.to not in sent
@@ -72,7 +72,7 @@ def notice_of(state: State, where: str) -> Notice:
     )
     lines.append(f"kept in {where}")
     text = "\n".join(lines)
-    name = f"{state.name}-{state.end}"
+    name = f"{state.name}-{state.end_version}"
     return Notice(
         id=name,
         experiment=str(state.name),

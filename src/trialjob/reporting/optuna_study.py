@@ -79,9 +79,9 @@ class OptunaStudy:
         return len(changed)
 
     def _study(self, state: State) -> int:
-        aims = (state.objective, *state.objective.others)
+        goals = (state.objective, *state.objective.others)
         directions = [
-            StudyDirection.MAXIMIZE if aim.mode is Mode.MAX else StudyDirection.MINIMIZE for aim in aims
+            StudyDirection.MAXIMIZE if goal.mode is Mode.MAX else StudyDirection.MINIMIZE for goal in goals
         ]
         for study in self._storage.get_all_studies():
             if study.study_name == state.name:
@@ -94,7 +94,7 @@ class OptunaStudy:
         created = optuna.create_study(
             storage=self._storage, study_name=str(state.name), directions=directions
         )
-        created.set_metric_names([aim.metric for aim in aims])
+        created.set_metric_names([goal.metric for goal in goals])
         created.set_user_attr(f"{_MARK}version", __version__)
         return self._storage.get_study_id_from_name(str(state.name))
 
@@ -199,7 +199,7 @@ def _attributes(state: State, trial: Trial, row: Row) -> dict[str, object]:
     metrics: dict[str, float] = {}
     for report in trial.reports:
         metrics.update(report.metrics)
-    objectives = {aim.metric for aim in (state.objective, *state.objective.others)}
+    objectives = {goal.metric for goal in (state.objective, *state.objective.others)}
     others = {
         name: value for name, value in metrics.items() if name not in objectives and math.isfinite(value)
     }

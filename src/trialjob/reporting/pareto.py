@@ -46,8 +46,8 @@ def _keys(trial: Trial, objective: Objective) -> _Keys:
     numbers = [value for value in values if value is not None and not math.isnan(value)]
     if len(numbers) != len(values):
         return ()
-    aims = (objective, *objective.others)
-    return tuple(aim.key(number) for aim, number in zip(aims, numbers, strict=True))
+    goals = (objective, *objective.others)
+    return tuple(goal.key(number) for goal, number in zip(goals, numbers, strict=True))
 
 
 def _dominates(one: _Keys, other: _Keys) -> bool:

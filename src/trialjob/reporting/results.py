@@ -297,8 +297,8 @@ def row_of(trial: Trial, objective: Objective) -> Row:
         config=dict(trial.config),
         score=trial.score,
         others={
-            aim.metric: trial.others[place] if trial.others else None
-            for place, aim in enumerate(objective.others)
+            goal.metric: trial.others[place] if trial.others else None
+            for place, goal in enumerate(objective.others)
         },
         resource=trial.resource,
         attempts=len(ends),

@@ -70,7 +70,7 @@ def _columns(objective: Objective, further: Sequence[str]) -> list[_Column]:
         _Column(
             header=clean(objective.metric), cell=lambda row: formatting.number(row.score), justify="right"
         ),
-        *(numeric(clean(aim.metric), _other(aim.metric), 0) for aim in objective.others),
+        *(numeric(clean(goal.metric), _other(goal.metric), 0) for goal in objective.others),
         *(numeric(clean(name), _further(name), 0) for name in further),
         numeric(clean(objective.resource), lambda row: formatting.number(row.resource), 60),
         _Column(header="config", cell=lambda row: formatting.configuration(row.config)),
@@ -110,15 +110,15 @@ def trials_table(rows: Iterable[Row], objective: Objective, width: int, further:
 def _print_trials(console: Console, rows: Sequence[Row], objective: Objective) -> None:
     """The rows with as many of their metrics as there is room for; the others are named."""
     names = list(dict.fromkeys(name for row in rows for name in row.metrics))
-    aims = {objective.metric, *(aim.metric for aim in objective.others)}
-    further = [name for name in names if name not in aims][: console.width // _NARROWEST]
+    goals = {objective.metric, *(goal.metric for goal in objective.others)}
+    further = [name for name in names if name not in goals][: console.width // _NARROWEST]
     while True:
         table = trials_table(rows, objective, console.width, further)
         if not further or _width(console, table) <= console.width:
             break
         further.pop()
     console.print(table)
-    left_out = [clean(name) for name in names if name not in aims and name not in further]
+    left_out = [clean(name) for name in names if name not in goals and name not in further]
     if left_out:
         said = f"metrics that there is no room for: {', '.join(left_out)}; `--columns` chooses"
         console.print(Text(said, "dim"))

@@ -19,7 +19,13 @@ from trialjob.model.metric import Objective, Report
 from trialjob.orchestrator.core.decide import decide
 from trialjob.orchestrator.core.events import Event, ExperimentCreated, Record, RungReached, StopIntended
 from trialjob.orchestrator.core.evolve import apply
-from trialjob.orchestrator.core.observations import JobObserved, Seen, SubmitAnswered, Submitted, Suggested
+from trialjob.orchestrator.core.observations import (
+    JobObserved,
+    Observation,
+    SubmitAnswered,
+    Submitted,
+    Suggested,
+)
 from trialjob.orchestrator.core.rule import BaseRule, Scheduler, StoppingRule
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.journals.codec import decode, encode
@@ -94,9 +100,9 @@ class Play:
             self.see(Suggested(config=self._sampler.ask(trial)))
             self.see(SubmitAnswered(trial=trial, attempt=1, answer=Submitted()))
 
-    def see(self, seen: Seen) -> Sequence[Event]:
+    def see(self, observations: Observation) -> Sequence[Event]:
         """What follows from it."""
-        decision = decide(self.state, [seen], self.rule, 0.0)
+        decision = decide(self.state, [observations], self.rule, 0.0)
         self.state, self.rule = decision.state, decision.rule
         self.events += decision.events
         self._sampler.tell(decision.events)
@@ -199,7 +205,7 @@ class RuleContract(SectionContract):
             assert _outcome(state) == expected, f"dying at every {calls}th call"
 
     def _simulation(self, section: BaseRule) -> Simulation:
-        others = tuple(replace(aim, metric="epoch") for aim in self.objective.others)
+        others = tuple(replace(goal, metric="epoch") for goal in self.objective.others)
         objective = replace(SIMULATED, others=others)
         rule = section.opened(search_with("stopping", section, SIMULATED_SPACE, objective))
         return Simulation(

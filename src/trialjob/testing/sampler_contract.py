@@ -171,7 +171,7 @@ def _course(trial: TrialId, objective: Objective) -> Sequence[Event]:
     value, status = _ENDS[trial % len(_ENDS)]
     events: list[Event] = []
     if value is not None:
-        metrics = {objective.metric: value} | {aim.metric: 1.0 + trial for aim in objective.others}
+        metrics = {objective.metric: value} | {goal.metric: 1.0 + trial for goal in objective.others}
         reports = tuple(Report(resource=float(epoch), metrics=metrics, at=0.0) for epoch in (1, 2))
         events.append(ReportsRead(trial=trial, attempt=1, reports=reports, cursor=""))
     if status is TrialStatus.PRUNED:

@@ -13,7 +13,7 @@ import pytest
 from trialjob.config.plugins import PLUGINS, read_section, section_document
 from trialjob.model.json import canonical_json
 from trialjob.model.limits import Limits
-from trialjob.model.metric import Aim, Mode, Objective
+from trialjob.model.metric import MetricGoal, Mode, Objective
 from trialjob.model.space import Branches, Choice, LogUniform, RandInt, Space, Uniform
 from trialjob.orchestrator.core.search import Search
 
@@ -30,7 +30,7 @@ SPACE = Space(
     }
 )
 OBJECTIVE = Objective(metric="acc", mode=Mode.MAX)
-TWO = Objective(metric="acc", mode=Mode.MAX, others=(Aim(metric="size", mode=Mode.MIN),))
+TWO = Objective(metric="acc", mode=Mode.MAX, others=(MetricGoal(metric="size", mode=Mode.MIN),))
 
 #: A sampler or a stopping rule; what they have in common has no name.
 Section: TypeAlias = Any

@@ -92,7 +92,7 @@ class LocalBackend(FolderBackend):
         return Submitted()
 
     def stop(self, job: JobName) -> bool:
-        """Ask for the job's end; a job that was never started is given a grave, so that it never will be."""
+        """Ask for the job's end; a job that was never started gets a tombstone, so that it never will be."""
         folder = self._folder(job)
         with files_of(folder.path):
             make_private(folder.path, root=self._jobs, disk=self._disk)

@@ -18,7 +18,7 @@ from trialjob.backends.sagemaker.client import SageMakerClient
 from trialjob.backends.sagemaker.code import Code, Uploads
 from trialjob.backends.sagemaker.job_table import Roster
 from trialjob.backends.sagemaker.log_follower import Follower
-from trialjob.backends.sagemaker.logs import LogBook
+from trialjob.backends.sagemaker.logs import LogBuffer
 from trialjob.backends.sagemaker.request import TAG_PREFIX, Request, build, folder
 from trialjob.backends.sagemaker.settings import SageMakerSettings
 from trialjob.backends.sagemaker.status import Facts, PoolFacts
@@ -196,7 +196,7 @@ class SageMakerBackend:
     # Stopping
 
     def stop(self, job: JobName) -> bool:
-        """Ask for the job's end. A job that was never started gets a grave, so that it never will run."""
+        """Ask for the job's end. A job that was never started gets a tombstone, so that it never will run."""
         with self._answered():
             # Of two stop calls the second may have to wait for its turn. Who comes back for it must not begin
             # with the first again, or would wait for ever.
@@ -205,7 +205,7 @@ class SageMakerBackend:
                 if self._end_if_any(job):
                     return True
                 self._client.put(self._grave(job), b"")
-            # It may have been created between the two; whoever creates it later sees the grave.
+            # It may have been created between the two; whoever creates it later sees the tombstone.
             if self._end_if_any(job):
                 return True
             if self._may_be_unseen(job):
@@ -288,7 +288,7 @@ class SageMakerBackend:
     def _end_of_missing(self, watch: Watch) -> JobEnd | None:
         job = watch.job
         if not self._roster.is_missing(job, watch.submitted_at):
-            return None  # whether it has a grave or not: it may only not be seen yet
+            return None  # whether it has a tombstone or not: it may only not be seen yet
         if self._is_buried(job):
             return _NEVER_STARTED
         message = f"SageMaker knows no training job {job}; somebody may have deleted it"
@@ -336,7 +336,7 @@ class SageMakerBackend:
 
     def log(self, job: JobName, cursor: str = "") -> Sequence[LogLine]:
         """Some lines of a job's log behind ``cursor``; empty at its present end."""
-        book = LogBook()
+        book = LogBuffer()
         book.watch(job, cursor, 0)
         since = book.since() or 0
         with self._answered():

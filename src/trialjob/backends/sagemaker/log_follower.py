@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from trialjob.aws import faults
 from trialjob.backends.sagemaker.client import SageMakerClient
-from trialjob.backends.sagemaker.logs import LogBook, tail_of
+from trialjob.backends.sagemaker.logs import LogBuffer, tail_of
 from trialjob.model.ids import ExperimentName, JobName
 
 #: Lines are waited for so long after a job's end at most, however late others came.
@@ -41,7 +41,7 @@ class Follower:
         overlap: float,
         settle: float,
     ) -> None:
-        self.book = LogBook()
+        self.book = LogBuffer()
         self._client = client
         self._experiment = experiment
         self._overlap = round(overlap * 1000)

@@ -71,7 +71,7 @@ class _Log:
     has_lines: bool = False
 
 
-class LogBook:
+class LogBuffer:
     """What has been read of which job."""
 
     def __init__(self) -> None:

@@ -109,7 +109,7 @@ class SlurmBackend(FolderBackend):
         return Submitted()
 
     def stop(self, job: JobName) -> bool:
-        """Ask for the job's end; one that has not begun is given a grave, so that it never will."""
+        """Ask for the job's end; one that has not begun is given a tombstone, so that it never will."""
         folder = self._folder(job)
         with files_of(folder.path):
             make_private(folder.path, root=self._jobs, disk=self._disk)

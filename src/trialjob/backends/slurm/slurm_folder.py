@@ -3,7 +3,7 @@
 Beside what every job's folder has::
 
     submission.json  written before sbatch is called, and again when it has answered
-    claim            which call of sbatch the job belongs to; made once, by the job itself or by its grave
+    claim            which call of sbatch the job belongs to; made once, by the job itself or by its tombstone
     run.json         which run of the job is the present one: a job that is requeued has several
     alive.json       written every few seconds while a run lives: how long the job has run by then
     missing.json     since when the queue has known nothing of a job that was claimed

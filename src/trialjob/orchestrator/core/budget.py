@@ -186,7 +186,7 @@ def can_start(state: State) -> bool:
 
 def _wanting(state: State) -> Iterator[Trial | None]:
     """Whoever could have a job now or later: trials that wait for one, and None for a new trial."""
-    for trial in sorted(state.open - state.resting - state.draining):
+    for trial in sorted(state.open - state.paused_trials - state.draining):
         yield state.trials[trial]
     if not state.exhausted and len(state.trials) < state.limits.max_trials and not early_abort.holds(state):
         yield None
@@ -194,4 +194,4 @@ def _wanting(state: State) -> Iterator[Trial | None]:
 
 def awaits_bills(state: State, now: float) -> bool:
     """True while more may become known of what ended jobs came to."""
-    return any(each.until > now for each in state.unbilled)
+    return any(each.until > now for each in state.pending_bills)

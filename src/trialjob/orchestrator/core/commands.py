@@ -91,7 +91,7 @@ def idle_until(state: State, now: float) -> float:
     times = [math.inf if state.limits.timeout is None else state.created_at + state.limits.timeout]
     times += [state.trials[trial].not_before for trial in state.idle]
     if not state.open:
-        times += [pool.until for pool in state.pools] + [unbilled.until for unbilled in state.unbilled]
+        times += [pool.until for pool in state.pools] + [bill.until for bill in state.pending_bills]
     for trial in state.live:
         live = state.trials[trial].live
         waits = live is not None and (live.status is AttemptStatus.INTENDED or live.stop is not None)

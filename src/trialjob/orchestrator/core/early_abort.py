@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from trialjob.model.trial import EndKind, EndReason, Phase
-from trialjob.orchestrator.core.observations import JobObserved, Seen
+from trialjob.orchestrator.core.observations import JobObserved, Observation
 from trialjob.orchestrator.core.state import State
 
 #: When so many trials have ended and none has a value, no other is started.
@@ -23,10 +23,12 @@ def holds(state: State) -> str:
     metric = state.objective.metric
     if state.best is not None or state.phase is not Phase.RUNNING:
         return ""
-    if state.limits.canary and len(state.trials) > state.tried_before:
-        return f"trial {state.tried_before + 1} is the canary: it runs alone until it has a value of {metric}"
-    if state.fruitless >= FIRST_TRIALS:
-        return f"{state.fruitless} trials ended without a value of {metric}, and no other has one yet"
+    if state.limits.canary and len(state.trials) > state.trials_at_resume:
+        canary = state.trials_at_resume + 1
+        return f"trial {canary} is the canary: it runs alone until it has a value of {metric}"
+    if state.scoreless_since_resume >= FIRST_TRIALS:
+        ended = f"{state.scoreless_since_resume} trials ended"
+        return f"{ended} without a value of {metric}, and no other has one yet"
     return ""
 
 
@@ -36,8 +38,8 @@ def verdict(state: State) -> EndReason | None:
     if state.open or over or not holds(state):
         return None
     canary = state.limits.canary
-    first = "the canary" if canary else f"the first {state.fruitless} trials"
-    last = next(trial for trial in reversed(list(state.trials)[state.tried_before :]))
+    first = "the canary" if canary else f"the first {state.scoreless_since_resume} trials"
+    last = next(trial for trial in reversed(list(state.trials)[state.trials_at_resume :]))
     reason = (last.reason or last.status.value).splitlines()[0]
     detail = (
         f"{first} ended without a value of {state.objective.metric}; trial {last.id}: {reason}. "
@@ -47,17 +49,17 @@ def verdict(state: State) -> EndReason | None:
     return EndReason(kind=kind, detail=detail)
 
 
-def silence(state: State, seen: Sequence[Seen]) -> EndReason | None:
+def silence(state: State, observations: Sequence[Observation]) -> EndReason | None:
     """Why the experiment is to end: a job has logged for long, and no trial has a value of the objective."""
     deadline, metric = state.limits.metric_deadline, state.objective.metric
     if deadline is None or state.best is not None or state.phase is not Phase.RUNNING:
         return None
-    for sight in seen:
-        if isinstance(sight, JobObserved) and sight.logged >= deadline:
+    for observation in observations:
+        if isinstance(observation, JobObserved) and observation.logged >= deadline:
             detail = (
-                f"no value of {metric} in {sight.logged:.0f} s of the log of trial {sight.trial} "
+                f"no value of {metric} in {observation.logged:.0f} s of the log of trial {observation.trial} "
                 f"(limits.metric_deadline is {deadline:g}); resume with a regex that matches, or with a "
                 "later deadline"
             )
-            return EndReason(kind=EndKind.METRIC_DEADLINE, detail=detail, lines=sight.nearest)
+            return EndReason(kind=EndKind.METRIC_DEADLINE, detail=detail, lines=observation.nearest)
     return None

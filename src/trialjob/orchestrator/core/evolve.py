@@ -45,7 +45,7 @@ from trialjob.orchestrator.core.events import (
 )
 from trialjob.orchestrator.core.evolve_trial import TrialEvent, apply_to_trial, with_rung
 from trialjob.orchestrator.core.rung import Rung
-from trialjob.orchestrator.core.state import Pool, State, Unbilled
+from trialjob.orchestrator.core.state import PendingBill, Pool, State
 from trialjob.orchestrator.core.trial import NO_MACHINE, Trial
 
 if TYPE_CHECKING:
@@ -105,8 +105,8 @@ def apply(state: State | None, event: Event, at: float) -> State:
             return replace(state, exhausted=True)
         case PoolsEnded():
             until = at + ASK_FOR_BILL
-            unbilled = tuple(replace(each, until=min(each.until, until)) for each in state.unbilled)
-            return replace(state, pools=(), unbilled=unbilled)
+            pending_bills = tuple(replace(each, until=min(each.until, until)) for each in state.pending_bills)
+            return replace(state, pools=(), pending_bills=pending_bills)
         case NoticeSent() | NoticeFailed():
             return replace(state, notices=(*state.notices, event))
         case PricesLearned():
@@ -155,10 +155,10 @@ def _to_experiment(state: State, event: _Course) -> State:
         case ExperimentEnding():
             return _move(state, Phase.ENDING, event.reason)
         case ExperimentEnded():
-            return replace(_move(state, Phase.ENDED, event.reason), end=state.version + 1)
+            return replace(_move(state, Phase.ENDED, event.reason), end_version=state.version + 1)
         case ExperimentResumed():
             state = _move(state, Phase.RUNNING, None)
-            return replace(state, tried_before=len(state.trials), fruitless=0)
+            return replace(state, trials_at_resume=len(state.trials), scoreless_since_resume=0)
         case ExperimentMoved():
             return replace(state, moved_to=event.to)
         case ExperimentArrived():
@@ -257,9 +257,9 @@ def _with_left(state: State, event: JobEnded | AttemptEnded, at: float) -> State
     if attempt.terms is None or attempt.is_settled:
         return state
     until = max(at, end.pool_until or at) + ASK_FOR_BILL
-    unbilled = Unbilled(trial=event.trial, attempt=event.attempt, until=until)
-    asked = tuple(each for each in state.unbilled if each.until > at)
-    return replace(state, unbilled=(*asked, unbilled))
+    pending_bills = PendingBill(trial=event.trial, attempt=event.attempt, until=until)
+    asked = tuple(each for each in state.pending_bills if each.until > at)
+    return replace(state, pending_bills=(*asked, pending_bills))
 
 
 def _with_bill_out(state: State, event: BillLearned | AttemptEnded, *, pool_is_over: bool) -> State:
@@ -267,12 +267,12 @@ def _with_bill_out(state: State, event: BillLearned | AttemptEnded, *, pool_is_o
     pools = state.pools
     if pool_is_over:
         pools = tuple(pool for pool in pools if (pool.trial, pool.attempt) != (event.trial, event.attempt))
-    unbilled = state.unbilled
+    pending_bills = state.pending_bills
     if state.trials[event.trial].attempts[event.attempt - 1].is_settled:
-        unbilled = tuple(
-            each for each in unbilled if (each.trial, each.attempt) != (event.trial, event.attempt)
+        pending_bills = tuple(
+            each for each in pending_bills if (each.trial, each.attempt) != (event.trial, event.attempt)
         )
-    return replace(state, pools=pools, unbilled=unbilled)
+    return replace(state, pools=pools, pending_bills=pending_bills)
 
 
 def _with_best(state: State, reports: tuple[Report, ...]) -> State:
@@ -297,7 +297,7 @@ def _with_pace(state: State, ended: Trial) -> State:
 def _with_improvement(state: State, ended: Trial) -> State:
     """Count a trial with a score; failures are counted apart, and say nothing about the search."""
     if ended.score is None:
-        return replace(state, fruitless=state.fruitless + 1)
+        return replace(state, scoreless_since_resume=state.scoreless_since_resume + 1)
     if ended.status is TrialStatus.FAILED:
         return state
     if state.best_score is None or state.objective.better(ended.score, state.best_score):
@@ -337,10 +337,10 @@ def _with_paused(state: State, trial: Trial) -> State:
         waiting = (*waiting[:place], entry, *waiting[place:])
     else:
         waiting = (*waiting[:place], *waiting[place + 1 :])
-    resting = state.resting - {trial.id}
+    paused_trials = state.paused_trials - {trial.id}
     if trial.status is TrialStatus.PAUSED:
-        resting |= {trial.id}
-    return replace(state, paused={**state.paused, rung: waiting}, resting=resting)
+        paused_trials |= {trial.id}
+    return replace(state, paused={**state.paused, rung: waiting}, paused_trials=paused_trials)
 
 
 def _move(state: State, phase: Phase, reason: EndReason | None) -> State:

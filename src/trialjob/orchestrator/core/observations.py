@@ -98,4 +98,6 @@ class PoolsAnswered:
     """None of the machines that were to be given back is left."""
 
 
-Seen: TypeAlias = SubmitAnswered | StopAnswered | JobObserved | BillObserved | Suggested | PoolsAnswered
+Observation: TypeAlias = (
+    SubmitAnswered | StopAnswered | JobObserved | BillObserved | Suggested | PoolsAnswered
+)

@@ -32,7 +32,7 @@ class Pool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unbilled:
+class PendingBill:
     """An ended job of which it is not known what it came to."""
 
     trial: TrialId
@@ -69,7 +69,7 @@ class State:
     counts: Mapping[TrialStatus, int] = field(default_factory=dict)
     rungs: Mapping[float, Rung] = field(default_factory=dict)
     #: The paused trials; and those of each rung as (key, -trial) in ascending order, the best last.
-    resting: frozenset[TrialId] = frozenset()
+    paused_trials: frozenset[TrialId] = frozenset()
     paused: Mapping[float, tuple[tuple[float, int], ...]] = field(default_factory=dict)
     #: Those that may still be kept.
     pools: tuple[Pool, ...] = ()
@@ -79,12 +79,12 @@ class State:
     spent: Spend = NOTHING
     committed: Spend = NOTHING
     #: Those of which the backend is still to say what they came to.
-    unbilled: tuple[Unbilled, ...] = ()
+    pending_bills: tuple[PendingBill, ...] = ()
     exhausted: bool = False
     #: The store in which it goes on, in words; None when that is the one that this state was read from.
     moved_to: str | None = None
     #: The version of the record with its newest end; 0 before the first.
-    end: int = 0
+    end_version: int = 0
     #: Who was told of ends, or could not be.
     notices: tuple[NoticeSent | NoticeFailed, ...] = ()
     #: Digest of the request that it was created for, or "".
@@ -97,8 +97,8 @@ class State:
     #: Seconds; the longest that a trial that has completed went without a report.
     longest_silence: float | None = None
     #: How many trials there were when it was last resumed, and how many have ended without a score since.
-    tried_before: int = 0
-    fruitless: int = 0
+    trials_at_resume: int = 0
+    scoreless_since_resume: int = 0
 
     def count(self, *statuses: TrialStatus) -> int:
         """How many trials have one of these statuses."""
@@ -123,7 +123,7 @@ class State:
     @property
     def idle(self) -> frozenset[TrialId]:
         """Trials that wait for a job, their first or another one; the paused wait for the rule."""
-        return self.open - self.live - self.draining - self.resting
+        return self.open - self.live - self.draining - self.paused_trials
 
     def current_trials(self) -> list[Trial]:
         """Trials of whose newest attempt more is to come, in order."""

@@ -15,7 +15,7 @@ from trialjob.errors import InvariantError
 from trialjob.model.ids import TrialId
 from trialjob.model.job import FailureKind, JobEnd
 from trialjob.model.json import Json
-from trialjob.model.metric import Report, Standing
+from trialjob.model.metric import Report, TrialScore
 from trialjob.model.money import NOTHING, Spend, Terms
 from trialjob.model.trial import AttemptStatus, LogMatch, StopReason, TrialStatus
 from trialjob.orchestrator.core import transitions
@@ -103,7 +103,7 @@ class Trial:
     reports: tuple[Report, ...] = ()
     #: Resource and value of each report that has the objective's value and went further than all before it.
     curve: tuple[tuple[float, float], ...] = ()
-    standing: Standing = field(default_factory=Standing)
+    standing: TrialScore = field(default_factory=TrialScore)
     #: The largest resource reported.
     resource: float | None = None
     #: The highest rung entered, and the value it was entered with.

@@ -13,9 +13,9 @@ from typing import assert_never
 from trialjob.errors import BackendBusy, BackendUnavailable
 from trialjob.orchestrator.core.commands import Command, EndPools, StopJob, SubmitJob
 from trialjob.orchestrator.core.observations import (
+    Observation,
     PoolsAnswered,
     Postponed,
-    Seen,
     StopAnswered,
     SubmitAnswered,
 )
@@ -23,7 +23,7 @@ from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.ports import Estimator, JobBackend
 
 
-def act(state: State, command: Command, backend: JobBackend, estimator: Estimator) -> Seen | None:
+def act(state: State, command: Command, backend: JobBackend, estimator: Estimator) -> Observation | None:
     """Make one call; None when there is no answer. Raises BackendBusy when it is not our turn."""
     try:
         match command:

@@ -71,8 +71,10 @@ class Observer:
             for trial in state.current_trials()
             if (live := trial.current) is not None and live.status is not AttemptStatus.INTENDED
         }
-        unbilled = {state.job(each.trial, each.attempt): each for each in state.unbilled if each.until > now}
-        if not watched and not unbilled:
+        pending_bills = {
+            state.job(each.trial, each.attempt): each for each in state.pending_bills if each.until > now
+        }
+        if not watched and not pending_bills:
             return [], False
         listens = timeout_of(state) is not None
         marks = [
@@ -84,17 +86,17 @@ class Observer:
             )
             for job, (trial, live) in watched.items()
         ]
-        seen = self._backend.observe([*marks, *(Watch(job=job, bill=True) for job in unbilled)])
+        observations = self._backend.observe([*marks, *(Watch(job=job, bill=True) for job in pending_bills)])
         observed: list[JobObserved | BillObserved] = [
-            self._observed(sight, *watched[sight.job], now)
-            for sight in seen
-            if sight.bill is None and sight.job in watched
+            self._observed(observation, *watched[observation.job], now)
+            for observation in observations
+            if observation.bill is None and observation.job in watched
         ]
-        for sight in seen:
-            if sight.bill is not None and sight.job in unbilled:
-                of = unbilled[sight.job]
-                observed.append(BillObserved(trial=of.trial, attempt=of.attempt, bill=sight.bill))
-        return observed, any(sight.more for sight in seen)
+        for observation in observations:
+            if observation.bill is not None and observation.job in pending_bills:
+                of = pending_bills[observation.job]
+                observed.append(BillObserved(trial=of.trial, attempt=of.attempt, bill=observation.bill))
+        return observed, any(observation.more for observation in observations)
 
     def _reading(self, job: JobName, trial: Trial, attempt: Attempt) -> _Reading:
         reading = self._readings.get(job)
@@ -105,11 +107,11 @@ class Observer:
             self._readings[job] = reading
         return reading
 
-    def _observed(self, sight: JobSeen, trial: Trial, attempt: Attempt, now: float) -> JobObserved:
-        reading = self._readings[sight.job]
+    def _observed(self, observation: JobSeen, trial: Trial, attempt: Attempt, now: float) -> JobObserved:
+        reading = self._readings[observation.job]
         found: list[FoundReport] = []
         matches: dict[str, LogMatch] = {}
-        for line in sight.lines:
+        for line in observation.lines:
             at = now if line.at is None else line.at
             reading.pass_time(at)
             for match in self._rules(line.text):
@@ -117,25 +119,25 @@ class Observer:
             new = reading.reader.feed(line.text, at, line.cursor)
             found += new
             reading.heed(line, new)
-        if sight.lines:
-            reading.cursor = sight.lines[-1].cursor
-        if sight.end is not None:
+        if observation.lines:
+            reading.cursor = observation.lines[-1].cursor
+        if observation.end is not None:
             found += reading.reader.end()
         reading.reports += len(found)
-        if sight.end is not None:
-            del self._readings[sight.job]
+        if observation.end is not None:
+            del self._readings[observation.job]
         return JobObserved(
             trial=trial.id,
             attempt=attempt.number,
-            state=sight.state,
+            state=observation.state,
             reports=tuple(each.report for each in found),
             cursor=found[-1].cursor if found else "",
-            end=sight.end,
-            over=sight.over,
+            end=observation.end,
+            over=observation.over,
             matches=tuple(matches.values()),
             # What is ready may have the value that is waited for, and what waits is one.
-            logged=0.0 if sight.more or reading.reader.waits else reading.logged,
+            logged=0.0 if observation.more or reading.reader.waits else reading.logged,
             newest=reading.mark,
-            behind=None if sight.more else sight.behind,
+            behind=None if observation.more else observation.behind,
             nearest=reading.reader.nearest(),
         )

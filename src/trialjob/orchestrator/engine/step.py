@@ -14,10 +14,11 @@ from trialjob.errors import BackendBusy, BackendUnavailable, JournalConflict, Sa
 from trialjob.model.ids import TrialId
 from trialjob.model.trial import LogMatch
 from trialjob.orchestrator.core.commands import Command, due, due_of, pools_due
-from trialjob.orchestrator.core.decide import Decision, decide, wanted
+from trialjob.orchestrator.core.decide import Decision, decide
 from trialjob.orchestrator.core.events import Event, Record
 from trialjob.orchestrator.core.evolve import as_of, evolve
-from trialjob.orchestrator.core.observations import Seen, Suggested
+from trialjob.orchestrator.core.launching import wanted
+from trialjob.orchestrator.core.observations import Observation, Suggested
 from trialjob.orchestrator.core.rule import StoppingRule
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.engine.act import act
@@ -52,7 +53,7 @@ class Step:
     """What a step has done, and when the next one is worth while."""
 
     events: Sequence[Event]
-    #: More is ready to be seen at once.
+    #: More is ready to be read at once.
     more: bool
     #: When a call that had to wait for its turn can be made; None when none waits.
     turn_at: float | None
@@ -129,13 +130,13 @@ class Stepper:
 
     def _step(self, *, look: bool) -> bool:
         now = self._parts.clock.now()
-        seen: Sequence[Seen] = ()
+        observations: Sequence[Observation] = ()
         more = False
         if look:
             # When nothing can be seen, time still passes and limits still hold.
             with suppress(BackendUnavailable):
-                seen, more = self._observer.look(self.state, now)
-        self._append(self._suggest(self._decide(self.state, seen, now), now), now)
+                observations, more = self._observer.look(self.state, now)
+        self._append(self._suggest(self._decide(self.state, observations, now), now), now)
         self._act(now)
         return more
 
@@ -160,12 +161,12 @@ class Stepper:
             return
         self._append(self._decide(self.state, [answer] if answer else [], now), now)
 
-    def _decide(self, state: State, seen: Sequence[Seen], now: float) -> Decision:
+    def _decide(self, state: State, observations: Sequence[Observation], now: float) -> Decision:
         """Decide, and tell the sampler, which is to know of pending trials when it is asked for the next.
 
         It is told before the append; if that fails, ``_begin`` makes a new one. The rule remembers likewise.
         """
-        decision = decide(state, seen, self._rule, now)
+        decision = decide(state, observations, self._rule, now)
         self._rule = decision.rule
         if decision.events:
             self._tell(decision.events)

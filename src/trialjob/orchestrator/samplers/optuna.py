@@ -33,7 +33,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from trialjob.errors import UsageError
 from trialjob.model.ids import TrialId
 from trialjob.model.json import canonical_json
-from trialjob.model.metric import Objective, Standing
+from trialjob.model.metric import Objective, TrialScore
 from trialjob.model.space import Config, Space
 from trialjob.model.trial import TrialStatus
 from trialjob.orchestrator.core.events import (
@@ -64,7 +64,7 @@ class _Told:
     """A trial of ours in Optuna's storage."""
 
     id: int
-    standing: Standing = field(default_factory=Standing)
+    standing: TrialScore = field(default_factory=TrialScore)
     resource: float = 0.0
 
 
@@ -173,7 +173,7 @@ class OptunaSampler:
         self._drop()
         trial = self._frozen(event.config)
         id_ = self._storage.create_new_trial(self._study_id, template_trial=trial)
-        losses = self._losses(Standing(score=event.score, others=event.others)) or [math.inf]
+        losses = self._losses(TrialScore(score=event.score, others=event.others)) or [math.inf]
         if event.pruned_at is None:
             self._end(id_, TrialState.COMPLETE, losses)
             self._known.append(self._storage.get_trial(id_))
@@ -215,7 +215,7 @@ class OptunaSampler:
             case _:
                 self._end(told.id, TrialState.FAIL)
 
-    def _losses(self, standing: Standing) -> list[float]:
+    def _losses(self, standing: TrialScore) -> list[float]:
         """A loss for each objective; none when there is no score."""
         objective, score = self._objective, standing.score
         if objective is None or score is None:
@@ -223,7 +223,7 @@ class OptunaSampler:
         further = zip(objective.others, standing.others, strict=True)
         return [
             -objective.key(score),
-            *(math.inf if value is None else -aim.key(value) for aim, value in further),
+            *(math.inf if value is None else -goal.key(value) for goal, value in further),
         ]
 
     # Optuna's storage

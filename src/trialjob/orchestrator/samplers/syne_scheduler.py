@@ -18,7 +18,7 @@ from typing import Any
 
 from trialjob.errors import InvariantError
 from trialjob.model.ids import TrialId
-from trialjob.model.metric import Aim, NanPolicy, Objective, Report
+from trialjob.model.metric import MetricGoal, NanPolicy, Objective, Report
 from trialjob.model.space import Config, Space
 from trialjob.model.trial import StopKind, StopReason, TrialStatus
 from trialjob.orchestrator.core.events import (
@@ -263,11 +263,11 @@ class SyneTuneRule(BaseRule):
 
 def _losses(report: Report, objective: Objective) -> dict[str, float]:
     """The loss of each objective that the report has."""
-    aims: Sequence[Aim] = (objective, *objective.others)
+    goals: Sequence[MetricGoal] = (objective, *objective.others)
     losses = {}
-    for number, aim in enumerate(aims):
-        value = report.metrics.get(aim.metric)
+    for number, goal in enumerate(goals):
+        value = report.metrics.get(goal.metric)
         if value is not None:
-            loss = min(max(-aim.key(value), -_LARGEST), _LARGEST)
+            loss = min(max(-goal.key(value), -_LARGEST), _LARGEST)
             losses[f"{LOSS}{number}" if number else LOSS] = loss
     return losses

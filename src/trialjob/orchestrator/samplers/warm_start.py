@@ -69,10 +69,10 @@ def of_experiment(state: State, present: Present) -> Earlier:
     Raises UsageError when it optimised something else.
     """
     then, now = state.objective, present.objective
-    if _aims(then) != _aims(now):
+    if _goals(then) != _goals(now):
         raise UsageError(
-            f"sampler.warm_start: {state.name} has the objective {_aims(then)}, "
-            f"this spec has {_aims(now)}; its scores mean nothing here"
+            f"sampler.warm_start: {state.name} has the objective {_goals(then)}, "
+            f"this spec has {_goals(now)}; its scores mean nothing here"
         )
     estimator = state.document.get("estimator")
     constants = estimator.get("hyperparameters") if isinstance(estimator, Mapping) else None
@@ -92,8 +92,8 @@ def of_experiment(state: State, present: Present) -> Earlier:
     return Earlier(results=tuple(results), dropped=dropped)
 
 
-def _aims(objective: Objective) -> str:
-    return ", ".join(f"{aim.mode.value} {aim.metric}" for aim in (objective, *objective.others))
+def _goals(objective: Objective) -> str:
+    return ", ".join(f"{goal.mode.value} {goal.metric}" for goal in (objective, *objective.others))
 
 
 def of_table(text: str, where: str, present: Present) -> Earlier:
@@ -106,7 +106,7 @@ def of_table(text: str, where: str, present: Present) -> Earlier:
     table.fieldnames = columns = [of_cell(name) for name in table.fieldnames or ()]
     metric = present.objective.metric
     score = metric if metric in columns else "score"
-    others = [aim.metric for aim in present.objective.others]
+    others = [goal.metric for goal in present.objective.others]
     missing = [name for name in (*present.space.domains, score, *others) if name not in columns]
     if missing:
         wanted = f"{metric} (or score)" if missing == ["score"] else ", ".join(missing)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import combinations
 from typing import Any, TypeAlias
 
-from trialjob.model.metric import Aim
+from trialjob.model.metric import MetricGoal
 from trialjob.orchestrator.core.trial import Trial
 from trialjob.reporting import formatting
 from trialjob.reporting.html.columns import finite, label, rounded
@@ -22,14 +22,14 @@ _MOST_NAMED = 8
 
 def front_variants(given: Material) -> list[tuple[str, Figure]]:
     """A figure for each two objectives; none when there is only one."""
-    aims = _aims(given)
+    goals = _goals(given)
     return [
-        (f"{clean(aims[x].metric)} and {clean(aims[y].metric)}", _figure(given, aims, x, y))
-        for x, y in combinations(range(len(aims)), 2)
+        (f"{clean(goals[x].metric)} and {clean(goals[y].metric)}", _figure(given, goals, x, y))
+        for x, y in combinations(range(len(goals)), 2)
     ]
 
 
-def _aims(given: Material) -> list[Aim]:
+def _goals(given: Material) -> list[MetricGoal]:
     objective = given.state.objective
     return [objective, *objective.others]
 
@@ -38,7 +38,7 @@ def _values(trial: Trial) -> list[float | None]:
     return [finite(trial.score), *(finite(value) for value in trial.others)]
 
 
-def _figure(given: Material, aims: Sequence[Aim], x: int, y: int) -> Figure:
+def _figure(given: Material, goals: Sequence[MetricGoal], x: int, y: int) -> Figure:
     front = {trial.id for trial in given.front}
     having = [
         trial for trial in given.trials if trial.others and None not in (_values(trial)[x], _values(trial)[y])
@@ -54,10 +54,10 @@ def _figure(given: Material, aims: Sequence[Aim], x: int, y: int) -> Figure:
         _trace("Pareto front", ahead, x, y)
         | {"marker": {"color": "#e8871e", "size": 10}, "line": {"color": "#e8871e", "dash": "dot"}},
     ]
-    traces[1]["mode"] = "lines+markers" if len(aims) == 2 else "markers"  # noqa: PLR2004 - only two make a line
+    traces[1]["mode"] = "lines+markers" if len(goals) == 2 else "markers"  # noqa: PLR2004 - only two make a line
     layout: Figure = {
-        "xaxis": _axis(aims[x], [_values(trial)[x] for trial in having]),
-        "yaxis": _axis(aims[y], [_values(trial)[y] for trial in having]),
+        "xaxis": _axis(goals[x], [_values(trial)[x] for trial in having]),
+        "yaxis": _axis(goals[y], [_values(trial)[y] for trial in having]),
         "hovermode": "closest",
         "showlegend": True,
     }
@@ -76,8 +76,8 @@ def _trace(name: str, trials: Sequence[Trial], x: int, y: int) -> Figure:
     }
 
 
-def _axis(aim: Aim, values: Sequence[float | None]) -> Figure:
-    title = f"{label(aim.metric)} ({'more' if aim.mode.value == 'max' else 'less'} is better)"
+def _axis(goal: MetricGoal, values: Sequence[float | None]) -> Figure:
+    title = f"{label(goal.metric)} ({'more' if goal.mode.value == 'max' else 'less'} is better)"
     return {"title": {"text": title}, "range": axis_range(values)}
 
 

@@ -51,11 +51,11 @@ def _columns(given: Material) -> tuple[list[tuple[str, str]], list[Cell]]:
         ("trial", "trial", lambda row: row.trial),
         ("status", "status", lambda row: row.status.replace("_", " ")),
         ("score", clean(objective.metric), lambda row: _shown(row.score)),
-        *(("other", clean(aim.metric), _other(aim.metric)) for aim in objective.others),
+        *(("other", clean(goal.metric), _other(goal.metric)) for goal in objective.others),
         *(
             ("metric", clean(name), _metric(name, "at_score"))
             for name in _metrics(given)
-            if name not in (objective.metric, *(aim.metric for aim in objective.others))
+            if name not in (objective.metric, *(goal.metric for goal in objective.others))
         ),
         ("resource", clean(objective.resource), lambda row: _shown(row.resource)),
         *(

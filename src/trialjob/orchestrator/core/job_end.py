@@ -1,0 +1,71 @@
+"""What becomes of a trial whose job has ended: it is tried again, pauses, or has its status. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from trialjob.model.ids import TrialId
+from trialjob.model.job import JobEnd, Outcome
+from trialjob.model.trial import AttemptStatus, StopKind, TrialStatus
+from trialjob.orchestrator.core import stall
+from trialjob.orchestrator.core.draft import Draft
+from trialjob.orchestrator.core.events import (
+    AttemptEnded,
+    JobEnded,
+    RetryPlanned,
+    RungReached,
+    TrialEnded,
+    TrialPaused,
+)
+from trialjob.orchestrator.core.failures import diagnosed
+from trialjob.orchestrator.core.retry import retry_wait
+from trialjob.orchestrator.core.trial import Attempt, Trial
+from trialjob.orchestrator.core.verdicts import failure_of, frees_slot, verdict
+
+
+def job_ended(draft: Draft, trial: TrialId, end: JobEnd) -> None:
+    """Hand the slot on while the log is still being read, unless what follows depends on the log."""
+    attempt, end = stall.as_ended(draft.attempt(trial), diagnosed(end))
+    if attempt.status is AttemptStatus.DRAINING or not frees_slot(draft.state, trial, attempt, end):
+        return
+    paused = attempt.stop is None or attempt.stop.kind is StopKind.PAUSED
+    may_resume = paused and attempt.resource is not None and draft.rule.pauses_at(attempt.resource)
+    draft.record(JobEnded(trial=trial, attempt=attempt.number, end=end, may_resume=may_resume))
+
+
+def end_attempt(draft: Draft, trial: TrialId, end: JobEnd, nearest: Sequence[str] = ()) -> None:
+    attempt, end = stall.as_ended(draft.attempt(trial), diagnosed(end))
+    draft.record(AttemptEnded(trial=trial, attempt=attempt.number, end=end))
+    kind = end.failure if end.outcome is Outcome.FAILED else None
+    if kind is not None and attempt.stop is None and draft.running:
+        wait = retry_wait(draft.state.trials[trial], kind)
+        if wait is not None:
+            draft.record(RetryPlanned(trial=trial, not_before=draft.now + wait, reason=failure_of(end)))
+            return
+    if _pause(draft, draft.state.trials[trial], attempt, end):
+        return
+    status, reason = verdict(draft.state, draft.state.trials[trial], attempt, end)
+    if status is TrialStatus.METRICS_UNAVAILABLE and nearest:
+        reason = "\n".join([reason, "lines that came closest to it:", *nearest])
+    if status is TrialStatus.COMPLETED:
+        for rung, value in draft.rule.settle(draft.state, draft.state.trials[trial]):
+            draft.record(RungReached(trial=trial, rung=rung, value=value))
+    draft.record(TrialEnded(trial=trial, status=status, reason=reason))
+
+
+def _pause(draft: Draft, trial: Trial, attempt: Attempt, end: JobEnd) -> bool:
+    """Pause a trial that has come to where it was to pause: stopped there by us, or by its own doing."""
+    target, stop = attempt.resource, attempt.stop
+    if target is None or not draft.rule.pauses_at(target) or not draft.running:
+        return False
+    if stop is None and end.outcome is Outcome.COMPLETED:
+        value = next((value for resource, value in trial.curve if resource >= target), None)
+        if value is None:
+            return False  # it came to its end before
+        if trial.rung is None or trial.rung < target:
+            draft.record(RungReached(trial=trial.id, rung=target, value=value))
+    elif stop is None or stop.kind is not StopKind.PAUSED:
+        return False
+    detail = f"paused at {draft.state.objective.resource} {target:g}"
+    draft.record(TrialPaused(trial=trial.id, reason=detail))
+    return True
