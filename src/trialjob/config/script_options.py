@@ -7,8 +7,8 @@ folder, and knows argparse and click.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
@@ -51,6 +51,8 @@ class ScriptOption:
     said: str
     file: str
     line: int
+    #: The other words of the declaration, as they stand in the source.
+    keywords: Mapping[str, ast.expr] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def longest(self) -> str:
@@ -138,6 +140,7 @@ def _option(call: ast.Call, file: str) -> ScriptOption | None:
         said=said,
         file=file,
         line=call.lineno,
+        keywords=given,
     )
 
 

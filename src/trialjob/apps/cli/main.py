@@ -15,6 +15,7 @@ import click
 
 from trialjob._version import __version__
 from trialjob.apps.cli.errors import Begun, guarded
+from trialjob.apps.cli.init import init
 from trialjob.apps.cli.options import backend_option, interrupt_option, set_option, store_option
 from trialjob.apps.cli.pricing import prices
 from trialjob.apps.cli.schema import schema
@@ -35,6 +36,7 @@ def cli() -> None:
     """Tune hyperparameters: every trial is one managed job."""
 
 
+cli.add_command(init)
 cli.add_command(prices)
 cli.add_command(schema)
 cli.add_command(serve)

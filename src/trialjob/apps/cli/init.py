@@ -1,0 +1,192 @@
+"""``trialjob init``: a first spec for a folder of code, of which nothing is run."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+if TYPE_CHECKING:
+    from trialjob.config.draft.metrics import Metric, Metrics
+    from trialjob.config.draft.text import Draft
+
+_TRIALS: Final = 20
+_SHOWN: Final = 6
+
+
+@click.command()
+@click.argument("place", metavar="[FOLDER|PROGRAM]", type=click.Path(path_type=Path), default=Path())
+@click.option(
+    "--log",
+    "log",
+    type=click.Path(path_type=Path),
+    help="What the program once printed: its metrics are found there.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Where to write it [default: sweep.yaml in the folder].",
+)
+@click.option("--yes", is_flag=True, help="Ask nothing: take what was guessed.")
+def init(*, place: Path, log: Path | None, output: Path | None, yes: bool) -> int:
+    """Write a first spec for the code in FOLDER, and say what comes next.
+
+    Looks at the program's options, their defaults and what it prints, and runs nothing.
+    """
+    from trialjob.apps.cli.schema import write_schema  # noqa: PLC0415 - the help does without
+    from trialjob.config.draft.text import text  # noqa: PLC0415 - as above
+    from trialjob.config.schema import SCHEMA_FILE  # noqa: PLC0415 - as above
+
+    folder = place if place.is_dir() else place.parent
+    spec = output or folder / "sweep.yaml"
+    _check(place, spec)
+    draft = _drafted(folder, spec, "" if place.is_dir() else place.name, _read(log), yes=yes)
+    try:
+        with spec.open("x", encoding="utf-8") as file:
+            file.write(text(draft))
+    except OSError as error:
+        raise _refused(
+            f"{spec} cannot be written: {error.strerror or error}", "name another place with -o"
+        ) from error
+    write_schema(spec.parent / SCHEMA_FILE)
+    _say(draft, spec)
+    return 0
+
+
+def _check(place: Path, spec: Path) -> None:
+    if not place.exists():
+        raise _refused(
+            f"{place} is neither a folder nor a file", "name the folder of your code, or the program in it"
+        )
+    if os.path.lexists(spec):
+        raise _refused(f"{spec} is there already, and is not overwritten", "name another place with -o")
+
+
+def _refused(what: str, remedy: str) -> Exception:
+    from trialjob.errors import UsageError  # noqa: PLC0415 - the help does without
+
+    return UsageError(f"{what}\n  → {remedy}")
+
+
+def _read(log: Path | None) -> bytes | None:
+    try:
+        return None if log is None else log.read_bytes()
+    except OSError as error:
+        raise _refused(
+            f"--log {log} cannot be read: {error.strerror or error}",
+            "name the file with what the program printed",
+        ) from error
+
+
+def _drafted(folder: Path, spec: Path, program: str, log: bytes | None, *, yes: bool) -> Draft:
+    from trialjob.config.draft.declared import Interface, of_arguments  # noqa: PLC0415 - the help does without
+    from trialjob.config.draft.metrics import metrics_of  # noqa: PLC0415 - as above
+    from trialjob.config.draft.other_styles import of_other_styles  # noqa: PLC0415 - as above
+    from trialjob.config.draft.text import Draft, name_for  # noqa: PLC0415 - as above
+    from trialjob.config.draft.values_file import with_values_file  # noqa: PLC0415 - as above
+
+    program = program or _program(folder, yes=yes)
+    found = (
+        of_arguments(folder, program)
+        or of_other_styles(folder, program)
+        or Interface(how="nothing", others="")
+    )
+    metrics = metrics_of(folder, program, log)
+    return Draft(
+        name=name_for(folder),
+        folder=folder,
+        source=os.path.relpath(folder, spec.parent),
+        program=program,
+        interface=with_values_file(folder, found),
+        metrics=metrics,
+        metric=_metric(metrics, yes=yes),
+        trials=_trials(yes=yes),
+    )
+
+
+# Three questions
+
+
+def _ask(question: str, default: str, *, yes: bool) -> str:
+    if yes:
+        return default
+    try:
+        return str(click.prompt(question, default=default, err=True)).strip()
+    except click.Abort:
+        if sys.stdin.isatty():
+            raise
+        return default  # nobody answers
+
+
+def _program(folder: Path, *, yes: bool) -> str:
+    from trialjob.config.draft.programs import programs  # noqa: PLC0415 - the help does without
+
+    found = programs(folder)
+    if not found:
+        raise _refused(
+            f"no program that trains was found in {folder}", "name it: trialjob init FOLDER/PROGRAM"
+        )
+    while True:
+        chosen = _ask(f"Which program trains? ({_listed(found)})", found[0], yes=yes)
+        if (folder / chosen).is_file():
+            return chosen
+        click.echo(f"{chosen} is no file in {folder}", err=True)
+
+
+def _metric(metrics: Metrics, *, yes: bool) -> Metric:
+    from trialjob.config.draft.metrics import Metric  # noqa: PLC0415 - the help does without
+
+    known = {each.name: each for each in metrics.found}
+    best = metrics.found[0] if metrics.found else Metric(name="val_loss")
+    said = _ask(
+        f"Which metric is to be optimised, max or min? ({_listed([*known]) or 'none was found'})",
+        f"{best.mode.value} {best.name}",
+        yes=yes,
+    )
+    way, _, name = said.partition(" ") if said.startswith(("min ", "max ")) else ("", "", said)
+    chosen = known.get(name.strip(), Metric(name=name.strip()))
+    return Metric(name=chosen.name, regex=chosen.regex, way=way)
+
+
+def _trials(*, yes: bool) -> int:
+    while True:
+        said = _ask("How many trials?", str(_TRIALS), yes=yes)
+        if said.isdecimal() and int(said) > 0:
+            return int(said)
+        click.echo("write a number of at least 1", err=True)
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = ", …" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
+
+
+# What comes next
+
+
+def _say(draft: Draft, spec: Path) -> None:
+    click.echo(f"{spec} written: {draft.program}, {draft.metric.mode.value} {draft.metric.name}")
+    for line in _left(draft):
+        click.echo(f"  still to do: {line}")
+    click.echo(f"next: trialjob plan {shlex.quote(str(spec))}")
+    click.echo(f"then: trialjob run {shlex.quote(str(spec))}")
+
+
+def _left(draft: Draft) -> list[str]:
+    found = [draft.interface.advice] if draft.interface.advice else []
+    if not draft.space:
+        found.append("no option was found that is worth searching; write what is to be searched under space")
+    if draft.metric.name not in {each.name for each in draft.metrics.found}:
+        found.append(
+            f"nothing that prints {draft.metric.name} was found; run the program once with its output in a "
+            "file, and trialjob init --log FILE -o another.yaml; or have it call "
+            f"trialjob.reporting.report({draft.metric.name}=…)"
+        )
+    found += [f"write a value for {name} under estimator.hyperparameters" for name in draft.open_values]
+    return found

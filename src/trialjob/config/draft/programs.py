@@ -1,0 +1,37 @@
+"""Which file of a folder trains."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final
+
+from trialjob.config.files import code_files
+
+_NAMED: Final = re.compile(
+    r"(^|[_-])(train|fit|finetune|fine_tune|main|run|sweep)([_-]|$)|train", re.IGNORECASE
+)
+_NO_PROGRAM: Final = re.compile(r"^(test_|conftest|setup$|__init__$|utils?$|helpers?$|config$)|_test$")
+_RUNS: Final = re.compile(
+    r"__name__\s*==\s*[\"']__main__[\"']|add_argument|@click\.|hydra\.main|LightningCLI|\.fit\(|train\("
+)
+_MOST_BYTES: Final = 1_000_000
+_DEPTH: Final = 2
+
+
+def programs(folder: Path) -> list[str]:
+    """The files that look like a program that trains, the likeliest first, as paths in the folder."""
+    found: list[tuple[tuple[bool, bool, int, str], str]] = []
+    for path in code_files(folder):
+        if path is None:
+            break
+        inner = path.relative_to(folder)
+        if len(inner.parts) > _DEPTH or path.suffix not in (".py", ".sh") or _NO_PROGRAM.search(path.stem):
+            continue
+        text = path.read_text("utf-8", "replace")[:_MOST_BYTES]
+        if path.suffix == ".py" and not _RUNS.search(text):
+            continue
+        named = bool(re.match("train", path.stem, re.IGNORECASE)), bool(_NAMED.search(path.stem))
+        rank = (not named[0], not named[1], path.suffix != ".py", len(inner.parts))
+        found.append(((rank[0], rank[1], rank[2] + 2 * rank[3], inner.as_posix()), inner.as_posix()))
+    return [name for _, name in sorted(found)]

@@ -1,0 +1,191 @@
+"""`trialjob init` on scripts in public styles: the spec is sound, and the script takes what it gives."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import jsonschema  # type: ignore[import-untyped]
+import pytest
+
+from trialjob import config
+from trialjob.apps.cli.main import main
+from trialjob.config.schema import spec_schema
+from trialjob.config.space import BranchesSpec
+from trialjob.config.spec import CodeSpec, ExperimentSpec
+from trialjob.config.yaml_text import load_yaml
+from trialjob.in_job.command_line import How, words
+
+
+class Script(NamedTuple):
+    name: str
+    metric: str
+    searched: list[str]
+    runs: bool
+    files: dict[str, str]
+
+
+def scripts() -> list[Script]:
+    found = []
+    for each in (Path(__file__).parent / "public_style_scripts.txt").read_text().split("=== ")[1:]:
+        head, _, rest = each.partition("\n")
+        name, metric, searched, *runs = (part.strip() for part in head.split("|"))
+        files = dict(part.split("\n", 1) for part in rest.removeprefix("--- ").split("\n--- "))
+        found.append(Script(name, metric, [part.strip() for part in searched.split(",")], bool(runs), files))
+    return found
+
+
+SCRIPTS = scripts()
+SCHEMA = jsonschema.Draft202012Validator(spec_schema(packages=False))
+every_script = pytest.mark.parametrize("script", SCRIPTS, ids=[script.name for script in SCRIPTS])
+
+
+def lay_out(script: Script, folder: Path) -> Path:
+    for name, text in script.files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return folder
+
+
+def drafted(script: Script, folder: Path) -> ExperimentSpec:
+    assert main(["init", str(lay_out(script, folder)), "--yes"]) == 0
+    return config.load(folder / "sweep.yaml")
+
+
+def given(spec: ExperimentSpec, root: Path) -> list[str]:
+    """The words that a trial would be given."""
+    assert isinstance(spec.estimator, CodeSpec)
+    searched = {
+        name: domain.at(0.5) for name, domain in spec.space.items() if not isinstance(domain, BranchesSpec)
+    }
+    values = {**spec.estimator.hyperparameters, **searched}
+    return words(values, How(spec.estimator.dialect, spec.estimator.arguments), str(root))
+
+
+@every_script
+def test_the_spec_is_sound_and_the_script_takes_what_it_gives(script: Script, tmp_path: Path) -> None:
+    folder = tmp_path / script.name
+    spec = drafted(script, folder)
+    assert f"{spec.objective.mode} {spec.objective.metric}" == script.metric
+    assert set(script.searched) <= set(spec.space)
+    assert [*config.warnings(spec)] == []
+    SCHEMA.validate(load_yaml((folder / "sweep.yaml").read_text(), "sweep.yaml"))
+    program = (
+        [sys.executable, str(Path(__file__).parent / "stubbed.py")]
+        if spec_program(spec)[-3:] == ".py"
+        else ["bash"]
+    )
+    taken = subprocess.run(
+        [*program, spec_program(spec), *given(spec, folder)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert taken.returncode == 0, taken.stderr
+
+
+def spec_program(spec: ExperimentSpec) -> str:
+    assert isinstance(spec.estimator, CodeSpec)
+    return spec.estimator.entry_point
+
+
+@pytest.mark.parametrize("script", [each for each in SCRIPTS if each.runs], ids=lambda script: script.name)
+def test_a_script_that_can_run_here_is_tuned(script: Script, tmp_path: Path) -> None:
+    drafted(script, tmp_path / "code")
+    store = str(tmp_path / "store")
+    command = [
+        "run",
+        str(tmp_path / "code/sweep.yaml"),
+        "--store",
+        store,
+        "--name",
+        "x",
+        "--set",
+        "limits.max_trials=2",
+    ]
+    assert main(command) == 0
+    assert main(["status", "x", "--store", store, "--format", "json"]) == 0
+
+
+def test_what_was_there_is_not_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lay_out(SCRIPTS[0], tmp_path)
+    (tmp_path / "sweep.yaml").write_text("mine")
+    assert main(["init", str(tmp_path), "--yes"]) == 2
+    assert "-o" in capsys.readouterr().err
+    assert (tmp_path / "sweep.yaml").read_text() == "mine"
+    assert main(["init", str(tmp_path), "--yes", "-o", str(tmp_path / "other.yaml")]) == 0
+    assert config.load(tmp_path / "other.yaml").name
+
+
+def test_the_next_command_is_printed_and_the_schema_lies_beside(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lay_out(SCRIPTS[0], tmp_path)
+    assert main(["init", str(tmp_path / "train.py"), "--yes"]) == 0
+    assert f"next: trialjob plan {tmp_path}/sweep.yaml" in capsys.readouterr().out
+    first = (tmp_path / "sweep.yaml").read_text().partition("\n")[0]
+    _, _, schema = first.partition("$schema=")
+    assert json.loads((tmp_path / schema).read_text())["title"] == "trialjob spec"
+    assert main(["plan", str(tmp_path / "sweep.yaml"), "--epoch-seconds", "1"]) == 0
+
+
+def test_metrics_are_found_in_a_log(tmp_path: Path) -> None:
+    lay_out(SCRIPTS[0], tmp_path)
+    (tmp_path / "log.txt").write_text(
+        "epoch 1 | top1: 0.25 | holdout_auc: 0.75\nepoch 2 | top1: 0.5 | holdout_auc: 0.8\n"
+    )
+    assert main(["init", str(tmp_path), "--yes", "--log", str(tmp_path / "log.txt")]) == 0
+    spec = config.load(tmp_path / "sweep.yaml")
+    assert (spec.objective.metric, spec.objective.mode) == ("holdout_auc", "max")
+    assert main(["check-metrics", str(tmp_path / "sweep.yaml"), "--log", str(tmp_path / "log.txt")]) == 0
+
+
+def test_three_questions(tmp_path: Path) -> None:
+    lay_out(SCRIPTS[0], tmp_path)
+    (tmp_path / "second.py").write_text((tmp_path / "train.py").read_text())
+    done = subprocess.run(
+        [sys.executable, "-m", "trialjob", "init", str(tmp_path)],
+        input="second.py\nmin train_loss\n7\n", capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    spec = config.load(tmp_path / "sweep.yaml")
+    assert spec_program(spec) == "second.py"
+    assert (spec.objective.metric, spec.objective.mode, spec.limits.max_trials) == ("train_loss", "min", 7)
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({}, "no program that trains"),
+        ({"train.py": "print('hello')\nif __name__ == '__main__': pass\n"}, "still to do: no option"),
+        ({"train.py": "import sys\ndef f(:\nadd_argument"}, "still to do: nothing that prints val_loss"),
+        (
+            {"train.py": "LR = 0.1\nif __name__ == '__main__':\n    print('loss', LR)\n"},
+            'values.get("lr", 0.1)',
+        ),
+    ],
+)
+def test_what_is_missing_is_said(
+    files: dict[str, str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lay_out(Script("bare", "", [], runs=False, files=files), tmp_path)
+    main(["init", str(tmp_path), "--yes"])
+    out = capsys.readouterr()
+    assert said in out.out + out.err
+
+
+@pytest.mark.parametrize(
+    "arguments", [["nowhere"], [".", "--log", "nowhere.txt"], [".", "-o", "no/such/sweep.yaml"]]
+)
+def test_a_wrong_place_is_refused(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lay_out(SCRIPTS[0], tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert main(["init", *arguments, "--yes"]) == 2
+    assert "→" in capsys.readouterr().err
+    assert not (tmp_path / "sweep.yaml").exists()
