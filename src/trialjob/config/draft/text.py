@@ -139,7 +139,7 @@ def _estimator(draft: Draft) -> Iterator[str]:
 
 def _space(draft: Draft) -> Iterator[str]:
     space, defaults = draft.space, {each.name: each.default for each in draft.interface.options}
-    yield f"# Guessed from {draft.interface.how}: names, types and defaults. Narrow it to what you believe in."
+    yield f"# Guessed from {draft.interface.how}: names, types and defaults. Narrow it as you like."
     yield "space:" if space else "space: {}  # TODO"
     for name, domain in space.items():
         default = defaults[name]
