@@ -457,7 +457,7 @@ def test_a_store_that_cannot_be_written_is_named(jobs: LocalJobs) -> None:
     jobs.write("train.py", "")
     request = jobs.request()
     (jobs.folder / "jobs").write_text("no folder")
-    with pytest.raises(StoreError, match=r"cannot use .*jobs"):
+    with pytest.raises(StoreError, match=r"jobs cannot be used: .*move away what is there"):
         jobs.backend().submit(request)
     (jobs.folder / "jobs").unlink()
 
@@ -468,6 +468,6 @@ def test_a_full_disk_is_named(jobs: LocalJobs) -> None:
     folder = jobs.folder / "jobs" / request.job
     folder.mkdir(parents=True)
     (folder / f".request.json.{os.getpid()}").symlink_to("/dev/full")
-    with pytest.raises(StoreError, match=r"cannot use .*: No space left on device"):
+    with pytest.raises(StoreError, match=r"cannot be used: No space left on device; .*make room"):
         jobs.backend().submit(request)
     assert jobs.backend().submit(request) == Submitted()

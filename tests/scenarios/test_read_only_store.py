@@ -73,3 +73,32 @@ def test_who_runs_it_is_told(store: Path) -> None:
     with JsonlJournal(store / "tiny").hold():
         assert "run by process" in look(store, [["status", "tiny"]])
     assert "run by process" not in look(store, [["status", "tiny"]])
+
+
+REFUSED = """
+import sys
+from trialjob.apps.cli.main import main
+sys.stderr = sys.stdout
+for words in (
+    ["step", "new", {spec!r}],
+    ["run", {spec!r}],
+    ["rm", "tiny", "--yes"],
+    ["resume", "tiny", "--set", "limits.max_trials=3"],
+):
+    status = main([*words, "--store", {store!r}])
+    assert status in (2, 3), (words, status)
+assert main(["step", "tiny", "--store", {store!r}]) == 0
+"""
+
+
+def test_what_would_write_says_what_it_cannot_write_and_what_to_do(store: Path) -> None:
+    if reason := namespaces.why_not():
+        pytest.skip(reason)
+    spec = str(store.parent / "code" / "sweep.yaml")
+    program = namespaces.python(REFUSED.format(spec=spec, store=str(store)))
+    tried = subprocess.run(
+        namespaces.read_only(store, program), cwd=store.parent, capture_output=True, text=True, check=False
+    )
+    assert tried.returncode == 0, tried.stdout + tried.stderr
+    assert tried.stdout.count("Read-only file system; nothing was lost, have its owner let you in") == 4
+    assert "a bug" not in tried.stdout

@@ -27,7 +27,7 @@ def remove(store: BaseStore, name: ExperimentName, *, artifacts: bool = False) -
     """Remove it; returns what was removed. Raises UsageError and ExperimentBusy when something of it runs."""
     journal = store.journal(name)
     with journal.hold():
-        state = replay(journal.read())
+        state = replay(journal.read(), store.where(name))
         folder = s3_folder(state) if artifacts else None
         check(state, artifacts=artifacts)
         store.forget(name)

@@ -45,7 +45,7 @@ from trialjob.orchestrator.core.events import (
     PricesLearned,
     Record,
 )
-from trialjob.orchestrator.core.evolve import evolve
+from trialjob.orchestrator.core.evolve import learned
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.engine.loop import Loop, Watcher
 from trialjob.orchestrator.engine.step import Parts, Stepper
@@ -153,7 +153,7 @@ class Session:
         if self._state is None:
             self._records = list(records)
         for record in records:
-            self._state = evolve(self._state, record)
+            self._state = learned(self._state, record, self.where)
             news += record.events
         if self._state is None:
             raise NoSuchExperiment(f"no experiment named {self.name!r} in {self._store.where()}")
@@ -364,6 +364,12 @@ class Session:
         )
 
     def _check_is_here(self) -> None:
+        if self.state.name != self.name:
+            raise UsageError(
+                f"{self.where} holds the journal of {self.state.name}, whose jobs have its name; a copy can "
+                f"only be looked at\n  → run {self.state.name} itself, or give the folder that name "
+                "in a store of its own"
+            )
         to = self.state.moved_to
         if to is not None:
             address = address_of(to)

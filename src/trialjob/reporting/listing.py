@@ -58,7 +58,7 @@ def _cells(listed: Listed) -> list[str]:
     if listed.best is not None:
         score = f"{clean(state.objective.metric)} {formatting.number(listed.best.score)}"
     return [
-        clean(state.name),
+        clean(listed.name),
         experiment_state(state),
         f"{ended}/{state.limits.max_trials}",
         score,

@@ -83,21 +83,21 @@ def _member(listed: Listed) -> dict[str, object]:
     """An experiment for programs; of one that cannot be read only its name and the problem."""
     if listed.state is None:
         return {"experiment": listed.name, "state": None, "problem": listed.problem}
-    return {**summary_of(listed.state), "problem": None}
+    return {**summary_of(listed.state), "experiment": listed.name, "problem": None}
 
 
 def _listed(store: ExperimentStore, name: ExperimentName) -> Listed:
     try:
-        state = replay(store.journal(name).read())
-        return Listed(name=name, problem="its journal is empty") if state is None else _summary(state)
+        state = replay(store.journal(name).read(), store.where(name))
+        return Listed(name=name, problem="its journal is empty") if state is None else _summary(name, state)
     except TrialjobError as error:
         return Listed(name=name, problem=one_line(str(error)))
     except Exception as error:  # noqa: BLE001 - whatever is in one journal, the others are shown
         return Listed(name=name, problem=one_line(f"it cannot be read ({type(error).__name__}: {error})"))
 
 
-def _summary(state: State) -> Listed:
-    return Listed(name=state.name, state=state, best=best_trial(state.trials, state.objective))
+def _summary(name: ExperimentName, state: State) -> Listed:
+    return Listed(name=name, state=state, best=best_trial(state.trials, state.objective))
 
 
 def print_out(text: str) -> None:

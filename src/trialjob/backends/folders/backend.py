@@ -21,6 +21,7 @@ from trialjob.model.ids import JobName
 from trialjob.model.job import JobRequest, JobSeen, JobState, LogLine, Outcome, Watch
 from trialjob.model.secret import Reveal, Secret, revealed
 from trialjob.orchestrator.journals.private import FOLDER
+from trialjob.orchestrator.journals.troubles import trouble
 from trialjob.orchestrator.ports import Clock, Kept, Part
 
 #: Bytes that are read at once.
@@ -175,8 +176,7 @@ def files_of(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        place = error.filename if isinstance(error.filename, str) else path
-        raise StoreError(f"cannot use {place}: {error.strerror or error}") from error
+        raise StoreError(trouble(error, path, doing="used")) from error
 
 
 def _kept(path: str, found: os.stat_result) -> Kept:

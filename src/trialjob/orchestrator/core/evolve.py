@@ -12,7 +12,7 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypeAlias, assert_never
 
-from trialjob.errors import InvariantError
+from trialjob.errors import InvariantError, JournalCorrupt
 from trialjob.model.job import JobEnd
 from trialjob.model.metric import Report
 from trialjob.model.money import Tariff
@@ -70,11 +70,22 @@ def as_of(record: Record, state: State) -> State:
     return replace(state, version=record.version, updated_at=record.at)
 
 
-def replay(records: Iterable[Record]) -> State | None:
-    """The state after all of ``records``; None when there are none."""
+def learned(state: State | None, record: Record, where: str) -> State:
+    """The state after a record that was read; raises JournalCorrupt when nothing of ours has written it."""
+    try:
+        return evolve(state, record)
+    except (InvariantError, LookupError, ArithmeticError, TypeError, ValueError) as error:
+        raise JournalCorrupt(
+            f"{where}: record {record.version} of its journal cannot follow those before it ({error}); "
+            "something other than trialjob has changed it: restore the journal from a backup"
+        ) from error
+
+
+def replay(records: Iterable[Record], where: str = "a journal") -> State | None:
+    """The state after all of ``records``; None when there are none. Raises as ``learned``."""
     state: State | None = None
     for record in records:
-        state = evolve(state, record)
+        state = learned(state, record, where)
     return state
 
 

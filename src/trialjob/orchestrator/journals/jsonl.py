@@ -10,12 +10,14 @@ version exactly one writes. Being the orchestrator is another, longer lock.
 
 from __future__ import annotations
 
+import errno
 import getpass
 import json
 import os
 import shlex
 import shutil
 import socket
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,13 +27,14 @@ from filelock import FileLock, Timeout
 
 from trialjob.errors import ExperimentBusy, JournalConflict, JournalCorrupt, JournalTooNew, StoreError
 from trialjob.files import DISK, Disk
-from trialjob.model.ids import ExperimentName
+from trialjob.model.ids import ExperimentName, experiment_name_problem
 from trialjob.orchestrator.core.events import Event, Record
 from trialjob.orchestrator.journals.beginnings import begins_alike
 from trialjob.orchestrator.journals.bundles import check_bundle, check_digest
 from trialjob.orchestrator.journals.codec import checked, decode, encode
 from trialjob.orchestrator.journals.private import FILE, FOLDER, make_private, tighten
 from trialjob.orchestrator.journals.store import BaseStore
+from trialjob.orchestrator.journals.troubles import trouble
 from trialjob.orchestrator.ports import Clock
 
 #: Seconds to wait for another writer, which holds the lock for one write.
@@ -114,10 +117,8 @@ class JsonlJournal:
             lock.release()
 
     def holder(self) -> str | None:
-        try:
+        with _store_errors(self._lock_path, doing="read"):
             held = self._lock_path.exists() and _is_held(self._lock_path)
-        except OSError as error:
-            raise StoreError(f"{self._lock_path} cannot be read: {error.strerror or error}") from error
         return self._describe_holder() if held else None
 
     @property
@@ -138,13 +139,13 @@ class JsonlJournal:
     def _read_on(self) -> list[Record]:
         """The whole records behind the offset; moves the offset behind them."""
         try:
-            with self._path.open("rb") as file:
+            with open(self._path, "rb", opener=_open_file) as file:
                 file.seek(self._offset)
                 data = file.read()
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise StoreError(f"{self._path} cannot be read: {error.strerror}") from error
+            raise StoreError(trouble(error, self._path, doing="read")) from error
         *lines, torn = data.split(b"\n")
         records = [self._record(line) for line in lines]
         self._check_torn(torn)
@@ -231,11 +232,13 @@ class FolderStore(BaseStore):
         return cls(Path(path))
 
     def names(self) -> Sequence[ExperimentName]:
-        with _store_errors(self.root):
+        with _store_errors(self.root, doing="read"):
             if not self.root.exists():
                 return []
             return sorted(
-                ExperimentName(folder.name) for folder in self.root.iterdir() if _has_journal(folder)
+                ExperimentName(folder.name)
+                for folder in self.root.iterdir()
+                if not experiment_name_problem(folder.name) and _has_journal(folder)
             )
 
     def journal(self, name: ExperimentName) -> JsonlJournal:
@@ -246,7 +249,7 @@ class FolderStore(BaseStore):
 
     def bundle(self, name: ExperimentName, digest: str) -> bytes:
         path = self._bundle(name, digest)
-        with _store_errors(path):
+        with _store_errors(path, doing="read"):
             data = path.read_bytes()
         return check_bundle(digest, data, str(path))
 
@@ -290,9 +293,21 @@ class FolderStore(BaseStore):
 def _has_journal(folder: Path) -> bool:
     """Whether an experiment is in it, or may be: one that somebody else keeps to himself is there, too."""
     try:
-        return (folder / "journal.jsonl").exists()
-    except PermissionError:
+        (folder / "journal.jsonl").lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
         return True
+    return True
+
+
+def _open_file(path: str, flags: int) -> int:
+    """Open a file that is one: a pipe in its place would be waited for without end."""
+    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is a pipe", path)
+    return descriptor
 
 
 def _is_held(path: Path) -> bool:
@@ -325,16 +340,16 @@ def _is_locked(path: Path) -> bool:
 
 
 @contextmanager
-def _store_errors(path: Path) -> Iterator[None]:
+def _store_errors(path: Path, *, doing: str = "written") -> Iterator[None]:
     try:
         yield
     except Timeout as error:
-        raise StoreError(f"{path}: another process has kept its lock for {_TURN:g} s") from error
-    except OSError as error:
         raise StoreError(
-            f"{path} cannot be written: {error.strerror or error}; nothing was lost, "
-            "make room or choose another --store and resume"
+            f"{path}: another process has kept its lock for {_TURN:g} s; "
+            "find out what it waits for, and try again"
         ) from error
+    except OSError as error:
+        raise StoreError(trouble(error, path, doing=doing)) from error
 
 
 def this_process() -> dict[str, object]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Protocol, Self
 
-from trialjob.errors import UsageError
+from trialjob.errors import StoreError, UsageError
 from trialjob.model.ids import ExperimentName
 from trialjob.orchestrator.ports import Clock, Journal
 
@@ -143,8 +143,11 @@ class BaseStore:
         """Each experiment's newest state, that written longest ago first."""
         found: dict[ExperimentName, Listed] = {}
         for name in self.names():
-            last = self.journal(name).read()[-1]
-            found[name] = Listed(name=name, etag=str(last.version), written=last.at)
+            try:
+                last = self.journal(name).read()[-1]
+                found[name] = Listed(name=name, etag=str(last.version), written=last.at)
+            except (StoreError, IndexError):  # what is wrong with it is said in its own turn
+                found[name] = Listed(name=name, etag="", written=0.0)
         return dict(sorted(found.items(), key=lambda item: item[1].written))
 
     def inbox(self) -> Inbox:
