@@ -12,7 +12,7 @@ import pytest
 from pydantic import BaseModel
 from ruamel.yaml import YAML
 
-from trialjob.apps.cli.main import cli
+from trialjob.apps.cli.commands import cli
 from trialjob.config import load
 from trialjob.config.plugins import PLUGINS, keys_of
 from trialjob.config.spec import ExperimentSpec

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from trialjob.apps.cli.main import cli
+from trialjob.apps.cli.commands import cli
 from trialjob.backends.assumptions import Assumptions, names
 
 PAGE = (Path(__file__).parents[2] / "docs" / "plan.md").read_text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import subprocess
 import sys
@@ -11,8 +12,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from trialjob.apps.cli.commands import Work, cli
 from trialjob.apps.cli.errors import Begun, ExitStatus, guarded
-from trialjob.apps.cli.main import cli, main
+from trialjob.apps.cli.main import main
 from trialjob.errors import (
     BackendError,
     ExperimentBusy,
@@ -25,13 +27,13 @@ from trialjob.errors import (
     UsageError,
 )
 
-COMMANDS = ["run", "resume", "status", "list", "stop", "results", "logs", "audit"]
+NAMES = ["run", "resume", "status", "list", "stop", "results", "logs", "audit"]
 
 
 def test_the_help_names_every_command_and_exit_status() -> None:
     done = CliRunner().invoke(cli, ["--help"])
     assert done.exit_code == 0
-    assert all(f"  {name} " in done.output for name in [*COMMANDS, "doctor"])
+    assert all(f"  {name} " in done.output for name in [*NAMES, "doctor"])
     assert all(f"  {number}  " in done.output for number in range(4))
 
 
@@ -53,7 +55,7 @@ def test_what_does_not_fit_on_the_disk_is_no_success(arguments: list[str], tmp_p
     assert done.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", NAMES)
 def test_every_command_has_help_and_a_store(command: str) -> None:
     done = CliRunner().invoke(cli, [command, "--help"])
     assert done.exit_code == 0
@@ -145,3 +147,14 @@ def test_an_interrupt_is_status_3(error: BaseException, capsys: pytest.CaptureFi
 def test_escapes_in_an_error_do_not_reach_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     failing(UsageError("no experiment named '\x1b[2J'"), begun=False)
     assert "\x1b" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", sorted(cli.commands))
+def test_who_does_the_work_of_a_command_takes_its_options_and_no_others(name: str) -> None:
+    command = cli.commands[name]
+    facts = vars(command.callback)
+    if "module" not in facts:
+        return  # the command does its work itself
+    work = Work(facts["module"], facts["function"]).find()
+    taken = [name for name in inspect.signature(work).parameters if name != "begun"]
+    assert sorted(taken) == sorted(str(option.name) for option in command.params)

@@ -17,7 +17,7 @@ _EXCEPTIONS = {
     "planning/experiment.py": "the simulator keeps to the limiter's rates",
     "apps/estimators.py": "takes what the SDK's own objects would send",
     "apps/tuner.py": "an example in a docstring",
-    "apps/cli/main.py": "audit without a spec looks at an account by default",
+    "apps/cli/commands.py": "audit without a spec looks at an account by default",
     "apps/cli/pricing.py": "a command for the price list of AWS",
     "apps/syne_tune.py": "says where a path leads in a container",
     "experiment/price_tables.py": "the price list of AWS",

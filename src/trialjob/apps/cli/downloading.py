@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
@@ -24,9 +25,18 @@ from trialjob.reporting.terminal import clean, console
 
 
 def download(
-    name: str, *, trials: Sequence[int], every: bool, logs: bool, to: str | None, store: str | None
+    name: str,
+    *,
+    best: bool,
+    trials: Sequence[int],
+    every: bool,
+    logs: bool,
+    to: str | None,
+    store: str | None,
 ) -> int:
     """Bring the best trial's model and output, or those of ``trials``, or of every one that has ended."""
+    if best + bool(trials) + every > 1:
+        raise click.UsageError("--best, --trial and --all exclude each other.", click.get_current_context())
     session, out = experiment.attach(name, store=store), console()
     chosen = _chosen(session, trials, every=every)
     folder = Path(to or session.name)

@@ -11,7 +11,15 @@ from trialjob.reporting.terminal import clean, console
 from trialjob.reporting.typed_commands import command
 
 
-def move_experiment(name: str, *, source: str | None, target: str | None) -> int:
+def push(name: str, *, target: str, store: str | None) -> int:
+    return _move(name, source=store, target=target)
+
+
+def pull(name: str, *, source: str, store: str | None) -> int:
+    return _move(name, source=source, target=store)
+
+
+def _move(name: str, *, source: str | None, target: str | None) -> int:
     """Have it go on in ``target``; None is the store that commands take without ``--store``."""
     there = experiment.open_store(target)
     session = experiment.hand_over(name, source=experiment.open_store(source), target=there)

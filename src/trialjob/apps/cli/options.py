@@ -7,6 +7,13 @@ from typing import Any, TypeVar
 
 import click
 
+#: The spec file of a command that cannot do without one.
+spec_argument = click.argument("path", type=click.Path(), metavar="SPEC")
+
+yes_option = click.option(
+    "--yes", is_flag=True, help="Do not ask, on a terminal, when nothing caps the cost."
+)
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -44,3 +51,8 @@ backend_option = click.option(
     metavar="NAME",
     help="Which of the spec's backends runs the jobs; where it has one only, a kind in its place: local, …",
 )
+
+
+def form_option(*forms: str) -> Callable[[F], F]:
+    """``--format``, of which the first is what people read."""
+    return click.option("--format", "form", type=click.Choice(forms), default=forms[0], show_default=True)

@@ -12,7 +12,7 @@ from trialjob.reporting.terminal import clean, console
 from trialjob.reporting.typed_commands import command
 
 
-def stop_experiment(begun: Begun, name: str, *, wait: bool, store: str | None) -> int:
+def stop_experiment(begun: Begun, name: str, *, no_wait: bool, store: str | None) -> int:
     """Ask for the end; then wait for it, or bring it about when nobody else runs the experiment."""
     session = experiment.attach(name, store=store)
     out = console()
@@ -21,7 +21,7 @@ def stop_experiment(begun: Begun, name: str, *, wait: bool, store: str | None) -
         return ExitStatus.DONE
     session.ask_stop()
     holder = session.holder()
-    if not wait:
+    if no_wait:
         later = f"nobody runs it now, so nothing is cancelled before\n  {command('stop', name, store=store)}"
         out.print(f"asked {clean(holder)} to stop {clean(name)}" if holder else later, soft_wrap=True)
         return ExitStatus.DONE

@@ -1,0 +1,347 @@
+"""The commands: their options and their help, and where the work of each is done.
+
+Rule: importing this loads click and the standard library only, so that every help is quick. The module that
+does the work is imported when its command is called, and takes the options by their names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import update_wrapper
+from importlib import import_module
+
+import click
+
+from trialjob._version import __version__
+from trialjob.apps.cli.init import init
+from trialjob.apps.cli.options import (
+    backend_option,
+    form_option,
+    interrupt_option,
+    set_option,
+    spec_argument,
+    store_option,
+    yes_option,
+)
+from trialjob.apps.cli.pricing import prices
+from trialjob.apps.cli.schema import schema
+from trialjob.apps.cli.serving import serve
+
+_EPILOG = """\b
+Exit status:
+  0  the experiment ended by one of its own limits, or the command did its work
+  1  the experiment ended by failures; doctor found a fault; audit found what runs
+  2  the spec or the command is wrong
+  3  interrupted, detached or stopped: the experiment can go on; step: it goes on
+"""
+
+
+@click.group(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="trialjob")
+def cli() -> None:
+    """Tune hyperparameters: every trial is one managed job."""
+
+
+@dataclass
+class Work:
+    """What a command calls: ``function`` of a module beside this one, with its options by their names."""
+
+    module: str
+    function: str
+
+    def __call__(self, *begun: object, **options: object) -> object:
+        return self.find()(*begun, **options)
+
+    def find(self) -> Callable[..., object]:
+        found: Callable[..., object] = getattr(
+            import_module(f"trialjob.apps.cli.{self.module}"), self.function
+        )
+        return found
+
+
+def done_by(module: str, function: str) -> Callable[[Callable[[], None]], Callable[..., object]]:
+    """Have that function do what a command describes."""
+    return lambda described: update_wrapper(Work(module, function), described)
+
+
+for _command in (init, prices, schema, serve):
+    cli.add_command(_command)
+
+
+@cli.command()
+@spec_argument
+@backend_option
+@click.option("--name", help="The experiment's name, as it is [default: the spec's with a unique suffix].")
+@yes_option
+@set_option
+@interrupt_option
+@store_option
+@click.pass_obj
+@done_by("running", "run_spec")
+def run() -> None:
+    """Start an experiment from a SPEC file and run it to its end."""
+
+
+@cli.command()
+@click.argument("name")
+@click.argument("spec", type=click.Path(), required=False)
+@backend_option
+@set_option
+@interrupt_option
+@store_option
+@click.pass_obj
+@done_by("running", "resume_experiment")
+def resume() -> None:
+    """Go on with experiment NAME; with SPEC or --set, with other limits."""
+
+
+@cli.command()
+@click.argument("name")
+@click.argument("spec", type=click.Path(), required=False)
+@click.option(
+    "--for", "duration", metavar="TIME", help="Go on at the poll interval, such as 50s [default: one step]."
+)
+@backend_option
+@set_option
+@form_option("text", "json")
+@store_option
+@click.pass_obj
+@done_by("stepping", "step_experiment")
+def step() -> None:
+    """Move experiment NAME on by one step, for cron and other schedules; with SPEC, start it if need be.
+
+    Exit status 3: it goes on, so step again; 0 or 1: it has ended.
+    """
+
+
+@cli.command()
+@click.argument("name")
+@click.argument("target", metavar="S3-URI")
+@store_option
+@done_by("moving", "push")
+def push() -> None:
+    """Move experiment NAME to another store, such as s3://bucket/prefix, while its jobs run on."""
+
+
+@cli.command()
+@click.argument("name")
+@click.argument("source", metavar="S3-URI")
+@store_option
+@done_by("moving", "pull")
+def pull() -> None:
+    """Move experiment NAME from another store, such as s3://bucket/prefix, to this one."""
+
+
+@cli.command()
+@click.argument("name")
+@form_option("text", "json")
+@store_option
+@done_by("showing", "show_status")
+def status() -> None:
+    """Show where experiment NAME stands."""
+
+
+@cli.command(name="list")
+@form_option("table", "json")
+@store_option
+@done_by("showing", "show_list")
+def list_() -> None:
+    """List the experiments in the store."""
+
+
+@cli.command()
+@click.argument("name")
+@click.option("--no-wait", is_flag=True, help="Ask for the end and return at once.")
+@store_option
+@click.pass_obj
+@done_by("stopping", "stop_experiment")
+def stop() -> None:
+    """Stop experiment NAME: cancel what runs, keep every finished result."""
+
+
+@cli.command(name="rm")
+@click.argument("names", nargs=-1, metavar="[NAME...]")
+@click.option("--older-than", metavar="TIME", help="All that have ended, last changed so long ago: 30d.")
+@click.option(
+    "--artifacts", is_flag=True, help="The experiment's folder in S3 too: models, output, checkpoints."
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@store_option
+@done_by("removing", "remove_experiments")
+def rm() -> None:
+    """Remove experiments NAME for good: journal, code, logs and what trials left on this machine.
+
+    Refuses what runs.
+    """
+
+
+@cli.command()
+@click.argument("name")
+@form_option("table", "json", "csv")
+@click.option("--pareto", is_flag=True, help="Only the trials that no other beats in every objective.")
+@click.option(
+    "--sort", metavar="COLUMN", help="Metrics the best first, others ascending; -COLUMN: turned round."
+)
+@click.option("--top", type=click.IntRange(min=1), help="So many trials at most, the best unless sorted.")
+@click.option(
+    "--columns", metavar="A,B,…", help="These columns of the CSV in this order, such as lr,val_loss.last."
+)
+@store_option
+@done_by("showing", "show_results")
+def results() -> None:
+    """Show every trial of experiment NAME with all its metrics, and the best one."""
+
+
+@cli.command()
+@click.argument("name")
+@store_option
+@done_by("watching", "watch_experiment")
+def watch() -> None:
+    """Follow experiment NAME, whoever runs it, until it ends or Ctrl-C; changes nothing."""
+
+
+@cli.command()
+@click.argument("name")
+@click.option("-o", "--output", metavar="FILE", help="Where to write it [default: NAME.html here].")
+@click.option("--live", is_flag=True, help="Write it again and again until the experiment has ended.")
+@store_option
+@done_by("reporting", "write_report")
+def report() -> None:
+    """Write one HTML file about experiment NAME: the story, figures and every trial."""
+
+
+@cli.command()
+@click.argument("name")
+@click.option("--optuna", metavar="URL", help="An Optuna storage: sqlite:///study.db, or a journal file.")
+@click.option("--mlflow", is_flag=True, help="The MLflow of the spec, or of MLFLOW_TRACKING_URI.")
+@click.option("-f", "--follow", is_flag=True, help="Go on until the experiment has ended.")
+@store_option
+@done_by("exporting", "export_experiment")
+def export() -> None:
+    """Send experiment NAME to another tool; what is there already is brought up to date."""
+
+
+@cli.command()
+@click.argument("name")
+@click.argument("trial", type=click.IntRange(min=1))
+@click.option("--attempt", type=click.IntRange(min=1), help="Which attempt [default: the newest].")
+@click.option("-f", "--follow", is_flag=True, help="Go on until the attempt ends.")
+@store_option
+@done_by("logs", "print_log")
+def logs() -> None:
+    """Print the log of TRIAL of experiment NAME."""
+
+
+@cli.command()
+@click.argument("name")
+@click.option("--best", is_flag=True, help="The best trial [default].")
+@click.option(
+    "--trial", "trials", type=click.IntRange(min=1), multiple=True, help="This trial; may be repeated."
+)
+@click.option("--all", "every", is_flag=True, help="Every trial that has left something.")
+@click.option("--logs", is_flag=True, help="The logs too.")
+@click.option("--to", metavar="DIR", help="Where to [default: a folder with the experiment's name].")
+@store_option
+@done_by("downloading", "download")
+def download() -> None:
+    """Bring the models and outputs of experiment NAME to this machine.
+
+    They come to DIR/trial-0007/model and DIR/trial-0007/output. What is there already is not fetched again,
+    and a download that was interrupted goes on where it was.
+    """
+
+
+@cli.command(name="check-metrics")
+@spec_argument
+@click.option("--log", metavar="FILE", required=True, help="What the script has printed; - for stdin.")
+@backend_option
+@set_option
+@done_by("check_metrics", "check_metrics")
+def check_metrics() -> None:
+    """Show which lines of a log the metrics of a SPEC match and what they read, and suggest patterns.
+
+    Exit status 1 when there is no value of the objective.
+    """
+
+
+@cli.command()
+@click.argument("names", nargs=-1, required=True, metavar="NAME NAME...")
+@store_option
+@done_by("comparing", "compare")
+def compare() -> None:
+    """Show experiments side by side: what came out, what it took, and in what their specs differ."""
+
+
+@cli.command()
+@click.argument("name")
+@click.option("--top", type=click.IntRange(1, 100), default=3, show_default=True, help="How many of them.")
+@click.option("--seeds", type=click.IntRange(1, 100), default=3, show_default=True, help="How often each.")
+@click.option(
+    "--seed-name", default="seed", show_default=True, help="The hyperparameter that takes the seed."
+)
+@yes_option
+@set_option
+@interrupt_option
+@store_option
+@click.pass_obj
+@done_by("confirming", "confirm")
+def confirm() -> None:
+    """Run the best configurations of experiment NAME again with new seeds: mean and spread of each.
+
+    They are an experiment of their own, with the same code and limits, and a trial for each configuration
+    and seed.
+    """
+
+
+@cli.command()
+@spec_argument
+@click.option("--epoch-seconds", metavar="TIME", help="How long an epoch takes, such as 45 or 2m.")
+@click.option("--epochs", type=click.FloatRange(min=0, min_open=True), help="Epochs of a whole trial.")
+@click.option("--like", metavar="NAME", help="Learn and last as an earlier experiment did, or a .csv table.")
+@click.option(
+    "--rehearse", is_flag=True, help="Train one trial for one epoch here, to see how long it takes."
+)
+@click.option(
+    "--assume", metavar="NAME=VALUE", multiple=True, help="Another figure for an assumption of docs/plan.md."
+)
+@click.option("--account", is_flag=True, help="Ask the account for its quotas; needs credentials.")
+@backend_option
+@set_option
+@form_option("text", "json")
+@store_option
+@done_by("planning", "plan_spec")
+def plan() -> None:
+    """Say what a SPEC will take and cost, and what is wrong with it, before anything is started.
+
+    Launches nothing and needs no credentials.
+    """
+
+
+@cli.command()
+@spec_argument
+@backend_option
+@set_option
+@done_by("checking", "check_spec")
+def doctor() -> None:
+    """Check the account for what a SPEC will need: credentials, role, bucket, image, quotas.
+
+    Launches nothing. Exit status 1 when something is wrong.
+    """
+
+
+@cli.command()
+@click.option("--stop", is_flag=True, help="Stop the jobs and end the warm pools that have no owner.")
+@click.option("--experiment", metavar="NAME", help="Only this experiment; with --stop, whoever owns it.")
+@click.option("--yes", is_flag=True, help="Do not ask before stopping.")
+@click.option("--backend", metavar="KIND", default="sagemaker", show_default=True, help="sagemaker or slurm.")
+@click.option("--region", help="Where to look [default: $AWS_REGION, else the profile's].")
+@click.option("--profile", help="As whom to look [default: by boto3's rules].")
+@form_option("text", "json")
+@store_option
+@done_by("auditing", "audit_account")
+def audit() -> None:
+    """Show every job and warm pool of trialjob's in the account and region, or in SLURM's queue.
+
+    Exit status 0 when nothing runs (any more), 1 when something does.
+    """
