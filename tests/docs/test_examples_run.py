@@ -76,23 +76,9 @@ def run(arguments: list[str], store: Path, folder: Path = ROOT) -> str:
     return done.stdout
 
 
-def test_the_python_in_the_readme_runs(tmp_path: Path) -> None:
-    code = next(block for block in blocks("python") if "Tuner(" in block)
-    last = run(["-c", code], tmp_path).splitlines()[-1]
-    config, score = re.fullmatch(r"(\{.*\}) ([\d.]+)", last).groups()  # type: ignore[union-attr]
-    assert "'lr'" in config
-    assert float(score) > 0.9
-
-
 def test_the_shell_example_runs(tmp_path: Path) -> None:
     output = run(["-m", "trialjob", "run", "examples/shell/sweep.yaml"], tmp_path)
     assert "finished: all 12 trials of max_trials have ended" in output
-
-
-def test_the_digits_example_runs(tmp_path: Path) -> None:
-    fewer = ["--set", "limits.max_trials=2", "--set", "estimator.hyperparameters.epochs=3"]
-    output = run(["-m", "trialjob", "run", "examples/digits/sweep.yaml", *fewer], tmp_path)
-    assert "finished: all 2 trials of max_trials have ended" in output
 
 
 def test_the_error_in_the_readme_is_the_error(tmp_path: Path) -> None:

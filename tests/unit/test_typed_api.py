@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -62,24 +63,27 @@ def checked(folder: Path, **scripts: str) -> list[str]:
         (folder / f"{name}.py").write_text(text)
     paths = [str(folder / f"{name}.py") for name in scripts]
     command = [sys.executable, "-m", "mypy", "--config-file", "pyproject.toml", *paths]
-    found = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    plugin = os.environ | {"MYPYPATH": str(ROOT / "examples" / "plugins" / "plateau-rule")}
+    found = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=plugin, check=False)
     return found.stdout.splitlines()
 
 
-def python_of(page: Path) -> str:
-    """The snippet of the README that makes a Tuner."""
-    blocks: list[str] = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
-    (block,) = [block for block in blocks if "Tuner(\n" in block]
-    return block
+def python_of_the_pages() -> dict[str, str]:
+    """Every snippet of Python of the README and the pages, by a name for it."""
+    found = {}
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+        for number, block in enumerate(
+            re.findall(r"^```python\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+        ):
+            found[f"snippet_{page.stem}_{number}"] = block
+    return found
 
 
 @pytest.mark.timeout(900)  # where mypy has not seen trialjob yet, it takes its time
 def test_a_type_checker_knows_what_is_right_and_finds_what_is_wrong(tmp_path: Path) -> None:
     lines = list(BAD)
-    told = checked(
-        tmp_path, good=HEAD + GOOD, readme=python_of(ROOT / "README.md"), bad=HEAD + "\n".join(lines)
-    )
-    assert [text for text in told if "good.py" in text or "readme.py" in text] == []
+    told = checked(tmp_path, good=HEAD + GOOD, bad=HEAD + "\n".join(lines), **python_of_the_pages())
+    assert [text for text in told if "good.py" in text or "snippet_" in text] == []
     for number, line in enumerate(lines, start=2):
         about = [text for text in told if f"bad.py:{number}: error:" in text]
         assert any(BAD[line].lower() in text.lower() for text in about), (line, told)

@@ -74,6 +74,8 @@ class Script(Evaluates):
     hyperparameters: Mapping[str, Json] = field(default_factory=dict)
     #: Anything else that ``estimator`` takes in a spec file.
     options: Mapping[str, Json] = field(default_factory=dict)
+    #: The container image it runs in on SageMaker.
+    image_uri: str | None = None
 
     @property
     def title(self) -> str:
@@ -87,6 +89,7 @@ class Script(Evaluates):
             "entry_point": self.entry_point,
             "source_dir": self.source_dir,
             "hyperparameters": dict(self.hyperparameters),
+            **({} if self.image_uri is None else {"image_uri": self.image_uri}),
             **self.options,
         }
 
