@@ -119,7 +119,19 @@ class Cluster:
     def start_second(self) -> None:
         """Start the second node, if it does not run. Raises RuntimeError."""
         self.launch(SECOND)
-        self._wait(lambda: "idle\n" in self.ask("sinfo", "-h", "-n", "node2", "-o", "%T"), "the second node")
+        self._wait(lambda: self._answers(SECOND), "the second node")
+
+    def _answers(self, name: str) -> bool:
+        """Whether slurmctld has a node for one that answers and is idle.
+
+        A ping that fails while slurmd is down is told of seconds later, when it has long been up again, and
+        the next one comes after minutes. A slurmd that starts tells by itself, and harms no job.
+        """
+        state = self.ask("sinfo", "-h", "-n", _NODES[name], "-o", "%T ")
+        if "*" in state:
+            self.kill(name)
+            self.launch(name)
+        return state.startswith("idle ")
 
     def trouble(self) -> str:
         """Why the node takes no jobs now, or jobs are left in the queue; "" where neither is so."""
@@ -219,7 +231,7 @@ class Cluster:
         try:
             for name in DAEMONS:
                 self.launch(name)
-            self._wait(lambda: not self.trouble(), "a node that takes jobs")
+            self._wait(lambda: self._answers("slurmd") and not self.trouble(), "a node that takes jobs")
         except RuntimeError as error:
             return f"{self.trouble()}\n{error}"
         return ""

@@ -137,13 +137,19 @@ def test_a_requeue_ends_and_begins_again_on_both_nodes(jobs: SlurmJobs, two_node
     request = jobs.request({"long": 1})
     reader = on_two_nodes(jobs, request)
     begun(jobs, reader, 2)
-    (job,) = commands.queue(request.job)[-1:]
+    (job,) = queued(jobs, request.job)
     two_nodes.ask("scontrol", "requeue", job.number)
     again = ("squeue", "-h", f"--jobs={job.number}", "--states=PENDING")
     jobs.wait_until(lambda: bool(two_nodes.ask(*again)))
     assert not [line for line in processes() if "train.py" in line and str(jobs.folder) in line]
     assert reader.backend.stop(request.job)
     assert end_of(jobs, reader).outcome is Outcome.STOPPED
+
+
+def queued(jobs: SlurmJobs, job: str) -> list[commands.Queued]:
+    """The jobs of a trial that are not over."""
+    folder = str(jobs.job_folder(job).parent)
+    return [each for each in commands.queue(job) if not each.is_over and each.mark.folder == folder]
 
 
 def processes() -> list[str]:
