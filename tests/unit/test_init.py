@@ -111,6 +111,20 @@ def test_a_script_that_can_run_here_is_tuned(script: Script, tmp_path: Path) -> 
     assert main(["status", "x", "--store", store, "--format", "json"]) == 0
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('print(f"val_loss={1 / 3:.3f}")', "  metric: val_loss  # seen in what it prints\n"),
+        ("pass", "# TODO: nothing was found that prints it\n"),
+    ],
+)
+def test_a_metric_is_to_be_looked_for_where_none_was_found(line: str, said: str, tmp_path: Path) -> None:
+    options = "import argparse\nparser = argparse.ArgumentParser()\nparser.add_argument('--lr', type=float)"
+    (tmp_path / "train.py").write_text(f"{options}\nparser.parse_args()\n{line}\n")
+    assert main(["init", str(tmp_path), "--yes"]) == 0
+    assert said in (tmp_path / "sweep.yaml").read_text()
+
+
 def test_what_was_there_is_not_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lay_out(SCRIPTS[0], tmp_path)
     (tmp_path / "sweep.yaml").write_text("mine")

@@ -166,9 +166,10 @@ def _space(draft: Draft) -> Iterator[str]:
 def _objective(draft: Draft) -> Iterator[str]:
     metric, progress = draft.metric, draft.metrics.progress
     yield "objective:"
+    # By its name: what was found does not say in which direction it is better.
     seen = (
         f"  # seen in {draft.metrics.where}"
-        if metric in draft.metrics.found
+        if metric.name in {each.name for each in draft.metrics.found}
         else "  # TODO: nothing was found that prints it"
     )
     yield f"  metric: {_flow(metric.name)}{seen}"
