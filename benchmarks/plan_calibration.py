@@ -19,7 +19,7 @@ from pathlib import Path
 from benchmarks.search.tables import EPOCHS, SEARCHES, table
 
 from trialjob.backends.assumptions import Assumptions
-from trialjob.backends.sagemaker.limiter import RATES
+from trialjob.backends.sagemaker.rates import RATES
 from trialjob.backends.simulator.curves import Curve, Recorded
 from trialjob.model.limits import Limits
 from trialjob.model.metric import Mode, Objective
@@ -31,8 +31,8 @@ from trialjob.orchestrator.stopping.hyperband import Hyperband
 from trialjob.orchestrator.stopping.median import MedianStopping
 from trialjob.orchestrator.stopping.none import NoStopping
 from trialjob.planning.estimate import Range, estimate
-from trialjob.planning.experiment import simulate
 from trialjob.planning.scenario_input import Case, Epochs
+from trialjob.planning.simulated import simulate
 
 _SVG = Path(__file__).parents[1] / "docs" / "plan-calibration.svg"
 _TERMS = Terms(price=736_400, machine="ml.g4dn.xlarge", stop_grace=120.0, upload=300.0)

@@ -15,8 +15,9 @@ from typing import Any
 
 from benchmarks.journals import TimedBackend
 
+from trialjob.backends.limiter import Limiter
 from trialjob.backends.sagemaker.client import SageMakerClient
-from trialjob.backends.sagemaker.limiter import RATES, Limiter
+from trialjob.backends.sagemaker.rates import RATES
 from trialjob.backends.sagemaker.settings import SageMakerSettings
 from trialjob.model.job import JobSeen, Watch
 from trialjob.model.limits import Limits

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from trialjob.backends.limiter import Limiter
 from trialjob.backends.sagemaker.backend import SageMakerBackend
 from trialjob.backends.sagemaker.client import SageMakerClient
 from trialjob.backends.sagemaker.code import Code
-from trialjob.backends.sagemaker.limiter import Limiter
 from trialjob.backends.sagemaker.settings import SageMakerSettings
 from trialjob.model.ids import ExperimentName, TrialId, job_name
 from trialjob.model.job import JobRequest

@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 
+from trialjob.backends.limiter import Limiter
 from trialjob.backends.sagemaker.access import trusts_sagemaker
 from trialjob.backends.sagemaker.audit import Audit
 from trialjob.backends.sagemaker.client import SageMakerClient
 from trialjob.backends.sagemaker.doctor import examine
-from trialjob.backends.sagemaker.limiter import Limiter
+from trialjob.backends.sagemaker.rates import RATES
 from trialjob.backends.vault import Vault
 from trialjob.errors import BackendError
 from trialjob.model.ids import ExperimentName, TrialId, job_name
@@ -74,7 +75,7 @@ class Account:
             clock=clock,
         )
         # Not the simulation's own service, but one with IAM and all the rest.
-        self.client = SageMakerClient(clock, Limiter(clock))
+        self.client = SageMakerClient(clock, Limiter(clock, RATES))
         self.simulation.client = self.client
 
     def allow(self, allowed: set[str]) -> None:

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 import trialjob
 from trialjob.aws import faults
+from trialjob.backends.limiter import Limiter
 from trialjob.backends.sagemaker.checkpoints import copy_checkpoints
 from trialjob.backends.sagemaker.client import SageMakerClient
-from trialjob.backends.sagemaker.limiter import Limiter
 from trialjob.backends.sagemaker.rules import problems
 from trialjob.errors import UsageError
 from trialjob.estimators.script import ScriptEstimator

@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trialjob.backends.sagemaker.limiter import RATES, Limiter
+from trialjob.backends.limiter import Limiter
+from trialjob.backends.sagemaker.rates import RATES
 from trialjob.testing.fake_aws import VirtualClock
 
 

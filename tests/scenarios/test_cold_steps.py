@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from trialjob.backends.limiter import Limiter
 from trialjob.backends.sagemaker.client import SageMakerClient
-from trialjob.backends.sagemaker.limiter import Limiter
 from trialjob.backends.sagemaker.settings import Spot
 from trialjob.model.ids import TrialId, job_name
 from trialjob.model.job import FailureKind

@@ -16,8 +16,9 @@ import pytest
 
 from trialjob.aws import faults
 from trialjob.backends.folders.checkpoints import copy_checkpoints
+from trialjob.backends.limiter import Limiter
 from trialjob.backends.sagemaker.client import SageMakerClient, Stored
-from trialjob.backends.sagemaker.limiter import Limiter
+from trialjob.backends.sagemaker.rates import RATES
 from trialjob.errors import BackendUnavailable
 from trialjob.experiment import attach
 from trialjob.model.ids import JobName, TrialId, job_name
@@ -158,7 +159,7 @@ class InS3:
             settings=SETTINGS,
             clock=aws.clock,  # type: ignore[arg-type]
         )
-        self.client = self.simulation.client = SageMakerClient(aws.clock, Limiter(aws.clock))
+        self.client = self.simulation.client = SageMakerClient(aws.clock, Limiter(aws.clock, RATES))
         plain = BUNDLED.request(job_name(NAME, TrialId(12), 1), TrialId(12), 1, {"lr": 0.5}, 3600)
         self.request = replace(plain, source=TrialId(1))
         self.put(1, "a/weights", b"1")

@@ -10,7 +10,7 @@ import pytest
 from trialjob import config
 from trialjob.config import ExperimentSpec
 from trialjob.errors import MovedAway, NoSuchExperiment, StoreUnavailable, UsageError
-from trialjob.experiment import attach, create, finish, hand_over, open_session, open_store, place
+from trialjob.experiment import attach, create, finish, hand_over, open_session, open_store, place, remove
 from trialjob.model.ids import ExperimentName
 from trialjob.model.trial import Phase
 from trialjob.orchestrator.journals.jsonl import FolderStore
@@ -265,3 +265,16 @@ def test_when_the_power_fails_at_most_one_folder_has_it_and_it_is_finished(
             hand_over("moves", source=here, target=there)
             assert living(here, there) == [there]
             assert there.bundle(ExperimentName("moves"), code)
+
+
+def test_what_jobs_left_goes_with_the_experiment_and_nothing_beside_it(
+    spec: ExperimentSpec, local: FolderStore, fake: FakeAws
+) -> None:
+    session = create(spec, store=local.root)
+    for key in ("tuning/moves/j-1/output/model.tar.gz", "tuning/moves-2/model.tar.gz"):
+        fake.world.write("bucket", key, b"model")
+    assert remove(local, session.name, artifacts=True) == [
+        str(local.root / "moves"),
+        "s3://bucket/tuning/moves (1 objects)",
+    ]
+    assert fake.world.keys("bucket", "tuning/") == ["tuning/moves-2/model.tar.gz"]

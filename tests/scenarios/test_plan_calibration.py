@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 
 from trialjob.backends.assumptions import Assumptions
-from trialjob.backends.sagemaker.limiter import RATES
+from trialjob.backends.sagemaker.rates import RATES
 from trialjob.backends.simulator.curves import from_experiment
 from trialjob.model.limits import Limits
 from trialjob.model.money import Tariff, Terms
@@ -15,8 +15,8 @@ from trialjob.orchestrator.stopping.asha import Asha
 from trialjob.orchestrator.stopping.hyperband import Hyperband
 from trialjob.orchestrator.stopping.none import NoStopping
 from trialjob.planning.estimate import estimate
-from trialjob.planning.experiment import simulate
 from trialjob.planning.scenario_input import Case, Epochs
+from trialjob.planning.simulated import simulate
 from trialjob.testing.simulation import OBJECTIVE, SPACE, Simulation
 
 TERMS = Terms(price=736_400, machine="ml.g4dn.xlarge", stop_grace=120.0, upload=300.0)

@@ -9,7 +9,8 @@ from functools import partial
 import pytest
 
 from trialjob.backends.assumptions import Assumptions
-from trialjob.backends.sagemaker.limiter import RATES, Limiter
+from trialjob.backends.limiter import Limiter
+from trialjob.backends.sagemaker.rates import RATES
 from trialjob.backends.simulator.backend import SimulatorBackend
 from trialjob.backends.simulator.service import SimulatedService
 from trialjob.model.limits import Limits

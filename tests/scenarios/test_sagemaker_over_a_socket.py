@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from trialjob import in_job
+from trialjob.backends.limiter import Limiter
 from trialjob.backends.sagemaker.backend import SageMakerBackend
 from trialjob.backends.sagemaker.client import SageMakerClient
 from trialjob.backends.sagemaker.code import Code
-from trialjob.backends.sagemaker.limiter import Limiter
+from trialjob.backends.sagemaker.rates import RATES
 from trialjob.estimators.bundle import pack
 from trialjob.estimators.script import ScriptEstimator
 from trialjob.model.ids import JobName, TrialId, job_name
@@ -58,7 +59,7 @@ def test_a_trial_reports_and_a_broken_one_says_why(
 ) -> None:
     folder = Path(str(in_job.__file__)).parent
     backend = SageMakerBackend(
-        client=SageMakerClient(fake.clock, Limiter(fake.clock)),
+        client=SageMakerClient(fake.clock, Limiter(fake.clock, RATES)),
         settings=replace(SETTINGS, s3_uri=fake.create_bucket("bucket") + "/tuning", role=fake.create_role()),
         experiment=NAME,
         code=Code(

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from trialjob.backends.assumptions import NOTHING
-from trialjob.backends.sagemaker.limiter import RATES, Limiter
+from trialjob.backends.limiter import Limiter
 from trialjob.backends.sagemaker.prices import tariff_of
+from trialjob.backends.sagemaker.rates import RATES
 from trialjob.backends.sagemaker.settings import SageMakerSettings, Spot
 from trialjob.backends.simulator.backend import SimulatorBackend
 from trialjob.backends.simulator.curves import Learning, from_function

@@ -12,8 +12,8 @@ import pytest
 from trialjob import config, experiment
 from trialjob.config.passing import passing_problems
 from trialjob.errors import SpecError
-from trialjob.experiment.planning import Asked
 from trialjob.in_job.variables import LONGEST
+from trialjob.planning.planned import Asked, plan
 
 LONG = {"type": "choice", "values": ["x" * LONGEST]}
 UNIFORM = {"type": "uniform", "lower": 0, "upper": 1}
@@ -110,7 +110,7 @@ def test_values_that_are_joined_to_one_word_that_is_too_long_are_refused(tmp_pat
 def test_plan_and_run_refuse_and_keep_nothing(tmp_path: Path) -> None:
     given = spec(tmp_path, {"lr": UNIFORM, "LR": UNIFORM})
     with pytest.raises(SpecError, match="SM_HP_LR"):
-        experiment.plan(given, Asked(), store=tmp_path / "store")
+        plan(given, Asked(), store=tmp_path / "store")
     with pytest.raises(SpecError, match="SM_HP_LR"):
         experiment.create(given, store=tmp_path / "store")
     assert not (tmp_path / "store" / "passed" / "journal.jsonl").exists()

@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from trialjob.backends.assumptions import NOTHING, Assumptions
-from trialjob.backends.sagemaker.limiter import RATES
+from trialjob.backends.sagemaker.rates import RATES
 from trialjob.backends.simulator.curves import Curve, Recorded, from_experiment, from_table
 from trialjob.config.assumptions import with_assumed
 from trialjob.errors import SpecError, UsageError
@@ -23,10 +23,10 @@ from trialjob.orchestrator.stopping.hyperband import Hyperband
 from trialjob.orchestrator.stopping.none import NoStopping
 from trialjob.planning.advice import advice, doubts
 from trialjob.planning.estimate import SIMULATIONS, estimate, simulations
-from trialjob.planning.experiment import simulate
 from trialjob.planning.plan import Variant
 from trialjob.planning.scale import scaled
 from trialjob.planning.scenario_input import Case, Epochs
+from trialjob.planning.simulated import simulate
 from trialjob.planning.upper_bound import worst
 from trialjob.testing.simulation import OBJECTIVE, SPACE, Simulation
 

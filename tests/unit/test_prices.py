@@ -8,9 +8,10 @@ from decimal import Decimal
 
 import pytest
 
+from trialjob.backends.limiter import Limiter
 from trialjob.backends.sagemaker.client import SageMakerClient
-from trialjob.backends.sagemaker.limiter import Limiter
 from trialjob.backends.sagemaker.prices import Price, on_demand, prices, table_price, tariff_of
+from trialjob.backends.sagemaker.rates import RATES
 from trialjob.backends.sagemaker.settings import SageMakerSettings, Spot
 from trialjob.errors import SpecError
 from trialjob.experiment.prices import caps_note, check_caps, worth_learning
@@ -31,7 +32,7 @@ def service() -> FakeService:
 
 
 def client(service: FakeService) -> SageMakerClient:
-    return SageMakerClient(service.clock, Limiter(service.clock), session=boto3_session(service))
+    return SageMakerClient(service.clock, Limiter(service.clock, RATES), session=boto3_session(service))
 
 
 def test_the_spec_goes_before_the_price_list_and_that_before_the_table(service: FakeService) -> None:

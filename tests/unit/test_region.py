@@ -12,8 +12,8 @@ import pytest
 from trialjob import experiment
 from trialjob.apps.cli.main import main
 from trialjob.aws import faults
+from trialjob.backends.limiter import Limiter
 from trialjob.backends.sagemaker.client import SageMakerClient
-from trialjob.backends.sagemaker.limiter import Limiter
 from trialjob.config import load
 from trialjob.errors import SpecError
 from trialjob.model.region import region_said

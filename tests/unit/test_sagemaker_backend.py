@@ -15,11 +15,12 @@ from pathlib import Path
 import pytest
 
 from trialjob.aws import faults
+from trialjob.backends.limiter import Limiter
 from trialjob.backends.sagemaker.artifacts import PIECE
 from trialjob.backends.sagemaker.backend import SageMakerBackend
 from trialjob.backends.sagemaker.client import SageMakerClient
-from trialjob.backends.sagemaker.limiter import Limiter
 from trialjob.backends.sagemaker.logs import LogBuffer
+from trialjob.backends.sagemaker.rates import RATES
 from trialjob.errors import BackendBusy, BackendError, BackendUnavailable, Problem, SpecError
 from trialjob.model.ids import JobName, TrialId, job_name
 from trialjob.model.job import FailureKind, JobRequest, JobSeen, JobState, LogLine, Outcome, Watch
@@ -632,11 +633,11 @@ def test_no_credentials_and_no_region_are_said(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     clock = VirtualClock()
     with pytest.raises(faults.Misconfigured, match="region"):
-        SageMakerClient(clock, Limiter(clock)).describe("x")
+        SageMakerClient(clock, Limiter(clock, RATES)).describe("x")
     with pytest.raises(faults.NoCredentials, match="credentials"):
-        SageMakerClient(clock, Limiter(clock), region="us-east-1").describe("x")
+        SageMakerClient(clock, Limiter(clock, RATES), region="us-east-1").describe("x")
     with pytest.raises(faults.Misconfigured, match="profile"):
-        SageMakerClient(clock, Limiter(clock), profile="nobody").describe("x")
+        SageMakerClient(clock, Limiter(clock, RATES), profile="nobody").describe("x")
 
 
 def test_nobody_who_listens_is_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -644,7 +645,7 @@ def test_nobody_who_listens_is_unreachable(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
     clock = VirtualClock()
-    client = SageMakerClient(clock, Limiter(clock), region="us-east-1")
+    client = SageMakerClient(clock, Limiter(clock, RATES), region="us-east-1")
     with pytest.raises(faults.Unreachable):
         client.stop("x")
     client.close()

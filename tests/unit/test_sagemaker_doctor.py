@@ -16,11 +16,11 @@ from botocore.loaders import Loader  # type: ignore[import-untyped]
 from botocore.session import Session  # type: ignore[import-untyped]
 
 from trialjob.apps.cli.main import main
+from trialjob.backends.limiter import Limiter
 from trialjob.backends.plugin import Check
 from trialjob.backends.sagemaker.access import trusts_sagemaker
 from trialjob.backends.sagemaker.client import SageMakerClient
 from trialjob.backends.sagemaker.doctor import CHECKS, examine
-from trialjob.backends.sagemaker.limiter import Limiter
 from trialjob.backends.sagemaker.settings import SageMakerSettings, Spot
 from trialjob.model.ids import ExperimentName, TrialId, job_name
 from trialjob.model.job import JobRequest

@@ -14,7 +14,6 @@ _WORDS = re.compile(r"sagemaker|ClientError|ml\.spot-training|\bL-[0-9A-F]{8}\b"
 _EXCEPTIONS = {
     "orchestrator/core/failures.py": "reasons by which journaled ends of jobs are told apart",
     "config/reporters.py": "names of packages that scripts import",
-    "planning/experiment.py": "the simulator keeps to the limiter's rates",
     "apps/estimators.py": "takes what the SDK's own objects would send",
     "apps/tuner.py": "an example in a docstring",
     "apps/cli/commands.py": "audit without a spec looks at an account by default",

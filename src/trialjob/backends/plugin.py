@@ -171,6 +171,10 @@ class BaseBackend(SpecPart):
         """The region and profile by which other services of AWS are called for this experiment."""
         return {}
 
+    def remove_artifacts(self, experiment: ExperimentName, clock: Clock) -> Sequence[str]:  # noqa: ARG002 - as above
+        """Remove what jobs have left outside of the store; returns what was removed, in words."""
+        return ()
+
     # What it costs, and what a plan says
 
     def tariff(self, jobs: Jobs) -> Tariff:

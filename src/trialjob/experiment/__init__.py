@@ -7,7 +7,6 @@ from trialjob.experiment.account import audit, doctor
 from trialjob.experiment.creation import create
 from trialjob.experiment.inbox import start_document, start_file
 from trialjob.experiment.move import finish, hand_over
-from trialjob.experiment.planning import Asked, at_worst, plan
 from trialjob.experiment.removal import StillRuns, remove
 from trialjob.experiment.resolve import ResolvedSpec, resolve
 from trialjob.experiment.session import Session, attach, open_session
@@ -15,11 +14,9 @@ from trialjob.experiment.stores import open_store, place
 from trialjob.experiment.trackers import mlflow_runs
 
 __all__ = [
-    "Asked",
     "ResolvedSpec",
     "Session",
     "StillRuns",
-    "at_worst",
     "attach",
     "audit",
     "create",
@@ -30,7 +27,6 @@ __all__ = [
     "open_session",
     "open_store",
     "place",
-    "plan",
     "remove",
     "resolve",
     "start_document",

@@ -1,4 +1,4 @@
-"""Removing an experiment for good: its journal, its code, what its trials left here, and its folder in S3.
+"""Removing an experiment for good: journal, code, what its trials left here, and what its backend keeps.
 
 Rule 1: nothing is removed of an experiment that runs, or of which a job may still run.
 Rule 2: the journal goes first, so that an experiment of which a part is gone is never taken for a whole one;
@@ -7,15 +7,13 @@ the same command removes what a removal that was broken off has left.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
+from trialjob import config
+from trialjob.backends.plugin import BaseBackend
 from trialjob.errors import UsageError
 from trialjob.model.ids import ExperimentName
-from trialjob.model.s3 import S3Address
 from trialjob.orchestrator.core.evolve import replay
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.engine.clock import SystemClock
-from trialjob.orchestrator.journals.objects import Objects
 from trialjob.orchestrator.journals.store import BaseStore
 
 
@@ -28,18 +26,13 @@ def remove(store: BaseStore, name: ExperimentName, *, artifacts: bool = False) -
     journal = store.journal(name)
     with journal.hold():
         state = replay(journal.read(), store.where(name))
-        folder = s3_folder(state) if artifacts else None
+        backend = _backend(state) if artifacts else None
         check(state, artifacts=artifacts)
         store.forget(name)
     store.clear(name)
     removed = [store.where(name)]
-    if folder is not None:
-        objects = Objects(folder.bucket, folder.key, SystemClock())
-        try:
-            count = objects.remove_below("")
-        finally:
-            objects.close()
-        removed.append(f"{folder} ({count} objects)")
+    if backend is not None:
+        removed += backend.remove_artifacts(name, SystemClock())
     return removed
 
 
@@ -54,10 +47,6 @@ def check(state: State | None, *, artifacts: bool) -> None:
         raise UsageError(f"{state.name} has moved to {state.moved_to}, and its artifacts are needed there")
 
 
-def s3_folder(state: State | None) -> S3Address | None:
-    """Where its jobs keep what they leave in S3; None where that is nowhere."""
-    backend = state.document.get("backend") if state is not None else None
-    if state is None or not isinstance(backend, Mapping) or not backend.get("s3_uri"):
-        return None
-    place = S3Address.parse(str(backend["s3_uri"]))
-    return S3Address(bucket=place.bucket, key=f"{place.folder}{state.name}")
+def _backend(state: State | None) -> BaseBackend | None:
+    """What knows where jobs have left something. Raises SpecError where its package is not installed."""
+    return None if state is None else config.parse(state.document, files=False, recorded=True).backend

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from statistics import fmean, median
 
 from trialjob.model.trial import EndKind
-from trialjob.planning.experiment import Outcome, simulate
 from trialjob.planning.scale import AS_IT_IS, Scale, most_trials, scaled
 from trialjob.planning.scenario_input import Case
+from trialjob.planning.simulated import Outcome, simulate
 
 #: So many experiments are simulated. One more, drawn like them, is within their extremes with a probability
 #: of (n - 1) / (n + 1).

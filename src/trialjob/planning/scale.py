@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 
 from trialjob.backends.assumptions import Assumptions
 from trialjob.model.limits import Limits
-from trialjob.planning.experiment import Outcome
 from trialjob.planning.scenario_input import Case
+from trialjob.planning.simulated import Outcome
 
 #: Up to so many trials an experiment is simulated as it is,
 AS_IT_IS = 200

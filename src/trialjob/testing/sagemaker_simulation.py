@@ -11,11 +11,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from trialjob.backends.limiter import Limiter
 from trialjob.backends.sagemaker.backend import SageMakerBackend
 from trialjob.backends.sagemaker.client import SageMakerClient
 from trialjob.backends.sagemaker.code import Code
-from trialjob.backends.sagemaker.limiter import RATES, Limiter
 from trialjob.backends.sagemaker.prices import prices, tariff_of
+from trialjob.backends.sagemaker.rates import RATES
 from trialjob.backends.sagemaker.settings import SageMakerSettings
 from trialjob.logs.metrics import readers
 from trialjob.model.limits import Limits

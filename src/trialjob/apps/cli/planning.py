@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 
-from trialjob import config, experiment
+from trialjob import config
 from trialjob.apps.cli.errors import ExitStatus
 from trialjob.apps.cli.showing import print_out
 from trialjob.errors import Problem, SpecError
 from trialjob.model.durations import parse_duration
 from trialjob.planning.page import document, lines
 from trialjob.planning.plan import Plan
+from trialjob.planning.planned import Asked, plan
 from trialjob.reporting.results import strict_json
 from trialjob.reporting.terminal import check_written, clean, console
 
@@ -32,7 +33,7 @@ def plan_spec(
     """Print the plan of a spec file; with ``form`` json also what is wrong with it."""
     try:
         spec = config.load(path, overrides=overrides, backend=backend)
-        asked = experiment.Asked(
+        asked = Asked(
             epoch_seconds=_seconds(epoch_seconds),
             epochs=epochs,
             like=like,
@@ -40,17 +41,17 @@ def plan_spec(
             account=account,
             assume=assume,
         )
-        plan = experiment.plan(spec, asked, store=store)
+        planned = plan(spec, asked, store=store)
     except SpecError as error:
         if form != "json":
             raise
         print_out(strict_json({"problems": [asdict(problem) for problem in error.problems]}) + "\n")
         return ExitStatus.WRONG
-    plan = replace(plan, doubts=(*config.warnings(spec), *plan.doubts))
+    planned = replace(planned, doubts=(*config.warnings(spec), *planned.doubts))
     if form == "json":
-        print_out(strict_json(document(plan)) + "\n")
+        print_out(strict_json(document(planned)) + "\n")
     else:
-        _print(plan)
+        _print(planned)
     return ExitStatus.DONE
 
 

@@ -17,6 +17,7 @@ from trialjob.errors import UsageError
 from trialjob.model.trial import EndKind, Phase
 from trialjob.orchestrator.core.state import State
 from trialjob.planning.page import short
+from trialjob.planning.planned import at_worst
 from trialjob.reporting.tables import print_summary
 from trialjob.reporting.terminal import clean, console, print_notes
 from trialjob.reporting.typed_commands import command
@@ -59,7 +60,7 @@ def start(
     """Say what an experiment may cost, begin it, and attend it; ``code_of`` as for ``experiment.create``."""
     out = console()
     resolved = experiment.resolve(spec, to_run=False)
-    if not _agreed(out, experiment.at_worst(resolved), yes=yes):
+    if not _agreed(out, at_worst(resolved), yes=yes):
         out.print("nothing was started")
         return ExitStatus.CAN_GO_ON
     session = experiment.create(resolved, store=store, code_of=code_of)

@@ -22,6 +22,7 @@ from trialjob.model.ids import ExperimentName, TrialId
 from trialjob.model.trial import Phase
 from trialjob.orchestrator.journals.store import BaseStore
 from trialjob.planning import page as plan_page
+from trialjob.planning.planned import Asked, at_worst, plan
 from trialjob.reporting.results import best_trial, experiment_state
 
 T = TypeVar("T")
@@ -107,8 +108,7 @@ class Desk:
     def plan(self, document: object, folder: str | None, asked: Mapping[str, Any]) -> dict[str, Any]:
         """What a spec would take and cost. Raises SpecError, UsageError."""
         spec = self._spec(document, folder)
-        plan = experiment.plan(spec, experiment.Asked(**asked), store=self.where)
-        return plan_page.document(plan)
+        return plan_page.document(plan(spec, Asked(**asked), store=self.where))
 
     def start(
         self, document: object, folder: str | None, *, name: str | None, key: str, uncapped: bool
@@ -126,7 +126,7 @@ class Desk:
         if key and (earlier := self._earlier(spec.name, digest)):
             return earlier, False
         resolved = experiment.resolve(spec, to_run=False)
-        worst = experiment.at_worst(resolved)
+        worst = at_worst(resolved)
         if worst.paid and not worst.capped and not uncapped:
             raise Uncapped(
                 "nothing bounds what this may cost; set limits.max_cost or limits.max_instance_hours, "

@@ -15,7 +15,7 @@ from trialjob.aws import faults
 from trialjob.aws.admission import Admission
 from trialjob.aws.door import Door, again, is_silent
 from trialjob.aws.meanings import date_of
-from trialjob.backends.sagemaker.limiter import Limiter
+from trialjob.backends.limiter import Limiter
 from trialjob.backends.sagemaker.status import Facts
 from trialjob.model.s3 import S3Address
 from trialjob.orchestrator.ports import Clock

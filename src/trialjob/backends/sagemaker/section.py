@@ -15,15 +15,16 @@ from trialjob.aws import faults
 from trialjob.backends.assumptions import Assumptions
 from trialjob.backends.auditing import Auditor, Knows
 from trialjob.backends.plugin import Backend, BaseBackend, Check, Jobs, Place, Translator, Way
-from trialjob.backends.sagemaker.limiter import RATES
 from trialjob.backends.sagemaker.machines import Machines
+from trialjob.backends.sagemaker.rates import RATES
 from trialjob.backends.sagemaker.raw_request import translated
 from trialjob.backends.sagemaker.settings import Channel, SageMakerSettings, Spot
 from trialjob.errors import BackendError, Problem, SpecError
 from trialjob.field_types import Duration, Number, SpecPart
 from trialjob.model.durations import format_duration
+from trialjob.model.ids import ExperimentName
 from trialjob.model.money import Tariff
-from trialjob.model.s3 import address_problem
+from trialjob.model.s3 import S3Address, address_problem
 from trialjob.orchestrator.ports import Clock
 
 if TYPE_CHECKING:
@@ -185,8 +186,8 @@ class SageMaker(Machines, BaseBackend):
 
     def client(self, clock: Clock) -> SageMakerClient:
         """What calls the service."""
+        from trialjob.backends.limiter import Limiter  # noqa: PLC0415 - as above
         from trialjob.backends.sagemaker.client import SageMakerClient  # noqa: PLC0415 - slow to import
-        from trialjob.backends.sagemaker.limiter import Limiter  # noqa: PLC0415 - as above
 
         limiter = Limiter(clock, self.requests_per_second.model_dump())
         return SageMakerClient(clock, limiter, region=self.region, profile=self.profile)
@@ -207,6 +208,18 @@ class SageMaker(Machines, BaseBackend):
             check=partial(refuse, settings=settings, region=self.region or ""),
             reveal=place.reveal,
         )
+
+    def remove_artifacts(self, experiment: ExperimentName, clock: Clock) -> Sequence[str]:
+        from trialjob.orchestrator.journals.objects import Objects  # noqa: PLC0415 - slow to import
+
+        place = S3Address.parse(self.s3_uri)
+        folder = S3Address(bucket=place.bucket, key=f"{place.folder}{experiment}")
+        objects = Objects(folder.bucket, folder.key, clock)
+        try:
+            count = objects.remove_below("")
+        finally:
+            objects.close()
+        return [f"{folder} ({count} objects)"]
 
     @property
     def aws(self) -> Mapping[str, str | None]:
@@ -288,11 +301,11 @@ class SageMaker(Machines, BaseBackend):
 
     @classmethod
     def auditor(cls, clock: Clock, knows: Knows, me: str, **where: str | None) -> Auditor:
+        from trialjob.backends.limiter import Limiter  # noqa: PLC0415 - as above
         from trialjob.backends.sagemaker.audit import Audit  # noqa: PLC0415 - slow to import
         from trialjob.backends.sagemaker.client import SageMakerClient  # noqa: PLC0415 - as above
-        from trialjob.backends.sagemaker.limiter import Limiter  # noqa: PLC0415 - as above
 
-        return Audit(SageMakerClient(clock, Limiter(clock), **where), clock, known=knows, me=me)
+        return Audit(SageMakerClient(clock, Limiter(clock, RATES), **where), clock, known=knows, me=me)
 
     def doctor(self, jobs: Jobs, only: Sequence[str] = ()) -> Iterator[Check]:
         from trialjob.backends.sagemaker.doctor import examine  # noqa: PLC0415 - slow to import

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from trialjob.backends.sagemaker.limiter import Limiter
+from trialjob.backends.limiter import Limiter
 from trialjob.backends.simulator.backend import SimulatorBackend
 from trialjob.backends.simulator.clock import VirtualClock
 from trialjob.backends.simulator.curves import Learning

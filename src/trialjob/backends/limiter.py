@@ -6,16 +6,9 @@ Rule: it never waits. Who finds no token does something else and asks again in a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Final
 
 from trialjob.orchestrator.ports import Clock
-
-#: What the service grants an account in a region, in calls a second. Other users of it share these.
-RATES: Final[Mapping[str, float]] = MappingProxyType({
-    "create": 1.0, "stop": 1.0, "update": 1.0, "list": 2.0, "describe": 5.0, "filter_logs": 10.0,
-})  # fmt: skip
-
 
 #: So much less than a whole token will do, or rounding would refuse a call that is made exactly in time.
 _HAIR: Final = 1e-6
@@ -24,7 +17,7 @@ _HAIR: Final = 1e-6
 class Limiter:
     """A bucket for each operation with a rate; an operation without one is never refused."""
 
-    def __init__(self, clock: Clock, rates: Mapping[str, float] = RATES) -> None:
+    def __init__(self, clock: Clock, rates: Mapping[str, float]) -> None:
         self._clock = clock
         self._rates = dict(rates)
         #: Tokens, and when they were counted.

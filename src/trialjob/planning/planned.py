@@ -15,7 +15,6 @@ from trialjob.config.assumptions import with_assumed
 from trialjob.config.lints import no_word_of_checkpoints
 from trialjob.errors import UsageError
 from trialjob.experiment.prices import caps_note, check_caps
-from trialjob.experiment.rehearsal import rehearse
 from trialjob.experiment.resolve import ResolvedSpec, resolve
 from trialjob.experiment.search import search_advice
 from trialjob.experiment.session import attach
@@ -26,6 +25,7 @@ from trialjob.orchestrator.samplers.random import RandomSampler
 from trialjob.planning.advice import advice, doubts
 from trialjob.planning.estimate import estimate
 from trialjob.planning.plan import Looked, Plan, Variant
+from trialjob.planning.rehearsal import rehearse
 from trialjob.planning.scenario_input import Case, Epochs
 from trialjob.planning.upper_bound import worst
 
