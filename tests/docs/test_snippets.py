@@ -17,7 +17,7 @@ import pytest
 import installed_venv
 from installed_venv import Wanted
 from trialjob import config
-from trialjob.apps.cli.main import cli
+from trialjob.apps.cli.commands import cli
 from trialjob.config.yaml_text import load_yaml
 
 ROOT = Path(__file__).parents[2]
