@@ -1,4 +1,4 @@
-"""The exact CreateTrainingJob calls of six specs. A change here is a change of what users pay for."""
+"""The exact CreateTrainingJob calls of seven specs. A change here is a change of what users pay for."""
 
 from __future__ import annotations
 
@@ -70,6 +70,22 @@ CASES: dict[str, tuple[SageMakerSettings, JobRequest]] = {
             tags={"team": "vision"},
         ),
         JOB,
+    ),
+    "file-systems": (
+        replace(
+            PLAIN,
+            subnets=("subnet-1a",),
+            security_group_ids=("sg-1",),
+            channels={"cache": Channel(access="rw")},
+        ),
+        replace(
+            JOB,
+            inputs={
+                "train": "fsx://fs-0123456789abcdef0/fsx/images #1/train",
+                "cache": "efs://fs-01234567",
+                "test": "s3://bucket/data/test",
+            },
+        ),
     ),
     "raw-merge": (
         replace(

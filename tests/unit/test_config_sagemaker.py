@@ -8,11 +8,15 @@ from typing import Any
 import pytest
 
 from trialjob.backends.local.section import Local
+from trialjob.backends.sagemaker import rules
+from trialjob.backends.sagemaker.request import build, code_uri
 from trialjob.backends.sagemaker.section import SageMaker
 from trialjob.backends.sagemaker.settings import Channel, SageMakerSettings, Spot
 from trialjob.config import ExperimentSpec, load, parse, warnings
 from trialjob.errors import SpecError
 from trialjob.experiment.jobs import jobs_of
+from trialjob.model.ids import ExperimentName, TrialId, job_name
+from trialjob.model.job import JobRequest
 from trialjob.orchestrator.engine.clock import SystemClock
 
 SPEC = """
@@ -172,6 +176,55 @@ def test_a_local_input_with_options_is_found_from_everywhere(path: Path) -> None
     (path.parent / "data").mkdir()
     spec = load(path, overrides=["estimator.inputs.train={location: data, content_type: text/csv}"])
     assert spec.estimator.locations()["train"] == str(path.parent / "data")
+
+
+DISK = "efs://fs-0123456789abcdef0/images"
+NETWORK = ["backend.subnets=[subnet-1a]", "backend.security_group_ids=[sg-1]"]
+
+
+@pytest.mark.parametrize(
+    ("train", "field", "said"),
+    [
+        ("efs://fs-xyz/images", "", "the id of a file system"),
+        ("fsx://fs-0123456789abcdef0/", "", "mount name"),
+        (f"{{location: '{DISK}', mode: FastFile}}", ".mode", "data in S3"),
+        (f"{{location: '{DISK}', content_type: text/csv}}", ".content_type", "data in S3"),
+        ("{location: 's3://bucket/data', access: rw}", ".access", "is none"),
+    ],
+)
+def test_a_file_system_that_cannot_be_mounted_is_refused(
+    path: Path, train: str, field: str, said: str
+) -> None:
+    assert said in problems(path, f"estimator.inputs.train={train}")[f"estimator.inputs.train{field}"]
+
+
+def test_this_machine_mounts_no_file_system(path: Path) -> None:
+    found = problems(path, f"estimator.inputs.train={DISK}", "backend={kind: local}")
+    assert "jobs of local mount none" in found["estimator.inputs.train"]
+
+
+def test_a_file_system_is_reached_through_a_network(path: Path) -> None:
+    job = JobRequest(
+        job=job_name(ExperimentName("digits"), TrialId(1), 1),
+        experiment=ExperimentName("digits"),
+        trial=TrialId(1),
+        attempt=1,
+        hyperparameters={},
+        entry_point="train.py",
+        bundle="0123456789abcdef",
+        max_runtime=600,
+        inputs={"train": DISK},
+        digest="fedcba9876543210",
+    )
+    for overrides, wrong in ((NETWORK, []), ([], ["estimator.inputs.train"])):
+        settings = settings_of(load(path, overrides=[f"estimator.inputs.train={DISK}", *overrides]))
+        request = build(settings, job, code_uri=code_uri(settings, "c0de"), owner="anna")
+        assert [each.field for each in rules.problems(request, raw={}, region="us-east-1")] == wrong
+
+
+def test_a_mounted_folder_stands_in_for_a_file_system_here(path: Path) -> None:
+    here = [f"estimator.inputs.{name}={path.parent}" for name in ("train", "test")]
+    assert load(path, overrides=["backend={kind: local}", *here])
 
 
 def test_spot_without_a_checkpoint_in_sight_is_doubtful(path: Path) -> None:

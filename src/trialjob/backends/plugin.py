@@ -114,6 +114,8 @@ class BaseBackend(SpecPart):
     kind: ClassVar[str] = ""
     #: An experiment may go on from another machine or store while its jobs run.
     is_remote: ClassVar[bool] = True
+    #: Its jobs mount what is written as ``efs://…`` or ``fsx://…``.
+    mounts_file_systems: ClassVar[bool] = False
     #: What a plan takes the service to be like.
     assumptions: ClassVar[Assumptions] = THIS_MACHINE
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from trialjob.backends.plugin import BaseBackend
 from trialjob.config.files import kind_of, listed
+from trialjob.config.inputs import InputSpec
 from trialjob.config.paths import problem_at, shown
 from trialjob.config.space import DomainSpec
 from trialjob.config.space_checks import all_names
@@ -20,6 +21,7 @@ from trialjob.config.spec import (
 )
 from trialjob.errors import Problem
 from trialjob.in_job.function import PICKLED
+from trialjob.model.file_system import file_system_problem, is_file_system
 
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _CHANNEL_NAME = re.compile(r"[A-Za-z0-9.\-_]{1,64}")
@@ -61,6 +63,12 @@ def environment_problems(estimator: EstimatorSpec) -> Iterator[Problem]:
 def backend_problems(estimator: EstimatorSpec, backend: BaseBackend) -> Iterator[Problem]:
     """What a backend finds wrong with its own section, and beside the estimator."""
     yield from backend.problems(estimator)
+    for name, given in estimator.inputs.items():
+        if is_file_system(given.location) and not backend.mounts_file_systems:
+            path = ("estimator", "inputs", name)
+            message = f"{shown(given.location)} is a file system, and jobs of {backend.kind} mount none"
+            remedy = f"mount it where the jobs run, and --set estimator.inputs.{name}=FOLDER"
+            yield problem_at(path, message, remedy)
 
 
 def program_here_problems(estimator: EstimatorSpec, backend: BaseBackend) -> Iterator[Problem]:
@@ -75,6 +83,25 @@ def file_problems(estimator: EstimatorSpec) -> Iterator[Problem]:
         if not location or ("://" not in location and kind_of(Path(location)) == "nothing"):
             path = ("estimator", "inputs", name)
             yield problem_at(path, f"{shown(location)} does not exist", "write the path of a file or folder")
+    for name, given in estimator.inputs.items():
+        yield from _mounted(("estimator", "inputs", name), given)
+
+
+def _mounted(path: tuple[str, ...], given: InputSpec) -> Iterator[Problem]:
+    """What is wrong with a channel that is a file system, or says what only one can have."""
+    if not is_file_system(given.location):
+        if given.access:
+            message = f"{given.access} is of file systems, and {shown(given.location)} is none"
+            yield problem_at((*path, "access"), message, "leave it out")
+        return
+    if wrong := file_system_problem(given.location):
+        remedy = "write efs://fs-0123456789abcdef0/folder, or fsx://fs-0123456789abcdef0/mount-name/folder"
+        yield problem_at(path, f"{shown(given.location)}: {wrong}", remedy)
+    for key in ("mode", "content_type"):
+        value = getattr(given, key)
+        if value not in (None, "File"):
+            message = f"{shown(value)} is of data in S3; a file system is mounted"
+            yield problem_at((*path, key), message, "leave it out")
 
 
 def _code(estimator: SourceSpec) -> Iterator[Problem]:

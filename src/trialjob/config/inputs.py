@@ -13,12 +13,15 @@ from trialjob.model.json import Json
 class InputSpec(SpecPart):
     """An input channel that is more than a location."""
 
-    #: A folder, a file or an address in S3.
+    #: A folder, a file, an address in S3, or a folder of a file system that the jobs mount:
+    #: `efs://fs-ID/folder`, or `fsx://fs-ID/mount-name/folder` of FSx for Lustre.
     location: str
     #: The type of its content, as the service is told it.
     content_type: str | None = None
-    #: How SageMaker delivers it.
+    #: How the service delivers it.
     mode: Literal["File", "FastFile", "Pipe"] | None = None
+    #: Whether a job may only read a file system, `ro`, or write it too, `rw`. Default: `ro`.
+    access: Literal["ro", "rw"] | None = None
 
 
 def _located(value: object) -> object:

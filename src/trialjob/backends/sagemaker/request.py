@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from trialjob.backends.filling import environment_of, how_of, program_of, values_of, wants_values_file
-from trialjob.backends.sagemaker.settings import SageMakerSettings
+from trialjob.backends.sagemaker.settings import Channel, SageMakerSettings
 from trialjob.in_job.command_line import FIRST, SDK_V3, VALUES_FILES, text_of, values_text
 from trialjob.in_job.entrypoint import DISTRIBUTION, PROCESSES, VALUES_CHANNEL, VALUES_FILE
 from trialjob.in_job.report import NEEDED
+from trialjob.model.file_system import FileSystem, is_file_system
 from trialjob.model.job import JobRequest
 from trialjob.model.secret import Reveal, revealed
 
@@ -244,12 +245,27 @@ def _own_channels(settings: SageMakerSettings, job: JobRequest, code_uri: str) -
 
 def _channels(settings: SageMakerSettings, job: JobRequest) -> Iterator[Request]:
     for name, uri in sorted(job.inputs.items()):
-        channel, options = _channel(name, uri), settings.channels.get(name)
+        options = settings.channels.get(name)
+        if is_file_system(uri):
+            yield {"ChannelName": name, "DataSource": {"FileSystemDataSource": _file_system(uri, options)}}
+            continue
+        channel = _channel(name, uri)
         if options and options.content_type:
             channel["ContentType"] = options.content_type
         if options and options.mode:
             channel["InputMode"] = options.mode
         yield channel
+
+
+def _file_system(uri: str, options: Channel | None) -> Request:
+    """A folder that the job mounts; one whose address is wrong has been refused with the spec."""
+    found = FileSystem.parse(uri)
+    return {
+        "FileSystemId": found.id,
+        "FileSystemType": found.type,
+        "FileSystemAccessMode": (options and options.access) or "ro",
+        "DirectoryPath": found.directory,
+    }
 
 
 def _channel(name: str, uri: str) -> Request:

@@ -63,6 +63,7 @@ class SageMaker(Machines, BaseBackend):
 
     #: A managed training job of Amazon SageMaker per trial.
     kind: ClassVar[str] = "sagemaker"
+    mounts_file_systems: ClassVar[bool] = True
     assumptions: ClassVar[Assumptions] = Assumptions()
     once_in_estimator: ClassVar[type[SpecPart] | None] = Machines
     # All but whose identity of this machine it has.
@@ -163,9 +164,11 @@ class SageMaker(Machines, BaseBackend):
             price_per_hour=self.price_per_hour,
             spot=Spot(**dict(self.spot)) if self.spot else None,
             channels={
-                name: Channel(content_type=given.content_type or "", mode=given.mode or "")
+                name: Channel(
+                    content_type=given.content_type or "", mode=given.mode or "", access=given.access or ""
+                )
                 for name, given in job.inputs.items()
-                if given.content_type or given.mode
+                if given.content_type or given.mode or given.access
             },
             tags=self.tags,
             subnets=self.subnets,

@@ -29,6 +29,8 @@ class Channel:
     content_type: str = ""
     #: File, FastFile or Pipe; empty for the service's default.
     mode: str = ""
+    #: ro or rw, of a file system; empty for ro.
+    access: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

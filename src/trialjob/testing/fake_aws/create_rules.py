@@ -90,6 +90,9 @@ def _texts(request: dict[str, Any]) -> Iterator[str]:
     ):
         if uri is not None and address_problem(uri):
             yield f"The S3 URI '{uri}' is not valid"
+    mounts = any("FileSystemDataSource" in channel["DataSource"] for channel in channels)
+    if mounts and not request.get("VpcConfig"):
+        yield "VpcConfig must be specified when FileSystemDataSource is used"
 
 
 def _image(request: dict[str, Any], region: str) -> Iterator[str]:

@@ -53,6 +53,8 @@ class Sandbox:
             },
         )
         for channel in channels:
+            # A file system that is mounted is an empty one.
+            (self.root / "input" / "data" / channel["ChannelName"]).mkdir(exist_ok=True)
             source = channel["DataSource"].get("S3DataSource")
             if source is not None:
                 self._fetch(source["S3Uri"], self.root / "input" / "data" / channel["ChannelName"])
