@@ -69,7 +69,7 @@ def test_a_hung_job_is_stopped_in_time_and_tried_again() -> None:
     assert (first.end.failure, second.reports) == (FailureKind.STALLED, 9)
     [(at, stop)] = stops(sim)
     assert stop.reason.kind is StopKind.STALLED
-    assert stop.reason.detail == "no line and no report for 600 s (limits.stall_timeout)"
+    assert stop.reason.detail == "no line and no report for 10m (limits.stall_timeout)"
     heard = sim.service.jobs[state.job(TWO, 1)].launches[0].code_began + 120.0
     assert 600.0 <= at - heard <= 600.0 + 100.0
 
@@ -80,7 +80,7 @@ def test_one_that_hangs_again_has_failed_as_stalled() -> None:
     ).run()
     trial = state.trials[TWO]
     assert (trial.status, len(trial.attempts)) == (TrialStatus.FAILED, 2)
-    assert trial.reason.startswith("stalled: no line and no report for 600 s")
+    assert trial.reason.startswith("stalled: no line and no report for 10m")
     assert state.failures == 1
 
 

@@ -138,7 +138,7 @@ def test_trial_timeout_ends_one_trial_and_keeps_its_score() -> None:
     sim = Simulation(limits=Limits(max_trials=3, trial_timeout=600.0), rule=NoStopping())
     state = sim.run()
     assert statuses(state) == [TrialStatus.CANCELLED] * 3
-    assert all("trial_timeout of 600 s" in trial.reason for trial in state.trials)
+    assert all("trial_timeout of 10m" in trial.reason for trial in state.trials)
     assert [trial.resource for trial in state.trials] == [10.0] * 3
     assert state.reason is not None
     assert state.reason.kind is EndKind.MAX_TRIALS

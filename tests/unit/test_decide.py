@@ -573,7 +573,7 @@ def test_a_trial_that_the_caps_cut_short_says_so_and_keeps_its_score() -> None:
     over = JobEnd(outcome=Outcome.TIMED_OUT, seconds=200.0, pool_seconds=0.0)
     observation = JobObserved(trial=TWO, attempt=1, state=JobState.TRAINING, end=over)
     end = next(event for event in events(state, observation) if isinstance(event, TrialEnded))
-    assert (end.status, end.reason) == (TrialStatus.CANCELLED, "the caps paid for no more than 180 s of it")
+    assert (end.status, end.reason) == (TrialStatus.CANCELLED, "the caps paid for no more than 3m of it")
 
 
 def test_an_experiment_that_can_pay_for_nothing_ends_and_says_what_a_job_may_cost() -> None:
@@ -608,7 +608,7 @@ def test_a_bill_that_comes_later_is_recorded_once() -> None:
 def test_everything_ends_when_the_time_is_over() -> None:
     state = experiment(*RUNNING, limits=replace(LIMITS, timeout=60.0))
     assert events(state, now=NOW + 59) == []
-    detail = "timeout of 60 s reached"
+    detail = "timeout of 1m reached"
     assert events(state, now=NOW + 60) == [
         ExperimentEnding(reason=EndReason(kind=EndKind.TIMEOUT, detail=detail)),
         StopIntended(trial=ONE, attempt=1, reason=StopReason(kind=StopKind.CANCELLED, detail=detail)),

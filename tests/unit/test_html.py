@@ -158,8 +158,15 @@ def test_the_story_says_what_won_by_how_much_and_at_what_cost() -> None:
     assert re.search(r"The first trial with a score, 1, had 0\.\d+ \(0\.\d+(, [\d.]+%)? behind\)", text)
     assert "The median trial had" in text
     assert "The runner-up, trial" in text
-    assert re.search(r"60 jobs in 1h \d+m, \dh \d+m of machine time paid for\. \$\d+\.\d\d in all", text)
+    assert re.search(r"60 jobs in 1h \d+m, \dh \d+m of paid time\. \$\d+\.\d\d in all", text)
     assert "3 trials failed, the last one so: exit status 1: RuntimeError: CUDA error" in text
+
+
+def test_nobody_pays_for_processes_of_ones_own_machine() -> None:
+    here = page(History(trials=9, price=0.0).state(), SPACE)
+    assert "machine time" in here
+    assert "paid time" not in here
+    assert "paid time" in page(History(trials=9).state(), SPACE)
 
 
 def test_the_story_compares_with_the_random_phase_of_a_model() -> None:

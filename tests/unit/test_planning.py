@@ -75,7 +75,13 @@ def test_a_trial_that_pauses_has_a_job_for_each_rung() -> None:
 def test_a_cap_bounds_the_worst_case() -> None:
     found = worst(limited(WARM, max_cost=5.0, max_instance_hours=3.0))
     assert (found.spend.dollars, found.spend.instance_hours, found.capped) == (5.0, 3.0, True)
+    assert found.at_cap
     assert not worst(limited(WARM, max_cost=1e6)).capped
+    # A cap that only retries would come to is not what the worst case without them is.
+    whole = worst(WARM)
+    between = (whole.spend.dollars + whole.with_retries.dollars) / 2
+    found = worst(limited(WARM, max_cost=between))
+    assert (found.capped, found.at_cap) == (True, False)
 
 
 def test_without_a_price_hours_are_counted() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from trialjob.errors import Problem, SpecError
+from trialjob.model.durations import format_duration
 from trialjob.model.limits import Limits
 from trialjob.model.money import PriceOrigin, Spend, Tariff, Terms, cap_instance_ms, cap_micros
 
@@ -76,7 +77,8 @@ def _up(value: float, parts: int) -> float:
 def _story(limits: Limits, terms: Terms) -> str:
     times = f" on {terms.instances} instances" if terms.instances > 1 else ""
     more = terms.stop_grace + terms.upload
-    return f"{limits.trial_timeout:g} s of limits.trial_timeout and {more:g} s until it has ended{times}"
+    longest = format_duration(limits.trial_timeout)
+    return f"{longest} of limits.trial_timeout and {format_duration(more)} until it has ended{times}"
 
 
 def _fitting_timeout(limits: Limits, terms: Terms) -> int:

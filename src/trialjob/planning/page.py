@@ -169,7 +169,8 @@ def _coarse(estimate: Estimate, scale: Scale) -> str:
 
 
 def _most(variant: Variant) -> str:
-    bound = "the cap" if variant.worst.capped else "below the cap" if variant.capped else "no cap"
+    """The worst case, and whether it is the cap itself that bounds it."""
+    bound = "the cap" if variant.worst.at_cap else "below the cap" if variant.capped else "no cap"
     return f"{_money(variant, variant.worst.spend)} ({bound})"
 
 

@@ -27,6 +27,8 @@ class Worst:
     jobs_each: int
     #: A limit of the user's is below it, so that it cannot be reached.
     capped: bool = False
+    #: Such a limit is what ``spend`` is.
+    at_cap: bool = False
 
 
 def jobs_each(case: Case) -> int:
@@ -46,7 +48,13 @@ def worst(case: Case) -> Worst:
         for jobs in (planned, planned + retries)
     ]
     capped = [_capped(spend, case.limits) for spend in spends]
-    return Worst(spend=capped[0], with_retries=capped[1], jobs_each=planned, capped=capped[1] != spends[1])
+    return Worst(
+        spend=capped[0],
+        with_retries=capped[1],
+        jobs_each=planned,
+        capped=capped[1] != spends[1],
+        at_cap=capped[0] != spends[0],
+    )
 
 
 def _capped(spend: Spend, limits: Limits) -> Spend:

@@ -48,7 +48,7 @@ def comparison(states: Sequence[State]) -> list[Line]:
         ("its configuration", _configuration),
         ("completed, mean ± spread", _spread),
         ("time", lambda state: formatting.duration(state.updated_at - state.created_at)),
-        ("paid time", lambda state: formatting.duration(_seconds(state))),
+        ("machine time", lambda state: formatting.duration(_seconds(state))),
         ("dollars", lambda state: formatting.dollars(costs_of(state).dollars)),
         ("of them wasted", lambda state: formatting.dollars(costs_of(state).wasted_dollars)),
     ]

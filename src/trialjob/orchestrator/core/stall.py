@@ -18,6 +18,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Final
 
+from trialjob.model.durations import format_duration
 from trialjob.model.job import FailureKind, JobEnd, Outcome
 from trialjob.model.trial import AttemptStatus, StopKind, StopReason
 from trialjob.orchestrator.core.state import State
@@ -73,7 +74,7 @@ def verdict(state: State, trial: Trial) -> StopReason | None:
     live, timeout = trial.live, timeout_of(state)
     if live is None or timeout is None or live.silences < PARTS or _may_be_the_log(state, live):
         return None
-    detail = f"no line and no report for {timeout:g} s (limits.stall_timeout)"
+    detail = f"no line and no report for {format_duration(timeout)} (limits.stall_timeout)"
     return StopReason(kind=StopKind.STALLED, detail=detail)
 
 

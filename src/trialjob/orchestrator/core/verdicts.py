@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import assert_never
 
+from trialjob.model.durations import format_duration
 from trialjob.model.ids import TrialId
 from trialjob.model.job import JobEnd, Outcome
 from trialjob.model.trial import (
@@ -42,9 +43,15 @@ def verdict(state: State, trial: Trial, attempt: Attempt, end: JobEnd) -> tuple[
         return (TrialStatus.PRUNED if stop.kind is StopKind.PRUNED else TrialStatus.CANCELLED), stop.detail
     match end.outcome:
         case Outcome.TIMED_OUT if budget.is_cut(state, trial, attempt):
-            return TrialStatus.CANCELLED, f"the caps paid for no more than {attempt.max_runtime:g} s of it"
+            return (
+                TrialStatus.CANCELLED,
+                f"the caps paid for no more than {format_duration(attempt.max_runtime)} of it",
+            )
         case Outcome.TIMED_OUT:
-            return TrialStatus.CANCELLED, f"trial_timeout of {state.limits.trial_timeout:g} s reached"
+            return (
+                TrialStatus.CANCELLED,
+                f"trial_timeout of {format_duration(state.limits.trial_timeout)} reached",
+            )
         case Outcome.STOPPED:
             return TrialStatus.CANCELLED, end.message or "stopped by somebody else"
         case Outcome.FAILED:
@@ -116,7 +123,7 @@ def limit_reached(state: State, now: float) -> EndReason | None:
             f"{state.best_score:g}",
         )
     if limits.timeout is not None and now - state.created_at >= limits.timeout:
-        return EndReason(kind=EndKind.TIMEOUT, detail=f"timeout of {limits.timeout:g} s reached")
+        return EndReason(kind=EndKind.TIMEOUT, detail=f"timeout of {format_duration(limits.timeout)} reached")
     return None
 
 

@@ -27,6 +27,11 @@ class Material:
     #: How much each hyperparameter matters: shares of 1.
     importances: Mapping[str, float]
 
+    @property
+    def time_word(self) -> str:
+        """What the jobs' time is called: where nothing costs anything, such as here, nobody pays for it."""
+        return "paid time" if any(row.dollars for row in self.rows) else "machine time"
+
 
 def material(state: State, space: Space) -> Material:
     """What the page is made from."""

@@ -22,7 +22,7 @@ def _by_status(given: Material) -> dict[TrialStatus, list[Row]]:
 
 
 def cost_variants(given: Material) -> list[tuple[str, Figure]]:
-    """Dollars and paid time by what became of the trials; what nobody knows is left out."""
+    """Dollars and machine time by what became of the trials; what nobody knows is left out."""
     rows = _by_status(given)
 
     def by_status(amount: Callable[[Row], float]) -> dict[TrialStatus, float]:
@@ -39,7 +39,7 @@ def cost_variants(given: Material) -> list[tuple[str, Figure]]:
         found.append(("dollars", _figure(parts, "dollars", rows)))
     if any(jobs.values()):
         parts = [("jobs", "#3b7dd8", jobs), ("machines kept warm", "#b9a7d9", idle)]
-        found.append(("hours", _figure(parts, "hours paid for", rows)))
+        found.append(("hours", _figure(parts, f"hours of {given.time_word}", rows)))
     return found
 
 

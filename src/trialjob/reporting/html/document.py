@@ -137,7 +137,10 @@ def _tiles(given: Material) -> list[tuple[str, str]]:
         (f"best {state.objective.metric}", formatting.number(best.score) if best else "-"),
         ("trials", f"{len(given.trials) - len(state.open)} of {state.limits.max_trials}"),
         ("wall-clock time", formatting.duration(state.updated_at - state.created_at)),
-        ("paid time", formatting.duration(sum(seconds)) if seconds else "-"),
+        (
+            given.time_word,
+            formatting.duration(sum(seconds)) if seconds else "-",
+        ),
         *([("cost", formatting.dollars(sum(dollars)))] if dollars else []),
     ]
 

@@ -11,8 +11,8 @@
   // Figures
 
   const colours = () => dark.matches
-    ? { front: "#e4e8ee", line: "#2c343f", card: "#1b2129", dim: "#9aa5b4" }
-    : { front: "#1c2430", line: "#dfe3e8", card: "#ffffff", dim: "#5b6675" };
+    ? { front: "#e4e8ee", line: "#2c343f", card: "#1b2129", dim: "#9aa5b4", scale: [[0, "#46515f"], [0.5, "#4f8fdc"], [1, "#ffb057"]] }
+    : { front: "#1c2430", line: "#dfe3e8", card: "#ffffff", dim: "#5b6675", scale: [[0, "#c3cbd6"], [0.5, "#4f8ad0"], [1, "#8a2c02"]] };
 
   function dressed(layout) {
     const { front, line, card, dim } = colours();
@@ -42,7 +42,10 @@
   function draw(figure) {
     figure.drawn = true;
     const { data: traces, layout } = chosen(figure);
-    Plotly.react(figure.id, structuredClone(traces), dressed(layout),
+    const shown = structuredClone(traces);
+    for (const { line, marker } of shown)
+      for (const part of [line, marker]) if (part?.colorscale) part.colorscale = colours().scale;
+    Plotly.react(figure.id, shown, dressed(layout),
       { responsive: true, displaylogo: false, displayModeBar: "hover" });
   }
 
@@ -82,6 +85,14 @@
     ? (value !== 0 && (Math.abs(value) >= 1e6 || Math.abs(value) < 1e-3) ? value.toExponential(4).replace(/\.?0+e/, "e") : number.format(value))
     : String(value);
 
+  const lasted = (value) => {
+    if (value === null) return "–";
+    const whole = Math.round(value);
+    const [size, big, part, small] = whole >= 3600 ? [3600, "h", 60, "m"] : [60, "m", 1, "s"];
+    return whole < 60 ? `${whole}s` : `${Math.floor(whole / size)}${big} ${String(Math.floor(whole % size / part)).padStart(2, "0")}${small}`;
+  };
+  const priced = (value) => value === null ? "–" : `$${value.toFixed(value < 1 ? 4 : 2)}`;
+
   function compare(a, b) {
     const x = a[order], y = b[order];
     if (x === null || y === null) return (x === null) - (y === null) || a[0] - b[0];
@@ -103,7 +114,15 @@
       if (row[1] === "failed" || row[1] === "metrics unavailable") line.className += " bad";
       row.forEach((value, place) => {
         const cell = line.insertCell();
-        cell.textContent = shown(value);
+        const text = columns[place].key === "seconds" ? lasted(value) : columns[place].key.startsWith("dollars") ? priced(value) : shown(value);
+        if (columns[place].key === "reason" && value !== null) {
+          // Two lines of it; a click shows the rest.
+          const words = document.createElement("div");
+          words.className = "words";
+          words.textContent = words.title = text;
+          words.addEventListener("click", () => words.classList.toggle("words"));
+          cell.append(words);
+        } else cell.textContent = text;
         cell.className = columns[place].number ? "number" : "text";
         if (place === 1) cell.className = "status";
         if (columns[place].key === "more") cell.classList.add("more");

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import combinations
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from trialjob.model.metric import Mode, Objective
 from trialjob.model.trial import TrialStatus
@@ -146,6 +146,10 @@ def scatter3d(
     return {"data": [trace] if shown else [], "layout": layout}
 
 
+#: From the worst to the best score, on white; the page has the same for a dark background.
+_FROM_WORST: Final = [[0, "#c3cbd6"], [0.5, "#4f8ad0"], [1, "#8a2c02"]]
+
+
 def _colours(scores: Sequence[float | None], objective: Objective) -> Figure:
     shown = axis_range(scores) or [
         min((s for s in scores if s is not None), default=0.0),
@@ -154,7 +158,7 @@ def _colours(scores: Sequence[float | None], objective: Objective) -> Figure:
     return {
         "cmin": shown[0],
         "cmax": shown[1],
-        "colorscale": "Viridis",
+        "colorscale": _FROM_WORST,
         "reversescale": objective.mode is Mode.MIN,
         "showscale": True,
     }

@@ -195,7 +195,7 @@ def _costs(given: Material) -> Iterator[str]:
     spent = math.fsum(row.seconds or 0.0 for row in rows)
     dollars = math.fsum(row.dollars or 0.0 for row in rows)
     wall = state.updated_at - state.created_at
-    paid = f", {formatting.duration(spent)} of machine time paid for" if spent else ""
+    paid = f", {formatting.duration(spent)} of {given.time_word}" if spent else ""
     yield f"{formatting.several(attempts, 'job')} in {formatting.duration(wall)}{paid}."
     told = formatting.costs(costs_of(state), max_cost=state.limits.max_cost)
     if told:

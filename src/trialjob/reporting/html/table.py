@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from trialjob.model.json import Json
 from trialjob.model.metric import Mode
@@ -16,6 +16,8 @@ from trialjob.reporting.terminal import clean, one_line
 _LONGEST = 500
 #: Shown also where they are empty: a hyperparameter that no trial has is a fact, too.
 _ALWAYS = ("", "trial", "status", "score")
+#: What says nothing where all trials have it.
+_DULL: Final[dict[str, int]] = {"attempts": 1}
 Cell: TypeAlias = Callable[[Row], Json]
 
 
@@ -27,7 +29,7 @@ def table(given: Material) -> dict[str, Any]:
     kept = [
         place
         for place, (key, _name) in enumerate(heads)
-        if key in _ALWAYS or any(row[place] not in (None, "") for row in rows)
+        if key in _ALWAYS or any(row[place] not in (None, "", _DULL.get(key)) for row in rows)
     ]
     return {
         "columns": [
@@ -68,7 +70,7 @@ def _columns(given: Material) -> tuple[list[tuple[str, str]], list[Cell]]:
             for part in ("last", "best")
         ),
         ("attempts", "attempts", lambda row: row.attempts),
-        ("seconds", "seconds", lambda row: _shown(row.seconds)),
+        ("seconds", "time", lambda row: _shown(row.seconds)),
         ("dollars", "dollars", lambda row: _shown(row.dollars)),
         ("wasted", "wasted dollars", lambda row: _shown(row.wasted_dollars)),
         ("reason", "why", lambda row: one_line(row.reason, _LONGEST) or None),
