@@ -94,6 +94,7 @@ class Cluster:
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
         self.conf = self.folder / "slurm.conf"
+        self._asked_anew = -_PATIENCE
 
     def start(self, slots: int = 8) -> None:
         """Start everything, and return when a job would run. Raises RuntimeError."""
@@ -128,10 +129,16 @@ class Cluster:
         the next one comes after minutes. A slurmd that starts tells by itself, and harms no job.
         """
         state = self.ask("sinfo", "-h", "-n", _NODES[name], "-o", "%T ")
-        if "*" in state:
+        if "*" in state and time.monotonic() > self._asked_anew + _PATIENCE / 6:
             self.kill(name)
             self.launch(name)
+            self._asked_anew = time.monotonic()
         return state.startswith("idle ")
+
+    def resume(self) -> None:
+        """Take a node back that SLURM itself has drained: for a job's number that it gave out twice, say."""
+        if "drain" in self.ask("sinfo", "-h", "-n", "node1", "-o", "%T"):
+            self.ask("scontrol", "update", "nodename=node1", "state=resume")
 
     def trouble(self) -> str:
         """Why the node takes no jobs now, or jobs are left in the queue; "" where neither is so."""

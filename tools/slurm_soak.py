@@ -105,6 +105,7 @@ class Soak:
                     self._strike(process)
                 while process.poll() is None and sum(self.killed.values()) >= kills:
                     self._check_time()
+                    self.cluster.resume()
                     with suppress(subprocess.TimeoutExpired):
                         process.wait(1.0)
             if process.returncode in (0, 1, 2):  # it has ended, by a limit or by failures
@@ -129,6 +130,7 @@ class Soak:
             time.sleep(self._chance.uniform(0.0, 1.5))
         for name in daemons:
             self.cluster.launch(name)
+        self.cluster.resume()
         self.killed[who] += 1
 
     @contextmanager

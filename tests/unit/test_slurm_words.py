@@ -93,6 +93,8 @@ def test_a_job_that_never_began_says_what_was_printed() -> None:
     assert "/home/me/venv/bin/python: No such file" in end["message"]
     assert never_began(job("CANCELLED"), "")["outcome"] == "stopped"
     assert never_began(None, "")["failure"] == "lost"
+    # Of a number that a slurmctld gave out twice: it never ran, and may be tried again.
+    assert never_began(job("FAILED"), "")["failure"] == "lost"
 
 
 FAILED = "Batch job submission failed: "

@@ -32,8 +32,9 @@ from trialjob.model.secret import Reveal, unknown
 from trialjob.orchestrator.journals.private import FILE, make_private
 from trialjob.orchestrator.ports import Clock, Postponed, Rejected, Submitted
 
-#: Seconds in which another machine's view of a shared folder catches up with what was written.
-LAG = 30.0
+#: Seconds in which another machine's view of a shared folder catches up with what was written: NFS may show a
+#: folder as it was a minute ago.
+LAG = 65.0
 #: Seconds that SLURM itself takes to end a job.
 _SLOW = 60.0
 #: Seconds in which a job is gone that has written its end.
@@ -75,6 +76,8 @@ class SlurmBackend(FolderBackend):
         #: Jobs that wait, with what for; and why the queue could not be asked.
         self._waiting: dict[str, Queued] = {}
         self._silence = ""
+        #: Since when something of a job that must be there has not been seen.
+        self._unseen: dict[str, float] = {}
 
     def submit(self, request: JobRequest) -> Submitted | Postponed | Rejected:
         """Submit the job, or find that it was submitted before.
@@ -232,15 +235,23 @@ class SlurmBackend(FolderBackend):
     def _look(self, watch: Watch, status: Facts | None, queue: Sequence[Queued] | None) -> JobSeen | None:
         folder = self._folder(watch.job)
         with files_of(folder.path):
-            if not folder.path.is_dir():
-                return _gone(watch, folder)
             present = None if queue is None else self._queued(folder, queue)
+            if not folder.path.is_dir():
+                live = present is None or any(not each.is_over for each in present)
+                return None if live or self._may_come(watch.job) else _gone(watch, folder)
             if status is None:
                 if not folder.has("request.json") and not folder.has("stop"):
                     return None
                 status = self._judged(folder, present)
             self._end_doubles(folder, present)
+            if status is not None and folder.log_is_behind(status) and self._may_come(watch.job):
+                status = {**status, "state": "training"}  # an end comes with the last line, and not before it
             return self._seen(watch, folder, status, self._state(folder, status, present))
+
+    def _may_come(self, job: str) -> bool:
+        """Whether what is not seen of a job's folder may be there all the same."""
+        now = self._clock.now()
+        return now < self._unseen.setdefault(job, now) + self._lag
 
     def _state(self, folder: SlurmFolder, status: Facts | None, present: Sequence[Queued] | None) -> JobState:
         stopping = folder.stop_asked()

@@ -64,7 +64,13 @@ def never_began(job: Queued | None, printed: str) -> Facts:
         case "CANCELLED":
             return _stopped("cancelled in SLURM's queue by somebody else (scancel)")
         case "FAILED" | "COMPLETED" | "OUT_OF_MEMORY":
-            said = printed.splitlines()[-1:] or ["nothing was printed"]
+            said = printed.strip().splitlines()[-1:]
+            if (
+                not said
+            ):  # a slurmctld that gave a number out again may start no job of it: "credential revoked"
+                return _failed(
+                    FailureKind.LOST, "SLURM ended it before it began; `trialjob doctor` tries one"
+                )
             message = f"our own code did not start on the node: {said[0].strip()}; `trialjob doctor` tries it"
             return _failed(FailureKind.SETUP, message)
         case "DEADLINE" | "TIMEOUT":

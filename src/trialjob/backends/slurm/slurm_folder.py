@@ -83,6 +83,16 @@ class SlurmFolder(JobFolder):
             json.dump(facts, file)
         fresh.replace(self.path / "alive.json")
 
+    def log_size(self) -> int:
+        """How many bytes of the log are seen here."""
+        with contextlib.suppress(FileNotFoundError):
+            return self.log.stat().st_size
+        return 0
+
+    def log_is_behind(self, status: Facts) -> bool:
+        """Whether less of the log is seen than there was when the job ended."""
+        return status["state"] == "ended" and self.log_size() < int(status.get("log_size") or 0)
+
     def missing(self) -> Facts:
         return self._read("missing.json") or {}
 

@@ -37,6 +37,8 @@ BEAT: Final = 5.0
 _SAME_SIGNAL: Final = 1.0
 #: Seconds, and times, to write an end on a disk that is full.
 _PAUSE, _TIMES = 5.0, 24
+#: Seconds in which a node sees what was written elsewhere before its job was submitted.
+_LATE: Final = 60.0
 #: Seconds for srun to end its tasks.
 _LAST_WORDS: Final = 20
 _PORTS: Final = range(20_000, 30_000)
@@ -161,11 +163,13 @@ class SlurmSupervisor(Supervisor):
             self.exit_code = INTERRUPTED
             status = {**self._status, "state": "interrupted"}
         self._beat(last=True)
-        self._keep({**status, "seconds": self._seconds()})
+        self._keep({**status, "seconds": self._seconds(), "log_size": self._slurm_folder.log_size()})
 
     def _keep(self, status: Facts) -> None:
-        """Write the status, also where the disk is full for a while."""
+        """Write the status, also where the disk is full for a while; where somebody removed all, nothing."""
         for _ in range(_TIMES):
+            if not self._folder.path.is_dir():
+                return
             with contextlib.suppress(OSError):
                 super()._leave(status)
                 return
@@ -205,6 +209,9 @@ def _free_port(number: int) -> int:
 def main() -> int:
     """``python -m trialjob.backends.slurm.supervisor FOLDER TOKEN``."""
     folder = SlurmFolder(Path(sys.argv[1]))
+    latest = time.monotonic() + _LATE
+    while folder.is_gone() and time.monotonic() < latest:
+        time.sleep(0.2)  # noqa: TID251 - a process of its own, which has no Clock
     # Until both processes have their handlers, a signal waits.
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     become_subreaper()
