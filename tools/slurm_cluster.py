@@ -123,7 +123,7 @@ class Cluster:
         self._wait(lambda: self._answers(SECOND), "the second node")
 
     def _answers(self, name: str) -> bool:
-        """Whether slurmctld has a node for one that answers and is idle.
+        """Whether slurmctld has a node for one that answers.
 
         A ping that fails while slurmd is down is told of seconds later, when it has long been up again, and
         the next one comes after minutes. A slurmd that starts tells by itself, and harms no job.
@@ -133,7 +133,7 @@ class Cluster:
             self.kill(name)
             self.launch(name)
             self._asked_anew = time.monotonic()
-        return state.startswith("idle ")
+        return bool(state) and "*" not in state
 
     def resume(self) -> None:
         """Take a node back that SLURM itself has drained: for a job's number that it gave out twice, say."""

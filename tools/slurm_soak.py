@@ -65,7 +65,8 @@ estimator:
 space: {{start: {{type: uniform, lower: 0, upper: 1}}}}
 objective: {{metric: loss, mode: min, resource: epoch}}
 sampler: {{kind: random, seed: {seed}}}
-limits: {{max_trials: {trials}, max_concurrent_trials: {parallel}, max_failures: {trials}}}
+limits:
+  {{max_trials: {trials}, max_concurrent_trials: {parallel}, max_failures: {trials}, trial_timeout: 20m}}
 backend: {{kind: slurm, folder: "{folder}/shared", poll_interval: 1s}}
 """
 EPOCHS = 3
@@ -163,7 +164,12 @@ class Soak:
     def faults(self) -> list[str]:
         """What is wrong with the outcome; empty is how it must be."""
         found = [f"{path.name}: two runs at one time" for path in (self.folder / "ledger").glob("double-*")]
-        ends = {trial: event["status"] for trial, event in self._ends().items()}
+        ends = {
+            trial: event["status"]
+            if event["status"] == "completed"
+            else f"{event['status']}: {event['reason']}"
+            for trial, event in self._ends().items()
+        }
         found += [
             f"trial {trial} is {ends.get(trial, 'lost')}"
             for trial in range(1, self.trials + 1)
