@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,15 +21,15 @@ from syne_tune.report import retrieve
 
 from trialjob.apps.documents import Document
 from trialjob.apps.specs import Estimator, spec_of
+from trialjob.apps.syne_runs import Run, TunedTrial, end_run, outcome_of, result_of, status_of
 from trialjob.apps.syne_scripts import asks_for_checkpoints, checkpoint_folder, with_its_dialect
 from trialjob.errors import BackendBusy, BackendUnavailable
 from trialjob.model.ids import ExperimentName, JobName, TrialId, job_name
-from trialjob.model.job import JobEnd, LogLine, Outcome, Watch
+from trialjob.model.job import LogLine, Watch
 
 if TYPE_CHECKING:
     from trialjob.backends.plugin import BaseBackend
     from trialjob.experiment.single_jobs import Parts
-    from trialjob.model.metric import Report
     from trialjob.orchestrator.ports import LogReader
 
 _LOG = logging.getLogger(__name__)
@@ -37,38 +37,6 @@ _LOG = logging.getLogger(__name__)
 _LONGEST_NAME = 52
 #: Seconds for which the end of stopped jobs is awaited: their grace, and what they still have to upload.
 _LAST_WAIT = 600.0
-
-
-@dataclass(slots=True, kw_only=True)
-class _Run:
-    """One job of a trial; a trial that was paused and resumed has several."""
-
-    trial: int
-    job: JobName
-    config: dict[str, Any]
-    reader: LogReader
-    #: The trial whose checkpoints it begins with.
-    source: int | None = None
-    submitted: bool = False
-    #: It was asked for without an answer, so it may run.
-    in_doubt: bool = False
-    #: What the tuner wants of it: Stopped or Paused.
-    asked: str = ""
-    stop_sent: bool = False
-    cursor: str = ""
-    #: How it ended, in Syne Tune's words.
-    ended: str = ""
-    end: JobEnd | None = None
-    why: str = ""
-    #: The tuner has been given what the job reported last, before it is told that it was stopped.
-    tail_given: bool = True
-
-
-@dataclass(slots=True, kw_only=True)
-class _Trial:
-    config: dict[str, Any]
-    runs: list[_Run] = field(default_factory=list)
-    results: list[dict[str, Any]] = field(default_factory=list)
 
 
 class TrialjobBackend(TrialBackend):  # type: ignore[misc]  # Syne Tune has no types
@@ -100,7 +68,7 @@ class TrialjobBackend(TrialBackend):  # type: ignore[misc]  # Syne Tune has no t
         }
         self._store = store
         self._name = ""
-        self._trials: dict[int, _Trial] = {}
+        self._trials: dict[int, TunedTrial] = {}
         self._sources: dict[int, int] = {}
         #: What a tuner that is loaded again goes on with: the spec as it was resolved, and the code's digest.
         self._kept: tuple[Document, str] | None = None
@@ -177,9 +145,9 @@ class TrialjobBackend(TrialBackend):  # type: ignore[misc]  # Syne Tune has no t
     def _schedule(self, trial_id: int, config: dict[str, Any]) -> None:
         plain = {name: getattr(value, "item", lambda value=value: value)() for name, value in config.items()}
         parts = self._open(plain)
-        trial = self._trials.setdefault(trial_id, _Trial(config=plain))
+        trial = self._trials.setdefault(trial_id, TunedTrial(config=plain))
         job = job_name(ExperimentName(self._name), TrialId(trial_id + 1), len(trial.runs) + 1)
-        run = _Run(
+        run = Run(
             trial=trial_id,
             job=job,
             config={**plain, **self._checkpoints(parts, job)},
@@ -208,7 +176,7 @@ class TrialjobBackend(TrialBackend):  # type: ignore[misc]  # Syne Tune has no t
                 config=self._trial_dict[trial_id].config,
                 creation_time=self._trial_dict[trial_id].creation_time,
                 metrics=list(self._trials[trial_id].results),
-                status=_status(self._trials[trial_id].runs[-1]),
+                status=status_of(self._trials[trial_id].runs[-1]),
             )
             for trial_id in trial_ids
         ]
@@ -252,7 +220,7 @@ class TrialjobBackend(TrialBackend):  # type: ignore[misc]  # Syne Tune has no t
 
         return LineReader(parts.spec.metric_definitions(), parts.spec.to_objective())
 
-    def _runs(self) -> list[_Run]:
+    def _runs(self) -> list[Run]:
         return [run for trial in self._trials.values() for run in trial.runs]
 
     def _ask(self, trial_id: int, what: str) -> None:
@@ -272,7 +240,7 @@ class TrialjobBackend(TrialBackend):  # type: ignore[misc]  # Syne Tune has no t
                     known = run.submitted or run.in_doubt
                     # One that was started and is not known may only not be seen yet: it is asked again.
                     run.stop_sent = (known and parts.jobs.stop(run.job)) or (
-                        not run.submitted and _end(run, run.asked)
+                        not run.submitted and end_run(run, run.asked)
                     )
             for run in open_runs:
                 if not run.asked and not run.submitted and self._may_start(run):
@@ -282,11 +250,11 @@ class TrialjobBackend(TrialBackend):  # type: ignore[misc]  # Syne Tune has no t
                 self._welcome_at = parts.clock.now() + error.seconds
             _LOG.info("%s", error)
 
-    def _may_start(self, run: _Run) -> bool:
+    def _may_start(self, run: Run) -> bool:
         """Two jobs of one trial would write to one folder."""
         return all(other is run or other.ended for other in self._trials[run.trial].runs)
 
-    def _submit(self, parts: Parts, run: _Run) -> None:
+    def _submit(self, parts: Parts, run: Run) -> None:
         from trialjob.orchestrator.ports import Postponed, Rejected  # noqa: PLC0415 - as above
 
         request = parts.estimator.request(
@@ -309,7 +277,7 @@ class TrialjobBackend(TrialBackend):  # type: ignore[misc]  # Syne Tune has no t
                 _LOG.info("%s waits: %s", run.job, answer.reason)
             case Rejected():
                 run.why = answer.reason
-                _end(run, Status.failed)
+                end_run(run, Status.failed)
             case _:
                 run.submitted = True
 
@@ -340,14 +308,14 @@ class TrialjobBackend(TrialBackend):  # type: ignore[misc]  # Syne Tune has no t
                 run.cursor = line.cursor
                 self._trials[run.trial].results += self._results(run, line, parts.clock.now())
             if seen.end is not None:
-                last = [_result(each.report) for each in run.reader.end()]
+                last = [result_of(each.report) for each in run.reader.end()]
                 self._trials[run.trial].results += self._stamped(run, last, parts.clock.now())
                 run.end, run.why = seen.end, seen.end.message
-                _end(run, _outcome(run, seen.end))
+                end_run(run, outcome_of(run, seen.end))
             more |= seen.more
         return more
 
-    def _results(self, run: _Run, line: LogLine, now: float) -> list[dict[str, Any]]:
+    def _results(self, run: Run, line: LogLine, now: float) -> list[dict[str, Any]]:
         """The results in a line, as the scheduler is to get them."""
         try:
             found = retrieve([line.text])
@@ -355,10 +323,10 @@ class TrialjobBackend(TrialBackend):  # type: ignore[misc]  # Syne Tune has no t
             found = []
         if not found:
             read = run.reader.feed(line.text, line.at or now, line.cursor)
-            found = [_result(each.report) for each in read]
+            found = [result_of(each.report) for each in read]
         return self._stamped(run, found, line.at or now)
 
-    def _stamped(self, run: _Run, found: list[dict[str, Any]], at: float) -> list[dict[str, Any]]:
+    def _stamped(self, run: Run, found: list[dict[str, Any]], at: float) -> list[dict[str, Any]]:
         count = len(self._trials[run.trial].results)
         return [
             {ST_WORKER_TIMESTAMP: at, ST_WORKER_ITER: count + place, **result}
@@ -371,34 +339,3 @@ class TrialjobBackend(TrialBackend):  # type: ignore[misc]  # Syne Tune has no t
             return not jobs or parts.jobs.end_pools(jobs)
         except BackendUnavailable:
             return False
-
-
-def _result(report: Report) -> dict[str, Any]:
-    return {"epoch": report.resource, **report.metrics}
-
-
-def _end(run: _Run, how: str) -> bool:
-    """Have a run ended. When others stopped it Syne Tune hides the last reports, so it learns that later."""
-    run.ended = how
-    run.tail_given = bool(run.asked) or how != Status.stopped
-    return True
-
-
-def _outcome(run: _Run, end: JobEnd) -> str:
-    if run.asked:
-        return run.asked
-    match end.outcome:
-        case Outcome.COMPLETED:
-            return str(Status.completed)
-        case Outcome.FAILED:
-            return str(Status.failed)
-        case _:
-            return str(Status.stopped)
-
-
-def _status(run: _Run) -> str:
-    if run.ended:
-        return run.ended if run.tail_given else str(Status.in_progress)
-    if run.asked == Status.stopped:
-        return str(Status.stopping)
-    return run.asked or str(Status.in_progress)

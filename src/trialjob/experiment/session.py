@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +23,7 @@ from trialjob.errors import (
     StoreUnavailable,
     UsageError,
 )
+from trialjob.experiment.changes import agree, as_recorded
 from trialjob.experiment.jobs import backend_of, estimator_of, jobs_of, vault_of
 from trialjob.experiment.notifications import still_to_tell, tell
 from trialjob.experiment.prices import check_priced, worth_learning
@@ -33,7 +34,6 @@ from trialjob.logs.metrics import readers
 from trialjob.logs.on_log import LogPatterns
 from trialjob.model.ids import ExperimentName, TrialId, experiment_name_problem
 from trialjob.model.job import LogLine
-from trialjob.model.secret import Secret
 from trialjob.model.space import Space
 from trialjob.model.trial import EndKind, EndReason, Phase
 from trialjob.orchestrator.core.events import (
@@ -41,7 +41,6 @@ from trialjob.orchestrator.core.events import (
     ExperimentEnding,
     ExperimentMoved,
     ExperimentResumed,
-    LimitsChanged,
     PricesLearned,
     Record,
 )
@@ -58,19 +57,6 @@ from trialjob.reporting.results import Result
 _SILENCE, _LOOKS = 60.0, 3
 #: Seconds for which a single step waits for the turns of its calls.
 _TURNS = 30.0
-
-#: What may differ between a spec and the experiment that was started from it.
-CHANGEABLE = (
-    "limits.",
-    "backend.poll_interval",
-    "backend.price_per_hour",
-    "canary",
-    "on_log",
-    "mlflow",
-    "notify",
-)
-#: And while no trial has a value of the objective: a regex that matches nothing can be set right.
-UNTIL_A_VALUE = ("metrics",)
 
 
 def attach(name: str, *, store: str | Path | None = None) -> Session:
@@ -177,24 +163,9 @@ class Session:
         Raises UsageError, with the differences, when it differs in anything else.
         """
         self.vault.learn(spec.secrets())
-        spec = self._as_recorded(spec)
-        # Not the document as it was written: an older trialjob left out what it had no word for.
-        differences = config.differences(self.spec.document(), spec.document())
-        changeable = CHANGEABLE if self.state.best is not None else (*CHANGEABLE, *UNTIL_A_VALUE)
-        secrets = {f"{place}.secret" for place in spec.secrets()}
-        refused = [
-            each
-            for each in differences
-            if not each.path.startswith(changeable) and each.path.rpartition(".")[0] not in secrets
-        ]
-        if refused:
-            lines = "\n".join(f"  {each}" for each in refused)
-            raise UsageError(
-                f"{self.name} was started with another spec; only limits can be changed\n{lines}\n"
-                "  → start a new experiment for another space, objective or code"
-            )
-        if differences:
-            self._append(lambda _state: [LimitsChanged(limits=spec.to_limits(), document=spec.document())])
+        agreed = agree(as_recorded(spec, self.spec), self.spec, self.state)
+        if agreed is not None:
+            self._append(lambda _state: [agreed])
 
     def ask_stop(self) -> None:
         """Journal that the user wants it stopped; whoever runs it will cancel what runs."""
@@ -378,18 +349,6 @@ class Session:
             )
             raise MovedAway(f"{self.name} has moved to {to} and goes on there{hint}")
 
-    def _as_recorded(self, spec: ExperimentSpec) -> ExperimentSpec:
-        """``spec`` with the name and what was decided when the experiment was created."""
-        recorded = self.spec
-        sampler = spec.sampler.as_recorded(recorded.sampler)
-        written: dict[str, object] = {
-            "environment": _as_written(spec.estimator.environment, recorded.estimator.environment)
-        }
-        if "dialect" not in spec.estimator.model_fields_set:
-            written["dialect"] = recorded.estimator.dialect
-        estimator = spec.estimator.model_copy(update=written)
-        return spec.model_copy(update={"name": self.name, "sampler": sampler, "estimator": estimator})
-
     def _append(self, events: Callable[[State], list[Event]]) -> None:
         """Append what ``events`` makes of the present state, however often somebody is quicker."""
         while new := events(self.state):
@@ -399,16 +358,6 @@ class Session:
                 self.refresh()
                 return
             self.refresh()
-
-
-def _as_written(
-    given: Mapping[str, str | Secret], recorded: Mapping[str, str | Secret]
-) -> dict[str, str | Secret]:
-    """``given``, with the plain values of an older trialjob's journal where they are still the same."""
-    return {
-        name: recorded[name] if isinstance(value, Secret) and value.given == recorded.get(name) else value
-        for name, value in given.items()
-    }
 
 
 def _lease(spec: ExperimentSpec) -> float:

@@ -7,22 +7,22 @@ again: a new one, on another machine, sees the same jobs and goes on in their lo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Final
 
 from trialjob.aws import faults
 from trialjob.backends.sagemaker import status
+from trialjob.backends.sagemaker.answers import Answers
 from trialjob.backends.sagemaker.artifacts import PIECE, archive, archive_uri
 from trialjob.backends.sagemaker.checkpoints import copy_checkpoints
 from trialjob.backends.sagemaker.client import SageMakerClient
 from trialjob.backends.sagemaker.code import Code, Uploads
 from trialjob.backends.sagemaker.job_table import Roster
-from trialjob.backends.sagemaker.log_follower import Follower
-from trialjob.backends.sagemaker.logs import LogBuffer
+from trialjob.backends.sagemaker.log_follower import Follower, read_log
 from trialjob.backends.sagemaker.request import TAG_PREFIX, Request, build, folder
 from trialjob.backends.sagemaker.settings import SageMakerSettings
 from trialjob.backends.sagemaker.status import Facts, PoolFacts
-from trialjob.errors import BackendBusy, BackendError, BackendUnavailable, SpecError
+from trialjob.errors import BackendError, SpecError
 from trialjob.model.ids import ExperimentName, JobName
 from trialjob.model.job import (
     Bill,
@@ -48,8 +48,6 @@ _PATIENCE: Final = 10
 _DOUBT: Final = 60.0
 #: A role that SageMaker cannot take on is waited for so many seconds: IAM tells of a new one in a few.
 _ROLE_PATIENCE: Final = 120.0
-#: So many seconds without an answer, and a person is told.
-_SILENCE: Final = 60.0
 _NEVER_STARTED: Final = JobEnd(
     outcome=Outcome.STOPPED, message="never started", seconds=0.0, pool_seconds=0.0
 )
@@ -83,14 +81,13 @@ class SageMakerBackend:
         self._roster = Roster(client, clock, experiment)
         self._follower = Follower(client, experiment, overlap=log_overlap, settle=log_settle)
         self._full_until, self._full_why = float("-inf"), ""
-        self._notices: dict[str, str] = {}
+        self._answers = Answers(clock, settings.s3_uri)
         #: How long the next look may wait for the turns of its calls.
         self._patience = _FIRST_LOOK
         #: When a job was created without an answer: it may exist.
         self._unanswered: dict[JobName, float] = {}
-        #: Since when SageMaker has not been able to take the role on, and since when nothing was answered.
+        #: Since when SageMaker has not been able to take the role on.
         self._no_role_since: float | None = None
-        self._silent_since: float | None = None
         #: Jobs whose pools are gone for certain.
         self._given_back: set[JobName] = set()
 
@@ -101,7 +98,7 @@ class SageMakerBackend:
         # Further away than that it was set by a clock that has been set back since.
         if 0.0 < self._full_until - self._clock.now() <= _QUOTA_PAUSE:
             return Postponed(reason=self._full_why)
-        with self._answered():
+        with self._answers.taken():
             try:
                 submitted = self._launch(request)
             except faults.QuotaExceeded as fault:
@@ -197,7 +194,7 @@ class SageMakerBackend:
 
     def stop(self, job: JobName) -> bool:
         """Ask for the job's end. A job that was never started gets a tombstone, so that it never will run."""
-        with self._answered():
+        with self._answers.taken():
             # Of two stop calls the second may have to wait for its turn. Who comes back for it must not begin
             # with the first again, or would wait for ever.
             unseen = self._roster.facts(job) is None
@@ -232,7 +229,7 @@ class SageMakerBackend:
 
     def observe(self, watched: Sequence[Watch]) -> Sequence[JobSeen]:
         """What became of these jobs: one list call, one log call, and two calls for a job that has ended."""
-        with self._answered():
+        with self._answers.taken():
             self._roster.forget({watch.job for watch in watched})
             running = [watch for watch in watched if not watch.bill]
             self._follower.keep({watch.job for watch in running})
@@ -311,7 +308,7 @@ class SageMakerBackend:
 
     def kept(self, job: JobName, part: Part) -> Sequence[Kept]:
         """The part's archive, if there is one."""
-        with self._answered():
+        with self._answers.taken():
             found = self._client.stored(self.location(job, part))
         if found is None:
             return []
@@ -327,7 +324,7 @@ class SageMakerBackend:
                 return
 
     def _piece(self, job: JobName, part: Part, start: int) -> tuple[bytes, int]:
-        with self._answered():
+        with self._answers.taken():
             for _ in range(_PATIENCE):
                 with suppress(faults.Throttled):
                     return self._client.piece(self.location(job, part), start, PIECE)
@@ -336,33 +333,20 @@ class SageMakerBackend:
 
     def log(self, job: JobName, cursor: str = "") -> Sequence[LogLine]:
         """Some lines of a job's log behind ``cursor``; empty at its present end."""
-        book = LogBuffer()
-        book.watch(job, cursor, 0)
-        since = book.since() or 0
-        with self._answered():
-            rows: list[Facts] = []
-            token: str | None = None
-            while True:
-                page = self._client.log_events(f"{job}/", since=since - 60_000, token=token)
-                rows += page.rows
-                token = page.token
-                if token is None:
-                    break
-        book.absorb(rows, [job])
-        book.release(job)
-        return book.take(job)
+        with self._answers.taken():
+            return read_log(self._client, job, cursor)
 
     # Warm pools and warnings
 
     def pool(self, job: JobName) -> PoolFacts | None:
         """The warm pool behind an ended job, with the seconds it has waited; None when there is none."""
-        with self._answered():
+        with self._answers.taken():
             return status.pool_of(self._client.describe(job))
 
     def end_pools(self, jobs: Sequence[JobName]) -> bool:
         """Give up the warm pools behind these ended jobs; False when some call is still to be made."""
         left = [job for job in jobs if job not in self._given_back]
-        with self._answered():
+        with self._answers.taken():
             # The newest have the longest to wait, and are the least likely to have been taken over.
             for job in reversed(left):
                 if self._give_back(job):
@@ -387,15 +371,15 @@ class SageMakerBackend:
 
     def notices(self) -> tuple[str, ...]:
         """What a person should know now, such as expired credentials or a warm pool that is not kept."""
-        return tuple(self._notices.values())
+        return tuple(self._answers.notices.values())
 
     def _note_pool(self, facts: Facts) -> None:
         pool = status.pool_of(facts)
         if pool is not None and (pool.is_kept or pool.reused_by):
-            self._notices.pop("pool", None)
+            self._answers.notices.pop("pool", None)
         elif status.lost_its_pool(facts):
             kind = (facts.get("ResourceConfig") or {}).get("InstanceType", "the instance type")
-            self._notices["pool"] = (
+            self._answers.notices["pool"] = (
                 f"keep_alive is asked for, but no warm pool was kept after {facts['TrainingJobName']}; the "
                 f"account's quota '{kind} for training warm pool usage' is probably 0 or used up. Every job "
                 "starts cold until it is raised in Service Quotas"
@@ -404,40 +388,3 @@ class SageMakerBackend:
     def close(self) -> None:
         """Close the connections. Jobs run on."""
         self._client.close()
-
-    @contextmanager
-    def _answered(self) -> Iterator[None]:
-        """Turn faults into what the engine knows, and keep in mind what a person should be told."""
-        try:
-            yield
-        except faults.CallerTrouble as fault:
-            if not fault.passes:
-                raise BackendError(f"{fault}\n    → {fault.remedy}") from fault
-            what = "the right time" if isinstance(fault, faults.WrongClock) else "valid AWS credentials"
-            self._notices["credentials"] = f"waiting for {what}: {fault}; {fault.remedy}"
-            raise BackendUnavailable(self._notices["credentials"]) from fault
-        except faults.Throttled as fault:
-            raise BackendBusy(str(fault), fault.seconds) from fault
-        except faults.Unreachable as fault:
-            self._note_silence(fault)
-            raise BackendUnavailable(str(fault)) from fault
-        except faults.AccessDenied as fault:
-            raise BackendError(f"{fault}\n    → allow {fault.action} to whoever runs trialjob") from fault
-        except faults.NoBucket as fault:
-            # No trial's fault, and no trial can do without it.
-            raise BackendError(
-                f"{self._settings.s3_uri}: {fault}\n    → create the bucket and resume, or begin anew with "
-                "another backend.s3_uri; `trialjob doctor SPEC` looks beforehand"
-            ) from fault
-        except faults.Fault as fault:
-            raise BackendError(str(fault)) from fault
-        self._silent_since = None
-        self._notices.pop("credentials", None)
-        self._notices.pop("silence", None)
-
-    def _note_silence(self, fault: faults.Unreachable) -> None:
-        now = self._clock.now()
-        if self._silent_since is None or now < self._silent_since:
-            self._silent_since = now
-        if now - self._silent_since >= _SILENCE:
-            self._notices["silence"] = f"AWS has not answered for a while; jobs run on: {fault}"

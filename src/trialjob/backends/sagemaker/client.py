@@ -1,29 +1,23 @@
 """Calls AWS for the backend, the doctor and the audit.
 
-It decides which calls wait for their turns and which are made again. It must not know what they are for.
+It knows each call and the names of its arguments. It must not know what they are for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from trialjob.aws import faults
-from trialjob.aws.admission import Admission
-from trialjob.aws.door import Door, again, is_silent
-from trialjob.aws.meanings import date_of
-from trialjob.backends.limiter import Limiter
 from trialjob.backends.sagemaker.status import Facts
+from trialjob.backends.sagemaker.transport import Transport, answered_at
 from trialjob.model.s3 import S3Address
-from trialjob.orchestrator.ports import Clock
 
 LOG_GROUP: Final = "/aws/sagemaker/TrainingJobs"
 _PAGE: Final = 100
-#: An answer's date is cut to whole seconds.
-_EXACT: Final = 1.0
 #: Colons of an ARN.
 _ARN: Final = 5
 #: Bytes that S3 copies at a time.
@@ -48,50 +42,8 @@ class Stored:
     etag: str
 
 
-class SageMakerClient:
+class SageMakerClient(Transport):
     """One account in one region."""
-
-    def __init__(
-        self,
-        clock: Clock,
-        limiter: Limiter,
-        *,
-        region: str | None = None,
-        profile: str | None = None,
-        session: Any = None,  # noqa: ANN401 - boto3 has no types
-    ) -> None:
-        """``session`` is a boto3 session to be used instead of a new one for ``region`` and ``profile``."""
-        self._clock = clock
-        self._limiter = limiter
-        self._door = Door(region=region, profile=profile, session=session)
-        self._admission = Admission()
-        #: By how many seconds the service's clock is ahead of ours, when that is more than nothing.
-        self._ahead = 0.0
-        #: Calls may still wait so many seconds for their turns.
-        self._patience = 0.0
-
-    @contextmanager
-    def patiently(self, seconds: float) -> Iterator[None]:
-        """Within this block calls wait for their turns, so long in all, but for those that list jobs."""
-        self._patience = seconds
-        try:
-            yield
-        finally:
-            self._patience = 0.0
-
-    def throttled(self, operation: str) -> faults.Throttled:
-        """The fault of calling an operation before its turn."""
-        fault = faults.Throttled(f"waiting for a turn to {operation.replace('_', ' ')}")
-        fault.seconds = max(self._limiter.wait(operation), 0.01)
-        return fault
-
-    def wait(self, operation: str) -> float:
-        """Seconds until there is a turn for an operation, such as ``create``."""
-        return self._limiter.wait(operation)
-
-    def time(self) -> float:
-        """What time it is for the service, in seconds since the epoch, by the last of its answers."""
-        return self._clock.now() + self._ahead
 
     # Training jobs
 
@@ -288,7 +240,7 @@ class SageMakerClient:
             answer = getattr(fault.__cause__, "response", None) or {}
             if not answer:
                 raise
-        return _date_of(answer)
+        return answered_at(answer)
 
     def role(self, name: str) -> Facts:
         """GetRole: its ``Arn``, and who may take it on as ``AssumeRolePolicyDocument``."""
@@ -360,22 +312,6 @@ class SageMakerClient:
             return False
         return True
 
-    def close(self) -> None:
-        """Close the connections."""
-        self._door.close()
-
-    # How calls are made
-
-    def _write(self, bucket: str, service: str, method: str, **given: Any) -> Any:  # noqa: ANN401
-        """Once only: the next step sees what came of it."""
-        return self._call(bucket, service, method, given)
-
-    def _read(self, bucket: str, service: str, method: str, **given: Any) -> Any:  # noqa: ANN401
-        """Again at once when no answer came. A throttle is left to the next step."""
-        return again(
-            lambda: self._call(bucket, service, method, given), when=is_silent, sleep=self._clock.sleep
-        )
-
     def _head(self, method: str, **given: Any) -> Any:  # noqa: ANN401
         try:
             return self._read("s3", "s3", method, **given)
@@ -384,39 +320,6 @@ class SageMakerClient:
             with suppress(faults.Throttled, faults.Unreachable, faults.AccessDenied):
                 self.identity()
             raise
-
-    def _call(self, bucket: str, service: str, method: str, given: dict[str, Any]) -> Any:  # noqa: ANN401
-        while not self._limiter.take(bucket):
-            fault = self.throttled(bucket)
-            # What lists do not reach in time is asked for by its name, of which there are more turns.
-            if bucket == "list" or fault.seconds > self._patience:
-                raise fault
-            self._patience -= fault.seconds
-            self._clock.sleep(fault.seconds)
-        asked = self._clock.now()
-        try:
-            answer = self._door.ask(service, method, given, self._clock.now)
-        except faults.Throttled as fault:
-            self._limiter.drain(bucket)
-            fault.seconds = self.throttled(bucket).seconds
-            raise
-        except faults.CallerTrouble as fault:
-            fault.passes = self._admission.passes(fault, method, self._clock.now())
-            raise
-        self._admission.granted(method)
-        self._set_clock(_date_of(answer), asked)
-        return answer
-
-    def _set_clock(self, theirs: float | None, asked: float) -> None:
-        # It tells whole seconds, of some moment between question and answer.
-        here = self._clock.now()
-        if theirs is not None and not asked - _EXACT <= theirs - self._ahead <= here + _EXACT:
-            self._ahead = theirs - (asked + here) / 2
-
-
-def _date_of(answer: Mapping[str, Any]) -> float | None:
-    """When an answer was given, in whole seconds by the clock of who gave it; None when it does not say."""
-    return date_of((answer.get("ResponseMetadata") or {}).get("HTTPHeaders") or {})
 
 
 def _address(uri: str) -> S3Address:

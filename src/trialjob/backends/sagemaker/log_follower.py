@@ -5,7 +5,7 @@ It decides when and from where on to read; ``logs`` decides what is a line and w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -13,11 +13,14 @@ from trialjob.aws import faults
 from trialjob.backends.sagemaker.client import SageMakerClient
 from trialjob.backends.sagemaker.logs import LogBuffer, tail_of
 from trialjob.model.ids import ExperimentName, JobName
+from trialjob.model.job import LogLine
 
 #: Lines are waited for so long after a job's end at most, however late others came.
 _LONGEST_SETTLE: Final = 120.0
 #: And so long again at most while there are still new ones.
 _PATIENCE: Final = 60.0
+#: One log is read from so many milliseconds before its mark on: lines come out of order.
+_OVERLAP_MS: Final = 60_000
 
 
 @dataclass(slots=True)
@@ -144,3 +147,18 @@ class Follower:
             read.token = page.token
             if page.token is None:
                 return True
+
+
+def read_log(client: SageMakerClient, job: JobName, cursor: str) -> Sequence[LogLine]:
+    """Some lines of a job's log behind ``cursor``; empty at its present end."""
+    book = LogBuffer()
+    book.watch(job, cursor, 0)
+    since = (book.since() or 0) - _OVERLAP_MS
+    page = client.log_events(f"{job}/", since=since)
+    rows = list(page.rows)
+    while page.token is not None:
+        page = client.log_events(f"{job}/", since=since, token=page.token)
+        rows += page.rows
+    book.absorb(rows, [job])
+    book.release(job)
+    return book.take(job)

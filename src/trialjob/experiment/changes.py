@@ -1,0 +1,74 @@
+"""What of an experiment may be changed once it has been started, and what was decided for good."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from trialjob import config
+from trialjob.config import ExperimentSpec
+from trialjob.errors import (
+    UsageError,
+)
+from trialjob.model.secret import Secret
+from trialjob.orchestrator.core.events import (
+    LimitsChanged,
+)
+from trialjob.orchestrator.core.state import State
+
+#: What may differ between a spec and the experiment that was started from it.
+CHANGEABLE = (
+    "limits.",
+    "backend.poll_interval",
+    "backend.price_per_hour",
+    "canary",
+    "on_log",
+    "mlflow",
+    "notify",
+)
+#: And while no trial has a value of the objective: a regex that matches nothing can be set right.
+UNTIL_A_VALUE = ("metrics",)
+
+
+def agree(spec: ExperimentSpec, recorded: ExperimentSpec, state: State) -> LimitsChanged | None:
+    """The change to ``spec``, which is ``as_recorded``; None where nothing differs.
+
+    Raises UsageError, with the differences, when it differs in what may not be changed.
+    """
+    # Not the document as it was written: an older trialjob left out what it had no word for.
+    differences = config.differences(recorded.document(), spec.document())
+    changeable = CHANGEABLE if state.best is not None else (*CHANGEABLE, *UNTIL_A_VALUE)
+    secrets = {f"{place}.secret" for place in spec.secrets()}
+    refused = [
+        each
+        for each in differences
+        if not each.path.startswith(changeable) and each.path.rpartition(".")[0] not in secrets
+    ]
+    if refused:
+        lines = "\n".join(f"  {each}" for each in refused)
+        raise UsageError(
+            f"{state.name} was started with another spec; only limits can be changed\n{lines}\n"
+            "  → start a new experiment for another space, objective or code"
+        )
+    return LimitsChanged(limits=spec.to_limits(), document=spec.document()) if differences else None
+
+
+def as_recorded(spec: ExperimentSpec, recorded: ExperimentSpec) -> ExperimentSpec:
+    """``spec`` with the name and what was decided when the experiment was created."""
+    sampler = spec.sampler.as_recorded(recorded.sampler)
+    written: dict[str, object] = {
+        "environment": _as_written(spec.estimator.environment, recorded.estimator.environment)
+    }
+    if "dialect" not in spec.estimator.model_fields_set:
+        written["dialect"] = recorded.estimator.dialect
+    estimator = spec.estimator.model_copy(update=written)
+    return spec.model_copy(update={"name": recorded.name, "sampler": sampler, "estimator": estimator})
+
+
+def _as_written(
+    given: Mapping[str, str | Secret], recorded: Mapping[str, str | Secret]
+) -> dict[str, str | Secret]:
+    """``given``, with the plain values of an older trialjob's journal where they are still the same."""
+    return {
+        name: recorded[name] if isinstance(value, Secret) and value.given == recorded.get(name) else value
+        for name, value in given.items()
+    }
