@@ -218,3 +218,14 @@ def test_the_address_that_was_judged_is_the_one_connected_to(monkeypatch: pytest
     with pytest.raises(NotPublic):
         post_publicly("http://rebinds.example/x", b"", {}, 1.0)
     assert connected == ["8.8.8.8"]
+
+
+@pytest.mark.parametrize("backend", [{"kind": "local"}, {"kind": "slurm", "folder": "/shared"}])
+def test_no_processes_of_the_machine_are_started(store: str, backend: dict[str, Any]) -> None:
+    asked = {
+        **SPEC,
+        "estimator": {"kind": "container", "image_uri": "none", "entrypoint": ["true"]},
+        "backend": backend,
+    }
+    with pytest.raises(SpecError, match=r"backend\.kind"):
+        experiment.start_document(asked, store=store)

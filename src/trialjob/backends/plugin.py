@@ -121,6 +121,11 @@ class BaseBackend(SpecPart):
 
     #: Fields that may be asked for through an inbox; none of a backend that takes no such jobs.
     inbox_fields: ClassVar[frozenset[str]] = frozenset()
+    #: Fields that a tenant of a service may set as he likes: none that says where something is, as whom it is
+    #: done, or what it costs. The others an admin allows by pattern.
+    tenant_fields: ClassVar[frozenset[str]] = frozenset({"poll_interval"})
+    #: Fields to which the patterns of another field apply as well.
+    allowed_as: ClassVar[Mapping[str, str]] = {}
     #: Fields of the section that stood in ``estimator`` once, and are still read from there.
     once_in_estimator: ClassVar[type[SpecPart] | None] = None
     #: Kinds of estimators that it puts into the words of other kinds.

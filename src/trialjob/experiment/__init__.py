@@ -5,21 +5,24 @@ Rule: it decides what is put together and nothing about an experiment itself.
 
 from trialjob.experiment.account import audit, doctor
 from trialjob.experiment.creation import create
-from trialjob.experiment.inbox import start_document, start_file
+from trialjob.experiment.inbox import spec_of_document, spec_of_file, start_document, start_file
 from trialjob.experiment.move import finish, hand_over
 from trialjob.experiment.removal import StillRuns, remove
 from trialjob.experiment.resolve import ResolvedSpec, resolve
 from trialjob.experiment.session import Session, attach, open_session
 from trialjob.experiment.stores import open_store, place
+from trialjob.experiment.tenants import allowed, decisions_of
 from trialjob.experiment.trackers import mlflow_runs
 
 __all__ = [
     "ResolvedSpec",
     "Session",
     "StillRuns",
+    "allowed",
     "attach",
     "audit",
     "create",
+    "decisions_of",
     "doctor",
     "finish",
     "hand_over",
@@ -29,6 +32,8 @@ __all__ = [
     "place",
     "remove",
     "resolve",
+    "spec_of_document",
+    "spec_of_file",
     "start_document",
     "start_file",
 ]

@@ -59,28 +59,42 @@ def _kinds(document: Mapping[str, Any]) -> Iterator[tuple[str, str, object]]:
             yield f"backends.{name}", "backend", section.get("kind", name)
 
 
-def admit(spec: ExperimentSpec, came_along: Path | None, source: str) -> None:
+def admit(
+    spec: ExperimentSpec,
+    came_along: Path | None,
+    source: str,
+    decisions: Mapping[str, Decision] | None = None,
+) -> None:
     """Raise SpecError, with every field that may not be so. No file is read for it."""
-    if problems := list(_problems(spec, "", came_along)):
+    if problems := list(_problems(spec, "", came_along, decisions or DECISIONS)):
         raise SpecError(problems, source)
 
 
-def _problems(part: Any, prefix: str, came_along: Path | None) -> Iterator[Problem]:  # noqa: ANN401 - any section
+def _problems(
+    part: Any,  # noqa: ANN401 - any section
+    prefix: str,
+    came_along: Path | None,
+    decisions: Mapping[str, Decision],
+) -> Iterator[Problem]:
     for name in _fields(part):
         path, value = f"{prefix}{name}", getattr(part, name)
-        inner = [each for each in _parts(value) if _fields(each)] if path not in DECISIONS else []
+        inner = [each for each in _parts(value) if _fields(each)] if path not in decisions else []
         for each in inner:
-            yield from _problems(each, f"{path}.", came_along)
+            yield from _problems(each, f"{path}.", came_along, decisions)
         if inner or value in (None, (), {}):
             continue
-        decide = DECISIONS.get(path, _undecided)
+        decide = decisions.get(path, _undecided)
         if refusal := decide(value, came_along):
             yield Problem(field=path, message=refusal.why, remedy=refusal.remedy)
 
 
 def _fields(part: Any) -> list[str]:  # noqa: ANN401 - any section
     if isinstance(part, SpecPart):
-        return [*type(part).model_fields]
+        # The kind of a section that is a plugin is no field of it, as it says which class it is.
+        return [
+            *type(part).model_fields,
+            *(["kind"] if isinstance(getattr(type(part), "kind", 0), str) else []),
+        ]
     return ["kind", *(field.name for field in fields(part))] if is_dataclass(part) else []
 
 

@@ -11,15 +11,15 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from trialjob import config
 from trialjob.config import ExperimentSpec, SourceSpec
 from trialjob.errors import NoSuchExperiment, SpecError, UsageError
-from trialjob.experiment.admission import admit, check_kinds
+from trialjob.experiment.admission import Decision, admit, check_kinds
 from trialjob.experiment.creation import create
 from trialjob.experiment.session import Session, attach
 from trialjob.model.json import Json
@@ -35,6 +35,15 @@ def start_document(document: Mapping[str, Json], *, store: str) -> Session:
 
     Raises SpecError, and UsageError also when another request has taken its name.
     """
+    spec = spec_of_document(document)
+    digest = hashlib.sha256(json.dumps(document, sort_keys=True, default=str).encode()).hexdigest()
+    return _begin(spec, store, digest)
+
+
+def spec_of_document(
+    document: Mapping[str, Json], decisions: Mapping[str, Decision] | None = None
+) -> ExperimentSpec:
+    """The spec of a request that brings no code, if it may be asked for. Raises SpecError, UsageError."""
     if not isinstance(document, Mapping):
         raise UsageError(f"a spec is a mapping and not {type(document).__name__}")
     check_kinds(document)
@@ -44,18 +53,28 @@ def start_document(document: Mapping[str, Json], *, store: str) -> Session:
             f"a spec alone brings no code, which estimator.kind {spec.estimator.kind} needs; put an archive"
             " with both into the inbox, or start it with `trialjob step NAME SPEC --store …`"
         )
-    admit(spec, None, "start")
-    digest = hashlib.sha256(json.dumps(document, sort_keys=True, default=str).encode()).hexdigest()
-    return _begin(spec, store, digest)
+    admit(spec, None, "start", decisions)
+    _check_no_secrets(spec)
+    return spec
 
 
 def start_file(name: str, data: bytes, *, store: str) -> Session:
     """The experiment that a spec file, or a tar.gz of spec and code, asks for, as ``start_document``."""
+    with spec_of_file(name, data) as spec:
+        return _begin(spec, store, hashlib.sha256(data).hexdigest())
+
+
+@contextmanager
+def spec_of_file(
+    name: str, data: bytes, decisions: Mapping[str, Decision] | None = None
+) -> Iterator[ExperimentSpec]:
+    """The spec of such a file, if it may be asked for; its code is there as long as the context is."""
     with tempfile.TemporaryDirectory(prefix="trialjob-") as temporary:
         folder = Path(temporary).resolve()
         try:
-            spec = _admitted(_spec_file(name, data, folder), came_along=name.endswith(_ARCHIVE))
-            return _begin(spec, store, hashlib.sha256(data).hexdigest())
+            spec = _admitted(_spec_file(name, data, folder), name.endswith(_ARCHIVE), decisions)
+            _check_no_secrets(spec)
+            yield spec
         except (SpecError, UsageError) as error:
             # Where it was unpacked for a moment means nothing to anybody.
             told = str(error).replace(f"{folder}/code/", "").replace(str(folder), name)
@@ -84,12 +103,16 @@ def _spec_file(name: str, data: bytes, folder: Path) -> Path:
     return (named or found)[0]
 
 
-def _admitted(path: Path, *, came_along: bool) -> ExperimentSpec:
+def _admitted(
+    path: Path,
+    came_along: bool,  # noqa: FBT001 - private
+    decisions: Mapping[str, Decision] | None,
+) -> ExperimentSpec:
     """The spec of a file, if it may be asked for; what it names is looked at only then."""
     document = config.read(path)
     check_kinds(document)
     spec = config.parse(document, source=str(path), base=path.parent, files=False)
-    admit(spec, path.parent if came_along else None, str(path))
+    admit(spec, path.parent if came_along else None, str(path), decisions)
     return config.parse(document, source=str(path), base=path.parent)
 
 
@@ -103,7 +126,6 @@ def _check_no_secrets(spec: ExperimentSpec) -> None:
 
 
 def _begin(spec: ExperimentSpec, store: str, digest: str) -> Session:
-    _check_no_secrets(spec)
     try:
         return create(spec, store=store, request=digest)
     except UsageError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import webbrowser
 from importlib.util import find_spec
+from pathlib import Path
 
 import click
 
@@ -20,23 +21,51 @@ _NEEDED = ("fastapi", "uvicorn")
     "--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="0 takes a free one."
 )
 @click.option(
+    "--host", default="127.0.0.1", show_default=True, help="Another address needs tokens, and TLS or a proxy."
+)
+@click.option(
+    "--tls-cert", type=click.Path(exists=True, dir_okay=False), help="A certificate, with --tls-key."
+)
+@click.option("--tls-key", type=click.Path(exists=True, dir_okay=False), help="Its key.")
+@click.option("--behind-proxy", is_flag=True, help="A proxy in front ends TLS and sets X-Forwarded-For.")
+@click.option(
     "--resume", is_flag=True, help="Go on with every experiment that has not ended and that nobody runs."
 )
 @click.option("--browser/--no-browser", default=None, help="Open the page [default: on a terminal].")
 @store_option
-def serve(*, port: int, resume: bool, browser: bool | None, store: str | None) -> int:
-    """Serve an API and a page for one user, on 127.0.0.1 only.
+def serve(
+    *,
+    port: int,
+    host: str,
+    tls_cert: str | None,
+    tls_key: str | None,
+    behind_proxy: bool,
+    resume: bool,
+    browser: bool | None,
+    store: str | None,
+) -> int:
+    """Serve an API and a page: for one user on 127.0.0.1, or for a team.
 
-    The address has a token in it; whoever knows it may do here what you may. Experiments that are started
-    there run in this process. Ctrl-C ends the server and not their jobs: `trialjob serve --resume`, or
-    `trialjob resume NAME`, goes on.
+    The address has a token in it; whoever knows it may do here what you may. Where the store has tokens
+    (`trialjob token create`), only those open it, each to the experiments of its tenant. Experiments that are
+    started there run in this process. Ctrl-C ends the server and not their jobs: `trialjob serve --resume`
+    goes on.
     """
     if missing := [name for name in _NEEDED if find_spec(name) is None]:
         raise UsageError(
             f"serve needs {missing[0]}, which is not installed\n    → pip install 'trialjob[serve]'"
         )
-    from trialjob.apps.service.serve import serve as listen  # noqa: PLC0415 - heavy, and an extra
+    if (tls_cert is None) != (tls_key is None):
+        raise click.UsageError("--tls-cert and --tls-key belong together.")
+    from trialjob.apps.service.serve import Listener  # noqa: PLC0415 - heavy, and an extra
+    from trialjob.apps.service.serve import serve as listen  # noqa: PLC0415 - as above
 
+    listener = Listener(
+        host=host,
+        port=port,
+        tls=(Path(tls_cert), Path(tls_key)) if tls_cert and tls_key else None,
+        behind_proxy=behind_proxy,
+    )
     opens = sys.stdout.isatty() if browser is None else browser
 
     def ready(address: str) -> None:
@@ -45,5 +74,5 @@ def serve(*, port: int, resume: bool, browser: bool | None, store: str | None) -
         if opens:
             webbrowser.open(address)
 
-    listen(store=store, port=port, resume=resume, ready=ready)
+    listen(store=store, listener=listener, resume=resume, ready=ready)
     return ExitStatus.DONE

@@ -1,37 +1,43 @@
-"""Who may ask, and how much: everything that is decided of a request before its route is looked up.
+"""Who may ask, and how much: everything that is decided of a request before its route is called.
 
-Rule 1: all but the page's own files and the health of the server needs the token, in the header
-``Authorization``. There are no cookies, so no other page can ask in a user's name.
-Rule 2: only names of the loopback interface are answered to, so that no name that somebody else points here
-(DNS rebinding) is.
+Rule 1: every route has a rule, or is not let in to. All but the page's own files and the health of the server
+need a token in the header ``Authorization``. There are no cookies, so no other page can ask in a user's name.
+Rule 2: on this machine alone only names of the loopback interface are answered to, so that no name that
+somebody else points here (DNS rebinding) is.
+Rule 3: what changes something, and what was refused, is written down; no body and no token is.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
+import asyncio
 import json
-import secrets
-import threading
-import time
+import sys
 from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import urlsplit
+
+from trialjob.apps.service.callers import Caller, House
+from trialjob.apps.service.rates import Rates
+from trialjob.apps.team.audit import Act
+from trialjob.apps.team.tokens import Role
+from trialjob.errors import StoreError, StoreUnavailable, TrialjobError
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+#: What a route asks of a caller; None where nobody's token is asked for, "" where there is no such route.
+RuleOf = Callable[[Scope], "Role | str | None"]
 
-#: Of what is sent to us: bytes of one body. A spec is far smaller; code is named by its folder.
+#: Of what is sent to us: bytes of one body, and of one that has code in it.
 MOST_BYTES: Final = 4 << 20
-#: Seconds that a ticket is valid.
-_TICKET: Final = 60.0
+MOST_CODE: Final = 64 << 20
+#: Bodies with code are sent below it.
+ARCHIVES: Final = "/v1/archives"
 _LOCAL: Final = ("127.0.0.1", "localhost", "[::1]")
-_OPEN: Final = ("/", "/healthz", "/readyz", "/app.js", "/app.css")
-#: Below it are pages that a ticket opens for a short time, as a frame can send no token.
-TICKETS: Final = "/reports/"
 _HEADERS: Final = (
     ("cache-control", "no-store"),
     ("cross-origin-opener-policy", "same-origin"),
@@ -45,44 +51,31 @@ _POLICY: Final = (
 )
 #: A report has its own policy within it, which names its scripts; nothing but our page may frame it.
 REPORT_POLICY: Final = "frame-ancestors 'self'; sandbox allow-scripts allow-downloads allow-popups"
+_READS: Final = ("GET", "HEAD")
 
 
-def new_token() -> str:
-    """256 bits, with a prefix by which scanners of secrets find it."""
-    return f"trialjob_{secrets.token_urlsafe(32)}"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listening:
+    """Where requests come from."""
+
+    #: From this machine alone.
+    is_local: bool = True
+    #: Through a proxy that ends TLS, and says for whom it asks in X-Forwarded-For.
+    behind_proxy: bool = False
 
 
-class Tickets:
-    """What opens one page for a minute."""
-
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        self._now = now
-        self._until: dict[str, tuple[str, float]] = {}
-        self._lock = threading.Lock()
-
-    def new(self, what: str) -> str:
-        """A ticket for ``what``."""
-        ticket = secrets.token_urlsafe(32)
-        with self._lock:
-            now = self._now()
-            self._until = {key: each for key, each in self._until.items() if each[1] > now}
-            self._until[ticket] = what, now + _TICKET
-        return ticket
-
-    def opens(self, ticket: str) -> str | None:
-        """What it is for; None when it is not valid, or not any more."""
-        with self._lock:
-            what, until = self._until.get(ticket, ("", 0.0))
-        return what if what and until > self._now() else None
+class _Refusal(Exception):
+    def __init__(self, *, status: int, detail: str) -> None:
+        self.status, self.detail = status, detail
 
 
 class Access:
     """ASGI middleware."""
 
-    def __init__(self, app: App, token: str) -> None:
-        """``token`` is what a caller must know; its digest is kept."""
-        self._app = app
-        self._digest = _digest(token)
+    def __init__(self, app: App, house: House, rule_of: RuleOf, listening: Listening | None = None) -> None:
+        self._app, self._house, self._rule_of = app, house, rule_of
+        self._listening = listening or Listening()
+        self._rates = Rates()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request that is not to be let in; else let it in, within bounds."""
@@ -93,44 +86,120 @@ class Access:
         headers = {
             name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
         }
-        answer = _with_headers(send)
-        refused = self._refused(scope, headers)
-        if refused is not None:
-            await _refuse(answer, *refused)
-            return
-        bounded = _Bounded(receive, headers.get("content-length", ""))
-        if bounded.too_large:
-            await _refuse(answer, *_TOO_LARGE)
-            return
-        await self._app(scope, bounded, answer)
+        origin = self._origin(scope, headers)
+        answer = _Answer(send)
+        try:
+            bounded = await self._let_in(scope, receive, headers, origin)
+        except _Refusal as refusal:
+            await _refuse(answer, refusal)
+        else:
+            await self._app(scope, bounded, answer)
+        await self._note(scope, origin, answer)
 
-    def _refused(self, scope: Scope, headers: dict[str, str]) -> tuple[int, str] | None:
+    async def _let_in(self, scope: Scope, receive: Receive, headers: dict[str, str], origin: str) -> Receive:
+        self._check_origin(headers)
+        rule = self._rule_of(scope)
+        if rule is not None:
+            caller = await self._caller(scope, headers, origin)
+            if isinstance(rule, Role) and caller.role < rule:
+                raise _Refusal(
+                    status=403, detail=f"this needs the role {rule.word}, and yours is {caller.role.word}"
+                )
+        most = MOST_CODE if scope["path"].startswith(ARCHIVES) else MOST_BYTES
+        bounded = _Bounded(receive, headers.get("content-length", ""), most)
+        if bounded.too_large:
+            raise _Refusal(status=413, detail=f"more than {most >> 20} MB")
+        return bounded
+
+    async def _caller(self, scope: Scope, headers: dict[str, str], origin: str) -> Caller:
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        token = token.strip() if scheme.lower() == "bearer" else ""
+        try:
+            caller = await asyncio.to_thread(self._house.caller, token)
+            if caller is not None:
+                scope["caller"], scope["token"] = caller, token
+                scope["desk"] = await asyncio.to_thread(self._house.desk, caller)
+        except StoreError as error:
+            status = 503 if isinstance(error, StoreUnavailable) else 500
+            raise _Refusal(status=status, detail=str(error)) from error
+        except TrialjobError as error:
+            raise _Refusal(status=403, detail=str(error)) from error
+        if caller is None:
+            self._check_rate(self._rates.waits(f"wrong {origin}"))
+            raise _Refusal(status=401, detail="the token is missing, wrong, expired or revoked")
+        self._check_rate(self._rates.waits(caller.id))
+        return caller
+
+    @staticmethod
+    def _check_rate(seconds: float) -> None:
+        if seconds:
+            raise _Refusal(status=429, detail=f"too many requests; ask again in {seconds:.0f} s")
+
+    def _check_origin(self, headers: dict[str, str]) -> None:
+        """Who asks by another name than ours, or from another page, is not answered."""
         host = headers.get("host", "")
         name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() else host
-        if name not in _LOCAL:
-            return 421, f"{host!r} is no name of this machine for itself; use 127.0.0.1"
+        if self._listening.is_local and not self._listening.behind_proxy and name not in _LOCAL:
+            raise _Refusal(
+                status=421, detail=f"{host!r} is no name of this machine for itself; use 127.0.0.1"
+            )
         origin = headers.get("origin")
-        if origin is not None and origin != f"http://{host}":
-            return 403, "asked from another page"
-        path = scope["path"]
-        if scope["method"] in ("GET", "HEAD") and (path in _OPEN or path.startswith(TICKETS)):
-            return None
-        scheme, _, token = headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not hmac.compare_digest(_digest(token.strip()), self._digest):
-            return 401, "the token is missing or wrong; `trialjob serve` prints it when it starts"
-        return None
+        ours = [host, *([headers.get("x-forwarded-host", "")] if self._listening.behind_proxy else [])]
+        if origin is not None and (not (asked := urlsplit(origin).netloc) or asked not in ours):
+            raise _Refusal(status=403, detail="asked from another page")
+
+    def _origin(self, scope: Scope, headers: dict[str, str]) -> str:
+        """Whose address asks: behind a proxy, the one that the proxy has added itself."""
+        peer = str((scope.get("client") or ("",))[0])
+        told = headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
+        return told if self._listening.behind_proxy and told else peer
+
+    async def _note(self, scope: Scope, origin: str, answer: _Answer) -> None:
+        caller: Caller | None = scope.get("caller")
+        if answer.status is None or (caller is None and answer.status != HTTPStatus.UNAUTHORIZED):
+            return
+        if scope["method"] in _READS and answer.status not in (401, 403):
+            return
+        if caller is None and self._rates.waits("noted"):  # a flood of strangers fills no disk
+            return
+        act = Act(
+            who="" if caller is None else caller.id,
+            tenant="" if caller is None else caller.tenant,
+            what=f"{scope['method']} {scope['path']}{' → ' if answer.location else ''}{answer.location}",
+            origin=origin,
+            outcome=str(answer.status),
+        )
+        try:
+            await asyncio.to_thread(self._house.note, act)
+        except TrialjobError as error:
+            print(f"the audit log cannot be written: {error}", file=sys.stderr)  # noqa: T201 - the server's log
 
 
-_TOO_LARGE: Final = (413, f"more than {MOST_BYTES >> 20} MB; code is named by its folder and not sent")
+class _Answer:
+    """What is answered, with our headers."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.status: int | None = None
+        self.location = ""
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            given = {name.lower(): value for name, value in message["headers"]}
+            self.status, self.location = message["status"], given.get(b"location", b"").decode("latin-1")
+            more = [*_HEADERS, ("content-security-policy", _POLICY)]
+            added = [(name.encode(), value.encode()) for name, value in more if name.encode() not in given]
+            message = {**message, "headers": [*message["headers"], *added]}
+        await self._send(message)
 
 
 class _Bounded:
     """What is received, which ends when it becomes too much."""
 
-    def __init__(self, receive: Receive, length: str) -> None:
+    def __init__(self, receive: Receive, length: str, most: int) -> None:
         self._receive = receive
-        self._left = MOST_BYTES
-        self.too_large = bool(length) and (not length.isdecimal() or int(length) > MOST_BYTES)
+        self._left = most
+        self.too_large = bool(length) and (not length.isdecimal() or int(length) > most)
 
     async def __call__(self) -> Message:
         message = await self._receive()
@@ -141,30 +210,19 @@ class _Bounded:
         return message
 
 
-def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
-
-
-def _with_headers(send: Send) -> Send:
-    async def answer(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            given = {name.lower() for name, _ in message["headers"]}
-            more = [*_HEADERS, ("content-security-policy", _POLICY)]
-            added = [(name.encode(), value.encode()) for name, value in more if name.encode() not in given]
-            message = {**message, "headers": [*message["headers"], *added]}
-        await send(message)
-
-    return answer
-
-
-async def _refuse(send: Send, status: int, detail: str) -> None:
-    body = json.dumps(problem(status, detail)).encode()
+async def _refuse(send: _Answer, refusal: _Refusal) -> None:
+    body = json.dumps(problem(refusal.status, refusal.detail)).encode()
+    more = {
+        HTTPStatus.UNAUTHORIZED: [(b"www-authenticate", b"Bearer")],
+        HTTPStatus.TOO_MANY_REQUESTS: [(b"retry-after", b"2")],
+        HTTPStatus.SERVICE_UNAVAILABLE: [(b"retry-after", b"5")],
+    }
     headers = [
         (b"content-type", b"application/problem+json"),
         (b"content-length", str(len(body)).encode()),
-        *([(b"www-authenticate", b"Bearer")] if status == HTTPStatus.UNAUTHORIZED else []),
+        *more.get(HTTPStatus(refusal.status), []),
     ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 

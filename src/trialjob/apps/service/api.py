@@ -1,28 +1,39 @@
-"""The routes: HTTP to ``desk`` and back, errors included. /v1/openapi.json describes what it answers."""
+"""The routes: HTTP to a desk and back, errors included. /v1/openapi.json describes what it answers.
+
+Rule: every route stands in ``RULES`` with the role that it needs; a server with one that does not is not
+started. The desk that a route works on is its caller's, so it cannot reach what is somebody else's.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import asdict
 from http import HTTPStatus
 from importlib import resources
 from typing import Annotated, Any, Final
 
-from fastapi import FastAPI, Header, Query, Request
+from fastapi import Depends, FastAPI, Header, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from trialjob._version import __version__
-from trialjob.apps.service.access import REPORT_POLICY, TICKETS, Access, Tickets, problem
-from trialjob.apps.service.desk import Desk, Uncapped
+from trialjob.apps.service.access import ARCHIVES, REPORT_POLICY, Access, Listening, Scope, problem
+from trialjob.apps.service.admin_desk import NotForAdmins
+from trialjob.apps.service.callers import AnyDesk, Caller, House
+from trialjob.apps.service.desk import Uncapped
+from trialjob.apps.service.tickets import TICKETS, Tickets
+from trialjob.apps.team.tenants import NoSuchTenant
+from trialjob.apps.team.tokens import Role
 from trialjob.errors import (
     BackendUnavailable,
     ExperimentBusy,
+    InvariantError,
     JournalConflict,
     NoSuchExperiment,
     SpecError,
@@ -45,6 +56,8 @@ _LOOK, _ALIVE = 1.0, 15.0
 _LISTENERS: Final = 200
 _STATUS: Final = (
     (NoSuchExperiment, 404),
+    (NoSuchTenant, 404),
+    (NotForAdmins, 403),
     (SpecError, 422),
     (Uncapped, 409),
     (UsageError, 409),
@@ -92,13 +105,56 @@ class Page(BaseModel):
     next: str
 
 
-def app(desk: Desk, token: str) -> Access:
-    """The ASGI application for those who know ``token``."""
-    return Access(api(desk), token)
+_ONE: Final = "/v1/experiments/{name}"
+#: What each route asks of whoever calls it; None asks for no token.
+RULES: Final[Mapping[tuple[str, str], Role | None]] = {
+    **{(method, path): None for method in ("GET", "HEAD") for path in ("/", "/app.js", "/app.css")},
+    ("GET", "/healthz"): None,
+    ("GET", "/readyz"): None,
+    ("GET", f"{TICKETS}{{ticket}}"): None,
+    **{(method, "/v1/openapi.json"): Role.READ for method in ("GET", "HEAD")},
+    ("GET", "/v1/me"): Role.READ,
+    ("GET", "/v1/tenants"): Role.READ,
+    ("GET", "/v1/audit"): Role.MANAGE,
+    ("GET", "/v1/experiments"): Role.READ,
+    ("GET", _ONE): Role.READ,
+    ("GET", f"{_ONE}/results"): Role.READ,
+    ("GET", f"{_ONE}/results.csv"): Role.READ,
+    ("GET", f"{_ONE}/spec"): Role.READ,
+    ("GET", f"{_ONE}/records"): Role.READ,
+    ("GET", f"{_ONE}/events"): Role.READ,
+    ("GET", f"{_ONE}/report.html"): Role.READ,
+    ("POST", f"{_ONE}/report-tickets"): Role.READ,
+    ("GET", f"{_ONE}/trials/{{trial}}/log"): Role.READ,
+    ("POST", "/v1/plan"): Role.SUBMIT,
+    ("POST", "/v1/experiments"): Role.SUBMIT,
+    ("POST", ARCHIVES): Role.SUBMIT,
+    ("POST", f"{ARCHIVES}/plan"): Role.SUBMIT,
+    ("POST", f"{_ONE}/stop"): Role.SUBMIT,
+    ("POST", f"{_ONE}/resume"): Role.SUBMIT,
+    ("PATCH", f"{_ONE}/limits"): Role.SUBMIT,
+}
 
 
-def api(desk: Desk) -> FastAPI:
-    """All routes, for whoever has been let in."""
+_Key = Annotated[str, Header(max_length=200)]
+_ARCHIVE: Final = {"requestBody": {"required": True, "content": {"application/gzip": {}}}}
+
+
+def app(house: House, listening: Listening | None = None) -> Access:
+    """The ASGI application for those who are let in."""
+    made = api(house)
+
+    def rule_of(scope: Scope) -> Role | str | None:
+        for route in made.routes:
+            if route.matches(scope)[0] is Match.FULL:
+                return RULES[scope["method"], getattr(route, "path", "")]
+        return ""  # no such route, which only those learn who have a token
+
+    return Access(made, house, rule_of, listening)
+
+
+def api(house: House) -> FastAPI:
+    """All routes, for whoever has been let in. Raises InvariantError for one without a rule."""
     made = FastAPI(
         title="trialjob",
         version=__version__,
@@ -108,10 +164,42 @@ def api(desk: Desk) -> FastAPI:
     )
     _errors(made)
     _files(made)
-    _reading(made, desk)
-    _streams(made, desk)
-    _writing(made, desk)
+    _people(made, house)
+    _reading(made)
+    _streams(made, house)
+    _writing(made)
+    check_rules(made)
     return made
+
+
+def check_rules(made: FastAPI) -> None:
+    """Raises InvariantError for a route of which nobody says who may call it."""
+    if without := [each for each in routes(made) if each not in RULES]:
+        raise InvariantError(f"nobody says who may call {without}")
+
+
+def routes(made: FastAPI) -> list[tuple[str, str]]:
+    """Each method with its path."""
+    return [
+        (method, getattr(route, "path", ""))
+        for route in made.routes
+        for method in getattr(route, "methods", ())
+    ]
+
+
+def _desk_of(request: Request) -> AnyDesk:
+    desk: AnyDesk = request.scope["desk"]
+    return desk
+
+
+def _caller_of(request: Request) -> Caller:
+    caller: Caller = request.scope["caller"]
+    return caller
+
+
+#: The experiments of whoever calls.
+_Desk = Annotated[AnyDesk, Depends(_desk_of)]
+_Caller = Annotated[Caller, Depends(_caller_of)]
 
 
 def _errors(made: FastAPI) -> None:
@@ -170,19 +258,44 @@ def _files(made: FastAPI) -> None:
         return {"status": "ok"}
 
 
-def _reading(made: FastAPI, desk: Desk) -> None:
+def _people(made: FastAPI, house: House) -> None:
     @made.get("/readyz", include_in_schema=False)
     def readyz() -> dict[str, str]:
-        desk.page("", 1)
+        house.ready()
         return {"status": "ready"}
 
+    @made.get("/v1/me")
+    def get_me(caller: _Caller) -> dict[str, Any]:
+        """Who the token says that one is."""
+        return {"id": caller.id, "role": caller.role.word, "tenant": caller.tenant}
+
+    @made.get("/v1/tenants")
+    def list_tenants(caller: _Caller) -> dict[str, Any]:
+        """Budgets: one's own tenant's, or all of them."""
+        return {"items": house.tenants(caller)}
+
+    @made.get("/v1/audit")
+    def get_audit(
+        caller: _Caller,
+        day: Annotated[str, Query(pattern=r"^(\d{4}-\d\d-\d\d)?$")] = "",
+        last: Annotated[int, Query(ge=1, le=500)] = 100,
+    ) -> dict[str, Any]:
+        """Who has done what on a day, the newest first."""
+        return {"items": house.acts(caller, day, last)}
+
+
+def _reading(made: FastAPI) -> None:
     @made.get("/v1/experiments", response_model=Page)
-    def list_experiments(after: str = "", limit: Annotated[int, Query(ge=1, le=500)] = 100) -> Response:
+    def list_experiments(
+        desk: _Desk, after: str = "", limit: Annotated[int, Query(ge=1, le=500)] = 100
+    ) -> Response:
         items, following = desk.page(after, limit)
         return _json({"items": items, "next": following})
 
     @made.get("/v1/experiments/{name}")
-    def get_experiment(name: str, if_none_match: Annotated[str | None, Header()] = None) -> Response:
+    def get_experiment(
+        name: str, desk: _Desk, if_none_match: Annotated[str | None, Header()] = None
+    ) -> Response:
         told, version = desk.status(name)
         tag = f'W/"{version}"'
         if if_none_match == tag:
@@ -190,52 +303,62 @@ def _reading(made: FastAPI, desk: Desk) -> None:
         return _json(told, etag=tag)
 
     @made.get("/v1/experiments/{name}/results")
-    def get_results(name: str) -> Response:
+    def get_results(name: str, desk: _Desk) -> Response:
         text = desk.look(name, lambda session: session.result().to_json())
         return Response(text, media_type="application/json")
 
     @made.get("/v1/experiments/{name}/results.csv")
-    def get_table(name: str) -> Response:
+    def get_table(name: str, desk: _Desk) -> Response:
         return Response(desk.look(name, lambda session: session.result().to_csv()), media_type="text/csv")
 
     @made.get("/v1/experiments/{name}/spec")
-    def get_spec(name: str) -> Response:
+    def get_spec(name: str, desk: _Desk) -> Response:
         told = desk.look(name, lambda session: dict(session.state.document))
         return _json(told)
 
-    tickets = Tickets()
+    @made.get(f"{_ONE}/records")
+    def get_records(name: str, desk: _Desk, after: Annotated[int, Query(ge=0)] = 0) -> Response:
+        """What has been journaled behind a version, a record a line."""
+        records = desk.look(name, lambda session: _news(session, after))
+        return Response(b"".join(map(encode, records)), media_type="application/x-ndjson")
 
-    def report(name: str) -> HTMLResponse:
+    tickets: Tickets[tuple[AnyDesk, str]] = Tickets()
+
+    def report(desk: AnyDesk, name: str) -> HTMLResponse:
         text = desk.look(name, lambda session: page(session.state, session.space()))
         return HTMLResponse(text, headers={"content-security-policy": REPORT_POLICY})
 
     @made.get("/v1/experiments/{name}/report.html", response_class=HTMLResponse)
-    def get_report(name: str) -> HTMLResponse:
-        return report(name)
+    def get_report(name: str, desk: _Desk) -> HTMLResponse:
+        return report(desk, name)
 
     @made.post("/v1/experiments/{name}/report-tickets", status_code=201)
-    def new_report_ticket(name: str) -> dict[str, str]:
+    def new_report_ticket(name: str, desk: _Desk) -> dict[str, str]:
         """A path at which the report can be read for a minute without a token."""
         desk.look(name, lambda _session: None)
-        return {"path": TICKETS + tickets.new(name)}
+        return {"path": TICKETS + tickets.new((desk, name))}
 
     @made.get(TICKETS + "{ticket}", include_in_schema=False, response_class=HTMLResponse)
     def get_ticket(ticket: str) -> HTMLResponse:
-        if (name := tickets.opens(ticket)) is None:
+        if (what := tickets.opens(ticket)) is None:
             raise HTTPException(404, "the ticket is not valid any more; open the report again")
-        return report(name)
+        return report(*what)
 
     @made.get("/v1/experiments/{name}/trials/{trial}/log")
-    def get_log(name: str, trial: int, attempt: int | None = None, cursor: str = "") -> dict[str, Any]:
+    def get_log(
+        name: str, trial: int, desk: _Desk, attempt: int | None = None, cursor: str = ""
+    ) -> dict[str, Any]:
         return desk.log(name, trial, attempt, cursor)
 
 
-def _streams(made: FastAPI, desk: Desk) -> None:
+def _streams(made: FastAPI, house: House) -> None:
     free = threading.BoundedSemaphore(_LISTENERS)
 
     @made.get("/v1/experiments/{name}/events")
     async def get_events(
         name: str,
+        request: Request,
+        desk: _Desk,
         after: Annotated[int, Query(ge=0)] = 0,
         last_event_id: Annotated[str | None, Header()] = None,
     ) -> StreamingResponse:
@@ -244,11 +367,20 @@ def _streams(made: FastAPI, desk: Desk) -> None:
         await run_in_threadpool(desk.look, name, lambda _session: None)
         if not free.acquire(blocking=False):
             raise HTTPException(503, f"{_LISTENERS} listen already")
-        return StreamingResponse(_events(desk, name, version, free), media_type="text/event-stream")
+
+        def still_in() -> bool:
+            return house.caller(request.scope["token"]) is not None
+
+        told = _events(desk, name, version, still_in, free)
+        return StreamingResponse(told, media_type="text/event-stream")
 
 
 async def _events(
-    desk: Desk, name: str, version: int, free: threading.BoundedSemaphore
+    desk: AnyDesk,
+    name: str,
+    version: int,
+    still_in: Callable[[], bool],
+    free: threading.BoundedSemaphore,
 ) -> AsyncIterator[bytes]:
     try:
         yield b"retry: 2000\n\n"
@@ -264,6 +396,8 @@ async def _events(
             silent = 0.0 if records else silent + _LOOK
             if silent >= _ALIVE:
                 silent = 0.0
+                if not await run_in_threadpool(still_in):
+                    return
                 yield b": alive\n\n"
             await asyncio.sleep(_LOOK)
     finally:
@@ -280,45 +414,68 @@ def _json(value: Json, **headers: str) -> Response:
     return Response(strict_json(value), media_type="application/json", headers=headers)
 
 
-def _writing(made: FastAPI, desk: Desk) -> None:
+def _writing(made: FastAPI) -> None:
     @made.post("/v1/plan")
-    def plan(body: PlanRequest) -> Response:
-        seconds = body.epoch_seconds
-        try:
-            asked = {
-                "epochs": body.epochs,
-                "epoch_seconds": None if seconds is None else parse_duration(seconds),
-            }
-        except ValueError as error:
-            raise UsageError(f"epoch_seconds: {error}") from None
-        return _json(desk.plan(body.spec, body.folder, asked))
+    def plan(body: PlanRequest, desk: _Desk) -> Response:
+        return _json(desk.plan(body.spec, body.folder, _asked(body.epochs, body.epoch_seconds)))
+
+    @made.post(f"{ARCHIVES}/plan", openapi_extra=_ARCHIVE)
+    async def plan_archive(
+        request: Request, desk: _Desk, epochs: float | None = None, epoch_seconds: str | None = None
+    ) -> Response:
+        """What the spec in an archive would take and cost."""
+        data, asked = await request.body(), _asked(epochs, epoch_seconds)
+        return _json(await run_in_threadpool(desk.plan_archive, data, asked))
 
     @made.post("/v1/experiments", status_code=201)
     def start_experiment(
-        body: NewExperiment,
-        response: Response,
-        idempotency_key: Annotated[str, Header(max_length=200)] = "",
+        body: NewExperiment, desk: _Desk, response: Response, idempotency_key: _Key = ""
     ) -> Started:
-        name, created = desk.start(
+        made = desk.start(
             body.spec, body.folder, name=body.name, key=idempotency_key, uncapped=body.accept_uncapped
         )
-        response.status_code = 201 if created else 200
-        response.headers["location"] = f"/v1/experiments/{name}"
-        return Started(name=name, created=created)
+        return _started(response, *made)
+
+    @made.post(ARCHIVES, status_code=201, openapi_extra=_ARCHIVE)
+    async def start_archive(
+        request: Request,
+        desk: _Desk,
+        response: Response,
+        name: str | None = None,
+        idempotency_key: _Key = "",
+    ) -> Started:
+        """Start what an archive asks for: a tar.gz with a spec at its top, and the code that it names."""
+        data = await request.body()
+        made = await run_in_threadpool(desk.start_archive, data, name=name, key=idempotency_key)
+        return _started(response, *made)
 
     @made.post("/v1/experiments/{name}/stop", status_code=202)
-    def stop_experiment(name: str) -> dict[str, Any]:
+    def stop_experiment(name: str, desk: _Desk) -> dict[str, Any]:
         desk.stop(name)
         return {"name": name, "asked": "stop"}
 
     @made.post("/v1/experiments/{name}/resume", status_code=202)
-    def resume_experiment(name: str) -> dict[str, Any]:
+    def resume_experiment(name: str, desk: _Desk) -> dict[str, Any]:
         desk.resume(name)
         return {"name": name, "asked": "resume"}
 
     @made.patch("/v1/experiments/{name}/limits")
-    def change_limits(name: str, body: dict[str, Any]) -> Response:
+    def change_limits(name: str, body: dict[str, Any], desk: _Desk) -> Response:
         """Other limits, by their names in the spec; null takes one away."""
         desk.change_limits(name, body)
         limits = desk.look(name, lambda session: session.spec.document()["limits"])
         return _json(limits)
+
+
+def _started(response: Response, name: str, created: bool) -> Started:  # noqa: FBT001 - as a desk says it
+    response.status_code = 201 if created else 200
+    response.headers["location"] = f"/v1/experiments/{name}"
+    return Started(name=name, created=created)
+
+
+def _asked(epochs: float | None, epoch_seconds: str | float | None) -> dict[str, float | None]:
+    try:
+        seconds = None if epoch_seconds is None else parse_duration(epoch_seconds)
+    except ValueError as error:
+        raise UsageError(f"epoch_seconds: {error}") from None
+    return {"epochs": epochs, "epoch_seconds": seconds}

@@ -29,6 +29,7 @@ T = TypeVar("T")
 #: So many experiments are kept in memory, those looked at last.
 _KEPT: Final = 256
 _SUFFIX: Final = 10
+_NO_ARCHIVES: Final = "archives are for the tenants of a team; send the spec, and the folder of its code"
 
 
 class Uncapped(UsageError):
@@ -49,11 +50,16 @@ class Desk:
 
     def page(self, after: str, limit: int) -> tuple[list[dict[str, object]], str]:
         """So many experiments whose names come behind ``after``, and the name that the next page is after."""
-        names = [name for name in sorted(self._store.names()) if name > after]
+        names = [name for name in self.names() if name > after]
         shown = names[:limit]
-        return [self._line(name) for name in shown], shown[-1] if len(names) > limit else ""
+        return [self.line(name) for name in shown], shown[-1] if len(names) > limit else ""
 
-    def _line(self, name: ExperimentName) -> dict[str, object]:
+    def names(self) -> list[ExperimentName]:
+        """All experiments, sorted."""
+        return sorted(self._store.names())
+
+    def line(self, name: str) -> dict[str, object]:
+        """An experiment in a list; of one that cannot be read only its name and why."""
         try:
             return self.look(name, _summary)
         except TrialjobError as error:
@@ -138,8 +144,19 @@ class Desk:
             if key and (earlier := self._earlier(spec.name, digest)):  # the same request was quicker
                 return earlier, False
             raise
-        self.runner.start(session)
+        self._run(session)
         return session.name, True
+
+    def plan_archive(self, data: bytes, asked: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002
+        """As ``plan``, of a tar.gz of spec and code."""
+        raise UsageError(_NO_ARCHIVES)
+
+    def start_archive(self, data: bytes, *, name: str | None, key: str) -> tuple[str, bool]:  # noqa: ARG002
+        """As ``start``, of a tar.gz of spec and code."""
+        raise UsageError(_NO_ARCHIVES)
+
+    def _run(self, session: Session) -> None:
+        self.runner.start(session)
 
     def _earlier(self, name: str, digest: str) -> str:
         try:
@@ -149,7 +166,7 @@ class Desk:
         if session.state.request != digest:
             raise UsageError("this Idempotency-Key was used for another request; choose another key")
         if session.state.phase is not Phase.ENDED:
-            self.runner.start(session)  # whoever began it may have died before it ran
+            self._run(session)  # whoever began it may have died before it ran
         return session.name
 
     def _spec(
@@ -175,24 +192,24 @@ class Desk:
             return session.state.phase is not Phase.ENDED and not session.holder()
 
         if self.look(name, at):
-            self.runner.start(experiment.open_session(self._store, name))
+            self._run(experiment.open_session(self._store, name))
 
     def resume(self, name: str) -> None:
         """Let it go on here, as far as its limits allow."""
         session = experiment.open_session(self._store, name)
         session.reopen()
-        self.runner.start(session)
+        self._run(session)
 
     def change_limits(self, name: str, limits: Mapping[str, Any]) -> None:
         """Agree to other limits; None takes one away. Raises SpecError, UsageError."""
+        self.look(name, lambda session: session.change(self._with_limits(session, limits)))
 
-        def at(session: Session) -> None:
-            document = session.spec.document()
-            agreed = {**document["limits"], **limits}  # type: ignore[dict-item]
-            document["limits"] = {key: value for key, value in agreed.items() if value is not None}
-            session.change(config.parse(document, source="limits", files=False))
-
-        self.look(name, at)
+    @staticmethod
+    def _with_limits(session: Session, limits: Mapping[str, Any]) -> config.ExperimentSpec:
+        document = session.spec.document()
+        agreed = {**document["limits"], **limits}  # type: ignore[dict-item]
+        document["limits"] = {key: value for key, value in agreed.items() if value is not None}
+        return config.parse(document, source="limits", files=False)
 
     def resume_all(self) -> None:
         """Go on with whatever has not ended and is run by nobody."""
@@ -204,7 +221,7 @@ class Desk:
                     and not session.state.moved_to
                     and not session.holder()
                 ):
-                    self.runner.start(session)
+                    self._run(session)
             except TrialjobError:
                 continue  # the page shows what cannot be read, and why
 

@@ -6,48 +6,126 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
 
-from trialjob.apps.service.access import new_token
+from trialjob import experiment
+from trialjob.apps.service.access import Listening
 from trialjob.apps.service.api import app
+from trialjob.apps.service.callers import Alone, TeamHouse
 from trialjob.apps.service.desk import Desk
 from trialjob.apps.service.runner import Runner
+from trialjob.apps.team.tokens import TokenBook, new_token
 from trialjob.errors import UsageError
+from trialjob.orchestrator.engine.clock import SystemClock
+from trialjob.orchestrator.journals.store import BaseStore
+from trialjob.orchestrator.ports import Clock
 
 #: Seconds that listeners are waited for at the end.
 _FAREWELL = 2
+#: Seconds that a connection may be idle, connections at once, and bytes of a request's head.
+_IDLE, _AT_ONCE, _HEAD = 20, 1000, 32 << 10
 
 
-def serve(*, store: str | None, port: int, resume: bool, ready: Callable[[str], None]) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """Where is listened, and how."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    #: A certificate and its key.
+    tls: tuple[Path, Path] | None = None
+    #: A proxy in front ends TLS and says for whom it asks.
+    behind_proxy: bool = False
+
+    @property
+    def is_local(self) -> bool:
+        return self.host in ("127.0.0.1", "localhost", "::1")
+
+
+def serve(*, store: str | None, listener: Listener, resume: bool, ready: Callable[[str], None]) -> None:
     """Serve until SIGINT or SIGTERM; ``ready`` is told the address. Raises UsageError, StoreError."""
-    runner = Runner()
-    desk = Desk(store, runner, Path.cwd())
+    opened = experiment.open_store(store)
+    clock = SystemClock(opened.ahead)
+    token = ""
+    if _has_team(opened, clock):
+        _check_safe(listener)
+        house: Alone | TeamHouse = TeamHouse(opened, clock)
+    else:
+        _check_alone(listener)
+        token = new_token()
+        house = Alone(Desk(store, Runner(), Path.cwd()), token)
+    socket_ = _listen(listener)
+    if resume:
+        house.resume_all()
+    with socket_:
+        scheme = "http" if listener.tls is None else "https"
+        ready(
+            f"{scheme}://{listener.host}:{socket_.getsockname()[1]}/" + (f"#token={token}" if token else "")
+        )
+        try:
+            with _ends_quietly():
+                uvicorn.Server(_settings(house, listener)).run(sockets=[socket_])
+        finally:
+            house.close()
+
+
+def _has_team(store: BaseStore, clock: Clock) -> bool:
+    """Whether the store has tokens, which then are the only ones that open it."""
     try:
-        listener = socket.create_server(("127.0.0.1", port))
+        book = TokenBook(store, clock)
+    except UsageError:  # a store that keeps no tokens
+        return False
+    return bool(book.read().tokens)
+
+
+def _check_alone(listener: Listener) -> None:
+    if not listener.is_local or listener.behind_proxy:
+        raise UsageError(
+            "without tokens it listens on 127.0.0.1 only, and to nobody but you\n    → make a token first: "
+            "trialjob token create --role admin"
+        )
+
+
+def _check_safe(listener: Listener) -> None:
+    if not listener.is_local and listener.tls is None and not listener.behind_proxy:
+        raise UsageError(
+            f"tokens would come to {listener.host} unencrypted\n    → write --tls-cert FILE --tls-key FILE, "
+            "or --behind-proxy where a proxy ends TLS and nobody else reaches this port"
+        )
+
+
+def _listen(listener: Listener) -> socket.socket:
+    family = socket.AF_INET6 if ":" in listener.host else socket.AF_INET
+    try:
+        return socket.create_server((listener.host, listener.port), family=family)
     except OSError as error:
         raise UsageError(
-            f"port {port} cannot be listened to: {error.strerror}; choose another by --port"
+            f"port {listener.port} of {listener.host} cannot be listened to: {error.strerror}; choose "
+            "another by --port"
         ) from error
-    token = new_token()
-    settings = uvicorn.Config(
-        app(desk, token),
+
+
+def _settings(house: Alone | TeamHouse, listener: Listener) -> uvicorn.Config:
+    certificate, key = listener.tls or (None, None)
+    listening = Listening(is_local=listener.is_local, behind_proxy=listener.behind_proxy)
+    return uvicorn.Config(
+        app(house, listening),
         log_level="warning",
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=_FAREWELL,
+        timeout_keep_alive=_IDLE,
+        limit_concurrency=_AT_ONCE,
+        http="h11",
+        h11_max_incomplete_event_size=_HEAD,
+        proxy_headers=False,
         lifespan="off",
+        ssl_certfile=certificate,
+        ssl_keyfile=key,
     )
-    if resume:
-        desk.resume_all()
-    with listener:
-        ready(f"http://127.0.0.1:{listener.getsockname()[1]}/#token={token}")
-        try:
-            with _ends_quietly():
-                uvicorn.Server(settings).run(sockets=[listener])
-        finally:
-            runner.close()
 
 
 @contextmanager

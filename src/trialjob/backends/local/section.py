@@ -28,6 +28,7 @@ class Local(BaseBackend):
     #: A process per trial on this machine.
     kind: ClassVar[str] = "local"
     is_remote: ClassVar[bool] = False
+    tenant_fields: ClassVar[frozenset[str]] = frozenset({"gpus_per_trial", "stop_grace", "poll_interval"})
 
     #: GPUs for each trial, by `CUDA_VISIBLE_DEVICES`; none is shared, with no experiment, store or user of
     #: this machine (containers that share GPUs need one folder for the claims, `TRIALJOB_GPU_CLAIMS`).

@@ -70,6 +70,21 @@ class SageMaker(Machines, BaseBackend):
     inbox_fields: ClassVar[frozenset[str]] = frozenset(
         {*Machines.model_fields, "s3_uri", "region", "poll_interval", "price_per_hour", "requests_per_second"}
     )
+    # None with an ARN, an address or a price, and not the raw fields, in which any of them may be.
+    tenant_fields: ClassVar[frozenset[str]] = frozenset(
+        {
+            *(
+                "instance_type",
+                "fallback_instance_types",
+                "instance_count",
+                "volume_size",
+                "keep_alive",
+                "spot",
+            ),
+            *("max_upload", "network_isolation", "encrypt_inter_container_traffic", "poll_interval"),
+        }
+    )
+    allowed_as: ClassVar[Mapping[str, str]] = {"fallback_instance_types": "instance_type"}
     estimator_kinds: ClassVar[Mapping[str, Translator]] = {"request": translated}
 
     #: Where code, checkpoints and outputs are kept: `s3://bucket/prefix`, of which S3 takes any text as the

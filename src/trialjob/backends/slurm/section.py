@@ -57,6 +57,12 @@ class Slurm(BaseBackend):
     #: A job of a SLURM cluster per trial ([a page of its own](slurm.md)).
     kind: ClassVar[str] = "slurm"
     assumptions: ClassVar[Assumptions] = _CLUSTER
+    tenant_fields: ClassVar[frozenset[str]] = frozenset(
+        {
+            *("nodes", "ntasks_per_node", "cpus_per_task", "memory", "gres"),
+            *("stop_grace", "poll_interval"),
+        }
+    )
 
     #: A full path that the machine on which trialjob runs and all compute nodes share; code, logs,
     #: checkpoints and outputs are below it, in a folder for each experiment.

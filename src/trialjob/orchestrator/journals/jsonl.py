@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 import getpass
+import hashlib
 import json
 import os
 import shlex
@@ -33,7 +34,7 @@ from trialjob.orchestrator.journals.beginnings import begins_alike
 from trialjob.orchestrator.journals.bundles import check_bundle, check_digest
 from trialjob.orchestrator.journals.codec import checked, decode, encode
 from trialjob.orchestrator.journals.private import FILE, FOLDER, make_private, tighten
-from trialjob.orchestrator.journals.store import BaseStore
+from trialjob.orchestrator.journals.store import BaseStore, Document, Documents
 from trialjob.orchestrator.journals.troubles import trouble
 from trialjob.orchestrator.ports import Clock
 
@@ -288,6 +289,43 @@ class FolderStore(BaseStore):
 
     def files(self) -> Sequence[Path]:
         return (self.root,)
+
+    def documents(self) -> Documents:
+        return FolderDocuments(self.root, disk=self._disk)
+
+
+class FolderDocuments:
+    """Documents of a folder, which writers take turns at by a file lock."""
+
+    def __init__(self, root: Path, *, disk: Disk = DISK) -> None:
+        self._root = root
+        self._disk = disk
+
+    def read(self, key: str) -> Document | None:
+        path = self._root / key
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StoreError(f"{path} cannot be read: {error.strerror or error}") from error
+        return Document(data=data, etag=hashlib.sha256(data).hexdigest())
+
+    def write(self, key: str, data: bytes, *, replacing: str | None) -> None:
+        path = self._root / key
+        with _store_errors(path):
+            make_private(path.parent, root=self._root, disk=self._disk)
+            with FileLock(path.with_name(".lock"), timeout=_TURN, mode=FILE):
+                found = self.read(key)
+                if (None if found is None else found.etag) != replacing:
+                    raise JournalConflict(f"somebody else has written {path}")
+                self._disk.write(path, data)
+
+    def names(self, folder: str) -> Sequence[str]:
+        path = self._root / folder
+        with _store_errors(path):
+            found = path.iterdir() if path.is_dir() else ()
+            return sorted(each.name for each in found if each.is_file() and not each.name.startswith("."))
 
 
 def _has_journal(folder: Path) -> bool:

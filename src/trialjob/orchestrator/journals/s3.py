@@ -39,7 +39,7 @@ from trialjob.orchestrator.journals.inbox import Inbox
 from trialjob.orchestrator.journals.jsonl import this_process
 from trialjob.orchestrator.journals.objects import NotMet, Objects
 from trialjob.orchestrator.journals.s3_head import Head, Lease, Segment, decode_head, unzipped
-from trialjob.orchestrator.journals.store import BaseStore, Listed
+from trialjob.orchestrator.journals.store import BaseStore, Document, Documents, Listed
 from trialjob.orchestrator.journals.turn_book import TurnBook
 from trialjob.orchestrator.ports import Clock
 
@@ -334,6 +334,9 @@ class S3Store(BaseStore):
         """What others have put there to be started."""
         return Inbox(self._objects)
 
+    def documents(self) -> Documents:
+        return S3Documents(self._objects)
+
     def journal(self, name: ExperimentName) -> S3Journal:
         return S3Journal(self._objects, name, self._clock)
 
@@ -369,3 +372,23 @@ class S3Store(BaseStore):
     @staticmethod
     def _bundle(name: ExperimentName, digest: str) -> str:
         return f"experiments/{name}/bundles/{check_digest(digest, name)}.tar.gz"
+
+
+class S3Documents:
+    """Documents that are objects, replaced by compare-and-swap."""
+
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
+
+    def read(self, key: str) -> Document | None:
+        found = self._objects.get(key)
+        return None if found is None else Document(data=found.data or b"", etag=found.etag)
+
+    def write(self, key: str, data: bytes, *, replacing: str | None) -> None:
+        try:
+            self._objects.put(key, data, replacing=replacing)
+        except NotMet as not_met:
+            raise JournalConflict(f"somebody else has written {self._objects.uri}/{key}") from not_met
+
+    def names(self, folder: str) -> Sequence[str]:
+        return [row.name for row in self._objects.listing(f"{folder}/") if row.name]

@@ -77,6 +77,35 @@ class TurnBook(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """A document as it was read."""
+
+    data: bytes
+    #: Another one for each other content.
+    etag: str
+
+
+class Documents(Protocol):
+    """Small files beside the experiments, for what is true of several of them: who may, and how much."""
+
+    def read(self, key: str) -> Document | None:
+        """What is there; None when nothing is."""
+        ...
+
+    def write(self, key: str, data: bytes, *, replacing: str | None) -> None:
+        """Replace what has the ETag ``replacing``; None: what is not there yet. Durable when it returns.
+
+        Raises JournalConflict, having written nothing, when something else is there. After StoreUnavailable
+        it may have been written.
+        """
+        ...
+
+    def names(self, folder: str) -> Sequence[str]:
+        """What is directly in a folder, sorted."""
+        ...
+
+
 class BaseStore:
     """Where experiments are kept."""
 
@@ -157,6 +186,12 @@ class BaseStore:
     def turn_book(self) -> TurnBook:
         """What invocations of a function have found out."""
         return _NoTurnBook()
+
+    # What a team needs
+
+    def documents(self) -> Documents:
+        """Files that are replaced as a whole. Raises UsageError where there are none."""
+        raise UsageError(f"{self.where()} keeps no tenants; use a folder or s3://bucket/prefix")
 
     def close(self) -> None:
         """Give back what only this process holds, before it forks; it is opened again when it is needed."""

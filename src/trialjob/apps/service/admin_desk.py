@@ -1,0 +1,66 @@
+"""The experiments of all tenants, for an admin: he looks, stops and bounds, and starts nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn, TypeVar
+
+from trialjob.apps.service.desk import Desk
+from trialjob.apps.team.tenants import tenant_of
+from trialjob.errors import NoSuchExperiment, UsageError
+from trialjob.experiment import Session
+
+T = TypeVar("T")
+
+
+class NotForAdmins(UsageError):
+    """A tenant's token is needed."""
+
+
+class AdminDesk:
+    """Finds the tenant's desk by the name of the experiment."""
+
+    def __init__(self, tenants: Callable[[], Sequence[str]], desk: Callable[[str], Desk]) -> None:
+        self._tenants, self._desk = tenants, desk
+
+    def names(self) -> list[str]:
+        return sorted(name for tenant in self._tenants() for name in self._desk(tenant).names())
+
+    def page(self, after: str, limit: int) -> tuple[list[dict[str, object]], str]:
+        names = [name for name in self.names() if name > after]
+        shown = names[:limit]
+        return [self._of(name).line(name) for name in shown], shown[-1] if len(names) > limit else ""
+
+    def _of(self, name: str) -> Desk:
+        tenant = tenant_of(name)
+        if tenant not in self._tenants():
+            raise NoSuchExperiment(f"no experiment named {name!r} of any tenant")
+        return self._desk(tenant)
+
+    def look(self, name: str, at: Callable[[Session], T]) -> T:
+        return self._of(name).look(name, at)
+
+    def status(self, name: str) -> tuple[dict[str, object], int]:
+        return self._of(name).status(name)
+
+    def log(self, name: str, trial: int, attempt: int | None, cursor: str) -> dict[str, object]:
+        return self._of(name).log(name, trial, attempt, cursor)
+
+    def stop(self, name: str) -> None:
+        self._of(name).stop(name)
+
+    def resume(self, name: str) -> None:
+        self._of(name).resume(name)
+
+    def change_limits(self, name: str, limits: Mapping[str, Any]) -> None:
+        self._of(name).change_limits(name, limits)
+
+    # What is a tenant's alone
+
+    def plan(self, *_given: object, **_named: object) -> NoReturn:
+        raise NotForAdmins(
+            "an admin starts nothing, as nobody's budget would pay for it; use a token of the tenant "
+            "(`trialjob token create TENANT --role submit`)"
+        )
+
+    plan_archive = start = start_archive = plan

@@ -1,0 +1,196 @@
+"""Who asks, and which experiments there are for him: one user on his own machine, or the people of a team."""
+
+from __future__ import annotations
+
+import hmac
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, TypeAlias
+
+from trialjob.apps.service.admin_desk import AdminDesk
+from trialjob.apps.service.desk import Desk
+from trialjob.apps.service.runner import Runner
+from trialjob.apps.service.tenant_desk import TenantDesk
+from trialjob.apps.team.audit import Act, AuditLog
+from trialjob.apps.team.ledger import Tenant
+from trialjob.apps.team.tenants import Tenants
+from trialjob.apps.team.tokens import Role, TokenBook, Tokens, digest_of
+from trialjob.errors import StoreError, TrialjobError
+from trialjob.model.money import dollars
+from trialjob.orchestrator.journals.store import BaseStore
+from trialjob.orchestrator.ports import Clock
+
+AnyDesk: TypeAlias = Desk | AdminDesk
+#: Seconds for which a look at the tokens is good; so long one that is revoked may still open.
+_FRESH: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who asks."""
+
+    #: The id of his token; it opens nothing.
+    id: str
+    role: Role
+    #: "" for who belongs to none.
+    tenant: str = ""
+
+
+class House(Protocol):
+    """Who is let in, and to what."""
+
+    def caller(self, token: str) -> Caller | None:
+        """Whose token that is; None for nobody's. Raises StoreError."""
+        ...
+
+    def desk(self, caller: Caller) -> AnyDesk:
+        """The experiments that there are for him."""
+        ...
+
+    def ready(self) -> None:
+        """Raises StoreError when nothing could be answered now."""
+        ...
+
+    def tenants(self, caller: Caller) -> Sequence[Mapping[str, Any]]:
+        """The budgets that he may see."""
+        ...
+
+    def note(self, act: Act) -> None:
+        """Write down what was done. Raises StoreError."""
+        ...
+
+    def acts(self, caller: Caller, day: str, last: int) -> Sequence[Mapping[str, str]]:
+        """What was written down of a day, as far as he may see it."""
+        ...
+
+    def close(self) -> None:
+        """Let all that runs here come back; jobs run on."""
+        ...
+
+
+class Alone:
+    """One user, who may do here what he may on this machine."""
+
+    def __init__(self, desk: Desk, token: str) -> None:
+        self._desk = desk
+        self._digest = digest_of(token)
+
+    def caller(self, token: str) -> Caller | None:
+        known = hmac.compare_digest(digest_of(token), self._digest)
+        return Caller(id="alone", role=Role.ADMIN) if known else None
+
+    def desk(self, caller: Caller) -> AnyDesk:  # noqa: ARG002 - there is but one
+        return self._desk
+
+    def ready(self) -> None:
+        self._desk.names()
+
+    def tenants(self, caller: Caller) -> Sequence[Mapping[str, Any]]:  # noqa: ARG002 - there are none
+        return ()
+
+    def note(self, act: Act) -> None:
+        """Nobody but him was here."""
+
+    def acts(self, caller: Caller, day: str, last: int) -> Sequence[Mapping[str, str]]:  # noqa: ARG002 - none
+        return ()
+
+    def resume_all(self) -> None:
+        """Go on with whatever has not ended and is run by nobody."""
+        self._desk.resume_all()
+
+    def close(self) -> None:
+        self._desk.runner.close()
+
+
+class TeamHouse:
+    """Tenants, each with experiments of its own, and admins."""
+
+    def __init__(self, store: BaseStore, clock: Clock) -> None:
+        self._store, self._clock = store, clock
+        self._tokens, self._tenants = TokenBook(store, clock), Tenants(store, clock)
+        self._audit = AuditLog(store, clock)
+        self._known: tuple[float, Tokens] | None = None
+        self._desks: dict[str, TenantDesk] = {}
+        self._lock = threading.Lock()
+        self._admin = AdminDesk(self.names, self.tenant_desk)
+
+    def caller(self, token: str) -> Caller | None:
+        if not token:
+            return None
+        found = self._fresh().find(token, self._clock.now())
+        if found is None:  # it may have been made just now
+            self._known = None
+            found = self._fresh().find(token, self._clock.now())
+        if found is None:
+            return None
+        return Caller(id=found.id, role=Role[found.role.upper()], tenant=found.tenant)
+
+    def _fresh(self) -> Tokens:
+        now = self._clock.now()
+        with self._lock:
+            known = self._known
+        if known is not None and 0 <= now - known[0] < _FRESH:
+            return known[1]
+        tokens = self._tokens.read()
+        with self._lock:
+            self._known = now, tokens
+        return tokens
+
+    def names(self) -> list[str]:
+        return self._tenants.names()
+
+    def desk(self, caller: Caller) -> AnyDesk:
+        return self._admin if caller.role is Role.ADMIN else self.tenant_desk(caller.tenant)
+
+    def tenant_desk(self, name: str) -> TenantDesk:
+        """Raises NoSuchTenant."""
+        self._tenants.read(name)
+        with self._lock:
+            if name not in self._desks:
+                self._desks[name] = TenantDesk(self._store, name, self._clock, Runner())
+            return self._desks[name]
+
+    def ready(self) -> None:
+        self._tokens.read()
+
+    def tenants(self, caller: Caller) -> Sequence[Mapping[str, Any]]:
+        names = self.names() if caller.role is Role.ADMIN else [caller.tenant]
+        desks = [self.tenant_desk(name) for name in names]
+        return [_told(desk.ledger.tenant(), desk.ledger.month()) for desk in desks]
+
+    def note(self, act: Act) -> None:
+        self._audit.add(act)
+
+    def acts(self, caller: Caller, day: str, last: int) -> Sequence[Mapping[str, str]]:
+        tenant = None if caller.role is Role.ADMIN else caller.tenant
+        return self._audit.read(day or self._audit.today(), last=last, tenant=tenant)
+
+    def resume_all(self) -> None:
+        for name in self.names():
+            try:
+                self.tenant_desk(name).resume_all()
+            except (StoreError, TrialjobError):
+                continue  # the page shows what cannot be read, and why
+
+    def close(self) -> None:
+        with self._lock:
+            desks = list(self._desks.values())
+        for desk in desks:
+            desk.runner.close()
+
+
+def _told(tenant: Tenant, month: str) -> dict[str, Any]:
+    spent = sum(entry.counts(month) for entry in tenant.entries.values() if entry.closed)
+    held = tenant.taken(month) - spent
+    return {
+        "name": tenant.name,
+        "month": month,
+        "budget": dollars(tenant.budget),
+        "spent": dollars(spent),
+        "held": dollars(held),
+        "free": dollars(max(0, tenant.budget - spent - held)),
+        "max_concurrent": tenant.max_concurrent,
+        "jobs": tenant.jobs(),
+        "allow": list(tenant.allow),
+    }

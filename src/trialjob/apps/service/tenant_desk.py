@@ -1,0 +1,203 @@
+"""The experiments of one tenant: within its rights and its budget, and in a store of its own.
+
+Rule 1: what a tenant sends brings its own code for its jobs and runs nothing here.
+Rule 2: the ledger is asked before anything may cost more than it could until now, as ``team.tenants`` says.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+from trialjob import config, experiment
+from trialjob.apps.naming import unique_name, with_suffix
+from trialjob.apps.service.desk import Desk
+from trialjob.apps.service.runner import Runner
+from trialjob.apps.team.ledger import Standing
+from trialjob.apps.team.tenants import Ledger, address_for
+from trialjob.config.yaml_text import load_yaml
+from trialjob.errors import NoSuchExperiment, Problem, SpecError, TrialjobError, UsageError
+from trialjob.model.ids import experiment_name_problem
+from trialjob.model.limits import Limits
+from trialjob.model.trial import Phase
+from trialjob.orchestrator.journals.store import BaseStore
+from trialjob.orchestrator.ports import Clock
+from trialjob.planning import page as plan_page
+from trialjob.experiment import Session
+
+_SUFFIX: Final = 10
+_ARCHIVE: Final = "sent.tar.gz"
+
+
+class TenantDesk(Desk):
+    """As ``Desk``, for those who have no rights on this machine."""
+
+    def __init__(self, store: BaseStore, tenant: str, clock: Clock, runner: Runner) -> None:
+        """``store`` is the one that the tenant is in."""
+        where = address_for(store, tenant)
+        super().__init__(where, runner, Path(where))
+        self.ledger = Ledger(store.documents(), tenant, clock, self._standings)
+        self._tenant = tenant
+        #: Who changes the ledger from here takes turns, so that a crowd does not wear out the retries.
+        self._turn = threading.Lock()
+
+    # What is asked for
+
+    def plan(self, document: object, folder: str | None, asked: Mapping[str, Any]) -> dict[str, Any]:
+        return self._planned(self._sent(document, folder), asked)
+
+    def plan_archive(self, data: bytes, asked: Mapping[str, Any]) -> dict[str, Any]:
+        with experiment.spec_of_file(_ARCHIVE, data, self._rights()) as spec:
+            return self._planned(spec, asked)
+
+    def _planned(self, spec: config.ExperimentSpec, asked: Mapping[str, Any]) -> dict[str, Any]:
+        return plan_page.document(experiment.plan(spec, experiment.Asked(**asked), store=self.where))
+
+    def start(
+        self,
+        document: object,
+        folder: str | None,
+        *,
+        name: str | None,
+        key: str,
+        uncapped: bool,  # noqa: ARG002 - a tenant's always has a cap
+    ) -> tuple[str, bool]:
+        spec = self._sent(document, folder)
+        return self._begin(spec, name, key, json.dumps(spec.document()))
+
+    def start_archive(self, data: bytes, *, name: str | None, key: str) -> tuple[str, bool]:
+        """Start what a tar.gz of spec and code asks for; otherwise as ``start``."""
+        with experiment.spec_of_file(_ARCHIVE, data, self._rights()) as spec:
+            return self._begin(spec, name, key, hashlib.sha256(data).hexdigest())
+
+    def _rights(self) -> Mapping[str, Any]:
+        return experiment.decisions_of(self.ledger.rights())
+
+    def _sent(self, document: object, folder: str | None) -> config.ExperimentSpec:
+        if folder:
+            raise UsageError("no folder of the server is a tenant's; send an archive with spec and code")
+        if isinstance(document, str):
+            document = load_yaml(document, "spec")
+        return experiment.spec_of_document(document, self._rights())  # type: ignore[arg-type]
+
+    # Starting
+
+    def _begin(
+        self, spec: config.ExperimentSpec, name: str | None, key: str, content: str
+    ) -> tuple[str, bool]:
+        spec = spec.model_copy(update={"name": self._named(spec.name, name, key)})
+        limits = spec.to_limits()
+        _check_capped(limits)
+        digest = hashlib.sha256(json.dumps([key, content, name]).encode()).hexdigest() if key else ""
+        if key and (earlier := self._earlier(spec.name, digest)):
+            return earlier, False
+        with self._opened(spec.name, limits, since=0):
+            try:
+                session = experiment.create(spec, store=self.where, request=digest)
+            except UsageError:
+                if key and (earlier := self._earlier(spec.name, digest)):  # the same request was quicker
+                    return earlier, False
+                raise
+        self._run(session)
+        return session.name, True
+
+    def _named(self, given: str, name: str | None, key: str) -> str:
+        """With the tenant in front, so that no two tenants' jobs have one name."""
+        front = f"{self._tenant}-"
+        made = f"{front}{(name or given).removeprefix(front)}"
+        if name:
+            if wrong := experiment_name_problem(made):
+                raise UsageError(f"name {made!r} {wrong}; choose another")
+            return made
+        return (
+            with_suffix(made, hashlib.sha256(key.encode()).hexdigest()[:_SUFFIX])
+            if key
+            else unique_name(made)
+        )
+
+    @contextmanager
+    def _opened(self, name: str, limits: Limits, *, since: int) -> Iterator[None]:
+        with self._turn:
+            self.ledger.open(name, cap=_cap(limits), jobs=limits.max_concurrent_trials, since=since)
+        try:
+            yield
+        except TrialjobError:
+            with suppress(TrialjobError), self._turn:
+                self.ledger.withdraw(name)
+            raise
+
+    def _run(self, session: Session) -> None:
+        state = session.state
+        if state.phase is Phase.RUNNING:
+            _check_capped(state.limits)
+            with self._turn:
+                self.ledger.begin(
+                    session.name,
+                    cap=_cap(state.limits),
+                    jobs=state.limits.max_concurrent_trials,
+                    since=state.version,
+                )
+        super()._run(session)
+
+    def resume(self, name: str) -> None:
+        session = experiment.open_session(self._store, name)
+        state = session.state
+        if state.phase is Phase.ENDED:
+            _check_capped(state.limits)
+            with self._opened(name, state.limits, since=state.version):
+                session.reopen()
+        self._run(session)
+
+    def change_limits(self, name: str, limits: Mapping[str, Any]) -> None:
+        def at(session: Session) -> tuple[Limits, int]:
+            ended = session.state.phase is Phase.ENDED
+            wanted = self._with_limits(session, limits)
+            return wanted.to_limits(), session.state.version if ended else 0
+
+        wanted, since = self.look(name, at)
+        _check_capped(wanted)
+        with self._opened(name, wanted, since=since):
+            super().change_limits(name, limits)
+
+    # What the ledger asks
+
+    def _standings(self, names: list[str]) -> Mapping[str, Standing | None]:
+        found: dict[str, Standing | None] = {}
+        for name in names:
+            try:
+                found[name] = self.look(name, _standing)
+            except NoSuchExperiment:
+                found[name] = None
+            except TrialjobError:
+                continue  # what cannot be read stays open
+        return found
+
+
+def _standing(session: Session) -> Standing:
+    state = session.state
+    return Standing(
+        version=state.version,
+        ended=state.phase is Phase.ENDED,
+        committed=state.committed.micros,
+        at=state.updated_at,
+    )
+
+
+def _check_capped(limits: Limits) -> None:
+    if limits.max_cost is None:
+        raise SpecError(
+            Problem(
+                field="limits.max_cost",
+                message="is missing, and what a tenant starts is paid from its budget",
+                remedy="write the most that it may cost, in dollars",
+            )
+        )
+
+
+def _cap(limits: Limits) -> float:
+    return limits.max_cost or 0.0

@@ -1,0 +1,186 @@
+"""A tenant and what it may spend: which experiment may cost how much, decided before it may cost anything.
+
+Rule 1: all that is open, at the most that it may come to, and all that the month has cost are together within
+the budget, or nothing more is opened. What an experiment may come to is its max_cost, which its journal holds
+to; so the budget holds even if nobody looks again.
+Rule 2: an experiment that goes on over the end of a month counts in each of its months as a whole.
+Rule 3: what is open is closed by an end that came behind the version of the journal at which it was opened.
+So nobody closes what another is about to go on with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Final, Self
+
+from trialjob.errors import UsageError
+from trialjob.model.money import Micros, dollars
+
+#: Seconds after which what has been opened and not begun is closed; whoever begins it later opens it again.
+BEGINS_WITHIN: Final = 3600.0
+
+
+class NoRoom(UsageError):
+    """It does not fit into the tenant's budget now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What an experiment may cost, or has."""
+
+    #: The most that it may come to.
+    cap: Micros
+    #: Jobs that it may have at once.
+    jobs: int
+    #: The version of its journal at which it was opened; 0 before it has one.
+    since: int
+    #: When it was opened or last asked for, in seconds since the epoch.
+    at: float
+    #: Somebody has begun to run it.
+    ran: bool = False
+    #: The month of its end; "" while it is open.
+    closed: str = ""
+    #: What it has come to at most; only when it is closed.
+    charge: Micros = 0
+
+    def counts(self, month: str) -> Micros:
+        """What of ``month`` is taken by it."""
+        if not self.closed:
+            return self.cap
+        return self.charge if self.closed >= month else 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Where the journal of an experiment stands."""
+
+    version: int
+    ended: bool
+    #: The most that its jobs have come to.
+    committed: Micros
+    #: When it was last written.
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tenant:
+    """A group of people with a budget of their own."""
+
+    name: str
+    #: A month.
+    budget: Micros
+    max_concurrent: int
+    #: What of a spec is allowed: fields, each with a pattern, as in ``backend.instance_type=ml.g4dn.*``.
+    allow: tuple[str, ...] = ()
+    #: Counted up with every change, so that none is mistaken for an earlier one.
+    serial: int = 0
+    entries: Mapping[str, Entry] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, told: Mapping[str, Any]) -> Self:
+        entries = {str(name): Entry(**row) for name, row in told["entries"].items()}
+        rest = {name: told[name] for name in ("name", "budget", "max_concurrent", "serial")}
+        return cls(**rest, allow=tuple(told["allow"]), entries=entries)
+
+    def written(self) -> dict[str, Any]:
+        return asdict(self)
+
+    # What is free
+
+    def taken(self, month: str, *, but: str = "") -> Micros:
+        return sum(entry.counts(month) for name, entry in self.entries.items() if name != but)
+
+    def jobs(self, *, but: str = "") -> int:
+        return sum(e.jobs for name, e in self.entries.items() if name != but and not e.closed)
+
+    # What changes
+
+    def opened(self, name: str, *, cap: Micros, jobs: int, since: int, at: float, ran: bool = False) -> Self:
+        """With room for an experiment, which never becomes less while it is open. Raises NoRoom."""
+        old, month = self.entries.get(name), month_of(at)
+        if old is not None:
+            cap = max(cap, old.charge if old.closed else old.cap)
+        if old is not None and not old.closed:
+            jobs = max(jobs, old.jobs)
+        grows = old is None or bool(old.closed) or cap > old.cap
+        if grows and self.taken(month, but=name) + cap > self.budget:
+            raise NoRoom(self._no_money(name, cap, month))
+        more = old is None or bool(old.closed) or jobs > old.jobs
+        if more and self.jobs(but=name) + jobs > self.max_concurrent:
+            raise NoRoom(self._no_jobs(name, jobs))
+        entry = Entry(
+            cap=cap,
+            jobs=jobs,
+            since=since if old is None else max(since, old.since),
+            at=at,
+            ran=ran or (old is not None and old.ran),
+        )
+        return self._with(month, {**self.entries, name: entry})
+
+    def settled(self, standings: Mapping[str, Standing | None], now: float) -> Self:
+        """With what is over closed; ``standings`` were read after this was."""
+        entries = {
+            name: _settled(self.entries[name], standing, now)
+            for name, standing in standings.items()
+            if name in self.entries and not self.entries[name].closed
+        }
+        kept = {name: entry for name, entry in {**self.entries, **entries}.items() if entry is not None}
+        return self if kept == self.entries else self._with(month_of(now), kept)
+
+    def changed(self, *, budget: Micros, max_concurrent: int, allow: tuple[str, ...]) -> Self:
+        """With other rights; what is open stays so."""
+        new = replace(self, budget=budget, max_concurrent=max_concurrent, allow=allow)
+        return self if new == self else replace(new, serial=self.serial + 1)
+
+    def _with(self, month: str, entries: Mapping[str, Entry]) -> Self:
+        kept = {name: e for name, e in entries.items() if not e.closed or e.closed >= month}
+        return replace(self, entries=kept, serial=self.serial + 1)
+
+    # In words
+
+    def _no_money(self, name: str, cap: Micros, month: str) -> str:
+        taken = self.taken(month, but=name)
+        free = max(0, self.budget - taken)
+        held = sum(e.cap for other, e in self.entries.items() if other != name and not e.closed)
+        later = f"; up to {_dollars(held)} of it come back as experiments end" if held else ""
+        return (
+            f"max_cost of {_dollars(cap)} does not fit: {_dollars(free)} of {_dollars(self.budget)} are free "
+            f"in {month}, {_dollars(taken)} are spent or held{later}; all of it but what still runs is free "
+            f"again in {next_month(month)}\n    → write limits.max_cost: {dollars(free):.2f} or less, or wait"
+        )
+
+    def _no_jobs(self, name: str, jobs: int) -> str:
+        taken = self.jobs(but=name)
+        return (
+            f"{jobs} jobs at once do not fit: {max(0, self.max_concurrent - taken)} of {self.max_concurrent} "
+            f"are free, {taken} are held by what is open; they come back as experiments end\n"
+            "    → write a lower limits.max_concurrent_trials, or wait"
+        )
+
+
+def _settled(entry: Entry, standing: Standing | None, now: float) -> Entry | None:
+    late = now - entry.at > BEGINS_WITHIN
+    if standing is None:
+        # What never began has cost nothing; of what is gone nobody knows what it had cost.
+        if not late:
+            return entry
+        return replace(entry, closed=month_of(now), charge=entry.cap) if entry.ran else None
+    if not standing.ended or (standing.version <= entry.since and not late):
+        return entry
+    return replace(entry, closed=month_of(standing.at), charge=standing.committed)
+
+
+def month_of(at: float) -> str:
+    """The month of a moment, in UTC."""
+    return datetime.fromtimestamp(at, tz=UTC).strftime("%Y-%m")
+
+
+def next_month(month: str) -> str:
+    year, number = map(int, month.split("-"))
+    return f"{year + number // 12}-{number % 12 + 1:02d}"
+
+
+def _dollars(micros: Micros) -> str:
+    return f"${dollars(micros):,.2f}"

@@ -1,0 +1,500 @@
+"""The service for a team: who is let in to what, what is paid for, and what a tenant's spec may ask for."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import re
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trialjob import experiment
+from trialjob.apps.service.access import Access, Listening
+from trialjob.apps.service.api import RULES, api, app, check_rules, routes
+from trialjob.apps.service.callers import Alone, TeamHouse
+from trialjob.apps.service.desk import Desk
+from trialjob.apps.service.rates import Rates
+from trialjob.apps.service.runner import Runner
+from trialjob.apps.team.ledger import NoRoom, Tenant
+from trialjob.apps.team.tenants import Tenants, parse_budget
+from trialjob.apps.team.tokens import Role, TokenBook
+from trialjob.errors import InvariantError, SpecError, StoreError, UsageError
+from trialjob.orchestrator.engine.clock import SystemClock
+from trialjob.orchestrator.journals.jsonl import FolderStore
+
+ALLOW = ("backend.kind=local",)
+
+
+class Set(SystemClock):
+    """A clock that is set ahead."""
+
+    def __init__(self) -> None:
+        self.later = 0.0
+        super().__init__(lambda: self.later)
+
+
+class Team:
+    """A store with two tenants, and a house whose runners run nothing, so that all stays as it is."""
+
+    def __init__(self, folder: Path) -> None:
+        self.clock = Set()
+        self.store = FolderStore(folder)
+        self.tokens = TokenBook(self.store, self.clock)
+        self.tenants = Tenants(self.store, self.clock)
+        for name in ("red", "blue"):
+            self.tenants.add(name, budget=parse_budget("100/month"), max_concurrent=4, allow=ALLOW)
+        self.house = TeamHouse(self.store, self.clock)
+        for name in ("red", "blue"):
+            self.house.tenant_desk(name).runner.close()
+
+    def token(self, role: str, tenant: str = "", *, seconds: float | None = None) -> str:
+        return self.tokens.create(tenant=tenant, role=Role[role.upper()], seconds=seconds)[0]
+
+    def app(self, **listening: bool) -> Access:
+        return app(self.house, Listening(**listening))
+
+
+@pytest.fixture
+def team(tmp_path: Path) -> Iterator[Team]:
+    made = Team(tmp_path / "store")
+    yield made
+    made.house.close()
+
+
+def spec(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever a spec may say
+    return {
+        "name": "tuned",
+        "estimator": {"kind": "container", "image_uri": "none", "entrypoint": ["true"]},
+        "space": {"rate": {"type": "uniform", "lower": 0, "upper": 1}},
+        "objective": {"metric": "loss", "mode": "min"},
+        "metrics": [{"name": "loss", "regex": r"loss=([0-9.]+)"}],
+        "limits": {"max_trials": 2, "max_cost": 10.0},
+        "backend": {"kind": "local"},
+        **changes,
+    }
+
+
+def archive(document: dict[str, Any], **files: str) -> bytes:
+    held = io.BytesIO()
+    with tarfile.open(fileobj=held, mode="w:gz") as tar:
+        for name, text in {"spec.json": json.dumps(document), **files}.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(text)
+            tar.addfile(member, io.BytesIO(text.encode()))
+    return held.getvalue()
+
+
+class Answer:
+    def __init__(self) -> None:
+        self.status, self.body, self.headers = 0, b"", dict[str, str]()
+
+    def json(self) -> Any:  # noqa: ANN401 - what JSON holds
+        return json.loads(self.body)
+
+
+async def asked(
+    made: Access,
+    method: str,
+    path: str,
+    token: str | None = None,
+    body: object = None,
+    *,
+    origin: str = "127.0.0.1",
+    page: str | None = None,
+    **headers: str,
+) -> Answer:
+    """What is answered, without a socket."""
+    answer, sent = Answer(), False
+    data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+    path, _, query = path.partition("?")
+    told = {"host": "127.0.0.1", "content-type": "application/json", **headers}
+    if page is not None:
+        told["origin"] = page
+    if token is not None:
+        told["authorization"] = f"Bearer {token}"
+    scope = {
+        "type": "http",
+        "method": method,
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": query.encode(),
+        "root_path": "",
+        "scheme": "http",
+        "http_version": "1.1",
+        "client": (origin, 1),
+        "server": ("127.0.0.1", 1),
+        "headers": [(name.replace("_", "-").encode(), value.encode()) for name, value in told.items()],
+    }
+    over = asyncio.Event()
+
+    async def receive() -> dict[str, Any]:
+        nonlocal sent
+        if sent:
+            await over.wait()  # who listens goes away when he has heard something
+            return {"type": "http.disconnect"}
+        sent = True
+        return {"type": "http.request", "body": data, "more_body": False}
+
+    async def send(message: Any) -> None:  # noqa: ANN401 - ASGI
+        if message["type"] == "http.response.start":
+            answer.status = message["status"]
+            answer.headers = {name.decode(): value.decode() for name, value in message["headers"]}
+        else:
+            answer.body += message.get("body", b"")
+        if "event-stream" in answer.headers.get("content-type", "") and answer.body:
+            over.set()
+
+    await made(scope, receive, send)
+    return answer
+
+
+def ask(made: Access, *given: Any, **named: Any) -> Answer:  # noqa: ANN401 - as ``asked``
+    return asyncio.run(asked(made, *given, **named))
+
+
+# Who is let in to what
+
+STARTS = {("POST", path) for path in ("/v1/plan", "/v1/experiments", "/v1/archives", "/v1/archives/plan")}
+BODIES: dict[tuple[str, str], object] = {
+    ("POST", "/v1/plan"): {"spec": spec()},
+    ("POST", "/v1/experiments"): {"spec": spec(limits={"max_trials": 1, "max_cost": 0.5})},
+    ("PATCH", "/v1/experiments/{name}/limits"): {"max_trials": 3},
+}
+ROLES = ("read", "submit", "manage")
+
+
+def test_every_route_role_and_tenant(team: Team) -> None:
+    """The list is of the route table, so that a new route cannot be forgotten."""
+    names = {tenant: started(team, tenant) for tenant in ("red", "blue")}
+    tokens = {(role, tenant): team.token(role, tenant) for role in ROLES for tenant in ("red", "blue")}
+    tokens["admin", ""] = team.token("admin")
+    expired = team.token("admin", seconds=1e-6)
+    revoked = team.token("admin")
+    team.tokens.revoke(team.tokens.read().tokens[-1].id)
+    made = team.app()
+
+    async def everything() -> None:
+        table = routes(api(team.house))
+        assert len(table) > 25
+        for number, (method, path) in enumerate(table):
+            rule, body = RULES[method, path], BODIES.get((method, path))
+            for wrong in (None, "", "wrong", expired, revoked, tokens["admin", ""][:-1]):
+                answer = await asked(
+                    made, method, at(path, names["red"]), wrong, body, origin=f"10.0.0.{number}"
+                )
+                assert (answer.status == 401) == (rule is not None), (method, path, wrong)
+            if rule is None:
+                continue
+            for (role, tenant), token in tokens.items():
+                for whose, name in names.items():
+                    answer = await asked(made, method, at(path, name), token, body)
+                    where = (method, path, role, tenant, whose, answer.status, answer.body)
+                    if Role[role.upper()] < rule or (role == "admin" and (method, path) in STARTS):
+                        assert answer.status == 403, where
+                    elif "{name}" in path and tenant not in ("", whose):
+                        assert answer.status == 404, where
+                        never = await asked(made, method, at(path, f"{whose}-never"), token, body)
+                        there, absent = told_of(answer, name), told_of(never, f"{whose}-never")
+                        assert there == absent, where
+                    elif "{trial}" not in path:
+                        assert answer.status not in (401, 403, 404), where
+
+    asyncio.run(everything())
+
+
+def at(path: str, name: str) -> str:
+    return re.sub(r"\{\w+\}", "1", path.replace("{name}", name))
+
+
+def told_of(answer: Answer, name: str) -> str:
+    """Without the hint behind it, which is of one's own experiments."""
+    return str(answer.json()["detail"]).partition("; ")[0].replace(name, "")
+
+
+def started(team: Team, tenant: str, **changes: Any) -> str:  # noqa: ANN401 - as ``spec``
+    desk = team.house.tenant_desk(tenant)
+    return desk.start(spec(**changes), None, name="one", key="", uncapped=False)[0]
+
+
+def test_a_route_without_a_rule_stops_the_server(team: Team) -> None:
+    made = api(team.house)
+    made.add_api_route("/v1/secrets", lambda: {"all": "of them"})
+    with pytest.raises(InvariantError, match="/v1/secrets"):
+        check_rules(made)
+
+
+def test_one_user_alone_needs_his_token_on_every_route(tmp_path: Path) -> None:
+    house = Alone(Desk(str(tmp_path / "store"), Runner(), tmp_path), "trialjob_of_a_test")
+    made = app(house)
+    for number, (method, path) in enumerate(routes(api(house))):
+        for wrong in (None, "wrong"):
+            answer = ask(made, method, at(path, "x"), wrong, origin=f"10.0.0.{number}")
+            assert (answer.status == 401) == (RULES[method, path] is not None), (method, path)
+        assert ask(made, method, at(path, "x"), "trialjob_of_a_test", {}).status not in (401, 403)
+
+
+def test_the_list_has_ones_own_and_an_admins_all(team: Team) -> None:
+    for tenant in ("red", "blue"):
+        started(team, tenant)
+    made = team.app()
+
+    def seen(token: str) -> list[str]:
+        return [each["name"] for each in ask(made, "GET", "/v1/experiments", token).json()["items"]]
+
+    assert seen(team.token("read", "red")) == ["red-one"]
+    assert seen(team.token("admin")) == ["blue-one", "red-one"]
+    red = ask(made, "GET", "/v1/tenants", team.token("read", "red")).json()["items"]
+    assert [(each["name"], each["held"], each["free"]) for each in red] == [("red", 10.0, 90.0)]
+    assert len(ask(made, "GET", "/v1/tenants", team.token("admin")).json()["items"]) == 2
+
+
+def test_a_token_is_kept_nowhere_and_ends(team: Team, tmp_path: Path) -> None:
+    text = team.token("read", "red", seconds=60)
+    assert len(text) >= len("trialjob_") + 43
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and text.encode() in path.read_bytes()]
+    assert all(path.stat().st_mode & 0o077 == 0 for path in (tmp_path / "store" / "_team").rglob("*"))
+    assert team.tokens.read().find(text, team.clock.now()) is not None
+    assert team.tokens.read().find(text, team.clock.now() + 61) is None
+    with pytest.raises(UsageError, match="token list"):
+        team.tokens.revoke("nobody")
+
+
+def test_a_role_that_is_none_and_a_damaged_book_open_nothing(team: Team, tmp_path: Path) -> None:
+    text = team.token("admin")
+    book = tmp_path / "store" / "_team" / "tokens.json"
+    told = json.loads(book.read_text())
+    for damage in ({**told, "v": 2}, {**told, "tokens": [{**told["tokens"][0], "role": "root"}]}, [1]):
+        book.write_text(json.dumps(damage))
+        with pytest.raises(StoreError):
+            team.tokens.read()
+        assert ask(team.app(), "GET", "/v1/experiments", text).status in (200, 500)
+        team.house = TeamHouse(team.store, team.clock)
+        assert ask(team.app(), "GET", "/v1/experiments", text).status == 500
+
+
+# What is paid for
+
+
+def test_what_does_not_fit_is_told_what_is_free(team: Team) -> None:
+    started(team, "red", limits={"max_trials": 1, "max_cost": 60})
+    with pytest.raises(NoRoom, match=r"max_cost of \$50.00 does not fit: \$40.00 of \$100.00 are free"):
+        team.house.tenant_desk("red").start(
+            spec(limits={"max_trials": 1, "max_cost": 50}), None, name="two", key="", uncapped=False
+        )
+    token = team.token("submit", "red")
+    made = team.app()
+    jobs = {"max_trials": 9, "max_concurrent_trials": 4, "max_cost": 1}
+    refused = ask(made, "POST", "/v1/experiments", token, {"spec": spec(limits=jobs)})
+    assert (refused.status, "4 jobs at once do not fit" in refused.json()["detail"]) == (409, True)
+    uncapped = ask(made, "POST", "/v1/experiments", token, {"spec": spec(limits={"max_trials": 1})})
+    assert uncapped.json()["problems"][0]["field"] == "limits.max_cost"
+    for limits in ({"max_cost": 120}, {"max_trials": 9, "max_concurrent_trials": 5}):
+        assert ask(made, "PATCH", "/v1/experiments/red-one/limits", token, limits).status == 409
+    assert ask(made, "PATCH", "/v1/experiments/red-one/limits", token, {"max_cost": None}).status == 422
+    assert ask(made, "PATCH", "/v1/experiments/red-one/limits", token, {"max_cost": 90}).status == 200
+    assert taken(team) == 90.0
+
+
+def taken(team: Team) -> float:
+    tenant = team.house.tenant_desk("red").ledger.tenant()
+    return tenant.taken(team.house.tenant_desk("red").ledger.month()) / 1e6
+
+
+def test_what_came_to_nothing_holds_nothing(team: Team) -> None:
+    with pytest.raises(SpecError):
+        started(team, "red", sampler={"kind": "python", "sampler": "nowhere:Nothing"})
+    desk = team.house.tenant_desk("red")
+    with pytest.raises(UsageError):
+        desk.start(
+            spec(sampler={"kind": "tpe", "warm_start": ["gone"]}), None, name="x", key="", uncapped=False
+        )
+    assert taken(team) == 0.0
+
+
+def test_the_end_gives_back_what_was_not_spent(tmp_path: Path) -> None:
+    team = Team(tmp_path / "store")
+    house = TeamHouse(team.store, team.clock)
+    try:
+        desk = house.tenant_desk("red")
+        name, _ = desk.start(spec(), None, name=None, key="monday", uncapped=False)
+        assert desk.start(spec(), None, name=None, key="monday", uncapped=False) == (name, False)
+        assert name.startswith("red-tuned-")
+        for thread in [run.thread for run in list(desk.runner._runs.values())]:
+            thread.join(60)
+        assert desk.status(name)[0]["state"] in ("failed", "finished")
+        team.house = house
+        assert taken(team) == 0.0
+        desk.runner.close()
+        desk.resume(name)
+        assert taken(team) == 10.0
+    finally:
+        house.close()
+
+
+def test_months_and_budgets_are_read_as_written() -> None:
+    assert parse_budget("500/month") == parse_budget("$500.00/month") == 500_000_000
+    for wrong in ("500", "-1/month", "1e9/month", "500/day", ""):
+        with pytest.raises(UsageError, match="500/month"):
+            parse_budget(wrong)
+
+
+def test_an_end_of_a_month_frees_what_is_over_and_not_what_is_open() -> None:
+    november, december = 1_795_000_000.0, 1_797_500_000.0
+    tenant = Tenant(name="red", budget=100, max_concurrent=9)
+    tenant = tenant.opened("red-a", cap=60, jobs=1, since=0, at=november)
+    with pytest.raises(NoRoom):
+        tenant.opened("red-b", cap=41, jobs=1, since=0, at=december)
+    assert tenant.opened("red-b", cap=40, jobs=1, since=0, at=december).taken("2026-12") == 100
+
+
+# What a tenant's spec may ask for
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"backend": {"kind": "slurm", "folder": "/tmp"}}, "backend.kind"),  # noqa: S108 - refused
+        ({"backend": {"kind": "local", "price_per_hour": 0.01}}, "backend.price_per_hour"),
+        ({"notify": {"sns": "arn:aws:sns:us-east-1:123456789012:theirs"}}, "notify.sns"),
+        ({"notify": {"webhook": "http://169.254.169.254/"}}, "notify.webhook"),
+        ({"mlflow": {"experiment": "theirs"}}, "mlflow.experiment"),
+        ({"mlflow": {"tracking_uri": "https://collects.example"}}, "mlflow.tracking_uri"),
+        ({"stopping": {"kind": "python", "early_stop": "os:system"}}, "stopping.early_stop"),
+        ({"sampler": {"kind": "tpe", "warm_start": ["/etc/passwd.csv"]}}, "sampler.warm_start"),
+    ],
+)
+def test_what_is_not_a_tenants_to_choose_is_refused_by_name(
+    team: Team, changes: dict[str, Any], field: str
+) -> None:
+    made, token = team.app(), team.token("submit", "red")
+    for body, path in (
+        ({"spec": spec(**changes)}, "/v1/experiments"),
+        (archive(spec(**changes)), "/v1/archives"),
+    ):
+        answer = ask(made, "POST", path, token, body)
+        assert answer.status in (409, 422)
+        assert field in answer.json()["detail"] or field in str(answer.json().get("problems"))
+    assert taken(team) == 0.0
+    assert ask(made, "GET", "/v1/experiments", token).json()["items"] == []
+
+
+def test_no_folder_of_the_server_and_no_archive_that_leads_out_of_itself(team: Team) -> None:
+    made, token = team.app(), team.token("submit", "red")
+    assert ask(made, "POST", "/v1/experiments", token, {"spec": spec(), "folder": "/etc"}).status == 409
+    code = {"kind": "script", "source_dir": "/etc", "entry_point": "passwd"}
+    assert ask(made, "POST", "/v1/experiments", token, {"spec": spec(estimator=code)}).status == 409
+    assert ask(made, "POST", "/v1/archives", token, archive(spec(estimator=code))).status == 409
+    assert ask(made, "POST", "/v1/archives", token, archive(spec(), **{"../out": "x"})).status in (201, 409)
+    assert ask(made, "POST", "/v1/archives", token, b"no archive").status == 409
+
+
+def test_an_archive_brings_its_code(team: Team) -> None:
+    made, token = team.app(), team.token("submit", "red")
+    code = {"kind": "script", "source_dir": ".", "entry_point": "train.py"}
+    data = archive(spec(estimator=code), **{"train.py": "print('loss=1')\n"})
+    planned = ask(made, "POST", "/v1/archives/plan?epochs=1", token, data)
+    assert planned.json()["max_trials"] == 2
+    first = ask(made, "POST", "/v1/archives?name=mine", token, data, idempotency_key="k")
+    assert (first.status, first.json()) == (201, {"name": "red-mine", "created": True})
+    again = ask(made, "POST", "/v1/archives?name=mine", token, data, idempotency_key="k")
+    assert (again.status, again.json()["created"]) == (200, False)
+    assert ask(made, "GET", "/v1/experiments/red-mine/records", token).body.count(b"\n") == 1
+
+
+SAGEMAKER = {
+    "kind": "sagemaker",
+    "role": "arn:aws:iam::123456789012:role/vision",
+    "instance_type": "ml.g4dn.xlarge",
+    "s3_uri": "s3://vision/tuning",
+}
+
+
+def test_what_an_admin_allows_by_pattern_is_free_and_nothing_else() -> None:
+    allow = ["kind=sagemaker", "role=*:role/vision", "s3_uri=s3://vision/*", "instance_type=ml.g4dn.*"]
+    decisions = experiment.decisions_of([experiment.allowed(each) for each in allow])
+    experiment.spec_of_document(spec(backend=SAGEMAKER), decisions)
+    for field, value in {
+        "role": "arn:aws:iam::123456789012:role/admin",
+        "instance_type": "ml.p5.48xlarge",
+        "fallback_instance_types": ["ml.g4dn.xlarge", "ml.p5.48xlarge"],
+        "s3_uri": "s3://visions/x",
+        "profile": "admin",
+        "price_per_hour": 0.0001,
+        "request": {"RoleArn": "arn:aws:iam::123456789012:role/admin"},
+        "subnets": ["subnet-1"],
+    }.items():
+        with pytest.raises(SpecError, match=rf"backend\.{field}"):
+            experiment.spec_of_document(spec(backend={**SAGEMAKER, field: value}), decisions)
+    with pytest.raises(UsageError, match="FIELD=PATTERN"):
+        experiment.allowed("colour=red")
+
+
+def test_two_tenants_jobs_have_no_name_in_common(team: Team) -> None:
+    assert {started(team, tenant) for tenant in ("red", "blue")} == {"red-one", "blue-one"}
+    for name in ("re-d", "Red", "", "r" * 17, "../x"):
+        with pytest.raises(UsageError, match="no name of a tenant"):
+            team.tenants.add(name, budget=1, max_concurrent=1, allow=())
+
+
+# From where, how often, and what is written down
+
+
+def test_what_was_done_and_refused_is_written_down_without_secrets(team: Team, tmp_path: Path) -> None:
+    made, token = team.app(behind_proxy=True), team.token("submit", "red")
+    ask(
+        made,
+        "POST",
+        "/v1/experiments",
+        token,
+        {"spec": spec(), "name": "one"},
+        x_forwarded_for="6.6.6.6, 1.2.3.4",
+    )
+    ask(made, "GET", "/v1/audit", token)
+    ask(made, "GET", "/v1/experiments", "trialjob_stolen")
+    acts = ask(made, "GET", "/v1/audit", team.token("manage", "red")).json()["items"]
+    assert [(each["what"], each["outcome"], each["origin"]) for each in acts] == [
+        ("GET /v1/audit", "403", "127.0.0.1"),
+        ("POST /v1/experiments → /v1/experiments/red-one", "201", "1.2.3.4"),
+    ]
+    everything = ask(made, "GET", "/v1/audit", team.token("admin")).json()["items"]
+    assert ("GET /v1/experiments", "401") in [(each["what"], each["outcome"]) for each in everything]
+    assert ask(made, "GET", "/v1/audit", team.token("manage", "blue")).json()["items"] == []
+    written = b"".join(path.read_bytes() for path in (tmp_path / "store" / "_team" / "audit").rglob("*.json"))
+    assert token.encode() not in written
+    assert b"stolen" not in written
+
+
+def test_whoever_asks_too_often_waits(team: Team) -> None:
+    made = team.app()
+    told = [ask(made, "GET", "/v1/experiments", "wrong", origin="10.1.1.1").status for _ in range(25)]
+    assert told[:20] == [401] * 20
+    assert told[-1] == 429
+    assert ask(made, "GET", "/v1/experiments", team.token("admin"), origin="10.1.1.1").status == 200
+    now = [0.0]
+    rates = Rates(lambda: now[0])
+    assert [rates.waits("a") for _ in range(200)] == [0.0] * 200
+    assert rates.waits("a") > 0
+    assert rates.waits("b") == 0
+    now[0] = 1.0
+    assert rates.waits("a") == 0
+
+
+def test_pages_of_other_origins_are_not_answered(team: Team) -> None:
+    token = team.token("admin")
+    public, proxied = team.app(is_local=False), team.app(is_local=False, behind_proxy=True)
+    for made in (public, proxied):
+        named = {"host": "tuning.example.com"}
+        assert asyncio.run(with_origin(made, token, "https://evil.example", **named)).status == 403
+        assert asyncio.run(with_origin(made, token, "https://tuning.example.com", **named)).status == 200
+    behind = {"host": "10.0.0.5:8765", "x_forwarded_host": "tuning.example.com"}
+    assert asyncio.run(with_origin(proxied, token, "https://tuning.example.com", **behind)).status == 200
+    assert asyncio.run(with_origin(public, token, "https://tuning.example.com", **behind)).status == 403
+
+
+async def with_origin(made: Access, token: str, page: str, **headers: str) -> Answer:
+    return await asked(made, "GET", "/v1/experiments", token, None, origin="10.0.0.9", page=page, **headers)
