@@ -173,7 +173,7 @@ def test_a_body_has_a_bound(server: Server) -> None:
 
 def test_a_ticket_opens_the_report_for_a_minute() -> None:
     now = [0.0]
-    tickets = Tickets(lambda: now[0])
+    tickets = Tickets[str](lambda: now[0])
     ticket = tickets.new("a")
     assert tickets.opens(ticket) == "a"
     assert tickets.opens(ticket + "x") is None

@@ -15,11 +15,13 @@ import pytest
 
 from trialjob import experiment
 from trialjob.apps.service.access import Access, Listening
-from trialjob.apps.service.api import RULES, api, app, check_rules, routes
+from trialjob.apps.service.api import api, app, check_rules, routes
 from trialjob.apps.service.callers import Alone, TeamHouse
 from trialjob.apps.service.desk import Desk
 from trialjob.apps.service.rates import Rates
+from trialjob.apps.service.rules import RULES
 from trialjob.apps.service.runner import Runner
+from trialjob.apps.service.serve import Listener, serve
 from trialjob.apps.team.ledger import NoRoom, Tenant
 from trialjob.apps.team.tenants import Tenants, parse_budget
 from trialjob.apps.team.tokens import Role, TokenBook
@@ -498,3 +500,23 @@ def test_pages_of_other_origins_are_not_answered(team: Team) -> None:
 
 async def with_origin(made: Access, token: str, page: str, **headers: str) -> Answer:
     return await asked(made, "GET", "/v1/experiments", token, None, origin="10.0.0.9", page=page, **headers)
+
+
+@pytest.mark.parametrize(
+    ("listener", "remedy"),
+    [
+        (Listener(host="0.0.0.0"), "--tls-cert"),  # noqa: S104 - is refused
+        (Listener(host="::"), "--behind-proxy"),
+        (Listener(tls=(Path("none.pem"), Path("none.key"))), "as PEM"),
+    ],
+)
+def test_tokens_go_over_no_open_line(team: Team, listener: Listener, remedy: str) -> None:
+    team.token("admin")
+    with pytest.raises(UsageError, match=remedy):
+        serve(store=team.store.where(), listener=listener, resume=False, ready=lambda _address: None)
+
+
+@pytest.mark.parametrize("listener", [Listener(host="0.0.0.0"), Listener(behind_proxy=True)])  # noqa: S104 - refused
+def test_one_user_alone_is_listened_to_here_only(tmp_path: Path, listener: Listener) -> None:
+    with pytest.raises(UsageError, match="token create --role admin"):
+        serve(store=str(tmp_path), listener=listener, resume=False, ready=lambda _address: None)

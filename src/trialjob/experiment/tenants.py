@@ -28,7 +28,7 @@ def allowed(text: str) -> str:
     path = field if "." in field else _BACKEND + field
     if not equals or not pattern or path not in DECISIONS:
         raise UsageError(
-            f"--allow {text!r} is no FIELD=PATTERN of a spec; write one such as kind=sagemaker, "
+            f"--allow {text!r} is no FIELD=PATTERN of a spec; write one such as kind=local, "
             "instance_type=ml.g4dn.*, role=arn:aws:iam::123456789012:role/vision or s3_uri=s3://vision/*"
         )
     return f"{path}={pattern}"

@@ -16,7 +16,7 @@ _allow_option = click.option(
     "allow",
     metavar="FIELD=PATTERN",
     multiple=True,
-    help="What specs may ask for, such as kind=sagemaker or instance_type=ml.g4dn.*. May be repeated.",
+    help="What specs may ask for, such as kind=local or instance_type=ml.g4dn.*. May be repeated.",
 )
 _jobs_option = click.option(
     "--max-concurrent", type=click.IntRange(min=1), help="Jobs at once, all together."

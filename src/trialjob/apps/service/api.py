@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import asdict
 from http import HTTPStatus
 from importlib import resources
@@ -17,7 +17,6 @@ from typing import Annotated, Any, Final
 from fastapi import Depends, FastAPI, Header, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
@@ -25,8 +24,10 @@ from starlette.routing import Match
 from trialjob._version import __version__
 from trialjob.apps.service.access import ARCHIVES, REPORT_POLICY, Access, Listening, Scope, problem
 from trialjob.apps.service.admin_desk import NotForAdmins
+from trialjob.apps.service.bodies import NewExperiment, Page, PlanRequest, Started
 from trialjob.apps.service.callers import AnyDesk, Caller, House
 from trialjob.apps.service.desk import Uncapped
+from trialjob.apps.service.rules import ONE, RULES
 from trialjob.apps.service.tickets import TICKETS, Tickets
 from trialjob.apps.team.tenants import NoSuchTenant
 from trialjob.apps.team.tokens import Role
@@ -67,73 +68,6 @@ _STATUS: Final = (
     (BackendUnavailable, 503),
     (StoreError, 500),
 )
-
-
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class NewExperiment(_Body):
-    """What is to be started."""
-
-    spec: dict[str, Any] | str = Field(description="A spec, or the text of a spec file.")
-    folder: str | None = Field(None, description="Where its relative paths are meant from.")
-    name: str | None = Field(None, description="Its name as it is; else the spec's with a suffix.")
-    accept_uncapped: bool = Field(default=False, description="Start it even if nothing bounds its cost.")
-
-
-class Started(BaseModel):
-    """Which experiment a request has started, now or earlier."""
-
-    name: str
-    created: bool
-
-
-class PlanRequest(_Body):
-    """What is to be planned, as in ``trialjob plan``."""
-
-    spec: dict[str, Any] | str
-    folder: str | None = None
-    epochs: float | None = Field(None, gt=0)
-    epoch_seconds: str | float | None = Field(None, description="A duration, such as 90s.")
-
-
-class Page(BaseModel):
-    """Some experiments, by name, and the ``after`` of the next page; "" behind the last."""
-
-    items: list[dict[str, Any]]
-    next: str
-
-
-_ONE: Final = "/v1/experiments/{name}"
-#: What each route asks of whoever calls it; None asks for no token.
-RULES: Final[Mapping[tuple[str, str], Role | None]] = {
-    **{(method, path): None for method in ("GET", "HEAD") for path in ("/", "/app.js", "/app.css")},
-    ("GET", "/healthz"): None,
-    ("GET", "/readyz"): None,
-    ("GET", f"{TICKETS}{{ticket}}"): None,
-    **{(method, "/v1/openapi.json"): Role.READ for method in ("GET", "HEAD")},
-    ("GET", "/v1/me"): Role.READ,
-    ("GET", "/v1/tenants"): Role.READ,
-    ("GET", "/v1/audit"): Role.MANAGE,
-    ("GET", "/v1/experiments"): Role.READ,
-    ("GET", _ONE): Role.READ,
-    ("GET", f"{_ONE}/results"): Role.READ,
-    ("GET", f"{_ONE}/results.csv"): Role.READ,
-    ("GET", f"{_ONE}/spec"): Role.READ,
-    ("GET", f"{_ONE}/records"): Role.READ,
-    ("GET", f"{_ONE}/events"): Role.READ,
-    ("GET", f"{_ONE}/report.html"): Role.READ,
-    ("POST", f"{_ONE}/report-tickets"): Role.READ,
-    ("GET", f"{_ONE}/trials/{{trial}}/log"): Role.READ,
-    ("POST", "/v1/plan"): Role.SUBMIT,
-    ("POST", "/v1/experiments"): Role.SUBMIT,
-    ("POST", ARCHIVES): Role.SUBMIT,
-    ("POST", f"{ARCHIVES}/plan"): Role.SUBMIT,
-    ("POST", f"{_ONE}/stop"): Role.SUBMIT,
-    ("POST", f"{_ONE}/resume"): Role.SUBMIT,
-    ("PATCH", f"{_ONE}/limits"): Role.SUBMIT,
-}
 
 
 _Key = Annotated[str, Header(max_length=200)]
@@ -316,7 +250,7 @@ def _reading(made: FastAPI) -> None:
         told = desk.look(name, lambda session: dict(session.state.document))
         return _json(told)
 
-    @made.get(f"{_ONE}/records")
+    @made.get(f"{ONE}/records")
     def get_records(name: str, desk: _Desk, after: Annotated[int, Query(ge=0)] = 0) -> Response:
         """What has been journaled behind a version, a record a line."""
         records = desk.look(name, lambda session: _news(session, after))

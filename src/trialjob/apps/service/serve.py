@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -57,6 +58,7 @@ def serve(*, store: str | None, listener: Listener, resume: bool, ready: Callabl
         _check_alone(listener)
         token = new_token()
         house = Alone(Desk(store, Runner(), Path.cwd()), token)
+    settings = _settings(house, listener)
     socket_ = _listen(listener)
     if resume:
         house.resume_all()
@@ -67,7 +69,7 @@ def serve(*, store: str | None, listener: Listener, resume: bool, ready: Callabl
         )
         try:
             with _ends_quietly():
-                uvicorn.Server(_settings(house, listener)).run(sockets=[socket_])
+                uvicorn.Server(settings).run(sockets=[socket_])
         finally:
             house.close()
 
@@ -108,8 +110,20 @@ def _listen(listener: Listener) -> socket.socket:
         ) from error
 
 
+def _check_certificate(certificate: Path, key: Path) -> None:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+    except OSError as error:  # SSLError is one
+        raise UsageError(
+            f"--tls-cert {certificate} and --tls-key {key} cannot be used: {error}; name a certificate and "
+            "its key, both as PEM"
+        ) from error
+
+
 def _settings(house: Alone | TeamHouse, listener: Listener) -> uvicorn.Config:
     certificate, key = listener.tls or (None, None)
+    if certificate and key:
+        _check_certificate(certificate, key)
     listening = Listening(is_local=listener.is_local, behind_proxy=listener.behind_proxy)
     return uvicorn.Config(
         app(house, listening),

@@ -22,13 +22,14 @@ from trialjob.apps.team.ledger import Standing
 from trialjob.apps.team.tenants import Ledger, address_for
 from trialjob.config.yaml_text import load_yaml
 from trialjob.errors import NoSuchExperiment, Problem, SpecError, TrialjobError, UsageError
+from trialjob.experiment import Session
 from trialjob.model.ids import experiment_name_problem
 from trialjob.model.limits import Limits
 from trialjob.model.trial import Phase
 from trialjob.orchestrator.journals.store import BaseStore
 from trialjob.orchestrator.ports import Clock
 from trialjob.planning import page as plan_page
-from trialjob.experiment import Session
+from trialjob.planning.planned import Asked, plan
 
 _SUFFIX: Final = 10
 _ARCHIVE: Final = "sent.tar.gz"
@@ -56,7 +57,7 @@ class TenantDesk(Desk):
             return self._planned(spec, asked)
 
     def _planned(self, spec: config.ExperimentSpec, asked: Mapping[str, Any]) -> dict[str, Any]:
-        return plan_page.document(experiment.plan(spec, experiment.Asked(**asked), store=self.where))
+        return plan_page.document(plan(spec, Asked(**asked), store=self.where))
 
     def start(
         self,

@@ -1,0 +1,40 @@
+"""The role that each route needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from trialjob.apps.service.access import ARCHIVES
+from trialjob.apps.service.tickets import TICKETS
+from trialjob.apps.team.tokens import Role
+
+ONE: Final = "/v1/experiments/{name}"
+#: What each route asks of whoever calls it; None asks for no token.
+RULES: Final[Mapping[tuple[str, str], Role | None]] = {
+    **{(method, path): None for method in ("GET", "HEAD") for path in ("/", "/app.js", "/app.css")},
+    ("GET", "/healthz"): None,
+    ("GET", "/readyz"): None,
+    ("GET", f"{TICKETS}{{ticket}}"): None,
+    **{(method, "/v1/openapi.json"): Role.READ for method in ("GET", "HEAD")},
+    ("GET", "/v1/me"): Role.READ,
+    ("GET", "/v1/tenants"): Role.READ,
+    ("GET", "/v1/audit"): Role.MANAGE,
+    ("GET", "/v1/experiments"): Role.READ,
+    ("GET", ONE): Role.READ,
+    ("GET", f"{ONE}/results"): Role.READ,
+    ("GET", f"{ONE}/results.csv"): Role.READ,
+    ("GET", f"{ONE}/spec"): Role.READ,
+    ("GET", f"{ONE}/records"): Role.READ,
+    ("GET", f"{ONE}/events"): Role.READ,
+    ("GET", f"{ONE}/report.html"): Role.READ,
+    ("POST", f"{ONE}/report-tickets"): Role.READ,
+    ("GET", f"{ONE}/trials/{{trial}}/log"): Role.READ,
+    ("POST", "/v1/plan"): Role.SUBMIT,
+    ("POST", "/v1/experiments"): Role.SUBMIT,
+    ("POST", ARCHIVES): Role.SUBMIT,
+    ("POST", f"{ARCHIVES}/plan"): Role.SUBMIT,
+    ("POST", f"{ONE}/stop"): Role.SUBMIT,
+    ("POST", f"{ONE}/resume"): Role.SUBMIT,
+    ("PATCH", f"{ONE}/limits"): Role.SUBMIT,
+}
