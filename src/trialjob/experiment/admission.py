@@ -219,6 +219,7 @@ _STOPPING: Final = (
 )
 _ESTIMATOR: Final = (
     *("kind", "hyperparameters", "image_uri", "inputs.content_type", "inputs.mode"),
+    "inputs.access",
     # The name of a function in the code that came along, which is imported by the job.
     *("function", "framework_version", "py_version", "transformers_version", "pytorch_version"),
     *("entrypoint", "arguments", "hyperparameter_format", "dialect", "distribution", "processes"),
