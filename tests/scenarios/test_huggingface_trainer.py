@@ -67,6 +67,14 @@ def test_asked_to_end_it_saves_and_goes_on_from_there(tmp_path: Path) -> None:
     ]
 
 
+def test_a_checkpoint_that_a_kill_cut_short_is_passed_over(tmp_path: Path) -> None:
+    for step, state in {12: "{}", 24: "{}", 36: '{"epoch": 3.0, "log_his', 48: "", 60: None}.items():
+        (tmp_path / f"checkpoint-{step}").mkdir()
+        if state is not None:
+            (tmp_path / f"checkpoint-{step}" / "trainer_state.json").write_text(state)
+    assert last_checkpoint(str(tmp_path)) == str(tmp_path / "checkpoint-24")
+
+
 @pytest.mark.timeout(400)
 def test_two_processes_report_once_and_end_together(tmp_path: Path) -> None:
     with start(

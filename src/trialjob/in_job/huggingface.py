@@ -5,6 +5,7 @@ Rule: Python 3.8, the standard library, and transformers, which the script that 
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -55,13 +56,20 @@ def last_checkpoint(folder: str | None = None) -> str | None:
     """The newest whole checkpoint in ``folder`` (the trial's own by default), or None.
 
     Use it as ``trainer.train(resume_from_checkpoint=last_checkpoint())``, with the trial's checkpoint folder,
-    ``TRIALJOB_CHECKPOINT_DIR``, as the trainer's ``output_dir``. One that a kill cut short lacks the file
-    that the trainer writes last, and is passed over.
+    ``TRIALJOB_CHECKPOINT_DIR``, as the trainer's ``output_dir``. One that a kill cut short is passed over: the
+    file that the trainer writes last is not there, or not whole.
     """
     place = Path(folder) if folder else get_context().checkpoint_dir
     known = numbered(place, r"checkpoint-(\d+)")
-    found = {step: path for step, path in known.items() if (path / "trainer_state.json").is_file()}
-    return str(found[max(found)]) if found else None
+    return next((str(known[step]) for step in sorted(known, reverse=True) if _is_whole(known[step])), None)
+
+
+def _is_whole(checkpoint: Path) -> bool:
+    try:
+        json.loads((checkpoint / "trainer_state.json").read_bytes())
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _report(epoch: float, step: int, metrics: dict[str, Any]) -> None:
