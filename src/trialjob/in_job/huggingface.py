@@ -56,8 +56,8 @@ def last_checkpoint(folder: str | None = None) -> str | None:
     """The newest whole checkpoint in ``folder`` (the trial's own by default), or None.
 
     Use it as ``trainer.train(resume_from_checkpoint=last_checkpoint())``, with the trial's checkpoint folder,
-    ``TRIALJOB_CHECKPOINT_DIR``, as the trainer's ``output_dir``. One that a kill cut short is passed over: the
-    file that the trainer writes last is not there, or not whole.
+    ``TRIALJOB_CHECKPOINT_DIR``, as the trainer's ``output_dir``. One that a kill cut short is passed over,
+    as the file that the trainer writes last is not there, or not whole.
     """
     place = Path(folder) if folder else get_context().checkpoint_dir
     known = numbered(place, r"checkpoint-(\d+)")
