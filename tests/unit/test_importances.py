@@ -95,6 +95,43 @@ def test_every_kind_of_domain_has_its_share() -> None:
     assert found["one"] == 0.0
 
 
+BOTH = Space({name: Uniform(lower=0.0, upper=1.0) for name in "abcd"})
+
+
+def of(config: Mapping[str, Json], name: str) -> float:
+    return float(str(config[name]))
+
+
+@pytest.mark.parametrize(
+    "score",
+    [
+        lambda config: 2 * of(config, "a") + of(config, "b"),
+        lambda config: -4 * (of(config, "a") - 0.5) ** 2 - 2 * (of(config, "b") - 0.5) ** 2,
+        lambda config: math.exp(-(((of(config, "a") - 0.3) / 0.1) ** 2)) + 0.2 * of(config, "b"),
+    ],
+    ids=["linear", "quadratic", "narrow"],
+)
+def test_of_functions_with_a_known_answer_the_right_one_is_first(
+    score: Callable[[Mapping[str, Json]], float],
+) -> None:
+    found = searched(BOTH, score, 60).importances()
+    assert next(iter(found)) == "a"
+    assert found["a"] > 2 * found.get("c", 0.0)
+    assert set(found.spread) == set("abcd")
+    assert all(0 <= spread < 0.5 for spread in found.spread.values())
+    assert "PED-ANOVA" in found.method
+    assert searched(BOTH, score, 60).importances().spread == found.spread
+
+
+def test_why_nothing_is_said_is_said() -> None:
+    assert searched(BOTH, lambda config: of(config, "a"), trials=9).importances().reason == (
+        "9 of 10 trials have a score so far"
+    )
+    assert (
+        searched(BOTH, lambda _: 0.5, trials=12).importances().reason == "all 12 trials have the same score"
+    )
+
+
 def test_nothing_is_said_where_nothing_is_known() -> None:
     one = Space({"x": Uniform(lower=0.0, upper=1.0)})
     assert searched(one, lambda config: float(str(config["x"])), trials=9).importances() == {}

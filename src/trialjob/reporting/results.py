@@ -33,6 +33,8 @@ from trialjob.reporting.pareto import pareto_front
 if TYPE_CHECKING:
     import pandas as pd
 
+    from trialjob.reporting.importances import Importances
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
@@ -188,12 +190,13 @@ class Result:
             )
         return found
 
-    def importances(self) -> dict[str, float]:
+    def importances(self) -> Importances:
         """How much each hyperparameter matters for a good score: shares of 1, the largest first.
 
         By PED-ANOVA (arXiv 2304.10255), as Optuna has it: how differently the hyperparameter is distributed
-        among the best trials and among all. Empty while fewer than ten trials have a score, or when all
-        scores are the same.
+        among the best trials and among all. A mapping, with ``spread``, how uncertain each share is, and
+        ``method``. Empty while fewer than ten trials have a score, or when all scores are the same; then
+        ``reason`` says which.
         """
         from trialjob.reporting.importances import importances  # noqa: PLC0415 - loads Optuna
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from trialjob.model.space import Domain, Space
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial
 from trialjob.reporting.pareto import pareto_front
 from trialjob.reporting.results import Result, Row, best_trial
+
+if TYPE_CHECKING:
+    from trialjob.reporting.importances import Importances
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +29,7 @@ class Material:
     front: tuple[Trial, ...]
     domains: Mapping[str, Domain]
     #: How much each hyperparameter matters: shares of 1.
-    importances: Mapping[str, float]
+    importances: Importances
 
     @property
     def time_word(self) -> str:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from trialjob.reporting.html.columns import label
 from trialjob.reporting.terminal import clean
+
+if TYPE_CHECKING:
+    from trialjob.reporting.importances import Importances
 
 Figure: TypeAlias = dict[str, Any]
 
@@ -39,13 +42,17 @@ def importance_figure(importances: Mapping[str, float]) -> Figure:
     return {"data": [trace] if shown else [], "layout": layout}
 
 
-def importance_words(importances: Mapping[str, float]) -> str:
+def importance_words(importances: Importances) -> str:
     """The most important ones, in words."""
     if not importances:
-        return "Not known: it takes a few finished trials with different scores."
+        return f"Not known: {importances.reason}."
     ranked = sorted(importances.items(), key=lambda item: -item[1])
-    parts = [f"{clean(name)} {100 * share:.0f}%" for name, share in ranked[:5]]
+    parts = [
+        f"{clean(name)} {100 * share:.0f}% ± {100 * importances.spread.get(name, 0.0):.0f}"
+        for name, share in ranked[:5]
+    ]
     shares = ", ".join(parts)
     return (
-        f"Of the variation between scores: {shares}. These are estimates, and say nothing of the direction."
+        f"Of the difference between the best trials and all: {shares}. An estimate by {importances.method}; "
+        "± is what other draws of these trials would change. It says nothing of the direction."
     )
