@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     )
     from trialjob.backends.local.section import Local
     from trialjob.backends.sagemaker.section import SageMaker
+    from trialjob.backends.slurm.section import Slurm
     from trialjob.errors import NoBestTrial, SpecError, TrialFailed, TrialjobError, UsageError
     from trialjob.model.limits import Limits
     from trialjob.model.secret import Secret
@@ -146,6 +147,7 @@ __all__ = [
     "SageMaker",
     "Script",
     "Secret",
+    "Slurm",
     "Sobol",
     "SpecError",
     "SyneAsha",
@@ -208,6 +210,7 @@ _HOME = {
         " from_model_trainer huggingface pytorch sklearn tensorflow xgboost",
         "trialjob.backends.local.section": "Local",
         "trialjob.backends.sagemaker.section": "SageMaker",
+        "trialjob.backends.slurm.section": "Slurm",
         "trialjob.errors": "NoBestTrial SpecError TrialFailed TrialjobError UsageError",
         "trialjob.model.limits": "Limits",
         "trialjob.model.secret": "Secret",

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 import trialjob
+from trialjob.config.plugins import PLUGINS
 
 PUBLIC = [
     "BORE",
@@ -55,6 +56,7 @@ PUBLIC = [
     "SageMaker",
     "Script",
     "Secret",
+    "Slurm",
     "Sobol",
     "SpecError",
     "SyneAsha",
@@ -148,3 +150,11 @@ def test_the_reporter_loads_nothing_heavy() -> None:
 def test_the_help_is_light(arguments: list[str]) -> None:
     loaded = modules_after(f"from trialjob.apps.cli.main import main\nassert main({arguments!r}) == 0")
     assert loaded & HEAVY == {"click"}
+
+
+@pytest.mark.parametrize("section", [*PLUGINS])
+def test_every_kind_of_a_spec_is_a_class_of_the_package(section: str) -> None:
+    for kind in PLUGINS[section].builtin():
+        cls = PLUGINS[section].own(kind)
+        assert getattr(trialjob, cls.__name__) is cls
+        assert cls.__name__ in trialjob.__all__
