@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from trialjob.in_job import entrypoint, report
+from trialjob.in_job import code_setup, entrypoint, report
 
 LINE = ["python", "/opt/ml/code/train.py"]
 
@@ -48,7 +48,7 @@ def test_hosts_find_each_other_at_the_first(host: str, rank: str) -> None:
 
 
 def test_only_python_scripts_can_be_distributed() -> None:
-    with pytest.raises(entrypoint.SetupError, match="distribution"):
+    with pytest.raises(code_setup.SetupError, match="distribution"):
         entrypoint.distributed(["bash", "train.sh"], told(4))
 
 

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trialjob.in_job import command_line, entrypoint, variables
-from trialjob.in_job.entrypoint import SetupError
+from trialjob.in_job import code_setup, command_line, entrypoint, variables
+from trialjob.in_job.code_setup import SetupError
 
 PYTHONS = [Path(sys.executable), *sorted(Path.home().glob(".pyenv/versions/3.8.*/bin/python"))[-1:]]
 
@@ -332,15 +332,15 @@ def test_an_archive_that_leads_outside_is_refused(
         info.type, info.linkname = tarfile.SYMTYPE, link
     if not filtered:
         with pytest.raises(tarfile.ReadError, match="outside"):
-            entrypoint._checked(info)
+            code_setup._checked(info)
         return
     with tarfile.open(tmp_path / "b.tar.gz", "w:gz") as archive:
         archive.addfile(info)
     if name == "/out":  # the filter makes it relative
-        entrypoint.unpack(tmp_path / "b.tar.gz", tmp_path / "x" / "code")
+        code_setup.unpack(tmp_path / "b.tar.gz", tmp_path / "x" / "code")
     else:
         with pytest.raises(SetupError, match=r"b\.tar\.gz"):
-            entrypoint.unpack(tmp_path / "b.tar.gz", tmp_path / "x" / "code")
+            code_setup.unpack(tmp_path / "b.tar.gz", tmp_path / "x" / "code")
     assert not (tmp_path / "x" / "out").exists()
     assert not (tmp_path / "out").exists()
 
@@ -348,11 +348,11 @@ def test_an_archive_that_leads_outside_is_refused(
 def test_harmless_members_pass_and_devices_do_not() -> None:
     link = tarfile.TarInfo("a/link")
     link.type, link.linkname = tarfile.SYMTYPE, "../b"
-    assert entrypoint._checked(link) is link
+    assert code_setup._checked(link) is link
     device = tarfile.TarInfo("fifo")
     device.type = tarfile.FIFOTYPE
     with pytest.raises(tarfile.ReadError, match="device"):
-        entrypoint._checked(device)
+        code_setup._checked(device)
 
 
 # As a container's entry point
@@ -431,4 +431,4 @@ def test_requirements_are_installed_only_when_asked(root: Path) -> None:
     with run(root, PYTHONS[0], "--entry-point", "train.py") as child:
         assert child.communicate()[0] == "ran\n"
     with pytest.raises(SetupError, match=r"requirements\.txt could not be installed"):
-        entrypoint.install_requirements(root, sys.executable)
+        code_setup.install_requirements(root, sys.executable)

@@ -29,17 +29,18 @@ import shlex
 import shutil
 import subprocess
 import sys
-import tarfile
-import time
-from collections.abc import Iterable, Mapping, Sequence
+import types
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-if __package__:
-    from trialjob.in_job import command_line, variables
-else:  # A container runs this very file, and the others lie beside it.
-    sys.path.insert(0, str(Path(__file__).resolve().parent))
-    import command_line  # type: ignore[import-not-found,no-redef]
-    import variables  # type: ignore[import-not-found,no-redef]
+if not __package__:  # A container runs this very file, and the others of its package lie beside it.
+    for _name in ("trialjob", "trialjob.in_job"):
+        sys.modules[_name] = types.ModuleType(_name)
+        sys.modules[_name].__path__ = [str(Path(__file__).resolve().parent)]
+
+from trialjob.in_job import command_line, variables
+from trialjob.in_job.attendant import Attendant
+from trialjob.in_job.code_setup import SetupError, install_requirements, unpack
 
 #: Where the tree is when it is not at its place in a container.
 ML_ROOT = "TRIALJOB_ML_ROOT"
@@ -56,8 +57,6 @@ VALUES_CHANNEL = "trialjob-values"
 VALUES_FILE = "hyperparameters.json"
 #: On the first host, for the processes to find each other.
 _MASTER_PORT = 29500
-#: Seconds for the last processes of a script whose first one has ended.
-_LAST_WORDS = 30.0
 #: SageMaker shows so many characters of a failure.
 FAILURE_LENGTH = 1024
 
@@ -79,13 +78,9 @@ _SHIM = {
     "trialjob/reporting/in_job/__init__.py": "",
 }
 SHIPPED = (
-    "__init__.py", "command_line.py", "context.py", "function.py", "huggingface.py", "keras.py",
-    "lightning.py", "ranks.py", "report.py", "variables.py",
+    "__init__.py", "attendant.py", "code_setup.py", "command_line.py", "context.py", "function.py",
+    "huggingface.py", "keras.py", "lightning.py", "ranks.py", "report.py", "variables.py",
 )  # fmt: skip
-
-
-class SetupError(Exception):
-    """The script could not be started; the message says what to mend."""
 
 
 # What is in the tree
@@ -237,76 +232,6 @@ def _lend_reporter(root: Path, entry_point: str) -> None:
                 shutil.copytree(root / "shim" / "trialjob" / name, theirs / name)
 
 
-def unpack(bundle: Path, folder: Path) -> None:
-    """Unpack the code; an archive that reaches outside ``folder`` is refused. Raises SetupError."""
-    try:
-        with tarfile.open(bundle, "r:gz") as archive:
-            if hasattr(tarfile, "data_filter"):
-                archive.extractall(folder, filter="data")
-            else:
-                archive.extractall(folder, members=[_checked(member) for member in archive])  # noqa: S202 - checked
-    except Exception as error:  # a damaged archive raises nearly anything: zlib.error, EOFError, OSError, …
-        raise SetupError(f"bundle {bundle} cannot be unpacked: {error}") from error
-
-
-def _checked(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    """``member``, when it stays inside; for patch releases of Python that have no filters yet."""
-    if not (member.isreg() or member.isdir() or member.issym() or member.islnk()):
-        raise tarfile.ReadError(f"{member.name!r} is a device")
-    names = [member.name]
-    if member.issym():
-        names.append(os.path.join(os.path.dirname(member.name), member.linkname))  # noqa: PTH118, PTH120 - as written
-    elif member.islnk():
-        names.append(member.linkname)
-    for name in names:
-        if name.startswith("/") or os.pardir in Path(os.path.normpath(name)).parts:
-            raise tarfile.ReadError(f"{member.name!r} leads outside")
-    return member
-
-
-def install_requirements(root: Path, python: str, attend: Attendant | None = None) -> None:
-    """Install ``requirements.txt`` of the bundle, if it has one. Raises SetupError with pip's own reason."""
-    wanted = root / "code" / "requirements.txt"
-    if not wanted.is_file():
-        return
-    line = [python, "-m", "pip", "install", "--disable-pip-version-check", "-r", str(wanted)]
-    attend = attend or Attendant()
-    try:
-        pip = subprocess.Popen(  # noqa: S603 - the user's own requirements
-            line,
-            env=_pip_environment(),
-            stdin=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise SetupError(f"requirements.txt could not be installed: {python}: {error}") from error
-    attend.to(pip)
-    with pip:
-        reason = _relay(pip.stderr or ())
-        status = attend.until_end()
-    if status:
-        why = f"requirements.txt could not be installed: pip ended with exit status {status}"
-        raise SetupError(f"{why}: {reason}" if reason else why)
-
-
-def _pip_environment() -> dict[str, str]:
-    """In a container of its own, pip may do what a distribution keeps it from elsewhere."""
-    alone = {"PIP_BREAK_SYSTEM_PACKAGES": "1", "PIP_ROOT_USER_ACTION": "ignore"}
-    return {**alone, **os.environ} if os.getpid() == 1 else dict(os.environ)
-
-
-def _relay(complaints: Iterable[bytes]) -> str:
-    """Pass on what a child complains of, and return its last error, or else its last word."""
-    last = error = b""
-    for line in complaints:
-        sys.stderr.buffer.write(line)
-        sys.stderr.buffer.flush()
-        last = line.strip() or last
-        error = line.strip() if line.startswith(b"ERROR:") else error
-    return (error or last).decode("utf-8", "replace")
-
-
 def start(
     root: Path,
     entry_point: str,
@@ -358,13 +283,6 @@ def _extent(line: list[str], told: Mapping[str, str]) -> str:
     return f"arguments and variables of {total} characters, {len(words[longest])} of them in {longest}"
 
 
-def signal_group(child: subprocess.Popen[bytes], number: int) -> None:
-    """Send a signal to the script and what it started; nothing happens when it has ended."""
-    if child.returncode is None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(child.pid, number)
-
-
 def write_failure(root: Path, text: str) -> None:
     """Leave the reason of a failure where SageMaker looks for it, unless the script has left its own."""
     with contextlib.suppress(OSError), (root / "output" / "failure").open("x", encoding="utf-8") as file:
@@ -381,67 +299,6 @@ def how_it_ended(entry_point: str, status: int) -> str:
         return f"{entry_point} was killed by signal {-status}"
 
 
-class Attendant:
-    """Waits for one child after the other, and passes SIGTERM and SIGINT on to the present one at once."""
-
-    def __init__(self) -> None:
-        self.asked = _asked
-        self._child: subprocess.Popen[bytes] | None = None
-        self._passed_on = 0
-
-    def listen(self) -> None:
-        """Take the signals from here on."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._hear)
-
-    def _hear(self, number: int, _frame: object) -> None:
-        self.asked.append(number)
-        self._pass_on()
-
-    def _pass_on(self) -> None:
-        while self._child is not None and self._passed_on < len(self.asked):
-            self._passed_on += 1
-            signal_group(self._child, self.asked[self._passed_on - 1])
-
-    def to(self, child: subprocess.Popen[bytes]) -> None:
-        """Turn to a child, which is told what came while it was being started."""
-        self._child = child
-        self._pass_on()
-
-    def until_end(self) -> int:
-        """The child's status, as Popen has it. What else ends here meanwhile was orphaned, and is buried."""
-        child = self._child
-        if child is None:
-            return 0
-        while hasattr(os, "waitid") and child.returncode is None:
-            # Looked at before it is taken away: until then its group's number cannot be another's.
-            found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
-            if found is None or found.si_pid == child.pid:
-                if not self.asked:
-                    signal_group(child, signal.SIGKILL)  # what it left behind would end with the container
-                break
-            os.waitpid(found.si_pid, 0)
-        self._child = None
-        status = child.wait()
-        if self.asked:
-            _let_finish(child.pid)
-        return status
-
-
-def _let_finish(group: int) -> None:
-    """Give what a shell had started, and was told to end with it, some time to save; then kill it."""
-    latest = time.monotonic() + _LAST_WORDS
-    while time.monotonic() < latest:
-        try:
-            # Orphans are the first process's own; as long as one lives, the group's number is not another's.
-            if os.waitpid(-group, os.WNOHANG)[0] == 0:
-                time.sleep(0.02)  # noqa: TID251 - in a container there is no Clock
-        except ChildProcessError:
-            return
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, signal.SIGKILL)
-
-
 def run(
     root: Path,
     entry_point: str,
@@ -452,7 +309,7 @@ def run(
     how: command_line.How = command_line.AS_FIRST,
 ) -> int:
     """Do everything, and return the container's exit status. SIGTERM and SIGINT are passed on at once."""
-    attend = Attendant()
+    attend = Attendant(_asked)
     attend.listen()
     try:
         lay_out(root)

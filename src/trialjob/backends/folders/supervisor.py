@@ -22,7 +22,7 @@ from trialjob.backends.folders.descendants import end_descendants, is_subreaper
 from trialjob.backends.folders.inherited import inherited
 from trialjob.backends.folders.job_folder import MARK, Facts, JobFolder
 from trialjob.backends.folders.machine import here, start_of
-from trialjob.in_job import entrypoint
+from trialjob.in_job import attendant, code_setup, entrypoint
 from trialjob.in_job.command_line import FIRST, SDK_V3, How, text_of
 from trialjob.in_job.entrypoint import VALUES_CHANNEL
 from trialjob.in_job.variables import local_resources
@@ -70,7 +70,7 @@ class Supervisor:
         """Everything that follows, until the final status has been written."""
         try:
             ended = self._run()
-        except (entrypoint.SetupError, OSError) as error:
+        except (code_setup.SetupError, OSError) as error:
             entrypoint.write_failure(self._folder.tree, str(error))
             ended = {"outcome": "failed", "failure": "setup", "message": str(error)}
         except Exception as error:  # noqa: BLE001 - a bug of ours must not look like a lost machine
@@ -101,7 +101,7 @@ class Supervisor:
 
     def _ask_to_end(self, child: subprocess.Popen[bytes], why: str) -> None:  # noqa: ARG002 - as above
         """Have the script end by itself."""
-        entrypoint.signal_group(child, signal.SIGTERM)
+        attendant.signal_group(child, signal.SIGTERM)
 
     def _make_end(self, child: subprocess.Popen[bytes]) -> None:  # noqa: ARG002 - for those that look
         """End what was asked to and has not; called every second until it has."""
@@ -157,7 +157,7 @@ class Supervisor:
         self._share_checkpoints()
         entrypoint.lay_out(tree)
         if request["bundle_file"] is not None:
-            entrypoint.unpack(Path(request["bundle_file"]), tree / "code")
+            code_setup.unpack(Path(request["bundle_file"]), tree / "code")
         (tree / "input" / "config").mkdir(parents=True, exist_ok=True)
         written = self._plain if request.get("plain_values") else json.dumps
         configs = {
@@ -270,7 +270,7 @@ class Supervisor:
 def _deliver(channel: str, location: Path, place: Path) -> None:
     """Have what is at ``location`` found in the folder ``place``; a file in it, as on SageMaker."""
     if not location.exists():
-        raise entrypoint.SetupError(f"input {channel!r}: {location} does not exist on this machine")
+        raise code_setup.SetupError(f"input {channel!r}: {location} does not exist on this machine")
     if location.is_file():
         place.mkdir(exist_ok=True)
         place /= location.name

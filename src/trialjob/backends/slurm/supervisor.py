@@ -25,7 +25,7 @@ from trialjob.backends.folders.descendants import become_subreaper, end_descenda
 from trialjob.backends.folders.job_folder import Facts
 from trialjob.backends.folders.supervisor import Supervisor
 from trialjob.backends.slurm.slurm_folder import SlurmFolder
-from trialjob.in_job import entrypoint
+from trialjob.in_job import attendant
 from trialjob.in_job.entrypoint import NODES
 from trialjob.orchestrator.journals.private import FILE
 
@@ -130,7 +130,7 @@ class SlurmSupervisor(Supervisor):
         """As long as srun lives, it can kill what runs on other nodes."""
         self._forced += 1
         if self._is_step and self._forced < _LAST_WORDS:
-            entrypoint.signal_group(child, signal.SIGTERM)
+            attendant.signal_group(child, signal.SIGTERM)
         else:
             super()._make_end(child)
 

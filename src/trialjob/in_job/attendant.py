@@ -1,0 +1,84 @@
+"""The first process of a container: it passes signals on to its child, and buries what was orphaned.
+
+Rule: standard library only, Python 3.8.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+
+#: Seconds for the last processes of a script whose first one has ended.
+_LAST_WORDS = 30.0
+
+
+def signal_group(child: subprocess.Popen[bytes], number: int) -> None:
+    """Send a signal to the script and what it started; nothing happens when it has ended."""
+    if child.returncode is None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, number)
+
+
+class Attendant:
+    """Waits for one child after the other, and passes SIGTERM and SIGINT on to the present one at once."""
+
+    def __init__(self, asked: list[int] | None = None) -> None:
+        """``asked`` are signals that came before there was anything to pass them on to."""
+        self.asked: list[int] = [] if asked is None else asked
+        self._child: subprocess.Popen[bytes] | None = None
+        self._passed_on = 0
+
+    def listen(self) -> None:
+        """Take the signals from here on."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._hear)
+
+    def _hear(self, number: int, _frame: object) -> None:
+        self.asked.append(number)
+        self._pass_on()
+
+    def _pass_on(self) -> None:
+        while self._child is not None and self._passed_on < len(self.asked):
+            self._passed_on += 1
+            signal_group(self._child, self.asked[self._passed_on - 1])
+
+    def to(self, child: subprocess.Popen[bytes]) -> None:
+        """Turn to a child, which is told what came while it was being started."""
+        self._child = child
+        self._pass_on()
+
+    def until_end(self) -> int:
+        """The child's status, as Popen has it. What else ends here meanwhile was orphaned, and is buried."""
+        child = self._child
+        if child is None:
+            return 0
+        while hasattr(os, "waitid") and child.returncode is None:
+            # Looked at before it is taken away: until then its group's number cannot be another's.
+            found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+            if found is None or found.si_pid == child.pid:
+                if not self.asked:
+                    signal_group(child, signal.SIGKILL)  # what it left behind would end with the container
+                break
+            os.waitpid(found.si_pid, 0)
+        self._child = None
+        status = child.wait()
+        if self.asked:
+            _let_finish(child.pid)
+        return status
+
+
+def _let_finish(group: int) -> None:
+    """Give what a shell had started, and was told to end with it, some time to save; then kill it."""
+    latest = time.monotonic() + _LAST_WORDS
+    while time.monotonic() < latest:
+        try:
+            # Orphans are the first process's own; as long as one lives, the group's number is not another's.
+            if os.waitpid(-group, os.WNOHANG)[0] == 0:
+                time.sleep(0.02)  # noqa: TID251 - in a container there is no Clock
+        except ChildProcessError:
+            return
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, signal.SIGKILL)

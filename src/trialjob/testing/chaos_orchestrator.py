@@ -1,0 +1,188 @@
+"""A process that steps, whose calls meet the faults of a schedule, and that dies of some."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, suppress
+from typing import TYPE_CHECKING, TypeVar
+
+from trialjob.backends.simulator.backend import SimulatorBackend
+from trialjob.errors import BackendBusy, BackendUnavailable, InvariantError, StoreUnavailable
+from trialjob.logs.metrics import readers
+from trialjob.model.ids import JobName
+from trialjob.model.job import JobRequest, JobSeen, Watch
+from trialjob.model.trial import EndKind, EndReason, Phase
+from trialjob.orchestrator.core.events import (
+    Event,
+    ExperimentEnding,
+    Record,
+)
+from trialjob.orchestrator.engine.step import Parts, Stepper
+from trialjob.orchestrator.ports import Clock, Journal, Postponed, Rejected, Submitted
+from trialjob.orchestrator.samplers.random import RandomSampler
+from trialjob.testing.chaos_schedule import RULES, Fault
+from trialjob.testing.crash import Crash
+from trialjob.testing.simulation import ESTIMATOR, OBJECTIVE, SPACE
+
+if TYPE_CHECKING:
+    from trialjob.testing.chaos import World
+
+T = TypeVar("T")
+
+
+class SkewedClock:
+    """The clock of one orchestrator."""
+
+    def __init__(self, true: Clock) -> None:
+        self._true = true
+        self.skew = 0.0
+
+    def now(self) -> float:
+        return self._true.now() + self.skew
+
+    def sleep(self, seconds: float) -> None:
+        self._true.sleep(seconds)
+
+
+class Orchestrator:
+    """A process that steps, dies, and is started again."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.clock = SkewedClock(world.clock)
+        self._stepper: Stepper | None = None
+
+    def step(self) -> None:
+        """One step; a process that has died is started first."""
+        try:
+            if self._stepper is None:
+                self._stepper = Stepper(self._parts())
+            # Another step may be tried by the same process.
+            with suppress(StoreUnavailable):
+                self._stepper.step()
+                self._check_memory(self._stepper)
+        except Crash:
+            self._stepper = None
+        except InvariantError as error:
+            raise self._world.broken(f"no event may contradict the state: {error}") from error
+
+    def _check_memory(self, stepper: Stepper) -> None:
+        known = self._world.state_at(stepper.state.version)
+        if stepper.state is not known and stepper.state != known:
+            raise self._world.broken("what an orchestrator has in mind is what the journal says")
+
+    def _parts(self) -> Parts:
+        world = self._world
+        return Parts(
+            journal=FaultyJournal(world, self),
+            backend=FaultyBackend(world, self),
+            estimator=ESTIMATOR,
+            rule=RULES[world.schedule.rule](),
+            sampler=lambda: RandomSampler(SPACE, 0),
+            readers=readers((), OBJECTIVE),
+            clock=self.clock,
+        )
+
+    def call(self, function: Callable[[], T], lost: Exception) -> T:
+        """Make one call, with what the schedule has in mind for it."""
+        world = self._world
+        world.calls += 1
+        fault = world.schedule.faults.get(world.calls)
+        self._before(fault, lost)
+        result = function()
+        if fault is Fault.TWICE and not isinstance(result, Record):
+            result = function()
+        world.check()
+        if fault is Fault.RACE_AFTER:
+            self._race()
+        if fault is Fault.CRASH_AFTER:
+            raise Crash
+        if fault is Fault.LOST_AFTER:
+            raise lost
+        return result
+
+    def _before(self, fault: Fault | None, lost: Exception) -> None:
+        world = self._world
+        match fault:
+            case Fault.CRASH_BEFORE:
+                raise Crash
+            case Fault.LOST_BEFORE:
+                raise lost
+            case Fault.BUSY if isinstance(lost, BackendUnavailable):
+                raise BackendBusy("asked too often", 7.0)
+            case Fault.RACE_BEFORE:
+                self._race()
+            case Fault.AHEAD:
+                self.clock.skew += 3600.0
+            case Fault.BACK:
+                self.clock.skew -= 3600.0
+            case Fault.BACK_A_BIT:
+                self.clock.skew -= 10.0
+            case Fault.STOP if world.state().phase is Phase.RUNNING:
+                world.append(ExperimentEnding(reason=EndReason(kind=EndKind.STOPPED, detail="by the user")))
+            case _:
+                pass
+
+    def _race(self) -> None:
+        world = self._world
+        if world.depth:
+            return
+        world.depth += 1
+        others = [other for other in world.orchestrators if other is not self]
+        try:
+            (others[0] if others else Orchestrator(world)).step()
+        finally:
+            world.depth -= 1
+
+
+class FaultyJournal:
+    """The journal as one orchestrator reaches it."""
+
+    def __init__(self, world: World, owner: Orchestrator) -> None:
+        self._journal: Journal = world.journal
+        self._owner = owner
+
+    def read(self, after: int = 0) -> Sequence[Record]:
+        return self._journal.read(after)
+
+    def append(self, events: Sequence[Event], *, after: int, at: float) -> Record:
+        lost = StoreUnavailable("no answer")
+        return self._owner.call(lambda: self._journal.append(events, after=after, at=at), lost)
+
+    def hold(self, seconds: float = 60.0) -> AbstractContextManager[None]:
+        return self._journal.hold(seconds)
+
+    def receive(self, records: Sequence[Record]) -> None:
+        self._journal.receive(records)
+
+    def holder(self) -> str | None:
+        return self._journal.holder()
+
+
+class FaultyBackend:
+    """The service as one orchestrator reaches it."""
+
+    def __init__(self, world: World, owner: Orchestrator) -> None:
+        self._world = world
+        self._owner = owner
+        self._backend = SimulatorBackend(world.service, world.clock)
+
+    def submit(self, request: JobRequest) -> Submitted | Postponed | Rejected:
+        return self._owner.call(lambda: self._backend.submit(request), BackendUnavailable("lost"))
+
+    def stop(self, job: JobName) -> bool:
+        return self._owner.call(lambda: self._backend.stop(job), BackendUnavailable("lost"))
+
+    def observe(self, watched: Sequence[Watch]) -> Sequence[JobSeen]:
+        stale = self._world.schedule.faults.get(self._world.calls + 1) is Fault.STALE
+        seen = self._owner.call(lambda: self._backend.observe(watched), BackendUnavailable("lost"))
+        return () if stale else seen
+
+    def end_pools(self, jobs: Sequence[JobName]) -> bool:
+        return self._owner.call(lambda: self._backend.end_pools(jobs), BackendUnavailable("lost"))
+
+    def close(self) -> None:
+        self._backend.close()
+
+
+# Laws
