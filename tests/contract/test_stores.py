@@ -2,15 +2,69 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from trialjob.apps.team.audit import Act, AuditLog
+from trialjob.apps.team.ledger import NoRoom
+from trialjob.apps.team.tenants import Ledger, Tenants
+from trialjob.apps.team.tokens import Role, TokenBook
+from trialjob.errors import JournalConflict
+from trialjob.orchestrator.engine.clock import SystemClock
+from trialjob.orchestrator.journals.store import BaseStore
 from trialjob.testing.fake_aws import FakeAws
 from trialjob.testing.store_contract import StoreContract
 
 
-class TestFolderStore(StoreContract):
+class DocumentsContract(StoreContract):
+    """What the stores of a team must do besides."""
+
+    def test_a_document_is_replaced_by_whoever_knows_what_is_there(
+        self, store: BaseStore, again: Callable[[], BaseStore]
+    ) -> None:
+        documents, others = store.documents(), again().documents()
+        assert documents.read("_team/a.json") is None
+        assert list(documents.names("_team")) == []
+        documents.write("_team/a.json", b"1", replacing=None)
+        seen = others.read("_team/a.json")
+        assert seen is not None
+        assert seen.data == b"1"
+        with pytest.raises(JournalConflict):
+            others.write("_team/a.json", b"2", replacing=None)
+        documents.write("_team/a.json", b"3", replacing=seen.etag)
+        with pytest.raises(JournalConflict):
+            others.write("_team/a.json", b"4", replacing=seen.etag)
+        with pytest.raises(JournalConflict):
+            others.write("_team/b.json", b"4", replacing=seen.etag)
+        documents.write("_team/deeper/c.json", b"5", replacing=None)
+        now = others.read("_team/a.json")
+        assert now is not None
+        assert (now.data, now.etag == seen.etag) == (b"3", False)
+        assert list(others.names("_team")) == ["a.json"]
+        assert list(again().names()) == []
+
+    def test_a_team_is_kept_in_it(self, store: BaseStore, again: Callable[[], BaseStore]) -> None:
+        clock = SystemClock()
+        Tenants(store, clock).add("red", budget=5, max_concurrent=1, allow=())
+        text, _ = TokenBook(store, clock).create(tenant="red", role=Role.READ, seconds=None)
+        found = TokenBook(again(), clock).read().find(text, clock.now())
+        assert found is not None
+        assert found.tenant == "red"
+        ledger = Ledger(again().documents(), "red", clock, dict.fromkeys)
+        ledger.open("red-a", cap=0.000005, jobs=1, since=0)
+        with pytest.raises(NoRoom):
+            Ledger(store.documents(), "red", clock, lambda _names: {}).open("red-b", cap=1, jobs=1, since=0)
+        ledger.withdraw("red-a")
+        assert not Tenants(store, clock).read("red").entries
+        AuditLog(store, clock).add(Act(who="x", tenant="red", what="y", origin="z", outcome="done"))
+        assert [
+            act["what"] for act in AuditLog(again(), clock).read(AuditLog(store, clock).today(), last=5)
+        ] == ["y"]
+
+
+class TestFolderStore(DocumentsContract):
     @pytest.fixture
     def address(self, tmp_path: Path) -> str:
         return f"file://{tmp_path}/store"
@@ -21,7 +75,7 @@ def fake(aws_here: FakeAws) -> FakeAws:
     return aws_here
 
 
-class TestS3Store(StoreContract):
+class TestS3Store(DocumentsContract):
     @pytest.fixture
     def address(self, fake: FakeAws, tmp_path: Path) -> str:
         del fake

@@ -30,7 +30,9 @@ function say(text) {
 
 async function ask(path, options = {}) {
   const headers = { authorization: `Bearer ${localStorage.getItem(KEY) || ""}`, ...options.headers };
-  if (options.body !== undefined) {
+  if (options.body instanceof Blob) {
+    headers["content-type"] = "application/gzip";
+  } else if (options.body !== undefined) {
     headers["content-type"] = "application/json";
     options = { ...options, body: JSON.stringify(options.body) };
   }
@@ -79,6 +81,51 @@ function grid(columns, rows, caption) {
     make("tbody", {}, ...rows.map((row) => make("tr", {}, ...columns.map((column) => make("td", kind(column), column.cell(row))))))));
 }
 
+// Who asks: one user alone, somebody of a tenant, or an admin
+
+let me = { role: "admin", tenant: "" };
+const alone = () => me.id === "alone";
+const may = {
+  start: () => alone() || (Boolean(me.tenant) && me.role !== "read"),
+  change: () => me.role !== "read",
+};
+
+async function greet() {
+  me = await read("/v1/me");
+  document.getElementById("who").textContent = alone() ? "" : `${me.tenant || "all tenants"} (${me.role})`;
+  document.getElementById("new").hidden = !may.start();
+}
+
+function askForToken() {
+  const token = make("input", { id: "token", type: "password", autocomplete: "off", required: true, size: "50" });
+  main.replaceChildren(make("h1", {}, "Who are you?"), make("form", { onsubmit: (event) => {
+    event.preventDefault();
+    localStorage.setItem(KEY, token.value.trim());
+    view();
+  } }, make("label", { for: "token" }, "Your token"), token,
+  make("div", { class: "actions" }, make("button", { class: "primary" }, "Come in"))),
+  make("p", { class: "soft" }, "An admin makes one with ", make("code", {}, "trialjob token create TENANT --role submit"), "."));
+  token.focus();
+}
+
+const money = (dollars) => `$${dollars.toFixed(2)}`;
+
+async function budgets() {
+  if (alone()) return [];
+  const { items } = await read("/v1/tenants");
+  const columns = [
+    { title: "Tenant", cell: (row) => row.name },
+    { title: "A month", number: true, cell: (row) => money(row.budget) },
+    { title: "Spent", number: true, cell: (row) => money(row.spent) },
+    { title: "Held", number: true, cell: (row) => money(row.held) },
+    { title: "Free", number: true, cell: (row) => money(row.free) },
+    { title: "Jobs", number: true, cell: (row) => `${row.jobs} of ${row.max_concurrent}` },
+    { title: "Allowed", cell: (row) => row.allow.join(", ") || "nothing" },
+  ];
+  const none = make("p", {}, "No tenant yet. Add one with ", make("code", {}, "trialjob tenant add NAME --budget 500/month"), ".");
+  return [make("h2", {}, items.length === 1 ? `Budget of ${items[0].month}` : "Budgets"), items.length ? grid(columns, items, "Budgets") : none];
+}
+
 const state = (word) => make("span", { class: word }, word);
 
 // Every experiment
@@ -107,8 +154,8 @@ async function list() {
   await every(4000, async () => {
     const items = await everything();
     items.sort((a, b) => String(b.updated_at || "").localeCompare(String(a.updated_at || "")));
-    place.replaceChildren(items.length ? grid(columns, items, "Experiments") : make("p", {},
-      "No experiment yet. ", make("a", { href: "#/new" }, "Start one here"), ", or with ", make("code", {}, "trialjob run SPEC"), "."));
+    const none = may.start() ? ["No experiment yet. ", make("a", { href: "#/new" }, "Start one here"), "."] : ["No experiment yet."];
+    place.replaceChildren(items.length ? grid(columns, items, "Experiments") : make("p", {}, ...none), ...await budgets());
   });
 }
 
@@ -154,8 +201,9 @@ async function one(name) {
     ];
     cards.replaceChildren(...facts.map(([title, fact]) => make("div", { class: "card" }, make("span", {}, title), make("strong", {}, fact))));
     const over = ["finished", "failed", "stopped", "moved"].includes(told.state);
-    buttons.stop.hidden = over;
-    buttons.resume.hidden = told.state === "moved" || (!over && Boolean(told.run_by));
+    buttons.stop.hidden = over || !may.change();
+    raise.hidden = !may.change();
+    buttons.resume.hidden = !may.change() || told.state === "moved" || (!over && Boolean(told.run_by));
     trials.replaceChildren(table(results.trials));
     return told;
   }
@@ -237,12 +285,17 @@ async function create() {
     spec.dispatchEvent(new Event("input"));
   });
   const body = () => ({ spec: spec.value, folder: folder.value || null });
+  const archive = make("input", { id: "archive", type: "file", accept: ".tar.gz,.tgz" });
+  archive.addEventListener("change", () => { key = crypto.randomUUID(); plan.replaceChildren(); spec.required = !archive.files.length; });
+  const sent = () => archive.files[0];
   const start = async (accept) => {
-    const answer = await ask("/v1/experiments", { method: "POST", headers: { "idempotency-key": key }, body: { ...body(), accept_uncapped: accept } });
+    const headers = { "idempotency-key": key };
+    const answer = sent() ? await ask("/v1/archives", { method: "POST", headers, body: sent() })
+      : await ask("/v1/experiments", { method: "POST", headers, body: { ...body(), accept_uncapped: accept } });
     location.hash = `#/e/${encodeURIComponent((await answer.json()).name)}`;
   };
   main.replaceChildren(make("h1", {}, "New experiment"), make("form", { onsubmit: attempt(async () => {
-    const told = await (await post("/v1/plan", body())).json();
+    const told = await (sent() ? await post("/v1/archives/plan", sent()) : await post("/v1/plan", body())).json();
     plan.replaceChildren(make("h2", {}, "Plan"), make("pre", { tabindex: "0" }, JSON.stringify(told, null, 2)),
       make("button", { type: "button", class: "primary", onclick: attempt(async () => {
         try { await start(false); } catch (error) {
@@ -251,8 +304,9 @@ async function create() {
         }
       }) }, "Start it"));
   }) },
-  make("label", { for: "folder" }, "Folder that its paths are meant from"), folder,
-  make("label", { for: "spec" }, "Spec (paste it, or drop a file)"), spec,
+  ...(alone() ? [make("label", { for: "folder" }, "Folder that its paths are meant from"), folder]
+    : [make("label", { for: "archive" }, "Spec and code, as a .tar.gz with the spec at its top"), archive]),
+  make("label", { for: "spec" }, alone() ? "Spec (paste it, or drop a file)" : "Or a spec that needs no code (paste it, or drop a file)"), spec,
   make("div", { class: "actions" }, make("button", { class: "primary" }, "Show the plan"))), plan);
 }
 
@@ -281,12 +335,14 @@ async function view() {
   document.title = name ? `${decodeURIComponent(name)} – trialjob` : "trialjob";
   main.replaceChildren(make("p", { class: "soft" }, "Loading …"));
   try {
+    await greet();
     if (where === "e") await one(decodeURIComponent(name));
     else if (where === "new") await create();
     else await list();
   } catch (error) {
-    main.replaceChildren(make("h1", {}, "Nothing to show"));
-    say(error.message);
+    if (error.status === 401) askForToken();
+    else main.replaceChildren(make("h1", {}, "Nothing to show"));
+    if (error.status !== 401 || localStorage.getItem(KEY)) say(error.message);
   }
 }
 
