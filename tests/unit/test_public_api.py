@@ -150,6 +150,7 @@ def test_the_reporter_loads_nothing_heavy() -> None:
 def test_the_help_is_light(arguments: list[str]) -> None:
     loaded = modules_after(f"from trialjob.apps.cli.main import main\nassert main({arguments!r}) == 0")
     assert loaded & HEAVY == {"click"}
+    assert not loaded & {"importlib.metadata", "webbrowser", "zipfile"}
 
 
 @pytest.mark.parametrize("section", [*PLUGINS])

@@ -20,7 +20,6 @@ from trialjob.errors import (
     TrialjobError,
     UsageError,
 )
-from trialjob.registry import package_behind
 
 
 class ExitStatus(IntEnum):
@@ -94,6 +93,8 @@ def _unexpected(error: Exception, begun: Begun) -> ExitStatus:
         Output(sys.stdout).flush()  # or the interpreter would try once more when it exits, and complain
         say(f"error: {error.strerror}; make room" + (f"\n{hint}" if (hint := _come_back(begun)) else ""))
         return ExitStatus.CAN_GO_ON if begun.name else ExitStatus.WRONG
+    from trialjob.registry import package_behind  # noqa: PLC0415 - the help does without
+
     say("".join(traceback.format_exception(error)).rstrip())
     if package := package_behind(error):
         say(_bug(error, begun, f"the package {package}"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import webbrowser
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -70,6 +69,8 @@ def serve(
         click.echo(address)
         say("Ctrl-C ends the server; jobs run on")
         if opens:
+            import webbrowser  # noqa: PLC0415 - slow to import, and the help does without
+
             webbrowser.open(address)
 
     listen(store=store, listener=listener, resume=resume, ready=ready)
