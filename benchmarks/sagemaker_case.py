@@ -87,7 +87,7 @@ not in the table, jobs held 61 % of the slots' time, and 46 % of the billable se
 def figures(done: Done) -> dict[str, str]:
     calls = done.service.ledger.by_operation()
     reads = [call for call in done.service.ledger.calls if call.operation == "FilterLogEvents"]
-    shared = [call for call in reads if call.params["logStreamNamePrefix"] == f"{NAME}-"]
+    shared = [call for call in reads if call.params.get("logStreamNamePrefix") == f"{NAME}-"]
     emitted, fetched = len(done.service.lines()), sum(call.returned for call in reads)
     bill, jobs = done.service.bill(), done.jobs
     later = jobs[done.case.workers :]

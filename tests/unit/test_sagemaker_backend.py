@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -725,3 +725,55 @@ def test_a_job_that_never_was_is_buried_however_seldom_a_stop_may_be_called(
     world.clock.sleep(5)
     assert backend.submit(request()) == Submitted(adopted=True)
     assert world.service.jobs == {}
+
+
+def test_graves_are_listed_once_for_many_launches(world: SageMakerSimulation) -> None:
+    backend = world.backend()
+    for number in range(1, 9):
+        backend.submit(request(number))
+    assert world.service.ledger.count("ListBucket") == 1
+
+
+def ended_jobs(world: SageMakerSimulation, backend: SageMakerBackend, count: int) -> Mapping[str, Sequence[str]]:
+    """The log of each of ``count`` jobs that are followed to their ends beside one that runs on."""
+    for number in range(1, count + 1):
+        backend.submit(request(number))
+    texts: dict[str, list[str]] = {}
+    cursors: dict[str, str] = {}
+    jobs = [request(number).job for number in range(1, count + 1)]
+    while jobs:
+        world.clock.sleep(10)
+        if world.clock.now() - world.service.jobs[jobs[0]].created > 400 and LAST not in world.service.jobs:
+            backend.submit(request(count + 1))
+        seen = backend.observe([Watch(job=job, cursor=cursors.get(job, "")) for job in [*jobs, LAST]])
+        for look in seen:
+            texts.setdefault(look.job, []).extend(line.text for line in look.lines)
+            cursors[look.job] = look.lines[-1].cursor if look.lines else cursors.get(look.job, "")
+            if look.end is not None and look.job in jobs:
+                jobs.remove(look.job)
+    return texts
+
+
+LAST = request(6).job
+
+
+def test_logs_of_jobs_that_ended_together_are_read_by_one_call(world: SageMakerSimulation) -> None:
+    backend = world.backend()
+    texts = ended_jobs(world, backend, 5)
+    assert [len(texts[request(number).job]) for number in range(1, 6)] == [16] * 5
+    reads = [call for call in world.service.ledger.calls if call.operation == "FilterLogEvents"]
+    together = [call for call in reads if "logStreamNames" in call.params]
+    assert sum(len(call.params["logStreamNames"]) for call in together) >= 4
+    assert not [call for call in reads if call.params.get("logStreamNamePrefix", "").endswith("/")][1:]
+
+
+def test_a_stream_that_was_removed_costs_no_other_log(world: SageMakerSimulation) -> None:
+    def hook(moment: str, name: str) -> None:
+        streams = world.service.logs.groups.get(LOG_GROUP, {})
+        gone = next((stream for stream in streams if stream.startswith(f"{JOB}/")), None)
+        if (moment, name) == ("before", "FilterLogEvents") and gone and world.service.jobs[JOB].ended:
+            del streams[gone]
+
+    world.faults.hook = hook
+    texts = ended_jobs(world, world.backend(), 5)
+    assert [len(texts[request(number).job]) for number in range(2, 6)] == [16] * 4

@@ -18,7 +18,7 @@ from trialjob.backends.sagemaker.checkpoints import copy_checkpoints
 from trialjob.backends.sagemaker.client import SageMakerClient
 from trialjob.backends.sagemaker.code import Code, Uploads
 from trialjob.backends.sagemaker.job_table import Roster
-from trialjob.backends.sagemaker.log_follower import Follower, read_log
+from trialjob.backends.sagemaker.log_follower import Ended, Follower, read_log
 from trialjob.backends.sagemaker.request import TAG_PREFIX, Request, build, folder
 from trialjob.backends.sagemaker.settings import SageMakerSettings
 from trialjob.backends.sagemaker.status import Facts, PoolFacts
@@ -48,6 +48,8 @@ _PATIENCE: Final = 10
 _DOUBT: Final = 60.0
 #: A role that SageMaker cannot take on is waited for so many seconds: IAM tells of a new one in a few.
 _ROLE_PATIENCE: Final = 120.0
+#: The graves are listed so often, in seconds, while jobs are launched.
+_GRAVES: Final = 60.0
 _NEVER_STARTED: Final = JobEnd(
     outcome=Outcome.STOPPED, message="never started", seconds=0.0, pool_seconds=0.0
 )
@@ -88,6 +90,9 @@ class SageMakerBackend:
         self._unanswered: dict[JobName, float] = {}
         #: Since when SageMaker has not been able to take the role on.
         self._no_role_since: float | None = None
+        #: Jobs that are never to run, and when they were listed.
+        self._buried: set[str] = set()
+        self._graves_at = float("-inf")
         #: Jobs whose pools are gone for certain.
         self._given_back: set[JobName] = set()
 
@@ -129,7 +134,7 @@ class SageMakerBackend:
         if self._client.wait("create"):
             # Found out before anything else is asked: with many workers most launches wait at first.
             raise self._client.throttled("create")
-        if self._is_buried(job.job):
+        if job.job in self._graves():
             self._end_if_any(job.job)
             return Submitted(adopted=True)
         code_uri = self._uploads.uri(job) if job.bundle else ""
@@ -202,6 +207,7 @@ class SageMakerBackend:
                 if self._end_if_any(job):
                     return True
                 self._client.put(self._grave(job), b"")
+                self._buried.add(job)
             # It may have been created between the two; whoever creates it later sees the tombstone.
             if self._end_if_any(job):
                 return True
@@ -225,6 +231,14 @@ class SageMakerBackend:
     def _is_buried(self, job: JobName) -> bool:
         return self._client.has(self._grave(job))
 
+    def _graves(self) -> set[str]:
+        """Jobs that were buried, as of a moment ago: who is buried now is found once it has been created."""
+        now = self._clock.now()
+        if not 0.0 <= now - self._graves_at < _GRAVES:
+            self._buried = {uri.rpartition("/")[2] for uri in self._client.keys(self._grave(JobName("")))}
+            self._graves_at = now
+        return self._buried
+
     # Watching
 
     def observe(self, watched: Sequence[Watch]) -> Sequence[JobSeen]:
@@ -242,7 +256,8 @@ class SageMakerBackend:
                 self._follower.read()
                 bills = [self._billed(watch.job) for watch in watched if watch.bill]
                 # Nothing is handed out before the last call is made, or a failure of it would lose lines.
-                ends = {watch.job: self._ends_of(watch) for watch in running}
+                drained = self._drained(running)
+                ends = {watch.job: self._ends_of(watch, drained) for watch in running}
         seen = [self._seen(watch.job, *ends[watch.job]) for watch in running]
         return [one for one in (*seen, *bills) if one is not None]
 
@@ -266,7 +281,25 @@ class SageMakerBackend:
         if facts is not None:
             self._follower.watch(watch.job, watch.cursor, status.seconds_of(facts["CreationTime"]) or 0.0)
 
-    def _ends_of(self, watch: Watch) -> tuple[JobEnd | None, JobEnd | None]:
+    def _drained(self, running: Sequence[Watch]) -> set[JobName]:
+        """Of which ended jobs the log has been read to its end."""
+        over = {
+            watch.job: facts
+            for watch in running
+            if self._roster.is_described(watch.job) and (facts := self._roster.facts(watch.job)) is not None
+        }
+        # What a failed job's log tells, its slot waits for; and where nothing runs, the experiment waits.
+        is_last = len(over) == len(running)
+        return self._follower.drain([self._ended(job, facts, is_last) for job, facts in over.items()])
+
+    def _ended(self, job: JobName, facts: Facts, is_last: bool) -> Ended:
+        began = status.seconds_of(facts["CreationTime"]) or 0.0
+        end = status.end_of(facts)
+        failed = end is None or end.failure is not None
+        ended = began if end is None or not end.ended_at else end.ended_at
+        return Ended(job=job, began=began, ended=ended, urgent=failed or is_last)
+
+    def _ends_of(self, watch: Watch, drained: set[JobName]) -> tuple[JobEnd | None, JobEnd | None]:
         """How a job that is over has ended; and the same again once its log has been read to its end."""
         job = watch.job
         if self._roster.is_unknown(job):
@@ -277,8 +310,7 @@ class SageMakerBackend:
         if facts is None or over is None or not self._roster.is_described(job):
             return None, None
         self._note_pool(facts)
-        began = status.seconds_of(facts["CreationTime"]) or 0.0
-        if not self._follower.drain(job, began=began, ended=over.ended_at or began):
+        if job not in drained:
             return over, None
         return over, status.end_of(facts, self._follower.tail(job), reused_pool=warm)
 
@@ -355,18 +387,23 @@ class SageMakerBackend:
 
     def _give_back(self, job: JobName) -> bool:
         """End one pool; False when the service is not ready for that."""
+        seen = status.pool_of(self._roster.since_launches(job) or {})
         try:
-            # Asked first, because of these calls the service grants many more.
-            pool = status.pool_of(self._client.describe(job))
-            if pool is None or not pool.is_kept:
+            # As it was seen last, which spares a question, or as it is: another job may have taken it over.
+            if seen is not None and seen.is_kept and self._end_pool(job):
                 return True
-            self._client.keep_alive(job, 0)
-            self._roster.pool_changed(job)
+            pool = status.pool_of(self._client.describe(job))
+            return pool is None or not pool.is_kept or self._end_pool(job)
         except faults.NotFound:
             return True
+
+    def _end_pool(self, job: JobName) -> bool:
+        """False when it was taken over in between, or does not wait yet: the next look tells."""
+        try:
+            self._client.keep_alive(job, 0)
         except faults.Invalid:
-            # Taken over in between, or not waiting yet: the next look tells.
             return False
+        self._roster.pool_changed(job)
         return True
 
     def notices(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ It knows each call and the names of its arguments. It must not know what they ar
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -98,22 +98,31 @@ class SageMakerClient(Transport):
 
     # Logs
 
-    def log_events(self, prefix: str, *, since: int, token: str | None = None) -> Page:
-        """One page of FilterLogEvents over the streams that begin with ``prefix``; ``since`` in milliseconds.
+    def log_events(self, streams: str | Sequence[str], *, since: int, token: str | None = None) -> Page:
+        """One page of FilterLogEvents; ``since`` in milliseconds.
 
-        A page may be empty and still have a token. Nothing has been logged yet when the group is missing.
+        ``streams`` is what they begin with, or up to 100 of them by name. A page may be empty and still have
+        a token. Nothing has been logged yet when the group is missing; a stream that is named and missing
+        raises NotFound.
         """
+        which = (
+            {"logStreamNamePrefix": streams}
+            if isinstance(streams, str)
+            else {"logStreamNames": list(streams)}
+        )
         try:
             answer = self._read(
                 "filter_logs",
                 "logs",
                 "filter_log_events",
                 logGroupName=LOG_GROUP,
-                logStreamNamePrefix=prefix,
+                **which,
                 startTime=max(0, since),
                 **({"nextToken": token} if token else {}),
             )
         except faults.NotFound:
+            if not isinstance(streams, str):
+                raise
             return Page(rows=())
         return Page(rows=tuple(answer.get("events", ())), token=answer.get("nextToken"))
 

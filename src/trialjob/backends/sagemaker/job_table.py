@@ -26,6 +26,8 @@ _ASK: Final = 60.0
 _SURE: Final = 600.0
 #: What an ended job came to is asked for so often; what is not told so long after its end will not be.
 _SETTLE: Final = 30.0
+#: What is shown may be so many seconds old.
+_STALE: Final = 10.0
 
 
 class Roster:
@@ -49,6 +51,8 @@ class Roster:
         self._missing: dict[JobName, int] = {}
         #: When a job was last described.
         self._described: dict[JobName, float] = {}
+        #: When the newest job was started.
+        self._launched = float("-inf")
         #: Jobs that took over a warm pool.
         self._warm: set[JobName] = set()
 
@@ -56,7 +60,12 @@ class Roster:
         """It has just been created; lists will show it in a while."""
         now = self._clock.now()
         self._facts.setdefault(job, {"TrainingJobStatus": "InProgress", "CreationTime": now})
-        self._asked[job] = now
+        self._asked[job] = self._launched = now
+
+    def since_launches(self, job: JobName) -> Facts | None:
+        """What is known of a job, if that was asked since any pool may have been taken over."""
+        asked = self._asked.get(job, float("-inf"))
+        return self._facts.get(job) if asked >= self._launched + _STALE else None
 
     def facts(self, job: JobName) -> Facts | None:
         """The newest that is known; of an ended job its description, once that has been fetched."""

@@ -21,14 +21,31 @@ _LONGEST_SETTLE: Final = 120.0
 _PATIENCE: Final = 60.0
 #: One log is read from so many milliseconds before its mark on: lines come out of order.
 _OVERLAP_MS: Final = 60_000
+#: Logs that nobody waits for are read together, so many seconds of ends at a time, and so many logs.
+_TOGETHER: Final = 30.0
+_MOST: Final = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """A job that has ended, whose log is to be read to its end; times by the service's clock."""
+
+    job: JobName
+    began: float
+    ended: float
+    #: Something waits for what the log may tell.
+    urgent: bool = True
 
 
 @dataclass(slots=True)
 class _Read:
     """One read of many pages, which may take more than one step."""
 
+    #: What the names of streams begin with, or these streams.
+    streams: str | tuple[str, ...]
     jobs: frozenset[JobName]
     since: int
+    is_whole: bool = False
     token: str | None = None
     rows: list[Mapping[str, Any]] = field(default_factory=list)
 
@@ -52,7 +69,9 @@ class Follower:
         self._shared: _Read | None = None
         #: All that there was of all jobs was read by the newest look.
         self._is_whole = False
+        #: The reads of ended jobs' logs; some have one in common. And jobs whose logs are not read with others.
         self._single: dict[JobName, _Read] = {}
+        self._alone: set[JobName] = set()
         #: The last lines of logs that have been read to their end.
         self._tails: dict[JobName, str] = {}
 
@@ -72,9 +91,11 @@ class Follower:
         if self._shared is None:
             if since is None:
                 return
-            self._shared = _Read(jobs=self.book.jobs, since=since - self._overlap)
-        # The prefix ends in a hyphen, so that run1 does not read the logs of run10.
-        if self._pages(self._shared, f"{self._experiment}-"):
+            # The prefix ends in a hyphen, so that run1 does not read the logs of run10.
+            self._shared = _Read(
+                streams=f"{self._experiment}-", jobs=self.book.jobs, since=since - self._overlap
+            )
+        if self._pages(self._shared):
             read, self._shared = self._shared, None
             self.book.absorb(read.rows, read.jobs)
             self._is_whole = True
@@ -87,32 +108,61 @@ class Follower:
         """
         return self._settling() if self._is_whole and self.book.is_begun else None
 
-    def drain(self, job: JobName, *, began: float, ended: float) -> bool:
-        """Read an ended job's log once more, from its beginning; True when nothing can be new any more.
+    def drain(self, ended: Sequence[Ended]) -> set[JobName]:
+        """Read the logs of ended jobs once more, from their beginnings; of which nothing can be new any more.
 
         Raises a Fault.
         """
-        if job in self._tails:
-            return True
+        due = [one for one in ended if one.job not in self._tails and self._is_due(one)]
+        self._share([one for one in due if one.job not in self._single])
+        for one in due:
+            self._drain(one)
+        return {one.job for one in ended if one.job in self._tails}
+
+    def _is_due(self, one: Ended) -> bool:
         # Both by the service's clock: ours may be ahead, and lines that come late would be lost.
-        waited = self._client.time() - ended
-        if waited < self._settling():
-            return False
-        read = self._single.setdefault(
-            job, _Read(jobs=frozenset([job]), since=round(began * 1000) - self._overlap)
-        )
-        if not self._pages(read, f"{job}/"):
-            return False
+        settled, now = one.ended + self._settling(), self._client.time()
+        if one.urgent or now < settled:
+            return now >= settled
+        return now // _TOGETHER > settled // _TOGETHER
+
+    def _share(self, due: Sequence[Ended]) -> None:
+        """Have one call read the logs of several jobs, each of which has one stream that is known."""
+        streams = {one: stream for one in due if (stream := self.book.stream(one.job))}
+        chosen = [one for one in streams if one.job not in self._alone][:_MOST]
+        if len(chosen) > 1:
+            read = _Read(
+                streams=tuple(f"{one.job}/{streams[one]}" for one in chosen),
+                jobs=frozenset(one.job for one in chosen),
+                since=self._beginning(min(one.began for one in chosen)),
+            )
+            self._single |= dict.fromkeys(read.jobs, read)
+
+    def _beginning(self, began: float) -> int:
+        return round(began * 1000) - self._overlap
+
+    def _drain(self, one: Ended) -> None:
+        job = one.job
+        alone = _Read(streams=f"{job}/", jobs=frozenset([job]), since=self._beginning(one.began))
+        read = self._single.setdefault(job, alone)
+        try:
+            if not self._pages(read):
+                return
+        except faults.NotFound:
+            # A stream that somebody has removed; the others' logs are all there.
+            self._alone |= read.jobs
+            self._single = {other: kept for other, kept in self._single.items() if kept is not read}
+            return
         del self._single[job]
+        rows = [row for row in read.rows if row.get("logStreamName", "").startswith(f"{job}/")]
         # Where one line comes this late, more may follow; but a process that makes one step and exits would
         # find the same lines new for ever.
-        is_new = self.book.absorb(read.rows, read.jobs)
+        is_new = self.book.absorb(rows, [job])
         # The lines themselves tell how late they come, and this process may not have seen any before.
-        if waited < self._settling() + (_PATIENCE if is_new else 0.0):
-            return False
+        if self._client.time() - one.ended < self._settling() + (_PATIENCE if is_new else 0.0):
+            return
         self.book.release(job)
-        self._tails[job] = tail_of(read.rows)
-        return True
+        self._tails[job] = tail_of(rows)
 
     def _settling(self) -> float:
         """How long after its end new lines of a job may still come."""
@@ -129,12 +179,13 @@ class Follower:
             del self._tails[job]
         for job in self._single.keys() - jobs:
             del self._single[job]
+        self._alone &= jobs
 
-    def _pages(self, read: _Read, prefix: str) -> bool:
+    def _pages(self, read: _Read) -> bool:
         """Read on; True at the last page. A throttle or a lost answer leaves the rest to the next step."""
-        while True:
+        while not read.is_whole:
             try:
-                page = self._client.log_events(prefix, since=read.since, token=read.token)
+                page = self._client.log_events(read.streams, since=read.since, token=read.token)
             except faults.Throttled:
                 return False
             except faults.Invalid:
@@ -145,8 +196,8 @@ class Follower:
                 return False
             read.rows += page.rows
             read.token = page.token
-            if page.token is None:
-                return True
+            read.is_whole = page.token is None
+        return True
 
 
 def read_log(client: SageMakerClient, job: JobName, cursor: str) -> Sequence[LogLine]:

@@ -69,6 +69,8 @@ class _Log:
     held: list[LogEvent] = field(default_factory=list)
     ready: list[LogLine] = field(default_factory=list)
     has_lines: bool = False
+    #: Where its lines have been.
+    streams: set[str] = field(default_factory=set)
 
 
 class LogBuffer:
@@ -151,6 +153,7 @@ class LogBuffer:
     def _take_in(self, log: _Log, events: list[LogEvent]) -> bool:
         if self._newest is not None:
             log.behind = None
+        log.streams.update(event.stream for event in events)
         held = {event.key for event in log.held}
         fresh = sorted({event for event in events if event.key not in held and not log.mark.has(event)})
         if log.mark.before != log.mark.batch:
@@ -200,6 +203,11 @@ class LogBuffer:
         lines, log.ready = tuple(log.ready), []
         log.handed = lines[-1].cursor
         return lines
+
+    def stream(self, job: JobName) -> str:
+        """The one stream in which the lines of a job have been; "" where there is none yet, or another."""
+        log = self._logs.get(job)
+        return next(iter(log.streams)) if log is not None and len(log.streams) == 1 else ""
 
     def has_lines(self, job: JobName) -> bool:
         log = self._logs.get(job)

@@ -1,7 +1,8 @@
 """Lets boto3 talk to a ``FakeService`` in the same process, without a socket: experiments in virtual time.
 
 boto3 makes and signs each request as ever and parses the answer; only the wire between is missing. Of S3 it
-has what an object store must have: HEAD, PUT, GET and DELETE of an object, conditions, ETags and dates.
+has what an object store must have: HEAD, PUT, GET and DELETE of an object, conditions, ETags and dates; and
+the first page of a list.
 """
 
 from __future__ import annotations
@@ -14,11 +15,14 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import cache
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from trialjob.testing.fake_aws.errors import ConnectionLost, Interposed, ServiceError
 from trialjob.testing.fake_aws.service import FakeService
 from trialjob.testing.fake_aws.wire import TARGETS
+
+#: So many objects are listed at a time.
+_LISTED = 1000
 
 
 @cache
@@ -91,6 +95,7 @@ class _Wire:
                 return self._on_object(request, bucket, key)
 
         name = {"PUT": "PutObject", "DELETE": "DeleteObject"}.get(request.method, "GetObject")
+        name = name if key or request.method != "GET" else "ListBucket"
         try:
             answer: tuple[int, dict[str, str], bytes] = self._service.foreign(
                 "s3", name, f"/{bucket}/{key}", work
@@ -111,6 +116,8 @@ class _Wire:
         self._service.faults.meet_object(conditional=conditional)
         if world.bucket_region(bucket) is None:
             raise ServiceError("NoSuchBucket", "The specified bucket does not exist", 404)
+        if not key and request.method == "GET":
+            return 200, {}, self._listed(bucket, request.url)
         if not there and (request.method in {"GET", "HEAD"} or must):
             raise ServiceError("NoSuchKey", "The specified key does not exist.", 404)
         if request.method == "PUT":
@@ -131,6 +138,22 @@ class _Wire:
             return 200, {**headers, "content-length": str(len(data))}, b""
         span, piece = _part(data, _text(request.headers.get("Range", "")))
         return (206 if span else 200), {**headers, **span, "content-length": str(len(piece))}, piece
+
+    def _listed(self, bucket: str, url: str) -> bytes:
+        world, asked = self._service.world, parse_qs(urlsplit(url).query)
+        keys = world.keys(bucket, asked.get("prefix", [""])[0])
+        rows = "".join(self._row(bucket, key) for key in keys[:_LISTED])
+        if len(keys) > _LISTED:
+            raise ServiceError("NotImplemented", "This fake lists one page of objects.", 501)
+        return f"<ListBucketResult><IsTruncated>false</IsTruncated>{rows}</ListBucketResult>".encode()
+
+    def _row(self, bucket: str, key: str) -> str:
+        data = self._service.world.read(bucket, key)
+        at = _moment(self._service.written.get((bucket, key), self._service.clock.now())).isoformat()
+        return (
+            f"<Contents><Key>{quote(key)}</Key><LastModified>{at}</LastModified><ETag>{_etag(data)}</ETag>"
+            f"<Size>{len(data)}</Size><StorageClass>STANDARD</StorageClass></Contents>"
+        )
 
 
 def _etag(data: bytes) -> str:
