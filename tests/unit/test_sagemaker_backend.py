@@ -734,7 +734,9 @@ def test_graves_are_listed_once_for_many_launches(world: SageMakerSimulation) ->
     assert world.service.ledger.count("ListBucket") == 1
 
 
-def ended_jobs(world: SageMakerSimulation, backend: SageMakerBackend, count: int) -> Mapping[str, Sequence[str]]:
+def ended_jobs(
+    world: SageMakerSimulation, backend: SageMakerBackend, count: int
+) -> Mapping[str, Sequence[str]]:
     """The log of each of ``count`` jobs that are followed to their ends beside one that runs on."""
     for number in range(1, count + 1):
         backend.submit(request(number))

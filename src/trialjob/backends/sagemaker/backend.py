@@ -290,9 +290,9 @@ class SageMakerBackend:
         }
         # What a failed job's log tells, its slot waits for; and where nothing runs, the experiment waits.
         is_last = len(over) == len(running)
-        return self._follower.drain([self._ended(job, facts, is_last) for job, facts in over.items()])
+        return self._follower.drain([self._ended(job, facts, is_last=is_last) for job, facts in over.items()])
 
-    def _ended(self, job: JobName, facts: Facts, is_last: bool) -> Ended:
+    def _ended(self, job: JobName, facts: Facts, *, is_last: bool) -> Ended:
         began = status.seconds_of(facts["CreationTime"]) or 0.0
         end = status.end_of(facts)
         failed = end is None or end.failure is not None

@@ -69,7 +69,7 @@ class Follower:
         self._shared: _Read | None = None
         #: All that there was of all jobs was read by the newest look.
         self._is_whole = False
-        #: The reads of ended jobs' logs; some have one in common. And jobs whose logs are not read with others.
+        #: The reads of ended jobs' logs, which some have in common; and jobs that have had one so in vain.
         self._single: dict[JobName, _Read] = {}
         self._alone: set[JobName] = set()
         #: The last lines of logs that have been read to their end.
