@@ -193,7 +193,7 @@ def test_every_route_role_and_tenant(team: Team) -> None:
             if rule is None:
                 continue
             for (role, tenant), token in tokens.items():
-                for whose, name in names.items():
+                for whose, name in list(names.items()) if "{name}" in path else [(tenant, "")]:
                     answer = await asked(made, method, at(path, name), token, body)
                     where = (method, path, role, tenant, whose, answer.status, answer.body)
                     if Role[role.upper()] < rule or (role == "admin" and (method, path) in STARTS):
