@@ -11,13 +11,25 @@ EXTRAS := pandas fake-aws qmc examples syne-tune report serve mlflow sagemaker h
 COMPILE = $(BIN)/uv pip compile pyproject.toml --override requirements/overrides.txt --universal \
     --generate-hashes --no-emit-index-url --no-header --quiet
 
-.PHONY: demo test check lint types contracts bench soak lock clean
+.PHONY: demo test test-lowest check lint types contracts bench soak lock clean
 
 demo: .demo/.ready
 	.demo/bin/trialjob run examples/digits/sweep.yaml --store $(STORE)
 
 test: .venv/.ready
 	$(BIN)/python -m pytest -n auto
+
+# The quick tests on the lowest versions that pyproject.toml allows of what it names itself, resolved anew each
+# time. Tests of tools that are not installed there are skipped, and the tools of the tests are those of the lock.
+LOWEST_EXTRAS := pandas,fake-aws,qmc,examples,report,serve
+test-lowest:
+	$(PYTHON) -m venv --clear .lowest
+	.lowest/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	VIRTUAL_ENV=.lowest .lowest/bin/uv pip install --quiet --resolution lowest-direct \
+	    --editable '.[$(LOWEST_EXTRAS)]'
+	VIRTUAL_ENV=.lowest .lowest/bin/uv pip install --quiet --constraints requirements/dev.txt \
+	    hypothesis pytest pytest-timeout pytest-xdist
+	.lowest/bin/python -m pytest -n auto tests/unit tests/golden
 
 check: lint types contracts test
 
@@ -63,4 +75,4 @@ endef
 	touch $@
 
 clean:
-	rm -rf .venv .demo .mypy_cache .ruff_cache .import_linter_cache .hypothesis $(STORE)
+	rm -rf .venv .demo .lowest .mypy_cache .ruff_cache .import_linter_cache .hypothesis $(STORE)

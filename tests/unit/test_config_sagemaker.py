@@ -8,15 +8,11 @@ from typing import Any
 import pytest
 
 from trialjob.backends.local.section import Local
-from trialjob.backends.sagemaker import rules
-from trialjob.backends.sagemaker.request import build, code_uri
 from trialjob.backends.sagemaker.section import SageMaker
 from trialjob.backends.sagemaker.settings import Channel, SageMakerSettings, Spot
 from trialjob.config import ExperimentSpec, load, parse, warnings
 from trialjob.errors import SpecError
 from trialjob.experiment.jobs import jobs_of
-from trialjob.model.ids import ExperimentName, TrialId, job_name
-from trialjob.model.job import JobRequest
 from trialjob.orchestrator.engine.clock import SystemClock
 
 SPEC = """
@@ -204,22 +200,11 @@ def test_this_machine_mounts_no_file_system(path: Path) -> None:
 
 
 def test_a_file_system_is_reached_through_a_network(path: Path) -> None:
-    job = JobRequest(
-        job=job_name(ExperimentName("digits"), TrialId(1), 1),
-        experiment=ExperimentName("digits"),
-        trial=TrialId(1),
-        attempt=1,
-        hyperparameters={},
-        entry_point="train.py",
-        bundle="0123456789abcdef",
-        max_runtime=600,
-        inputs={"train": DISK},
-        digest="fedcba9876543210",
-    )
-    for overrides, wrong in (([], []), (NO_NETWORK, ["estimator.inputs.train"])):
-        settings = settings_of(load(path, overrides=[f"estimator.inputs.train={DISK}", *overrides]))
-        request = build(settings, job, code_uri=code_uri(settings, "c0de"), owner="anna")
-        assert [each.field for each in rules.problems(request, raw={}, region="us-east-1")] == wrong
+    train = f"estimator.inputs.train={DISK}"
+    assert load(path, overrides=[train]).estimator.locations()["train"] == DISK
+    assert "has none" in problems(path, train, *NO_NETWORK)["estimator.inputs.train"]
+    raw = 'backend.request={VpcConfig: {Subnets: ["subnet-1"], SecurityGroupIds: ["sg-1"]}}'
+    assert load(path, overrides=[train, *NO_NETWORK, raw])
 
 
 def test_a_mounted_folder_stands_in_for_a_file_system_here(path: Path) -> None:

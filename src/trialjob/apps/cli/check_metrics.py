@@ -47,7 +47,7 @@ def _bytes(log: str) -> bytes:
     try:
         return sys.stdin.buffer.read() if log == "-" else Path(log).read_bytes()
     except OSError as error:
-        raise UsageError(f"--log {log} cannot be read: {error.strerror or error}") from error
+        raise UsageError(f"--log {log} cannot be read: {error.strerror or error}; check the path") from error
 
 
 def _print_definition(out: Console, each: Checked, regex: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from trialjob import experiment
@@ -40,5 +41,9 @@ def _write(session: Session, path: Path, *, live: bool) -> None:
         beside.write_text(text, encoding="utf-8")
         beside.replace(path)
     except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise UsageError(f"the report cannot be written to {path}: {error.strerror}") from error
+        with suppress(OSError):  # nor can it be removed where there is no folder
+            beside.unlink(missing_ok=True)
+        raise UsageError(
+            f"the report cannot be written to {path}: {error.strerror}; make its folder, "
+            "or name another file with -o"
+        ) from error

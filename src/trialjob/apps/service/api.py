@@ -144,23 +144,27 @@ def _errors(made: FastAPI) -> None:
 
     async def of_http(_request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - narrows the type
+        if error.status_code == HTTPStatus.BAD_REQUEST:  # FastAPI's word for a body that is no text at all
+            return _not_as_described([("body", str(error.detail))])
         return _problem(error.status_code, str(error.detail))
 
     async def of_a_body(_request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)  # noqa: S101 - narrows the type
-        problems = [
-            {
-                "field": ".".join(map(str, each["loc"])),
-                "message": each["msg"],
-                "remedy": "see /v1/openapi.json",
-            }
-            for each in error.errors()
-        ]
-        return _problem(422, "the request is not as described", problems=problems)
+        return _not_as_described(
+            [(".".join(map(str, each["loc"])), str(each["msg"])) for each in error.errors()]
+        )
 
     made.add_exception_handler(TrialjobError, of_ours)
     made.add_exception_handler(HTTPException, of_http)
     made.add_exception_handler(RequestValidationError, of_a_body)
+
+
+def _not_as_described(wrong: Sequence[tuple[str, str]]) -> Response:
+    """What is wrong with a request, by field."""
+    problems = [
+        {"field": field, "message": message, "remedy": "see /v1/openapi.json"} for field, message in wrong
+    ]
+    return _problem(422, "the request is not as described", problems=problems)
 
 
 def _problem(status: int, detail: str, **more: object) -> Response:

@@ -196,19 +196,6 @@ def _addresses(request: Mapping[str, Any]) -> Iterator[Flaw]:
             yield Flaw(path=path, message=message, remedy=f"write s3://bucket/prefix; {wrong}")
 
 
-def _file_systems(request: Mapping[str, Any]) -> Iterator[Flaw]:
-    """A file system is reached through a network."""
-    network = request.get("VpcConfig") or {}
-    for place, channel in enumerate(request.get("InputDataConfig", [])):
-        source = channel["DataSource"].get("FileSystemDataSource")
-        if source is not None and not (network.get("Subnets") or network.get("SecurityGroupIds")):
-            yield Flaw(
-                path=("InputDataConfig", place),
-                message=f"{source['FileSystemId']} is mounted from inside a network, and the job has none",
-                remedy="write backend.subnets and backend.security_group_ids, from which it can be reached",
-            )
-
-
 def _image(request: Mapping[str, Any], region: str) -> Iterator[Flaw]:
     path: Path = ("AlgorithmSpecification", "TrainingImage")
     image = value_at(request, path)
@@ -228,4 +215,4 @@ def _half_vpc(request: Mapping[str, Any]) -> Iterator[Flaw]:
             yield Flaw(path=("VpcConfig", name), message=message, remedy=remedy)
 
 
-_RULES: Final = (_parts, _resources, _pools, _times, _values, _names, _addresses, _file_systems, _half_vpc)
+_RULES: Final = (_parts, _resources, _pools, _times, _values, _names, _addresses, _half_vpc)

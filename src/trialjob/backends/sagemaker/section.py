@@ -22,8 +22,10 @@ from trialjob.backends.sagemaker.settings import Channel, SageMakerSettings, Spo
 from trialjob.errors import BackendError, Problem, SpecError
 from trialjob.field_types import Duration, Number, SpecPart
 from trialjob.model.durations import format_duration
+from trialjob.model.file_system import is_file_system
 from trialjob.model.ids import ExperimentName
 from trialjob.model.money import Tariff
+from trialjob.model.paths import path_text
 from trialjob.model.s3 import S3Address, address_problem
 from trialjob.orchestrator.ports import Clock
 
@@ -117,6 +119,7 @@ class SageMaker(Machines, BaseBackend):
                 message=f'"{self.s3_uri}" is no address in S3',
                 remedy=f"write s3://bucket/prefix; {wrong}",
             )
+        yield from self._unreachable(estimator)
         found = bool(estimator.image_uri) or estimator.framework() is not None
         given = {
             "estimator.image_uri": found,
@@ -129,6 +132,18 @@ class SageMaker(Machines, BaseBackend):
                     field=field,
                     message="is missing, and backend.kind is 'sagemaker'",
                     remedy=f"write {field.partition('.')[2]}: {example}",
+                )
+
+    def _unreachable(self, estimator: Any) -> Iterator[Problem]:  # noqa: ANN401 - as above
+        """File systems are mounted from inside a network."""
+        if self.subnets or self.security_group_ids or self.request.get("VpcConfig"):
+            return
+        for name, given in estimator.inputs.items():
+            if is_file_system(given.location):
+                yield Problem(
+                    field=path_text(("estimator", "inputs", name)),
+                    message=f'"{given.location}" is mounted from inside a network, and the job has none',
+                    remedy="write backend.subnets and backend.security_group_ids that can reach it",
                 )
 
     def loses_progress(self, estimator: Any) -> str:  # noqa: ANN401, ARG002 - it may be of any kind
