@@ -13,6 +13,8 @@ _WORDS = re.compile(r"sagemaker|ClientError|ml\.spot-training|\bL-[0-9A-F]{8}\b"
 #: Where a vendor is named all the same, and why.
 _EXCEPTIONS = {
     "orchestrator/core/failures.py": "reasons by which journaled ends of jobs are told apart",
+    "config/draft/text.py": "a first spec shows, as a comment, what another backend looks like",
+    "config/spec.py": "descriptions of fields, of which the reference and the schema are made",
     "config/reporters.py": "names of packages that scripts import",
     "apps/estimators.py": "takes what the SDK's own objects would send",
     "apps/tuner.py": "an example in a docstring",
