@@ -265,6 +265,7 @@ HUGGINGFACE = Framework(
 
 
 def test_images_are_found_by_the_sdks_tables() -> None:
+    pytest.importorskip("sagemaker.core")
     torch = Framework(name="pytorch", version="2.8.0", field="framework_version", py_version="py312")
     place = {"region": "eu-west-1"}
     gpu = image_uri(torch, instance_types=["ml.g5.xlarge", "ml.g4dn.xlarge"], **place)
@@ -286,6 +287,7 @@ def test_images_are_found_by_the_sdks_tables() -> None:
     ],
 )
 def test_an_unknown_version_is_named_with_those_there_are(changes: dict[str, str], words: str) -> None:
+    pytest.importorskip("sagemaker.core")
     given_one = {"name": "pytorch", "version": "2.8.0", "field": "framework_version", "py_version": "py312"}
     with pytest.raises(SpecError, match=words):
         image_uri(Framework(**{**given_one, **changes}), region="us-east-1", instance_types=["ml.g5.xlarge"])
