@@ -330,19 +330,6 @@ def answers_with(backend: SlurmBackend, request: JobRequest) -> bool:
 # What waits, and what is refused
 
 
-def test_what_will_never_start_is_ended_with_the_remedy(jobs: SlurmJobs) -> None:
-    request = jobs.request(LONG)
-    backend = jobs.backend("--partition=short")
-    assert backend.submit(request) == Submitted()
-    reader = Reader(backend, request.job)
-    jobs.wait_until(reader.ended)
-    assert reader.end is not None
-    assert reader.end.failure is FailureKind.REJECTED
-    assert "PartitionTimeLimit" in reader.end.message
-    assert "limits.trial_timeout" in reader.end.message
-    assert not queued(jobs, request.job)
-
-
 def test_a_held_job_waits_and_says_how_it_is_let_go(jobs: SlurmJobs, slurm: Cluster) -> None:
     request = jobs.request({"epochs": 1})
     jobs.backend("--hold").submit(request)
@@ -359,6 +346,7 @@ def test_a_held_job_waits_and_says_how_it_is_let_go(jobs: SlurmJobs, slurm: Clus
     ("option", "field"),
     [
         ("--partition=nowhere", "backend.partition"),
+        ("--partition=short", "limits.trial_timeout, or backend.partition"),
         ("--gres=gpu:1", "backend.gres"),
         ("--mem=9T", "backend.memory"),
     ],

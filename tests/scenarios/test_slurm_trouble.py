@@ -118,6 +118,13 @@ def test_a_dependency_that_will_never_be_is_told(jobs: SlurmJobs, slurm: Cluster
     assert "take the dependency out of backend.sbatch" in end.message
 
 
+def test_a_partition_takes_trials_as_long_as_its_longest_job(jobs: SlurmJobs) -> None:
+    request = jobs.request({"epochs": 1}, max_runtime=120.0)
+    backend = jobs.backend("--partition=short")
+    backend.submit(request)
+    assert end_of(jobs, Reader(backend, request.job)).outcome is Outcome.COMPLETED
+
+
 # The shared folder
 
 

@@ -36,6 +36,7 @@ def test_a_line_of_the_queue_is_read_whatever_the_job_is_called() -> None:
 WAITS = [
     "Priority", "Resources", "QOSMaxJobsPerUserLimit", "AssocGrpCpuLimit", "BeginTime", "PartitionDown",
     "ReqNodeNotAvail, UnavailableNodes:vm", "JobHeldAdmin", "Dependency", "Licenses", "None",
+    "PartitionTimeLimit",
 ]  # fmt: skip
 
 
@@ -51,7 +52,6 @@ def test_what_may_pass_is_waited_for(reason: str) -> None:
         ("BadConstraints", "constraint"),
         ("InvalidAccount", "backend.account"),
         ("InvalidQOS", "backend.qos"),
-        ("PartitionTimeLimit", "limits.trial_timeout"),
         ("QOSMaxWallDurationPerJobLimit", "limits.trial_timeout"),
     ],
 )

@@ -202,7 +202,7 @@ class SlurmBackend(FolderBackend):
             "--open-mode=append",
             "--export=ALL",
             "--requeue",
-            f"--time={time_limit(request, self._stop_grace)}",
+            *time_options(request, self._stop_grace),
         ]
 
     # What became of it
@@ -361,9 +361,18 @@ def _cancel(jobs: Sequence[Queued]) -> None:
 _STOPPED: Facts = {"outcome": Outcome.STOPPED.value, "message": "stopped before it was started"}
 
 
-def time_limit(request: JobRequest, stop_grace: float) -> int:
-    """The whole minutes of each run in which SLURM itself ends it; the supervisor keeps the exact limit."""
-    return math.ceil((request.max_runtime + stop_grace + _SLOW) / 60)
+def time_options(request: JobRequest, stop_grace: float) -> tuple[str, str]:
+    """The whole minutes of each run in which SLURM itself ends it; the supervisor keeps the exact limit.
+
+    Less room for the end is enough: a partition of a day takes trials of a day.
+    """
+    minutes = math.ceil((request.max_runtime + stop_grace + _SLOW) / 60)
+    return f"--time={minutes}", f"--time-min={least_minutes(request)}"
+
+
+def least_minutes(request: JobRequest) -> int:
+    """What a partition must allow."""
+    return math.ceil(request.max_runtime / 60)
 
 
 def _gone(watch: Watch, folder: SlurmFolder) -> JobSeen:

@@ -37,7 +37,7 @@ _REFUSALS: Final[tuple[tuple[str, str], ...]] = (
     (r"invalid partition|partition specified", "backend.partition"),
     (r"qos", "backend.qos"),
     (r"generic resource|gres", "backend.gres"),
-    (r"time limit", "limits.trial_timeout, or backend.partition"),
+    (r"time limit|time-min", "limits.trial_timeout, or backend.partition"),
     (r"feature specification|constraint", "backend.constraint"),
     (r"reservation", "backend.reservation"),
     (r"memory", "backend.memory"),

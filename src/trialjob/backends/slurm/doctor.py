@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from trialjob.backends.plugin import Check, Jobs
 from trialjob.backends.slurm import commands
-from trialjob.backends.slurm.backend import time_limit
+from trialjob.backends.slurm.backend import least_minutes, time_options
 from trialjob.backends.slurm.commands import COMMANDS, run, said_by
 from trialjob.errors import BackendError
 
@@ -122,7 +122,7 @@ def _partition(case: _Case) -> Iterator[Check]:
 
 
 def _limit(case: _Case, found: Sequence[Sequence[str]]) -> Iterator[Check]:
-    asked = time_limit(case.jobs.first(), case.section.stop_grace) * 60
+    asked = least_minutes(case.jobs.first()) * 60
     limits = [_seconds(row[2]) for row in found]
     longest = max(limits)
     ok = asked <= longest
@@ -192,7 +192,7 @@ def _account(case: _Case) -> Iterator[Check]:
 def _judged(case: _Case) -> Iterator[Check]:
     """What SLURM says of the first job."""
     first = case.jobs.first()
-    options = [*case.section.options(), f"--time={time_limit(first, case.section.stop_grace)}"]
+    options = [*case.section.options(), *time_options(first, case.section.stop_grace)]
     done = run(["sbatch", "--test-only", *options], script="#!/bin/bash\ntrue\n")
     said = said_by(done)
     ok = done.returncode == 0

@@ -22,7 +22,6 @@ _NEVER: Final[tuple[tuple[str, str], ...]] = (
     (r"^BadConstraints", "no node has all of constraint, gres, memory and cpus_per_task"),
     (r"^(?:InvalidAccount|AccountNotAllowed)", "correct backend.account, or ask for it at the site"),
     (r"^(?:InvalidQOS|QOSNotAllowed)", "correct backend.qos, or ask for it at the site"),
-    (r"^PartitionTimeLimit", "lower limits.trial_timeout, or take another partition"),
     (r"^PartitionNodeLimit", "lower backend.nodes, or take another partition"),
     (r"PerJob|WallDuration", "ask for less in backend and limits.trial_timeout, or take another QOS"),
     (r"^DeadLine", "take the deadline out of backend.sbatch"),
@@ -31,6 +30,8 @@ _NEVER: Final[tuple[tuple[str, str], ...]] = (
 _BY_HAND: Final[tuple[tuple[str, str], ...]] = (
     (r"^JobHeldUser", "`scontrol release {number}` lets it go"),
     (r"^JobHeldAdmin", "an administrator holds it; ask at the site, or `trialjob stop` ends it"),
+    # Of a job whose least time the partition allows, until the scheduler that shortens others gets to it.
+    (r"^PartitionTimeLimit", "if it lasts, lower limits.trial_timeout by some minutes"),
     (r"^(?:PartitionDown|PartitionInactive)", "the partition is down; it starts when that is up again"),
     (r"^(?:ReqNodeNotAvail|NodeDown|Nodes required)", "the nodes that it needs are down or reserved"),
 )

@@ -213,10 +213,10 @@ class Slurm(BaseBackend):
         return "SLURM has judged none yet; `trialjob doctor` has it judge one"
 
     def first_request(self, jobs: Jobs) -> Mapping[str, Any]:
-        from trialjob.backends.slurm.backend import time_limit  # noqa: PLC0415 - POSIX only
+        from trialjob.backends.slurm.backend import time_options  # noqa: PLC0415 - POSIX only
 
         first = jobs.first()
-        options = [*self.options(), f"--job-name={first.job}", f"--time={time_limit(first, self.stop_grace)}"]
+        options = [*self.options(), f"--job-name={first.job}", *time_options(first, self.stop_grace)]
         return {"sbatch": options}
 
     def unasked(self) -> str:
