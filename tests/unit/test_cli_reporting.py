@@ -7,6 +7,7 @@ from pathlib import Path
 
 import optuna
 import pytest
+from optuna.storages.journal import JournalFileBackend
 
 from trialjob.apps.cli.main import main
 from trialjob.errors import UsageError
@@ -88,7 +89,7 @@ def test_a_study_is_exported_and_followed(tmp_path: Path, capsys: pytest.Capture
     assert main(["export", "digits", "--optuna", where, "--follow", "--store", str(store)]) == 0
     later.join()
     assert capsys.readouterr().out == f"12 trials of digits in {where}\n"
-    backend = optuna.storages.journal.JournalFileBackend(where)
+    backend = JournalFileBackend(where)
     study = optuna.load_study(study_name="digits", storage=optuna.storages.JournalStorage(backend))
     assert len(study.trials) == 12
     assert all(trial.state.is_finished() for trial in study.trials)
