@@ -15,8 +15,9 @@
     │   └── JournalTooNew    written by a newer trialjob; upgrade
     ├── JournalConflict      a lost race: read again and decide again
     ├── BackendError         the backend refused or broke in a way no retry will mend
-    │   └── BackendUnavailable   it may work on the next step
-    │       └── BackendBusy      it was asked too often; it says when the same call is welcome
+    │   ├── BackendUnavailable   it may work on the next step
+    │   │   └── BackendBusy      it was asked too often; it says when the same call is welcome
+    │   └── PluginError          a package's code broke; it says whose and where
     ├── TrialFailed          the one job that was asked for failed; it says why
     ├── SamplerError         the sampler broke; the experiment can be resumed
     │   └── SamplerBusy          it is still at work; ask again
@@ -126,6 +127,20 @@ class BackendBusy(BackendUnavailable):
     def __reduce__(self) -> tuple[type[BackendBusy], tuple[str, float]]:
         """How another process makes it again."""
         return type(self), (str(self), self.seconds)
+
+
+class PluginError(BackendError):
+    """The code of a package that brings a backend is wrong; when it is mended, experiments go on."""
+
+    remedy = "update the package, or have it mended"
+
+    def __init__(self, who: str, what: str) -> None:
+        self.who, self.what = who, what
+        super().__init__(f"{who} is wrong: {what}\n  → {self.remedy}")
+
+    def __reduce__(self) -> tuple[type[PluginError], tuple[str, str]]:
+        """How another process makes it again."""
+        return type(self), (self.who, self.what)
 
 
 class TrialFailed(TrialjobError):

@@ -90,6 +90,12 @@ class Registry(Generic[T]):
         found: type[T] = getattr(importlib.import_module(module), name)
         return found
 
+    def described(self, found: type) -> str:
+        """A class, with the package that brings it, in words."""
+        kind = getattr(found, "kind", "")
+        package = _packages(self._entries.get(kind, ())) or _top(found.__module__)
+        return f"the {self.sort} {kind or found.__name__!r} of the package {package}"
+
     def refused(self, kind: str, why: str, remedy: str = "") -> UsageError:
         """The error for a kind of a package's that is of no use."""
         packages = _packages(self._entries.get(kind, ())) or "trialjob"

@@ -9,11 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from itertools import groupby
-from typing import Protocol, TypeAlias
+from itertools import chain, groupby
+from typing import Protocol, TypeAlias, runtime_checkable
 
+from trialjob.errors import BackendError, UsageError
 from trialjob.model.ids import ExperimentName, JobName
 from trialjob.model.trial import Phase
+
+
+class NothingToAudit(UsageError):
+    """A backend's jobs cannot be forgotten anywhere."""
 
 
 class Standing(Enum):
@@ -79,6 +84,7 @@ class Group:
 Knows: TypeAlias = Callable[[ExperimentName], Known | None]
 
 
+@runtime_checkable
 class Auditor(Protocol):
     """One account or cluster, seen from one store."""
 
@@ -93,6 +99,54 @@ class Auditor(Protocol):
     def stop(self, found: Iterable[Found], say: Callable[[str], None]) -> Sequence[Found]:
         """End these; what has not ended is returned."""
         ...
+
+
+class Together:
+    """Several accounts or clusters, each with an auditor of its own; what one cannot see, the others can."""
+
+    def __init__(self, auditors: Sequence[Auditor], unseen: Sequence[str] = ()) -> None:
+        """``unseen`` are places of which it is known already that nobody can look there, and why."""
+        inner = [each._auditors if isinstance(each, Together) else (each,) for each in auditors]  # noqa: SLF001
+        self._auditors: Sequence[Auditor] = [*chain.from_iterable(inner)]
+        self._unseen = [*unseen]
+        self._of: dict[Found, Auditor] = {}
+        self._silent: list[Auditor] = []
+
+    def unseen(self) -> Sequence[str]:
+        """Where nobody could look, and why; after ``look``."""
+        return self._unseen
+
+    @property
+    def looks(self) -> bool:
+        """Whether there is anywhere to look."""
+        return bool(self._auditors)
+
+    def region(self) -> str:
+        return " and ".join(each.region() for each in self._auditors if each not in self._silent)
+
+    def look(self, experiment: str = "") -> Sequence[Group]:
+        """What is seen of all. Raises what the only one raises, or the last of those that all failed."""
+        groups: list[Group] = []
+        for each in self._auditors:
+            try:
+                found = each.look(experiment)
+            except (BackendError, UsageError) as error:
+                self._silent.append(each)
+                if len(self._silent) == len(self._auditors):
+                    raise
+                self._unseen.append(str(error))
+                continue
+            groups += found
+            self._of |= {job: each for group in found for job in group.found}
+        return groups
+
+    def stop(self, found: Iterable[Found], say: Callable[[str], None]) -> Sequence[Found]:
+        asked = [*found]
+        left: list[Found] = []
+        for auditor in self._auditors:
+            mine = [each for each in asked if self._of.get(each) is auditor]
+            left += auditor.stop(mine, say) if mine else []
+        return left
 
 
 def grouped(found: Iterable[Found], known: Knows, me: str) -> list[Group]:

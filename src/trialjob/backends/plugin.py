@@ -7,17 +7,20 @@ what they cost (``tariff``).
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Final, Protocol, TypeAlias
+from typing import Any, ClassVar, Final, Protocol, Self, TypeAlias
 
 from pydantic import Field
 
 from trialjob.backends.assumptions import THIS_MACHINE, Assumptions
-from trialjob.backends.auditing import Auditor, Knows
-from trialjob.errors import Problem, UsageError
+from trialjob.backends.auditing import Auditor, Knows, NothingToAudit
+from trialjob.backends.checked import NEEDED, CheckedBackend, lacking
+from trialjob.backends.hooks import Answer, guard
+from trialjob.errors import Problem
 from trialjob.field_types import Duration, Number, SpecPart
 from trialjob.model.ids import ExperimentName, JobName
 from trialjob.model.job import JobRequest
@@ -119,6 +122,8 @@ class BaseBackend(SpecPart):
     #: What a plan takes the service to be like.
     assumptions: ClassVar[Assumptions] = THIS_MACHINE
 
+    #: Where nothing says what to audit, such as a store that was lost, it is this.
+    audited_by_default: ClassVar[bool] = False
     #: Fields that may be asked for through an inbox; none of a backend that takes no such jobs.
     inbox_fields: ClassVar[frozenset[str]] = frozenset()
     #: Fields that a tenant of a service may set as he likes: none that says where something is, as whom it is
@@ -135,6 +140,12 @@ class BaseBackend(SpecPart):
     poll_interval: Duration = 10.0
     #: Dollars that an hour of a job is to count, for `limits.max_cost` and the results. Default: 0.
     price_per_hour: Number | None = Field(default=None, ge=0)
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: object) -> None:
+        """Have what packages write looked at whenever it is called."""
+        if not cls.__module__.startswith("trialjob."):
+            guard(cls, _ANSWERS, BACKENDS.described)
 
     # What is wrong
 
@@ -215,14 +226,81 @@ class BaseBackend(SpecPart):
     # What is looked at
 
     @classmethod
-    def auditor(cls, clock: Clock, knows: Knows, me: str, **where: str | None) -> Auditor:  # noqa: ARG003 - as above
-        """What finds jobs that run now; ``where`` is what the command line says. Raises UsageError."""
-        raise UsageError(f"nothing of {cls.kind} runs where it could be forgotten; `trialjob list` shows all")
+    def auditor(
+        cls,
+        sections: Sequence[Self],  # noqa: ARG003 - for those that look
+        clock: Clock,  # noqa: ARG003
+        knows: Knows,  # noqa: ARG003
+        me: str,  # noqa: ARG003
+        **where: str | None,  # noqa: ARG003
+    ) -> Auditor:
+        """What finds jobs that run now. Raises UsageError.
+
+        ``sections`` are those of the store's experiments, or of the spec that is audited, each once; there
+        may be none. ``where`` is what the command line says.
+        """
+        raise NothingToAudit(
+            f"nothing of {cls.kind} runs where it could be forgotten; `trialjob list` shows all"
+        )
 
     def doctor(self, jobs: Jobs, only: Sequence[str] = ()) -> Iterator[Check]:  # noqa: ARG002 - for those that look
         """Look at what the jobs will need outside of this machine, one check after the other."""
         yield Check(name="backend", ok=True, detail=f"{self.kind}; it needs no account")
 
+
+def _is_text(found: object) -> bool:
+    return isinstance(found, str)
+
+
+def _any(_found: object) -> bool:
+    return True
+
+
+def _are_ways(found: object) -> bool:
+    return (
+        isinstance(found, Sequence)
+        and all(isinstance(each, Way) for each in found)
+        and any(each.written for each in found)
+    )
+
+
+def _are_rates(found: object) -> bool:
+    return isinstance(found, Mapping) and all(
+        isinstance(each, int | float) and each > 0 for each in found.values()
+    )
+
+
+def _is_document(found: object) -> bool:
+    try:
+        json.dumps(found)
+    except (TypeError, ValueError):
+        return False
+    return found is None or isinstance(found, Mapping)
+
+
+#: What the methods of a package's backend must answer.
+_ANSWERS: Final[Mapping[str, Answer]] = {
+    "problems": Answer(words="Problems", fits=lambda found: isinstance(found, Problem), several=True),
+    "problems_here": Answer(words="Problems", fits=lambda found: isinstance(found, Problem), several=True),
+    "loses_progress": Answer(words="a text", fits=_is_text),
+    "check_here": Answer(words="", fits=_any),
+    "check": Answer(words="", fits=_any),
+    "image": Answer(words="a text", fits=_is_text),
+    "open": Answer(
+        words=f"what has {', '.join(NEEDED)}", fits=lambda found: not lacking(found), behind=CheckedBackend
+    ),
+    "checkpoints": Answer(words="a text", fits=_is_text),
+    "aws": Answer(words="a mapping", fits=lambda found: isinstance(found, Mapping)),
+    "tariff": Answer(words="a Tariff", fits=lambda found: isinstance(found, Tariff)),
+    "ways": Answer(words="Ways, one of which is written", fits=_are_ways),
+    "machine": Answer(words="a text", fits=_is_text),
+    "request_words": Answer(words="a text", fits=_is_text),
+    "first_request": Answer(words="a mapping that JSON can say, or None", fits=_is_document),
+    "rates": Answer(words="numbers above 0 by names of operations", fits=_are_rates),
+    "unasked": Answer(words="a text", fits=_is_text),
+    "auditor": Answer(words="what has look, stop and region", fits=lambda found: isinstance(found, Auditor)),
+    "doctor": Answer(words="Checks", fits=lambda found: isinstance(found, Check), several=True),
+}
 
 #: The kind of a spec that names no backend.
 DEFAULT_BACKEND: Final = "local"

@@ -19,7 +19,7 @@ from trialjob.config.spec import (
     FunctionSpec,
     SourceSpec,
 )
-from trialjob.errors import Problem
+from trialjob.errors import PluginError, Problem
 from trialjob.in_job.function import PICKLED
 from trialjob.model.file_system import file_system_problem, is_file_system
 
@@ -62,7 +62,7 @@ def environment_problems(estimator: EstimatorSpec) -> Iterator[Problem]:
 
 def backend_problems(estimator: EstimatorSpec, backend: BaseBackend) -> Iterator[Problem]:
     """What a backend finds wrong with its own section, and beside the estimator."""
-    yield from backend.problems(estimator)
+    yield from _asked(backend.problems(estimator))
     for name, given in estimator.inputs.items():
         if is_file_system(given.location) and not backend.mounts_file_systems:
             path = ("estimator", "inputs", name)
@@ -73,7 +73,16 @@ def backend_problems(estimator: EstimatorSpec, backend: BaseBackend) -> Iterator
 
 def program_here_problems(estimator: EstimatorSpec, backend: BaseBackend) -> Iterator[Problem]:
     """What a backend misses on this machine."""
-    yield from backend.problems_here(estimator)
+    yield from _asked(backend.problems_here(estimator))
+
+
+def _asked(found: Iterator[Problem]) -> Iterator[Problem]:
+    try:
+        yield from found
+    except PluginError as error:
+        yield Problem(
+            field="backend.kind", message=f"{error.who} is wrong: {error.what}", remedy=error.remedy
+        )
 
 
 def file_problems(estimator: EstimatorSpec) -> Iterator[Problem]:

@@ -18,7 +18,7 @@ from pydantic_core import ErrorDetails
 
 from trialjob.backends.plugin import BACKENDS, DEFAULT_BACKEND, Translator
 from trialjob.config.paths import nearest, shown
-from trialjob.errors import Problem, UsageError
+from trialjob.errors import PluginError, Problem, UsageError
 from trialjob.model.json import Json
 from trialjob.orchestrator.samplers import SAMPLERS
 from trialjob.orchestrator.stopping import RULES
@@ -64,6 +64,10 @@ def read_section(name: str, value: object) -> Any:  # noqa: ANN401 - whatever th
     except ValidationError as error:
         details = [{**each, "loc": (name, *each["loc"])} for each in error.errors(include_url=False)]
         raise WrongSection([], details) from error  # type: ignore[arg-type]
+    except Exception as error:  # of a stranger's own checks, which are no part of pydantic's
+        message = f"{registry.described(found)} is wrong: its checks raised {type(error).__name__}: {error}"
+        problem = Problem(field=name, message=message, remedy=PluginError.remedy)
+        raise WrongSection([problem], []) from error
     try:
         return given if isinstance(given, found) else found(**dict(given))
     except Exception as error:  # of a stranger's own checks

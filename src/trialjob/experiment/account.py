@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from trialjob.backends.auditing import Auditor, Known
-from trialjob.backends.plugin import BACKENDS, Check
+from trialjob.backends.auditing import Auditor, Known, NothingToAudit, Together
+from trialjob.backends.plugin import BACKENDS, BaseBackend, Check
 from trialjob.config import ExperimentSpec
+from trialjob.errors import BackendError, SpecError, UsageError
 from trialjob.experiment.jobs import jobs_of, owner_here
 from trialjob.experiment.session import Session
 from trialjob.experiment.stores import open_store
 from trialjob.model.ids import ExperimentName
 from trialjob.model.trial import Phase
 from trialjob.orchestrator.engine.clock import SystemClock
+from trialjob.orchestrator.journals.store import BaseStore
 
 
 def doctor(spec: ExperimentSpec) -> Iterator[Check]:
@@ -21,10 +23,20 @@ def doctor(spec: ExperimentSpec) -> Iterator[Check]:
     yield from spec.backend.doctor(jobs_of(spec, SystemClock()))
 
 
-def audit(backend: str, *, region: str | None, profile: str | None, store: str | Path | None) -> Auditor:
-    """Everything that runs under our tags, and what the store here knows of it."""
+def audit(
+    kind: str | None,
+    spec: ExperimentSpec | None,
+    *,
+    experiment: str = "",
+    store: str | Path | None,
+    **where: str | None,
+) -> Together:
+    """Everything that runs under our tags, and what the store here knows of it.
+
+    Looked at is ``kind``, or where ``spec`` runs, or wherever an experiment of the store runs.
+    """
     opened, clock = open_store(store), SystemClock()
-    names = set(opened.names())
+    names = opened.names()
 
     def known(name: ExperimentName) -> Known | None:
         if name not in names:
@@ -37,5 +49,47 @@ def audit(backend: str, *, region: str | None, profile: str | None, store: str |
         except Exception:  # noqa: BLE001 - whatever is in one journal, the others are told
             return Known(phase=Phase.RUNNING)  # unreadable, and therefore not known to be over
 
-    kind = BACKENDS.get(backend)
-    return kind.auditor(clock, known, owner_here(opened), region=region, profile=profile)
+    of = [experiment] if experiment in names else names
+    sections, unseen = ([spec.backend], list[str]()) if spec else _sections(opened, of)
+    anywhere = spec is None and (any(where.values()) or not names or experiment not in ("", *names))
+    kinds = _kinds(kind, sections, anywhere=anywhere)
+    auditors: list[Auditor] = []
+    for each in kinds:
+        mine = [section for section in sections if section.kind == each]
+        try:
+            auditors.append(BACKENDS.get(each).auditor(mine, clock, known, owner_here(opened), **where))
+        except NothingToAudit:
+            if kind is not None or spec is not None:
+                raise
+        except (BackendError, UsageError) as error:
+            if len(kinds) == 1:
+                raise
+            unseen.append(str(error))
+    return Together(auditors, unseen if kind is None else ())
+
+
+def _sections(store: BaseStore, names: Sequence[str]) -> tuple[list[BaseBackend], list[str]]:
+    """Where experiments of a store run; and of which nobody here can say it, and why."""
+    found: list[BaseBackend] = []
+    unseen: list[str] = []
+    for name in names:
+        try:
+            session = Session(store, ExperimentName(name))
+        except Exception as error:  # noqa: BLE001 - whatever is in one journal, the others are looked for
+            unseen.append(f"nobody can say where {name} runs: {error}")
+            continue
+        try:
+            found.append(session.spec.backend)
+        except (SpecError, BackendError) as error:
+            if session.state.phase is not Phase.ENDED:
+                unseen.append(f"nobody here can say where {name} runs: {error}")
+    return [section for number, section in enumerate(found) if section not in found[:number]], unseen
+
+
+def _kinds(kind: str | None, sections: Sequence[BaseBackend], *, anywhere: bool) -> list[str]:
+    if kind is not None:
+        return [kind]
+    found = dict.fromkeys(section.kind for section in sections)
+    if anywhere:
+        found |= {each: None for each in BACKENDS.builtin() if BACKENDS.own(each).audited_by_default}
+    return [*found]

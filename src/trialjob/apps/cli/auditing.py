@@ -1,4 +1,4 @@
-"""What runs in the account under our tags, and ending it."""
+"""What runs under our tags, wherever experiments run, and ending it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from trialjob import config
 from trialjob.apps.cli.errors import ExitStatus, say
-from trialjob.backends.auditing import Auditor, Found, Group, Standing, without_owner
+from trialjob.backends.auditing import Found, Group, Standing, Together, without_owner
 from trialjob.errors import UsageError
 from trialjob.experiment import audit as auditor_of
 from trialjob.model.ids import experiment_name_problem
@@ -25,10 +26,11 @@ if TYPE_CHECKING:
 
 def audit_account(
     *,
+    spec: str | None,
     stop: bool,
     experiment: str | None,
     yes: bool,
-    backend: str,
+    backend: str | None,
     region: str | None,
     profile: str | None,
     form: str,
@@ -39,8 +41,17 @@ def audit_account(
         raise UsageError("--stop asks before it stops anything, and nobody can be asked here; add --yes")
     if experiment is not None and (wrong := experiment_name_problem(experiment)):
         raise UsageError(f"--experiment {experiment!r} {wrong}")  # "" would be all of them
-    audit = auditor_of(backend, region=region, profile=profile, store=store)
+    audit = auditor_of(
+        None if spec else backend,
+        config.load(spec, backend=backend, files=False) if spec else None,
+        experiment=experiment or "",
+        region=region,
+        profile=profile,
+        store=store,
+    )
     groups = audit.look(experiment or "")
+    for trouble in audit.unseen():
+        say(f"error: {trouble}")
     out = console()
     if form == "text":
         _show(out, audit, groups, store)
@@ -55,7 +66,9 @@ def audit_account(
         _print(_document(audit, groups, ended))
     for each in left:
         say(f"{each.job} has not ended yet; look again with `{program()} audit`")
-    return ExitStatus.FAILED if len(ended) < sum(len(group.found) for group in groups) else ExitStatus.DONE
+    if len(ended) < sum(len(group.found) for group in groups):
+        return ExitStatus.FAILED
+    return ExitStatus.WRONG if audit.unseen() else ExitStatus.DONE
 
 
 def _chosen(groups: Sequence[Group], store: str | None, *, named: bool) -> list[Found]:
@@ -70,7 +83,11 @@ def _chosen(groups: Sequence[Group], store: str | None, *, named: bool) -> list[
     return [each for group in groups for each in group.found]
 
 
-def _show(out: Console, audit: Auditor, groups: Sequence[Group], store: str | None) -> None:
+def _show(out: Console, audit: Together, groups: Sequence[Group], store: str | None) -> None:
+    if not groups and not audit.looks:
+        out.print("no experiment of this store has jobs anywhere else than beside it", soft_wrap=True)
+        out.print("--backend KIND, or a SPEC, says where else to look", soft_wrap=True)
+        return
     if not groups:
         out.print(f"nothing of trialjob's runs in {clean(audit.region())}")
         return
@@ -113,7 +130,7 @@ def _announce(out: Console, groups: Sequence[Group], chosen: Sequence[Found]) ->
         out.print("to be ended: " + ", ".join(clean(each.job) for each in chosen), soft_wrap=True)
 
 
-def _document(audit: Auditor, groups: Sequence[Group], ended: Sequence[Found]) -> str:
+def _document(audit: Together, groups: Sequence[Group], ended: Sequence[Found]) -> str:
     now = SystemClock().now()
     return strict_json(
         {

@@ -332,17 +332,18 @@ def doctor() -> None:
 
 
 @cli.command()
+@click.argument("spec", type=click.Path(), required=False)
 @click.option("--stop", is_flag=True, help="Stop the jobs and end the warm pools that have no owner.")
 @click.option("--experiment", metavar="NAME", help="Only this experiment; with --stop, whoever owns it.")
 @click.option("--yes", is_flag=True, help="Do not ask before stopping.")
-@click.option("--backend", metavar="KIND", default="sagemaker", show_default=True, help="sagemaker or slurm.")
+@click.option("--backend", metavar="KIND", help="Look there only; of a SPEC, which of its backends.")
 @click.option("--region", help="Where to look [default: $AWS_REGION, else the profile's].")
 @click.option("--profile", help="As whom to look [default: by boto3's rules].")
 @form_option("text", "json")
 @store_option
 @done_by("auditing", "audit_account")
 def audit() -> None:
-    """Show every job and warm pool of trialjob's in the account and region, or in SLURM's queue.
+    """Show every job and warm pool of trialjob's: where SPEC runs, or else the experiments of the store.
 
-    Exit status 0 when nothing runs (any more), 1 when something does.
+    Exit status 0 when nothing runs (any more), 1 when something does, 2 when it cannot be told everywhere.
     """

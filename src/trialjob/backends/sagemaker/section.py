@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 from pydantic import Field
 
 from trialjob.aws import faults
 from trialjob.backends.assumptions import Assumptions
-from trialjob.backends.auditing import Auditor, Knows
+from trialjob.backends.auditing import Auditor, Knows, Together
 from trialjob.backends.plugin import Backend, BaseBackend, Check, Jobs, Place, Translator, Way
 from trialjob.backends.sagemaker.machines import Machines
 from trialjob.backends.sagemaker.rates import RATES
@@ -67,6 +67,7 @@ class SageMaker(Machines, BaseBackend):
     kind: ClassVar[str] = "sagemaker"
     mounts_file_systems: ClassVar[bool] = True
     assumptions: ClassVar[Assumptions] = Assumptions()
+    audited_by_default: ClassVar[bool] = True
     once_in_estimator: ClassVar[type[SpecPart] | None] = Machines
     # All but whose identity of this machine it has.
     inbox_fields: ClassVar[frozenset[str]] = frozenset(
@@ -333,12 +334,22 @@ class SageMaker(Machines, BaseBackend):
     # What is looked at
 
     @classmethod
-    def auditor(cls, clock: Clock, knows: Knows, me: str, **where: str | None) -> Auditor:
+    def auditor(
+        cls, sections: Sequence[Self], clock: Clock, knows: Knows, me: str, **where: str | None
+    ) -> Auditor:
         from trialjob.backends.limiter import Limiter  # noqa: PLC0415 - as above
         from trialjob.backends.sagemaker.audit import Audit  # noqa: PLC0415 - slow to import
         from trialjob.backends.sagemaker.client import SageMakerClient  # noqa: PLC0415 - as above
 
-        return Audit(SageMakerClient(clock, Limiter(clock, RATES), **where), clock, known=knows, me=me)
+        asked = [where] if any(where.values()) or not sections else [dict(each.aws) for each in sections]
+        clients: dict[tuple[str | None, str | None], SageMakerClient] = {}
+        for place in asked:
+            client = SageMakerClient(clock, Limiter(clock, RATES), **place)
+            region = place.get("region")
+            with suppress(faults.Fault):  # it is told when it is looked at
+                region = client.region()
+            clients.setdefault((region, place.get("profile")), client)
+        return Together([Audit(client, clock, known=knows, me=me) for client in clients.values()])
 
     def doctor(self, jobs: Jobs, only: Sequence[str] = ()) -> Iterator[Check]:
         from trialjob.backends.sagemaker.doctor import examine  # noqa: PLC0415 - slow to import

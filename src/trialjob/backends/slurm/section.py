@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Self
 
 from pydantic import Field
 
@@ -225,7 +225,14 @@ class Slurm(BaseBackend):
     # What is looked at
 
     @classmethod
-    def auditor(cls, clock: Clock, knows: Knows, me: str, **where: str | None) -> Auditor:
+    def auditor(
+        cls,
+        sections: Sequence[Self],  # noqa: ARG003 - there is one queue here
+        clock: Clock,
+        knows: Knows,
+        me: str,
+        **where: str | None,
+    ) -> Auditor:
         from trialjob.backends.slurm.audit import SlurmAudit  # noqa: PLC0415 - POSIX only
 
         for option, value in where.items():
