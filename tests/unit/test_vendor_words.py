@@ -18,12 +18,9 @@ _EXCEPTIONS = {
     "config/reporters.py": "names of packages that scripts import",
     "apps/estimators.py": "takes what the SDK's own objects would send",
     "apps/tuner.py": "an example in a docstring",
-    "apps/cli/commands.py": "audit without a spec looks at an account by default",
     "apps/cli/pricing.py": "a command for the price list of AWS",
-    "apps/syne_tune.py": "says where a path leads in a container",
     "experiment/price_tables.py": "the price list of AWS",
     "experiment/prices.py": "the address of a page of prices",
-    "orchestrator/core/last_epoch.py": "says where names of constants come from",
 }
 
 

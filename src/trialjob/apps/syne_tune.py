@@ -100,7 +100,7 @@ class TrialjobBackend(TrialBackend):  # type: ignore[misc]  # Syne Tune has no t
         self._sources[tgt_trial_id] = src_trial_id
 
     def checkpoint_trial_path(self, trial_id: int) -> Path:
-        """Where the newest job of a trial finds its checkpoints: on SageMaker, a place in its container."""
+        """Where the newest job of a trial finds its checkpoints, which may be in a container."""
         if self._parts is None:
             raise RuntimeError("no trial has been started")
         return Path(checkpoint_folder(self._parts.checkpoints(self._trials[trial_id].runs[-1].job)))

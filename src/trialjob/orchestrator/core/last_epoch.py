@@ -13,7 +13,7 @@ from trialjob.model.json import Json
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial
 
-#: What a spec may call the number of epochs: the names that SageMaker's tuner takes, and others.
+#: What a spec may call the number of epochs: the names that hosted tuners take, and others.
 COUNTS: Final = (
     "epochs",
     "num_epochs",
