@@ -22,7 +22,7 @@ from trialjob.config.notify import NotifySpec
 from trialjob.config.plugins import PLUGINS, section_model
 from trialjob.config.schema import default_of, spec_schema
 from trialjob.config.space import DOMAINS
-from trialjob.config.spec import ExperimentSpec, LimitsSpec, MetricSpec, ObjectiveSpec, OnLogSpec
+from trialjob.config.spec import EngineSpec, ExperimentSpec, LimitsSpec, MetricSpec, ObjectiveSpec, OnLogSpec
 
 ROOT: Final = Path(__file__).parents[1]
 PAGE: Final = ROOT / "docs" / "spec.md"
@@ -30,6 +30,7 @@ SCHEMA: Final = ROOT / "src" / "trialjob" / "spec.schema.json"
 _TABLE: Final = re.compile(r"(<!-- (fields|kinds): (\S+)((?: \w+)*) -->\n\n)(?:\|.*\n)*")
 _PLAIN: Final[dict[str, type[BaseModel]]] = {
     "spec": ExperimentSpec,
+    "engine": EngineSpec,
     "objective": ObjectiveSpec,
     "metrics": MetricSpec,
     "limits": LimitsSpec,

@@ -28,7 +28,15 @@ from trialjob.model.limits import Limits
 from trialjob.model.metric import MetricDefinition, Objective
 from trialjob.model.money import Tariff
 from trialjob.model.secret import Secret
-from trialjob.orchestrator.ports import ArtifactSource, Clock, ExperimentStore, JobBackend, LogSource
+from trialjob.model.space import Config
+from trialjob.orchestrator.core.search import Search
+from trialjob.orchestrator.ports import (
+    ArtifactSource,
+    Clock,
+    ExperimentStore,
+    JobBackend,
+    LogSource,
+)
 from trialjob.registry import Registry
 
 
@@ -68,6 +76,24 @@ class Way:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Handover:
+    """What a service that proposes the trials itself is told beside their jobs."""
+
+    #: Sampler and stopping rule as they are written, which the service is to follow.
+    search: Search
+    #: Its first configurations are the user's.
+    points: tuple[Config, ...] = ()
+    #: It ends once the service finds that nothing better is to be expected.
+    until_convergence: bool = False
+
+    @property
+    def trials(self) -> int:
+        """How many jobs there may be; a grid is tried whole."""
+        size = self.search.space.size() if self.search.sampler.kind == "grid" else None
+        return self.search.limits.max_trials if size is None else size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Jobs:
     """All jobs of one experiment, as far as a backend needs to know of them."""
 
@@ -82,6 +108,8 @@ class Jobs:
     clock: Clock
     #: Who starts them, in words.
     owner: str = ""
+    #: Set where the whole search is handed to the service that runs them.
+    handover: Handover | None = None
     #: Makes what trial 1 would ask for, but for its code, which has not been packed.
     first: Callable[[], JobRequest] = field(repr=False)
 
@@ -192,6 +220,20 @@ class BaseBackend(SpecPart):
     def remove_artifacts(self, experiment: ExperimentName, clock: Clock) -> Sequence[str]:  # noqa: ARG002 - as above
         """Remove what jobs have left outside of the store; returns what was removed, in words."""
         return ()
+
+    # What is handed over
+
+    def handover_problems(self, jobs: Jobs) -> Iterator[Problem]:  # noqa: ARG002 - for those that look
+        """All that the service cannot take over of a search; asked before anything is kept or called."""
+        yield Problem(
+            field="engine",
+            message=f"'hosted' hands the search to a service, and jobs of {self.kind} have none that tunes",
+            remedy="write backend.kind: sagemaker, or leave engine out",
+        )
+
+    def handover_doubts(self, jobs: Jobs) -> Iterator[Problem]:  # noqa: ARG002 - as above
+        """What is lost by handing a search over."""
+        yield from ()
 
     # What it costs, and what a plan says
 

@@ -15,6 +15,7 @@ from trialjob.config.plugins import PLUGINS, inner_type, keys_of, once_in_estima
 from trialjob.config.space import DOMAINS
 from trialjob.config.spec import (
     ContainerSpec,
+    EngineSpec,
     ExperimentSpec,
     FrameworkSpec,
     FunctionSpec,
@@ -40,6 +41,7 @@ KINDS: dict[str, dict[str, type[BaseModel]]] = {
 _SECTIONS: dict[str, type[BaseModel]] = {
     "objective": ObjectiveSpec,
     "limits": LimitsSpec,
+    "engine": EngineSpec,
     "mlflow": MlflowSpec,
     "notify": NotifySpec,
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field, InstanceOf, PlainSerializer, PrivateAttr
+from pydantic import BeforeValidator, Field, InstanceOf, PlainSerializer, PrivateAttr
 
 from trialjob.backends.plugin import BACKENDS, DEFAULT_BACKEND, BaseBackend
 from trialjob.config.inputs import InputChannel
@@ -253,6 +253,20 @@ class LimitsSpec(SpecPart):
         return Limits(**given, canary=canary)
 
 
+def _by_kind(value: object) -> object:
+    """An engine may be written by its name alone."""
+    return {"kind": value} if isinstance(value, str) else value
+
+
+class EngineSpec(SpecPart):
+    """Who proposes the trials and starts their jobs: trialjob, or the service that runs them."""
+
+    #: `trialjob`, or `hosted` for SageMaker's own tuner.
+    kind: Literal["trialjob", "hosted"] = "trialjob"
+    #: SageMaker's tuner ends the search when it expects nothing better.
+    until_convergence: bool = False
+
+
 class OnLogSpec(SpecPart):
     """A pattern for lines of a job's log, and what is to follow."""
 
@@ -305,6 +319,9 @@ class ExperimentSpec(SpecPart):
     #: Where the jobs run, and what they need of machines; of several `backends`, the name of the one that is
     #: meant. Default: `{kind: local}`.
     backend: BackendSection = BACKENDS.own(DEFAULT_BACKEND)()
+    #: Who proposes the trials and starts their jobs: `trialjob`, or `hosted` for
+    #: [SageMaker's own tuner](hosted.md). Default: `trialjob`.
+    engine: Annotated[EngineSpec, BeforeValidator(_by_kind)] = EngineSpec()
     #: Shows the experiment in MLflow, a parent run and below it a run for each trial.
     mlflow: MlflowSpec | None = None
     #: Who is told that the experiment has ended.
@@ -328,7 +345,15 @@ class ExperimentSpec(SpecPart):
 
     def document(self) -> dict[str, Json]:
         """The spec as a JSON document that parses to an equal spec."""
-        return self.model_dump(mode="json")
+        document = self.model_dump(mode="json")
+        if self.engine == EngineSpec():  # which is what a document without one means
+            del document["engine"]
+        return document
+
+    @property
+    def is_hosted(self) -> bool:
+        """The service that runs the jobs proposes the trials as well."""
+        return self.engine.kind == "hosted"
 
     def secrets(self) -> dict[str, Secret]:
         """Every secret that is named, by its place."""

@@ -13,6 +13,7 @@ from trialjob.model.secret import Secret
 from trialjob.orchestrator.core.events import (
     LimitsChanged,
 )
+from trialjob.orchestrator.core.search import BaseSampler
 from trialjob.orchestrator.core.state import State
 
 #: What may differ between a spec and the experiment that was started from it.
@@ -25,6 +26,13 @@ CHANGEABLE = (
     "mlflow",
     "notify",
 )
+#: What may be where the search was handed to a service, which cannot be told otherwise.
+CHANGEABLE_HOSTED = (
+    *(each for each in CHANGEABLE if each not in {"limits.", "canary"}),
+    "limits.max_failures",
+    "limits.metric_deadline",
+    "limits.stall_timeout",
+)
 #: And while no trial has a value of the objective: a regex that matches nothing can be set right.
 UNTIL_A_VALUE = ("metrics",)
 
@@ -36,7 +44,9 @@ def agree(spec: ExperimentSpec, recorded: ExperimentSpec, state: State) -> Limit
     """
     # Not the document as it was written: an older trialjob left out what it had no word for.
     differences = config.differences(recorded.document(), spec.document())
-    changeable = CHANGEABLE if state.best is not None else (*CHANGEABLE, *UNTIL_A_VALUE)
+    changeable: tuple[str, ...] = CHANGEABLE if state.best is not None else (*CHANGEABLE, *UNTIL_A_VALUE)
+    if spec.is_hosted:
+        changeable = CHANGEABLE_HOSTED
     secrets = {f"{place}.secret" for place in spec.secrets()}
     refused = [
         each
@@ -54,7 +64,8 @@ def agree(spec: ExperimentSpec, recorded: ExperimentSpec, state: State) -> Limit
 
 def as_recorded(spec: ExperimentSpec, recorded: ExperimentSpec) -> ExperimentSpec:
     """``spec`` with the name and what was decided when the experiment was created."""
-    sampler = spec.sampler.as_recorded(recorded.sampler)
+    as_chosen = BaseSampler.as_recorded if spec.is_hosted else type(spec.sampler).as_recorded
+    sampler = as_chosen(spec.sampler, recorded.sampler)
     written: dict[str, object] = {
         "environment": _as_written(spec.estimator.environment, recorded.estimator.environment)
     }

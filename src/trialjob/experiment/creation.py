@@ -12,7 +12,7 @@ from trialjob.errors import JournalConflict, UsageError
 from trialjob.estimators.bundle import pack
 from trialjob.estimators.selection import files_with
 from trialjob.experiment.jobs import folder_of, vault_of
-from trialjob.experiment.prices import caps_note, check_caps
+from trialjob.experiment.prices import caps_note, check_caps, check_handover
 from trialjob.experiment.resolve import ResolvedSpec, resolve
 from trialjob.experiment.search import search_advice, search_of
 from trialjob.experiment.session import Session, open_session
@@ -59,6 +59,7 @@ def create(
     known, notes = _known(spec, opened)
     clock, limits, tariff = resolved.jobs.clock, spec.to_limits(), resolved.tariff
     check_caps(limits, tariff)
+    check_handover(resolved.jobs.handover, tariff)
     bundle, left_out = "", list[str]()
     if code_of is not None and code_of.state.bundle:
         bundle = code_of.state.bundle

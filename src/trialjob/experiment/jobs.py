@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from trialjob import in_job
-from trialjob.backends.plugin import Backend, Jobs, Place
+from trialjob.backends.plugin import Backend, Handover, Jobs, Place
 from trialjob.backends.vault import Vault
 from trialjob.config import ContainerSpec, ExperimentSpec
 from trialjob.config.passing import passing_problems
@@ -56,7 +56,16 @@ def jobs_of(
         needed=spec.needed_metrics(),
         clock=clock,
         owner=owner_here(store),
+        handover=_handover(spec) if spec.is_hosted else None,
         first=partial(first_job, spec),
+    )
+
+
+def _handover(spec: ExperimentSpec) -> Handover:
+    return Handover(
+        search=spec.to_search(),
+        points=spec.points_to_evaluate,
+        until_convergence=spec.engine.until_convergence,
     )
 
 

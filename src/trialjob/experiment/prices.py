@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 
+from trialjob.backends.plugin import Handover
 from trialjob.errors import Problem, SpecError
 from trialjob.model.durations import format_duration
 from trialjob.model.limits import Limits
@@ -24,6 +25,40 @@ def check_caps(limits: Limits, tariff: Tariff) -> None:
     problems = [*_unpriced(limits, tariff), *_too_small(limits, tariff)]
     if problems:
         raise SpecError(problems)
+
+
+def check_handover(handover: Handover | None, tariff: Tariff) -> None:
+    """Raise SpecError when the jobs of a search that is handed over may break a cap, all told.
+
+    Nobody counts what they really came to before the service starts the next, so each counts at its worst.
+    """
+    problems = [] if handover is None else [*_over_budget(handover, tariff)]
+    if problems:
+        raise SpecError(problems)
+
+
+def _over_budget(handover: Handover, tariff: Tariff) -> Iterator[Problem]:
+    limits, terms, trials = handover.search.limits, tariff.dearest, handover.trials
+    one = terms.worst(limits.trial_timeout)
+    hours = limits.max_instance_hours
+    if limits.max_cost is not None and one.micros * trials > (cap := cap_micros(limits.max_cost)):
+        worst = f"${_up(one.micros * trials / 1e6, 100):,.2f}"
+        yield _beyond("max_cost", f"${limits.max_cost:,.2f}", worst, cap // one.micros, handover, terms)
+    if hours is not None and one.instance_ms * trials > (cap := cap_instance_ms(hours)):
+        worst = f"{_up(one.instance_hours * trials, 100):,.2f}"
+        yield _beyond("max_instance_hours", f"{hours:g}", worst, cap // one.instance_ms, handover, terms)
+
+
+def _beyond(field: str, cap: str, worst: str, fits: int, handover: Handover, terms: Terms) -> Problem:  # noqa: PLR0917 - one problem
+    limits, trials = handover.search.limits, handover.trials
+    instead = f"limits.max_trials: {fits}" if fits else "a shorter limits.trial_timeout"
+    return Problem(
+        field=f"limits.{field}",
+        message=f"{cap} is less than all jobs may come to, {worst}: {trials} trials of "
+        f"{_story(limits, terms)}, and with engine: hosted none is refunded",
+        remedy=f"write {instead}, or a shorter limits.trial_timeout, or a cap of at least {worst}; or leave "
+        "engine out: trialjob itself counts what jobs came to before it starts the next",
+    )
 
 
 def check_priced(limits: Limits, tariff: Tariff) -> None:

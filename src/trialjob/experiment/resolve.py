@@ -55,5 +55,7 @@ def _resolved(given: ExperimentSpec, clock: Clock, *, to_run: bool) -> ResolvedS
     check_passing(given)
     spec = with_search_resolved(with_image(given))
     jobs = jobs_of(spec, clock)
+    if jobs.handover is not None and (problems := [*spec.backend.handover_problems(jobs)]):
+        raise SpecError(problems)
     spec.backend.check(jobs)
     return ResolvedSpec(spec=spec, jobs=jobs)

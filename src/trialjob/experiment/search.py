@@ -11,15 +11,21 @@ from trialjob.config import ExperimentSpec
 from trialjob.model.json import canonical_json
 from trialjob.model.space import Config
 from trialjob.orchestrator.core.rule import Scheduler, StoppingRule
-from trialjob.orchestrator.core.search import Search
+from trialjob.orchestrator.core.search import BaseSampler, Search
 from trialjob.orchestrator.ports import Sampler
 from trialjob.orchestrator.samplers import SAMPLERS
 from trialjob.orchestrator.samplers.checked import Checked
 from trialjob.orchestrator.samplers.initial_points import PointsFirst
+from trialjob.orchestrator.samplers.random import RandomSampler
+from trialjob.orchestrator.stopping.none import NoStopping
 
 
 def with_search_resolved(spec: ExperimentSpec) -> ExperimentSpec:
     """``spec`` with what it leaves open decided, so that the journal can tell it again."""
+    if spec.is_hosted:
+        # The service's own search of that name: only the seed is left open.
+        sampler = BaseSampler.resolved(spec.sampler, spec.to_search(), _seed_of(spec))
+        return spec.model_copy(update={"sampler": sampler})
     sampler = spec.sampler.resolved(spec.to_search(), _seed_of(spec))
     return spec.model_copy(update={"sampler": sampler})
 
@@ -49,6 +55,9 @@ def search_of(
     ``wake`` is called when a configuration that is worked out ahead is ready.
     """
     search = spec.to_search()
+    if spec.is_hosted:
+        # The service proposes and stops; what is drawn here stands for it where a request is only shown.
+        return NoStopping(), partial(RandomSampler, search.space, search.seed)
     rule = spec.stopping.opened(search)
     if spec.stopping.proposes:
         return rule, _ordered(search, spec.points_to_evaluate, cast("Scheduler", rule).sampler)

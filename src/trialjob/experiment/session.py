@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
+from typing import cast
 
 from trialjob import config
 from trialjob.backends.discreet import DiscreetBackend
@@ -46,10 +47,11 @@ from trialjob.orchestrator.core.events import (
 )
 from trialjob.orchestrator.core.evolve import learned
 from trialjob.orchestrator.core.state import State
+from trialjob.orchestrator.engine.hosted import HostedStepper
 from trialjob.orchestrator.engine.loop import Loop, Watcher
 from trialjob.orchestrator.engine.step import Parts, Stepper
 from trialjob.orchestrator.journals.store import BaseStore
-from trialjob.orchestrator.ports import ArtifactSource, Journal
+from trialjob.orchestrator.ports import ArtifactSource, HostedSearch, Journal
 from trialjob.reporting.notification import untold
 from trialjob.reporting.results import Result
 
@@ -178,6 +180,11 @@ class Session:
         Raises SpecError and UsageError where its sampler or its stopping rule cannot be had.
         """
         self.refresh()
+        if self.spec.is_hosted and self.state.phase is Phase.ENDED:
+            raise UsageError(
+                f"{self.name} has ended, and a search that was handed to a service cannot be continued\n"
+                "  → start a new experiment"
+            )
         search_of(self.spec)
         self._append(lambda state: [ExperimentResumed()] if state.phase is Phase.ENDED else [])
 
@@ -233,7 +240,8 @@ class Session:
             parts = self._parts(spec, wake, self._mirrors)
             known, self._records = self._records, []
             state = self._state if known and known[-1].version == self.state.version else None
-            self._loop = loop = Loop(Stepper(parts, known, state), self._clock, spec.backend.poll_interval)
+            stepper = self._stepper(spec, parts, known, state)
+            self._loop = loop = Loop(stepper, self._clock, spec.backend.poll_interval)
             try:
                 if self._leaving:
                     loop.leave()
@@ -247,6 +255,14 @@ class Session:
                 self._leaving = False
             self._tell(spec)
         return self.refresh()
+
+    def _stepper(
+        self, spec: ExperimentSpec, parts: Parts, known: Sequence[Record], state: State | None
+    ) -> Stepper:
+        if not spec.is_hosted:
+            return Stepper(parts, known, state)
+        search = cast("HostedSearch", self._backend)
+        return HostedStepper(parts, search, prunes=spec.stopping.ends_trials, known=known, state=state)
 
     @property
     def is_over(self) -> bool:

@@ -55,6 +55,10 @@ HOST_RANK = "TRIALJOB_HOST_RANK"
 #: The input channel, and the file in it, that brings the values when the service's own way is too narrow.
 VALUES_CHANNEL = "trialjob-values"
 VALUES_FILE = "hyperparameters.json"
+#: The folder, below the tree, with the file of values that ``hosted`` has made of what a service proposed.
+DECODED = "decoded"
+#: A folder below that of the checkpoints, for a job that shares it with others.
+OWN_CHECKPOINTS = "TRIALJOB_OWN_CHECKPOINTS"
 #: On the first host, for the processes to find each other.
 _MASTER_PORT = 29500
 #: SageMaker shows so many characters of a failure.
@@ -79,7 +83,8 @@ _SHIM = {
 }
 SHIPPED = (
     "__init__.py", "attendant.py", "code_setup.py", "command_line.py", "context.py", "function.py",
-    "huggingface.py", "keras.py", "lightning.py", "ranks.py", "report.py", "variables.py",
+    "hosted.py", "huggingface.py", "keras.py", "lightning.py", "ranks.py", "report.py", "scales.py",
+    "variables.py",
 )  # fmt: skip
 
 
@@ -103,6 +108,9 @@ def _read(place: Path) -> dict[str, Any]:
 
 def hyperparameters(root: Path) -> dict[str, Any]:
     """The values: each is kept as the JSON text of itself; a text that is no JSON stands for itself."""
+    decoded = root / DECODED / VALUES_FILE
+    if decoded.is_file():
+        return _read(decoded)
     texts = read_config(root, "hyperparameters")
     texts.update(_read(root / "input" / "data" / VALUES_CHANNEL / VALUES_FILE))
     return {name: _decoded(text) for name, text in sorted(texts.items())}
@@ -144,7 +152,7 @@ def environment(
     )
     result = {**base, **told}
     result[HOST_RANK] = told["SM_CURRENT_HOST_RANK"]
-    result["TRIALJOB_CHECKPOINT_DIR"] = str(root / "checkpoints")
+    result["TRIALJOB_CHECKPOINT_DIR"] = str(root / "checkpoints" / base.get(OWN_CHECKPOINTS, ""))
     result["PYTHONUNBUFFERED"] = "1"
     places = [str(root / "code"), str(root / "shim"), base.get("PYTHONPATH", "")]
     result["PYTHONPATH"] = os.pathsep.join(place for place in places if place)

@@ -30,6 +30,10 @@ MAX_LINE = 4096
 MOST_LINES = 16
 #: Names the metrics, as a JSON list, that the experiment needs: they are never left out.
 NEEDED = "TRIALJOB_METRICS"
+#: What makes each value of the objective be followed by a line with the best so far: ``max:accuracy``.
+RUNNING_BEST = "TRIALJOB_RUNNING_BEST"
+#: What begins such a line. It names no metric, so that no pattern of the user's finds a value in it.
+BEST_PREFIX = "[trialjob-best] "
 #: Where that does not say.
 _USUAL = ("epoch", "step")
 #: Room is kept for numbers up to this one.
@@ -41,6 +45,8 @@ _NAMED = 5
 # number is drawn in one indivisible step.
 _lock = threading.RLock()
 _numbers = itertools.count(1)
+#: The best value of the objective so far, where it is to be told; empty before the first.
+_best = []  # type: list[float]
 #: What has been complained of, so that it is said once and not in every epoch.
 _complaints = set()  # type: set[str]
 
@@ -132,6 +138,17 @@ def _say(values: Mapping[str, Any]) -> None:
         with contextlib.suppress(OSError):
             for part, piece in reversed(list(enumerate(pieces))):
                 _write(1, _line(number, part, piece))
+            _write(1, _running_best(values))
+
+
+def _running_best(values: Mapping[str, Any]) -> bytes:
+    """A line with the best value of the objective so far, where a service is to read it; else nothing."""
+    mode, _, metric = os.environ.get(RUNNING_BEST, "").partition(":")
+    value = values.get(metric)
+    if not metric or isinstance(value, str) or value is None:
+        return b""
+    _best[:] = [(min if mode == "min" else max)([*_best, float(value)])]
+    return f"{BEST_PREFIX}{_best[0]!r}\n".encode("ascii")
 
 
 def _pieces(values: Mapping[str, Any]) -> list[dict[str, Any]]:

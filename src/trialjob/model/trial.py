@@ -58,6 +58,10 @@ class EndKind(Enum):
     TARGET = "target"
     #: So many trials in a row have ended without a better score.
     NO_IMPROVEMENT = "max_trials_without_improvement"
+    #: The service that tunes finds that nothing better is to be expected.
+    CONVERGED = "converged"
+    #: The service that tunes has failed.
+    SERVICE = "service_failed"
     #: Not one more job could be paid for, whatever it came to.
     MAX_COST = "max_cost"
     MAX_INSTANCE_HOURS = "max_instance_hours"
@@ -88,6 +92,7 @@ _FAILURES = frozenset(
         EndKind.CANARY,
         EndKind.METRIC_DEADLINE,
         EndKind.ON_LOG,
+        EndKind.SERVICE,
     }
 )
 

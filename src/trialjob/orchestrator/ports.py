@@ -6,7 +6,7 @@ Rule: an adapter implements one of these and knows nothing of the engine. Each h
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum
@@ -18,7 +18,7 @@ from trialjob.model.metric import Report
 from trialjob.model.space import Config
 from trialjob.model.trial import LogMatch
 from trialjob.orchestrator.core.events import Event, Record
-from trialjob.orchestrator.core.observations import Postponed, Rejected, Submitted
+from trialjob.orchestrator.core.observations import HostedObserved, Postponed, Rejected, Submitted
 from trialjob.orchestrator.core.search import Sampler
 
 
@@ -138,6 +138,34 @@ class JobBackend(Protocol):
 
     def close(self) -> None:
         """Give back what only this process holds. Jobs run on."""
+        ...
+
+
+class HostedSearch(Protocol):
+    """A service that proposes the trials itself and starts their jobs.
+
+    What it is handed has one name, a function of the experiment's, which is what makes the calls idempotent.
+    Every method may raise BackendUnavailable and BackendBusy, as those of JobBackend.
+    """
+
+    @property
+    def search_name(self) -> str:
+        """What the service knows the search by."""
+        ...
+
+    def hand_over(self, identity: str, bundle: str) -> bool:
+        """Hand it over, with the code of that digest, if any; True when it had been, by ``identity``.
+
+        Raises BackendError when the name is taken by another's, or the service refuses it.
+        """
+        ...
+
+    def call_off(self, identity: str) -> bool:
+        """Have it and its jobs end. False when it was never handed over, and then it never will be."""
+        ...
+
+    def look_for_jobs(self, known: Collection[JobName]) -> HostedObserved:
+        """The jobs that the service has started beside those ``known``, and whether more may come."""
         ...
 
 
@@ -262,6 +290,8 @@ __all__ = [
     "Estimator",
     "ExperimentStore",
     "FoundReport",
+    "HostedObserved",
+    "HostedSearch",
     "JobBackend",
     "Journal",
     "Kept",

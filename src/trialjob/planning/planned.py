@@ -14,7 +14,7 @@ from trialjob.config import ExperimentSpec
 from trialjob.config.assumptions import with_assumed
 from trialjob.config.lints import no_word_of_checkpoints
 from trialjob.errors import UsageError
-from trialjob.experiment.prices import caps_note, check_caps
+from trialjob.experiment.prices import caps_note, check_caps, check_handover
 from trialjob.experiment.resolve import ResolvedSpec, resolve
 from trialjob.experiment.search import search_advice
 from trialjob.experiment.session import attach
@@ -22,6 +22,7 @@ from trialjob.orchestrator.core.last_epoch import COUNTS
 from trialjob.orchestrator.core.rule import StoppingRule
 from trialjob.orchestrator.ports import Sampler
 from trialjob.orchestrator.samplers.random import RandomSampler
+from trialjob.orchestrator.stopping.none import NoStopping
 from trialjob.planning.advice import advice, doubts
 from trialjob.planning.estimate import estimate
 from trialjob.planning.plan import Looked, Plan, Variant
@@ -61,7 +62,9 @@ def plan(given: ExperimentSpec | ResolvedSpec, asked: Asked, *, store: str | Pat
     assumptions = with_assumed(where.assumptions, asked.assume)
     epochs = _epochs(spec, asked, store)
     ways = where.ways(jobs, ask=asked.account)
-    check_caps(spec.to_limits(), next(way.tariff for way in ways if way.written))
+    tariff = next(way.tariff for way in ways if way.written)
+    check_caps(spec.to_limits(), tariff)
+    check_handover(jobs.handover, tariff)
     variants = [_variant(spec, epochs, assumptions, way) for way in ways]
     written = next(variant for variant in variants if variant.written)
     return Plan(
@@ -70,7 +73,7 @@ def plan(given: ExperimentSpec | ResolvedSpec, asked: Asked, *, store: str | Pat
         stopping=_stopping(spec),
         machine=where.machine(jobs),
         variants=variants,
-        doubts=tuple(doubts(written)),
+        doubts=(*where.handover_doubts(jobs), *doubts(written)),
         caps=caps_note(written.case.limits, written.case.tariff),
         request=where.request_words(),
         first_request=where.first_request(jobs),
@@ -105,6 +108,7 @@ def _variant(spec: ExperimentSpec, epochs: Epochs, assumptions: Assumptions, way
         epochs=epochs,
         assumptions=assumptions,
         checkpoints=not no_word_of_checkpoints(spec),
+        retried=not spec.is_hosted,
     )
     return Variant(
         name=way.name,
@@ -118,12 +122,16 @@ def _variant(spec: ExperimentSpec, epochs: Epochs, assumptions: Assumptions, way
 
 def _rule(spec: ExperimentSpec) -> StoppingRule:
     """The stopping rule; for a scheduler that also proposes configurations, one without a memory like it."""
+    if spec.is_hosted:
+        return NoStopping()  # how the service would stop trials early is not known here
     return spec.stopping.stand_in().opened(spec.to_search())
 
 
 def _sampler(spec: ExperimentSpec) -> Callable[[int], Callable[[], Sampler]]:
     """As many configurations as the real sampler has, at no cost."""
     space = spec.to_space()
+    if spec.is_hosted:
+        return lambda seed: partial(RandomSampler, space, seed)
     if not spec.sampler.learns and not hasattr(spec.sampler, "seed"):
         return lambda _seed: partial(spec.sampler.make, spec.to_search())
     return lambda seed: partial(RandomSampler, space, seed)

@@ -58,3 +58,5 @@ class Case:
     assumptions: Assumptions
     #: A trial goes on from what it has saved, after an interruption or a pause.
     checkpoints: bool
+    #: A trial whose job fails by the service's own doing is tried again as a new job.
+    retried: bool = True

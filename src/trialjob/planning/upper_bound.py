@@ -41,7 +41,7 @@ def worst(case: Case) -> Worst:
     """The worst case of ``case``; what its caps keep from happening is left out."""
     terms, timeout = case.tariff.dearest, case.limits.trial_timeout
     planned = jobs_each(case)
-    retries = sum(budget.retries for budget in OF.values())
+    retries = sum(budget.retries for budget in OF.values()) if case.retried else 0
     spends = [
         # Each job's own maximum is rounded up to whole seconds, and is a second at least.
         _times(terms.of(math.ceil(timeout) + jobs) + _times(terms.worst(0.0), jobs), case.limits.max_trials)

@@ -35,6 +35,9 @@ from trialjob.orchestrator.core.events import (
     ExperimentEnding,
     ExperimentMoved,
     ExperimentResumed,
+    HostedAccepted,
+    HostedEnded,
+    HostedIntended,
     JobEnded,
     JobProgressed,
     JobSilent,
@@ -150,6 +153,10 @@ EVERY_EVENT: tuple[Event, ...] = (
     LimitsChanged(limits=Limits(max_trials=4, stall_timeout="auto"), document={}),
     LimitsChanged(limits=Limits(max_trials=4, stall_timeout=90.0), document={}),
     JobEnded(trial=_ONE, attempt=2, end=JobEnd(outcome=Outcome.STOPPED, pool_until=242.0), may_resume=True),
+    HostedIntended(name="digits", prunes=True),
+    HostedAccepted(adopted=True),
+    TrialProposed(trial=TrialId(2), config={"lr": 0.5}, job="digits-002-0a1b2c3d"),
+    HostedEnded(reason=_REASON),
 )
 
 

@@ -17,6 +17,7 @@ from trialjob._version import __version__
 from trialjob.apps.cli.init import init
 from trialjob.apps.cli.options import (
     backend_option,
+    engine_option,
     form_option,
     interrupt_option,
     set_option,
@@ -73,6 +74,7 @@ for _command in (init, prices, schema, serve, tenant, token):
 @cli.command()
 @spec_argument
 @backend_option
+@engine_option
 @click.option("--name", help="The experiment's name, as it is [default: the spec's with a unique suffix].")
 @yes_option
 @set_option
@@ -308,6 +310,7 @@ def confirm() -> None:
 )
 @click.option("--account", is_flag=True, help="Ask the account for its quotas; needs credentials.")
 @backend_option
+@engine_option
 @set_option
 @form_option("text", "json")
 @store_option

@@ -46,6 +46,11 @@ def interrupt_option(command: F) -> F:
     )(command)
 
 
+engine_option = click.option(
+    "--engine",
+    type=click.Choice(["trialjob", "hosted"]),
+    help="Who proposes trials and starts jobs; hosted: the tuner of their service [default: the spec's].",
+)
 backend_option = click.option(
     "--backend",
     metavar="NAME",

@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 
 from trialjob import config
 from trialjob.apps.cli.errors import ExitStatus
+from trialjob.apps.cli.running import by_engine
 from trialjob.apps.cli.showing import print_out
 from trialjob.errors import Problem, SpecError
 from trialjob.model.durations import parse_duration
@@ -26,13 +27,14 @@ def plan_spec(
     assume: tuple[str, ...],
     account: bool,
     backend: str | None,
+    engine: str | None,
     overrides: tuple[str, ...],
     form: str,
     store: str | None,
 ) -> int:
     """Print the plan of a spec file; with ``form`` json also what is wrong with it."""
     try:
-        spec = config.load(path, overrides=overrides, backend=backend)
+        spec = config.load(path, overrides=[*overrides, *by_engine(engine)], backend=backend)
         asked = Asked(
             epoch_seconds=_seconds(epoch_seconds),
             epochs=epochs,

@@ -34,6 +34,7 @@ def run_spec(
     path: str,
     *,
     backend: str | None,
+    engine: str | None,
     name: str | None,
     overrides: tuple[str, ...],
     on_interrupt: Literal["stop", "detach"] | None,
@@ -41,7 +42,7 @@ def run_spec(
     store: str | None,
 ) -> int:
     """Start the experiment of a spec file and attend it."""
-    spec = config.load(path, overrides=[*overrides, *named(name)], backend=backend)
+    spec = config.load(path, overrides=[*overrides, *by_engine(engine), *named(name)], backend=backend)
     if name is None:
         spec = spec.model_copy(update={"name": unique_name(spec.name)})
     warn(spec)
@@ -102,6 +103,11 @@ def resume_experiment(
         session.change(config.parse(document, files=False))
     session.reopen()
     return _attend(begun, session, console(), on_interrupt=on_interrupt, store=store)
+
+
+def by_engine(engine: str | None) -> list[str]:
+    """The override that says who proposes the trials."""
+    return [] if engine is None else [f"engine={engine}"]
 
 
 def named(name: str | None) -> list[str]:

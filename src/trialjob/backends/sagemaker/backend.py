@@ -64,6 +64,7 @@ class SageMakerBackend:
         client: SageMakerClient,
         settings: SageMakerSettings,
         experiment: ExperimentName,
+        prefix: str = "",
         code: Code,
         clock: Clock,
         owner: str,
@@ -72,6 +73,7 @@ class SageMakerBackend:
         log_overlap: float = 30.0,
         log_settle: float = 10.0,
     ) -> None:
+        """``prefix`` begins the names of the jobs where it is not the experiment's own."""
         self._client = client
         self._settings = settings
         self._experiment = experiment
@@ -80,8 +82,8 @@ class SageMakerBackend:
         self._check = check
         self._reveal = reveal
         self._uploads = Uploads(client, settings, code)
-        self._roster = Roster(client, clock, experiment)
-        self._follower = Follower(client, experiment, overlap=log_overlap, settle=log_settle)
+        self._roster = Roster(client, clock, prefix or experiment, is_ours=not prefix)
+        self._follower = Follower(client, prefix or experiment, overlap=log_overlap, settle=log_settle)
         self._full_until, self._full_why = float("-inf"), ""
         self._answers = Answers(clock, settings.s3_uri)
         #: How long the next look may wait for the turns of its calls.

@@ -96,6 +96,40 @@ class SageMakerClient(Transport):
         )
         return Page(rows=tuple(answer["TrainingJobSummaries"]), token=answer.get("NextToken"))
 
+    # Tuning jobs
+
+    def create_tuning(self, request: Mapping[str, Any]) -> None:
+        """CreateHyperParameterTuningJob. A reply that was lost shows as a duplicate name next time."""
+        self._write("create", "sagemaker", "create_hyper_parameter_tuning_job", **request)
+
+    def describe_tuning(self, name: str) -> Facts:
+        """DescribeHyperParameterTuningJob."""
+        answer: Facts = self._read(
+            "describe",
+            "sagemaker",
+            "describe_hyper_parameter_tuning_job",
+            HyperParameterTuningJobName=name,
+        )
+        return answer
+
+    def stop_tuning(self, name: str) -> None:
+        """StopHyperParameterTuningJob, which stops its training jobs, too."""
+        self._write("stop", "sagemaker", "stop_hyper_parameter_tuning_job", HyperParameterTuningJobName=name)
+
+    def tuning_children(self, name: str, token: str | None = None) -> Page:
+        """One page of ListTrainingJobsForHyperParameterTuningJob, the newest jobs first."""
+        answer = self._read(
+            "children",
+            "sagemaker",
+            "list_training_jobs_for_hyper_parameter_tuning_job",
+            HyperParameterTuningJobName=name,
+            MaxResults=_PAGE,
+            SortBy="CreationTime",
+            SortOrder="Descending",
+            **({"NextToken": token} if token else {}),
+        )
+        return Page(rows=tuple(answer["TrainingJobSummaries"]), token=answer.get("NextToken"))
+
     # Logs
 
     def log_events(self, streams: str | Sequence[str], *, since: int, token: str | None = None) -> Page:

@@ -33,10 +33,12 @@ _STALE: Final = 10.0
 class Roster:
     """What is known of the jobs. It remembers only to spare calls; a new one finds the same."""
 
-    def __init__(self, client: SageMakerClient, clock: Clock, experiment: ExperimentName) -> None:
+    def __init__(self, client: SageMakerClient, clock: Clock, prefix: str, *, is_ours: bool = True) -> None:
+        """``is_ours`` says that the names behind the prefix are made by us, and not by the service."""
         self._client = client
         self._clock = clock
-        self._experiment = experiment
+        self._prefix = prefix
+        self._is_ours = is_ours
         self._facts: dict[JobName, Facts] = {}
         #: The look that is under way, and what it has asked for.
         self._token: str | None = None
@@ -123,9 +125,7 @@ class Roster:
                 self._last_full = now
         try:
             while True:
-                page = self._client.jobs(
-                    f"{self._experiment}-", modified_after=self._since, token=self._token
-                )
+                page = self._client.jobs(f"{self._prefix}-", modified_after=self._since, token=self._token)
                 self._learn(page.rows)
                 self._token = page.token
                 if page.token is None or (self._full and self._shown.issuperset(wanted)):
@@ -143,7 +143,7 @@ class Roster:
     def _learn(self, rows: Iterable[Facts]) -> None:
         for row in rows:
             job = JobName(row["TrainingJobName"])
-            if parse_job_name(self._experiment, job) is None:
+            if self._is_ours and parse_job_name(ExperimentName(self._prefix), job) is None:
                 continue
             self._shown.add(job)
             if heir := (row.get("WarmPoolStatus") or {}).get("ReusedByJob"):

@@ -12,7 +12,7 @@ from typing import Any, Final
 from trialjob.aws import faults
 from trialjob.backends.sagemaker.client import SageMakerClient
 from trialjob.backends.sagemaker.logs import LogBuffer, tail_of
-from trialjob.model.ids import ExperimentName, JobName
+from trialjob.model.ids import JobName
 from trialjob.model.job import LogLine
 
 #: Lines are waited for so long after a job's end at most, however late others came.
@@ -56,14 +56,14 @@ class Follower:
     def __init__(
         self,
         client: SageMakerClient,
-        experiment: ExperimentName,
+        prefix: str,
         *,
         overlap: float,
         settle: float,
     ) -> None:
         self.book = LogBuffer()
         self._client = client
-        self._experiment = experiment
+        self._prefix = prefix
         self._overlap = round(overlap * 1000)
         self._settle = settle
         self._shared: _Read | None = None
@@ -92,9 +92,7 @@ class Follower:
             if since is None:
                 return
             # The prefix ends in a hyphen, so that run1 does not read the logs of run10.
-            self._shared = _Read(
-                streams=f"{self._experiment}-", jobs=self.book.jobs, since=since - self._overlap
-            )
+            self._shared = _Read(streams=f"{self._prefix}-", jobs=self.book.jobs, since=since - self._overlap)
         if self._pages(self._shared):
             read, self._shared = self._shared, None
             self.book.absorb(read.rows, read.jobs)

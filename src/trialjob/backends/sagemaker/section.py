@@ -14,7 +14,16 @@ from pydantic import Field
 from trialjob.aws import faults
 from trialjob.backends.assumptions import Assumptions
 from trialjob.backends.auditing import Auditor, Knows, Together
-from trialjob.backends.plugin import Backend, BaseBackend, Check, Jobs, Place, Translator, Way
+from trialjob.backends.plugin import (
+    Backend,
+    BaseBackend,
+    Check,
+    Handover,
+    Jobs,
+    Place,
+    Translator,
+    Way,
+)
 from trialjob.backends.sagemaker.machines import Machines
 from trialjob.backends.sagemaker.rates import RATES
 from trialjob.backends.sagemaker.raw_request import translated
@@ -31,6 +40,7 @@ from trialjob.orchestrator.ports import Clock
 
 if TYPE_CHECKING:
     from trialjob.backends.sagemaker.client import SageMakerClient
+    from trialjob.backends.sagemaker.hosted.tuning_request import Tuned
     from trialjob.backends.sagemaker.prices import Price
 
 #: What a job cannot do without, and what it is called in an example.
@@ -167,6 +177,23 @@ class SageMaker(Machines, BaseBackend):
             field = "backend.profile" if self.profile else "backend.region"
             raise SpecError(Problem(field=field, message=str(fault), remedy=fault.remedy)) from fault
 
+    def _tuned(self, jobs: Jobs, handover: Handover) -> Tuned:
+        from trialjob.backends.sagemaker.hosted.tuning_request import Tuned  # noqa: PLC0415 - as below
+
+        return Tuned(settings=self.settings(jobs), handover=handover, job=jobs.first())
+
+    def handover_problems(self, jobs: Jobs) -> Iterator[Problem]:
+        from trialjob.backends.sagemaker.hosted.refusals import refusals  # noqa: PLC0415 - as below
+
+        if jobs.handover is not None:
+            yield from refusals(self._tuned(jobs, jobs.handover), canary=jobs.limits.canary)
+
+    def handover_doubts(self, jobs: Jobs) -> Iterator[Problem]:
+        from trialjob.backends.sagemaker.hosted.refusals import doubts  # noqa: PLC0415 - as below
+
+        if jobs.handover is not None:
+            yield from doubts(self._tuned(jobs, jobs.handover))
+
     def check(self, jobs: Jobs) -> None:
         """Refuse jobs that the service would refuse."""
         from trialjob.backends.sagemaker.preview import preview  # noqa: PLC0415 - the service's model is big
@@ -232,11 +259,18 @@ class SageMaker(Machines, BaseBackend):
         from trialjob.backends.sagemaker.preview import refuse  # noqa: PLC0415 - as above
 
         settings = self.settings(jobs)
+        code = Code(bundle=partial(place.store.bundle, jobs.name), files=place.in_job)
+        if jobs.handover is not None:
+            from trialjob.backends.sagemaker.hosted.backend import HostedBackend, Parts  # noqa: PLC0415 - as above
+
+            client = self.client(jobs.clock)
+            parts = Parts(client=client, code=code, clock=jobs.clock, owner=jobs.owner, reveal=place.reveal)
+            return HostedBackend(self._tuned(jobs, jobs.handover), parts)
         return SageMakerBackend(
             client=self.client(jobs.clock),
             settings=settings,
             experiment=jobs.name,
-            code=Code(bundle=partial(place.store.bundle, jobs.name), files=place.in_job),
+            code=code,
             clock=jobs.clock,
             owner=jobs.owner,
             check=partial(refuse, settings=settings, region=self.region or ""),
@@ -323,6 +357,11 @@ class SageMaker(Machines, BaseBackend):
         from trialjob.backends.sagemaker.request import build  # noqa: PLC0415 - the service's model is big
 
         settings = self.settings(jobs)
+        if jobs.handover is not None:
+            from trialjob.backends.sagemaker.hosted.tuning_request import tuning_request  # noqa: PLC0415 - as above
+
+            tuned, archive = self._tuned(jobs, jobs.handover), f"{settings.s3_uri}/…"
+            return tuning_request(tuned, archive=archive, owner=jobs.owner, identity="…")
         return build(settings, jobs.first(), code_uri=f"{settings.s3_uri}/…", owner=jobs.owner)
 
     def rates(self) -> Mapping[str, float]:

@@ -7,19 +7,14 @@ Rule: a multiple is the float nearest to the decimal that a person would write: 
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Context, Decimal
 from typing import Final, overload
 
+from trialjob.in_job import scales
 from trialjob.model.json import Json
 from trialjob.model.space.domain import MOST_LISTED, as_number
 
-#: More digits than two floats have between them.
-_CONTEXT: Final = Context(prec=60)
-#: From here on every float is a whole number, and a product may not be exact.
-_EXACT: Final = 2**53
 #: Smaller floats have too few digits to be multiplied.
 _LEAST: Final = 1e-300
 
@@ -36,15 +31,11 @@ class Multiples:
 
     def number(self, value: float) -> int:
         """The number of the multiple nearest to ``value``: round(value / q), half to even."""
-        ratio = value / self.q
-        return round(ratio if math.isfinite(ratio) else math.copysign(sys.float_info.max, ratio))
+        return scales.number_of_multiple(value, self.q)
 
     def nth(self, number: int) -> int | float:
         """The multiple of that number."""
-        value = float(_CONTEXT.multiply(Decimal(repr(self.q)), Decimal(number)))
-        if not math.isfinite(value):
-            return math.copysign(sys.float_info.max, value)
-        return int(value) if float(self.q).is_integer() and abs(value) < _EXACT else value
+        return scales.multiple(number, self.q)
 
     def nearest(self, value: float) -> int | float:
         """round(value / q) * q."""
@@ -55,7 +46,7 @@ class Multiples:
         number = as_number(value)
         if number is None:
             return False
-        return abs(number / self.q) >= _EXACT or float(self.nearest(number)) == number
+        return abs(number / self.q) >= scales.EXACT or float(self.nearest(number)) == number
 
     def between(self, first: int, last: int) -> Sequence[Json] | None:
         """The multiples with these numbers and those between, unless they are too many."""

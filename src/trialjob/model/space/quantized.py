@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
+from trialjob.in_job import scales
 from trialjob.model.json import Json
-from trialjob.model.space import scales
 from trialjob.model.space.domain import (
     as_number,
     check_logarithmic,

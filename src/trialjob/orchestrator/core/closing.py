@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from trialjob.model.trial import EndReason, Phase, StopKind, StopReason, TrialStatus
-from trialjob.orchestrator.core import budget, early_abort
+from trialjob.orchestrator.core import budget, early_abort, hosted
 from trialjob.orchestrator.core.draft import Draft
 from trialjob.orchestrator.core.events import ExperimentEnded, ExperimentEnding, StopIntended, TrialEnded
 from trialjob.orchestrator.core.launching import promoted
@@ -46,7 +46,7 @@ def _cancel(draft: Draft) -> None:
 
 def finish(draft: Draft) -> None:
     """End the experiment once nothing is left to do."""
-    if _short_of_money(draft):
+    if hosted.goes_on(draft.state) or _short_of_money(draft):
         return
     _end_paused(draft)
     state = draft.state
@@ -56,7 +56,7 @@ def finish(draft: Draft) -> None:
         return
     if state.phase is Phase.ENDING and state.reason is not None:
         draft.record(ExperimentEnded(reason=state.reason))
-    elif state.exhausted or len(state.trials) >= state.limits.max_trials:
+    elif state.exhausted or state.hosted or len(state.trials) >= state.limits.max_trials:
         draft.record(ExperimentEnded(reason=natural_end(state)))
 
 
@@ -68,7 +68,7 @@ def _awaits_pools_or_bills(draft: Draft) -> bool:
 def _short_of_money(draft: Draft) -> bool:
     """Begin the end when nothing that is wanted can ever be paid for; True while that may yet change."""
     state = draft.state
-    if state.phase is not Phase.RUNNING or state.live or state.draining:
+    if state.phase is not Phase.RUNNING or state.live or state.draining or state.hosted:
         return False
     reason = budget.stuck(state, promoted(draft), draft.now)
     if reason is None:

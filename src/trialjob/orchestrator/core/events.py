@@ -78,11 +78,41 @@ class TrialProposed:
     config: Mapping[str, Json]
     #: The trial whose checkpoint it begins with; None when it begins from nothing.
     source: TrialId | None = None
+    #: The name of its job, where a service has proposed it and named that; else "".
+    job: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpaceExhausted:
     """The sampler has nothing new to propose, now or ever."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostedIntended:
+    """The search is about to be handed to a service, which proposes the trials and starts their jobs.
+
+    Journaled before the call, so that none is unknown.
+    """
+
+    #: What the service knows it by.
+    name: str
+    #: The service may stop jobs whose values are hopeless.
+    prunes: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostedAccepted:
+    """The service has the search."""
+
+    #: It already had it: an earlier call had taken effect, although we did not learn of it.
+    adopted: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostedEnded:
+    """The service starts no more jobs, and all that it has started are known."""
+
+    reason: EndReason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -298,6 +328,9 @@ Event: TypeAlias = (
     | ExperimentResumed
     | TrialProposed
     | SpaceExhausted
+    | HostedIntended
+    | HostedAccepted
+    | HostedEnded
     | AttemptIntended
     | JobSubmitted
     | SubmitPostponed

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypeAlias, assert_never
 
 from trialjob.errors import InvariantError, JournalCorrupt
+from trialjob.model.ids import JobName
 from trialjob.model.job import JobEnd
 from trialjob.model.metric import Report
 from trialjob.model.money import Tariff
@@ -29,6 +30,9 @@ from trialjob.orchestrator.core.events import (
     ExperimentEnding,
     ExperimentMoved,
     ExperimentResumed,
+    HostedAccepted,
+    HostedEnded,
+    HostedIntended,
     JobEnded,
     KnownResult,
     LimitsChanged,
@@ -45,7 +49,7 @@ from trialjob.orchestrator.core.events import (
 )
 from trialjob.orchestrator.core.evolve_trial import TrialEvent, apply_to_trial, with_rung
 from trialjob.orchestrator.core.rung import Rung
-from trialjob.orchestrator.core.state import PendingBill, Pool, State
+from trialjob.orchestrator.core.state import Hosted, PendingBill, Pool, State
 from trialjob.orchestrator.core.trial import NO_MACHINE, Trial
 
 if TYPE_CHECKING:
@@ -112,6 +116,8 @@ def apply(state: State | None, event: Event, at: float) -> State:
             return state  # only the sampler learns from it
         case LimitsChanged():
             return replace(state, limits=event.limits, document=event.document)
+        case HostedIntended() | HostedAccepted() | HostedEnded():
+            return replace(state, hosted=_with_hosted(state.hosted, event))
         case SpaceExhausted():
             return replace(state, exhausted=True)
         case PoolsEnded():
@@ -148,12 +154,23 @@ def apply(state: State | None, event: Event, at: float) -> State:
                     status=TrialStatus.PROPOSED,
                     proposed_at=at,
                     source=event.source,
+                    job=JobName(event.job) if event.job else None,
                 ),
             )
         case _:
             last = state.trials[event.trial].last
             known = None if last is None else last.end
             return _with_sums(_to_trial(state, event, at), event, known, at)
+
+
+def _with_hosted(hosted: Hosted | None, event: HostedIntended | HostedAccepted | HostedEnded) -> Hosted:
+    if isinstance(event, HostedIntended):
+        return Hosted(name=event.name, prunes=event.prunes)
+    if hosted is None:
+        raise InvariantError(f"{type(event).__name__} before the search was to be handed over")
+    if isinstance(event, HostedAccepted):
+        return replace(hosted, accepted=True)
+    return replace(hosted, end=event.reason)
 
 
 _Course: TypeAlias = (

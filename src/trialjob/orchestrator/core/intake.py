@@ -7,6 +7,7 @@ from typing import assert_never
 from trialjob.model.ids import TrialId
 from trialjob.model.job import FailureKind, JobEnd, Outcome
 from trialjob.model.trial import AttemptStatus
+from trialjob.orchestrator.core import hosted
 from trialjob.orchestrator.core.draft import Draft
 from trialjob.orchestrator.core.events import (
     BillLearned,
@@ -21,6 +22,10 @@ from trialjob.orchestrator.core.job_observed import job_observed, progress
 from trialjob.orchestrator.core.launching import launch, wanted
 from trialjob.orchestrator.core.observations import (
     BillObserved,
+    HostedObserved,
+    HostedOffered,
+    HostedStarted,
+    HostedStopped,
     JobObserved,
     Observation,
     PoolsAnswered,
@@ -50,6 +55,9 @@ def take_in(draft: Draft, observation: Observation) -> None:
                 job_observed(draft, observation)
         case BillObserved():
             _bill_observed(draft, observation)
+        case HostedOffered() | HostedStarted() | HostedStopped() | HostedObserved():
+            for event in hosted.follows(draft.state, observation):
+                draft.record(event)
         case _:
             assert_never(observation)
 

@@ -37,7 +37,9 @@ def end_attempt(draft: Draft, trial: TrialId, end: JobEnd, nearest: Sequence[str
     attempt, end = stall.as_ended(draft.attempt(trial), diagnosed(end))
     draft.record(AttemptEnded(trial=trial, attempt=attempt.number, end=end))
     kind = end.failure if end.outcome is Outcome.FAILED else None
-    if kind is not None and attempt.stop is None and draft.running:
+    # What a service has proposed, it starts once.
+    ours = draft.running and draft.state.hosted is None
+    if kind is not None and attempt.stop is None and ours:
         wait = retry_wait(draft.state.trials[trial], kind)
         if wait is not None:
             draft.record(RetryPlanned(trial=trial, not_before=draft.now + wait, reason=failure_of(end)))

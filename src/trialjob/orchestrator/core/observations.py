@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from trialjob.model.ids import TrialId
+from trialjob.model.ids import JobName, TrialId
 from trialjob.model.job import Bill, JobEnd, JobState
 from trialjob.model.metric import Report
 from trialjob.model.space import Config
-from trialjob.model.trial import LogMatch
+from trialjob.model.trial import EndReason, LogMatch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +98,48 @@ class PoolsAnswered:
     """None of the machines that were to be given back is left."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostedJob:
+    """A job that a service has started for a configuration which it proposed."""
+
+    job: JobName
+    config: Config
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostedOffered:
+    """The search is to be handed to a service, which will know it by this name."""
+
+    name: str
+    #: The service may stop jobs whose values are hopeless.
+    prunes: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostedStarted:
+    """The service has been handed the search; ``adopted`` when it had it before this call."""
+
+    adopted: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostedStopped:
+    """The service was asked to end; ``known`` is False when it never had the search, and never will."""
+
+    known: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostedObserved:
+    """What a service has made of a search."""
+
+    #: Jobs that were not known, in the order in which they were started.
+    started: tuple[HostedJob, ...] = ()
+    #: Why no more jobs come; None while some may.
+    end: EndReason | None = None
+
+
+Hosted: TypeAlias = HostedOffered | HostedStarted | HostedStopped | HostedObserved
 Observation: TypeAlias = (
-    SubmitAnswered | StopAnswered | JobObserved | BillObserved | Suggested | PoolsAnswered
+    SubmitAnswered | StopAnswered | JobObserved | BillObserved | Suggested | PoolsAnswered | Hosted
 )

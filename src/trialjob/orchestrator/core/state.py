@@ -42,6 +42,19 @@ class PendingBill:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Hosted:
+    """A search that a service was handed, or is about to be."""
+
+    #: What the service knows it by.
+    name: str
+    #: The service may stop jobs whose values are hopeless.
+    prunes: bool = False
+    accepted: bool = False
+    #: Why it starts no more jobs; None while it may.
+    end: EndReason | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class State:
     """An experiment after ``version`` records."""
 
@@ -81,6 +94,8 @@ class State:
     #: Those of which the backend is still to say what they came to.
     pending_bills: tuple[PendingBill, ...] = ()
     exhausted: bool = False
+    #: The search, where a service proposes the trials; None before it is handed over, and where none does.
+    hosted: Hosted | None = None
     #: The store in which it goes on, in words; None when that is the one that this state was read from.
     moved_to: str | None = None
     #: The version of the record with its newest end; 0 before the first.
@@ -135,4 +150,4 @@ class State:
 
     def job(self, trial: TrialId, attempt: int) -> JobName:
         """The name of an attempt's job."""
-        return job_name(self.name, trial, attempt)
+        return self.trials[trial].job or job_name(self.name, trial, attempt)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from trialjob.errors import InvariantError
-from trialjob.model.ids import TrialId
+from trialjob.model.ids import JobName, TrialId
 from trialjob.model.job import FailureKind, JobEnd
 from trialjob.model.json import Json
 from trialjob.model.metric import Report, TrialScore
@@ -111,6 +111,8 @@ class Trial:
     rung_value: float | None = None
     #: The trial whose checkpoint it began with.
     source: TrialId | None = None
+    #: The name of its one job, where a service has named it.
+    job: JobName | None = None
     #: For a trial that waits for its next attempt.
     not_before: float = 0.0
     #: Why it has the status it has.

@@ -52,6 +52,8 @@ def verdict(state: State, trial: Trial, attempt: Attempt, end: JobEnd) -> tuple[
                 TrialStatus.CANCELLED,
                 f"trial_timeout of {format_duration(state.limits.trial_timeout)} reached",
             )
+        case Outcome.STOPPED if state.hosted is not None and state.hosted.prunes and trial.score is not None:
+            return TrialStatus.PRUNED, "stopped early by the service that tunes"
         case Outcome.STOPPED:
             return TrialStatus.CANCELLED, end.message or "stopped by somebody else"
         case Outcome.FAILED:
@@ -109,6 +111,8 @@ def limit_reached(state: State, now: float) -> EndReason | None:
             detail=f"{state.failures} trials failed ({', '.join(parts)}), as many as max_failures allows"
             + _last_failure(state),
         )
+    if state.hosted is not None:
+        return None  # the others are kept by the service, whether anybody looks or not
     best, target = state.best, limits.target
     # What is infinite is no score that anybody wanted.
     best = best if best is not None and math.isfinite(best) else None
@@ -148,6 +152,8 @@ def natural_end(state: State) -> EndReason:
         return EndReason(
             kind=EndKind.NO_RESULT, detail=f"all {len(state.trials)} trials failed" + _last_failure(state)
         )
+    if state.hosted is not None and state.hosted.end is not None:
+        return state.hosted.end
     if len(state.trials) >= state.limits.max_trials:
         return EndReason(
             kind=EndKind.MAX_TRIALS, detail=f"all {len(state.trials)} trials of max_trials have ended"

@@ -84,7 +84,7 @@ class Stepper:
         self._untold: list[Event] = []
         self._observer = Observer(self._parts.backend, self._parts.readers, self._parts.rules)
         #: When the next call of a kind is welcome, of the kinds that the backend was asked too often for.
-        self._turns: dict[type[Command], float] = {}
+        self._turns: dict[type[object], float] = {}
         for record in records:
             self._tell(record.events)
             self._remember(record)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -58,9 +59,28 @@ class Sandbox:
             source = channel["DataSource"].get("S3DataSource")
             if source is not None:
                 self._fetch(source["S3Uri"], self.root / "input" / "data" / channel["ChannelName"])
+        if program := self._toolkit_program:
+            archive = json.loads(values["sagemaker_submit_directory"])
+            self._fetch(archive, self.root / "code")
+            self._unpack(self.root / "code" / archive.rpartition("/")[2], program)
         if self.checkpoint_uri:
             self._fetch(self.checkpoint_uri, self.checkpoints)
             self._saved = dict(self._checkpoint_files())
+
+    @property
+    def _toolkit_program(self) -> str:
+        """What the training toolkit of AWS's images would start, where it is they that are asked; else ""."""
+        asked = "ContainerEntrypoint" not in self.job.request["AlgorithmSpecification"]
+        program = self.job.request.get("HyperParameters", {}).get("sagemaker_program", "")
+        return str(json.loads(program)) if asked and program else ""
+
+    def _unpack(self, archive: Path, program: str) -> None:
+        """As the toolkit does; it stops where the program is not in the archive."""
+        with tarfile.open(archive) as packed:
+            packed.extractall(archive.parent, filter="data")
+        archive.unlink()
+        if not (archive.parent / program).is_file():
+            raise FileNotFoundError(f"{program} is not in {archive.name}")
 
     def _config(self, name: str, value: dict[str, Any]) -> None:
         (self.root / "input" / "config" / f"{name}.json").write_text(json.dumps(value))
@@ -85,10 +105,20 @@ class Sandbox:
 
     @property
     def command(self) -> list[str]:
-        """What the container is to execute; ``train`` when the request leaves it to the image."""
+        """What the container is to execute; where it is left to the image, ``train`` or what that starts."""
+        if self._toolkit_program:
+            return [sys.executable, str(self.root / "code" / self._toolkit_program), *self._options()]
         algorithm = self.job.request["AlgorithmSpecification"]
         words = [*algorithm.get("ContainerEntrypoint", ["train"]), *algorithm.get("ContainerArguments", [])]
         return [self.inside(word) for word in words]
+
+    def _options(self) -> list[str]:
+        """The values as the toolkit hands them on: as options, without those that are its own."""
+        values = self.job.request.get("HyperParameters", {})
+        given = {
+            name: text for name, text in values.items() if not name.startswith(("sagemaker_", "_tuning_"))
+        }
+        return [word for name, text in sorted(given.items()) for word in (f"--{name}", text)]
 
     @property
     def failure(self) -> str:

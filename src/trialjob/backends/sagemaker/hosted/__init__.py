@@ -1,0 +1,1 @@
+"""SageMaker's own tuner: a whole experiment handed over as one CreateHyperParameterTuningJob."""
