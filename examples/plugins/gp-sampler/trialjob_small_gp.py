@@ -16,7 +16,7 @@ from annotated_types import Ge
 from numpy.typing import NDArray
 
 from trialjob.model.ids import TrialId
-from trialjob.model.metric import Objective, Standing
+from trialjob.model.metric import Objective, TrialScore
 from trialjob.model.space import Choice, Config, Domain, Space
 from trialjob.orchestrator.core.events import Event, KnownResult, ReportsRead, TrialEnded, TrialProposed
 from trialjob.orchestrator.core.search import BaseSampler, Sampler, Search
@@ -51,7 +51,7 @@ class SmallGPSampler:
         self._space, self._objective, self._seed, self._section = space, objective, seed, section
         self._axes = {name: _axis(domain) for name, domain in space.domains.items()}
         self._random = RandomSampler(space, seed)
-        self._running: dict[TrialId, tuple[Config, Standing]] = {}
+        self._running: dict[TrialId, tuple[Config, TrialScore]] = {}
         self._places: list[Array] = []
         self._keys: list[float] = []
 
@@ -62,7 +62,7 @@ class SmallGPSampler:
                 case KnownResult(config=config, score=score):
                     self._learn(config, score)
                 case TrialProposed(trial=trial, config=config):
-                    self._running[trial] = (config, Standing())
+                    self._running[trial] = (config, TrialScore())
                 case ReportsRead(trial=trial, reports=reports):
                     config, standing = self._running[trial]
                     for report in reports:
