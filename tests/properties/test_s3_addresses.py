@@ -253,6 +253,7 @@ WEB = {
     "reporting/public_address.py",
     "testing/fake_aws/in_process.py",
     "experiment/admission.py",  # that of an MLflow server
+    "apps/service/access.py",  # that of the page which asks
 }
 
 
