@@ -19,6 +19,7 @@ from installed_venv import Wanted
 from trialjob import config
 from trialjob.apps.cli.commands import cli
 from trialjob.config.yaml_text import load_yaml
+from trialjob.testing.installed import install
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -141,7 +142,14 @@ def merged(base: Any, change: Any) -> Any:  # noqa: ANN401 - JSON
 
 
 @pytest.mark.parametrize("snippet", of("yaml"))
-def test_yaml_is_a_part_of_a_sound_spec(snippet: Snippet) -> None:
+def test_yaml_is_a_part_of_a_sound_spec(
+    snippet: Snippet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if snippet.page == "plugins.md":
+        # Its packages are at hand there.
+        for package in (ROOT / "examples" / "plugins").iterdir():
+            install(package, tmp_path)
+        monkeypatch.syspath_prepend(tmp_path)
     found = json.loads(json.dumps(load_yaml(snippet.text, snippet.page) or {}))
     document = merged(SPEC, found)
     config.parse(document, files=False)
