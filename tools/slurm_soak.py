@@ -84,6 +84,8 @@ class Soak:
     pause: float = 0.4
     #: Seconds in all, after which something is taken to hang.
     patience: float = 1800.0
+    #: Who is killed.
+    victims: tuple[str, ...] = ("trialjob", "slurmctld", "slurmd", "slurmctld and slurmd", "all")
     killed: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
@@ -120,7 +122,7 @@ class Soak:
 
     def _strike(self, process: subprocess.Popen[bytes]) -> None:
         """Kill somebody, and have the daemons started again a moment later."""
-        who = self._chance.choice(("trialjob", "slurmctld", "slurmd", "slurmctld and slurmd", "all"))
+        who = self._chance.choice(self.victims)
         daemons = [name for name in ("slurmctld", "slurmd") if name in who or who == "all"]
         if who in ("trialjob", "all"):
             process.kill()

@@ -15,9 +15,10 @@ from slurm_soak import Soak
 
 @pytest.mark.timeout(180)
 def test_kills_lose_and_double_nothing(tmp_path: Path, slurm: Cluster) -> None:
-    soak = Soak(
-        cluster=slurm, folder=tmp_path / "soak", trials=6, parallel=6, seed=1, pause=0.8, patience=120.0
-    )
+    # A slurmctld that is killed forgets jobs, and what becomes of one is known a minute later.
+    victims = ("trialjob", "slurmd")
+    folder = tmp_path / "soak"
+    soak = Soak(cluster=slurm, folder=folder, trials=6, parallel=6, seed=1, patience=120.0, victims=victims)
     soak.run(kills=3)
     assert soak.killed
     assert not slurm.settle()

@@ -143,8 +143,12 @@ class SlurmBackend(FolderBackend):
 
     def close(self) -> None:
         """Leave no job in the queue whose trial has ended; those that run, run on."""
+        latest = self._clock.now() + _EXIT
         with suppress(BackendError):
-            self._end_leftovers(self._queue() or (), ())
+            while (left := self._leftovers(self._queue() or (), ())) and self._clock.now() < latest:
+                _cancel([each for each in left if each.is_pending])
+                self._clock.sleep(0.5)
+            _cancel(left)
 
     def notices(self) -> Sequence[str]:
         """Why jobs wait, and that the cluster does not answer."""
@@ -335,12 +339,15 @@ class SlurmBackend(FolderBackend):
         shows it as running for ever.
         """
         latest = self._clock.now() - _EXIT
-        for each in queue:
-            if each.is_over or each.mark.folder != str(self._jobs) or each.mark.job in known:
-                continue
-            end = self._ended(JobName(each.mark.job))
-            if end is not None and (each.is_pending or float(end.get("ended_at") or 0.0) < latest):
+        for each in self._leftovers(queue, known):
+            end = self._ended(JobName(each.mark.job)) or {}
+            if each.is_pending or float(end.get("ended_at") or 0.0) < latest:
                 _cancel([each])
+
+    def _leftovers(self, queue: Sequence[Queued], known: Sequence[JobName]) -> list[Queued]:
+        """What is not over in the queue, and has ended by its folder."""
+        ours = [each for each in queue if not each.is_over and each.mark.folder == str(self._jobs)]
+        return [each for each in ours if each.mark.job not in known and self._ended(JobName(each.mark.job))]
 
     def _end_doubles(self, folder: SlurmFolder, present: Sequence[Queued] | None) -> None:
         """Take out of the queue what another call of sbatch has brought there, once one has the claim."""
