@@ -46,6 +46,10 @@ class CheckedBackend:
 
     def observe(self, watched: Sequence[Watch]) -> Sequence[JobSeen]:
         seen: tuple[JobSeen, ...] = self._ask("observe", tuple[JobSeen, ...], "JobSeen for jobs", watched)
+        if strange := {each.job for each in seen} - {watch.job for watch in watched}:
+            raise PluginError(
+                self._who, f"observe() answered for {', '.join(sorted(strange))}, which was not asked for"
+            )
         names = [(each.job, each.bill is None) for each in seen]
         if len(set(names)) < len(names):
             twice = ", ".join(sorted({job for job, is_look in names if names.count((job, is_look)) > 1}))
@@ -104,7 +108,7 @@ class CheckedBackend:
             # One that makes them as they are asked for raises here.
             found = [*found] if isinstance(found, Iterator) else found
         try:
-            return _adapter(hint).validate_python(found)
+            return _adapter(hint).validate_python(found, strict=hint in _PLAIN)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             place = "".join(f"{part}: " for part in first["loc"])

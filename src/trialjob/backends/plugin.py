@@ -294,6 +294,10 @@ def _is_text(found: object) -> bool:
     return isinstance(found, str)
 
 
+def _are_texts(found: object) -> bool:
+    return isinstance(found, list | tuple) and all(isinstance(each, str) for each in found)
+
+
 def _any(_found: object) -> bool:
     return True
 
@@ -332,6 +336,11 @@ _ANSWERS: Final[Mapping[str, Answer]] = {
         words=f"what has {', '.join(NEEDED)}", fits=lambda found: not lacking(found), behind=CheckedBackend
     ),
     "checkpoints": Answer(words="a text", fits=_is_text),
+    "remove_artifacts": Answer(words="texts", fits=_are_texts),
+    "handover_problems": Answer(
+        words="Problems", fits=lambda found: isinstance(found, Problem), several=True
+    ),
+    "handover_doubts": Answer(words="Problems", fits=lambda found: isinstance(found, Problem), several=True),
     "aws": Answer(words="a mapping", fits=lambda found: isinstance(found, Mapping)),
     "tariff": Answer(words="a Tariff", fits=lambda found: isinstance(found, Tariff)),
     "ways": Answer(words="Ways, one of which is written", fits=_are_ways),
