@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import sys
 import tarfile
 import threading
@@ -69,8 +70,9 @@ class Sandbox:
 
     @property
     def _toolkit_program(self) -> str:
-        """What the training toolkit of AWS's images would start, where it is they that are asked; else ""."""
-        asked = "ContainerEntrypoint" not in self.job.request["AlgorithmSpecification"]
+        """What the training toolkit of AWS's images would start; "" where an image has its own ``train``."""
+        own = shutil.which("train") is not None
+        asked = not own and "ContainerEntrypoint" not in self.job.request["AlgorithmSpecification"]
         program = self.job.request.get("HyperParameters", {}).get("sagemaker_program", "")
         return str(json.loads(program)) if asked and program else ""
 
@@ -118,7 +120,11 @@ class Sandbox:
         given = {
             name: text for name, text in values.items() if not name.startswith(("sagemaker_", "_tuning_"))
         }
-        return [word for name, text in sorted(given.items()) for word in (f"--{name}", text)]
+        return [
+            word
+            for name, text in sorted(given.items())
+            for word in (f"--{name}" if len(name) > 1 else f"-{name}", _toolkit_word(text))
+        ]
 
     @property
     def failure(self) -> str:
@@ -191,3 +197,12 @@ def _tar(folder: Path) -> bytes:
         for path in sorted(folder.iterdir()):
             archive.add(path, arcname=path.name)
     return data.getvalue()
+
+
+def _toolkit_word(text: str) -> str:
+    """A value as the toolkit writes it: read as JSON where it is such, and then as Python shows it."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return "" if value is None else str(value)
