@@ -94,6 +94,8 @@ class Cluster:
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
         self.conf = self.folder / "slurm.conf"
+        #: How often a daemon was killed. One that is may forget jobs, or show them as running for ever.
+        self.kills = 0
         self._asked_anew = -_PATIENCE
 
     def start(self, slots: int = 8) -> None:
@@ -213,6 +215,7 @@ class Cluster:
 
     def kill(self, name: str, number: int = signal.SIGKILL) -> None:
         """Signal a daemon, and wait until it is gone."""
+        self.kills += 1
         if (pid := self.pid(name)) is not None:
             os.kill(pid, number)
             self._wait(lambda: not _is(pid, name), f"the end of {name}")

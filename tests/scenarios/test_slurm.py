@@ -50,6 +50,7 @@ def jobs(tmp_path: Path, slurm: Cluster) -> Iterator[SlurmJobs]:
     slurm.launch("slurmctld")
     slurm.launch("slurmd")
     made.end_all()
+    made.backend().close()
 
 
 def queued(jobs: SlurmJobs, job: str) -> list[commands.Queued]:

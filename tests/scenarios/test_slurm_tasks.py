@@ -19,6 +19,9 @@ from trialjob.testing.slurm_jobs import SlurmJobs
 SCRIPT = """
 import os, signal, sys, time
 from trialjob.reporting import report
+def print(line, **_):
+    # In one piece: an unbuffered print writes a line and its end apart, and others may write between these.
+    os.write(1, (line + "\\n").encode())
 task, told = os.environ["SLURM_PROCID"], sys.argv[1:]
 def save(*_):
     print(f"task {task} has saved", flush=True)

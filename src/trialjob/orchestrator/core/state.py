@@ -149,5 +149,6 @@ class State:
         return [self.trials[trial] for trial in sorted(self.open)]
 
     def job(self, trial: TrialId, attempt: int) -> JobName:
-        """The name of an attempt's job."""
-        return self.trials[trial].job or job_name(self.name, trial, attempt)
+        """The name of an attempt's job, also of one that is not proposed yet."""
+        given = self.trials[trial].job if trial <= len(self.trials) else None
+        return given or job_name(self.name, trial, attempt)
