@@ -37,6 +37,7 @@ from trialjob.orchestrator.ports import (
     JobBackend,
     LogSource,
 )
+from trialjob.orchestrator.samplers.grid import GridSearch
 from trialjob.registry import Registry
 
 
@@ -89,7 +90,7 @@ class Handover:
     @property
     def trials(self) -> int:
         """How many jobs there may be; a grid is tried whole."""
-        size = self.search.space.size() if self.search.sampler.kind == "grid" else None
+        size = self.search.space.size() if isinstance(self.search.sampler, GridSearch) else None
         return self.search.limits.max_trials if size is None else size
 
 

@@ -13,6 +13,10 @@ from trialjob.backends.sagemaker.hosted.ranges import CATEGORIES_MAX, space_prob
 from trialjob.backends.sagemaker.hosted.tuning_request import ALIKE, ELSEWHERE, Tuned
 from trialjob.errors import Problem
 from trialjob.model.metric import Score
+from trialjob.orchestrator.samplers.random import RandomSearch
+from trialjob.orchestrator.stopping.hyperband import Hyperband
+from trialjob.orchestrator.stopping.median import MedianStopping
+from trialjob.orchestrator.stopping.none import NoStopping
 
 #: The quotas and limits of a tuning job.
 JOBS_MAX: Final = 750
@@ -72,8 +76,8 @@ def _sampler(handover: Handover) -> Iterator[Problem]:
 
 def _stopping(handover: Handover) -> Iterator[Problem]:
     rule, sampler = handover.search.stopping, handover.search.sampler
-    if rule.kind == "median":
-        if getattr(rule, "variant", "") != "amt":
+    if isinstance(rule, MedianStopping):
+        if rule.variant != "amt":
             yield Problem(
                 field="stopping.variant",
                 message="SageMaker's tuner stops by its own definition of the median",
@@ -86,8 +90,8 @@ def _stopping(handover: Handover) -> Iterator[Problem]:
                     message="SageMaker's tuner chooses when it looks at a job",
                     remedy=f"remove it; or {_OURS}",
                 )
-    elif rule.kind == "hyperband":
-        yield from _hyperband(handover)
+    elif isinstance(rule, Hyperband):
+        yield from _hyperband(rule)
         if sampler.kind not in {"auto", "random"}:
             yield Problem(
                 field="sampler.kind",
@@ -95,7 +99,7 @@ def _stopping(handover: Handover) -> Iterator[Problem]:
                 "Hyperband alone",
                 remedy="leave sampler out",
             )
-    elif rule.kind != "none":
+    elif not isinstance(rule, NoStopping):
         yield Problem(
             field="stopping.kind",
             message=f"'{rule.kind}' is no stopping rule of SageMaker's tuner",
@@ -103,8 +107,7 @@ def _stopping(handover: Handover) -> Iterator[Problem]:
         )
 
 
-def _hyperband(handover: Handover) -> Iterator[Problem]:
-    rule = handover.search.stopping
+def _hyperband(rule: Hyperband) -> Iterator[Problem]:
     for field in ("min_resource", "max_resource"):
         value = getattr(rule, field)
         if value != int(value) or not 1 <= value <= _RESOURCE_MAX:
@@ -113,7 +116,7 @@ def _hyperband(handover: Handover) -> Iterator[Problem]:
                 message=f"{value:g}: SageMaker's Hyperband counts in whole numbers up to {_RESOURCE_MAX:,}",
                 remedy="count in whole epochs or steps",
             )
-    if getattr(rule, "reduction_factor", 3.0) != 3.0:  # noqa: PLR2004 - our default, and the paper's
+    if rule.reduction_factor != 3.0:  # noqa: PLR2004 - our default, and the paper's
         yield Problem(
             field="stopping.reduction_factor",
             message="SageMaker's Hyperband takes none",
@@ -131,8 +134,9 @@ def _objective(handover: Handover) -> Iterator[Problem]:
 
 
 def _limits(handover: Handover, *, canary: bool, size: int | None) -> Iterator[Problem]:
-    limits = handover.search.limits
-    random = handover.search.sampler.kind == "random" and handover.search.stopping.kind != "hyperband"
+    search = handover.search
+    limits = search.limits
+    random = isinstance(search.sampler, RandomSearch) and not isinstance(search.stopping, Hyperband)
     most = RANDOM_JOBS_MAX if random else JOBS_MAX
     if limits.max_trials > most:
         yield Problem(

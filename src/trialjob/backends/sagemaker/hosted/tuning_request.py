@@ -33,6 +33,9 @@ from trialjob.in_job.report import BEST_PREFIX, RUNNING_BEST
 from trialjob.model.job import JobRequest
 from trialjob.model.metric import Mode, Score
 from trialjob.model.secret import Reveal, Secret
+from trialjob.orchestrator.samplers.grid import GridSearch
+from trialjob.orchestrator.stopping.hyperband import Hyperband
+from trialjob.orchestrator.stopping.median import MedianStopping
 
 #: The service's limit on a tuning job's name, from which it makes those of its training jobs.
 NAME_MAX: Final = 32
@@ -84,7 +87,7 @@ class Tuned:
 
     @property
     def grid(self) -> bool:
-        return self.handover.search.sampler.kind == "grid"
+        return isinstance(self.handover.search.sampler, GridSearch)
 
     @property
     def ranges(self) -> Ranges:
@@ -174,13 +177,13 @@ def _config(tuned: Tuned) -> Request:
         },
         "ResourceLimits": resources,
         "ParameterRanges": dict(tuned.ranges.request),
-        "TrainingJobEarlyStoppingType": "Auto" if search.stopping.kind == "median" else "Off",
+        "TrainingJobEarlyStoppingType": "Auto" if isinstance(search.stopping, MedianStopping) else "Off",
     }
-    if search.stopping.kind == "hyperband":
+    if isinstance(search.stopping, Hyperband):
         config["Strategy"] = "Hyperband"
         levels = {
-            "MinResource": int(getattr(search.stopping, "min_resource", 1)),
-            "MaxResource": int(getattr(search.stopping, "max_resource", 1)),
+            "MinResource": int(search.stopping.min_resource),
+            "MaxResource": int(search.stopping.max_resource),
         }
         config["StrategyConfig"] = {"HyperbandStrategyConfig": levels}
     if criteria := _criteria(tuned):
