@@ -233,6 +233,7 @@ class Tuner:
         on_log: Sequence[Mapping[str, str]] = (),
         backend: BaseBackend | Document | str | None = None,
         backends: Mapping[str, BaseBackend | Document] | None = None,
+        engine: Document | str | None = None,
         mlflow: Document | None = None,
         notify: Document | None = None,
         name: str | None = None,
@@ -243,7 +244,8 @@ class Tuner:
         Each part is an object (``TPE(seed=0)``, ``Asha(max_resource=9)``, ``LogUniform(1e-4, 1.0)``,
         ``Limits(max_trials=8)``, ``SageMaker(s3_uri="s3://…")``), or the mapping that a spec file would have.
         ``estimator`` may be a plain function. ``backend`` is the name of one of ``backends``, where there are
-        several. ``metrics`` maps a metric's name to the regex that finds it;
+        several. ``engine="hosted"`` hands the search to SageMaker's own tuner. ``metrics`` maps a metric's
+        name to the regex that finds it;
         ``mlflow={"experiment": "digits"}`` shows it in MLflow, below the active run if there is one;
         ``notify={"webhook": "https://…"}`` tells of its end. A ``name`` is taken as it is; without one, what
         is run gets a unique suffix. Raises SpecError.
@@ -265,6 +267,7 @@ class Tuner:
             limits=limits if isinstance(limits, Limits) else dict(limits),
             backend=backend,
             backends=backends,
+            engine=engine,
             mlflow=mlflow,
             notify=notify,
         )
