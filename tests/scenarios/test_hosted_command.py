@@ -69,6 +69,7 @@ def test_a_script_is_tuned_by_the_service_and_its_results_are_its_own_values(tmp
     with FakeAws(durations=quick) as aws:
         aws.create_bucket("bucket")
         aws.create_role("SageMakerExecution")
+        assert "tried again" not in call(tmp_path, aws, "plan", "sweep.yaml")  # a tuning job tries none again
         call(tmp_path, aws, "run", "sweep.yaml", "--name", "tuned")
         results = json.loads(call(tmp_path, aws, "results", "tuned", "--format", "json"))
         log = call(tmp_path, aws, "logs", "tuned", "1")

@@ -90,11 +90,16 @@ def _figures(variant: Variant) -> Iterator[str]:
     if variant.estimate is not None and variant.estimate.scale is not None:
         yield _labelled("estimated", _coarse(variant.estimate, variant.estimate.scale))
     yield from _an_epoch(variant.case)
-    yield _labelled("hung jobs", f"a job {_silent(variant.case.limits)}")
+    yield _labelled("hung jobs", f"a job {_silent(variant.case.limits, retried=variant.case.retried)}")
     if paid:
         why = f"every trial runs into limits.trial_timeout, {duration(variant.case.limits.trial_timeout)}"
         retries = _money(variant, variant.worst.with_retries)
-        yield _labelled("at worst", f"{why}; {retries} if the service fails each as often as is tried again")
+        again = (
+            f"; {retries} if the service fails each as often as is tried again"
+            if variant.case.retried
+            else ""
+        )
+        yield _labelled("at worst", f"{why}{again}")
         source = variant.case.tariff.source
         terms = variant.case.tariff.terms[0]
         price = "nobody says; write backend.price_per_hour, or ask AWS with --account"
@@ -123,9 +128,10 @@ def _an_epoch(case: Case) -> Iterator[str]:
     yield _labelled("missing", f"how many {unit}s a trial makes; say it with --epochs")
 
 
-def _silent(limits: Limits) -> str:
+def _silent(limits: Limits, *, retried: bool) -> str:
     """What becomes of a job that prints nothing any more."""
-    then = "is stopped, and tried again once (limits.stall_timeout)"
+    then = "is stopped, and tried again once" if retried else "is stopped by whoever looks"
+    then += " (limits.stall_timeout)"
     match limits.stall_timeout:
         case "none" | None:
             return f"runs on until limits.trial_timeout, {duration(limits.trial_timeout)}; see stall_timeout"
