@@ -31,6 +31,12 @@ BUNDLE = "bundle.tar.gz"
 _NUMBER = re.compile(r"-(\d+)-[0-9a-f]+$")
 
 
+def number_of(job: str) -> int:
+    """The number that the tuner gave a job, counted from 1; 0 for a name of another form."""
+    found = _NUMBER.search(job)
+    return int(found.group(1)) if found else 0
+
+
 def configuration(texts: Mapping[str, str], codec: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """A trial's values, of the texts that the tuner proposed; what is not active is left out.
 
@@ -79,8 +85,7 @@ def main() -> int:
     (root / entrypoint.DECODED).mkdir(parents=True, exist_ok=True)
     (root / entrypoint.DECODED / entrypoint.VALUES_FILE).write_text(json.dumps(values), encoding="utf-8")
     job = os.environ.get("TRAINING_JOB_NAME", "")
-    number = _NUMBER.search(job)
-    os.environ["TRIALJOB_TRIAL"] = str(int(number.group(1))) if number else "0"
+    os.environ["TRIALJOB_TRIAL"] = str(number_of(job))
     os.environ["TRIALJOB_ATTEMPT"] = "1"
     os.environ[entrypoint.OWN_CHECKPOINTS] = job
     (root / "checkpoints" / job).mkdir(parents=True, exist_ok=True)

@@ -145,11 +145,13 @@ class TeamHouse:
 
     def tenant_desk(self, name: str) -> TenantDesk:
         """Raises NoSuchTenant."""
+        with self._lock:
+            known = self._desks.get(name)
+        if known is not None:  # tenants are never removed
+            return known
         self._tenants.read(name)
         with self._lock:
-            if name not in self._desks:
-                self._desks[name] = TenantDesk(self._store, name, self._clock, Runner())
-            return self._desks[name]
+            return self._desks.setdefault(name, TenantDesk(self._store, name, self._clock, Runner()))
 
     def ready(self) -> None:
         self._tokens.read()

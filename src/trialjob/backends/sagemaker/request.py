@@ -20,7 +20,7 @@ from trialjob.in_job.entrypoint import DISTRIBUTION, PROCESSES, VALUES_CHANNEL, 
 from trialjob.in_job.report import NEEDED
 from trialjob.model.file_system import FileSystem, is_file_system
 from trialjob.model.job import JobRequest
-from trialjob.model.secret import Reveal, revealed
+from trialjob.model.secret import Reveal, Secret, revealed
 
 #: The fields of a CreateTrainingJob call.
 Request: TypeAlias = dict[str, Any]
@@ -129,13 +129,18 @@ def checkpoint_uri(settings: SageMakerSettings, experiment: str, trial: int) -> 
     return folder(settings, experiment, "checkpoints", f"{trial:06d}")
 
 
+def masked(secret: Secret) -> str:
+    """A secret for people: where it is."""
+    return f"({secret})"
+
+
 def build(
     settings: SageMakerSettings,
     job: JobRequest,
     *,
     code_uri: str,
     owner: str,
-    reveal: Reveal = lambda secret: f"({secret})",
+    reveal: Reveal = masked,
 ) -> Request:
     """The call that starts ``job``, with the code that has been uploaded to ``code_uri``.
 

@@ -205,9 +205,6 @@ def _is_training_arguments(trees: list[ast.Module]) -> bool:
 
 def _of_hf_parser(tree: ast.Module) -> Iterator[Declared]:
     """The fields of the dataclasses of a module that makes the parser, or is imported by one that does."""
-    text = ast.dump(tree)
-    if "HfArgumentParser" not in text and "dataclass" not in text:
-        return
     if not any(name_of(node) == "HfArgumentParser" for node in ast.walk(tree) if isinstance(node, ast.Call)):
         return
     for node in ast.walk(tree):

@@ -6,10 +6,9 @@ the end of each. Rule: the name of the tuning job is the idempotency key; whose 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from trialjob.aws import faults
 from trialjob.backends.sagemaker.backend import SageMakerBackend
@@ -21,7 +20,7 @@ from trialjob.backends.sagemaker.hosted.tuning_request import ARCHIVE, Tuned, tu
 from trialjob.backends.sagemaker.request import TAG_PREFIX, folder
 from trialjob.backends.sagemaker.status import Facts, seconds_of
 from trialjob.errors import BackendError
-from trialjob.in_job.hosted import configuration
+from trialjob.in_job.hosted import configuration, number_of
 from trialjob.model.ids import JobName
 from trialjob.model.secret import Reveal
 from trialjob.orchestrator.core.observations import HostedJob, HostedObserved
@@ -33,7 +32,6 @@ _DOUBT: Final = 60.0
 _SURE: Final = 600.0
 #: Seconds that one look waits for pages.
 _PATIENCE: Final = 30
-_NUMBER: Final = re.compile(r"-(\d+)-[0-9a-f]+$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,7 +184,8 @@ class HostedBackend(SageMakerBackend):
                 ) from fault
             count = sum((facts.get("TrainingJobStatusCounters") or {}).values())
             rows = self._unknown(known, count - len(known)) if count > len(known) else []
-        started = tuple(self._job(row) for row in sorted(rows, key=_order))
+        codec = self._tuned.ranges.codec if rows else ()
+        started = tuple(_job(row, codec) for row in sorted(rows, key=_order))
         whole = len(known) + len(started) >= count or self._is_long_over(facts)
         end = end_of(facts, self._tuned.handover.search.limits) if is_over(facts) and whole else None
         return HostedObserved(started=started, end=end)
@@ -217,19 +216,19 @@ class HostedBackend(SageMakerBackend):
         ended = seconds_of(facts.get("HyperParameterTuningEndTime") or facts.get("LastModifiedTime"))
         return ended is not None and self._client.time() - ended >= _SURE
 
-    def _job(self, row: Facts) -> HostedJob:
-        texts: Mapping[str, str] = row["TunedHyperParameters"]
-        try:
-            config = configuration(texts, self._tuned.ranges.codec)
-        except (KeyError, ValueError, IndexError) as error:
-            raise BackendError(
-                f"{row['TrainingJobName']} was started with {dict(texts)!r}, which is not of this space"
-            ) from error
-        return HostedJob(job=JobName(row["TrainingJobName"]), config=config)
+
+def _job(row: Facts, codec: Iterable[Mapping[str, Any]]) -> HostedJob:
+    texts: Mapping[str, str] = row["TunedHyperParameters"]
+    try:
+        config = configuration(texts, codec)
+    except (KeyError, ValueError, IndexError) as error:
+        raise BackendError(
+            f"{row['TrainingJobName']} was started with {dict(texts)!r}, which is not of this space"
+        ) from error
+    return HostedJob(job=JobName(row["TrainingJobName"]), config=config)
 
 
 def _order(row: Facts) -> tuple[int, str]:
     """As they were started: the service numbers them in their names."""
     name = str(row["TrainingJobName"])
-    found = _NUMBER.search(name)
-    return (int(found[1]) if found else 0, name)
+    return number_of(name), name

@@ -23,6 +23,7 @@ from trialjob.backends.sagemaker.request import (
     Request,
     build,
     folder,
+    masked,
     merged,
     tag_value,
 )
@@ -32,7 +33,7 @@ from trialjob.in_job.entrypoint import VALUES_CHANNEL
 from trialjob.in_job.report import BEST_PREFIX, RUNNING_BEST
 from trialjob.model.job import JobRequest
 from trialjob.model.metric import Mode, Score
-from trialjob.model.secret import Reveal, Secret
+from trialjob.model.secret import Reveal
 from trialjob.orchestrator.samplers.grid import GridSearch
 from trialjob.orchestrator.stopping.hyperband import Hyperband
 from trialjob.orchestrator.stopping.median import MedianStopping
@@ -56,11 +57,6 @@ ELSEWHERE: Final = frozenset({
     "Tags",
 })  # fmt: skip
 _STRATEGIES: Final = {"auto": "Bayesian", "bayesian": "Bayesian", "random": "Random", "grid": "Grid"}
-
-
-def _masked(secret: Secret) -> str:
-    """A secret for people: where it is."""
-    return f"({secret})"
 
 
 def tuning_name(experiment: str) -> str:
@@ -140,13 +136,13 @@ class Tuned:
             {"Name": self.objective, "Regex": regex}
         ]
 
-    def training_request(self, owner: str = "", reveal: Reveal = _masked) -> Request:
+    def training_request(self, owner: str = "", reveal: Reveal = masked) -> Request:
         """What a training job would be asked for with, which the definition is made of."""
         return build(self.settings, self.job, code_uri="s3://unused/unused", owner=owner, reveal=reveal)
 
 
 def tuning_request(
-    tuned: Tuned, *, archive: str, owner: str, identity: str, reveal: Reveal = _masked
+    tuned: Tuned, *, archive: str, owner: str, identity: str, reveal: Reveal = masked
 ) -> Request:
     """The call that hands an experiment over, with the code that has been uploaded to ``archive``."""
     job, settings = tuned.job, tuned.settings
