@@ -620,6 +620,14 @@ def test_reads_are_made_again_at_once_and_writes_are_not(world: SageMakerSimulat
     assert world.service.ledger.count("StopTrainingJob") == 1
 
 
+def test_who_has_no_turn_for_another_try_hears_why_there_was_no_answer(world: SageMakerSimulation) -> None:
+    world.faults.internal_failure = 1.0
+    for _ in range(30):
+        world.clock.sleep(1.0)  # two turns to list a second, and three tries
+        with pytest.raises(faults.Unreachable):
+            world.client.jobs("sweep")
+
+
 def test_quotas_are_found_by_their_names(world: SageMakerSimulation) -> None:
     world.service.quotas.set("ml.p5.48xlarge", warm_pool=3)
     assert world.client.quotas()["ml.p5.48xlarge for training warm pool usage"] == 3.0

@@ -74,9 +74,19 @@ class Transport:
 
     def _read(self, bucket: str, service: str, method: str, **given: Any) -> Any:  # noqa: ANN401
         """Again at once when no answer came. A throttle is left to the next step."""
-        return again(
-            lambda: self._call(bucket, service, method, given), when=is_silent, sleep=self._clock.sleep
-        )
+        unanswered: list[faults.Unreachable] = []
+
+        def once() -> Any:  # noqa: ANN401
+            # Without a turn for one more try, what is said is why there was no answer.
+            if unanswered and self._limiter.wait(bucket):
+                raise unanswered[-1]
+            try:
+                return self._call(bucket, service, method, given)
+            except faults.Unreachable as fault:
+                unanswered.append(fault)
+                raise
+
+        return again(once, when=is_silent, sleep=self._clock.sleep)
 
     def _call(self, bucket: str, service: str, method: str, given: dict[str, Any]) -> Any:  # noqa: ANN401
         while not self._limiter.take(bucket):
