@@ -621,11 +621,12 @@ def test_reads_are_made_again_at_once_and_writes_are_not(world: SageMakerSimulat
 
 
 def test_who_has_no_turn_for_another_try_hears_why_there_was_no_answer(world: SageMakerSimulation) -> None:
+    client = SageMakerClient(world.clock, Limiter(world.clock, {"list": 2.0}), session=world.session)
     world.faults.internal_failure = 1.0
     for _ in range(30):
-        world.clock.sleep(1.0)  # two turns to list a second, and three tries
+        world.clock.sleep(1.0)  # two turns, and three tries
         with pytest.raises(faults.Unreachable):
-            world.client.jobs("sweep")
+            client.jobs("sweep")
 
 
 def test_quotas_are_found_by_their_names(world: SageMakerSimulation) -> None:
