@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trialjob.backends.sagemaker.images import image_uri
 from trialjob.backends.sagemaker.request import build, wide_values
 from trialjob.backends.sagemaker.rules import problems
 from trialjob.backends.sagemaker.section import SageMaker
@@ -16,10 +17,10 @@ from trialjob.backends.sagemaker.settings import SageMakerSettings
 from trialjob.config import ContainerSpec, parse
 from trialjob.errors import SpecError
 from trialjob.estimators.container import ContainerEstimator
-from trialjob.estimators.images import Framework, image_uri
 from trialjob.estimators.script import ScriptEstimator
 from trialjob.experiment.jobs import jobs_of
 from trialjob.in_job.command_line import filled, slots
+from trialjob.model.framework import Framework
 from trialjob.model.ids import ExperimentName, TrialId, job_name
 from trialjob.model.job import JobRequest
 from trialjob.model.json import Json

@@ -74,7 +74,7 @@ class Script(Evaluates):
     hyperparameters: Mapping[str, Json] = field(default_factory=dict)
     #: Anything else that ``estimator`` takes in a spec file.
     options: Mapping[str, Json] = field(default_factory=dict)
-    #: The container image it runs in on SageMaker.
+    #: The container image it runs in, where jobs have one.
     image_uri: str | None = None
 
     @property
@@ -271,7 +271,7 @@ def from_model_trainer(
     input_data_config: Sequence[Any] | None = None,
     **options: Json,
 ) -> TrainingJobRequest:
-    """What a ``ModelTrainer`` of the SageMaker SDK v3 would send, asked of it once; nothing is launched.
+    """What a ``ModelTrainer`` of the SDK v3 would send, asked of it once; nothing is launched.
 
     Its code is uploaded as ``train`` would do it, once, and not again for each trial. Raises UsageError.
     """
@@ -281,7 +281,7 @@ def from_model_trainer(
 
 
 def from_estimator(estimator: Any, *, inputs: Any = None, **options: Json) -> TrainingJobRequest:  # noqa: ANN401
-    """What an ``Estimator`` of the SageMaker SDK v2 would send, asked of it once; nothing is launched.
+    """What an ``Estimator`` of the SDK v2 would send, asked of it once; nothing is launched.
 
     Its code is uploaded as ``fit`` would do it, once, and not again for each trial. Raises UsageError.
     """

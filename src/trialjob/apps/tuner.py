@@ -242,10 +242,10 @@ class Tuner:
         """Check everything and start nothing.
 
         Each part is an object (``TPE(seed=0)``, ``Asha(max_resource=9)``, ``LogUniform(1e-4, 1.0)``,
-        ``Limits(max_trials=8)``, ``SageMaker(s3_uri="s3://…")``), or the mapping that a spec file would have.
-        ``estimator`` may be a plain function. ``backend`` is the name of one of ``backends``, where there are
-        several. ``engine="hosted"`` hands the search to SageMaker's own tuner. ``metrics`` maps a metric's
-        name to the regex that finds it;
+        ``Limits(max_trials=8)``, ``Slurm(folder="/shared/jobs")``), or the mapping that a spec file would
+        have. ``estimator`` may be a plain function. ``backend`` is the name of one of ``backends``, where
+        there are several. ``engine="hosted"`` hands the search to the tuner of the service
+        that runs the jobs. ``metrics`` maps a metric's name to the regex that finds it;
         ``mlflow={"experiment": "digits"}`` shows it in MLflow, below the active run if there is one;
         ``notify={"webhook": "https://…"}`` tells of its end. A ``name`` is taken as it is; without one, what
         is run gets a unique suffix. Raises SpecError.

@@ -20,8 +20,10 @@ from trialjob.backends.assumptions import THIS_MACHINE, Assumptions
 from trialjob.backends.auditing import Auditor, Knows, NothingToAudit
 from trialjob.backends.checked import NEEDED, CheckedBackend, lacking
 from trialjob.backends.hooks import Answer, guard
+from trialjob.backends.price_list import PriceList
 from trialjob.errors import Problem
 from trialjob.field_types import Duration, Number, SpecPart
+from trialjob.model.framework import Framework
 from trialjob.model.ids import ExperimentName, JobName
 from trialjob.model.job import JobRequest
 from trialjob.model.limits import Limits
@@ -162,6 +164,10 @@ class BaseBackend(SpecPart):
     allowed_as: ClassVar[Mapping[str, str]] = {}
     #: Fields of the section that stood in ``estimator`` once, and are still read from there.
     once_in_estimator: ClassVar[type[SpecPart] | None] = None
+    #: What a first spec shows of it, in comments; empty for nothing.
+    draft: ClassVar[Sequence[str]] = ()
+    #: What else helps where a cap in dollars stands beside no price.
+    priced_by: ClassVar[str] = ""
     #: Kinds of estimators that it puts into the words of other kinds.
     estimator_kinds: ClassVar[Mapping[str, Translator]] = {}
 
@@ -198,10 +204,10 @@ class BaseBackend(SpecPart):
 
     # What is run
 
-    def image(self, estimator: Any, look_up: Callable[..., str], clock: Clock) -> str:  # noqa: ANN401, ARG002 - as above
+    def image(self, framework: Framework, clock: Clock) -> str:  # noqa: ARG002 - as above
         """The image of a framework that is named by its version; "" where none is needed.
 
-        ``look_up`` takes ``region`` and ``instance_types``. Raises SpecError, BackendError.
+        Raises SpecError, BackendError.
         """
         return ""
 
@@ -266,6 +272,14 @@ class BaseBackend(SpecPart):
         """What a plan that asks nobody leaves unknown, and how it would be asked; "" for nothing."""
         return ""
 
+    @classmethod
+    def price_list(cls, fetched_from: str | None) -> PriceList | None:  # noqa: ARG003 - for those that have one
+        """What its machines cost by a list that needs no account: as it is kept, for None, or as it is now.
+
+        ``fetched_from`` is an address, or "" for the service's own. Raises UsageError.
+        """
+        return None
+
     # What is looked at
 
     @classmethod
@@ -325,6 +339,10 @@ def _is_document(found: object) -> bool:
     return found is None or isinstance(found, Mapping)
 
 
+def _is_price_list(found: object) -> bool:
+    return found is None or all(hasattr(found, each) for each in ("regions", "prices", "keep"))
+
+
 #: What the methods of a package's backend must answer.
 _ANSWERS: Final[Mapping[str, Answer]] = {
     "problems": Answer(words="Problems", fits=lambda found: isinstance(found, Problem), several=True),
@@ -350,6 +368,7 @@ _ANSWERS: Final[Mapping[str, Answer]] = {
     "first_request": Answer(words="a mapping that JSON can say, or None", fits=_is_document),
     "rates": Answer(words="numbers above 0 by names of operations", fits=_are_rates),
     "unasked": Answer(words="a text", fits=_is_text),
+    "price_list": Answer(words="what has regions, prices and keep, or None", fits=_is_price_list),
     "auditor": Answer(words="what has look, stop and region", fits=lambda found: isinstance(found, Auditor)),
     "doctor": Answer(words="Checks", fits=lambda found: isinstance(found, Check), several=True),
 }

@@ -18,9 +18,9 @@ from trialjob.config.places import Written
 from trialjob.config.plugins import section_document
 from trialjob.config.secrets import MaybeSecret
 from trialjob.config.space import DomainSpec, space_of
-from trialjob.estimators.images import Framework
 from trialjob.field_types import Duration, Number, SpecPart, StallTimeout, Texts
 from trialjob.logs.metrics import expand
+from trialjob.model.framework import Framework
 from trialjob.model.json import Json
 from trialjob.model.limits import DEFAULT_TRIAL_TIMEOUT, Limits
 from trialjob.model.metric import MetricDefinition, MetricGoal, Mode, NanPolicy, Objective, Score
@@ -37,7 +37,7 @@ class TrainingSpec(SpecPart):
     """What every kind of estimator has."""
 
     #: Container image with a Python 3, such as one of the deep learning containers. Default: what the kind
-    #: looks up; of other kinds it is required on SageMaker.
+    #: looks up; of other kinds it is required where jobs run in containers.
     image_uri: str | None = None
     #: Constants, passed to every trial.
     hyperparameters: dict[str, Json] = Field(default_factory=dict)
@@ -46,8 +46,8 @@ class TrainingSpec(SpecPart):
     #: Input channels: `train: data/` is found at `SM_CHANNEL_TRAIN`, always a folder; of a file it is a
     #: folder with that file.
     inputs: dict[str, InputChannel] = Field(default_factory=dict)
-    #: How values are written: in the way of SageMaker's training toolkit, `sdk-v2`, or of the drivers of SDK
-    #: v3, `sdk-v3`; see [arguments](#arguments). `trialjob-0.1` is that of experiments of 0.1.0.
+    #: How values are written: in the way of the SDK's training toolkit, `sdk-v2`, or of the drivers of its
+    #: version 3, `sdk-v3`; see [arguments](#arguments). `trialjob-0.1` is that of experiments of 0.1.0.
     dialect: Literal["sdk-v2", "sdk-v3", "trialjob-0.1"] = "sdk-v2"
     #: `torchrun` starts the script once for each GPU of each instance.
     distribution: Literal["none", "torchrun"] = "none"
@@ -261,9 +261,9 @@ def _by_kind(value: object) -> object:
 class EngineSpec(SpecPart):
     """Who proposes the trials and starts their jobs: trialjob, or the service that runs them."""
 
-    #: `trialjob`, or `hosted` for SageMaker's own tuner.
+    #: `trialjob`, or `hosted` for the tuner of the service that runs the jobs.
     kind: Literal["trialjob", "hosted"] = "trialjob"
-    #: SageMaker's tuner ends the search when it expects nothing better.
+    #: The service's tuner ends the search when it expects nothing better.
     until_convergence: bool = False
 
 
@@ -320,7 +320,7 @@ class ExperimentSpec(SpecPart):
     #: meant. Default: `{kind: local}`.
     backend: BackendSection = BACKENDS.own(DEFAULT_BACKEND)()
     #: Who proposes the trials and starts their jobs: `trialjob`, or `hosted` for
-    #: [SageMaker's own tuner](hosted.md). Default: `trialjob`.
+    #: [the tuner of the service that runs them](hosted.md). Default: `trialjob`.
     engine: Annotated[EngineSpec, BeforeValidator(_by_kind)] = EngineSpec()
     #: Shows the experiment in MLflow, a parent run and below it a run for each trial.
     mlflow: MlflowSpec | None = None

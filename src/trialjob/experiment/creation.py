@@ -58,7 +58,7 @@ def create(
     vault_of(spec).check(spec.secrets())
     known, notes = _known(spec, opened)
     clock, limits, tariff = resolved.jobs.clock, spec.to_limits(), resolved.tariff
-    check_caps(limits, tariff)
+    check_caps(limits, tariff, spec.backend.priced_by)
     check_handover(resolved.jobs.handover, tariff)
     bundle, left_out = "", list[str]()
     if code_of is not None and code_of.state.bundle:

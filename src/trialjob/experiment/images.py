@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from trialjob.config import ExperimentSpec
-from trialjob.estimators.images import image_uri
 from trialjob.orchestrator.engine.clock import SystemClock
 
 
@@ -15,7 +12,7 @@ def with_image(spec: ExperimentSpec) -> ExperimentSpec:
     framework = given.framework()
     if given.image_uri or framework is None:
         return spec
-    uri = spec.backend.image(given, partial(image_uri, framework), SystemClock())
+    uri = spec.backend.image(framework, SystemClock())
     if not uri:
         return spec
     return spec.model_copy(update={"estimator": given.model_copy(update={"image_uri": uri})})

@@ -20,9 +20,12 @@ def worth_learning(old: Tariff | None, new: Tariff) -> bool:
     return new.terms != old.terms and new.origin in (PriceOrigin.SPEC, PriceOrigin.PRICE_LIST)
 
 
-def check_caps(limits: Limits, tariff: Tariff) -> None:
-    """Raise SpecError when a cap cannot be held or has no room for a single job."""
-    problems = [*_unpriced(limits, tariff), *_too_small(limits, tariff)]
+def check_caps(limits: Limits, tariff: Tariff, priced_by: str = "") -> None:
+    """Raise SpecError when a cap cannot be held or has no room for a single job.
+
+    ``priced_by`` is what else gives the backend a price.
+    """
+    problems = [*_unpriced(limits, tariff, priced_by), *_too_small(limits, tariff)]
     if problems:
         raise SpecError(problems)
 
@@ -61,13 +64,13 @@ def _beyond(field: str, cap: str, worst: str, fits: int, handover: Handover, ter
     )
 
 
-def check_priced(limits: Limits, tariff: Tariff) -> None:
+def check_priced(limits: Limits, tariff: Tariff, priced_by: str = "") -> None:
     """Raise SpecError when there is a cap in dollars and no price."""
-    if problems := [*_unpriced(limits, tariff)]:
+    if problems := [*_unpriced(limits, tariff, priced_by)]:
         raise SpecError(problems)
 
 
-def _unpriced(limits: Limits, tariff: Tariff) -> Iterator[Problem]:
+def _unpriced(limits: Limits, tariff: Tariff, priced_by: str) -> Iterator[Problem]:
     if limits.max_cost is None or tariff.priced:
         return
     machines = ", ".join(
@@ -76,9 +79,8 @@ def _unpriced(limits: Limits, tariff: Tariff) -> Iterator[Problem]:
     yield Problem(
         field="limits.max_cost",
         message=f"cannot be held: nobody says what an hour of {machines} costs",
-        remedy="write backend.price_per_hour: DOLLARS into the spec, what AWS charges for one "
-        "(https://aws.amazon.com/sagemaker/ai/pricing/); or allow pricing:GetProducts to whoever runs "
-        "trialjob, or set limits.max_instance_hours instead",
+        remedy="write backend.price_per_hour: DOLLARS into the spec, or set limits.max_instance_hours "
+        f"instead{priced_by and f'; {priced_by}'}",
     )
 
 

@@ -206,7 +206,7 @@ class Session:
         self._append(
             lambda state: [PricesLearned(tariff=tariff)] if worth_learning(state.tariff, tariff) else []
         )
-        check_priced(self.state.limits, self.state.tariff or tariff)
+        check_priced(self.state.limits, self.state.tariff or tariff, spec.backend.priced_by)
 
     def step(self, watch: Watcher, *, seconds: float | None = None) -> State:
         """Look at the jobs once and do what follows; or go on so at the poll interval for ``seconds``.

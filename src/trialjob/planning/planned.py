@@ -63,7 +63,7 @@ def plan(given: ExperimentSpec | ResolvedSpec, asked: Asked, *, store: str | Pat
     epochs = _epochs(spec, asked, store)
     ways = where.ways(jobs, ask=asked.account)
     tariff = next(way.tariff for way in ways if way.written)
-    check_caps(spec.to_limits(), tariff)
+    check_caps(spec.to_limits(), tariff, spec.backend.priced_by)
     check_handover(jobs.handover, tariff)
     variants = [_variant(spec, epochs, assumptions, way) for way in ways]
     written = next(variant for variant in variants if variant.written)

@@ -16,7 +16,7 @@ from trialjob.errors import UsageError
 from trialjob.model.region import region_said
 
 if TYPE_CHECKING:
-    from trialjob.experiment.price_tables import RegionPrices
+    from trialjob.backends.price_list import PriceList, RegionPrices
 
 
 @click.command()
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.option(
     "--all-regions", is_flag=True, help="Of every region that is known; with --update, that has a list."
 )
-@click.option("--update", is_flag=True, help="Fetch AWS's price list first; it needs no account.")
+@click.option("--update", is_flag=True, help="Fetch the service's price list first; it needs no account.")
 @click.option(
     "--from", "address", default="", metavar="URL|DIR", help="A mirror, or a folder with AWS's files."
 )
@@ -45,20 +45,18 @@ def prices(
     output: Path | None,
     form: str,
 ) -> int:
-    """Show what an hour of SageMaker training on demand costs, without asking AWS with your account.
+    """Show what an hour of a type of instance costs on demand, by a price list that needs no account.
 
     Exit status 1 when a TYPE that was named has no price.
     """
-    from trialjob.experiment.price_tables import PriceFeed, cache_file, keep, known, known_regions  # noqa: PLC0415
-
     if (address or output) and not update:
         raise UsageError(f"{'--from' if address else '--output'} is of use with --update only; add --update")
-    feed = PriceFeed(address) if update else None
-    chosen = _regions(regions, every=(feed.regions if feed else known_regions) if all_regions else None)
-    tables = {region: feed.prices(region) if feed else known(region) for region in chosen}
-    if feed is not None:
-        place, fresh = output or cache_file(), {region: each for region, each in tables.items() if each}
-        keep(fresh, place)
+    book = _list(address if update else None)
+    chosen = _regions(regions, every=book.regions if all_regions else None)
+    tables = {region: book.prices(region) for region in chosen}
+    if update:
+        fresh = {region: each for region, each in tables.items() if each}
+        place = book.keep(fresh, output)
         say(f"{sum(len(table.per_hour) for table in fresh.values()):,} prices are kept in {place}")
     if form == "json":
         click.echo(
@@ -69,6 +67,16 @@ def prices(
             _show(region, table, types)
     lacking = [each for each in tables.values() if each is None or set(types) - set(each.per_hour)]
     return ExitStatus.FAILED if lacking else ExitStatus.DONE
+
+
+def _list(fetched_from: str | None) -> PriceList:
+    """The list of the first backend that has one."""
+    from trialjob.backends.plugin import BACKENDS  # noqa: PLC0415 - the help does without
+
+    for kind in BACKENDS.kinds():
+        if (found := BACKENDS.get(kind).price_list(fetched_from)) is not None:
+            return found
+    raise UsageError("no backend has a price list")
 
 
 def _regions(named: Sequence[str], *, every: Callable[[], list[str]] | None) -> list[str]:

@@ -12,54 +12,19 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import date
 from decimal import Decimal
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final
 
+from trialjob.backends.price_list import RegionPrices
 from trialjob.errors import UsageError
 from trialjob.files import DISK
 
-#: The source of what was fetched.
-FETCHED: Final = "AWS's price list"
 _FORMAT: Final = 1
 #: What reading a document raises that is none of the expected form.
 UNREADABLE: Final = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RegionPrices:
-    """What an hour of training on demand costs in one region."""
-
-    #: When they were read; ISO 8601.
-    date: str
-    #: ``USD``, or ``CNY`` in the regions of China.
-    currency: str = "USD"
-    #: By type of instance, such as ``ml.m5.large``.
-    per_hour: Mapping[str, Decimal] = field(repr=False)
-    source: str = FETCHED
-
-    def document(self) -> dict[str, Any]:
-        """As it is kept."""
-        prices = {machine: str(price) for machine, price in sorted(self.per_hour.items())}
-        return {"date": self.date, "currency": self.currency, "source": self.source, "per_hour": prices}
-
-    @classmethod
-    def read(cls, document: Mapping[str, Any]) -> Self:
-        """From what was kept. Raises one of UNREADABLE."""
-        prices = {str(machine): Decimal(price) for machine, price in document["per_hour"].items()}
-        if not all(price.is_finite() and price > 0 for price in prices.values()):
-            raise ValueError("a price is no number above 0")
-        date.fromisoformat(document["date"])
-        return cls(
-            date=document["date"],
-            currency=str(document["currency"]),
-            per_hour=prices,
-            source=str(document["source"]),
-        )
 
 
 Book = Mapping[str, RegionPrices]
@@ -80,15 +45,28 @@ def hourly(terms: Mapping[str, Any]) -> Iterator[tuple[str, Decimal]]:
                     yield currency, price
 
 
+class PriceBook:
+    """What is known without asking anybody."""
+
+    def regions(self) -> list[str]:
+        """All regions of both tables."""
+        return sorted({*packaged(), *fetched()})
+
+    def prices(self, region: str) -> RegionPrices | None:
+        """What a region's machines cost; None where nobody knows."""
+        return known(region)
+
+    def keep(self, fresh: Book, path: Path | None) -> Path:
+        """Keep what was fetched for this user, and return where."""
+        place = path or cache_file()
+        keep(fresh, place)
+        return place
+
+
 def known(region: str) -> RegionPrices | None:
     """The newer table of a region; None where there is none."""
     found = [book[region] for book in (packaged(), fetched()) if region in book]
     return max(found, key=lambda prices: prices.date, default=None)
-
-
-def known_regions() -> list[str]:
-    """All regions of both tables."""
-    return sorted({*packaged(), *fetched()})
 
 
 @cache

@@ -18,18 +18,21 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
-from trialjob.backends.sagemaker.price_book import FETCHED, UNREADABLE, RegionPrices, hourly
+from trialjob.backends.price_list import RegionPrices
+from trialjob.backends.sagemaker.price_book import UNREADABLE, PriceBook, hourly
 from trialjob.errors import BackendUnavailable, UsageError
 
 #: Where the lists are; China's regions have their own list, in yuan.
 WORLD: Final = "https://pricing.us-east-1.amazonaws.com/offers/v1.0/aws/AmazonSageMaker/current"
 CHINA: Final = "https://pricing.cn-north-1.amazonaws.com.cn/offers/v1.0/cn/AmazonSageMaker/current"
+#: The source of what was fetched.
+FETCHED: Final = "AWS's price list"
 _SUFFIX: Final = "-Training"
 #: Seconds without a byte, and bytes of one file, after which it is given up.
 _PATIENCE, _MOST = 60.0, 1 << 30
 
 
-class PriceFeed:
+class PriceFeed(PriceBook):
     """The files at one address, which may be a mirror or a folder with the same tree."""
 
     def __init__(self, address: str = "") -> None:

@@ -24,6 +24,7 @@ from trialjob.backends.plugin import (
     Translator,
     Way,
 )
+from trialjob.backends.price_list import PriceList
 from trialjob.backends.sagemaker.machines import Machines
 from trialjob.backends.sagemaker.rates import RATES
 from trialjob.backends.sagemaker.raw_request import translated
@@ -32,6 +33,7 @@ from trialjob.errors import BackendError, Problem, SpecError
 from trialjob.field_types import Duration, Number, SpecPart
 from trialjob.model.durations import format_duration
 from trialjob.model.file_system import is_file_system
+from trialjob.model.framework import Framework
 from trialjob.model.ids import ExperimentName
 from trialjob.model.money import Tariff
 from trialjob.model.paths import path_text
@@ -78,6 +80,13 @@ class SageMaker(Machines, BaseBackend):
     mounts_file_systems: ClassVar[bool] = True
     assumptions: ClassVar[Assumptions] = Assumptions()
     audited_by_default: ClassVar[bool] = True
+    draft: ClassVar[Sequence[str]] = (
+        "On SageMaker, with estimator.image_uri; `trialjob doctor SPEC` says what is missing:",
+        "backend: {kind: sagemaker, s3_uri: s3://BUCKET/tuning, role: ARN, instance_type: ml.g4dn.xlarge}",
+    )
+    priced_by: ClassVar[str] = (
+        "see https://aws.amazon.com/sagemaker/ai/pricing/; or allow pricing:GetProducts to whoever runs it"
+    )
     once_in_estimator: ClassVar[type[SpecPart] | None] = Machines
     # All but whose identity of this machine it has.
     inbox_fields: ClassVar[frozenset[str]] = frozenset(
@@ -241,9 +250,12 @@ class SageMaker(Machines, BaseBackend):
             request=self.request,
         )
 
-    def image(self, estimator: Any, look_up: Callable[..., str], clock: Clock) -> str:  # noqa: ANN401, ARG002 - as above
+    def image(self, framework: Framework, clock: Clock) -> str:
+        from trialjob.backends.sagemaker.images import image_uri  # noqa: PLC0415 - as above
+
         types = (self.instance_type or "", *self.fallback_instance_types)
-        return look_up(region=self.region or self._region_of(self.client(clock)), instance_types=types)
+        region = self.region or self._region_of(self.client(clock))
+        return image_uri(framework, region=region, instance_types=types)
 
     def client(self, clock: Clock) -> SageMakerClient:
         """What calls the service."""
@@ -371,6 +383,16 @@ class SageMaker(Machines, BaseBackend):
         return "the account's quotas, and AWS for prices (--account asks; `trialjob doctor` looks at all)"
 
     # What is looked at
+
+    @classmethod
+    def price_list(cls, fetched_from: str | None) -> PriceList | None:
+        from trialjob.backends.sagemaker.price_book import PriceBook  # noqa: PLC0415 - of use to a command only
+
+        if fetched_from is None:
+            return PriceBook()
+        from trialjob.backends.sagemaker.price_feed import PriceFeed  # noqa: PLC0415 - as above
+
+        return PriceFeed(fetched_from)
 
     @classmethod
     def auditor(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from trialjob.backends.sagemaker.failure_reasons import REASONS
 from trialjob.model.job import Bill, FailureKind, JobEnd, JobState, Outcome
 from trialjob.orchestrator.core.failures import kind_of
 
@@ -81,7 +82,7 @@ def end_of(facts: Facts, tail: str = "", *, reused_pool: bool = False) -> JobEnd
     reason = str(facts.get("FailureReason") or "")
     failure, outcome = None, Outcome.COMPLETED
     if status == "Failed":
-        outcome, failure = Outcome.FAILED, kind_of(reason, exit_code(reason))
+        outcome, failure = Outcome.FAILED, kind_of(reason, exit_code(reason), services=REASONS)
     elif second == "MaxWaitTimeExceeded":
         outcome, failure = Outcome.FAILED, FailureKind.SPOT
         reason = reason or "MaxWaitTimeExceeded: no spot capacity within spot.max_wait"

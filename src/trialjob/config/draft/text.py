@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from trialjob.backends.plugin import BACKENDS
 from trialjob.config.draft.declared import OTHERS, Declared, Interface
 from trialjob.config.draft.domains import Domain, guessed, plain_name
 from trialjob.config.draft.metrics import Metric, Metrics
@@ -200,8 +201,8 @@ def _rest(draft: Draft) -> Iterator[str]:
         yield "# Ends what falls behind, at 1, 3, 9, … epochs; worth it when trials report every epoch:"
         yield f"# stopping: {{kind: asha, max_resource: {epochs if isinstance(epochs, int | float) else 27}}}"
         yield ""
-    yield "# On SageMaker, with estimator.image_uri; `trialjob doctor SPEC` says what is missing:"
-    yield "# backend: {kind: sagemaker, s3_uri: s3://BUCKET/tuning, role: ARN, instance_type: ml.g4dn.xlarge}"
+    for kind in BACKENDS.builtin():
+        yield from (f"# {line}" for line in BACKENDS.own(kind).draft)
 
 
 def _flow(value: object) -> str:

@@ -4,14 +4,16 @@ Rule 1: what the cloud took away is tried again and never counted against the tr
 the user's own code did is not tried again, because it would do it again and cost the same.
 Rule 2: rows are asked in their order, and the first whose words are found tells the kind. What no row knows
 is the service's own fault, of which nobody but the service is to blame.
-Rule 3: the service's words are a custom and no contract; of a log only what no healthy job prints counts.
+Rule 3: of a log only what no healthy job prints counts. Here are the words of the code that runs in a job,
+which is everywhere the same; a service's words, a custom and no contract, are its backend's.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeAlias
 
 from trialjob.model.job import FailureKind, JobEnd, Outcome
 
@@ -24,7 +26,7 @@ class Failure:
     #: For people: what has happened, and what to do about it.
     meaning: str
     remedy: str
-    #: Regular expressions for what the service or a backend gives as the reason.
+    #: Regular expressions for what is given as the reason, whoever runs the job.
     reasons: tuple[str, ...] = ()
     exit_codes: frozenset[int] = frozenset()
     #: Regular expressions for a line near the end of the log of a job whose code failed.
@@ -51,7 +53,6 @@ TABLE: Final[tuple[Failure, ...]] = (
         kind=FailureKind.CAPACITY,
         meaning="no machine of the type could be had",
         remedy="list other types in `backend.fallback_instance_types`",
-        reasons=(r"^CapacityError",),
         retries=10,
         wait=60.0,
     ),
@@ -59,7 +60,6 @@ TABLE: Final[tuple[Failure, ...]] = (
         kind=FailureKind.SPOT,
         meaning="no spot machine was to be had within `spot.max_wait`, interruptions included",
         remedy="raise `max_wait`, or let it fall back to other types or on-demand",
-        reasons=(r"^MaxWaitTimeExceeded",),
         retries=10,
         wait=60.0,
     ),
@@ -67,7 +67,6 @@ TABLE: Final[tuple[Failure, ...]] = (
         kind=FailureKind.INTERNAL,
         meaning="a fault of the service, or a reason nobody knows",
         remedy="none; if it lasts, ask the service's support with the job's name",
-        reasons=(r"^InternalServerError",),
         retries=3,
         wait=10.0,
     ),
@@ -105,31 +104,23 @@ TABLE: Final[tuple[Failure, ...]] = (
         kind=FailureKind.IMAGE,
         meaning="the container image could not be pulled",
         remedy="correct `estimator.image_uri`, or let the role pull it; a large image needs a larger volume",
-        reasons=(r"^ClientError.*(?i:pull|requested image|algorithm container|repository of your image)",),
     ),
     Failure(
         kind=FailureKind.ACCESS,
         meaning="the role may not read or write at S3, or use a key",
         remedy="give `backend.role` what the page on IAM lists",
-        reasons=(
-            r"^ClientError.*(?i:access ?denied|forbidden|not authorized|\b403\b|kms|credentials)",
-            r"^ClientError.*(?i:does not have (?:permission|access)|unable to access)",
-        ),
     ),
     Failure(
         kind=FailureKind.INPUT,
         meaning="input data is not where the spec says, or outputs have no place",
         remedy="correct `estimator.inputs`, or `backend.s3_uri`; a full disk needs a larger volume",
-        reasons=(
-            r"^ClientError.*(?i:download|no s3 objects|nosuch|upload|does not exist|manifest|s3 key)",
-            r"^input '.*' does not exist",
-        ),
+        reasons=(r"^input '.*' does not exist",),
     ),
     Failure(
         kind=FailureKind.SETUP,
         meaning="the code could not be started: no such program, no interpreter, an unreadable bundle",
         remedy="do as the message says, and start a new experiment",
-        reasons=(r"bundle .* cannot be unpacked", r"^AlgorithmError: entry point '", r"^ClientError"),
+        reasons=(r"bundle .* cannot be unpacked",),
     ),
     Failure(
         kind=FailureKind.REJECTED,
@@ -140,17 +131,21 @@ TABLE: Final[tuple[Failure, ...]] = (
         kind=FailureKind.USER_CODE,
         meaning="the training code ended with an error",
         remedy="read the end of the log: `trialjob logs NAME TRIAL`",
-        reasons=(r"^AlgorithmError",),
     ),
 )
 
 OF: Final[dict[FailureKind, Failure]] = {row.kind: row for row in TABLE}
 
 
-def kind_of(reason: str, exit_code: int | None = None) -> FailureKind:
-    """What the reason that a service gives for a failed job stands for."""
+#: By kind, regular expressions for the reasons that one service gives.
+Reasons: TypeAlias = Mapping[FailureKind, Sequence[str]]
+
+
+def kind_of(reason: str, exit_code: int | None = None, *, services: Reasons | None = None) -> FailureKind:
+    """What the reason that is given for a failed job stands for; ``services`` are its service's own words."""
     for row in TABLE:
-        if exit_code in row.exit_codes or any(re.search(known, reason, re.DOTALL) for known in row.reasons):
+        known = (*row.reasons, *(services or {}).get(row.kind, ()))
+        if exit_code in row.exit_codes or any(re.search(each, reason, re.DOTALL) for each in known):
             return row.kind
     return FailureKind.INTERNAL
 

@@ -8,23 +8,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from trialjob.errors import Problem, SpecError
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Framework:
-    """Which image: a framework of the SDK's tables, and its versions."""
-
-    #: pytorch, huggingface, tensorflow, sklearn or xgboost.
-    name: str
-    version: str
-    #: What the version is called in the spec.
-    field: str
-    py_version: str | None = None
-    #: ``pytorch2.8.0``, beneath huggingface.
-    base: str | None = None
+from trialjob.model.framework import Framework
 
 
 def image_uri(framework: Framework, *, region: str, instance_types: Sequence[str]) -> str:
