@@ -255,6 +255,18 @@ def download() -> None:
     """
 
 
+@cli.command(name="import")
+@click.argument("file", type=click.Path())
+@click.option("-o", "--output", metavar="FILE", help="Where to write it [default: sweep.yaml beside FILE].")
+@done_by("importing", "import_file")
+def import_() -> None:
+    """Write a spec from FILE: a sweep of Azure ML or W&B, a Katib experiment, or a tuning job of SageMaker.
+
+    What has no counterpart, or means something else here, is named. SageMaker's is the JSON of
+    `aws sagemaker describe-hyper-parameter-tuning-job`.
+    """
+
+
 @cli.command(name="check-metrics")
 @spec_argument
 @click.option("--log", metavar="FILE", required=True, help="What the script has printed; - for stdin.")

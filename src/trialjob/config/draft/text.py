@@ -125,16 +125,16 @@ def _head(draft: Draft) -> Iterator[str]:
 def _estimator(draft: Draft) -> Iterator[str]:
     yield "estimator:"
     yield "  kind: script"
-    yield f"  source_dir: {_flow(draft.source)}  # shipped whole to every trial"
-    yield f"  entry_point: {_flow(draft.program)}"
+    yield f"  source_dir: {flow(draft.source)}  # shipped whole to every trial"
+    yield f"  entry_point: {flow(draft.program)}"
     if draft.constants:
         yield "  hyperparameters:             # the same for every trial"
         for name, value in draft.constants.items():
             todo = "  # TODO: the program does not start without it" if value == _OPEN else ""
-            yield f"    {_flow(name)}: {_flow(value)}{todo}"
+            yield f"    {flow(name)}: {flow(value)}{todo}"
     if draft.arguments is not None:
         yield "  # The program's words; {name} is a value, {others} every value that no other word names."
-        yield f"  arguments: {_flow(draft.arguments)}"
+        yield f"  arguments: {flow(draft.arguments)}"
     yield ""
 
 
@@ -144,9 +144,7 @@ def _space(draft: Draft) -> Iterator[str]:
     yield "space:" if space else "space: {}  # TODO"
     for name, domain in space.items():
         default = defaults[name]
-        yield f"  {_flow(name)}: {_flow(domain)}" + (
-            "" if default is None else f"  # default {_flow(default)}"
-        )
+        yield f"  {flow(name)}: {flow(domain)}" + ("" if default is None else f"  # default {flow(default)}")
     left = [
         each for each in draft.interface.options
         if each.name not in {*space, *draft.constants} and isinstance(each.default, int | float | str)
@@ -155,12 +153,12 @@ def _space(draft: Draft) -> Iterator[str]:
         yield "# Left as the program has them:"
         for each in left:
             # A default may have lines of its own.
-            yield f"#   {each.name}: {_flow(each.default)}"
+            yield f"#   {each.name}: {flow(each.default)}"
     if draft.point:
         yield ""
         yield "# The program's own defaults are the first trial."
         yield "points_to_evaluate:"
-        yield f"  - {_flow(draft.point)}"
+        yield f"  - {flow(draft.point)}"
     yield ""
 
 
@@ -173,17 +171,17 @@ def _objective(draft: Draft) -> Iterator[str]:
         if metric.name in {each.name for each in draft.metrics.found}
         else "  # TODO: nothing was found that prints it"
     )
-    yield f"  metric: {_flow(metric.name)}{seen}"
+    yield f"  metric: {flow(metric.name)}{seen}"
     yield f"  mode: {metric.mode.value}"
     if progress is not None and progress.name != "epoch":
-        yield f"  resource: {_flow(progress.name)}"
+        yield f"  resource: {flow(progress.name)}"
     others = [each for each in draft.metrics.found if each.name != metric.name]
     found = [each for each in (progress, metric, *others) if each and each.regex]
     if found and metric.regex:
         yield ""
         yield "metrics:                       # tried by: trialjob check-metrics SPEC --log FILE"
         for each in found:
-            yield f"  - {{name: {_flow(each.name)}, regex: {_quoted(each.regex)}}}"
+            yield f"  - {{name: {flow(each.name)}, regex: {_quoted(each.regex)}}}"
     yield ""
 
 
@@ -205,13 +203,13 @@ def _rest(draft: Draft) -> Iterator[str]:
         yield from (f"# {line}" for line in BACKENDS.own(kind).draft)
 
 
-def _flow(value: object) -> str:
+def flow(value: object) -> str:
     """A value on one line, quoted where YAML would take it for something else."""
     match value:
         case dict():
-            return "{" + ", ".join(f"{_flow(key)}: {_flow(each)}" for key, each in value.items()) + "}"
+            return "{" + ", ".join(f"{flow(key)}: {flow(each)}" for key, each in value.items()) + "}"
         case list() | tuple():
-            return "[" + ", ".join(_flow(each) for each in value) + "]"
+            return "[" + ", ".join(flow(each) for each in value) + "]"
         case str() if re.fullmatch(r"[A-Za-z_./][\w./-]*", value) and value.lower() not in _WORDS:
             return value
         case _:
