@@ -43,9 +43,11 @@ types: .venv/.ready
 contracts: .venv/.ready
 	$(BIN)/lint-imports
 
-# Other faults at every call than the suite has, for as long as one likes: make soak SCHEDULES=100000
+# Other faults at every call and other examples of each property than the suite has, for as long as one likes:
+# make soak SCHEDULES=100000
 SCHEDULES ?= 20000
 soak: .venv/.ready
+	$(BIN)/python -m pytest -n auto --hypothesis-profile=searching tests/properties tests/unit
 	TRIALJOB_SCHEDULES=$(SCHEDULES) TRIALJOB_SEED=$${TRIALJOB_SEED:-$$(date +%s)} \
 	    $(BIN)/python -m pytest -s tests/scenarios/test_chaos.py
 

@@ -1,4 +1,4 @@
-"""What all tests share: none is judged by the speed of the machine, none takes a GPU, all hear signals."""
+"""What all tests share: none is judged by luck or the machine's speed, none takes a GPU, all hear signals."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 
 import slurm_cluster
 from trialjob.backends.local.gpus import CLAIMS
@@ -20,13 +21,28 @@ from trialjob.backends.local.gpus import CLAIMS
 if TYPE_CHECKING:
     from trialjob.testing.fake_aws import FakeAws
 
-settings.register_profile("unhurried", deadline=None)
-settings.load_profile("unhurried")
+#: Whether a change can land is not for dice to say: the suite tries the same examples each time. Others are
+#: looked for by ``make soak``, which takes the profile ``searching``.
+settings.register_profile(
+    "searching", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.register_profile("repeatable", settings.get_profile("searching"), derandomize=True, database=None)
+settings.load_profile("repeatable")
 
 
 def pytest_xdist_auto_num_workers() -> int:
     """What ``-n auto`` is: half as many again as there are processors, as many tests wait for processes."""
     return max(2, (os.cpu_count() or 1) * 3 // 2)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _examples_are_repeatable() -> Iterator[None]:
+    """Examples are the same only without the constants of what else this process has imported by then."""
+    held = providers.Constants()
+    with pytest.MonkeyPatch.context() as patch:
+        if settings.get_current_profile_name() == "repeatable":
+            patch.setattr(providers, "_get_local_constants", lambda: held)
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -47,7 +47,7 @@ def test_the_sagemaker_spec_in_the_readme_is_one_that_the_service_takes(tmp_path
             capture_output=True,
             text=True,
             check=False,
-            timeout=100,
+            timeout=400,
         )
     assert "WRONG" not in done.stdout
     assert "first job    SageMaker will take the request" in done.stdout
@@ -70,7 +70,7 @@ def run(arguments: list[str], store: Path, folder: Path = ROOT) -> str:
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
-        timeout=110,
+        timeout=400,
     )
     assert done.returncode == 0, done.stdout
     return done.stdout

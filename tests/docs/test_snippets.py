@@ -93,7 +93,7 @@ def run(programs: Path, command: list[str], store: Path) -> str:
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
-        timeout=200,
+        timeout=400,
     )
     assert done.returncode == 0, done.stdout
     return done.stdout

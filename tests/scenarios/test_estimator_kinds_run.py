@@ -181,7 +181,7 @@ def test_a_model_trainer_becomes_trials_and_uploads_once(
         capture_output=True,
         text=True,
         check=False,
-        timeout=110,
+        timeout=400,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     asked, uploads, found = json.loads(done.stdout.splitlines()[-1])

@@ -209,7 +209,6 @@ dist.destroy_process_group()
 """
 
 
-@pytest.mark.timeout(300)
 def test_two_processes_on_this_machine_report_once(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(DISTRIBUTED)
     document = {

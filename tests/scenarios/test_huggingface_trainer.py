@@ -40,7 +40,6 @@ def start(folder: Path, epochs: int, *launcher: str) -> subprocess.Popen[str]:
     )
 
 
-@pytest.mark.timeout(400)
 def test_asked_to_end_it_saves_and_goes_on_from_there(tmp_path: Path) -> None:
     with start(tmp_path, 400) as process:
         assert process.stdout is not None
@@ -75,7 +74,6 @@ def test_a_checkpoint_that_a_kill_cut_short_is_passed_over(tmp_path: Path) -> No
     assert last_checkpoint(str(tmp_path)) == str(tmp_path / "checkpoint-24")
 
 
-@pytest.mark.timeout(400)
 def test_two_processes_report_once_and_end_together(tmp_path: Path) -> None:
     with start(
         tmp_path, 400, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"

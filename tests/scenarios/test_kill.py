@@ -59,7 +59,7 @@ class Run:
 
     def call(self, *arguments: str) -> tuple[int, str]:
         with self.start(*arguments) as process:
-            output, _ = process.communicate(timeout=100)
+            output, _ = process.communicate(timeout=400)
         return process.returncode, output
 
     def begin(self, seconds: float) -> None:

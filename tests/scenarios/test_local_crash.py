@@ -70,7 +70,7 @@ def test_a_job_killed_at_any_line_runs_at_most_once_and_is_known(tmp_path: Path,
         jobs.write("train.py", f"open({str(jobs.folder / 'runs')!r}, 'a').write('x')")
         environment = {**os.environ, "PYTHONPATH": str(tmp_path), "KILL_AT": f"{role}:{at}"}
         submitting = subprocess.run(
-            [sys.executable, "-c", SUBMIT, str(jobs.folder)], env=environment, check=False, timeout=240,
+            [sys.executable, "-c", SUBMIT, str(jobs.folder)], env=environment, check=False, timeout=400,
             stderr=subprocess.DEVNULL,
         )  # fmt: skip
         request = jobs.request()

@@ -58,7 +58,7 @@ SPEC: dict[str, Any] = {
 }
 TOKEN = "a-token-that-nobody-guesses"  # noqa: S105 - nobody's
 #: Seconds after which something hangs.
-_HANGS = 120
+_HANGS = 400
 
 
 @pytest.fixture(scope="module")

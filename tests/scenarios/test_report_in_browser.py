@@ -48,7 +48,7 @@ def browse(path: Path, *arguments: str) -> str:
         capture_output=True,
         text=True,
         check=True,
-        timeout=110,
+        timeout=400,
     )
     logged = [line for line in done.stderr.splitlines() if "CONSOLE" in line and not HARMLESS.search(line)]
     assert not logged

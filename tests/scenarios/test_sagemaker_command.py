@@ -50,7 +50,7 @@ def command(folder: Path, aws: FakeAws, *arguments: str) -> subprocess.Popen[str
 
 def call(folder: Path, aws: FakeAws, *arguments: str) -> str:
     with command(folder, aws, *arguments) as process:
-        output, _ = process.communicate(timeout=100)
+        output, _ = process.communicate(timeout=400)
     assert process.returncode == 0, output
     return output
 

@@ -71,7 +71,9 @@ def test_a_trial_reports_and_a_broken_one_says_why(
     )
     jobs = {TrialId(1): 0.25, TrialId(2): 2.0}
     for trial, lr in jobs.items():
-        request = estimator.request(job_name(NAME, trial, 1), trial, 1, {"lr": lr}, 3600.0)
+        request = estimator.request(
+            job_name(NAME, trial, 1), trial, 1, {"lr": lr}, 36_000.0
+        )  # half an hour of ours
         assert backend.submit(request) == Submitted()
         fake.clock.sleep(1)
     lines: dict[JobName, list[str]] = {job_name(NAME, trial, 1): [] for trial in jobs}

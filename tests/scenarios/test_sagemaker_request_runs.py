@@ -50,7 +50,7 @@ class Account:
         job = JobRequest(
             job=job_name(NAME, TrialId(1), 1), experiment=NAME, trial=TrialId(1), attempt=1,
             hyperparameters={"lr": 0.25, "name": "a b"}, entry_point="train.py", bundle=bundle,
-            max_runtime=3600, digest="d0",
+            max_runtime=5 * 86_400, digest="d0",  # minutes of ours
         )  # fmt: skip
         request = build(self.settings, replace(job, **changes), code_uri=f"s3://bucket/{place}", owner="anna")
         sagemaker.create_training_job(**request)

@@ -242,7 +242,7 @@ def test_on_sagemaker(folder: Path) -> None:
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
-                timeout=100,
+                timeout=400,
                 check=False,
             )
             assert done.returncode == 0, (words, done.stdout, done.stderr)

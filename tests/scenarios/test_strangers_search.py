@@ -87,7 +87,7 @@ class Machine:
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
-            timeout=200,
+            timeout=400,
         )
         assert done.returncode == status, done.stdout
         return done.stdout

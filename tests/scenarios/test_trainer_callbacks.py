@@ -16,7 +16,6 @@ import pytest
 from trialjob.logs.metrics import LineReader
 from trialjob.model.metric import Mode, Objective, Report
 
-pytestmark = pytest.mark.timeout(400)
 #: Batches in an epoch.
 STEPS = 8
 KERAS = """\

@@ -620,7 +620,7 @@ def test_junk_is_refused_and_never_an_internal_error(fake: FakeAws, sagemaker: C
         headers = {"X-Amz-Target": target, "Content-Type": "application/x-amz-json-1.1"}
         request = urllib.request.Request(fake.url, data=junk, headers=headers)  # noqa: S310 - our own server
         with pytest.raises(urllib.error.HTTPError) as caught:
-            urllib.request.urlopen(request, timeout=10)  # noqa: S310 - as above
+            urllib.request.urlopen(request, timeout=240)  # noqa: S310 - as above
         caught.value.close()
         assert caught.value.code == 400, junk
 

@@ -222,7 +222,7 @@ def test_the_dashboard_opens_it(tmp_path: Path) -> None:
     where = storage(tmp_path, "sqlite")
     send(where, History(trials=30))
     asked = [sys.executable, "-W", "ignore", "-c", DASHBOARD, where]
-    done = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=110)
+    done = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=400)
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout.splitlines()[-1])
     assert [study["study_name"] for study in answer["listed"]] == ["made-up"]

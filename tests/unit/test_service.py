@@ -65,7 +65,7 @@ class Server:
 
     def close(self) -> None:
         self._server.should_exit = True
-        self._thread.join(20)
+        self._thread.join(60)
         self._listener.close()
         self.runner.close()
 
@@ -79,7 +79,7 @@ class Server:
         raw: bytes | None = None,
         **headers: str,
     ) -> Answer:
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=240)
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         if token is not None:
             sent.setdefault("Authorization", f"Bearer {token}")
@@ -94,7 +94,7 @@ class Server:
         return Answer(status=answer.status, headers=got, body=content)
 
     def events(self, name: str, after: int, until: Callable[[bytes], bool], **headers: str) -> bytes:
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=240)
         connection.request(
             "GET",
             f"/v1/experiments/{name}/events?after={after}",
@@ -347,7 +347,7 @@ def started(store: Path, *words: str) -> tuple[subprocess.Popen[str], str, str]:
 
 
 def ask(address: str, token: str, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
-    connection = HTTPConnection(address.removeprefix("http://"), timeout=30)
+    connection = HTTPConnection(address.removeprefix("http://"), timeout=240)
     headers = {"Authorization": f"Bearer {token}", "content-type": "application/json"}
     connection.request(method, path, body=None if body is None else json.dumps(body), headers=headers)
     try:
@@ -373,7 +373,7 @@ def test_a_server_that_ends_loses_and_doubles_nothing(
     )
     wait_for(lambda: len(ask(address, token, "GET", "/v1/experiments/one")["open"]) == 2)
     first.send_signal(how)
-    assert first.wait(60) == (-how if how is signal.SIGKILL else 0)
+    assert first.wait(240) == (-how if how is signal.SIGKILL else 0)
     second, address, token = started(store, "--resume")
     try:
         wait.unlink()
@@ -382,7 +382,7 @@ def test_a_server_that_ends_loses_and_doubles_nothing(
         assert [(row["status"], row["attempts"]) for row in trials] == [("completed", 1), ("completed", 1)]
     finally:
         second.terminate()
-        second.wait(60)
+        second.wait(240)
 
 
 def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:

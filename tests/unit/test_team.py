@@ -327,7 +327,7 @@ def test_the_end_gives_back_what_was_not_spent(tmp_path: Path) -> None:
         assert desk.start(spec(), None, name=None, key="monday", uncapped=False) == (name, False)
         assert name.startswith("red-tuned-")
         for thread in [run.thread for run in list(desk.runner._runs.values())]:
-            thread.join(60)
+            thread.join(240)
         assert desk.status(name)[0]["state"] in ("failed", "finished")
         team.house = house
         assert taken(team) == 0.0
