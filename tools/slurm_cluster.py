@@ -34,7 +34,8 @@ DAEMONS = ("munged", "slurmctld", "slurmd")
 SECOND = "slurmd2"
 #: What tells the daemons' files and ports: the node of a slurmd.
 _NODES = {"slurmd": "node1", SECOND: "node2"}
-_PATIENCE = 30.0
+#: Seconds: on a busy machine a daemon needs many to start and to be known to the others.
+_PATIENCE = 60.0
 _CONF = """\
 ClusterName=trialjob
 SlurmctldHost={host}(127.0.0.1)
@@ -194,15 +195,18 @@ class Cluster:
             return port is not None and asked.connect_ex(("127.0.0.1", int(port[1]))) == 0
 
     def ask(self, *line: str) -> str:
-        """What one of SLURM's commands prints; "" when it fails."""
-        done = subprocess.run(
-            line,
-            env={**os.environ, "SLURM_CONF": str(self.conf)},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=_PATIENCE,
-        )
+        """What one of SLURM's commands prints; "" when it fails or hangs."""
+        try:
+            done = subprocess.run(
+                line,
+                env={**os.environ, "SLURM_CONF": str(self.conf)},
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=_PATIENCE,
+            )
+        except subprocess.TimeoutExpired:
+            return ""
         return done.stdout if done.returncode == 0 else ""
 
     def pid(self, name: str) -> int | None:
