@@ -225,6 +225,7 @@ class Tuner:
         objective: Document,
         limits: Limits | Mapping[str, Json],
         metrics: Mapping[str, str] | None = None,
+        metrics_from: str | None = None,
         sampler: BaseSampler | Document | None = None,
         points_to_evaluate: Sequence[Mapping[str, Json]] = (),
         stopping: BaseRule | Document | None = None,
@@ -245,7 +246,8 @@ class Tuner:
         ``Limits(max_trials=8)``, ``Slurm(folder="/shared/jobs")``), or the mapping that a spec file would
         have. ``estimator`` may be a plain function. ``backend`` is the name of one of ``backends``, where
         there are several. ``engine="hosted"`` hands the search to the tuner of the service
-        that runs the jobs. ``metrics`` maps a metric's name to the regex that finds it;
+        that runs the jobs. ``metrics`` maps a metric's name to the regex that finds it,
+        and ``metrics_from="mlflow"`` reads what the script logs there;
         ``mlflow={"experiment": "digits"}`` shows it in MLflow, below the active run if there is one;
         ``notify={"webhook": "https://…"}`` tells of its end. A ``name`` is taken as it is; without one, what
         is run gets a unique suffix. Raises SpecError.
@@ -258,6 +260,7 @@ class Tuner:
             space=dict(space),
             objective=objective,
             metrics=metrics,
+            metrics_from=metrics_from,
             sampler=sampler,
             points_to_evaluate=[dict(point) for point in points_to_evaluate],
             stopping=stopping,

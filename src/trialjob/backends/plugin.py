@@ -109,6 +109,8 @@ class Jobs:
     #: Metrics that a report must have, whatever else is left out.
     needed: tuple[str, ...]
     clock: Clock
+    #: Where a script logs them, when our own code in the job is to read that.
+    metrics_from: str = ""
     #: Who starts them, in words.
     owner: str = ""
     #: Set where the whole search is handed to the service that runs them.

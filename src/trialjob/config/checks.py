@@ -20,7 +20,7 @@ from trialjob.config.estimator_checks import (
     program_here_problems,
 )
 from trialjob.config.files import kind_of, listed
-from trialjob.config.metric_sources import metric_problems
+from trialjob.config.metric_sources import elsewhere_problems, metric_problems
 from trialjob.config.notify import notify_problems
 from trialjob.config.paths import nearest, problem_at, shown
 from trialjob.config.space import DomainSpec, space_of
@@ -191,6 +191,7 @@ CHECKS: tuple[tuple[Check, tuple[str, ...]], ...] = (
     (_others, ("objective", "sampler")),
     (_repeat_over, ("repeat_over", "space")),
     (_metrics, ("metrics",)),
+    (elsewhere_problems, ("metrics_from", "estimator")),
     (_on_log, ("on_log",)),
     (_own, ("sampler",)),
     (_warm_start, ("sampler",)),
@@ -208,5 +209,5 @@ FILE_CHECKS: tuple[tuple[Check, tuple[str, ...]], ...] = (
     (file_problems, ("estimator",)),
     (program_here_problems, ("estimator", "backend")),
     (_tables, ("sampler",)),
-    (metric_problems, ("estimator", "objective", "metrics")),
+    (metric_problems, ("estimator", "objective", "metrics", "metrics_from")),
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from trialjob.config.paths import problem_at, shown
@@ -29,15 +29,24 @@ from trialjob.model.paths import Part
 
 _DEFINE = "define it by a regex under metrics"
 _REPORT = "call trialjob.reporting.report in the script"
+#: Variables that make a library log where nobody reads it, and the values that do where not all of them do.
+_ELSEWHERE: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "mlflow": {"MLFLOW_TRACKING_URI": (), "MLFLOW_RUN_ID": (), "MLFLOW_EXPERIMENT_ID": ()},
+    "tensorboard": {},
+    "wandb": {"WANDB_DIR": (), "WANDB_MODE": ("disabled", "dryrun")},
+}
 #: So alike a doubt is worth a person's time.
 _ALIKE = 0.8
 
 
 def metric_problems(
-    estimator: EstimatorSpec, objective: ObjectiveSpec, metrics: tuple[MetricSpec, ...]
+    estimator: EstimatorSpec,
+    objective: ObjectiveSpec,
+    metrics: tuple[MetricSpec, ...],
+    metrics_from: str | None,
 ) -> Iterator[Problem]:
     """The objectives that nothing can report."""
-    missing = list(_without_regex(objective, metrics))
+    missing = [] if metrics_from else list(_without_regex(objective, metrics))
     found = _reporting(estimator) if missing else None
     for path, metric in missing:
         known = _known(objective, metrics, found or Reporting())
@@ -45,9 +54,27 @@ def metric_problems(
             yield problem_at(path, _message(metric, estimator), _remedy(metric, known))
 
 
+def elsewhere_problems(metrics_from: str | None, estimator: EstimatorSpec) -> Iterator[Problem]:
+    """What keeps the job from reading what the script logs elsewhere."""
+    if not metrics_from:
+        return
+    if not isinstance(estimator, SourceSpec):
+        message = (
+            f"what is logged to {metrics_from} is read by trialjob's part of a job, which a container has not"
+        )
+        yield problem_at(("metrics_from",), message, _DEFINE)
+    for name, values in _ELSEWHERE[metrics_from].items():
+        value = estimator.environment.get(name)
+        if value is not None and (not values or value in values):
+            message = (
+                f"metrics_from: {metrics_from} reads the trial's own folder, and this has it log elsewhere"
+            )
+            yield problem_at(("estimator", "environment", name), message, "leave it out")
+
+
 def metric_doubts(spec: ExperimentSpec) -> Iterator[Problem]:
     """The objectives that nothing is seen to report, and a name that is nearly the resource's."""
-    missing = list(_without_regex(spec.objective, spec.metrics))
+    missing = [] if spec.metrics_from else list(_without_regex(spec.objective, spec.metrics))
     found = _reporting(spec.estimator) if missing else None
     for path, metric in missing:
         known = _known(spec.objective, spec.metrics, found or Reporting())
@@ -61,7 +88,7 @@ def metric_doubts(spec: ExperimentSpec) -> Iterator[Problem]:
             yield problem_at(path, message, f"did you mean {near!r}?")
     names = [metric.name for metric in spec.metrics]
     near = _near(spec.objective.resource, names)
-    if near and spec.objective.resource not in names:
+    if near and spec.objective.resource not in names and not spec.metrics_from:
         message = (
             f"{shown(spec.objective.resource)} has no regex, so that reports are counted 1, 2, 3 instead"
         )

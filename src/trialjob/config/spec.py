@@ -299,6 +299,9 @@ class ExperimentSpec(SpecPart):
     objective: ObjectiveSpec
     #: Metrics to be found in the log, for scripts that do not call `report`.
     metrics: tuple[MetricSpec, ...] = Field(default=(), strict=False)
+    #: Where else the script logs its metrics, in files that the job reads and reports:
+    #: [`mlflow`, `tensorboard` or `wandb`](#metrics-that-are-logged-elsewhere).
+    metrics_from: Literal["mlflow", "tensorboard", "wandb"] | None = None
     #: What proposes configurations. Default: `{kind: auto}`.
     sampler: SamplerSection = Auto()
     #: Configurations that the first trials try, in this order. Each must lie in the space; what a point

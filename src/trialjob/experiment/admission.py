@@ -249,6 +249,7 @@ _LIMITS: Final = (
 )
 _FREE: Final = (
     *("name", "space", "points_to_evaluate", "repeat_over", "canary", "mlflow.experiment", "notify.sns"),
+    "metrics_from",
     "engine.until_convergence",
     *("metrics.name", "metrics.regex", "on_log.match", "on_log.then"),
     *(f"objective.{name}" for name in ("metric", "mode", "resource", "score", "nan")),

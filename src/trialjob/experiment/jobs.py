@@ -18,6 +18,7 @@ from trialjob.estimators.script import ScriptEstimator
 from trialjob.experiment.search import search_of, with_search_resolved
 from trialjob.in_job.command_line import FIRST
 from trialjob.in_job.entrypoint import DISTRIBUTION, PROCESSES, SHIPPED
+from trialjob.in_job.logged import METRICS_FROM
 from trialjob.in_job.report import NEEDED
 from trialjob.model.ids import ExperimentName, TrialId, job_name
 from trialjob.model.job import Arguments, JobRequest
@@ -54,6 +55,7 @@ def jobs_of(
         limits=spec.to_limits(),
         metrics=spec.metric_definitions(),
         needed=spec.needed_metrics(),
+        metrics_from=spec.metrics_from or "",
         clock=clock,
         owner=owner_here(store),
         handover=_handover(spec) if spec.is_hosted else None,
@@ -96,6 +98,8 @@ def folder_of(spec: ExperimentSpec, store: BaseStore, name: ExperimentName) -> P
 def _told(spec: ExperimentSpec) -> dict[str, str]:
     """What our own code in the job is told, by a backend that says no more of it itself."""
     given, told = spec.estimator, {NEEDED: json.dumps(spec.needed_metrics())}
+    if spec.metrics_from is not None:
+        told[METRICS_FROM] = spec.metrics_from
     if given.distribution != "none":
         told[DISTRIBUTION] = given.distribution
         if given.processes is not None:

@@ -38,9 +38,10 @@ if not __package__:  # A container runs this very file, and the others of its pa
         sys.modules[_name] = types.ModuleType(_name)
         sys.modules[_name].__path__ = [str(Path(__file__).resolve().parent)]
 
-from trialjob.in_job import command_line, variables
+from trialjob.in_job import command_line, logged, variables
 from trialjob.in_job.attendant import Attendant
 from trialjob.in_job.code_setup import SetupError, install_requirements, unpack
+from trialjob.in_job.log_reader import LogReader
 
 #: Where the tree is when it is not at its place in a container.
 ML_ROOT = "TRIALJOB_ML_ROOT"
@@ -83,8 +84,8 @@ _SHIM = {
 }
 SHIPPED = (
     "__init__.py", "attendant.py", "code_setup.py", "command_line.py", "context.py", "function.py",
-    "hosted.py", "huggingface.py", "keras.py", "lightning.py", "ranks.py", "report.py", "scales.py",
-    "variables.py",
+    "event_files.py", "hosted.py", "huggingface.py", "keras.py", "lightning.py", "log_reader.py", "logged.py",
+    "mlflow_files.py", "ranks.py", "report.py", "scales.py", "variables.py",
 )  # fmt: skip
 
 
@@ -156,6 +157,7 @@ def environment(
     result["PYTHONUNBUFFERED"] = "1"
     places = [str(root / "code"), str(root / "shim"), base.get("PYTHONPATH", "")]
     result["PYTHONPATH"] = os.pathsep.join(place for place in places if place)
+    logged.prepare(result, root)
     return result
 
 
@@ -327,6 +329,7 @@ def run(
             install_requirements(root, python, attend)
         if attend.asked:
             return 128 + attend.asked[0]
+        reader = LogReader(root, environment(root, os.environ))
         attend.to(start(root, entry_point, python, os.environ, how))
     except (SetupError, OSError) as error:
         if attend.asked:  # not a failure: what was asked to end did
@@ -335,8 +338,13 @@ def run(
         sys.stderr.write(f"trialjob: {error}\n")
         return 1
     status = attend.until_end()
+    wrong = reader.finish()
     if status:
         write_failure(root, how_it_ended(entry_point, status))
+    elif wrong:
+        write_failure(root, wrong)
+        sys.stderr.write(f"trialjob: {wrong}\n")
+        return 1
     return status if status >= 0 else 128 - status
 
 

@@ -104,6 +104,9 @@ def _print_reports(out: Console, checked: LogCheck, spec: ExperimentSpec) -> Non
     out.print(Text(f"  WRONG: no value of the objective, {metric}", "bold red"), soft_wrap=True)
     if checked.objective is not None:
         _print_instead(out, objective.metric, checked.objective)
+    if spec.metrics_from is not None:
+        where = f"what the script logs to {spec.metrics_from} is in the log of a job, as lines of [trialjob]"
+        out.print(Text(f"  {where}; try it with `trialjob logs`"), soft_wrap=True)
 
 
 def _orders(checked: LogCheck, metric: str, resource: str) -> list[str]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from trialjob.in_job.entrypoint import DISTRIBUTION, ML_ROOT, NODES, PROCESSES
+from trialjob.in_job.logged import METRICS_FROM
 from trialjob.in_job.ranks import HOST_RANKS, RANKS
 from trialjob.in_job.report import NEEDED
 
@@ -25,7 +26,7 @@ _COUNTS = frozenset((*RANKS, *HOST_RANKS)) - frozenset(_TORCH)
 _TOLD = frozenset((
     *_COUNTS, "TF_CONFIG", "MPI_LOCALNRANKS", "OMPI_UNIVERSE_SIZE", "HOROVOD_SIZE", "HOROVOD_LOCAL_SIZE",
     "HOROVOD_CROSS_SIZE", "SLURM_NTASKS", "SLURM_NPROCS", "SLURM_TASK_PID", "SLURM_GTIDS", "SLURM_STEPID",
-    "TRIALJOB_MAX_RESOURCE", DISTRIBUTION, PROCESSES, NODES, NEEDED, ML_ROOT,
+    "TRIALJOB_MAX_RESOURCE", DISTRIBUTION, PROCESSES, NODES, NEEDED, ML_ROOT, METRICS_FROM,
 ))  # fmt: skip
 #: By the last ones, MPI would take the trial for a process of the program around it.
 _PREFIXES = (

@@ -25,6 +25,7 @@ from trialjob.backends.folders.machine import here, start_of
 from trialjob.in_job import attendant, code_setup, entrypoint
 from trialjob.in_job.command_line import FIRST, SDK_V3, How, text_of
 from trialjob.in_job.entrypoint import VALUES_CHANNEL
+from trialjob.in_job.log_reader import LogReader
 from trialjob.in_job.variables import local_resources
 from trialjob.orchestrator.journals.private import tighten, tighten_below
 
@@ -129,6 +130,8 @@ class Supervisor:
             os.umask(umask)
         if why := self._why():
             return {"outcome": why, "message": "stopped before the script was started"}
+        told = {name: value for name, value in self._environment().items() if name != MARK}
+        reader = LogReader(self._folder.tree, entrypoint.environment(self._folder.tree, told))
         child = self._start()
         self._group = child.pid
         started, began = _now(), time.monotonic()
@@ -138,6 +141,10 @@ class Supervisor:
         why = self._watch(child, began + self._seconds_left()) or self._why_it_ended(child.returncode)
         # By the monotonic clock, because the other one may be set while a script runs.
         self._status["ended_at"] = started + time.monotonic() - began
+        wrong = reader.finish()
+        if wrong and not why and child.returncode == 0:
+            entrypoint.write_failure(self._folder.tree, wrong)
+            return {"outcome": "failed", "failure": "user_code", "exit_code": 1, "message": wrong}
         return self._verdict(child.returncode, why)
 
     def _start(self) -> subprocess.Popen[bytes]:

@@ -17,6 +17,7 @@ from trialjob.backends.filling import environment_of, how_of, program_of, values
 from trialjob.backends.sagemaker.settings import Channel, SageMakerSettings
 from trialjob.in_job.command_line import FIRST, SDK_V3, VALUES_FILES, text_of, values_text
 from trialjob.in_job.entrypoint import DISTRIBUTION, PROCESSES, VALUES_CHANNEL, VALUES_FILE
+from trialjob.in_job.logged import METRICS_FROM
 from trialjob.in_job.report import NEEDED
 from trialjob.model.file_system import FileSystem, is_file_system
 from trialjob.model.job import JobRequest
@@ -303,6 +304,8 @@ def _environment(settings: SageMakerSettings, job: JobRequest, reveal: Reveal) -
         told[PROCESSES] = str(settings.processes)
     if settings.needed and len(needed := json.dumps(settings.needed)) <= _VARIABLE_MAX:
         told[NEEDED] = needed
+    if settings.metrics_from:
+        told[METRICS_FROM] = settings.metrics_from
     return {**revealed(environment_of(job, _ROOT), reveal), **told}
 
 

@@ -247,6 +247,7 @@ class SageMaker(Machines, BaseBackend):
             metric_definitions=jobs.metrics,
             objective=jobs.objective.metric,
             needed=jobs.needed,
+            metrics_from=jobs.metrics_from,
             request=self.request,
         )
 

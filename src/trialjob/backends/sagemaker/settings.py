@@ -72,6 +72,8 @@ class SageMakerSettings:
     objective: str = ""
     #: Metrics that a report must have, whatever else is left out of it.
     needed: tuple[str, ...] = ()
+    #: Where a script logs its metrics, if our part of the job is to read that.
+    metrics_from: str = ""
     #: Raw fields of CreateTrainingJob, merged last.
     request: Mapping[str, Any] = field(default_factory=dict)
 
