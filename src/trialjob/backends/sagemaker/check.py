@@ -2,12 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
+from trialjob.aws import faults
 from trialjob.backends.sagemaker.client import SageMakerClient
 from trialjob.backends.sagemaker.settings import SageMakerSettings
+from trialjob.backends.sagemaker.status import Facts
 from trialjob.model.job import JobRequest
-from trialjob.orchestrator.ports import Clock
+
+
+def once(ask: Callable[[str], str]) -> Callable[[str], str]:
+    """``ask``, but what was asked before is not asked again, and what it raised is raised again."""
+
+    @cache
+    def asked(what: str) -> str | faults.Fault:
+        try:
+            return ask(what)
+        except faults.Fault as fault:
+            return fault
+
+    def told(what: str) -> str:
+        found = asked(what)
+        if isinstance(found, faults.Fault):
+            raise found
+        return found
+
+    return told
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Introduction:
+    """What AWS has answered to who calls."""
+
+    answer: Facts | faults.Fault
+    #: When it was heard, by this machine's clock.
+    at: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,11 +51,17 @@ class Case:
     job: JobRequest
     #: How many jobs there will be at one time.
     workers: int
-    clock: Clock
     #: Where the calls go; "" when nothing says it.
     region: str = ""
-    #: ARN of whoever makes the calls; "" when there are no valid credentials.
-    caller: str = ""
+    #: Asks who calls, and where a bucket is; each once, however often it is called.
+    introduction: Callable[[], Introduction]
+    bucket_region: Callable[[str], str]
+
+    @property
+    def caller(self) -> str:
+        """ARN of whoever makes the calls; "" when there are no valid credentials."""
+        answer = self.introduction().answer
+        return "" if isinstance(answer, faults.Fault) else str(answer["Arn"])
 
     @property
     def account(self) -> str:

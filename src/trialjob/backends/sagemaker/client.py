@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from trialjob.aws import faults
 from trialjob.backends.sagemaker.status import Facts
-from trialjob.backends.sagemaker.transport import Transport, answered_at
+from trialjob.backends.sagemaker.transport import Transport
 from trialjob.model.s3 import S3Address
 
 LOG_GROUP: Final = "/aws/sagemaker/TrainingJobs"
@@ -272,18 +272,6 @@ class SageMakerClient(Transport):
     def regions(self) -> list[str]:
         """Every region of the same partition in which this boto3 knows SageMaker. Raises Misconfigured."""
         return self._door.regions_of("sagemaker")
-
-    def server_time(self) -> float | None:
-        """What time it is for AWS, in whole seconds, whether it lets us in or not."""
-        try:
-            answer = self.identity()
-        except faults.Unreachable:  # somebody else's answer tells somebody else's time
-            raise
-        except faults.Fault as fault:
-            answer = getattr(fault.__cause__, "response", None) or {}
-            if not answer:
-                raise
-        return answered_at(answer)
 
     def role(self, name: str) -> Facts:
         """GetRole: its ``Arn``, and who may take it on as ``AssumeRolePolicyDocument``."""

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import replace
+from contextlib import suppress
+from functools import cache, partial
 from typing import Final, TypeAlias
 
 from trialjob.aws import faults
 from trialjob.backends.plugin import Check
 from trialjob.backends.sagemaker import access, prices, resource_checks
-from trialjob.backends.sagemaker.check import Case
+from trialjob.backends.sagemaker.check import Case, Introduction, once
 from trialjob.backends.sagemaker.client import LOG_GROUP, SageMakerClient
 from trialjob.backends.sagemaker.preview import preview
 from trialjob.backends.sagemaker.settings import SageMakerSettings
+from trialjob.backends.sagemaker.status import Facts
+from trialjob.backends.sagemaker.transport import answered_at
 from trialjob.model.job import JobRequest
 from trialjob.orchestrator.ports import Clock
 
@@ -38,19 +41,30 @@ def examine(
     only: Collection[str] | None = None,
 ) -> Iterator[Check]:
     """Every check, or those that are named, for an experiment whose first job is ``job``."""
-    case = Case(client=client, settings=settings, job=job, workers=workers, clock=clock)
-    case = replace(case, region=_quietly(client.region), caller=_quietly(lambda: client.identity()["Arn"]))
+    region = ""
+    with suppress(faults.Fault):  # the check of the region says what is wrong
+        region = client.region()
+    case = Case(
+        client=client,
+        settings=settings,
+        job=job,
+        workers=workers,
+        region=region,
+        introduction=cache(partial(_introduction, client, clock)),
+        bucket_region=once(client.bucket_region),
+    )
     for name, check in CHECKS:
         if only is None or name in only:
             yield from _tried(name, check, case)
 
 
-def _quietly(ask: Callable[[], str]) -> str:
-    """An answer, or "" where the check of the very thing will say what is wrong."""
+def _introduction(client: SageMakerClient, clock: Clock) -> Introduction:
+    answer: Facts | faults.Fault
     try:
-        return ask()
-    except faults.Fault:
-        return ""
+        answer = client.identity()
+    except faults.Fault as fault:
+        answer = fault
+    return Introduction(answer=answer, at=clock.now())
 
 
 def _tried(name: str, check: Checking, case: Case) -> Iterator[Check]:
@@ -86,22 +100,22 @@ def _region(case: Case) -> Iterator[Check]:
 
 
 def _credentials(case: Case) -> Iterator[Check]:
-    try:
-        caller = case.client.identity()
-    except faults.Misconfigured:
-        raise
-    except faults.CallerTrouble as fault:
-        yield Check(name="credentials", ok=False, detail=str(fault), remedy=fault.remedy)
-    else:
-        yield Check(name="credentials", ok=True, detail=caller["Arn"])
+    match case.introduction().answer:
+        case faults.CallerTrouble() as fault if not isinstance(fault, faults.Misconfigured):
+            yield Check(name="credentials", ok=False, detail=str(fault), remedy=fault.remedy)
+        case faults.Fault() as fault:
+            raise fault
+        case caller:
+            yield Check(name="credentials", ok=True, detail=caller["Arn"])
 
 
 def _clock(case: Case) -> Iterator[Check]:
-    theirs = case.client.server_time()
+    heard = case.introduction()
+    theirs = _time_of(heard.answer)
     if theirs is None:
         yield Check(name="clock", ok=None, detail="cannot be checked: the endpoint does not tell its time")
         return
-    ahead = case.clock.now() - theirs
+    ahead = heard.at - theirs
     if abs(ahead) <= _SKEW:
         yield Check(name="clock", ok=True, detail=f"within {_SKEW:.0f} seconds of AWS's")
         return
@@ -111,6 +125,17 @@ def _clock(case: Case) -> Iterator[Check]:
         detail=f"this machine is {abs(ahead):.0f} seconds {'ahead of' if ahead > 0 else 'behind'} AWS",
         remedy="set its clock, by NTP; AWS refuses every call at a difference of 5 minutes",
     )
+
+
+def _time_of(answer: Facts | faults.Fault) -> float | None:
+    """What time it was for AWS, in whole seconds, whether it lets us in or not."""
+    if not isinstance(answer, faults.Fault):
+        return answered_at(answer)
+    told = getattr(answer.__cause__, "response", None)
+    # Somebody else's answer tells somebody else's time.
+    if isinstance(answer, faults.Unreachable) or not told:
+        raise answer
+    return answered_at(told)
 
 
 def _log_group(case: Case) -> Iterator[Check]:

@@ -38,8 +38,15 @@ class Price:
     source: str
 
 
-def prices(client: SageMakerClient, settings: SageMakerSettings) -> Callable[[str], Price | None]:
-    """What finds the price of a type of instance; it never raises for want of one."""
+def prices(
+    client: SageMakerClient,
+    settings: SageMakerSettings,
+    refused: Callable[[faults.Fault], None] = lambda _fault: None,
+) -> Callable[[str], Price | None]:
+    """What finds the price of a type of instance; it never raises for want of one.
+
+    ``refused`` hears why the price list could not be asked.
+    """
     own = settings.price_per_hour
     if own is not None:
         said = Price(micros=price_micros(own), origin=PriceOrigin.SPEC, source="backend.price_per_hour")
@@ -51,8 +58,10 @@ def prices(client: SageMakerClient, settings: SageMakerSettings) -> Callable[[st
     def price_of(machine: str) -> Price | None:
         if not region or not machine:
             return None
-        with suppress(faults.Fault):
+        try:
             return listed_price(client, region, machine) or table_price(region, machine)
+        except faults.Fault as fault:
+            refused(fault)
         return table_price(region, machine)
 
     return price_of
@@ -91,13 +100,14 @@ def table_price(region: str, machine: str) -> Price | None:
 def check(case: Case) -> Iterator[Check]:
     """What an hour of each type costs, and who says so."""
     denied = ""
-    try:
-        # Without a region, another check says so, and the list has nothing to be asked.
-        if case.settings.price_per_hour is None and case.region:
-            case.client.price_list(case.region, case.settings.instance_type)
-    except faults.AccessDenied as fault:
+
+    def refused(fault: faults.Fault) -> None:
+        nonlocal denied
+        if not isinstance(fault, faults.AccessDenied):
+            raise fault
         denied = f"; {fault.action} is not allowed"
-    price_of = prices(case.client, case.settings)
+
+    price_of = prices(case.client, case.settings, refused)
     for machine in filter(None, case.settings.instance_types):
         price = price_of(machine)
         if price is None:

@@ -29,7 +29,7 @@ def bucket(case: Case) -> Iterator[Check]:
     """Whether it is there, in the right region, and may be written to."""
     name = S3Address.parse(case.settings.s3_uri).bucket
     try:
-        region = case.client.bucket_region(name)
+        region = case.bucket_region(name)
     except faults.NotFound:
         remedy = f"create it (`aws s3 mb s3://{name}`), or write another in backend.s3_uri"
         yield Check(name="bucket", ok=False, detail=f"there is no bucket {name}", remedy=remedy)
@@ -74,7 +74,7 @@ def inputs(case: Case) -> Iterator[Check]:
 def _input(case: Case, channel: str, uri: str) -> Check:
     wrong = ""
     try:
-        region = case.client.bucket_region(S3Address.parse(uri).bucket)
+        region = case.bucket_region(S3Address.parse(uri).bucket)
         if case.region and region and region != case.region:
             wrong = f"{uri} is in {region}, and the jobs would run in {case.region}"
         elif next(iter(case.client.keys(uri)), None) is None:

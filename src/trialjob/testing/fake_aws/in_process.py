@@ -98,7 +98,7 @@ class _Wire:
         name = name if key or request.method != "GET" else "ListBucket"
         try:
             answer: tuple[int, dict[str, str], bytes] = self._service.foreign(
-                "s3", name, f"/{bucket}/{key}", work
+                "s3", name, {"Path": f"/{bucket}/{key}"}, work
             )
         except ServiceError as error:
             if request.method == "HEAD":

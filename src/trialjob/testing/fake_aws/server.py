@@ -96,8 +96,9 @@ class Dispatcher:
                 return [simulate(form, self._service.faults.denied, self._service.training.not_passable)]
             return list(self._moto(environ, lambda *args: answered.append(args)))
 
+        asked = {"Path": environ["PATH_INFO"], "Query": environ.get("QUERY_STRING", ""), "Form": form}
         try:
-            body: list[bytes] = self._service.foreign(service, operation, environ["PATH_INFO"], work)
+            body: list[bytes] = self._service.foreign(service, operation, asked, work)
         except ServiceError as error:
             return _refuse(start_response, service, error, is_json="HTTP_X_AMZ_TARGET" in environ)
         status, headers, *rest = answered[-1]

@@ -169,7 +169,7 @@ class FakeService:
             answer: Answer = self._noted(service, operation, params, work)
             return answer
 
-    def foreign(self, service: str, operation: str, path: str, work: Callable[[], Any]) -> Any:  # noqa: ANN401 - passes it on
+    def foreign(self, service: str, operation: str, params: Answer, work: Callable[[], Any]) -> Any:  # noqa: ANN401 - passes it on
         """Let a call that somebody else answers pass the same faults and the ledger."""
 
         def admitted() -> Any:  # noqa: ANN401 - passes it on
@@ -177,7 +177,7 @@ class FakeService:
                 self._gate.enter(operation, self.clock.now())
             return work()
 
-        return self._noted(service, operation, {"Path": path}, admitted)
+        return self._noted(service, operation, params, admitted)
 
     def _noted(self, service: str, operation: str, params: Answer, work: Callable[[], Any]) -> Any:  # noqa: ANN401 - passes it on
         """What ``work`` answers; the ledger learns what became of the call, before or after its effect."""
