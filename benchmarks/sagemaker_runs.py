@@ -58,10 +58,10 @@ class TimedService(FakeService):
         finally:
             self.used += time.process_time() - began
 
-    def foreign(self, service: str, operation: str, path: str, work: Callable[[], Any]) -> Any:  # noqa: ANN401 - as its parent
+    def foreign(self, service: str, operation: str, params: dict[str, Any], work: Callable[[], Any]) -> Any:  # noqa: ANN401 - as its parent
         began = time.process_time()
         try:
-            return super().foreign(service, operation, path, work)
+            return super().foreign(service, operation, params, work)
         finally:
             self.used += time.process_time() - began
 
