@@ -252,7 +252,29 @@ def test_a_job_created_while_it_was_being_buried_is_stopped(
 
     world.faults.hook = hook
     assert backend.submit(request()) == Submitted()
+    backend.observe([])  # the journal says that it never was, so nobody asks for it
     assert world.service.jobs[JOB].status == "Stopping"
+
+
+def test_a_process_that_exits_at_once_stops_a_job_that_was_being_buried(
+    world: SageMakerSimulation, backend: SageMakerBackend
+) -> None:
+    other = world.backend()
+    backend.submit(request(2))  # graves have been listed
+    assert other.stop(JOB) is False
+    assert backend.submit(request()) == Submitted()
+    backend.close()
+    assert world.service.jobs[JOB].status == "Stopping"
+    assert world.service.jobs[request(2).job].status == "InProgress"
+
+
+def test_a_launch_that_is_watched_asks_for_no_grave(
+    world: SageMakerSimulation, backend: SageMakerBackend
+) -> None:
+    backend.submit(request())
+    backend.observe([Watch(job=JOB)])
+    backend.close()
+    assert world.service.ledger.count("HeadObject") + world.service.ledger.count("GetObject") <= 1
 
 
 def test_a_stop_whose_reply_is_lost_is_made_again(
@@ -788,3 +810,74 @@ def test_a_stream_that_was_removed_costs_no_other_log(world: SageMakerSimulation
     world.faults.hook = hook
     texts = ended_jobs(world, world.backend(), 5)
     assert [len(texts[request(number).job]) for number in range(2, 6)] == [16] * 4
+
+
+def test_what_many_jobs_came_to_is_told_by_one_search(world: SageMakerSimulation) -> None:
+    world.faults.search_delay = 5.0
+    ended_jobs(world, world.backend(), 5)
+    described = {
+        call.subject for call in world.service.ledger.calls if call.operation == "DescribeTrainingJob"
+    }
+    assert world.service.ledger.count("Search") == 1
+    assert described <= {request(1).job, LAST}
+
+
+UNHELPFUL = [
+    pytest.param(lambda world: world.faults.denied.add("sagemaker:Search"), id="denied"),
+    pytest.param(lambda world: setattr(world.faults, "search_delay", 600.0), id="late"),
+    pytest.param(lambda world: setattr(world.faults, "rewrite", _without_bills), id="without bills"),
+    pytest.param(lambda world: setattr(world.faults, "hook", _unknown), id="unknown"),
+    pytest.param(lambda world: setattr(world.faults, "hook", _lost), id="lost"),
+]
+
+
+def _without_bills(operation: str, body: bytes) -> bytes:
+    return body.replace(b"BillableTimeInSeconds", b"Other") if operation == "Search" else body
+
+
+def _unknown(moment: str, operation: str) -> None:
+    if (moment, operation) == ("before", "Search"):
+        raise ServiceError("UnknownOperationException", "no such operation")
+
+
+def _lost(moment: str, operation: str) -> None:
+    if (moment, operation) == ("before", "Search"):
+        raise ConnectionLost("no answer")
+
+
+@pytest.mark.parametrize("spoil", UNHELPFUL)
+def test_without_a_search_each_job_is_described(
+    world: SageMakerSimulation, spoil: Callable[[SageMakerSimulation], None]
+) -> None:
+    spoil(world)
+    backend = world.backend()
+    texts = ended_jobs(world, backend, 5)
+    assert [len(texts[request(number).job]) for number in range(1, 6)] == [16] * 5
+    described = [
+        call.subject
+        for call in world.service.ledger.calls
+        if call.operation == "DescribeTrainingJob" and call.outcome == "ok" and call.subject != LAST
+    ]
+    assert sorted(described) == [request(number).job for number in range(1, 6)]
+    assert world.service.ledger.count("Search") <= 4
+    assert not backend.notices()
+
+
+def test_what_a_job_came_to_is_asked_at_once_where_a_cap_waits_for_it(
+    world: SageMakerSimulation, backend: SageMakerBackend
+) -> None:
+    for number in (1, 2):
+        backend.submit(request(number))
+    world.clock.sleep(660)
+    backend.observe([Watch(job=request(number).job, prompt=True) for number in (1, 2)])
+    assert world.service.ledger.count("DescribeTrainingJob") == 2
+    assert world.service.ledger.count("Search") == 0
+
+
+def test_no_log_is_read_while_no_code_has_begun(
+    world: SageMakerSimulation, backend: SageMakerBackend
+) -> None:
+    backend.submit(request())
+    world.clock.sleep(60)
+    backend.observe([Watch(job=JOB)])
+    assert world.service.ledger.count("FilterLogEvents") == 0

@@ -16,6 +16,7 @@ from trialjob.aws.meanings import is_signed
 #: What is needed of an answer, by method; a dot leads into a member, and "[]" into every row of a list.
 _NEEDS: Final[Mapping[str, tuple[str, ...]]] = {
     "list_tags": ("Tags",),
+    "search": ("Results",),
     "filter_log_events": (
         "events", "events[].logStreamName", "events[].timestamp", "events[].message", "events[].eventId",
     ),

@@ -160,6 +160,8 @@ class Watch:
     bill: bool = False
     #: Say something of it also when nothing is new: how long it is silent counts.
     listens: bool = False
+    #: Somebody waits to know what it came to: until then a cap holds its worst case.
+    prompt: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

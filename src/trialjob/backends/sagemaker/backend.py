@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final
 
 from trialjob.aws import faults
@@ -95,6 +96,8 @@ class SageMakerBackend:
         #: Jobs that are never to run, and when they were listed.
         self._buried: set[str] = set()
         self._graves_at = float("-inf")
+        #: Jobs that were created here and have not been watched since, as the journal has those that count.
+        self._unwatched: set[JobName] = set()
         #: Jobs whose pools are gone for certain.
         self._given_back: set[JobName] = set()
 
@@ -159,9 +162,7 @@ class SageMakerBackend:
                 raise
             return Submitted(adopted=True)
         self._roster.started(job.job)
-        # Another orchestrator may have found that there is no such job just before there was one.
-        if self._is_buried(job.job):
-            self._end_if_any(job.job)
+        self._unwatched.add(job.job)
         return Submitted()
 
     def _is_there(self, job: JobRequest) -> bool:
@@ -227,6 +228,17 @@ class SageMakerBackend:
             return False
         return True
 
+    def _end_buried(self, watched: set[JobName]) -> None:
+        """End what was created just after another orchestrator had found that there is no such job.
+
+        Its journal says so then, and nobody asks for the job: all that are watched need no question.
+        """
+        self._unwatched -= watched
+        for job in sorted(self._unwatched):
+            if self._is_buried(job):
+                self._end_if_any(job)
+                self._unwatched.discard(job)
+
     def _grave(self, job: JobName) -> str:
         return folder(self._settings, self._experiment, "never-started", job)
 
@@ -247,15 +259,18 @@ class SageMakerBackend:
         """What became of these jobs: one list call, one log call, and two calls for a job that has ended."""
         with self._answers.taken():
             self._roster.forget({watch.job for watch in watched})
+            self._end_buried({watch.job for watch in watched})
             running = [watch for watch in watched if not watch.bill]
             self._follower.keep({watch.job for watch in running})
             # Whoever makes one look and exits is to see all of it, or what comes last would never be seen.
             patience, self._patience = self._patience, 0.0
             with self._client.patiently(patience):
-                self._roster.look([watch.job for watch in running])
+                waited_for = [watch.job for watch in running if watch.prompt]
+                self._roster.look([watch.job for watch in running], waited_for)
                 for watch in running:
                     self._follow(watch)
-                self._follower.read()
+                if any(self._may_have_printed(watch.job) for watch in running):
+                    self._follower.read()
                 bills = [self._billed(watch.job) for watch in watched if watch.bill]
                 # Nothing is handed out before the last call is made, or a failure of it would lose lines.
                 drained = self._drained(running)
@@ -278,6 +293,12 @@ class SageMakerBackend:
             return None
         return status.bill_of(facts, pool_told=self._roster.is_told(job))
 
+    def _may_have_printed(self, job: JobName) -> bool:
+        facts = self._roster.facts(job)
+        return facts is not None and (
+            self._follower.book.has_lines(job) or not status.waits_for_machine(facts)
+        )
+
     def _follow(self, watch: Watch) -> None:
         facts = self._roster.facts(watch.job)
         if facts is not None:
@@ -288,11 +309,14 @@ class SageMakerBackend:
         over = {
             watch.job: facts
             for watch in running
-            if self._roster.is_described(watch.job) and (facts := self._roster.facts(watch.job)) is not None
+            if self._roster.has_ended(watch.job) and (facts := self._roster.facts(watch.job)) is not None
         }
         # What a failed job's log tells, its slot waits for; and where nothing runs, the experiment waits.
         is_last = len(over) == len(running)
-        return self._follower.drain([self._ended(job, facts, is_last=is_last) for job, facts in over.items()])
+        ended = [self._ended(job, facts, is_last=is_last) for job, facts in over.items()]
+        drained = self._follower.drain(ended)
+        self._roster.settle(sorted(drained))
+        return {job for job in drained if self._roster.is_described(job)}
 
     def _ended(self, job: JobName, facts: Facts, *, is_last: bool) -> Ended:
         began = status.seconds_of(facts["CreationTime"]) or 0.0
@@ -309,8 +333,10 @@ class SageMakerBackend:
         facts = self._roster.facts(job)
         warm = self._roster.was_warm(job)
         over = status.end_of(facts, reused_pool=warm) if facts is not None else None
-        if facts is None or over is None or not self._roster.is_described(job):
+        if facts is None or over is None or not self._roster.has_ended(job):
             return None, None
+        if not self._roster.is_described(job):
+            return replace(over, pool_until=status.pool_until(facts, self._settings.keep_alive)), None
         self._note_pool(facts)
         if job not in drained:
             return over, None
@@ -389,6 +415,9 @@ class SageMakerBackend:
 
     def _give_back(self, job: JobName) -> bool:
         """End one pool; False when the service is not ready for that."""
+        told = status.pool_of(self._roster.facts(job) or {})
+        if told is not None and not told.is_kept:
+            return True  # whoever took it over has it
         seen = status.pool_of(self._roster.since_launches(job) or {})
         try:
             # As it was seen last, which spares a question, or as it is: another job may have taken it over.
@@ -426,4 +455,7 @@ class SageMakerBackend:
 
     def close(self) -> None:
         """Close the connections. Jobs run on."""
+        # Whoever makes one look and exits does not see what becomes of its launches.
+        with suppress(BackendError), self._answers.taken():
+            self._end_buried(set())
         self._client.close()

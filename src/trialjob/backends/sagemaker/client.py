@@ -96,6 +96,24 @@ class SageMakerClient(Transport):
         )
         return Page(rows=tuple(answer["TrainingJobSummaries"]), token=answer.get("NextToken"))
 
+    def search(self, name_contains: str) -> tuple[Facts, ...]:
+        """Search: the jobs that were modified last, 100 at most, each nearly as it is described.
+
+        It shows the service as it was a while ago.
+        """
+        rule = {"Name": "TrainingJobName", "Operator": "Contains", "Value": name_contains}
+        answer = self._read(
+            "search",
+            "sagemaker",
+            "search",
+            Resource="TrainingJob",
+            SearchExpression={"Filters": [rule]},
+            SortBy="LastModifiedTime",
+            SortOrder="Descending",
+            MaxResults=_PAGE,
+        )
+        return tuple(row["TrainingJob"] for row in answer["Results"] if row.get("TrainingJob"))
+
     # Tuning jobs
 
     def create_tuning(self, request: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Where every job of an experiment stands: one list call a look, one description a job at its end.
+"""Where every job of an experiment stands: one list call a look, and what each job came to at its end.
 
 Rule: a list may be late and it may be cut short, so what it does not show is not gone. A job that stays away
 is asked for by its name, and only that answer counts.
@@ -13,7 +13,14 @@ from typing import Final
 
 from trialjob.aws import faults
 from trialjob.backends.sagemaker.client import SageMakerClient
-from trialjob.backends.sagemaker.status import Facts, is_over, pool_of, seconds_of
+from trialjob.backends.sagemaker.status import (
+    Facts,
+    is_over,
+    is_settled,
+    pool_of,
+    seconds_of,
+    tells_its_end,
+)
 from trialjob.model.ids import ExperimentName, JobName, parse_job_name
 from trialjob.orchestrator.ports import Clock
 
@@ -57,6 +64,8 @@ class Roster:
         self._launched = float("-inf")
         #: Jobs that took over a warm pool.
         self._warm: set[JobName] = set()
+        #: Before this time no search is worth a call.
+        self._search_at = float("-inf")
 
     def started(self, job: JobName) -> None:
         """It has just been created; lists will show it in a while."""
@@ -98,14 +107,27 @@ class Roster:
         # Only a description has it.
         return facts is not None and is_over(facts) and "StoppingCondition" in facts
 
-    def look(self, watched: Iterable[JobName]) -> None:
-        """Bring up to date what is known, as far as the tokens reach. Raises a Fault."""
-        wanted = [job for job in watched if not self.is_described(job)]
+    def has_ended(self, job: JobName) -> bool:
+        """It is over, and how it ended is known; what it came to may still have to be asked for."""
+        facts = self._facts.get(job)
+        return facts is not None and (tells_its_end(facts) or self.is_described(job))
+
+    def look(self, watched: Iterable[JobName], waited_for: Iterable[JobName] = ()) -> None:
+        """Bring up to date what is known, as far as the tokens reach. Raises a Fault.
+
+        What an ended job came to is left to ``settle``, but for those of ``waited_for``.
+        """
+        known = {job for job in watched if self.has_ended(job)}
+        known -= {job for job in waited_for if not self.is_described(job)}
+        wanted = [job for job in watched if job not in known]
         if not wanted:
             return
         whole = self._list(wanted)
+        waited_for = set(waited_for)
         for job in wanted:
             facts = self._facts.get(job)
+            if job not in waited_for and self.has_ended(job):
+                continue
             # A list may be longer than one process has turns for; who is still unknown then is asked for.
             if (facts is not None and is_over(facts)) or ((whole or facts is None) and self._is_overdue(job)):
                 try:
@@ -170,6 +192,43 @@ class Roster:
         except faults.NotFound:
             self._missing[job] = self._missing.get(job, 0) + 1
         self._asked[job] = self._described[job] = self._clock.now()
+
+    def settle(self, jobs: Iterable[JobName]) -> None:
+        """Have it told what ended jobs came to: of many by one search, of the others one by one."""
+        left = [job for job in jobs if not self.is_described(job)]
+        if len(left) > 1 and self._clock.now() >= self._search_at:
+            self._search(left)
+        for job in left:
+            if not self.is_described(job):
+                try:
+                    self._describe(job)
+                except faults.Throttled:
+                    return
+
+    def _search(self, jobs: list[JobName]) -> None:
+        """Take what a search shows of ended jobs, where that is as much as a description.
+
+        It needs a permission of its own, and shows what was a while ago: where it does not help, it is left
+        alone for a while.
+        """
+        helped = False
+        try:
+            for found in self._client.search(f"{self._prefix}-"):
+                job = JobName(str(found.get("TrainingJobName")))
+                row = self._facts.get(job) or {}
+                same = found.get("TrainingJobArn") == row.get("TrainingJobArn")
+                if job in jobs and same and is_settled(found):
+                    pool = row.get("WarmPoolStatus") or found.get("WarmPoolStatus")
+                    self._facts[job] = {**found, **({"WarmPoolStatus": pool} if pool else {})}
+                    # It was so no sooner than that, and what is not told of its pool may only be late.
+                    self._described[job] = seconds_of(found["TrainingEndTime"]) or 0.0
+                    helped = True
+        except faults.CallerTrouble:
+            raise
+        except faults.Fault:
+            helped = False
+        if not helped:
+            self._search_at = self._clock.now() + _FULL
 
     def ask_again(self, job: JobName) -> None:
         """Describe an ended job once more, of which not all is known; now and then, not each time."""

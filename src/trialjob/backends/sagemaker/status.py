@@ -36,6 +36,16 @@ _LAUNCHED: Final = frozenset(
 _KNOWN: Final = frozenset(
     {"Starting", "Pending", "Stopping", "Stopped", "Failed", "MaxWaitTimeExceeded", "LaunchingMLInstances"}
 )
+_PLAIN: Final = frozenset({("Completed", "Completed"), ("Stopped", "Stopped")})
+_TOLD: Final = (
+    "StoppingCondition", "ResourceConfig", "SecondaryStatus", "CreationTime", "TrainingStartTime",
+    "TrainingEndTime", "BillableTimeInSeconds",
+)  # fmt: skip
+#: Of a launch after an interruption they are said, too.
+_BEFORE: Final = frozenset({
+    "Starting", "Pending", "LaunchingMLInstances", "PreparingTrainingStack", "Downloading",
+    "DownloadingTrainingImage",
+})  # fmt: skip
 _STOPPING: Final = frozenset({"Stopping", "Stopped", "MaxRuntimeExceeded", "MaxWaitTimeExceeded"})
 
 _EXIT_CODE: Final = re.compile(r"exit (?:code|status)[: ]+(-?\d+)|ExitCode[: ]+(-?\d+)", re.IGNORECASE)
@@ -61,12 +71,28 @@ def is_over(facts: Facts) -> bool:
     return facts.get("TrainingJobStatus") in TERMINAL
 
 
+def tells_its_end(row: Facts) -> bool:
+    """Whether a row of a list says how a job ended: by itself and well, or as it was asked to."""
+    ends = (row.get("TrainingJobStatus"), row.get("SecondaryStatus"))
+    return ends in _PLAIN and row.get("TrainingEndTime") is not None
+
+
+def is_settled(facts: Facts) -> bool:
+    """Whether what is told of an ended job is all that a description has, and that it must have."""
+    return is_over(facts) and all(facts.get(name) is not None for name in _TOLD)
+
+
 def state_of(facts: Facts, *, has_lines: bool = False) -> JobState:
     """Where a job stands. Lists may not tell its second status; lines in its log say that it trains."""
     status, second = facts.get("TrainingJobStatus"), facts.get("SecondaryStatus")
     if status == "Stopping" or second in _STOPPING:
         return JobState.STOPPING
     return JobState.TRAINING if second in _TRAINING or has_lines or is_over(facts) else JobState.STARTING
+
+
+def waits_for_machine(facts: Facts) -> bool:
+    """True only when a list says that its code has not begun: it cannot have printed a line."""
+    return not is_over(facts) and facts.get("SecondaryStatus") in _BEFORE
 
 
 def should_print(facts: Facts) -> bool:
@@ -175,10 +201,13 @@ def asks_for_pool(facts: Facts) -> bool:
     return bool((facts.get("ResourceConfig") or {}).get("KeepAlivePeriodInSeconds"))
 
 
-def pool_until(facts: Facts) -> float | None:
-    """Until when the pool behind an ended job waits, in seconds since the epoch."""
+def pool_until(facts: Facts, asked: float | None = None) -> float | None:
+    """Until when the pool behind an ended job waits, in seconds since the epoch.
+
+    A row of a list does not say for how long it was asked for.
+    """
     pool, end = pool_of(facts), facts.get("TrainingEndTime") or facts.get("LastModifiedTime")
-    keep_alive = (facts.get("ResourceConfig") or {}).get("KeepAlivePeriodInSeconds")
+    keep_alive = (facts.get("ResourceConfig") or {}).get("KeepAlivePeriodInSeconds", asked)
     if pool is None or not pool.is_kept or end is None or keep_alive is None:
         return None
     return (seconds_of(end) or 0.0) + float(keep_alive)

@@ -77,12 +77,15 @@ class Observer:
         if not watched and not pending_bills:
             return [], False
         listens = timeout_of(state) is not None
+        limits = state.limits
+        prompt = limits.max_cost is not None or limits.max_instance_hours is not None
         marks = [
             Watch(
                 job=job,
                 cursor=self._reading(job, trial, live).cursor,
                 submitted_at=live.submitted_at,
                 listens=listens,
+                prompt=prompt,
             )
             for job, (trial, live) in watched.items()
         ]

@@ -134,7 +134,15 @@ class Faults:
         regions. With ``Durations.hard_day``.
         """
         rates = {**RATES, "FilterLogEvents": 10.0}
-        return cls(seed=seed, throttle=1.0, rates=rates, log_delay=3.0, late_line=0.002, list_delay=4.5)
+        return cls(
+            seed=seed,
+            throttle=1.0,
+            rates=rates,
+            log_delay=3.0,
+            late_line=0.002,
+            list_delay=4.5,
+            search_delay=20.0,
+        )
 
     def ingested(self, at: float) -> float:
         """When a line that is printed ``at`` can be seen."""

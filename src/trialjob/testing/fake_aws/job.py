@@ -33,6 +33,12 @@ ECHOED = (
     "InfraCheckConfig",
 )
 
+#: What a description has and Search has not; and what is there only once a job has ended.
+_NOT_SEARCHED = frozenset({"RemoteDebugConfig", "InfraCheckConfig"})
+_OF_THE_END = frozenset({
+    "FailureReason", "TrainingEndTime", "TrainingTimeInSeconds", "BillableTimeInSeconds",
+    "FinalMetricDataList", "ModelArtifacts",
+})  # fmt: skip
 TERMINAL = frozenset({"Completed", "Failed", "Stopped"})
 MESSAGES = {
     "Starting": "Preparing the instances for training",
@@ -227,6 +233,23 @@ class Job:
             else None,
         }
         return answer | {key: value for key, value in optional.items() if value is not None}
+
+    def searched(self, at: float) -> dict[str, Any] | None:
+        """What Search shows of it that is as late as ``at``."""
+        seen = self.as_of(at)
+        if seen is None:
+            return None
+        row = {key: value for key, value in self.describe(at).items() if key not in _NOT_SEARCHED}
+        if seen.status not in TERMINAL:
+            row = {key: value for key, value in row.items() if key not in _OF_THE_END}
+        told = [each for each in row["SecondaryStatusTransitions"] if each["StartTime"] <= at]
+        last = {key: value for key, value in told[-1].items() if key != "EndTime" or value <= at}
+        return row | {
+            "TrainingJobStatus": seen.status,
+            "SecondaryStatus": seen.secondary,
+            "LastModifiedTime": seen.at,
+            "SecondaryStatusTransitions": [*told[:-1], last],
+        }
 
     def _transitions(self) -> list[dict[str, Any]]:
         rows = []

@@ -65,15 +65,15 @@ def search(jobs: dict[str, Job], params: dict[str, Any], now: float, faults: Fau
     join = any if expression.get("Operator") == "Or" else all
     filters = expression.get("Filters", [])
     old = now - faults.search_delay
-    rows = [job.describe(now) | {"tags": job.tags} for job in jobs.values() if job.created <= old]
+    rows = [found | {"tags": job.tags} for job in jobs.values() if (found := job.searched(old)) is not None]
     rows = [row for row in rows if not filters or join(_passes(row, rule) for rule in filters)]
     by = params.get("SortBy", "LastModifiedTime")
     rows, token = page(rows, {"SortOrder": "Descending"} | params, by)
-    found = []
+    results = []
     for row in rows:
         tags = [{"Key": key, "Value": value} for key, value in row.pop("tags").items()]
-        found.append({"TrainingJob": row | {"Tags": tags}})
-    return {"Results": found} | ({"NextToken": token} if token else {})
+        results.append({"TrainingJob": row | {"Tags": tags}})
+    return {"Results": results} | ({"NextToken": token} if token else {})
 
 
 def _passes(row: dict[str, Any], rule: dict[str, str]) -> bool:
