@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -23,11 +24,14 @@ from trialjob.orchestrator.stopping.hyperband import Hyperband
 from trialjob.orchestrator.stopping.none import NoStopping
 from trialjob.planning.advice import advice, doubts
 from trialjob.planning.estimate import SIMULATIONS, estimate, simulations
+from trialjob.planning.experience import with_experience
 from trialjob.planning.plan import Variant
 from trialjob.planning.scale import scaled
 from trialjob.planning.scenario_input import Case, Epochs
 from trialjob.planning.simulated import simulate
 from trialjob.planning.upper_bound import worst
+from trialjob.testing.fake_aws import Durations
+from trialjob.testing.sagemaker_simulation import SETTINGS, SageMakerSimulation
 from trialjob.testing.simulation import OBJECTIVE, SPACE, Simulation
 
 DOLLAR = 1_000_000
@@ -229,6 +233,28 @@ def test_an_earlier_experiment_tells_pace_and_curves() -> None:
         CASE, epochs=replace(CASE.epochs, count=27.0, recorded=recorded), rule=Asha(max_resource=27)
     )
     assert simulate(case, 1).epochs > 27
+
+
+def test_an_earlier_experiment_tells_how_long_starts_and_stops_take(tmp_path: Path) -> None:
+    world = SageMakerSimulation(
+        limits=Limits(max_trials=12, max_concurrent_trials=4),
+        folder=tmp_path,
+        settings=replace(SETTINGS, keep_alive=240.0),
+        durations=Durations(cold_start=200.0, warm_start=12.0, download=30.0, stopping=(40.0, 50.0)),
+        rule=Asha(max_resource=8, reduction_factor=2),
+    )
+    better, said = with_experience(world.run(), Assumptions())
+    assert better.cold_start == pytest.approx(200, abs=12)
+    assert better.warm_start == pytest.approx(12, abs=12)
+    assert better.setup == pytest.approx(10, abs=3)  # of 30 s on any machine, the plan has 10 on a warm one
+    assert better.script_start == pytest.approx(20, abs=3)
+    assert better.stop == pytest.approx(40, abs=12)
+    assert f"stop={better.stop:g}" in said
+
+
+def test_an_experiment_without_jobs_tells_nothing() -> None:
+    state = Simulation(limits=Limits(max_trials=1, max_concurrent_trials=1)).run()
+    assert with_experience(state, Assumptions()) == (Assumptions(), ())
 
 
 def test_what_was_ended_early_goes_as_the_others_went() -> None:

@@ -43,6 +43,8 @@ def lines(plan: Plan) -> Iterator[str]:
     for doubt in plan.doubts:
         yield _labelled("doubtful", str(doubt).replace("\n    →", "\n→"))
     if plan.written.estimate is not None:
+        if plan.seen:
+            yield _labelled("seen", f"{', '.join(plan.seen)}: as the earlier experiment shows")
         said = f", but {', '.join(plan.assumed)}" if plan.assumed else ""
         yield _labelled("assumed", f"as docs/plan.md says{said}; --assume NAME=VALUE replaces a figure")
 
@@ -266,6 +268,7 @@ def document(plan: Plan) -> dict[str, Any]:
         "not_asked": list(plan.unasked),
         "doubts": [asdict(doubt) for doubt in plan.doubts],
         "assumptions": asdict(case.assumptions),
+        "seen": list(plan.seen),
     }
 
 

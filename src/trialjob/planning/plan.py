@@ -85,6 +85,8 @@ class Plan:
     unasked: Sequence[str] = ()
     #: Assumptions that the user has replaced, as ``NAME=VALUE``.
     assumed: Sequence[str] = ()
+    #: Others that an earlier experiment has told, likewise.
+    seen: Sequence[str] = ()
     advice: Sequence[str] = ()
 
     @property

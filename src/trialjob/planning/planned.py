@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -20,11 +20,13 @@ from trialjob.experiment.search import search_advice
 from trialjob.experiment.session import attach
 from trialjob.orchestrator.core.last_epoch import COUNTS
 from trialjob.orchestrator.core.rule import StoppingRule
+from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.ports import Sampler
 from trialjob.orchestrator.samplers.random import RandomSampler
 from trialjob.orchestrator.stopping.none import NoStopping
 from trialjob.planning.advice import advice, doubts
 from trialjob.planning.estimate import estimate
+from trialjob.planning.experience import with_experience
 from trialjob.planning.plan import Looked, Plan, Variant
 from trialjob.planning.rehearsal import rehearse
 from trialjob.planning.scenario_input import Case, Epochs
@@ -59,8 +61,12 @@ def plan(given: ExperimentSpec | ResolvedSpec, asked: Asked, *, store: str | Pat
     resolved = resolve(given, to_run=False)
     spec, jobs = resolved.spec, resolved.jobs
     where = spec.backend
-    assumptions = with_assumed(where.assumptions, asked.assume)
-    epochs = _epochs(spec, asked, store)
+    like = _like(asked.like, store)
+    told, seen = where.assumptions, tuple[str, ...]()
+    if like is not None and where.is_remote and _kind_of(like) == where.kind:
+        told, seen = with_experience(like, told)
+    assumptions = with_assumed(told, asked.assume)
+    epochs = _epochs(spec, asked, like)
     ways = where.ways(jobs, ask=asked.account)
     tariff = next(way.tariff for way in ways if way.written)
     check_caps(spec.to_limits(), tariff, spec.backend.priced_by)
@@ -81,6 +87,7 @@ def plan(given: ExperimentSpec | ResolvedSpec, asked: Asked, *, store: str | Pat
         unasked=tuple(_unasked(spec, asked)),
         advice=(*search_advice(spec), *advice(variants)),
         assumed=asked.assume,
+        seen=seen,
     )
 
 
@@ -140,8 +147,19 @@ def _sampler(spec: ExperimentSpec) -> Callable[[int], Callable[[], Sampler]]:
 # What is known of epochs
 
 
-def _epochs(spec: ExperimentSpec, asked: Asked, store: str | Path | None) -> Epochs:
-    recorded = _recorded(spec, asked.like, store) if asked.like else None
+def _like(like: str | None, store: str | Path | None) -> State | None:
+    """The earlier experiment that is named; None where none or a table is."""
+    return None if like is None or like.endswith(".csv") else attach(like, store=store).state
+
+
+def _kind_of(state: State) -> object:
+    """The kind of backend on which an experiment ran."""
+    backend = state.document.get("backend")
+    return backend.get("kind") if isinstance(backend, Mapping) else None
+
+
+def _epochs(spec: ExperimentSpec, asked: Asked, like: State | None) -> Epochs:
+    recorded = _recorded(spec, asked.like, like) if asked.like else None
     count, count_from = _count(spec, asked, recorded)
     seconds, seconds_from = asked.epoch_seconds, "--epoch-seconds"
     if seconds is None and recorded is not None:
@@ -178,14 +196,13 @@ def _count(spec: ExperimentSpec, asked: Asked, recorded: Recorded | None) -> tup
     return min(said, default=(None, ""), key=lambda each: each[0] or 0.0)
 
 
-def _recorded(spec: ExperimentSpec, like: str, store: str | Path | None) -> Recorded:
+def _recorded(spec: ExperimentSpec, like: str, state: State | None) -> Recorded:
     objective = spec.to_objective()
-    if like.endswith(".csv"):
+    if state is None:
         try:
             return from_table(Path(like).read_text(encoding="utf-8-sig"), like, objective)
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"--like {like} cannot be read: {error}") from error
-    state = attach(like, store=store).state
     then = (state.objective.metric, state.objective.mode, state.objective.resource)
     if then != (objective.metric, objective.mode, objective.resource):
         raise UsageError(
