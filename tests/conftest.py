@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.internal.conjecture import providers
+from hypothesis.internal.constants_ast import Constants
 
 import slurm_cluster
 from trialjob.backends.local.gpus import CLAIMS
@@ -38,7 +39,7 @@ def pytest_xdist_auto_num_workers() -> int:
 @pytest.fixture(autouse=True, scope="session")
 def _examples_are_repeatable() -> Iterator[None]:
     """Examples are the same only without the constants of what else this process has imported by then."""
-    held = providers.Constants()
+    held = Constants()
     with pytest.MonkeyPatch.context() as patch:
         if settings.get_current_profile_name() == "repeatable":
             patch.setattr(providers, "_get_local_constants", lambda: held)
