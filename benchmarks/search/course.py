@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
-from benchmarks.search.tables import EPOCHS, Table
+from benchmarks.search.tables import EPOCHS, Searched
 
-WORKERS = 8
+from trialjob.model.space import Config
+
 #: Seconds until a machine trains: as published for managed training without a warm pool.
 START_UP = (120.0, 180.0)
 STOP_DELAY = 20.0
@@ -29,6 +30,14 @@ MINUTE_MARKS = tuple(range(10, 310, 10))
 TRIAL_MARKS = (16, 32, 64)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """How many trials run at a time, and when a run has been seen: told the trials that ended, and the epochs."""
+
+    workers: int = 8
+    enough: Callable[[Collection[int], int], bool]
+
+
 def start_delay(seed: int, trial: int, attempt: int = 1) -> float:
     return random.Random(f"{seed}/{trial}/{attempt}").uniform(*START_UP)  # noqa: S311 - no secret
 
@@ -37,8 +46,9 @@ def start_delay(seed: int, trial: int, attempt: int = 1) -> float:
 class Trace:
     """Everything that was reported, as (seconds, trial, loss)."""
 
-    table: Table
+    table: Searched
     points: list[tuple[float, int, float]] = field(default_factory=list)
+    configs: dict[int, Config] = field(default_factory=dict)
 
     def marks(self) -> dict[str, list[float]]:
         """Regret at each mark, None where the run did not come so far; and what the first trials cost."""
@@ -81,8 +91,12 @@ def _last(values: Sequence[float], times: Sequence[float], until: float) -> floa
     return found
 
 
-def enough(ended: Iterable[int], epochs: int) -> bool:
+def _enough(ended: Collection[int], epochs: int) -> bool:
     """A rule that pauses trials ends few of them: such a run goes on to twice what 64 whole trials cost."""
     if epochs < BUDGET:
         return False
     return epochs >= 2 * TRIALS * EPOCHS or sum(trial <= TRIALS for trial in ended) >= TRIALS
+
+
+#: Eight workers, and all marks of ``Trace``.
+USUAL = Setting(enough=_enough)

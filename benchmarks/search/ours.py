@@ -5,22 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
 
-from benchmarks.search.course import (
-    POLL,
-    WORKERS,
-    Trace,
-    enough,
-    start_delay,
-)
-from benchmarks.search.tables import EPOCHS, Table
+from benchmarks.search.course import POLL, USUAL, Setting, Trace, start_delay
+from benchmarks.search.tables import EPOCHS, Searched
 
 from trialjob.backends.simulator.job_script import Course
 from trialjob.estimators.script import resource_environment
 from trialjob.model.job import JobRequest
 from trialjob.model.limits import Limits
 from trialjob.model.metric import Mode, Objective
-from trialjob.orchestrator.core.events import Event, ReportsRead, TrialEnded
+from trialjob.orchestrator.core.events import Event, ReportsRead, TrialEnded, TrialProposed
 from trialjob.orchestrator.core.rule import StoppingRule
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.ports import Sampler
@@ -33,10 +29,46 @@ class _EnoughError(Exception):
     """The run has gone as far as is looked at."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Lines(Sequence[tuple[float, str]]):
+    """What a job prints. A loss is asked for when its line is read, as it may have to be trained for."""
+
+    losses: Sequence[float]
+    seconds: float
+    first: int
+    last: int
+
+    def __len__(self) -> int:
+        return self.last - self.first
+
+    def __getitem__(self, place: Any) -> Any:
+        if isinstance(place, slice):
+            return [self[each] for each in range(*place.indices(len(self)))]
+        if place >= len(self):
+            raise IndexError(place)
+        return _Line(self, self.first + 1 + place % len(self))
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """Seconds and text."""
+
+    of: _Lines
+    epoch: int
+
+    def __getitem__(self, place: int) -> float | str:
+        if place == 0:
+            return self.of.seconds * (self.epoch - self.of.first)
+        if place == 1:
+            metrics = {"epoch": self.epoch, "loss": self.of.losses[self.epoch - 1]}
+            return "[trialjob] " + json.dumps({"seq": self.epoch, "metrics": metrics})
+        raise IndexError(place)
+
+
 class _Jobs:
     """Courses of the jobs; a trial that was paused goes on from its checkpoint."""
 
-    def __init__(self, table: Table, seed: int) -> None:
+    def __init__(self, table: Searched, seed: int) -> None:
         self._table = table
         self._seed = seed
         self._saved: dict[int, int] = {}
@@ -45,14 +77,7 @@ class _Jobs:
         losses, seconds = self._table.curve(request.hyperparameters)
         first, last = self._saved.get(request.trial, 0), _target(request)
         self._saved[request.trial] = last
-        lines = [
-            (
-                seconds * (epoch - first),
-                "[trialjob] "
-                + json.dumps({"seq": epoch, "metrics": {"epoch": epoch, "loss": losses[epoch - 1]}}),
-            )
-            for epoch in range(first + 1, last + 1)
-        ]
+        lines = _Lines(losses, seconds, first, last)
         delay = start_delay(self._seed, request.trial, request.attempt)
         return Course(lines=lines, runs_for=seconds * (last - first) + 5.0, start_delay=delay)
 
@@ -64,7 +89,12 @@ def _target(request: JobRequest) -> int:
 
 
 def run(
-    table: Table, seed: int, sampler: Callable[[], Sampler], rule: StoppingRule, most: int = _MOST
+    table: Searched,
+    seed: int,
+    sampler: Callable[[], Sampler],
+    rule: StoppingRule,
+    most: int = _MOST,
+    setting: Setting = USUAL,
 ) -> Trace:
     """One experiment, until enough of it is seen; at most ``most`` trials."""
     trace = Trace(table)
@@ -75,15 +105,17 @@ def run(
             match event:
                 case ReportsRead():
                     trace.points += [(r.at, event.trial, float(r.metrics["loss"])) for r in event.reports]
+                case TrialProposed():
+                    trace.configs[event.trial] = event.config
                 case TrialEnded():
                     ended.append(event.trial)
                 case _:
                     pass
-        if enough(ended, len(trace.points)):
+        if setting.enough(ended, len(trace.points)):
             raise _EnoughError
 
     simulation = Simulation(
-        limits=Limits(max_trials=most, max_concurrent_trials=WORKERS),
+        limits=Limits(max_trials=most, max_concurrent_trials=setting.workers),
         rule=rule,
         objective=Objective(metric="loss", mode=Mode.MIN),
         space=table.space,

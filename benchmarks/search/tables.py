@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,6 +107,19 @@ def grid(name: str) -> list[dict[str, Any]]:
 
 def file_of(name: str) -> Path:
     return FOLDER / (name.replace(" ", "-") + ".npz")
+
+
+class Searched(Protocol):
+    """What a loop tunes."""
+
+    @property
+    def space(self) -> Space: ...
+
+    def curve(self, config: Mapping[str, Json]) -> tuple[Sequence[float], float]:
+        """The loss after each epoch, and the seconds an epoch takes."""
+        ...
+
+    def regret(self, loss: float) -> float: ...
 
 
 class Table:

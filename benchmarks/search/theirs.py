@@ -9,15 +9,15 @@ import datetime as dt
 import heapq
 import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import count
 from typing import Any, Protocol
 
 import numpy as np
 import optuna
-from benchmarks.search.course import POLL, STOP_DELAY, WORKERS, Trace, enough, start_delay
-from benchmarks.search.tables import EPOCHS, Table
+from benchmarks.search.course import POLL, STOP_DELAY, USUAL, Setting, Trace, start_delay
+from benchmarks.search.tables import EPOCHS, Searched
 
 from trialjob.model.space import Choice, Domain, LogRandInt, LogUniform, RandInt, Space, Uniform
 
@@ -45,28 +45,29 @@ class Library(Protocol):
     def end(self, trial: int, *, stopped: bool) -> None: ...
 
 
-def run(table: Table, seed: int, library: Library) -> Trace:
+def run(table: Searched, seed: int, library: Library, setting: Setting = USUAL) -> Trace:
     """One experiment, until enough of it is seen."""
     trace = Trace(table)
     ended: list[int] = []
     #: (seconds, tie, what, trial, epoch); a decision is made at the next look at the jobs.
     events: list[tuple[float, int, str, int, int]] = []
     ties, trials = count(), count(1)
-    losses: dict[int, list[float]] = {}
+    losses: dict[int, Sequence[float]] = {}
     ends: dict[int, float] = {}
     stopped: set[int] = set()
 
     def at(when: float, what: str, trial: int = 0, epoch: int = 0) -> None:
         heapq.heappush(events, (when, next(ties), what, trial, epoch))
 
-    for _ in range(WORKERS):
+    for _ in range(setting.workers):
         at(0.0, "free")
-    while not enough(ended, len(trace.points)):
+    while not setting.enough(ended, len(trace.points)):
         now, _, what, trial, epoch = heapq.heappop(events)
         if what == "free":
             trial = next(trials)
-            curve, seconds = table.curve(library.suggest(trial))
-            losses[trial] = list(curve)
+            trace.configs[trial] = library.suggest(trial)
+            curve, seconds = table.curve(trace.configs[trial])
+            losses[trial] = curve
             begun = now + start_delay(seed, trial)
             ends[trial] = begun + seconds * EPOCHS + 5.0
             for number in range(1, EPOCHS + 1):

@@ -1,0 +1,107 @@
+"""Runs over the live tasks, each recorded whole, so that what is chosen of it can be decided afterwards.
+
+OMP_NUM_THREADS=1 python -m benchmarks.search.live.runs --keep build/live.jsonl --seeds 0 10
+
+Each run is one line of that file, and a run that is there is not made again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Collection, Iterable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+from benchmarks.search import ours
+from benchmarks.search.compare import RULES, SAMPLERS
+from benchmarks.search.course import Setting
+from benchmarks.search.live.live import Live
+from benchmarks.search.live.tasks import CHOICE, TASKS
+
+from trialjob.model.space import Config, Space
+from trialjob.orchestrator.ports import Sampler
+
+#: Epochs that are paid for.
+BUDGET = 810
+
+#: Loop, task, seed, workers.
+Run = tuple[str, str, int, int]
+
+
+def _enough(_ended: Collection[int], epochs: int) -> bool:
+    return epochs >= BUDGET
+
+
+def made(run: Run) -> dict[str, Any]:
+    """One run: its configurations, and each report as (trial, loss) in the order of time."""
+    loop, task, seed, workers = run
+    sampler, rule = loop.split(" + ")
+    live = Live(TASKS[task], seed)
+    trace = ours.run(
+        live,
+        seed,
+        lambda: _sampler(sampler, live.space, seed),
+        RULES[rule],
+        setting=Setting(workers=workers, enough=_enough),
+    )
+    points = sorted(trace.points)[:BUDGET]
+    seen = {trial for _, trial, _ in points}
+    return {
+        "loop": loop,
+        "task": task,
+        "seed": seed,
+        "workers": workers,
+        "hours": points[-1][0] / 3600,
+        "configs": {trial: config for trial, config in trace.configs.items() if trial in seen},
+        "points": [(trial, loss) for _, trial, loss in points],
+    }
+
+
+def _sampler(kind: str, space: Space, seed: int) -> Sampler:
+    return SAMPLERS[kind](space, seed)
+
+
+def read(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+def key(run: dict[str, Any]) -> Run:
+    return run["loop"], run["task"], run["seed"], run["workers"]
+
+
+def config_of(run: dict[str, Any], trial: int) -> Config:
+    found: Config = run["configs"][str(trial)]
+    return found
+
+
+def keep(file: Path, wanted: Iterable[Run], processes: int) -> None:
+    """Make the runs that the file does not have."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    have = {key(run) for run in read(file)}
+    with ProcessPoolExecutor(processes) as pool, file.open("a") as kept:
+        for future in as_completed([pool.submit(made, run) for run in wanted if run not in have]):
+            print(json.dumps(future.result()), file=kept, flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--keep", type=Path, required=True)
+    parser.add_argument("--tasks", nargs="+", choices=list(TASKS), default=list(CHOICE))
+    parser.add_argument("--seeds", type=int, nargs=2, default=(0, 10))
+    parser.add_argument("--loops", nargs="+", default=["random + asha", "tpe + asha"])
+    parser.add_argument("--workers", type=int, default=8)
+    parser.add_argument("--processes", type=int, default=1)
+    given = parser.parse_args()
+    wanted = [
+        (loop, task, seed, given.workers)
+        for seed in range(*given.seeds)
+        for loop in given.loops
+        for task in given.tasks
+    ]
+    keep(given.keep, wanted, given.processes)
+
+
+if __name__ == "__main__":
+    main()
