@@ -32,7 +32,10 @@ TRIAL_MARKS = (16, 32, 64)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """How many trials run at a time, and when a run has been seen: told the trials that ended, and the epochs."""
+    """How many trials run at a time, and when a run has been seen.
+
+    ``enough`` is told the trials that ended, and how many epochs were reported.
+    """
 
     workers: int = 8
     enough: Callable[[Collection[int], int], bool]

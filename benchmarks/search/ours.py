@@ -41,7 +41,7 @@ class _Lines(Sequence[tuple[float, str]]):
     def __len__(self) -> int:
         return self.last - self.first
 
-    def __getitem__(self, place: Any) -> Any:
+    def __getitem__(self, place: Any) -> Any:  # noqa: ANN401 - a line, or a list of them
         if isinstance(place, slice):
             return [self[each] for each in range(*place.indices(len(self)))]
         if place >= len(self):
@@ -93,6 +93,7 @@ def run(
     seed: int,
     sampler: Callable[[], Sampler],
     rule: StoppingRule,
+    *,
     most: int = _MOST,
     setting: Setting = USUAL,
 ) -> Trace:

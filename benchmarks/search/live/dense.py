@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,7 @@ class Dense:
         rng = np.random.default_rng([seed, 1])
         sizes = [inputs, *hidden, outputs]
         self._weights = [
-            rng.normal(size=(size, after)) * math.sqrt(2 / (size + after))
-            for size, after in zip(sizes, sizes[1:], strict=False)
+            rng.normal(size=(size, after)) * math.sqrt(2 / (size + after)) for size, after in pairwise(sizes)
         ]
         self._biases = [np.zeros(size) for size in sizes[1:]]
         self._regression = regression

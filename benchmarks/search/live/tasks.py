@@ -5,8 +5,8 @@ loop sees each epoch's loss, and one, the largest where that is possible, no loo
 meant: most trainings people tune are judged by a figure that is partly luck. The five tasks of ``HELD_OUT``
 are run once, after a rule of decision has been written down, and choose nothing.
 
-Models are NumPy in double precision, whose steps are too few for a difference in the last bit to grow, but for
-those of ``networks.py``.
+Models are NumPy in double precision, whose steps are too few for a difference in the last bit to grow, but
+for those of ``networks.py``.
 """
 
 from __future__ import annotations
@@ -272,7 +272,12 @@ CHOICE: Mapping[str, Task] = {
 HELD_OUT: Mapping[str, Task] = {
     task.name: task
     for task in (
-        Task(name="convolution digits", space=Space(networks.CONVOLUTION), data=digits, train=networks.convolution),
+        Task(
+            name="convolution digits",
+            space=Space(networks.CONVOLUTION),
+            data=digits,
+            train=networks.convolution,
+        ),
         Task(name="dense diabetes", space=Space(_DEEP), data=diabetes, train=dense),
         Task(name="boosted curved", space=Space(_BOOSTED), data=curved, train=boosted),
         Task(name="kernel moons", space=Space(_KERNEL), data=moons, train=kernel),
