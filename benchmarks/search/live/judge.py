@@ -12,14 +12,15 @@ import json
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from functools import cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from benchmarks.search.live.choices import WAYS, curves
 from benchmarks.search.live.runs import config_of, read
-from benchmarks.search.live.tasks import TASKS, Losses
+from benchmarks.search.live.tasks import TASKS, Losses, Task
 
+from trialjob.model.ids import TrialId
 from trialjob.model.json import canonical_json
 from trialjob.model.space import Config
 from trialjob.orchestrator.samplers.random import RandomSampler
@@ -33,51 +34,53 @@ WORST_SCORE = 2.0
 
 
 class Trainings:
-    """Trainings by task, configuration and seed, each made once."""
+    """The trainings of a task by configuration and seed, each made once."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, task: Task, file: Path) -> None:
+        self._task = task
         self._file = file
-        self._have = {row["key"]: row["losses"] for row in read(file)}
+        self._have: dict[str, list[Losses]] = {row["key"]: row["losses"] for row in read(file)}
 
-    def of(self, task: str, config: Config, seed: int) -> list[Losses]:
-        name = canonical_json([task, dict(config), seed])
+    def of(self, config: Config, seed: int) -> list[Losses]:
+        name = canonical_json([self._task.name, dict(config), seed])
         if name not in self._have:
-            self._have[name] = list(TASKS[task].losses(config, seed))
+            self._have[name] = list(self._task.losses(config, seed))
             with self._file.open("a") as file:
                 print(json.dumps({"key": name, "losses": self._have[name]}), file=file)
         return self._have[name]
 
-    @cache  # noqa: B019 - one object for the whole program
-    def scale(self, task: str) -> tuple[float, float]:
+    @cached_property
+    def scale(self) -> tuple[float, float]:
         """What is low, and what is usual, on the rows that no loop sees."""
-        asked = RandomSampler(TASKS[task].space, 77)
-        configs = [config for number in range(REFERENCES) if (config := asked.ask(number + 1)) is not None]
-        losses = sorted(min(self.of(task, config, 0))[1] for config in configs)
+        asked = RandomSampler(self._task.space, 77)
+        configs = [
+            config for number in range(REFERENCES) if (config := asked.ask(TrialId(number + 1))) is not None
+        ]
+        losses = sorted(min(self.of(config, 0))[1] for config in configs)
         return losses[LOW], statistics.median(losses)
 
-    def score(self, task: str, loss: float) -> float:
-        low, middle = self.scale(task)
+    def score(self, loss: float) -> float:
+        low, middle = self.scale
         return min(WORST_SCORE, (loss - low) / (middle - low))
 
 
 def judged(run: Mapping[str, Any], ways: Iterable[str], trainings: Trainings) -> dict[str, dict[str, Any]]:
     """For each way the trial it chose, and the scores of (a) its checkpoint and (b) its retraining."""
-    task = run["task"]
 
     def anew(config: Config, seed: int) -> Sequence[float]:
-        return [seen for seen, _ in trainings.of(task, config, seed)]
+        return [seen for seen, _ in trainings.of(config, seed)]
 
     found = {}
     for name in ways:
         trial = WAYS[name](run, anew)
         config = config_of(run, trial)
-        own = trainings.of(task, config, run["seed"])[: len(curves(run)[trial])]
-        again = [min(trainings.of(task, config, seed))[1] for seed in JUDGES]
+        own = trainings.of(config, run["seed"])[: len(curves(run)[trial])]
+        again = [min(trainings.of(config, seed))[1] for seed in JUDGES]
         found[name] = {
             "trial": trial,
-            "seen": trainings.score(task, min(own)[0]),
-            "checkpoint": trainings.score(task, min(own)[1]),
-            "anew": statistics.fmean(trainings.score(task, loss) for loss in again),
+            "seen": trainings.score(min(own)[0]),
+            "checkpoint": trainings.score(min(own)[1]),
+            "anew": statistics.fmean(trainings.score(loss) for loss in again),
         }
     return found
 
@@ -85,7 +88,7 @@ def judged(run: Mapping[str, Any], ways: Iterable[str], trainings: Trainings) ->
 def _of_task(given: tuple[Path, Path, str, Sequence[str]]) -> list[dict[str, Any]]:
     """All runs of a task, its trainings in a file beside the others'."""
     runs, trainings, task, ways = given
-    kept = Trainings(trainings.with_suffix(f".{task.replace(' ', '-')}.jsonl"))
+    kept = Trainings(TASKS[task], trainings.with_suffix(f".{task.replace(' ', '-')}.jsonl"))
     rows = []
     for run in read(runs):
         if run["task"] == task:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from trialjob.model.space import Choice, LogRandInt, LogUniform, Uniform
+from trialjob.model.space import Choice, Domain, LogRandInt, LogUniform, Uniform
 
 if TYPE_CHECKING:
     from benchmarks.search.live.tasks import Losses, Parts
 
 EPOCHS = 27
-CONVOLUTION = {
+CONVOLUTION: dict[str, Domain] = {
     "lr": LogUniform(lower=1e-4, upper=0.1),
     "channels": LogRandInt(lower=2, upper=9),
     "batch": Choice(values=(64, 128)),
@@ -46,7 +46,7 @@ def convolution(parts: Parts, config: Mapping[str, Any], seed: int) -> Iterator[
     loss_of = nn.CrossEntropyLoss()
     for _ in range(EPOCHS):
         model.train()
-        for rows in torch.randperm(len(images[0])).split(int(config["batch"])):
+        for rows in torch.split(torch.randperm(len(images[0])), int(config["batch"])):
             optimizer.zero_grad()
             loss_of(model(images[0][rows]), targets[0][rows]).backward()
             optimizer.step()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,9 @@ from benchmarks.search import ours
 from benchmarks.search.compare import RULES, SAMPLERS
 from benchmarks.search.course import Setting
 from benchmarks.search.live.live import Live
-from benchmarks.search.live.tasks import CHOICE, TASKS
+from benchmarks.search.live.tasks import CHOICE, TASKS, Task
 
-from trialjob.model.space import Config, Space
-from trialjob.orchestrator.ports import Sampler
+from trialjob.model.space import Config
 
 #: Epochs that are paid for.
 BUDGET = 810
@@ -30,37 +29,33 @@ BUDGET = 810
 Run = tuple[str, str, int, int]
 
 
-def _enough(_ended: Collection[int], epochs: int) -> bool:
-    return epochs >= BUDGET
-
-
 def made(run: Run) -> dict[str, Any]:
-    """One run: its configurations, and each report as (trial, loss) in the order of time."""
+    """One run, as a line of the file."""
     loop, task, seed, workers = run
+    return recorded(TASKS[task], loop, seed=seed, workers=workers, epochs=BUDGET)
+
+
+def recorded(task: Task, loop: str, *, seed: int, workers: int, epochs: int) -> dict[str, Any]:
+    """A run's configurations by trial, and each report as (trial, loss) in the order of time."""
     sampler, rule = loop.split(" + ")
-    live = Live(TASKS[task], seed)
     trace = ours.run(
-        live,
+        Live(task, seed),
         seed,
-        lambda: _sampler(sampler, live.space, seed),
+        lambda: SAMPLERS[sampler](task.space, seed),
         RULES[rule],
-        setting=Setting(workers=workers, enough=_enough),
+        setting=Setting(workers=workers, enough=lambda _ended, reported: reported >= epochs),
     )
-    points = sorted(trace.points)[:BUDGET]
+    points = sorted(trace.points)[:epochs]
     seen = {trial for _, trial, _ in points}
     return {
         "loop": loop,
-        "task": task,
+        "task": task.name,
         "seed": seed,
         "workers": workers,
         "hours": points[-1][0] / 3600,
-        "configs": {trial: config for trial, config in trace.configs.items() if trial in seen},
+        "configs": {str(trial): config for trial, config in trace.configs.items() if trial in seen},
         "points": [(trial, loss) for _, trial, loss in points],
     }
-
-
-def _sampler(kind: str, space: Space, seed: int) -> Sampler:
-    return SAMPLERS[kind](space, seed)
 
 
 def read(file: Path) -> list[dict[str, Any]]:
@@ -71,7 +66,7 @@ def key(run: dict[str, Any]) -> Run:
     return run["loop"], run["task"], run["seed"], run["workers"]
 
 
-def config_of(run: dict[str, Any], trial: int) -> Config:
+def config_of(run: Mapping[str, Any], trial: int) -> Config:
     found: Config = run["configs"][str(trial)]
     return found
 

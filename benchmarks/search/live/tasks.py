@@ -25,7 +25,7 @@ from sklearn import datasets
 from sklearn.ensemble import GradientBoostingClassifier, GradientBoostingRegressor
 
 from trialjob.model.json import Json
-from trialjob.model.space import Branches, Choice, LogRandInt, LogUniform, RandInt, Space, Uniform
+from trialjob.model.space import Branches, Choice, Domain, LogRandInt, LogUniform, RandInt, Space, Uniform
 
 EPOCHS = 27
 #: A loss that is no number, or beyond this, is this.
@@ -191,7 +191,8 @@ def boosted(parts: Parts, config: Mapping[str, Any], seed: int) -> Iterator[Loss
     for epoch in range(1, EPOCHS + 1):
         model.set_params(n_estimators=TREES * epoch).fit(parts.x[0], parts.y[0])
         told = model.predict_proba if parts.classes else model.predict
-        yield tuple(_loss(told(parts.x[part]), parts.y[part], parts.classes) for part in (1, 2))
+        seen, unseen = (_loss(told(parts.x[part]), parts.y[part], parts.classes) for part in (1, 2))
+        yield seen, unseen
 
 
 def _loss(told: Array, y: NDArray[Any], classes: int) -> float:
@@ -207,25 +208,29 @@ def several(parts: Parts, config: Mapping[str, Any], seed: int) -> Iterator[Loss
 
 # Spaces
 
-_STEPS = {
+_STEPS: dict[str, Domain] = {
     "batch": Choice(values=(16, 32, 64)),
     "decay": LogUniform(lower=1e-6, upper=0.1),
     "optimizer": Choice(values=("sgd", "adam")),
 }
-_DENSE = {"lr": LogUniform(lower=1e-4, upper=0.3), "hidden": LogRandInt(lower=4, upper=129), **_STEPS}
-_DEEP = {
+_DENSE: dict[str, Domain] = {
+    "lr": LogUniform(lower=1e-4, upper=0.3),
+    "hidden": LogRandInt(lower=4, upper=129),
+    **_STEPS,
+}
+_DEEP: dict[str, Domain] = {
     **_DENSE,
     "layers": RandInt(lower=1, upper=3),
     "dropout": Uniform(lower=0.0, upper=0.6),
     "activation": Choice(values=("relu", "tanh")),
 }
-_KERNEL = {
+_KERNEL: dict[str, Domain] = {
     "lr": LogUniform(lower=1e-3, upper=3.0),
     "gamma": LogUniform(lower=0.01, upper=1.0),
     "features": LogRandInt(lower=16, upper=257),
     **_STEPS,
 }
-_BOOSTED = {
+_BOOSTED: dict[str, Domain] = {
     "lr": LogUniform(lower=1e-3, upper=0.7),
     "depth": RandInt(lower=1, upper=7),
     "leaf": LogRandInt(lower=1, upper=41),
@@ -233,12 +238,12 @@ _BOOSTED = {
     "columns": Uniform(lower=0.1, upper=1.0),
 }
 #: The learning rate falls to nothing, or stays: what is best late is not what is best early.
-_CROSSING = {
+_CROSSING: dict[str, Domain] = {
     **_DENSE,
     "schedule": Choice(values=("constant", "cosine", "late")),
     "lr": LogUniform(lower=1e-3, upper=1.0),
 }
-_SEVERAL = {
+_SEVERAL: dict[str, Domain] = {
     "lr": LogUniform(lower=1e-3, upper=0.5),
     "model": Branches(
         values=("dense", "kernel", "boosted"),

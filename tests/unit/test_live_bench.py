@@ -1,0 +1,111 @@
+"""The bench of live trainings: it trains what is looked at, and chooses by what is paid for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn")
+pytest.importorskip("optuna")
+
+from benchmarks.search.live import choices, judge, live, runs, tasks
+
+from trialjob.model.space import Config, Space, Uniform
+
+SEED = 3
+
+
+def _losses(_parts: tasks.Parts, config: Mapping[str, Any], seed: int) -> Iterator[tasks.Losses]:
+    """Falls to what the configuration says; a seed moves the loss that is seen, and not the other."""
+    for epoch in range(1, tasks.EPOCHS + 1):
+        loss = float(config["x"]) + 1 / epoch
+        yield loss + seed / 100, loss
+
+
+TINY = tasks.Task(
+    name="tiny",
+    space=Space({"x": Uniform(lower=0.0, upper=1.0)}),
+    data=tasks.wine,
+    train=_losses,
+)
+
+
+def test_a_training_goes_no_further_than_it_is_looked_at() -> None:
+    trained = 0
+
+    def counted() -> Iterator[tasks.Losses]:
+        nonlocal trained
+        for trained in range(1, tasks.EPOCHS + 1):
+            yield float(trained), 0.0
+
+    seen = live.Training(counted())
+    assert (seen[2], seen[0], len(seen)) == (3.0, 1.0, tasks.EPOCHS)
+    assert trained == 3
+
+
+@pytest.mark.parametrize("name", ["dense wine", "kernel moons", "boosted cancer"])
+def test_a_training_is_its_configuration_and_seed(name: str) -> None:
+    task = tasks.TASKS[name]
+    config = task.space.at(dict.fromkeys(task.space.domains, 0.3))
+    first, again, other = (live.Training(task.losses(config, seed)).upto(2) for seed in (1, 1, 2))
+    assert first == again != other
+
+
+def test_a_run_is_recorded_whole(tmp_path: Path) -> None:
+    run = runs.recorded(TINY, "random + asha", seed=SEED, workers=8, epochs=60)
+    curves = choices.curves(run)
+    assert sum(map(len, curves.values())) == 60
+    for trial, losses in curves.items():
+        assert losses == live.Training(TINY.losses(run["configs"][str(trial)], SEED))[: len(losses)]
+    found = judge.judged(run, ["best"], judge.Trainings(TINY, tmp_path / "trainings.jsonl"))
+    # Trained anew by any seed, this task comes to the same on the rows that no loop sees.
+    assert found["best"]["trial"] == min(curves, key=lambda trial: min(curves[trial]))
+    assert found["best"]["anew"] <= found["best"]["checkpoint"]
+
+
+def _run(*curves: Sequence[float]) -> dict[str, Any]:
+    return {
+        "configs": {str(trial): {"x": float(trial)} for trial in range(1, len(curves) + 1)},
+        "points": [(trial, loss) for trial, losses in enumerate(curves, start=1) for loss in losses],
+    }
+
+
+def _anew(config: Config, _seed: int) -> Sequence[float]:
+    """The higher, the better: what was seen of the first was luck."""
+    return [1 / float(str(config["x"]))]
+
+
+LUCKY = [0.9] * 26 + [0.1]
+STEADY = [0.9] * 20 + [0.3] * 7
+
+
+def test_what_is_seen_may_be_luck() -> None:
+    run = _run(LUCKY, STEADY)
+    assert choices.best(run, _anew) == choices.last(run, _anew) == 1
+    assert choices.mean_of(3)(run, _anew) == 2
+    assert choices.confirm(2, 1)(run, _anew) == 2
+
+
+def test_repeats_are_paid_by_the_search() -> None:
+    """30 trials of 27 epochs are the budget: two that are repeated twice leave 26 of them."""
+    late = [*([[0.9] * 27] * 26), LUCKY, LUCKY, LUCKY, LUCKY]
+    assert choices.best(_run(*late), _anew) == 27
+    assert choices.confirm(2, 2)(_run(*late), _anew) == 2
+
+
+def test_a_model_tells_a_lucky_trial_by_its_neighbours() -> None:
+    worse = [[0.5 + 0.01 * trial] * 9 for trial in range(1, 13)]
+    worse[10] = [0.1] * 9
+
+    def fitted(points: tasks.Array, ranks: tasks.Array) -> tasks.Array:
+        """What the three that are nearest have, by rank: the first and the lucky one are the least."""
+        assert (points.min(), points.max(), ranks[10]) == (0.0, 1.0, 0.0)
+        near: tasks.Array = ranks[np.abs(points - points.T).argsort(axis=1)[:, :3]].mean(axis=1)
+        return near
+
+    assert choices.best(_run(*worse), _anew) == 11
+    assert choices.by_model(fitted)(_run(*worse), _anew) == 1
