@@ -36,6 +36,7 @@ def translate(document: Mapping[str, Any]) -> Translation:
         "estimator": _estimator(job),
         "space": _space(job.take("search_space"), into),
         "objective": _objective(job.section("objective")),
+        "metrics_from": "mlflow",
         "sampler": _sampler(job.take("sampling_algorithm", "random"), into),
         "stopping": _stopping(job.section("early_termination")),
         "limits": _limits(job.section("limits")),
@@ -205,8 +206,8 @@ def _objective(objective: Section) -> dict[str, Any]:
     goal, metric = objective.text("goal", "maximize").lower(), objective.text("primary_metric")
     objective.into.tell(
         objective.path("primary_metric"),
-        f"Azure ML reads {metric} from MLflow; here the script prints it, and `metrics` has a regex, or it "
-        "calls trialjob.reporting.report",
+        f"{metric} is read from what the script logs to MLflow (`metrics_from`); where it prints or reports it, "
+        "leave that line out",
     )
     objective.done()
     return {"metric": metric, "mode": "min" if goal.startswith("min") else "max"}

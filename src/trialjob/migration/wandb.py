@@ -41,6 +41,7 @@ def translate(document: Mapping[str, Any]) -> Translation:
         "estimator": _estimator(sweep, space, constants),
         "space": space,
         "objective": _objective(metric),
+        "metrics_from": "wandb",
         "sampler": {"kind": _METHODS[method]},
         "stopping": _stopping(sweep.section("early_terminate"), constants),
         "limits": _limits(sweep, metric, method, space),
@@ -209,8 +210,8 @@ def _objective(metric: Section) -> dict[str, Any]:
         metric.into.leave("metric.name", "there is none: write the metric that is to be optimised")
     metric.into.tell(
         "metric.name",
-        f"wandb.log is not read here: the script prints {name}, and `metrics` has a regex, or it calls "
-        "trialjob.reporting.report",
+        f"{name} is read from what the script gives wandb.log (`metrics_from`); where it prints or reports it, "
+        "leave that line out",
     )
     metric.into.tell("metric", "W&B goes by a run's summary, its last value, and so does `score: last`")
     return {"metric": name, "mode": "min" if goal.startswith("min") else "max", "score": "last"}
