@@ -206,8 +206,8 @@ def _objective(objective: Section) -> dict[str, Any]:
     goal, metric = objective.text("goal", "maximize").lower(), objective.text("primary_metric")
     objective.into.tell(
         objective.path("primary_metric"),
-        f"{metric} is read from what the script logs to MLflow (`metrics_from`); where it prints or reports it, "
-        "leave that line out",
+        f"{metric} is read from what the script logs to MLflow (`metrics_from`); where it prints or reports "
+        "it, leave that line out",
     )
     objective.done()
     return {"metric": metric, "mode": "min" if goal.startswith("min") else "max"}

@@ -210,8 +210,8 @@ def _objective(metric: Section) -> dict[str, Any]:
         metric.into.leave("metric.name", "there is none: write the metric that is to be optimised")
     metric.into.tell(
         "metric.name",
-        f"{name} is read from what the script gives wandb.log (`metrics_from`); where it prints or reports it, "
-        "leave that line out",
+        f"{name} is read from what the script gives wandb.log (`metrics_from`); where it prints or reports "
+        "it, leave that line out",
     )
     metric.into.tell("metric", "W&B goes by a run's summary, its last value, and so does `score: last`")
     return {"metric": name, "mode": "min" if goal.startswith("min") else "max", "score": "last"}
