@@ -170,6 +170,33 @@ def test_a_journal_that_is_no_journal(
     others_go_on(capsys, store)
 
 
+LOST = {
+    "zeros": journal(lambda data: bytes(len(data))),
+    **{name: UNREADABLE[name] for name in ("nothing", "gone")},
+}
+
+
+@pytest.mark.parametrize("damage", LOST.values(), ids=LOST)
+def test_a_journal_that_has_nothing_any_more_is_not_begun_anew(
+    damage: Damage, store: Path, capsys: pytest.CaptureFixture[str], sound: Path
+) -> None:
+    status = store / "tiny" / "jobs" / "tiny-0001-1" / "status.json"
+    ended = status.read_bytes()
+    status.write_bytes(ended.replace(b'"state": "ended"', b'"state": "training"'))
+    damage(store / "tiny")
+    spec = str(sound.parent / "sweep.yaml")
+    others = str(store.parent / "others")
+    again = (["step", "tiny", spec], ["run", spec, "--name", "tiny"], ["rm", "tiny", "--yes"])
+    for words in (*again, ["push", "tiny", others]):
+        assert "has nothing any more" in said(capsys, words, store)
+    assert (store / "tiny" / "jobs").is_dir()
+    # Where all that it ran here is over, nothing can be started twice.
+    status.write_bytes(ended)
+    if damage is not LOST["gone"]:
+        assert main(["rm", "tiny", "--yes", "--store", str(store)]) == 0
+        assert main(["step", "tiny", spec, "--store", str(store)]) == 3
+
+
 def kept(folder: Path) -> bytes | None:
     """The journal as it is on the disk; None where there is no file to read."""
     path = folder / "journal.jsonl"

@@ -49,6 +49,7 @@ def create(
     journal = opened.journal(name)
     if journal.read():
         raise taken
+    opened.check_not_lost(name)
     resolved = resolve(given)
     spec = resolved.spec
     # These say what they lack before anything is written.

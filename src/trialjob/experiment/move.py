@@ -93,6 +93,7 @@ def _arrive_late(session: Session, source: BaseStore, target: BaseStore) -> None
 def _prepare(session: Session, source: BaseStore, target: BaseStore) -> None:
     """Do what may fail: find the place free, and bring the code there."""
     name = session.name
+    target.check_not_lost(name)
     try:
         begins_alike(target.journal(name).read(), source.journal(name).read())
     except JournalConflict as error:

@@ -7,7 +7,11 @@ the same command removes what a removal that was broken off has left.
 
 from __future__ import annotations
 
+from contextlib import suppress
+from pathlib import Path
+
 from trialjob import config
+from trialjob.backends.folders.job_folder import JobFolder
 from trialjob.backends.plugin import BaseBackend
 from trialjob.errors import UsageError
 from trialjob.model.ids import ExperimentName
@@ -24,6 +28,8 @@ class StillRuns(UsageError):
 def remove(store: BaseStore, name: ExperimentName, *, artifacts: bool = False) -> list[str]:
     """Remove it; returns what was removed. Raises UsageError and ExperimentBusy when something of it runs."""
     journal = store.journal(name)
+    if not _have_ended(store.folder(name)):
+        store.check_not_lost(name)
     with journal.hold():
         state = replay(journal.read(), store.where(name))
         backend = _backend(state) if artifacts else None
@@ -34,6 +40,14 @@ def remove(store: BaseStore, name: ExperimentName, *, artifacts: bool = False) -
     if backend is not None:
         removed += backend.remove_artifacts(name, SystemClock())
     return removed
+
+
+def _have_ended(folder: Path | None) -> bool:
+    """Whether there were jobs in its own folder and all are over, whatever its journal says."""
+    jobs = [*(folder / "jobs").glob("*/")] if folder is not None else []
+    with suppress(OSError):
+        return bool(jobs) and all((JobFolder(job).status() or {}).get("state") == "ended" for job in jobs)
+    return False  # one of them is damaged
 
 
 def check(state: State | None, *, artifacts: bool) -> None:

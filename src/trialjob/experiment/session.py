@@ -73,6 +73,7 @@ def open_session(store: BaseStore, name: str) -> Session:
     if not experiment_name_problem(name):
         with suppress(NoSuchExperiment):
             return Session(store, ExperimentName(name))
+        store.check_not_lost(ExperimentName(name))
         if store.has_code(ExperimentName(name)):
             raise NoSuchExperiment(
                 f"no experiment named {name!r} in {store.where()}, only its code: whatever brought it was "

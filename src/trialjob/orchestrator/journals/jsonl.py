@@ -258,9 +258,23 @@ class FolderStore(BaseStore):
         """Whether some code was brought here for it; that comes before the journal."""
         return any((self.folder(name) / "bundles").glob("*.tar.gz"))
 
+    def check_not_lost(self, name: ExperimentName) -> None:
+        # Both come after the first record: who runs it, and what it has run.
+        folder = self.folder(name)
+        traces = [folder / each for each in ("orchestrator.json", "jobs")]
+        if any(os.path.lexists(each) for each in traces) and not self.journal(name).read():
+            raise JournalCorrupt(
+                f"{folder / 'journal.jsonl'} has nothing any more, of an experiment that was run: its"
+                f" jobs, {name}-0001-1 and so on, may still run, and would be started a second time.\n"
+                "  → restore the file from a backup; without one, end its jobs where they run, and then"
+                f" `rm -r {shlex.quote(str(folder))}`"
+            )
+
     def forget(self, name: ExperimentName) -> None:
         """Remove the journal of an experiment that this process holds."""
         with _store_errors(self.folder(name)):
+            # First what says that it was run: a removal that is broken off here is no loss of a journal.
+            (self.folder(name) / "orchestrator.json").unlink(missing_ok=True)
             (self.folder(name) / "journal.jsonl").unlink(missing_ok=True)
             self._disk.sync_names(self.folder(name))
 

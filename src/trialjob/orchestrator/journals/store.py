@@ -147,6 +147,9 @@ class BaseStore:
         """Whether some code was brought here for it; that comes before the journal."""
         return False
 
+    def check_not_lost(self, name: ExperimentName) -> None:
+        """Raises JournalCorrupt where an experiment was run whose journal has nothing any more."""
+
     def folder(self, name: ExperimentName) -> Path | None:  # noqa: ARG002 - for those that have one
         """A folder of this machine for what jobs of an experiment keep here; None where there is none."""
         return None
