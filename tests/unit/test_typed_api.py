@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -30,6 +31,7 @@ from trialjob.config import ExperimentSpec
 from trialjob.errors import SpecError
 
 ROOT = Path(__file__).parents[2]
+PLUGIN = ROOT / "examples" / "plugins" / "plateau-rule"
 HEAD = "from trialjob import TPE, Asha, Choice, Limits, LogUniform, Script, Tuner, maximize\n"
 GOOD = """
 tuner = Tuner(
@@ -63,7 +65,7 @@ def checked(folder: Path, **scripts: str) -> list[str]:
         (folder / f"{name}.py").write_text(text)
     paths = [str(folder / f"{name}.py") for name in scripts]
     command = [sys.executable, "-m", "mypy", "--config-file", "pyproject.toml", *paths]
-    plugin = os.environ | {"MYPYPATH": str(ROOT / "examples" / "plugins" / "plateau-rule")}
+    plugin = os.environ | {"MYPYPATH": str(PLUGIN)}
     found = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=plugin, check=False)
     return found.stdout.splitlines()
 
@@ -87,6 +89,38 @@ def test_a_type_checker_knows_what_is_right_and_finds_what_is_wrong(tmp_path: Pa
     for number, line in enumerate(lines, start=2):
         about = [text for text in told if f"bad.py:{number}: error:" in text]
         assert any(BAD[line].lower() in text.lower() for text in about), (line, told)
+
+
+def test_pyright_knows_it_as_well(tmp_path: Path) -> None:
+    """In its standard mode, which is what an editor's users have; one run over all scripts."""
+    pyright = Path(sys.executable).parent / "basedpyright"
+    if not pyright.exists():
+        pytest.skip("basedpyright is not installed")
+    lines = list(BAD)
+    scripts = {"good": HEAD + GOOD, "bad": HEAD + "\n".join(lines), **python_of_the_pages()}
+    for name, text in scripts.items():
+        (tmp_path / f"{name}.py").write_text(text)
+    # Its thousands of modules would be read for the name of one class.
+    (tmp_path / "typings" / "transformers").mkdir(parents=True)
+    stub = "from typing import Any\ndef __getattr__(name: str) -> Any: ...\n"
+    (tmp_path / "typings" / "transformers" / "__init__.pyi").write_text(stub)
+    settings = {"typeCheckingMode": "standard", "extraPaths": [str(ROOT / "src"), str(PLUGIN)]}
+    (tmp_path / "pyrightconfig.json").write_text(json.dumps({"include": ["*.py"], **settings}))
+    command = [str(pyright), "--project", str(tmp_path), "--pythonpath", sys.executable, "--outputjson"]
+    said = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False).stdout
+    found = [
+        (Path(each["file"]).name, each["range"]["start"]["line"] + 1, each["message"])
+        for each in json.loads(said)["generalDiagnostics"]
+    ]
+    assert [each for each in found if each[0] != "bad.py"] == []
+    for number, line in enumerate(lines, start=2):
+        about = [message for _, place, message in found if place == number]
+        assert any(_about(line) in message.lower() for message in about), (line, about)
+
+
+def _about(line: str) -> str:
+    """What pyright says of a line, where it names the parameter and mypy the class."""
+    return "lower" if line.startswith('LogUniform("') else BAD[line].lower()
 
 
 def spec(**parts: Any) -> ExperimentSpec:  # noqa: ANN401 - as the Tuner takes them

@@ -108,10 +108,8 @@ class StoppingRule(Protocol):
     one event more, and whoever comes next has the same one from the journal.
     """
 
-    @property
-    def learns(self) -> bool:
-        """True for one that is the sampler too, which is told everything before this is asked to judge."""
-        ...
+    #: True for one that is the sampler too, which is told everything before this is asked to judge.
+    learns: ClassVar[bool]
 
     def after(self, event: Event) -> StoppingRule:
         """This rule once ``event`` has been recorded; itself when that is nothing to it. Changes nothing.

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from trialjob.errors import InvariantError
 from trialjob.model.ids import TrialId
@@ -237,7 +237,7 @@ class SyneTuneRule(BaseRule):
     is a new one too.
     """
 
-    learns = True
+    learns: ClassVar[bool] = True
 
     def __init__(self, make: Callable[[], SyneTuneScheduler]) -> None:
         self._make = make
