@@ -63,6 +63,7 @@ if TYPE_CHECKING:
         tpe,
         truncation,
     )
+    from trialjob.backends.external.section import External
     from trialjob.backends.local.section import Local
     from trialjob.backends.sagemaker.section import SageMaker
     from trialjob.backends.slurm.section import Slurm
@@ -120,6 +121,7 @@ __all__ = [
     "Choice",
     "Container",
     "EarlyStop",
+    "External",
     "Function",
     "Grid",
     "GridSearch",
@@ -208,6 +210,7 @@ _HOME = {
         " qloguniform qnormal quniform randint reverseloguniform uniform",
         "trialjob.apps.estimators": "Container Function Script TrainingJobRequest from_estimator"
         " from_model_trainer huggingface pytorch sklearn tensorflow xgboost",
+        "trialjob.backends.external.section": "External",
         "trialjob.backends.local.section": "Local",
         "trialjob.backends.sagemaker.section": "SageMaker",
         "trialjob.backends.slurm.section": "Slurm",

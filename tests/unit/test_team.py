@@ -161,11 +161,18 @@ def ask(made: Access, *given: Any, **named: Any) -> Answer:  # noqa: ANN401 - as
 
 # Who is let in to what
 
-STARTS = {("POST", path) for path in ("/v1/plan", "/v1/experiments", "/v1/archives", "/v1/archives/plan")}
+STARTING = ("/v1/plan", "/v1/experiments", "/v1/archives", "/v1/archives/plan", "/v1/studies")
+STARTS = {("POST", path) for path in STARTING}
+TRIAL = "/v1/studies/{name}/trials/{trial}"
 BODIES: dict[tuple[str, str], object] = {
     ("POST", "/v1/plan"): {"spec": spec()},
     ("POST", "/v1/experiments"): {"spec": spec(limits={"max_trials": 1, "max_cost": 0.5})},
     ("PATCH", "/v1/experiments/{name}/limits"): {"max_trials": 3},
+    ("POST", "/v1/studies"): {"space": {"x": {"type": "uniform", "lower": 0, "upper": 1}}},
+    ("POST", "/v1/studies/{name}/suggestions"): {"client_id": "me"},
+    ("POST", f"{TRIAL}/reports"): {"step": 1, "metrics": {"loss": 1}},
+    ("POST", f"{TRIAL}/complete"): {"metrics": {"loss": 1}},
+    ("POST", f"{TRIAL}/fail"): {"message": "none"},
 }
 ROLES = ("read", "submit", "manage")
 

@@ -387,5 +387,6 @@ BACKENDS: Registry[BaseBackend] = Registry(
         "local": "trialjob.backends.local.section:Local",
         "sagemaker": "trialjob.backends.sagemaker.section:SageMaker",
         "slurm": "trialjob.backends.slurm.section:Slurm",
+        "external": "trialjob.backends.external.section:External",
     },
 )

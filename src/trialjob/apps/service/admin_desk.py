@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from trialjob.apps.service.desk import Desk
+from trialjob.apps.service.studies import Study
 from trialjob.apps.team.tenants import tenant_of
 from trialjob.errors import NoSuchExperiment, UsageError
 from trialjob.experiment import Session
@@ -55,6 +56,9 @@ class AdminDesk:
     def change_limits(self, name: str, limits: Mapping[str, Any]) -> None:
         self._of(name).change_limits(name, limits)
 
+    def study(self, name: str, at: Callable[[Study], T]) -> T:
+        return self._of(name).study(name, at)
+
     # What is a tenant's alone
 
     def plan(self, *_given: object, **_named: object) -> NoReturn:
@@ -63,4 +67,4 @@ class AdminDesk:
             "(`trialjob token create TENANT --role submit`)"
         )
 
-    plan_archive = start = start_archive = plan
+    plan_archive = start = start_archive = start_study = plan

@@ -24,10 +24,21 @@ from starlette.routing import Match
 from trialjob._version import __version__
 from trialjob.apps.service.access import ARCHIVES, REPORT_POLICY, Access, Listening, Scope, problem
 from trialjob.apps.service.admin_desk import NotForAdmins
-from trialjob.apps.service.bodies import NewExperiment, Page, PlanRequest, Started
+from trialjob.apps.service.bodies import (
+    NewExperiment,
+    Page,
+    PlanRequest,
+    Started,
+    SuggestionRequest,
+    Suggestions,
+    TrialDone,
+    TrialFailed,
+    TrialReport,
+)
 from trialjob.apps.service.callers import AnyDesk, Caller, House
 from trialjob.apps.service.desk import Uncapped
-from trialjob.apps.service.rules import ONE, RULES
+from trialjob.apps.service.rules import ONE, RULES, STUDIES, STUDY_TRIAL
+from trialjob.apps.service.studies import Study
 from trialjob.apps.service.tickets import TICKETS, Tickets
 from trialjob.apps.team.tenants import NoSuchTenant
 from trialjob.apps.team.tokens import Role
@@ -102,6 +113,7 @@ def api(house: House) -> FastAPI:
     _reading(made)
     _streams(made, house)
     _writing(made)
+    _studies(made)
     check_rules(made)
     return made
 
@@ -403,6 +415,39 @@ def _writing(made: FastAPI) -> None:
         desk.change_limits(name, body)
         limits = desk.look(name, lambda session: session.spec.document()["limits"])
         return _json(limits)
+
+
+def _studies(made: FastAPI) -> None:
+    @made.post(STUDIES, status_code=201)
+    def start_study(
+        body: dict[str, Any], desk: _Desk, response: Response, idempotency_key: _Key = ""
+    ) -> Started:
+        """A study: a spec without estimator and backend, whose trials its clients ask for and run."""
+        return _started(response, *desk.start_study(body, key=idempotency_key))
+
+    @made.post(f"{STUDIES}/{{name}}/suggestions")
+    def suggest_trials(name: str, body: SuggestionRequest, desk: _Desk) -> Suggestions:
+        """Trials to run. The same client is given those again that it has and has not ended."""
+        return Suggestions(**desk.study(name, lambda study: study.suggest(body.client_id, body.count)))
+
+    @made.post(f"{STUDY_TRIAL}/reports")
+    def report_trial(name: str, trial: int, body: TrialReport, desk: _Desk) -> dict[str, Any]:
+        """What a trial has come to at a step, and whether it is to stop there."""
+        return desk.study(name, lambda study: study.report(trial, body.client_id, body.step, body.metrics))
+
+    @made.post(f"{STUDY_TRIAL}/complete")
+    def complete_trial(name: str, trial: int, body: TrialDone, desk: _Desk) -> Response:
+        def at(study: Study) -> dict[str, Any]:
+            return study.finish(trial, body.client_id, metrics=body.metrics, step=body.step, failed=None)
+
+        return _json(desk.study(name, at))
+
+    @made.post(f"{STUDY_TRIAL}/fail")
+    def fail_trial(name: str, trial: int, body: TrialFailed, desk: _Desk) -> Response:
+        def at(study: Study) -> dict[str, Any]:
+            return study.finish(trial, body.client_id, metrics={}, step=None, failed=body.message)
+
+        return _json(desk.study(name, at))
 
 
 def _started(response: Response, name: str, created: bool) -> Started:  # noqa: FBT001 - as a desk says it

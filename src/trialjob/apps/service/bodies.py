@@ -36,6 +36,53 @@ class PlanRequest(_Body):
     epoch_seconds: str | float | None = Field(None, description="A duration, such as 90s.")
 
 
+class SuggestionRequest(_Body):
+    """Who asks for trials, and for how many."""
+
+    client_id: str = Field(min_length=1, max_length=200, description="The same for the same worker, always.")
+    count: int = Field(1, ge=1, le=100)
+
+
+class _Told(_Body):
+    client_id: str = Field("", max_length=200, description="Whose trial it is; checked if it is given.")
+    metrics: dict[str, float] = Field(default_factory=dict, max_length=1000)
+
+
+class TrialReport(_Told):
+    """What a trial has come to at a step; the same step again changes nothing."""
+
+    step: float = Field(allow_inf_nan=False)
+
+
+class TrialDone(_Told):
+    """A trial is done; its last values may come along."""
+
+    step: float | None = Field(None, allow_inf_nan=False)
+
+
+class TrialFailed(_Body):
+    """A trial has failed, and why."""
+
+    client_id: str = Field("", max_length=200, description="Whose trial it is; checked if it is given.")
+    message: str = Field("", max_length=10_000)
+
+
+class Suggestion(BaseModel):
+    """A trial for whoever asked, who has it until it is over or he is not heard for too long."""
+
+    trial: int
+    attempt: int
+    parameters: dict[str, Any]
+
+
+class Suggestions(BaseModel):
+    """Trials to run now. None, and not ``over``: ask again later."""
+
+    state: str
+    over: bool
+    suggestions: list[Suggestion]
+
+
 class Page(BaseModel):
     """Some experiments, by name, and the ``after`` of the next page; "" behind the last."""
 

@@ -14,10 +14,12 @@ from typing import Any, Final, TypeVar
 from trialjob import config, experiment
 from trialjob.apps.naming import unique_name, with_suffix
 from trialjob.apps.service.runner import Runner
+from trialjob.apps.service.studies import Study, advance, is_study, spec_of_study
 from trialjob.apps.summary import iso, status_of
 from trialjob.config.yaml_text import load_yaml
 from trialjob.errors import NoSuchExperiment, Problem, SpecError, TrialjobError, UsageError
 from trialjob.experiment import Session
+from trialjob.experiment.stores import clock_of
 from trialjob.model.ids import ExperimentName, TrialId
 from trialjob.model.trial import Phase
 from trialjob.orchestrator.journals.store import BaseStore
@@ -76,6 +78,8 @@ class Desk:
         """Where it stands, and at which version of its journal."""
 
         def at(session: Session) -> tuple[dict[str, object], int]:
+            if is_study(session) and session.state.phase is not Phase.ENDED:
+                advance(session)  # time may have ended something
             told = {
                 **status_of(session),
                 "version": session.state.version,
@@ -155,7 +159,18 @@ class Desk:
         """As ``start``, of a tar.gz of spec and code."""
         raise UsageError(_NO_ARCHIVES)
 
+    def start_study(self, given: Mapping[str, Any], *, key: str) -> tuple[str, bool]:
+        """Start a study, whose trials its clients ask for; otherwise as ``start``."""
+        return self.start(spec_of_study(given), None, name=given.get("name"), key=key, uncapped=False)
+
+    def study(self, name: str, at: Callable[[Study], T]) -> T:
+        """What ``at`` has of a study. Raises NoSuchExperiment, and UsageError for what is none."""
+        return self.look(name, lambda session: at(Study(session, self._store, clock_of(self._store))))
+
     def _run(self, session: Session) -> None:
+        if is_study(session):
+            advance(session)  # and whenever somebody asks
+            return
         self.runner.start(session)
 
     def _earlier(self, name: str, digest: str) -> str:

@@ -10,6 +10,8 @@ from trialjob.apps.service.tickets import TICKETS
 from trialjob.apps.team.tokens import Role
 
 ONE: Final = "/v1/experiments/{name}"
+STUDIES: Final = "/v1/studies"
+STUDY_TRIAL: Final = f"{STUDIES}/{{name}}/trials/{{trial}}"
 #: What each route asks of whoever calls it; None asks for no token.
 RULES: Final[Mapping[tuple[str, str], Role | None]] = {
     **{(method, path): None for method in ("GET", "HEAD") for path in ("/", "/app.js", "/app.css")},
@@ -32,6 +34,11 @@ RULES: Final[Mapping[tuple[str, str], Role | None]] = {
     ("GET", f"{ONE}/trials/{{trial}}/log"): Role.READ,
     ("POST", "/v1/plan"): Role.SUBMIT,
     ("POST", "/v1/experiments"): Role.SUBMIT,
+    ("POST", STUDIES): Role.SUBMIT,
+    ("POST", f"{STUDIES}/{{name}}/suggestions"): Role.SUBMIT,
+    ("POST", f"{STUDY_TRIAL}/reports"): Role.SUBMIT,
+    ("POST", f"{STUDY_TRIAL}/complete"): Role.SUBMIT,
+    ("POST", f"{STUDY_TRIAL}/fail"): Role.SUBMIT,
     ("POST", ARCHIVES): Role.SUBMIT,
     ("POST", f"{ARCHIVES}/plan"): Role.SUBMIT,
     ("POST", f"{ONE}/stop"): Role.SUBMIT,

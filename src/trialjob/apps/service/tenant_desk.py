@@ -32,6 +32,8 @@ from trialjob.planning import page as plan_page
 from trialjob.planning.planned import Asked, plan
 
 _SUFFIX: Final = 10
+#: Dollars: the least that can be said to be the most that something may cost.
+_LEAST: Final = 0.01
 _ARCHIVE: Final = "sent.tar.gz"
 
 
@@ -75,6 +77,13 @@ class TenantDesk(Desk):
         """Start what a tar.gz of spec and code asks for; otherwise as ``start``."""
         with experiment.spec_of_file(_ARCHIVE, data, self._rights()) as spec:
             return self._begin(spec, name, key, hashlib.sha256(data).hexdigest())
+
+    def start_study(self, given: Mapping[str, Any], *, key: str) -> tuple[str, bool]:
+        """As of ``Desk``; its clients' machines cost the tenant nothing."""
+        limits = given.get("limits")
+        if isinstance(limits, Mapping) and "max_cost" not in limits:
+            given = {**given, "limits": {**limits, "max_cost": _LEAST}}
+        return super().start_study(given, key=key)
 
     def _rights(self) -> Mapping[str, Any]:
         return experiment.decisions_of(self.ledger.rights())

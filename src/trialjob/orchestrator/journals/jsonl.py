@@ -304,6 +304,9 @@ class FolderStore(BaseStore):
     def files(self) -> Sequence[Path]:
         return (self.root,)
 
+    def beside(self, name: ExperimentName) -> str:
+        return str(name)
+
     def documents(self) -> Documents:
         return FolderDocuments(self.root, disk=self._disk)
 

@@ -196,6 +196,10 @@ class BaseStore:
         """Files that are replaced as a whole. Raises UsageError where there are none."""
         raise UsageError(f"{self.where()} keeps no tenants; use a folder or s3://bucket/prefix")
 
+    def beside(self, name: ExperimentName) -> str:
+        """The folder of documents that go with one experiment, and are removed with it."""
+        return f"experiments/{name}"
+
     def close(self) -> None:
         """Give back what only this process holds, before it forks; it is opened again when it is needed."""
 

@@ -1,0 +1,228 @@
+"""Studies: clients from anywhere ask for trials and tell what they have come to, each once."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trialjob import experiment
+from trialjob.apps.service.desk import Desk
+from trialjob.apps.service.runner import Runner
+from trialjob.apps.service.studies import Study, spec_of_study
+from trialjob.backends.external.lease import Lease, NotYours
+from trialjob.errors import NoSuchExperiment, SpecError, UsageError
+from trialjob.experiment.stores import clock_of
+from trialjob.model.ids import ExperimentName
+from trialjob.model.job import FailureKind, Outcome
+from trialjob.model.trial import TrialStatus
+from trialjob.orchestrator.journals.jsonl import FolderStore
+from trialjob.orchestrator.journals.store import Document, Documents
+from trialjob.orchestrator.ports import Journal
+from trialjob.testing.crash import Crash, Fuse, FusedJournal
+
+NAME = ExperimentName("asked")
+
+
+def told(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever a study may say
+    return {
+        "name": NAME,
+        "space": {"rate": {"type": "uniform", "lower": 0, "upper": 1}},
+        "metric": "loss",
+        "mode": "min",
+        "sampler": {"kind": "random", "seed": 3},
+        "limits": {"max_trials": 3, "max_concurrent_trials": 2},
+        **changes,
+    }
+
+
+class FusedDocuments:
+    """Documents whose writes go through a fuse."""
+
+    def __init__(self, documents: Documents, fuse: Fuse) -> None:
+        self._documents, self._fuse = documents, fuse
+
+    def read(self, key: str) -> Document | None:
+        return self._documents.read(key)
+
+    def write(self, key: str, data: bytes, *, replacing: str | None) -> None:
+        self._fuse.call(lambda: self._documents.write(key, data, replacing=replacing))
+
+    def names(self, folder: str) -> Sequence[str]:
+        return self._documents.names(folder)
+
+
+class FusedStore(FolderStore):
+    """A folder, all of whose writes go through a fuse, and whose clock is set ahead."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.fuse = Fuse()
+        self.later = 0.0
+
+    def ahead(self) -> float:
+        return self.later
+
+    def journal(self, name: ExperimentName) -> Journal:  # type: ignore[override]  # with a fuse in it
+        return FusedJournal(super().journal(name), self.fuse)
+
+    def documents(self) -> Documents:
+        return FusedDocuments(super().documents(), self.fuse)
+
+    def study(self) -> Study:
+        """As a server that has just started sees it."""
+        return Study(experiment.Session(self, NAME), self, clock_of(self))
+
+
+def made(folder: Path, **changes: Any) -> FusedStore:  # noqa: ANN401 - as ``told``
+    Desk(str(folder), Runner(), folder).start_study(told(**changes), key="")
+    return FusedStore(folder)
+
+
+def trials(answer: dict[str, Any]) -> list[int]:
+    return [each["trial"] for each in answer["suggestions"]]
+
+
+def test_a_client_is_given_again_what_it_has_and_no_other_the_same(tmp_path: Path) -> None:
+    store = made(tmp_path)
+    first = store.study().suggest("ann", 1)
+    assert store.study().suggest("ann", 1) == first
+    assert trials(first) == [1]
+    assert trials(store.study().suggest("bob", 5)) == [2]
+    assert trials(store.study().suggest("cid", 1)) == []
+
+
+def test_a_whole_study_is_an_experiment_like_any_other(tmp_path: Path) -> None:
+    store = made(tmp_path)
+    for number in (1, 2, 3):
+        assert trials(store.study().suggest("ann", 1)) == [number]
+        for step in (1, 2):
+            again = [store.study().report(number, "ann", step, {"loss": number / step}) for _ in range(2)]
+            assert again == [{"trial": number, "stop": False}] * 2
+        done = [store.study().finish(number, "ann", metrics={}, step=None, failed=None) for _ in range(2)]
+        assert done == [{"trial": number, "status": "completed", "score": number / 2}] * 2
+    assert store.study().suggest("ann", 1) == {"state": "finished", "over": True, "suggestions": []}
+    session = experiment.open_session(FolderStore(tmp_path), NAME)
+    assert session.result().best is not None
+    assert session.result().best.score == 0.5
+    assert next(each.curve for each in session.state.trials) == ((1.0, 1.0), (2.0, 0.5))
+
+
+def test_values_that_json_has_no_numbers_for(tmp_path: Path) -> None:
+    store = made(tmp_path)
+    store.study().suggest("ann", 1)
+    store.study().report(1, "ann", 1, {"loss": float("nan")})
+    store.study().report(1, "ann", 2, {"loss": 0.5, "worst": float("inf")})
+    assert store.study().finish(1, "ann", metrics={}, step=None, failed=None)["score"] == 0.5
+
+
+def test_a_rule_stops_a_trial_and_the_client_is_told_until_it_has_heard(tmp_path: Path) -> None:
+    rule = {"kind": "median", "evaluation_interval": 1}
+    store = made(tmp_path, stopping=rule, limits={"max_trials": 4, "max_concurrent_trials": 1})
+    for number in (1, 2):
+        store.study().suggest("ann", 1)
+        store.study().report(number, "ann", 1, {"loss": 0.1})
+        store.study().finish(number, "ann", metrics={}, step=None, failed=None)
+    store.study().suggest("ann", 1)
+    assert [store.study().report(3, "ann", 1, {"loss": 9.0})["stop"] for _ in range(2)] == [True, True]
+    # Whoever asks for another is done with it.
+    assert trials(store.study().suggest("ann", 1)) == [4]
+    state = experiment.open_session(FolderStore(tmp_path), NAME).state
+    assert [each.status for each in state.trials][2] is TrialStatus.PRUNED
+    assert store.study().report(3, "ann", 2, {"loss": 9.0})["stop"]
+
+
+def test_a_client_that_is_gone_loses_its_trial_to_the_next(tmp_path: Path) -> None:
+    store = made(tmp_path, lease="60s", limits={"max_trials": 1})
+    assert trials(store.study().suggest("ann", 1)) == [1]
+    store.later = 59.0
+    assert not store.study().report(1, "ann", 1, {"loss": 1.0})["stop"]  # which is a sign of life
+    store.later = 100.0
+    assert trials(store.study().suggest("bob", 1)) == []
+    store.later = 130.0
+    store.study().suggest("bob", 1)
+    store.later = 140.0
+    again = store.study().suggest("bob", 1)
+    assert [(each["trial"], each["attempt"]) for each in again["suggestions"]] == [(1, 2)]
+    with pytest.raises(NotYours, match="another client"):
+        store.study().report(1, "ann", 2, {"loss": 1.0})
+    assert store.study().finish(1, "bob", metrics={"loss": 0.25}, step=1, failed=None)["score"] == 0.25
+
+
+def test_what_has_failed_is_not_tried_again_and_says_why(tmp_path: Path) -> None:
+    store = made(tmp_path)
+    store.study().suggest("ann", 1)
+    assert store.study().finish(1, "ann", metrics={}, step=None, failed="no data")["status"] == "failed"
+    trial = experiment.open_session(FolderStore(tmp_path), NAME).state.trials
+    assert "no data" in next(iter(trial)).reason
+
+
+def test_a_stop_reaches_clients_at_their_next_word(tmp_path: Path) -> None:
+    store = made(tmp_path)
+    desk = Desk(str(tmp_path), Runner(), tmp_path)
+    store.study().suggest("ann", 1)
+    desk.stop(NAME)
+    assert store.study().report(1, "ann", 1, {"loss": 1.0})["stop"]
+    assert store.study().suggest("ann", 1)["over"]
+    assert desk.status(NAME)[0]["state"] == "stopped"
+
+
+def test_what_is_wrong_is_said_by_name(tmp_path: Path) -> None:
+    store = made(tmp_path)
+    with pytest.raises(NoSuchExperiment, match="no trial 9"):
+        store.study().report(9, "ann", 1, {"loss": 1.0})
+    with pytest.raises(UsageError, match="ask for suggestions"):
+        store.study().report(1, "ann", 1, {"loss": 1.0})
+    with pytest.raises(SpecError, match="backend: is no part of a study"):
+        spec_of_study(told(backend={"kind": "local"}))
+
+
+def calls(store: FusedStore) -> list[Callable[[], object]]:
+    """What one client does from beginning to end; each may be said again when no answer came."""
+    return [
+        lambda: store.study().suggest("ann", 1),
+        lambda: store.study().report(1, "ann", 1, {"loss": 1.0}),
+        lambda: store.study().finish(1, "ann", metrics={"loss": 0.5}, step=2, failed=None),
+        lambda: store.study().suggest("ann", 1),
+    ]
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_server_that_dies_at_any_write_loses_and_doubles_nothing(
+    tmp_path: Path,
+    after: bool,
+) -> None:
+    for blows_at in itertools.count(1):
+        store = made(tmp_path / str(blows_at), limits={"max_trials": 1})
+        store.fuse = Fuse(blows_at, after=after)
+        crashed = False
+        for call in calls(store):
+            try:
+                call()
+            except Crash:
+                crashed = True
+                call()
+        state = experiment.open_session(FolderStore(store.root), NAME).state
+        told_of = [(each.status, each.score, each.curve, len(each.attempts)) for each in state.trials]
+        assert told_of == [(TrialStatus.COMPLETED, 0.5, ((1.0, 1.0), (2.0, 0.5)), 1)]
+        if not crashed:
+            break
+    assert blows_at > 8
+
+
+def test_the_first_end_is_the_end() -> None:
+    lease = Lease(digest="x", max_runtime=100.0).taken("ann", 0.0)
+    assert lease.taken("bob", 1.0) == lease
+    assert lease.settled(9.0, 10.0) == lease
+    lost = lease.settled(10.0, 10.0)
+    assert (lost.outcome, lost.failure) == (Outcome.FAILED, FailureKind.LOST)
+    assert lost.over(Outcome.COMPLETED, 11.0) == lost
+    with pytest.raises(NotYours, match="given up"):
+        lost.reported("ann", 1.0, {"loss": 1.0}, 11.0)
+    late = lease.reported("ann", 1.0, {}, 99.0).settled(100.0, 10.0)
+    assert late.outcome is Outcome.TIMED_OUT
+    assert lease.stopped(5.0).over(Outcome.COMPLETED, 6.0).outcome is Outcome.STOPPED
+    assert Lease.parse(lost.written()) == lost
