@@ -29,6 +29,7 @@ PUBLIC = [
     "Choice",
     "Container",
     "EarlyStop",
+    "External",
     "Function",
     "Grid",
     "GridSearch",
