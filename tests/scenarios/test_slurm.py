@@ -207,9 +207,12 @@ def test_preemption_requeues_and_every_epoch_is_made_once(jobs: SlurmJobs, slurm
 
 
 def test_time_before_a_requeue_counts_towards_the_limit(jobs: SlurmJobs, slurm: Cluster) -> None:
-    request = jobs.request(LONG, max_runtime=4.0)
+    request = jobs.request(LONG, max_runtime=10.0)
     reader = jobs.start(request)
-    up_to(jobs, reader, "epoch 8")
+    up_to(jobs, reader, "epoch 1")
+    begun = jobs.clock.now()
+    up_to(jobs, reader, "epoch 14")
+    before = jobs.clock.now() - begun
     number = number_of(jobs, request.job)
     slurm.ask("scontrol", "requeue", number)
     rest(jobs, slurm, number)
@@ -217,7 +220,7 @@ def test_time_before_a_requeue_counts_towards_the_limit(jobs: SlurmJobs, slurm: 
     jobs.wait_until(reader.ended)
     assert reader.end is not None
     assert reader.end.outcome is Outcome.TIMED_OUT
-    assert 3.9 < (reader.end.seconds or 0) < 7.0
+    assert 9.9 < (reader.end.seconds or 0) < 10.0 + before
 
 
 @pytest.mark.parametrize("after", ["epoch 1", ""])
