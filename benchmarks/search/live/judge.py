@@ -1,6 +1,6 @@
 """What a user gets of each way of choosing, from the runs that ``runs.py`` has kept.
 
-python -m benchmarks.search.live.judge build/live.jsonl --trainings build/trainings --judged build/judged.jsonl
+python -m benchmarks.search.live.judge build/live.jsonl --trainings build/made --judged build/judged.jsonl
 
 Every training is kept in a file of its own, by task, configuration and seed, and is not made again.
 """
