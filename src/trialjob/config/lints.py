@@ -21,6 +21,11 @@ from trialjob.model.paths import path_text
 #: How programs print small, negative, whole and missing values.
 _SAMPLES = ("9.5e-05", "1e-4", "-0.5", "12", "nan")
 _CHECKPOINTS = re.compile(rb"checkpoint", re.IGNORECASE)
+#: How code asks whether it is the first of several processes, or leaves that to a library.
+_RANKS = re.compile(
+    rb"rank|main_process|process_(index|zero)|global_zero|is_master|is_first|chief|lightning|accelerate|transformers",
+    re.IGNORECASE,
+)
 _SKIPPED_ENDINGS = (".yaml", ".yml", ".md", ".rst", ".pyc")
 
 
@@ -31,6 +36,7 @@ def warnings(spec: ExperimentSpec) -> list[Problem]:
         *_secrets(spec),
         *metric_doubts(spec),
         *_narrow_groups(spec),
+        *_every_process(spec),
         *_no_checkpoint(spec),
         *_far_inputs(spec),
         *script_doubts(spec),
@@ -129,6 +135,22 @@ def _narrow_groups(spec: ExperimentSpec) -> Iterator[Problem]:
                 message=f"the group of {shown(metric.regex)} cannot match {', '.join(missed)} whole",
                 remedy="write ({number}) for the group",
             )
+
+
+def _every_process(spec: ExperimentSpec) -> Iterator[Problem]:
+    """A regex reads what all processes print, and their lines may run into each other: 0.91 and 12."""
+    given, metric = spec.estimator, spec.objective.metric
+    if given.distribution != "torchrun" or not isinstance(given, SourceSpec):
+        return
+    folder = Path(given.source_dir)
+    if not folder.is_dir() or all(each.name != metric for each in spec.metrics):
+        return
+    if not any(_has(_RANKS, path) for path in _sources(folder)):
+        yield Problem(
+            field="estimator.distribution",
+            message=f"no file of the code asks which process it is: {shown(metric)} is read of each of them",
+            remedy='print it only where os.environ["RANK"] is "0", or report it, which only the first does',
+        )
 
 
 def _missed(regex: str, samples: tuple[str, ...]) -> list[str]:
