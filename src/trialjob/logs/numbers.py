@@ -33,11 +33,18 @@ _GOES_ON: Final = re.compile(
     r"|(?:[-+][0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?)?[jJ](?![0-9A-Za-z_])"
     r"|\s?[*xX\u00d7\u00b7\u22c5]\s?10(?:\^|\*\*|[\u2070-\u207b\u00b9\u00b2\u00b3])|(?:\^|\*\*)[-+(]?[0-9]|[\u2070-\u207b]"
     rf"|['\u2019{_SPACES}][0-9]{{3}}(?![0-9])"
+    # Other points of a decimal, and what nobody sees between two digits.
+    r"|[\u00b7\u066b\u066c\u200b-\u200f\u2060\ufeff][0-9]"
 )
+#: A date or a time that begins another process's line, whose first digits have run into the number before.
+_DATE: Final = re.compile(
+    r"(?:-[01][0-9]-[0-3][0-9]|/[0-3][0-9]/(?:[0-9]{4}|[0-3][0-9])|:[0-5][0-9]:[0-5][0-9])(?![0-9])"
+)
+_OF_DATE: Final = re.compile(r"[0-9]{1,4}")
 _OTHER_BASE: Final = re.compile(r"[xX][0-9A-Fa-f]|[bB][01]|[oO][0-7]")
 #: What stands before digits and belongs to them.
 _BEGAN: Final = re.compile(
-    r"(?:[0-9]|[0-9]\.|(?:^|[^0-9A-Za-z.])\.|[0-9.][eEdDqQ][-+]?|[0-9.]#[QS]?|\^[-+(]?"
+    r"(?:[0-9]|[0-9][.\u00b7\u066b\u066c\u200b-\u200f\u2060\ufeff]|(?:^|[^0-9A-Za-z.])\.|[0-9.][eEdDqQ][-+]?|[0-9.]#[QS]?|\^[-+(]?"
     # A power and not bold type; a type's name, as NumPy writes np.float64(0.93).
     r"|[0-9.)\]]\s?\*\*[-+(]?|(?<![A-Za-z])(?:b?float|u?int|complex)"
     r"|(?:^|[^0-9A-Za-z])0(?:[xX][0-9A-Fa-f]*\.?[0-9A-Fa-f]*(?:[pP][-+]?)?|[bB][01]*|[oO][0-7]*)"
@@ -57,6 +64,7 @@ _EXPONENT: Final = re.compile(r"[eE][-+]?[0-9]+$")
 _ONE_NUMBER: Final = re.compile(
     r"[1-9][0-9]{0,2}(?:,[0-9]{2,3})*,[0-9]{3}(?:\.[0-9]*)?|[0-9]+,[0-9]+|[1-9][0-9]{0,2}(?:\.[0-9]{3})+,[0-9]+"
 )
+_ZEROS: Final = re.compile(r",0[0-9]")
 #: Nothing that these stand beside goes on.
 _PLAIN_AFTER: Final = frozenset(' \t)]}>|;%"/')
 _TIMES: Final = frozenset("*xX\u00d7\u00b7\u22c5")
@@ -93,6 +101,8 @@ def numeral_at(text: str, start: int, end: int) -> str:
 
 
 def _goes_on(text: str, start: int, end: int) -> bool:
+    if _DATE.match(text, end) and not _OF_DATE.fullmatch(text, start, end):
+        return True
     if end >= len(text) or (text[end] in _PLAIN_AFTER and text[end + 1 : end + 2] not in _TIMES):
         return False
     after, taken = text[end], text[start:end]
@@ -137,4 +147,5 @@ def _is_one_number(text: str, start: int, end: int) -> bool:
     behind = _CHAIN.match(text[end : end + _WINDOW])
     taken = _EXPONENT.sub("", text[start:end])
     chain = (before[0] if before else "") + taken + (behind[0] if behind else "")
-    return _ONE_NUMBER.fullmatch(chain.strip(".,")) is not None
+    # No list has "00" in it, which is the end of a number however its digits are grouped.
+    return _ZEROS.search(chain) is not None or _ONE_NUMBER.fullmatch(chain.strip(".,")) is not None
