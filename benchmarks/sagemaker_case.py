@@ -43,11 +43,12 @@ are virtual, but for the CPU; calls take no virtual time.
 - *Slot use*: the share of the slots' time, until the last launch, in which a job held the slot; *training*:
   in which it trained.
 - *Watching*: ListTrainingJobs and FilterLogEvents of a look at running jobs. The log of an ended job is
-  read once more, with those of others that ended in the same half minute, among the calls of a trial.
-- GetObject is what asks, after each launch, whether a job was to be stopped before it was there; before a
-  launch a list of such jobs tells (ListBucket), which is a minute old at most. Until 2026-11-29 each launch
-  asked twice, each log was read by a call of its own and each pool was described before it was given back:
-  425 calls with 8 workers and 1,986 with 64. DescribeTrainingJob is for a job's end, and for pools' bills.
+  read once more, with those of others that ended in the same 45 s, among the calls of a trial.
+- Before a launch a list of jobs that are never to run (ListBucket) tells, which is a minute old at most. A
+  row of a list tells that a job has ended; what it came to is told by a Search of many, which here is 20 s
+  late and needs a permission of its own, and by DescribeTrainingJob where that does not help. Until
+  2026-11-29 each was described, each launch asked S3 twice and each log was read by a call of its own: 425
+  calls with 8 workers and 1,986 with 64; and 379 and 1,426 on the way.
 - CPU is that of the orchestrating process, boto3 and a journal on disk with it, the fake's own left out.
 
 Every line is *delivered* once and fetched about five times. FilterLogEvents takes a line's own time and not

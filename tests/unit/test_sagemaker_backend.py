@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -826,9 +827,14 @@ UNHELPFUL = [
     pytest.param(lambda world: world.faults.denied.add("sagemaker:Search"), id="denied"),
     pytest.param(lambda world: setattr(world.faults, "search_delay", 600.0), id="late"),
     pytest.param(lambda world: setattr(world.faults, "rewrite", _without_bills), id="without bills"),
+    pytest.param(lambda world: setattr(world.faults, "rewrite", _with_texts_for_bills), id="texts for bills"),
     pytest.param(lambda world: setattr(world.faults, "hook", _unknown), id="unknown"),
     pytest.param(lambda world: setattr(world.faults, "hook", _lost), id="lost"),
 ]
+
+
+def _with_texts_for_bills(operation: str, body: bytes) -> bytes:
+    return re.sub(rb'("BillableTimeInSeconds": ?)\d+', rb'\1"many"', body) if operation == "Search" else body
 
 
 def _without_bills(operation: str, body: bytes) -> bytes:

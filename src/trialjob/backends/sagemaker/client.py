@@ -97,17 +97,21 @@ class SageMakerClient(Transport):
         return Page(rows=tuple(answer["TrainingJobSummaries"]), token=answer.get("NextToken"))
 
     def search(self, name_contains: str) -> tuple[Facts, ...]:
-        """Search: the jobs that were modified last, 100 at most, each nearly as it is described.
+        """Search: the jobs that have ended last, 100 at most, each nearly as it is described.
 
         It shows the service as it was a while ago.
         """
-        rule = {"Name": "TrainingJobName", "Operator": "Contains", "Value": name_contains}
+        rules = [{"Name": "TrainingJobName", "Operator": "Contains", "Value": name_contains}]
+        rules += [
+            {"Name": "TrainingJobStatus", "Operator": "NotEquals", "Value": status}
+            for status in ("InProgress", "Stopping")
+        ]
         answer = self._read(
             "search",
             "sagemaker",
             "search",
             Resource="TrainingJob",
-            SearchExpression={"Filters": [rule]},
+            SearchExpression={"Filters": rules},
             SortBy="LastModifiedTime",
             SortOrder="Descending",
             MaxResults=_PAGE,

@@ -64,8 +64,9 @@ class Roster:
         self._launched = float("-inf")
         #: Jobs that took over a warm pool.
         self._warm: set[JobName] = set()
-        #: Before this time no search is worth a call.
+        #: Before this time no search is worth a call; and how long one that did not help lets wait.
         self._search_at = float("-inf")
+        self._search_pause = _ASK
 
     def started(self, job: JobName) -> None:
         """It has just been created; lists will show it in a while."""
@@ -211,7 +212,7 @@ class Roster:
         It needs a permission of its own, and shows what was a while ago: where it does not help, it is left
         alone for a while.
         """
-        helped = False
+        helped, pause = False, self._search_pause
         try:
             for found in self._client.search(f"{self._prefix}-"):
                 job = JobName(str(found.get("TrainingJobName")))
@@ -226,9 +227,10 @@ class Roster:
         except faults.CallerTrouble:
             raise
         except faults.Fault:
-            helped = False
+            helped, pause = False, _FULL
+        self._search_pause = _ASK if helped else min(_FULL, 2 * pause)
         if not helped:
-            self._search_at = self._clock.now() + _FULL
+            self._search_at = self._clock.now() + pause
 
     def ask_again(self, job: JobName) -> None:
         """Describe an ended job once more, of which not all is known; now and then, not each time."""

@@ -37,10 +37,15 @@ _KNOWN: Final = frozenset(
     {"Starting", "Pending", "Stopping", "Stopped", "Failed", "MaxWaitTimeExceeded", "LaunchingMLInstances"}
 )
 _PLAIN: Final = frozenset({("Completed", "Completed"), ("Stopped", "Stopped")})
-_TOLD: Final = (
-    "StoppingCondition", "ResourceConfig", "SecondaryStatus", "CreationTime", "TrainingStartTime",
-    "TrainingEndTime", "BillableTimeInSeconds",
-)  # fmt: skip
+#: What must be told of an ended job, and what may be; nothing else checks what a search shows.
+_TOLD: Final[Mapping[str, type[Any]]] = {
+    "StoppingCondition": Mapping, "ResourceConfig": Mapping, "SecondaryStatus": str, "CreationTime": datetime,
+    "TrainingStartTime": datetime, "TrainingEndTime": datetime, "BillableTimeInSeconds": int,
+}  # fmt: skip
+_MAY_BE_TOLD: Final[Mapping[str, type[Any]]] = {
+    "FailureReason": str, "WarmPoolStatus": Mapping, "TrainingTimeInSeconds": int,
+    "SecondaryStatusTransitions": list,
+}  # fmt: skip
 #: Of a launch after an interruption they are said, too.
 _BEFORE: Final = frozenset({
     "Starting", "Pending", "LaunchingMLInstances", "PreparingTrainingStack", "Downloading",
@@ -79,7 +84,12 @@ def tells_its_end(row: Facts) -> bool:
 
 def is_settled(facts: Facts) -> bool:
     """Whether what is told of an ended job is all that a description has, and that it must have."""
-    return is_over(facts) and all(facts.get(name) is not None for name in _TOLD)
+    return (
+        is_over(facts)
+        and all(isinstance(facts.get(name), kind) for name, kind in _TOLD.items())
+        and all(isinstance(facts.get(name), kind | None) for name, kind in _MAY_BE_TOLD.items())
+        and facts["BillableTimeInSeconds"] >= 0
+    )
 
 
 def state_of(facts: Facts, *, has_lines: bool = False) -> JobState:
