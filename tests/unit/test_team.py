@@ -262,6 +262,17 @@ def test_the_list_has_ones_own_and_an_admins_all(team: Team) -> None:
     assert len(ask(made, "GET", "/v1/tenants", team.token("admin")).json()["items"]) == 2
 
 
+def test_a_tenant_reads_no_path_of_the_server(team: Team, tmp_path: Path) -> None:
+    name = started(team, "red")
+    damaged = tmp_path / "store" / "_team" / "stores" / "red" / "red-bad"
+    damaged.mkdir()
+    (damaged / "journal.jsonl").write_text("no journal\nat all\n")
+    made, token = team.app(), team.token("submit", "red")
+    for path in ("red-never", name, "red-bad", ""):
+        answer = ask(made, "GET", f"/v1/experiments/{path}".rstrip("/"), token)
+        assert str(tmp_path) not in answer.body.decode(), path
+
+
 def test_a_token_is_kept_nowhere_and_ends(team: Team, tmp_path: Path) -> None:
     text = team.token("read", "red", seconds=60)
     assert len(text) >= len("trialjob_") + 43

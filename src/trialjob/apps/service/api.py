@@ -149,10 +149,14 @@ _Caller = Annotated[Caller, Depends(_caller_of)]
 
 
 def _errors(made: FastAPI) -> None:
-    async def of_ours(_request: Request, error: Exception) -> Response:
+    async def of_ours(request: Request, error: Exception) -> Response:
         status = next((code for kind, code in _STATUS if isinstance(error, kind)), 500)
-        more = {"problems": [asdict(each) for each in error.problems]} if isinstance(error, SpecError) else {}
-        return _problem(status, str(error), **more)
+        desk: AnyDesk | None = request.scope.get("desk")
+        if desk is None:  # whoever has shown no token learns nothing of this machine
+            return _problem(status, HTTPStatus(status).phrase)
+        wrong = error.problems if isinstance(error, SpecError) else ()
+        problems = [{key: desk.told(text) for key, text in asdict(each).items()} for each in wrong]
+        return _problem(status, desk.told(str(error)), **({"problems": problems} if problems else {}))
 
     async def of_http(_request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - narrows the type

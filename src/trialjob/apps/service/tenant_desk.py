@@ -34,6 +34,8 @@ from trialjob.planning.planned import Asked, plan
 _SUFFIX: Final = 10
 #: Dollars: the least that can be said to be the most that something may cost.
 _LEAST: Final = 0.01
+#: What a tenant reads in place of an address of the store.
+_HERE: Final = "the service"
 _ARCHIVE: Final = "sent.tar.gz"
 
 
@@ -44,10 +46,18 @@ class TenantDesk(Desk):
         """``store`` is the one that the tenant is in."""
         where = address_for(store, tenant)
         super().__init__(where, runner, Path(where))
+        #: What a tenant need not know of this machine, the longer one first.
+        self._places = (where, store.where())
         self.ledger = Ledger(store.documents(), tenant, clock, self._standings)
         self._tenant = tenant
         #: Who changes the ledger from here takes turns, so that a crowd does not wear out the retries.
         self._turn = threading.Lock()
+
+    def told(self, text: str) -> str:
+        """Without where this machine keeps it."""
+        for place in self._places:
+            text = text.replace(place, _HERE)
+        return text
 
     # What is asked for
 
