@@ -8,6 +8,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
 import optuna
@@ -218,6 +219,7 @@ print(json.dumps({"listed": listed, "detail": detail}))
 """
 
 
+@pytest.mark.skipif(find_spec("optuna_dashboard") is None, reason="optuna-dashboard is not installed")
 def test_the_dashboard_opens_it(tmp_path: Path) -> None:
     where = storage(tmp_path, "sqlite")
     send(where, History(trials=30))
