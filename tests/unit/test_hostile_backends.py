@@ -5,12 +5,15 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
+from trialjob import config, experiment
 from trialjob.backends.checked import NEEDED, CheckedBackend, lacking
-from trialjob.backends.plugin import _ANSWERS, BACKENDS, BaseBackend
+from trialjob.backends.local.section import Local
+from trialjob.backends.plugin import _ANSWERS, BACKENDS, Backend, BaseBackend
 from trialjob.errors import BackendUnavailable, PluginError
 from trialjob.model.ids import JobName
 from trialjob.model.job import FailureKind, JobEnd, JobSeen, JobState, LogLine, Outcome, Watch
@@ -216,3 +219,23 @@ def test_a_section_that_answers_wrongly_is_named(call: Any, said: str) -> None: 
         call(Broken())
     assert said in str(error.value)
     assert BACKENDS.described(Broken) in str(error.value)
+
+
+def test_what_was_found_is_there_although_the_package_is_broken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "train.py").touch()
+    spec: dict[str, Any] = {
+        "name": "kept",
+        "estimator": {"kind": "script", "source_dir": str(tmp_path), "entry_point": "train.py"},
+        "space": {"lr": {"type": "uniform", "lower": 0, "upper": 1}},
+        "objective": {"metric": "acc", "mode": "max"},
+        "limits": {"max_trials": 1},
+    }
+    experiment.create(config.parse(spec), store=tmp_path / "store")
+
+    def broken(*_: object) -> Backend:
+        raise PluginError("the backend 'x' of the package y", "open() raised KeyError")
+
+    monkeypatch.setattr(Local, "open", broken)
+    assert list(experiment.attach("kept", store=tmp_path / "store").result().trials) == []

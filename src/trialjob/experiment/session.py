@@ -20,6 +20,7 @@ from trialjob.errors import (
     JournalConflict,
     MovedAway,
     NoSuchExperiment,
+    PluginError,
     SpecError,
     StoreUnavailable,
     UsageError,
@@ -303,8 +304,8 @@ class Session:
         """The results as last read."""
         try:
             return Result(self.state, self._backend, self.spec.to_space())
-        except SpecError:
-            # Another version's spec, or jobs of another machine: what was found is there all the same.
+        except (SpecError, PluginError):
+            # Another version's spec, a broken package, or jobs of another machine: what was found is there.
             return Result(self.state)
 
     @property

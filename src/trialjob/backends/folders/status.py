@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from trialjob.backends.folders.job_folder import Facts, JobFolder
 from trialjob.backends.folders.log import tail
-from trialjob.model.job import FailureKind, JobEnd, JobState, Outcome
+from trialjob.model.ids import JobName
+from trialjob.model.job import FailureKind, JobEnd, JobSeen, JobState, Outcome
 from trialjob.orchestrator.core.failures import kind_of
 
 
@@ -35,6 +37,12 @@ def end_of(status: Mapping[str, object], folder: JobFolder) -> JobEnd:
         instances=_count(status.get("nodes"), 1),
         interruptions=_count(status.get("restarts"), 0),
     )
+
+
+def gone(job: JobName, path: Path) -> JobSeen:
+    """What is left to say of a job whose folder somebody removed."""
+    end = JobEnd(outcome=Outcome.FAILED, failure=FailureKind.LOST, message=f"its folder is gone: {path}")
+    return JobSeen(job=job, state=JobState.TRAINING, end=end)
 
 
 def _kind(said: str, message: str) -> FailureKind:

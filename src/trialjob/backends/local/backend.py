@@ -19,7 +19,7 @@ from trialjob.backends.folders.log import tail
 from trialjob.backends.folders.machine import elsewhere, terminate
 from trialjob.backends.folders.status import state_of
 from trialjob.backends.local.gpus import GpuClaims
-from trialjob.backends.local.status import doubt, gone, lost
+from trialjob.backends.local.status import doubt, lost, without_folder
 from trialjob.errors import BackendError, BackendUnavailable, StoreError
 from trialjob.files import DISK, Disk
 from trialjob.model.ids import JobName
@@ -124,7 +124,7 @@ class LocalBackend(FolderBackend):
     def _look(self, watch: Watch) -> JobSeen | None:
         folder = self._folder(watch.job)
         if not folder.path.is_dir():
-            return gone(watch.job, folder.path)
+            return without_folder(watch.job, folder.path)
         with files_of(folder.path):
             status = self._settled(folder)
             if status is None and folder.request() is None:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from trialjob.backends.folders.job_folder import Facts, JobFolder
 from trialjob.backends.folders.machine import here
+from trialjob.backends.folders.status import gone
 from trialjob.model.ids import JobName
-from trialjob.model.job import FailureKind, JobEnd, JobSeen, JobState, Outcome
+from trialjob.model.job import FailureKind, JobSeen, Outcome
 
 
 def lost(folder: JobFolder, status: Facts) -> Facts:
@@ -32,12 +33,10 @@ def lost(folder: JobFolder, status: Facts) -> Facts:
     return ended
 
 
-def gone(job: JobName, path: Path) -> JobSeen:
-    """What is left to say of a job whose folder somebody removed."""
+def without_folder(job: JobName, path: Path) -> JobSeen:
+    """What is left to say of a job whose folder somebody removed; what is left to run of it is ended."""
     _kill_marked(JobFolder(path), {})
-    message = f"its folder is gone: {path}"
-    end = JobEnd(outcome=Outcome.FAILED, failure=FailureKind.LOST, message=message)
-    return JobSeen(job=job, state=JobState.TRAINING, end=end)
+    return gone(job, path)
 
 
 def _kill_marked(folder: JobFolder, status: Facts) -> None:

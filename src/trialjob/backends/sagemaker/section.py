@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
-from functools import cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 from pydantic import Field
@@ -31,7 +29,6 @@ from trialjob.backends.sagemaker.raw_request import translated
 from trialjob.backends.sagemaker.settings import Channel, SageMakerSettings, Spot
 from trialjob.errors import BackendError, Problem, SpecError
 from trialjob.field_types import Duration, Number, SpecPart
-from trialjob.model.durations import format_duration
 from trialjob.model.file_system import is_file_system
 from trialjob.model.framework import Framework
 from trialjob.model.ids import ExperimentName
@@ -43,7 +40,6 @@ from trialjob.orchestrator.ports import Clock
 if TYPE_CHECKING:
     from trialjob.backends.sagemaker.client import SageMakerClient
     from trialjob.backends.sagemaker.hosted.tuning_request import Tuned
-    from trialjob.backends.sagemaker.prices import Price
 
 #: What a job cannot do without, and what it is called in an example.
 _REQUIRED: Final[Mapping[str, str]] = {
@@ -51,8 +47,6 @@ _REQUIRED: Final[Mapping[str, str]] = {
     "backend.role": "arn:aws:iam::123456789012:role/SageMakerExecution",
     "backend.instance_type": "ml.g4dn.xlarge",
 }
-#: A warm pool for those who have none: long enough for a slot to be filled again.
-_KEEP_ALIVE: Final = 240.0
 
 
 class RatesSpec(SpecPart):
@@ -319,43 +313,9 @@ class SageMaker(Machines, BaseBackend):
             client.close()
 
     def ways(self, jobs: Jobs, *, ask: bool) -> Sequence[Way]:
-        """A warm pool, spot, and neither."""
-        from trialjob.backends.sagemaker.prices import tariff_of  # noqa: PLC0415 - reads a table
+        from trialjob.backends.sagemaker.ways import ways  # noqa: PLC0415 - reads a table
 
-        given, price_of = self.settings(jobs), self._price_of(jobs, ask=ask)
-        keep_alive = given.keep_alive or _KEEP_ALIVE
-        spot = given.spot or Spot(max_wait=2 * jobs.limits.trial_timeout)
-        settings = {
-            ("warm pool", f"backend.keep_alive: {format_duration(keep_alive)}"): replace(
-                given, keep_alive=keep_alive, spot=None
-            ),
-            ("spot", f"backend.spot: {{max_wait: {format_duration(spot.max_wait)}}}"): replace(
-                given, keep_alive=None, spot=spot
-            ),
-            ("on demand", "neither keep_alive nor spot"): replace(given, keep_alive=None, spot=None),
-        }
-        return [
-            Way(
-                name=name,
-                how=how,
-                written=each == given,
-                tariff=tariff_of(each, price_of),
-                max_wait=each.spot.max_wait if each.spot else math.inf,
-            )
-            for (name, how), each in settings.items()
-        ]
-
-    def _price_of(self, jobs: Jobs, *, ask: bool) -> Callable[[str], Price | None]:
-        from trialjob.backends.sagemaker.prices import prices, table_price  # noqa: PLC0415 - reads a table
-
-        client, given = self.client(jobs.clock), self.settings(jobs)
-        asked, region = prices(client, given), _region(client, given)
-
-        def price_of(machine: str) -> Price | None:
-            said = asked(machine) if ask or given.price_per_hour is not None else None
-            return said or table_price(region, machine)
-
-        return cache(price_of)
+        return ways(self.settings(jobs), self.client(jobs.clock), jobs.limits, ask=ask)
 
     def machine(self, jobs: Jobs) -> str:
         settings = self.settings(jobs)
@@ -425,12 +385,3 @@ class SageMaker(Machines, BaseBackend):
             clock=jobs.clock,
             **more,
         )
-
-
-def _region(client: SageMakerClient, settings: SageMakerSettings) -> str:
-    """Where the jobs would run, as far as this machine knows: by boto3's rules, or where their image is."""
-    from trialjob.backends.sagemaker.resource_checks import image_region  # noqa: PLC0415 - as above
-
-    with suppress(faults.Fault):
-        return client.region()
-    return image_region(settings.image_uri)

@@ -16,7 +16,7 @@ from contextlib import suppress
 
 from trialjob.backends.folders.backend import FolderBackend, files_of
 from trialjob.backends.folders.job_folder import Facts
-from trialjob.backends.folders.status import state_of
+from trialjob.backends.folders.status import gone, state_of
 from trialjob.backends.slurm import commands
 from trialjob.backends.slurm.commands import Queued
 from trialjob.backends.slurm.job_comment import Mark
@@ -242,7 +242,7 @@ class SlurmBackend(FolderBackend):
             present = None if queue is None else self._queued(folder, queue)
             if not folder.path.is_dir():
                 live = present is None or any(not each.is_over for each in present)
-                return None if live or self._may_come(watch.job) else _gone(watch, folder)
+                return None if live or self._may_come(watch.job) else gone(watch.job, folder.path)
             if status is None:
                 if not folder.has("request.json") and not folder.has("stop"):
                     return None
@@ -380,15 +380,6 @@ def time_options(request: JobRequest, stop_grace: float) -> tuple[str, str]:
 def least_minutes(request: JobRequest) -> int:
     """What a partition must allow."""
     return math.ceil(request.max_runtime / 60)
-
-
-def _gone(watch: Watch, folder: SlurmFolder) -> JobSeen:
-    """What is left to say of a job whose folder somebody removed; its supervisor ends by itself."""
-    from trialjob.model.job import FailureKind, JobEnd  # noqa: PLC0415 - for a rare case
-
-    message = f"its folder is gone: {folder.path}"
-    end = JobEnd(outcome=Outcome.FAILED, failure=FailureKind.LOST, message=message)
-    return JobSeen(job=watch.job, state=JobState.TRAINING, end=end)
 
 
 def _waits(waiting: Mapping[str, Queued]) -> list[str]:
