@@ -260,10 +260,10 @@ def download() -> None:
 @click.option("-o", "--output", metavar="FILE", help="Where to write it [default: sweep.yaml beside FILE].")
 @done_by("importing", "import_file")
 def import_() -> None:
-    """Write a spec from FILE: a sweep of Azure ML or W&B, a Katib experiment, or a tuning job of SageMaker.
+    """Write a spec from FILE: a sweep of Azure ML or W&B, a Katib experiment, or a tuning job of AWS.
 
-    What has no counterpart, or means something else here, is named. SageMaker's is the JSON of
-    `aws sagemaker describe-hyper-parameter-tuning-job`.
+    What has no counterpart, or means something else here, is named. That of AWS is the JSON of
+    `describe-hyper-parameter-tuning-job`.
     """
 
 
