@@ -35,6 +35,8 @@ from trialjob.orchestrator.samplers.syne_scheduler import SyneTuneScheduler
 from trialjob.orchestrator.samplers.syne_schedulers import LastValues, Plan, _by_fronts
 from trialjob.orchestrator.samplers.syne_space import SyneSpace
 
+pytest.importorskip("syne_tune", reason="Syne Tune is not installed")
+
 SPACE = Space({"x": Uniform(lower=0.0, upper=1.0), "n": RandInt(lower=1, upper=100)})
 ASHA = Plan(kind="syne_asha", max_resource=27)
 MO_ASHA = Plan(kind="mo_asha", max_resource=27)
