@@ -17,7 +17,6 @@ _WORDS = re.compile(
 #: Where a vendor is named all the same, and why.
 _EXCEPTIONS = {
     "config/reporters.py": "names of packages that scripts import",
-    "apps/cli/commands.py": "names the tools whose files a command reads",
 }
 
 
