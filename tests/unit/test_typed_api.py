@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,7 @@ def python_of_the_pages() -> dict[str, str]:
     return found
 
 
+@pytest.mark.skipif(find_spec("mypy") is None, reason="mypy is not installed")
 @pytest.mark.timeout(900)  # where mypy has not seen trialjob yet, it takes its time
 def test_a_type_checker_knows_what_is_right_and_finds_what_is_wrong(tmp_path: Path) -> None:
     lines = list(BAD)

@@ -176,7 +176,7 @@ def _backend(value: str, _came_along: Path | None) -> Refusal | None:
     if value in kinds:
         return None
     return Refusal(
-        why=f"{shown(value)} starts processes of this machine",
+        why=f"{shown(value)} runs no jobs that an inbox may start",
         remedy=f"write backend.kind: {' or '.join(kinds)}",
     )
 
