@@ -17,7 +17,8 @@ _PLACE: Final = re.compile(r"\$\{\{\s*(search_space|inputs|outputs)\.([A-Za-z_][
 _ABOUT: Final = (
     "$schema", "type", "display_name", "experiment_name", "description", "tags", "properties", "name",
 )  # fmt: skip
-_REMOTE: Final = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
+#: What is neither a folder here nor in S3.
+_ELSEWHERE: Final = re.compile(r"(?!s3:)[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 #: Trials of a sweep that says nothing about them; Azure ML would start a thousand.
 _TRIALS: Final = 20
 
@@ -109,7 +110,7 @@ def _inputs(inputs: Section) -> tuple[dict[str, Any], dict[str, Any]]:
             constants[name] = value
             continue
         path = str(value.get("path", ""))
-        if _REMOTE.match(path) and not path.startswith("s3://"):
+        if _ELSEWHERE.match(path):
             inputs.into.leave(
                 inputs.path(name), f"{path} is not read here: copy it, and write where to it was copied"
             )
