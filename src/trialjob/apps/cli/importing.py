@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from pathlib import Path
 
 import click
 
-from trialjob.apps.cli.schema import write_schema
+from trialjob.apps.cli.first_spec import check_free, write_spec
 from trialjob.config.parse import parse, read
-from trialjob.config.schema import SCHEMA_FILE
-from trialjob.errors import SpecError, UsageError
+from trialjob.errors import SpecError
 from trialjob.migration.files import text, translated
 
 
@@ -19,17 +17,9 @@ def import_file(file: str, output: str | None) -> int:
     """Write the spec, and say what differs and what is still to be done."""
     source = Path(file)
     spec = Path(output) if output else source.parent / "sweep.yaml"
-    if os.path.lexists(spec):
-        raise UsageError(f"{spec} is there already, and is not overwritten\n  → name another place with -o")
+    check_free(spec)
     found = translated(read(source))
-    try:
-        with spec.open("x", encoding="utf-8") as written:
-            written.write(text(found, source.name))
-    except OSError as error:
-        raise UsageError(
-            f"{spec} cannot be written: {error.strerror or error}\n  → name another place with -o"
-        ) from error
-    write_schema(spec.parent / SCHEMA_FILE)
+    write_spec(spec, text(found, source.name))
     click.echo(f"wrote {spec} from {source.name} of {found.product}")
     for title, notes in (("no counterpart", found.left_out), ("differs", found.changed)):
         if notes:

@@ -39,33 +39,24 @@ def init(*, place: Path, log: Path | None, output: Path | None, yes: bool) -> in
 
     Looks at the program's options, their defaults and what it prints, and runs nothing.
     """
-    from trialjob.apps.cli.schema import write_schema  # noqa: PLC0415 - the help does without
+    from trialjob.apps.cli.first_spec import check_free, write_spec  # noqa: PLC0415 - the help does without
     from trialjob.config.draft.text import text  # noqa: PLC0415 - as above
-    from trialjob.config.schema import SCHEMA_FILE  # noqa: PLC0415 - as above
 
     folder = place if place.is_dir() else place.parent
     spec = output or folder / "sweep.yaml"
-    _check(place, spec)
+    _check(place)
+    check_free(spec)
     draft = _drafted(folder, spec, "" if place.is_dir() else place.name, _read(log), yes=yes)
-    try:
-        with spec.open("x", encoding="utf-8") as file:
-            file.write(text(draft))
-    except OSError as error:
-        raise _refused(
-            f"{spec} cannot be written: {error.strerror or error}", "name another place with -o"
-        ) from error
-    write_schema(spec.parent / SCHEMA_FILE)
+    write_spec(spec, text(draft))
     _say(draft, spec)
     return 0
 
 
-def _check(place: Path, spec: Path) -> None:
+def _check(place: Path) -> None:
     if not place.exists():
         raise _refused(
             f"{place} is neither a folder nor a file", "name the folder of your code, or the program in it"
         )
-    if os.path.lexists(spec):
-        raise _refused(f"{spec} is there already, and is not overwritten", "name another place with -o")
 
 
 def _refused(what: str, remedy: str) -> Exception:

@@ -1,0 +1,28 @@
+"""A spec that is written for somebody: nothing is overwritten, and its schema comes beside it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from trialjob.apps.cli.schema import write_schema
+from trialjob.config.schema import SCHEMA_FILE
+from trialjob.errors import UsageError
+
+_ELSEWHERE = "name another place with -o"
+
+
+def check_free(spec: Path) -> None:
+    """Raise UsageError where there is something already."""
+    if os.path.lexists(spec):
+        raise UsageError(f"{spec} is there already, and is not overwritten\n  → {_ELSEWHERE}")
+
+
+def write_spec(spec: Path, text: str) -> None:
+    """Write a new file, and the schema that its editor reads. Raises UsageError."""
+    try:
+        with spec.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise UsageError(f"{spec} cannot be written: {error.strerror or error}\n  → {_ELSEWHERE}") from error
+    write_schema(spec.parent / SCHEMA_FILE)
