@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from trialjob.migration import command
 from trialjob.migration.domains import Domain, choice, exponents, reals
-from trialjob.migration.translation import Section, Translation, Wrong, shown
+from trialjob.migration.translation import Section, Translation, Wrong, shown, trials
 
 _PLACE: Final = re.compile(r"\$\{\{\s*(search_space|inputs|outputs)\.([A-Za-z_][\w]*)[^}]*\}\}")
 _ABOUT: Final = (
@@ -19,8 +19,6 @@ _ABOUT: Final = (
 )  # fmt: skip
 #: What is neither a folder here nor in S3.
 _ELSEWHERE: Final = re.compile(r"(?!s3:)[a-z][a-z0-9+.-]*:", re.IGNORECASE)
-#: Trials of a sweep that says nothing about them; Azure ML would start a thousand.
-_TRIALS: Final = 20
 
 
 def is_sweep(document: Mapping[str, Any]) -> bool:
@@ -149,23 +147,24 @@ def _choice(domain: Section) -> Domain:
         values = [_literal(each) for each in values.split(",")]
     if not isinstance(values, list) or not values:
         raise Wrong(domain.path("values"), values, "a list of values")
+    plain = []
     for at, each in enumerate(values):
-        if isinstance(each, Mapping) and any(_is_domain(inner) for inner in each.values()):
+        if not _is_space(each):
+            plain.append(each)
+        else:
             domain.into.leave(
                 f"{domain.path('values')}[{at}]",
                 "a space of its own: name the alternatives, with their spaces below the names (docs/spec.md, "
                 "`space`); a name that differs between them needs a spec for each",
             )
-    plain = [
-        each
-        for each in values
-        if not (isinstance(each, Mapping) and any(_is_domain(inner) for inner in each.values()))
-    ]
     return choice(plain or ["TODO"])
 
 
-def _is_domain(value: object) -> bool:
-    return isinstance(value, Mapping) and "type" in value
+def _is_space(value: object) -> bool:
+    """Whether a value of a choice is a space by itself: some part of it is a domain."""
+    return isinstance(value, Mapping) and any(
+        isinstance(part, Mapping) and "type" in part for part in value.values()
+    )
 
 
 def _literal(text: str) -> Any:  # noqa: ANN401 - a value of any type
@@ -251,10 +250,7 @@ def _stopping(policy: Section) -> dict[str, Any]:
 
 
 def _limits(limits: Section) -> dict[str, Any]:
-    trials = limits.number("max_total_trials")
-    if trials is None:
-        limits.into.tell("limits.max_total_trials", f"is not said; {_TRIALS} here")
-    found: dict[str, Any] = {"max_trials": int(trials or _TRIALS)}
+    found: dict[str, Any] = {"max_trials": trials(limits, "max_total_trials")}
     together = limits.number("max_concurrent_trials")
     if together:
         found["max_concurrent_trials"] = min(int(together), found["max_trials"])

@@ -11,14 +11,13 @@ from typing import Any, Final
 
 from trialjob.migration import command
 from trialjob.migration.domains import Domain, choice, integers, reals, stepped
-from trialjob.migration.translation import Section, Translation, Wrong, number, settings
+from trialjob.migration.translation import Section, Translation, Wrong, number, settings, trials
 
 _PLACE: Final = re.compile(r"\$\{trialParameters\.([^}]+)\}")
 _SAMPLERS: Final = {
     "random": "random", "grid": "grid", "bayesianoptimization": "bayesian", "tpe": "tpe",
     "multivariate-tpe": "tpe", "cmaes": "cmaes", "sobol": "sobol", "hyperband": "random",
 }  # fmt: skip
-_TRIALS: Final = 20
 
 
 def is_experiment(document: Mapping[str, Any]) -> bool:
@@ -237,13 +236,10 @@ def _stopping(given: Section) -> dict[str, Any]:
 
 
 def _limits(experiment: Section) -> dict[str, Any]:
-    trials, together = experiment.number("maxTrialCount"), experiment.number("parallelTrialCount")
     failures = experiment.number("maxFailedTrialCount")
-    if trials is None:
-        experiment.into.tell("spec.maxTrialCount", f"is not said; `max_trials` is {_TRIALS}")
     limits: dict[str, Any] = {
-        "max_trials": int(trials or _TRIALS),
-        "max_concurrent_trials": int(together or 3),
+        "max_trials": trials(experiment, "maxTrialCount"),
+        "max_concurrent_trials": int(experiment.number("parallelTrialCount") or 3),
     }
     if failures is not None:
         limits["max_failures"] = int(failures) + 1

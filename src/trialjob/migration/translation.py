@@ -13,6 +13,8 @@ from typing import Any, Final
 from trialjob.errors import UsageError
 
 _SHOWN: Final = 80
+#: Trials where a file says nothing of them; others go on for a thousand, or until they are stopped.
+UNSAID_TRIALS: Final = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +122,14 @@ class Section:
         for name in self._left:
             if name not in meaningless and self._values[name] not in (None, {}, []):
                 self.into.leave(self.path(name), f"no counterpart ({shown(self._values[name])})")
+
+
+def trials(section: Section, name: str) -> int:
+    """How many trials a file asks for; where it does not say, a number that is told."""
+    said = section.number(name)
+    if not said:
+        section.into.tell(section.path(name), f"is not said; `max_trials` is {UNSAID_TRIALS}")
+    return int(said or UNSAID_TRIALS)
 
 
 def number(value: object, where: str) -> int | float:

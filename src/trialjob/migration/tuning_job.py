@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from trialjob.migration.domains import Domain, choice, integers, reals
-from trialjob.migration.translation import Section, Translation, Wrong, number
+from trialjob.migration.translation import Section, Translation, Wrong, number, trials
 
 _CONFIG: Final = "HyperParameterTuningJobConfig"
 _DEFINITION: Final = "TrainingJobDefinition"
@@ -28,7 +28,6 @@ _ALIKE: Final = (
     "EnableNetworkIsolation", "EnableInterContainerTrafficEncryption", "EnableManagedSpotTraining",
     "CheckpointConfig", "RetryStrategy", "Environment",
 )  # fmt: skip
-_TRIALS: Final = 20
 
 
 def is_tuning_job(document: Mapping[str, Any]) -> bool:
@@ -185,11 +184,8 @@ def _stopping(strategy: str, config: Section) -> dict[str, Any]:
 
 def _limits(config: Section) -> dict[str, Any]:
     resources, ends = config.section("ResourceLimits"), config.section("TuningJobCompletionCriteria")
-    trials = resources.number("MaxNumberOfTrainingJobs")
-    if trials is None:
-        config.into.tell(resources.path("MaxNumberOfTrainingJobs"), f"is not said; `max_trials` is {_TRIALS}")
     limits: dict[str, Any] = {
-        "max_trials": int(trials or _TRIALS),
+        "max_trials": trials(resources, "MaxNumberOfTrainingJobs"),
         "max_concurrent_trials": int(resources.number("MaxParallelTrainingJobs") or 1),
     }
     seconds = resources.number("MaxRuntimeInSeconds")

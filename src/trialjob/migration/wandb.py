@@ -12,13 +12,12 @@ from typing import Any, Final
 
 from trialjob.migration import command
 from trialjob.migration.domains import Domain, choice, exponents, integers, reals
-from trialjob.migration.translation import Section, Translation, Wrong
+from trialjob.migration.translation import UNSAID_TRIALS, Section, Translation, Wrong
 
 _ABOUT: Final = ("name", "description", "project", "entity", "version", "$schema")
 _PLACE: Final = re.compile(r"\$\{(\w+)\}")
 _EPOCHS: Final = re.compile(r"(?:(?:n|num|max|total)_?)?(?:epochs?|steps|iterations)", re.IGNORECASE)
 _METHODS: Final = {"random": "random", "grid": "grid", "bayes": "bayesian"}
-_TRIALS: Final = 20
 #: Rungs above the first where nothing says how far a run goes.
 _RUNGS: Final = 3
 
@@ -251,7 +250,7 @@ def _limits(sweep: Section, metric: Section, method: str, space: Mapping[str, Do
         values = [domain.get("values") for domain in space.values()]
         every = math.prod(len(each) for each in values if each)
         whole = method == "grid" and all(values)
-        trials = every if whole else _TRIALS
+        trials = every if whole else UNSAID_TRIALS
         why = "the whole grid" if whole else "agents there run until they are stopped"
         sweep.into.tell("run_cap", f"is not said; `max_trials` is {trials}: {why}")
     limits: dict[str, Any] = {"max_trials": int(trials)}
