@@ -118,16 +118,18 @@ class Roster:
 
         What an ended job came to is left to ``settle``, but for those of ``waited_for``.
         """
-        known = {job for job in watched if self.has_ended(job)}
-        known -= {job for job in waited_for if not self.is_described(job)}
-        wanted = [job for job in watched if job not in known]
+        at_once = set(waited_for)
+
+        def is_known(job: JobName) -> bool:
+            return self.is_described(job) if job in at_once else self.has_ended(job)
+
+        wanted = [job for job in watched if not is_known(job)]
         if not wanted:
             return
         whole = self._list(wanted)
-        waited_for = set(waited_for)
         for job in wanted:
             facts = self._facts.get(job)
-            if job not in waited_for and self.has_ended(job):
+            if is_known(job):
                 continue
             # A list may be longer than one process has turns for; who is still unknown then is asked for.
             if (facts is not None and is_over(facts)) or ((whole or facts is None) and self._is_overdue(job)):
