@@ -21,7 +21,7 @@ from pathlib import Path
 from trialjob.model.ids import ExperimentName
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.journals.codec import encode
-from trialjob.orchestrator.journals.jsonl import FolderStore
+from trialjob.orchestrator.journals.folder import FolderStore
 from trialjob.reporting.html.document import page
 from trialjob.reporting.mlflow import MlflowRuns
 from trialjob.reporting.optuna_study import OptunaStudy

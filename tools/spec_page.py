@@ -22,7 +22,14 @@ from trialjob.config.notify import NotifySpec
 from trialjob.config.plugins import PLUGINS, section_model
 from trialjob.config.schema import default_of, spec_schema
 from trialjob.config.space import DOMAINS
-from trialjob.config.spec import EngineSpec, ExperimentSpec, LimitsSpec, MetricSpec, ObjectiveSpec, OnLogSpec
+from trialjob.config.spec import (
+    EngineSpec,
+    ExperimentSpec,
+    LimitsSpec,
+    MetricSpec,
+    ObjectiveSpec,
+    OnLogSpec,
+)
 
 ROOT: Final = Path(__file__).parents[1]
 PAGE: Final = ROOT / "docs" / "spec.md"

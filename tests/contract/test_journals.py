@@ -12,7 +12,8 @@ import pytest
 from trialjob.errors import JournalCorrupt, JournalTooNew, StoreError
 from trialjob.model.ids import ExperimentName
 from trialjob.orchestrator.core.events import SpaceExhausted
-from trialjob.orchestrator.journals.jsonl import FolderStore, JsonlJournal
+from trialjob.orchestrator.journals.folder import FolderStore
+from trialjob.orchestrator.journals.jsonl import JsonlJournal
 from trialjob.orchestrator.journals.memory import MemoryJournal, MemoryStore
 from trialjob.orchestrator.ports import Journal
 from trialjob.testing.journal_contract import JournalContract

@@ -15,7 +15,8 @@ from trialjob.apps.cli.main import main
 from trialjob.errors import JournalCorrupt, JournalTooNew
 from trialjob.orchestrator.core.evolve import replay
 from trialjob.orchestrator.engine.clock import SystemClock
-from trialjob.orchestrator.journals.jsonl import FolderStore, JsonlJournal
+from trialjob.orchestrator.journals.folder import FolderStore
+from trialjob.orchestrator.journals.jsonl import JsonlJournal
 
 SPEC = """
 name: tiny

@@ -13,7 +13,7 @@ from trialjob.errors import MovedAway, NoSuchExperiment, StoreUnavailable, Usage
 from trialjob.experiment import attach, create, finish, hand_over, open_session, open_store, place, remove
 from trialjob.model.ids import ExperimentName
 from trialjob.model.trial import Phase
-from trialjob.orchestrator.journals.jsonl import FolderStore
+from trialjob.orchestrator.journals.folder import FolderStore
 from trialjob.orchestrator.journals.store import BaseStore
 from trialjob.testing.fake_aws import FakeAws
 from trialjob.testing.fake_aws.errors import ConnectionLost

@@ -19,7 +19,8 @@ from trialjob.experiment import Session
 from trialjob.model.ids import ExperimentName
 from trialjob.model.trial import Phase
 from trialjob.orchestrator.core.events import Event, NoticeFailed, NoticeSent, Record
-from trialjob.orchestrator.journals.jsonl import FolderStore, JsonlJournal
+from trialjob.orchestrator.journals.folder import FolderStore
+from trialjob.orchestrator.journals.jsonl import JsonlJournal
 from trialjob.reporting.notification import STEPS
 from trialjob.testing.fake_aws import FakeAws
 

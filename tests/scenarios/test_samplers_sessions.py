@@ -17,7 +17,7 @@ from trialjob.experiment import attach, create
 from trialjob.model.trial import Phase
 from trialjob.orchestrator.core.events import Event, KnownResult
 from trialjob.orchestrator.core.state import State
-from trialjob.orchestrator.journals.jsonl import FolderStore
+from trialjob.orchestrator.journals.folder import FolderStore
 from trialjob.reporting.results import Result
 
 

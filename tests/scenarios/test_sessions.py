@@ -16,7 +16,7 @@ from trialjob.model.ids import TrialId
 from trialjob.model.trial import EndKind, Phase, TrialStatus
 from trialjob.orchestrator.core.events import Event, PricesLearned
 from trialjob.orchestrator.core.state import State
-from trialjob.orchestrator.journals.jsonl import FolderStore
+from trialjob.orchestrator.journals.folder import FolderStore
 
 SCRIPT = """\
 for epoch in 1 2; do echo "acc=0.$epoch"; done

@@ -21,7 +21,7 @@ from trialjob.orchestrator.core.events import (
     ExperimentEnding,
     TrialProposed,
 )
-from trialjob.orchestrator.journals.jsonl import FolderStore
+from trialjob.orchestrator.journals.folder import FolderStore
 
 ENDED = EndReason(kind=EndKind.STOPPED, detail="")
 DAY = 86_400.0

@@ -13,7 +13,7 @@ from trialjob.apps.cli.main import main
 from trialjob.errors import UsageError
 from trialjob.model.ids import ExperimentName
 from trialjob.orchestrator.core.events import Record
-from trialjob.orchestrator.journals.jsonl import FolderStore
+from trialjob.orchestrator.journals.folder import FolderStore
 from trialjob.reporting.html import document
 from trialjob.testing.histories import History
 

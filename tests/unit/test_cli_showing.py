@@ -24,7 +24,7 @@ from trialjob.orchestrator.core.events import (
     TrialEnded,
     TrialProposed,
 )
-from trialjob.orchestrator.journals.jsonl import FolderStore
+from trialjob.orchestrator.journals.folder import FolderStore
 
 
 @pytest.fixture

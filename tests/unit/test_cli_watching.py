@@ -19,7 +19,7 @@ from trialjob.model.metric import Mode, Objective
 from trialjob.orchestrator.core.events import Record
 from trialjob.orchestrator.core.evolve import evolve
 from trialjob.orchestrator.core.state import State
-from trialjob.orchestrator.journals.jsonl import FolderStore
+from trialjob.orchestrator.journals.folder import FolderStore
 from trialjob.reporting.sparkline import after, best_so_far, spark
 from trialjob.testing.histories import History
 

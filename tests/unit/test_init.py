@@ -13,9 +13,10 @@ import pytest
 
 from trialjob import config
 from trialjob.apps.cli.main import main
+from trialjob.config.estimators import CodeSpec
 from trialjob.config.schema import spec_schema
 from trialjob.config.space import BranchesSpec
-from trialjob.config.spec import CodeSpec, ExperimentSpec
+from trialjob.config.spec import ExperimentSpec
 from trialjob.config.yaml_text import load_yaml
 from trialjob.in_job.command_line import How, words
 

@@ -19,7 +19,8 @@ from trialjob.model.ids import ExperimentName, JobName
 from trialjob.model.job import Outcome, Watch
 from trialjob.orchestrator.core.events import Record, SpaceExhausted
 from trialjob.orchestrator.engine.clock import SystemClock
-from trialjob.orchestrator.journals.jsonl import FolderStore, JsonlJournal
+from trialjob.orchestrator.journals.folder import FolderStore
+from trialjob.orchestrator.journals.jsonl import JsonlJournal
 from trialjob.orchestrator.journals.private import make_private
 from trialjob.testing.forgetful_disk import ForgetfulDisk, Tree, read_mended
 

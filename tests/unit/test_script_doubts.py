@@ -12,8 +12,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from trialjob.config import parse, warnings
+from trialjob.config.estimators import CodeSpec
 from trialjob.config.script_options import OptionKind, script_options
-from trialjob.config.spec import CodeSpec
 from trialjob.in_job.command_line import How, words
 
 HEAD = "import argparse\nparser = argparse.ArgumentParser()\n"

@@ -14,7 +14,7 @@ import pytest
 from trialjob.errors import JournalCorrupt, StoreError
 from trialjob.model.ids import ExperimentName
 from trialjob.orchestrator.engine.clock import SystemClock
-from trialjob.orchestrator.journals.jsonl import FolderStore
+from trialjob.orchestrator.journals.folder import FolderStore
 from trialjob.orchestrator.journals.memory import MemoryStore
 from trialjob.orchestrator.journals.objects import Objects
 from trialjob.orchestrator.journals.s3 import S3Store

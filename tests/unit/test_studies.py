@@ -19,7 +19,7 @@ from trialjob.experiment.stores import clock_of
 from trialjob.model.ids import ExperimentName
 from trialjob.model.job import FailureKind, Outcome
 from trialjob.model.trial import TrialStatus
-from trialjob.orchestrator.journals.jsonl import FolderStore
+from trialjob.orchestrator.journals.folder import FolderStore
 from trialjob.orchestrator.journals.store import Document, Documents
 from trialjob.orchestrator.ports import Journal
 from trialjob.testing.crash import Crash, Fuse, FusedJournal

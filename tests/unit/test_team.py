@@ -27,7 +27,7 @@ from trialjob.apps.team.tenants import Tenants, parse_budget
 from trialjob.apps.team.tokens import Role, TokenBook
 from trialjob.errors import InvariantError, SpecError, StoreError, UsageError
 from trialjob.orchestrator.engine.clock import SystemClock
-from trialjob.orchestrator.journals.jsonl import FolderStore
+from trialjob.orchestrator.journals.folder import FolderStore
 
 ALLOW = ("backend.kind=local",)
 

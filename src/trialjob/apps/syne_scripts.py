@@ -32,8 +32,8 @@ def checkpoint_folder(checkpoints: str) -> str:
 
 def asks_for_checkpoints(spec: ExperimentSpec) -> bool:
     """Whether the script takes that folder, as far as its source shows; a strict one would fail of it."""
+    from trialjob.config.estimators import CodeSpec  # noqa: PLC0415 - as above
     from trialjob.config.script_options import source_files  # noqa: PLC0415 - only when there are jobs
-    from trialjob.config.spec import CodeSpec  # noqa: PLC0415 - as above
 
     given = spec.estimator
     if not isinstance(given, CodeSpec) or not given.entry_point.endswith(".py"):

@@ -1,19 +1,21 @@
 """Spec file → typed spec. Knows what a user may write; knows nothing of how an experiment runs."""
 
 from trialjob.config.differences import Difference, differences
-from trialjob.config.lints import old_places, warnings
-from trialjob.config.parse import choose, in_todays_words, load, parse, read
-from trialjob.config.spec import (
+from trialjob.config.estimators import (
     ContainerSpec,
-    ExperimentSpec,
     FrameworkSpec,
     FunctionSpec,
     HuggingFaceSpec,
+    ScriptSpec,
+    SourceSpec,
+)
+from trialjob.config.lints import old_places, warnings
+from trialjob.config.parse import choose, in_todays_words, load, parse, read
+from trialjob.config.spec import (
+    ExperimentSpec,
     LimitsSpec,
     MetricSpec,
     ObjectiveSpec,
-    ScriptSpec,
-    SourceSpec,
 )
 
 __all__ = [

@@ -6,10 +6,14 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from trialjob.config.estimators import (
+    CodeSpec,
+    ContainerSpec,
+    EstimatorSpec,
+)
 from trialjob.config.paths import nearest, problem_at, shown
 from trialjob.config.space import BranchesSpec, DomainSpec
 from trialjob.config.space_checks import all_domains
-from trialjob.config.spec import CodeSpec, ContainerSpec, EstimatorSpec
 from trialjob.errors import Problem
 from trialjob.in_job.command_line import (
     FIRST,

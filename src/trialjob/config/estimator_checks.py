@@ -8,17 +8,17 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from trialjob.backends.plugin import BaseBackend
-from trialjob.config.files import kind_of, listed
-from trialjob.config.inputs import InputSpec
-from trialjob.config.paths import problem_at, shown
-from trialjob.config.space import DomainSpec
-from trialjob.config.space_checks import all_names
-from trialjob.config.spec import (
+from trialjob.config.estimators import (
     CodeSpec,
     EstimatorSpec,
     FunctionSpec,
     SourceSpec,
 )
+from trialjob.config.files import kind_of, listed
+from trialjob.config.inputs import InputSpec
+from trialjob.config.paths import problem_at, shown
+from trialjob.config.space import DomainSpec
+from trialjob.config.space_checks import all_names
 from trialjob.errors import PluginError, Problem
 from trialjob.in_job.function import PICKLED
 from trialjob.model.file_system import file_system_problem, is_file_system

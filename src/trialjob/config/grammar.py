@@ -8,23 +8,25 @@ from typing import get_origin
 
 from pydantic import BaseModel
 
+from trialjob.config.estimators import (
+    ContainerSpec,
+    FrameworkSpec,
+    FunctionSpec,
+    HuggingFaceSpec,
+    ScriptSpec,
+)
 from trialjob.config.inputs import InputSpec
 from trialjob.config.mlflow import MlflowSpec
 from trialjob.config.notify import NotifySpec
 from trialjob.config.plugins import PLUGINS, inner_type, keys_of, once_in_estimator
 from trialjob.config.space import DOMAINS
 from trialjob.config.spec import (
-    ContainerSpec,
     EngineSpec,
     ExperimentSpec,
-    FrameworkSpec,
-    FunctionSpec,
-    HuggingFaceSpec,
     LimitsSpec,
     MetricGoalSpec,
     MetricSpec,
     ObjectiveSpec,
-    ScriptSpec,
 )
 from trialjob.model.paths import Part
 

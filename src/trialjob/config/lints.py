@@ -7,12 +7,13 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from trialjob.config.estimators import SourceSpec
 from trialjob.config.files import MOST_BYTES, code_files
 from trialjob.config.literal_places import literal_places
 from trialjob.config.metric_sources import metric_doubts
 from trialjob.config.paths import shown
 from trialjob.config.script_doubts import script_doubts
-from trialjob.config.spec import ExperimentSpec, SourceSpec
+from trialjob.config.spec import ExperimentSpec
 from trialjob.errors import Problem
 from trialjob.logs.metrics import compiled, expand
 from trialjob.model.masking import is_secret

@@ -11,9 +11,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from trialjob.config.argument_checks import templates
+from trialjob.config.estimators import CodeSpec
 from trialjob.config.script_options import parsed, source_files
 from trialjob.config.space_checks import all_names
-from trialjob.config.spec import CodeSpec, ExperimentSpec
+from trialjob.config.spec import ExperimentSpec
 from trialjob.errors import Problem
 from trialjob.model.paths import Part, path_text
 

@@ -12,16 +12,18 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from trialjob.config.estimators import (
+    CodeSpec,
+    EstimatorSpec,
+    FunctionSpec,
+    SourceSpec,
+)
 from trialjob.config.paths import problem_at, shown
 from trialjob.config.reporters import Reporting, reporting_of, returned_by
 from trialjob.config.spec import (
-    CodeSpec,
-    EstimatorSpec,
     ExperimentSpec,
-    FunctionSpec,
     MetricSpec,
     ObjectiveSpec,
-    SourceSpec,
 )
 from trialjob.errors import Problem
 from trialjob.in_job.function import PICKLED

@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from trialjob.config.argument_checks import templates
+from trialjob.config.estimators import ContainerSpec
 from trialjob.config.paths import problem_at, shown
 from trialjob.config.space import BranchesSpec, DomainSpec
-from trialjob.config.spec import ContainerSpec, ExperimentSpec
+from trialjob.config.spec import ExperimentSpec
 from trialjob.errors import Problem
 from trialjob.in_job.command_line import slots
 from trialjob.in_job.variables import LONGEST, names_of, text_of

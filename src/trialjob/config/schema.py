@@ -17,9 +17,10 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
 from trialjob.backends.plugin import DEFAULT_BACKEND
 from trialjob.config.descriptions import description, without_links
+from trialjob.config.estimators import ContainerSpec
 from trialjob.config.plugins import PLUGINS, once_in_estimator, section_model, translators
 from trialjob.config.space import DOMAINS, BranchesSpec
-from trialjob.config.spec import ContainerSpec, ExperimentSpec
+from trialjob.config.spec import ExperimentSpec
 from trialjob.errors import UsageError
 from trialjob.model.json import Json
 

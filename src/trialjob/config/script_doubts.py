@@ -9,11 +9,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from trialjob.config.estimators import CodeSpec
 from trialjob.config.paths import shown
 from trialjob.config.script_options import OptionKind, ScriptOption, script_options
 from trialjob.config.space import BranchesSpec
 from trialjob.config.space_checks import all_domains, all_names
-from trialjob.config.spec import CodeSpec, ExperimentSpec
+from trialjob.config.spec import ExperimentSpec
 from trialjob.errors import Problem
 from trialjob.in_job.command_line import OTHERS, SDK_V2, SDK_V3, mentions_values_file, slots
 from trialjob.model.paths import path_text

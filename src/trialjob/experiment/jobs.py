@@ -10,8 +10,8 @@ from trialjob import in_job
 from trialjob.backends.plugin import Backend, Handover, Jobs, Place
 from trialjob.backends.vault import Vault
 from trialjob.config import ContainerSpec, ExperimentSpec
+from trialjob.config.estimators import CodeSpec
 from trialjob.config.passing import passing_problems
-from trialjob.config.spec import CodeSpec
 from trialjob.errors import Problem, SpecError
 from trialjob.estimators.container import ContainerEstimator
 from trialjob.estimators.script import ScriptEstimator
@@ -22,7 +22,7 @@ from trialjob.in_job.logged import METRICS_FROM
 from trialjob.in_job.report import NEEDED
 from trialjob.model.ids import ExperimentName, TrialId, job_name
 from trialjob.model.job import Arguments, JobRequest
-from trialjob.orchestrator.journals.jsonl import this_process
+from trialjob.orchestrator.journals.locks import this_process
 from trialjob.orchestrator.journals.store import BaseStore
 from trialjob.orchestrator.ports import Clock, Estimator, ExperimentStore
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from trialjob.errors import UsageError
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.journals import STORES
-from trialjob.orchestrator.journals.jsonl import FolderStore, this_process
+from trialjob.orchestrator.journals.folder import FolderStore
+from trialjob.orchestrator.journals.locks import this_process
 from trialjob.orchestrator.journals.store import BaseStore
 from trialjob.registry import UnknownKind
 

@@ -13,7 +13,7 @@ from trialjob.errors import UsageError
 from trialjob.model.durations import FORMS, parse_duration
 from trialjob.model.money import dollars
 from trialjob.orchestrator.engine.clock import SystemClock
-from trialjob.orchestrator.journals.jsonl import this_process
+from trialjob.orchestrator.journals.locks import this_process
 from trialjob.reporting.terminal import clean
 
 

@@ -11,7 +11,7 @@ STORES: Registry[BaseStore] = Registry(
     needs=[("open",), ("names",), ("journal",), ("where",), ("bundle",), ("keep_bundle",)],
     sections=False,
     builtin={
-        "file": "trialjob.orchestrator.journals.jsonl:FolderStore",
+        "file": "trialjob.orchestrator.journals.folder:FolderStore",
         "s3": "trialjob.orchestrator.journals.s3:S3Store",
     },
 )

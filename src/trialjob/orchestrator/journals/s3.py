@@ -36,7 +36,7 @@ from trialjob.orchestrator.journals.beginnings import begins_alike
 from trialjob.orchestrator.journals.bundles import check_bundle, check_digest
 from trialjob.orchestrator.journals.codec import decode, encode
 from trialjob.orchestrator.journals.inbox import Inbox
-from trialjob.orchestrator.journals.jsonl import this_process
+from trialjob.orchestrator.journals.locks import this_process
 from trialjob.orchestrator.journals.objects import NotMet, Objects
 from trialjob.orchestrator.journals.s3_head import Head, Lease, Segment, decode_head, unzipped
 from trialjob.orchestrator.journals.store import BaseStore, Document, Documents, Listed
