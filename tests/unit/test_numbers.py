@@ -39,6 +39,8 @@ def read(regex: str, text: str) -> list[float]:
             "-0,93",
         ),
         *("1.234,5", "1.234.567", "1'234", "1\u2019234.5", "1\u00a0234", "1\u202f234,5", "12,5 %"),
+        *("1 234,5", "1 234.5", "-1 234.5", "1 234 567", "12 345 678,90", "1 234", "1 000 000"),
+        *("1\u2009234", "1\u205f234.5", "1`234", "1\u00b4234.5", "1\u02bc234", "1 234\u00a0567"),
         *("1.5d-3", "1.5D+03", "1.5q3", "1e", "1e+", "1e5e5", "1.5*10^-3", "2^10", "2**10"),
         *("1.#INF", "-1.#IND", "1.#QNAN", "0x1F", "0X1f", "0b1", "0o17", "0x1.8p3"),
         *("1.2.3", "192.168.0.1", "12:30", "00:01:02", "1j", "1+2j", "1\u00bd", "10\u00b2", "1\uff12"),
@@ -65,7 +67,7 @@ def test_a_part_of_a_numeral_has_no_value(numeral: str) -> None:
         ),
         *(("3,0.91", 3.0), ("1,2,3", 1.0), ("1,loss=3", 1.0), ("5.", 5.0), (".5.", 0.5), ("0.93.", 0.93)),
         *(("0.9\u00b10.1", 0.9), ("0.9+-0.1", 0.9), ("1e-5,", 1e-5), ("5epochs", 5.0), ("5d12h", 5.0)),
-        *(("0.93f", 0.93), ("1 234", 1.0), ("0.912,5", 0.912), ("'", None), ("12ms", 12.0), ("7_best", 7.0)),
+        *(("0.93f", 0.93), ("0.912,5", 0.912), ("'", None), ("12ms", 12.0), ("7_best", 7.0)),
         *(("+1.5", 1.5), ("-1e3", -1e3), ("inf", math.inf), ("-Infinity", -math.inf), ("1e400", None)),
         # Two lines of two processes in one: where the number ended is not known any more.
         *(("0.912026-11-29 10:07", None), ("0.9111/29/2026", None), ("0.912026/11/29", None)),
@@ -75,6 +77,37 @@ def test_a_part_of_a_numeral_has_no_value(numeral: str) -> None:
 )
 def test_what_only_follows_a_number_does_no_harm(text: str, value: float | None) -> None:
     assert read("acc=({number})", f"acc={text}") == ([] if value is None else [value])
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        *(
+            ("acc=0.5 0.6", 0.5),
+            ("acc=93 4", 93.0),
+            ("acc=0 123", 0.0),
+            ("acc=1 2345", 1.0),
+            ("acc=1 23", 1.0),
+        ),
+        *(
+            ("acc=3 100%|##| 5/5", 3.0),
+            ("acc=3 100/128", 3.0),
+            ("acc=1 200 it/s", 1.0),
+            ("acc=1.5 234.5", 1.5),
+        ),
+        # Columns, and integers printed in a row.
+        *(("acc=1 234.5 0.93", 1.0), ("acc=1 234 5", 1.0), ("acc: 3 100", 3.0), ("acc: 3 100, x", 3.0)),
+        *(("acc 1 234.5", 1.0), ("acc [1 234 567]", 1.0), ("acc 3 100 0.93", 3.0)),
+        *(
+            ("acc 1 234,5", None),
+            ("acc: 1 234.5", None),
+            ("acc: 1 234 567", None),
+            ("acc: 1 234,50 EUR", None),
+        ),
+    ],
+)
+def test_a_plain_space_groups_thousands_only_where_columns_do_not(text: str, value: float | None) -> None:
+    assert read("acc.*?({number})", text) == ([] if value is None else [value])
 
 
 def test_nan_is_read_however_it_is_printed() -> None:
@@ -127,6 +160,7 @@ def test_a_numeral_too_large_for_a_float_is_no_number() -> None:
 def test_the_whole_numeral_is_shown() -> None:
     assert numeral_at("loss acc=1,234.5; x", 9, 10) == "1,234.5"
     assert numeral_at("0x1F", 0, 1) == "0x1F"
+    assert numeral_at("loss acc=1 234,5 x", 9, 10) == "1 234,5"
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ Rule 2: what follows a number and is no part of it does no harm: ``0.93s``, ``12
 ``0.5, 0.6``.
 Rule 3: a comma between digits is a list's only where the digits on both sides cannot be one number:
 ``3,0.91`` is a list, ``3,91`` is not known to be one.
+Rule 4: a plain space groups thousands only where columns would not be written so: ``1 234,5`` anywhere, and
+``1 234.5`` or ``1 234 567`` as the value of a name, with ``=`` or ``:``. ``0.5 0.6`` is two numbers.
 """
 
 from __future__ import annotations
@@ -23,7 +25,9 @@ NUMBER: Final = (
     r"|(?ai:nan|inf(?:inity)?)(?![0-9A-Za-z_]))"
 )
 _NUMBER: Final = re.compile(NUMBER)
-_SPACES: Final = "\u00a0\u2007\u2009\u202f"
+_SPACES: Final = "\u00a0\u2002-\u200a\u202f\u205f"
+#: What stands between thousands beside spaces, commas and points.
+_MARKS: Final = "'`\u00b4\u02bc\u2018\u2019"
 #: What goes on behind digits and belongs to them.
 _GOES_ON: Final = re.compile(
     r"[0-9]|\.[0-9]|_[0-9]"
@@ -32,7 +36,7 @@ _GOES_ON: Final = re.compile(
     r"|[eE](?:[-+0-9]|(?![A-Za-z]))|[dDqQ][-+]?[0-9]+(?![0-9A-Za-z_])"
     r"|(?:[-+][0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?)?[jJ](?![0-9A-Za-z_])"
     r"|\s?[*xX\u00d7\u00b7\u22c5]\s?10(?:\^|\*\*|[\u2070-\u207b\u00b9\u00b2\u00b3])|(?:\^|\*\*)[-+(]?[0-9]|[\u2070-\u207b]"
-    rf"|['\u2019{_SPACES}][0-9]{{3}}(?![0-9])"
+    rf"|[{_MARKS}{_SPACES}][0-9]{{3}}(?![0-9])"
     # Other points of a decimal, and what nobody sees between two digits.
     r"|[\u00b7\u066b\u066c\u200b-\u200f\u2060\ufeff][0-9]"
 )
@@ -52,7 +56,7 @@ _BEGAN: Final = re.compile(
     r"|\u2212|(?:^|[\s=:(\[{,;|\"'])[-\u2013])$"
 )
 _SIGNED: Final = re.compile(r"(?:[-+\u00b1\u2212]|[0-9.][eEdDqQ])$")
-_GROUPED: Final = re.compile(rf"[0-9]['\u2019{_SPACES}]$")
+_GROUPED: Final = re.compile(rf"[0-9][{_MARKS}{_SPACES}]$")
 _THREE: Final = re.compile(r"[0-9]{3}(?![0-9])")
 _WHOLE: Final = re.compile(r"[0-9]+(?![0-9]|\.[0-9])")
 _CLOCK: Final = re.compile(r":[0-5][0-9](?![0-9]|\.[0-9])")
@@ -64,6 +68,15 @@ _EXPONENT: Final = re.compile(r"[eE][-+]?[0-9]+$")
 _ONE_NUMBER: Final = re.compile(
     r"[1-9][0-9]{0,2}(?:,[0-9]{2,3})*,[0-9]{3}(?:\.[0-9]*)?|[0-9]+,[0-9]+|[1-9][0-9]{0,2}(?:\.[0-9]{3})+,[0-9]+"
 )
+#: Digits in groups by spaces, which are one number or columns, and what tells which.
+_BY_SPACES: Final = re.compile(
+    rf"(?<![0-9A-Za-z_.,])[1-9][0-9]{{0,2}}(?P<groups>(?:[ {_SPACES}][0-9]{{3}})+)"
+    r"(?P<point>[.,][0-9]+)?(?![0-9])"
+)
+_DECIMAL_COMMA: Final = re.compile(r",(?:[0-9]{1,2}|[0-9]{4,})")
+_NAMED: Final = re.compile(r"(?P<close>[=:])?(?(close)|[=:]\s{1,8})[\"']?[-+\u2212]?$")
+_COLUMN: Final = re.compile(r"\s*[-+]?[.,]?[0-9]")
+_FIELD_ENDS: Final = re.compile(r"\.?\s*(?:$|[,;)\]}|\"'])")
 _ZEROS: Final = re.compile(r",0[0-9]")
 #: Nothing that these stand beside goes on.
 _PLAIN_AFTER: Final = frozenset(' \t)]}>|;%"/')
@@ -90,11 +103,16 @@ def is_part(text: str, start: int, end: int) -> bool:
         start += 1
     while end > start and text[end - 1].isspace():
         end -= 1
-    return _goes_on(text, start, end) or _began(text, start, end)
+    if _goes_on(text, start, end) or _began(text, start, end):
+        return True
+    return _by_spaces(text, start, end) is not None
 
 
 def numeral_at(text: str, start: int, end: int) -> str:
-    """What stands around a part of a number without a space, for people."""
+    """What stands around a part of a number without a space, or in groups by spaces, for people."""
+    groups = _by_spaces(text, start, end)
+    if groups is not None:
+        start, end = min(start, groups.start()), max(end, groups.end())
     before = re.search(rf"{_OF_ONE}$", text[max(0, start - _WINDOW) : start])
     behind = re.match(_OF_ONE, text[end : end + _WINDOW])
     return (before[0] if before else "") + text[start:end] + (behind[0] if behind else "")
@@ -135,6 +153,32 @@ def _began(text: str, start: int, end: int) -> bool:
     if _GROUPED.search(before):
         return _THREE.match(text, start) is not None
     return _BEGAN.search(before) is not None or (before[-1] > "\x7f" and before[-1].isnumeric())
+
+
+def _by_spaces(text: str, start: int, end: int) -> re.Match[str] | None:
+    """The one number that plain spaces make of what stands there with its neighbours: ``1 234,5``."""
+    if " " not in (text[start - 1 : start], text[end : end + 1]):
+        return None
+    first = max(0, start - _WINDOW)
+    for match in _BY_SPACES.finditer(text, first, end + _WINDOW):
+        if match.start() < end and start < match.end() and _is_grouped(match, text[first : match.start()]):
+            return match
+    return None
+
+
+def _is_grouped(match: re.Match[str], before: str) -> bool:
+    """Whether digits in groups by spaces are one number, and not columns."""
+    text, point = match.string, match["point"] or ""
+    if _COLUMN.match(text, match.end()):
+        return False
+    if _DECIMAL_COMMA.fullmatch(point):
+        return True
+    named = _NAMED.search(before)
+    if named is None:
+        return False
+    # print("epoch:", 3, 100) has two integers in a row.
+    is_alone = named["close"] is not None and _FIELD_ENDS.match(text, match.end()) is not None
+    return is_alone or point != "" or len(match["groups"]) > len(" 234")
 
 
 def _is_one_number(text: str, start: int, end: int) -> bool:
