@@ -98,6 +98,17 @@ def test_a_plan_needs_no_account(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "SageMaker will take the first job" in page
 
 
+def test_an_image_that_does_not_suit_the_machines_is_doubtful(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = write(tmp_path)
+    assert "suit" not in str(planned(capsys, spec)["doubts"])
+    assert main(["plan", spec, "--set", "backend.instance_type=ml.m5.xlarge"]) == 0
+    page = capsys.readouterr().out
+    assert "doubtful    estimator.image_uri: " in page
+    assert "is an image for GPUs, and ml.m5.xlarge has none\n            → name its -cpu- image" in page
+
+
 def test_as_json_it_has_every_figure_and_the_first_request(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -251,6 +251,19 @@ def test_a_role_that_may_not_be_passed(fake: FakeAws, sagemaker: Client) -> None
     assert "is not authorized to perform: iam:PassRole" in message
 
 
+def test_a_registry_refuses_what_its_model_does_not_take(fake: FakeAws) -> None:
+    ecr = fake.client("ecr")
+    ecr.create_repository(repositoryName="mine")
+    assert ecr.describe_images(repositoryName="mine")["imageDetails"] == []
+    code, message = refusal(ecr.describe_images, repositoryName="Mine!")
+    assert code == "InvalidParameterException"
+    assert "failed to satisfy constraint" in message
+    assert refusal(ecr.describe_images, repositoryName="none")[0] == "RepositoryNotFoundException"
+    assert (
+        refusal(ecr.describe_images, registryId="1" * 12, repositoryName="xx")[0] == "AccessDeniedException"
+    )
+
+
 def test_denied_actions_name_themselves(fake: FakeAws, sagemaker: Client) -> None:
     fake.faults.denied |= {"sagemaker:ListTrainingJobs", "sagemaker:AddTags"}
     code, message = refusal(sagemaker.list_training_jobs)

@@ -126,7 +126,7 @@ def test_a_pattern_of_the_users_is_the_tuners(folder: Path) -> None:
     assert rule["Name"] == "accuracy"
     assert re.search(rule["Regex"], "acc=0.5")
     resolved = resolve(config.parse(given), to_run=False)
-    doubts = [each.field for each in resolved.spec.backend.handover_doubts(resolved.jobs)]
+    doubts = [each.field for each in resolved.spec.backend.doubts(resolved.jobs)]
     assert "objective.score" in doubts
 
 

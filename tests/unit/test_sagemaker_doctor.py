@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,12 @@ def session_of(region: str | None) -> Any:  # noqa: ANN401 - as above
     return boto3.session.Session(botocore_session=inner, region_name=region)
 
 
+def client_of(region: str | None = None, profile: str | None = None) -> SageMakerClient:
+    waits = VirtualClock(SystemClock().now())
+    session = None if profile else session_of(region)
+    return SageMakerClient(waits, Limiter(waits, {}), profile=profile, session=session)
+
+
 @pytest.fixture
 def checks() -> Examine:
     def run(
@@ -88,9 +95,7 @@ def checks() -> Examine:
         profile: str | None = None,
         only: set[str] | None = None,
     ) -> dict[str, list[Check]]:
-        waits = VirtualClock(SystemClock().now())
-        session = None if profile else session_of(region)
-        client = SageMakerClient(waits, Limiter(waits, {}), profile=profile, session=session)
+        client = client_of(region, profile)
         found: dict[str, list[Check]] = {}
         for check in examine(client, settings, job, workers=8, clock=clock or SystemClock(), only=only):
             found.setdefault(check.name, []).append(check)
@@ -251,6 +256,50 @@ def test_an_image_that_is_not_there_or_is_somebody_elses(
     checks: Examine, image: str, ok: bool | None
 ) -> None:
     assert checks(replace(SETTINGS, image_uri=image))["image"][0].ok is ok
+
+
+@pytest.mark.usefixtures("fake")
+def test_an_image_says_whether_it_or_its_repository_is_missing(checks: Examine) -> None:
+    registry = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
+    missing = wrong(checks(replace(SETTINGS, image_uri=f"{registry}/mine:2")))["image"]
+    assert missing.startswith(f"there is no image {registry}/mine:2: the repository mine in the registry")
+    missing = wrong(checks(replace(SETTINGS, image_uri=f"{registry}/yours:2")))["image"]
+    assert missing == "there is no repository yours in the registry of account 123456789012 in us-east-1"
+
+
+def test_an_image_that_the_role_may_not_pull(fake: FakeAws, checks: Examine) -> None:
+    fake.service.training.denied_to[ROLE] = {"ecr:BatchGetImage"}
+    assert wrong(checks()) == {
+        "image": f"{SETTINGS.image_uri} is there, and {ROLE} may not pull it: ecr:BatchGetImage not allowed"
+    }
+    fake.service.training.denied_to[ROLE] = {"ecr:GetAuthorizationToken"}
+    assert "ecr:GetAuthorizationToken not allowed" in wrong(checks())["image"]
+
+
+@pytest.mark.usefixtures("fake")
+def test_of_the_registry_of_another_account_the_remedy_is_said(checks: Examine) -> None:
+    image = "210987654321.dkr.ecr.us-east-1.amazonaws.com/theirs:1"
+    (check,) = checks(replace(SETTINGS, image_uri=image))["image"]
+    assert check.ok is None
+    assert check.remedy == "if it is not public, its repository must allow account 123456789012 to pull it"
+
+
+@pytest.mark.usefixtures("fake")
+def test_an_image_for_other_machines(checks: Examine) -> None:
+    registry = "763104351884.dkr.ecr.us-east-1.amazonaws.com"
+    certain = checks(replace(SETTINGS, image_uri=f"{registry}/pytorch-training:2.8.0-cpu-py312"))
+    assert "the GPU of ml.g5.xlarge would be paid for and not used" in wrong(certain)["image"]
+    # A name that is not AWS's own proves nothing.
+    guessed = checks(replace(SETTINGS, image_uri=SETTINGS.image_uri.replace("mine:1", "mine:cpu")))["image"]
+    assert [check.ok for check in guessed] == [False, None]
+
+
+def test_who_asks_for_some_checks_only_has_nothing_written(fake: FakeAws) -> None:
+    client = client_of()
+    found = [*examine(client, SETTINGS, JOB, workers=8, clock=SystemClock(), only=["bucket"], writes=False)]
+    client.close()
+    assert [(check.ok, check.detail) for check in found] == [(True, "bucket is in us-east-1")]
+    assert fake.ledger.count("PutObject") == 0
 
 
 def test_a_warm_pool_quota_of_zero_is_said_aloud(fake: FakeAws, checks: Examine) -> None:
@@ -465,6 +514,21 @@ def test_the_command_tells_by_its_exit_status(spec: str, capsys: pytest.CaptureF
     assert "\nWRONG bucket       there is no bucket none-such\n" in told
     assert told.endswith("\n1 wrong\n")
     assert main(["doctor", spec, "--set", "limits.max_trials=0"]) == 2
+
+
+@pytest.mark.usefixtures("fake")
+@pytest.mark.skipif(find_spec("sagemaker") is None, reason="the SageMaker SDK is not installed")
+def test_the_image_of_a_framework_is_looked_up(spec: str, capsys: pytest.CaptureFixture[str]) -> None:
+    text = Path(spec).read_text().replace("kind: script", "kind: pytorch\n  framework_version: 2.8.0")
+    text = "\n".join(line for line in text.splitlines() if "image_uri" not in line)
+    Path(spec).write_text(text)
+    assert main(["doctor", spec]) == 0
+    told = capsys.readouterr().out
+    assert "?     image        cannot be checked: ecr:DescribeImages is not allowed in the registry" in told
+    assert main(["doctor", spec, "--set", "estimator.py_version=py37"]) == 1
+    told = capsys.readouterr().out
+    assert "WRONG image        estimator.py_version: pytorch 2.8.0: Unsupported Python version: py37" in told
+    assert told.endswith("\n1 wrong\n")
 
 
 def test_a_local_spec_needs_no_account(spec: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -204,6 +204,13 @@ class BaseBackend(SpecPart):
     def check(self, jobs: Jobs) -> None:
         """Raise SpecError for jobs that would be refused; asked before anything is kept or called."""
 
+    def doubts(self, jobs: Jobs) -> Iterator[Problem]:  # noqa: ARG002 - for those that look
+        """What is doubtful about jobs that would be taken, or lost by handing a search over.
+
+        Nobody is asked.
+        """
+        yield from ()
+
     # What is run
 
     def image(self, framework: Framework, clock: Clock) -> str:  # noqa: ARG002 - as above
@@ -239,10 +246,6 @@ class BaseBackend(SpecPart):
             message=f"'hosted' hands the search to a service, and jobs of {self.kind} have none that tunes",
             remedy="write backend.kind: sagemaker, or leave engine out",
         )
-
-    def handover_doubts(self, jobs: Jobs) -> Iterator[Problem]:  # noqa: ARG002 - as above
-        """What is lost by handing a search over."""
-        yield from ()
 
     # What it costs, and what a plan says
 
@@ -361,7 +364,7 @@ _ANSWERS: Final[Mapping[str, Answer]] = {
     "handover_problems": Answer(
         words="Problems", fits=lambda found: isinstance(found, Problem), several=True
     ),
-    "handover_doubts": Answer(words="Problems", fits=lambda found: isinstance(found, Problem), several=True),
+    "doubts": Answer(words="Problems", fits=lambda found: isinstance(found, Problem), several=True),
     "aws": Answer(words="a mapping", fits=lambda found: isinstance(found, Mapping)),
     "tariff": Answer(words="a Tariff", fits=lambda found: isinstance(found, Tariff)),
     "ways": Answer(words="Ways, one of which is written", fits=_are_ways),

@@ -8,7 +8,8 @@ from pathlib import Path
 from trialjob.backends.auditing import Auditor, Known, NothingToAudit, Together
 from trialjob.backends.plugin import BACKENDS, BaseBackend, Check
 from trialjob.config import ExperimentSpec
-from trialjob.errors import BackendError, SpecError, UsageError
+from trialjob.errors import BackendError, Problem, SpecError, UsageError
+from trialjob.experiment.images import with_image
 from trialjob.experiment.jobs import jobs_of, owner_here
 from trialjob.experiment.session import Session
 from trialjob.experiment.stores import open_store
@@ -20,7 +21,19 @@ from trialjob.orchestrator.journals.store import BaseStore
 
 def doctor(spec: ExperimentSpec) -> Iterator[Check]:
     """Look at what ``spec`` will need outside of this machine, one check after the other."""
-    yield from spec.backend.doctor(jobs_of(spec, SystemClock()))
+    unknown: list[Problem] = []
+    try:
+        spec = with_image(spec)
+    except SpecError as error:
+        unknown = error.problems
+        estimator = spec.estimator.model_copy(update={"image_uri": "unknown"})
+        spec = spec.model_copy(update={"estimator": estimator})
+    for check in spec.backend.doctor(jobs_of(spec, SystemClock())):
+        if not unknown or check.name != "image":
+            yield check
+    for problem in unknown:
+        detail = f"{spec.written.path(problem.field)}: {problem.message}"
+        yield Check(name="image", ok=False, detail=detail, remedy=problem.remedy)
 
 
 def audit(

@@ -11,7 +11,7 @@ from functools import cached_property
 
 from trialjob.backends.plugin import Jobs
 from trialjob.config import ExperimentSpec
-from trialjob.errors import SpecError
+from trialjob.errors import Problem, SpecError
 from trialjob.experiment.images import with_image
 from trialjob.experiment.jobs import check_passing, jobs_of
 from trialjob.experiment.search import with_search_resolved
@@ -31,6 +31,10 @@ class ResolvedSpec:
     def tariff(self) -> Tariff:
         """What its jobs cost; the backend is asked once."""
         return self.spec.backend.tariff(self.jobs)
+
+    def doubts(self) -> list[Problem]:
+        """What its backend finds doubtful, each where the user wrote it."""
+        return [self.spec.written.place(each) for each in self.spec.backend.doubts(self.jobs)]
 
 
 def resolve(given: ExperimentSpec | ResolvedSpec, *, to_run: bool = True) -> ResolvedSpec:

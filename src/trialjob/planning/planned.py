@@ -34,7 +34,7 @@ from trialjob.planning.upper_bound import worst
 
 #: A warm pool for those who have none: long enough for a slot to be filled again.
 _KEEP_ALIVE = 240.0
-_CHECKED = ("region", "credentials", "quota")
+_CHECKED = ("region", "credentials", "role", "bucket", "image", "quota")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +79,7 @@ def plan(given: ExperimentSpec | ResolvedSpec, asked: Asked, *, store: str | Pat
         stopping=_stopping(spec),
         machine=where.machine(jobs),
         variants=variants,
-        doubts=(*where.handover_doubts(jobs), *doubts(written)),
+        doubts=(*resolved.doubts(), *doubts(written)),
         caps=caps_note(written.case.limits, written.case.tariff),
         request=where.request_words(),
         first_request=where.first_request(jobs),

@@ -16,7 +16,7 @@ _MARKS = {True: ("ok", ""), False: ("WRONG", "bold red"), None: ("?", "yellow")}
 def check_spec(path: str, *, backend: str | None, overrides: tuple[str, ...]) -> int:
     """Print every check as it is made."""
     spec = config.load(path, overrides=overrides, backend=backend)
-    warn(spec)
+    warn(config.warnings(spec))
     out, counts = console(), Counter[bool | None]()
     for check in experiment.doctor(spec):
         counts[check.ok] += 1

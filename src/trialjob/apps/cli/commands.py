@@ -320,7 +320,9 @@ def confirm() -> None:
 @click.option(
     "--assume", metavar="NAME=VALUE", multiple=True, help="Another figure for an assumption of docs/plan.md."
 )
-@click.option("--account", is_flag=True, help="Ask the account for its quotas; needs credentials.")
+@click.option(
+    "--account", is_flag=True, help="Ask the account for role, bucket, image and quotas; needs credentials."
+)
 @backend_option
 @engine_option
 @set_option

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 
 import click
@@ -13,7 +14,7 @@ from trialjob.apps.cli.errors import Begun, ExitStatus, say
 from trialjob.apps.interactive_run import Attended, attend, farewell
 from trialjob.apps.naming import unique_name
 from trialjob.config.overrides import apply_overrides
-from trialjob.errors import UsageError
+from trialjob.errors import Problem, UsageError
 from trialjob.model.trial import EndKind, Phase
 from trialjob.orchestrator.core.state import State
 from trialjob.planning.page import short
@@ -45,7 +46,7 @@ def run_spec(
     spec = config.load(path, overrides=[*overrides, *by_engine(engine), *named(name)], backend=backend)
     if name is None:
         spec = spec.model_copy(update={"name": unique_name(spec.name)})
-    warn(spec)
+    warn(config.warnings(spec))
     return start(begun, spec, on_interrupt=on_interrupt, yes=yes, store=store)
 
 
@@ -61,6 +62,7 @@ def start(
     """Say what an experiment may cost, begin it, and attend it; ``code_of`` as for ``experiment.create``."""
     out = console()
     resolved = experiment.resolve(spec, to_run=False)
+    warn(resolved.doubts())
     if not _agreed(out, at_worst(resolved), yes=yes):
         out.print("nothing was started")
         return ExitStatus.CAN_GO_ON
@@ -115,9 +117,9 @@ def named(name: str | None) -> list[str]:
     return [] if name is None else [f"name={json.dumps(name)}"]
 
 
-def warn(spec: config.ExperimentSpec) -> None:
+def warn(doubts: Iterable[Problem]) -> None:
     """Print what is suspicious about a spec that is not wrong."""
-    for problem in config.warnings(spec):
+    for problem in doubts:
         say(f"warning: {problem}")
 
 

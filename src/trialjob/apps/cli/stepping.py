@@ -52,7 +52,7 @@ def _session(
         if spec is None:
             raise
         wanted = config.load(spec, overrides=[*overrides, *named(name)], backend=backend)
-    warn(wanted)
+    warn(config.warnings(wanted))
     try:
         return experiment.create(wanted, store=store)
     except UsageError:

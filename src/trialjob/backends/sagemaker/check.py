@@ -51,6 +51,8 @@ class Case:
     job: JobRequest
     #: How many jobs there will be at one time.
     workers: int
+    #: An empty object may be written, to see whether that is allowed.
+    writes: bool = True
     #: Where the calls go; "" when nothing says it.
     region: str = ""
     #: Asks who calls, and where a bucket is; each once, however often it is called.

@@ -354,6 +354,17 @@ class SageMakerClient(Transport):
             return False
         return True
 
+    def has_repository(self, registry: str, repository: str) -> bool:
+        """Whether a registry of this region has a repository, as far as the caller may know it."""
+        try:
+            self._read(
+                "image", "ecr", "describe_images",
+                registryId=registry, repositoryName=repository, maxResults=1,
+            )  # fmt: skip
+        except faults.NotFound:
+            return False
+        return True
+
     def has_log_group(self) -> bool:
         """Whether any training job has ever logged in this account and region."""
         try:

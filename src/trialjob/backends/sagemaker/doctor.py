@@ -15,7 +15,7 @@ from typing import Final, TypeAlias
 
 from trialjob.aws import faults
 from trialjob.backends.plugin import Check
-from trialjob.backends.sagemaker import access, prices, resource_checks
+from trialjob.backends.sagemaker import access, image_checks, prices, resource_checks
 from trialjob.backends.sagemaker.check import Case, Introduction, once
 from trialjob.backends.sagemaker.client import LOG_GROUP, SageMakerClient
 from trialjob.backends.sagemaker.preview import preview
@@ -39,6 +39,7 @@ def examine(
     workers: int,
     clock: Clock,
     only: Collection[str] | None = None,
+    writes: bool = True,
 ) -> Iterator[Check]:
     """Every check, or those that are named, for an experiment whose first job is ``job``."""
     region = ""
@@ -49,6 +50,7 @@ def examine(
         settings=settings,
         job=job,
         workers=workers,
+        writes=writes,
         region=region,
         introduction=cache(partial(_introduction, client, clock)),
         bucket_region=once(client.bucket_region),
@@ -170,7 +172,7 @@ CHECKS: Final[tuple[tuple[str, Checking], ...]] = (
     ("pass role", access.pass_role),
     ("bucket", resource_checks.bucket),
     ("inputs", resource_checks.inputs),
-    ("image", resource_checks.image),
+    ("image", image_checks.image),
     ("quota", resource_checks.quotas),
     ("price", prices.check),
     ("log group", _log_group),

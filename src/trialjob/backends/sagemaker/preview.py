@@ -9,9 +9,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from trialjob.backends.sagemaker.fields import Path, raw_field, value_at
+from trialjob.backends.sagemaker.fields import Flaw, Path, problem_of, raw_field, value_at
+from trialjob.backends.sagemaker.image_fit import unsuited
+from trialjob.backends.sagemaker.image_tables import unpublished
 from trialjob.backends.sagemaker.request import Request, build, code_uri
-from trialjob.backends.sagemaker.rules import one_each, problems
+from trialjob.backends.sagemaker.rules import instance_types, one_each, problems
 from trialjob.backends.sagemaker.schema_validation import shown
 from trialjob.backends.sagemaker.settings import SageMakerSettings
 from trialjob.errors import BackendError, Problem
@@ -29,6 +31,7 @@ _RESERVED: Final[dict[Path, str]] = {
     ("ResourceConfig", "InstanceCount"): "backend.instance_count",
     ("CheckpointConfig", "S3Uri"): "backend.s3_uri, which gives each trial a folder of its own",
 }
+_IMAGE: Final[Path] = ("AlgorithmSpecification", "TrainingImage")
 #: Of those, what it may take away, to put something else in its place.
 _REMOVABLE: Final = {("ResourceConfig", "InstanceType"), ("ResourceConfig", "InstanceCount")}
 
@@ -39,15 +42,29 @@ def preview(settings: SageMakerSettings, job: JobRequest, *, region: str = "") -
     ``job`` may be of any trial: the first configuration that the sampler proposes is a good one.
     """
     found = [*_reserved(settings.request)]
-    for failures in _turns(settings):
-        request = build(
-            settings,
-            replace(job, capacity_failures=failures),
-            code_uri=code_uri(settings, job.bundle),
-            owner="",
-        )
+    for request in _requests(settings, job):
         found += _renamed(problems(request, raw=settings.request, region=region), settings, request)
     return one_each(found)
+
+
+def doubts(settings: SageMakerSettings, job: JobRequest) -> list[Problem]:
+    """What is doubtful about the image of ``job`` on the machines that it may ask for."""
+    found: dict[str, Problem] = {}
+    for request in _requests(settings, job):
+        image = value_at(request, _IMAGE) or ""
+        types = instance_types(request.get("ResourceConfig", {}))
+        said = [*unpublished(image), *(each for kind in types for each in unsuited(image, kind))]
+        for message, remedy in said:
+            flaw = Flaw(path=_IMAGE, message=message, remedy=remedy)
+            found.setdefault(message, problem_of(flaw, request, settings.request))
+    return list(found.values())
+
+
+def _requests(settings: SageMakerSettings, job: JobRequest) -> Iterator[Request]:
+    """The calls that ``job`` may lead to, one for each kind of machine."""
+    for failures in _turns(settings):
+        asked = replace(job, capacity_failures=failures)
+        yield build(settings, asked, code_uri=code_uri(settings, job.bundle), owner="")
 
 
 def refuse(request: Request, settings: SageMakerSettings, *, region: str = "") -> None:

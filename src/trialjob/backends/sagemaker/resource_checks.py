@@ -1,8 +1,7 @@
-"""Checks of what jobs take and leave: the bucket, the inputs, the image, and the account's quotas."""
+"""Checks of what jobs take and leave: the bucket, the inputs, and the account's quotas."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -19,10 +18,6 @@ _TOTALS: Final = {
     TRAINING: "Number of instances across all training jobs",
     SPOT: "Number of instances across all spot training jobs",
 }
-_ECR: Final = re.compile(
-    r"(?P<account>\d{12})\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/"
-    r"(?P<repository>[^:@\s]+)(?::(?P<tag>[^@\s]+))?(?:@(?P<digest>\S+))?"
-)
 
 
 def bucket(case: Case) -> Iterator[Check]:
@@ -44,7 +39,11 @@ def bucket(case: Case) -> Iterator[Check]:
         remedy = f"write a bucket of {case.region} in backend.s3_uri, or backend.region: {region}"
         yield Check(name="bucket", ok=False, detail=detail, remedy=remedy)
         return
-    yield from _written(case)
+    if case.writes:
+        yield from _written(case)
+    else:
+        where = region or "a region that it does not tell"
+        yield Check(name="bucket", ok=True, detail=f"{name} is in {where}")
 
 
 def _written(case: Case) -> Iterator[Check]:
@@ -88,37 +87,6 @@ def _input(case: Case, channel: str, uri: str) -> Check:
         return Check(name="inputs", ok=True, detail=f"{channel}: {uri}")
     remedy = f"put the data where the jobs can read it, or correct estimator.inputs.{channel}"
     return Check(name="inputs", ok=False, detail=f"{channel}: {wrong}", remedy=remedy)
-
-
-def image_region(uri: str) -> str:
-    """The region of an image in Amazon ECR, where its jobs must run too; "" for any other."""
-    found = _ECR.fullmatch(uri)
-    return found["region"] if found else ""
-
-
-def image(case: Case) -> Iterator[Check]:
-    """Whether it is where the jobs can pull it."""
-    uri = case.settings.image_uri
-    found = _ECR.fullmatch(uri)
-    if found is None:
-        detail = f"cannot be checked: {uri!r} is not in Amazon ECR"
-        yield Check(name="image", ok=None, detail=detail)
-        return
-    if case.region and found["region"] != case.region:
-        detail = f"{uri} is in {found['region']}, and the jobs would run in {case.region}"
-        remedy = f"write the image of {case.region} in estimator.image_uri"
-        yield Check(name="image", ok=False, detail=detail, remedy=remedy)
-        return
-    which = {"imageDigest": found["digest"]} if found["digest"] else {"imageTag": found["tag"] or "latest"}
-    try:
-        there = case.client.has_image(found["account"], found["repository"], which)
-    except faults.AccessDenied as fault:
-        owner = "" if found["account"] == case.account else f" in the registry of account {found['account']}"
-        detail = f"cannot be checked: {fault.action} is not allowed{owner}"
-        yield Check(name="image", ok=None, detail=detail)
-        return
-    remedy = "" if there else "push it, or correct estimator.image_uri"
-    yield Check(name="image", ok=there, detail=uri if there else f"there is no image {uri}", remedy=remedy)
 
 
 def quotas(case: Case) -> Iterator[Check]:

@@ -101,14 +101,15 @@ def _resources(request: Mapping[str, Any]) -> Iterator[Flaw]:
         message = f"{size} is no size of a volume in gigabytes"
         remedy = f"write a number from 1 to {VOLUME_MAX}"
         yield Flaw(path=(*path, "VolumeSizeInGB"), message=message, remedy=remedy)
-    local = [kind for kind in _types(resources) if _LOCAL_DISK.fullmatch(kind)]
+    local = [kind for kind in instance_types(resources) if _LOCAL_DISK.fullmatch(kind)]
     if "VolumeKmsKeyId" in resources and local:
         message = f"{shown(resources['VolumeKmsKeyId'])} cannot encrypt the local disk of {local[0]}"
         remedy = "remove it: these disks are encrypted by their hardware"
         yield Flaw(path=(*path, "VolumeKmsKeyId"), message=message, remedy=remedy)
 
 
-def _types(resources: Mapping[str, Any]) -> list[str]:
+def instance_types(resources: Mapping[str, Any]) -> list[str]:
+    """Every type of a ``ResourceConfig``."""
     rows = [resources, *resources.get("InstanceGroups", []), *resources.get("InstancePreferences", [])]
     return [row["InstanceType"] for row in rows if "InstanceType" in row]
 

@@ -191,11 +191,13 @@ class SageMaker(Machines, BaseBackend):
         if jobs.handover is not None:
             yield from refusals(self._tuned(jobs, jobs.handover), canary=jobs.limits.canary)
 
-    def handover_doubts(self, jobs: Jobs) -> Iterator[Problem]:
-        from trialjob.backends.sagemaker.hosted.refusals import doubts  # noqa: PLC0415 - as below
+    def doubts(self, jobs: Jobs) -> Iterator[Problem]:
+        from trialjob.backends.sagemaker import preview  # noqa: PLC0415 - the service's model is big
+        from trialjob.backends.sagemaker.hosted import refusals  # noqa: PLC0415 - as below
 
+        yield from preview.doubts(self.settings(jobs), jobs.first())
         if jobs.handover is not None:
-            yield from doubts(self._tuned(jobs, jobs.handover))
+            yield from refusals.doubts(self._tuned(jobs, jobs.handover))
 
     def check(self, jobs: Jobs) -> None:
         """Refuse jobs that the service would refuse."""
@@ -376,12 +378,12 @@ class SageMaker(Machines, BaseBackend):
     def doctor(self, jobs: Jobs, only: Sequence[str] = ()) -> Iterator[Check]:
         from trialjob.backends.sagemaker.doctor import examine  # noqa: PLC0415 - slow to import
 
-        more = {"only": tuple(only)} if only else {}
         yield from examine(
             self.client(jobs.clock),
             self.settings(jobs),
             jobs.first(),
             workers=jobs.at_once,
             clock=jobs.clock,
-            **more,
+            only=tuple(only) or None,
+            writes=not only,  # who asks for some only, such as a plan, does not expect it
         )

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from xml.sax.saxutils import escape
 
+from trialjob.testing.fake_aws.training import Training
+
 _SPACE = "https://iam.amazonaws.com/doc/2010-05-08/"
 
 
-def simulate(form: dict[str, list[str]], denied: set[str], not_passable: set[str]) -> bytes:
+def simulate(form: dict[str, list[str]], denied: set[str], training: Training) -> bytes:
     """The answer, by the same switches as make the calls themselves fail."""
     actions = _members(form, "ActionNames")
     resources = _members(form, "ResourceArns") or ["*"]
+    refusals = denied | training.denied_to.get(form["PolicySourceArn"][0], set())
     rows = []
     for action in actions:
         for resource in resources:
-            refused = action in denied or (action == "iam:PassRole" and resource in not_passable)
+            refused = action in refusals or (action == "iam:PassRole" and resource in training.not_passable)
             rows.append(
                 f"<member><EvalActionName>{escape(action)}</EvalActionName>"
                 f"<EvalResourceName>{escape(resource)}</EvalResourceName>"

@@ -18,7 +18,7 @@ from trialjob.testing.fake_aws.moto_world import MotoWorld
 from trialjob.testing.fake_aws.policy_simulation import simulate
 from trialjob.testing.fake_aws.service import FakeService
 from trialjob.testing.fake_aws.training import ACCOUNT, USER
-from trialjob.testing.fake_aws.wire import TARGETS
+from trialjob.testing.fake_aws.wire import TARGETS, check
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
@@ -89,11 +89,11 @@ class Dispatcher:
                 writes = environ["REQUEST_METHOD"] == "PUT"
                 conditional = writes and ("HTTP_IF_MATCH" in environ or "HTTP_IF_NONE_MATCH" in environ)
                 self._service.faults.meet_object(conditional=conditional)
-            if operation == "DescribeImages":
-                _refuse_foreign_registry(environ)
+            if service == "ecr":
+                _check_registry(environ, operation)
             if operation == "SimulatePrincipalPolicy":  # moto has none
                 answered.append(("200 OK", [("Content-Type", "text/xml")]))
-                return [simulate(form, self._service.faults.denied, self._service.training.not_passable)]
+                return [simulate(form, self._service.faults.denied, self._service.training)]
             return list(self._moto(environ, lambda *args: answered.append(args)))
 
         asked = {"Path": environ["PATH_INFO"], "Query": environ.get("QUERY_STRING", ""), "Form": form}
@@ -109,13 +109,18 @@ class Dispatcher:
         return body
 
 
-def _refuse_foreign_registry(environ: Environ) -> None:
-    """Raise AccessDenied for a registry of another account, of which moto would say that it is empty."""
+def _check_registry(environ: Environ, operation: str) -> None:
+    """Raise for what moto takes and the service does not: a malformed request, another account's registry.
+
+    Of that, moto would say that it is empty.
+    """
     body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     environ["wsgi.input"] = io.BytesIO(body)
-    registry = _object(body).get("registryId", ACCOUNT)
+    asked = _object(body)
+    check("ecr", operation, asked)
+    registry = asked.get("registryId", ACCOUNT)
     if registry != ACCOUNT:
-        raise access_denied(USER, "ecr:DescribeImages", f"arn:aws:ecr:*:{registry}:repository/*")
+        raise access_denied(USER, f"ecr:{operation}", f"arn:aws:ecr:*:{registry}:repository/*")
 
 
 def _object(body: bytes) -> dict[str, Any]:

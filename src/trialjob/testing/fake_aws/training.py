@@ -26,6 +26,8 @@ class Training:
         self.lifecycle = lifecycle
         #: Roles that exist and that this caller may not pass on.
         self.not_passable: set[str] = set()
+        #: What a principal, by its ARN, is not allowed by its policies.
+        self.denied_to: dict[str, set[str]] = {}
         #: Whether a lack of warm-pool quota is an error, or passed over in silence as the guide says.
         self.refuses_without_pool_quota = False
         #: The tags of what has an ARN of another kind, by that kind and its name.

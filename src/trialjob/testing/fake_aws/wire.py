@@ -22,7 +22,7 @@ TARGETS = {
 
 #: Java's character classes in the model's patterns, in Python's words.
 _JAVA = {r"\p{L}": r"\w", r"\p{Z}": " ", r"\p{N}": r"\d", r"\p{Alnum}": "a-zA-Z0-9"}
-_REFUSALS = {"logs": "InvalidParameterException", "pricing": "InvalidParameterException"}
+_REFUSALS = dict.fromkeys(("logs", "pricing", "ecr"), "InvalidParameterException")
 
 
 @cache
