@@ -12,7 +12,9 @@ from trialjob.apps.team.ledger import NoRoom
 from trialjob.apps.team.tenants import Ledger, Tenants
 from trialjob.apps.team.tokens import Role, TokenBook
 from trialjob.errors import JournalConflict
+from trialjob.model.s3 import S3Address
 from trialjob.orchestrator.engine.clock import SystemClock
+from trialjob.orchestrator.journals.objects import Objects
 from trialjob.orchestrator.journals.store import BaseStore
 from trialjob.testing.fake_aws import FakeAws
 from trialjob.testing.store_contract import StoreContract
@@ -69,6 +71,11 @@ class TestFolderStore(DocumentsContract):
     def address(self, tmp_path: Path) -> str:
         return f"file://{tmp_path}/store"
 
+    def lose(self, store: BaseStore, address: str) -> None:
+        del store
+        for journal in Path(address.removeprefix("file://")).glob("*/journal.jsonl"):
+            journal.write_bytes(b"")
+
 
 @pytest.fixture(scope="module")
 def fake(aws_here: FakeAws) -> FakeAws:
@@ -80,3 +87,8 @@ class TestS3Store(DocumentsContract):
     def address(self, fake: FakeAws, tmp_path: Path) -> str:
         del fake
         return f"s3://bucket{tmp_path}"
+
+    def lose(self, store: BaseStore, address: str) -> None:
+        del store
+        place = S3Address.parse(address)
+        Objects(place.bucket, place.key, SystemClock()).remove_below("journals/")

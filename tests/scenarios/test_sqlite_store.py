@@ -16,6 +16,7 @@ import pytest
 from trialjob.model.ids import ExperimentName
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.journals import STORES
+from trialjob.orchestrator.journals.store import BaseStore
 from trialjob.orchestrator.ports import Journal
 from trialjob.testing.journal_contract import JournalContract
 from trialjob.testing.store_contract import StoreContract
@@ -67,6 +68,10 @@ class TestSqliteStore(StoreContract):
     @pytest.fixture
     def address(self, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path}/deep/sweeps.db"
+
+    def lose(self, store: BaseStore, address: str) -> None:
+        del store
+        Path(address.removeprefix("sqlite:///")).write_bytes(b"")
 
 
 @pytest.mark.usefixtures("_installed")

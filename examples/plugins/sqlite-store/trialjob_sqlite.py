@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shlex
 import shutil
 import socket
 import sqlite3
@@ -121,6 +122,8 @@ class SqliteJournal:
                 self._write(database, records[len(here) :])
 
     def _write(self, database: sqlite3.Connection, records: Sequence[Record]) -> None:
+        # What was begun has a folder, by which a database that was lost is told from a new one.
+        (_jobs_of(self._database.path) / self._name).mkdir(parents=True, exist_ok=True)
         lines = [(self._name, record.version, checked(encode(record))) for record in records]
         database.executemany("INSERT INTO records VALUES (?, ?, ?)", lines)
 
@@ -205,22 +208,34 @@ class SqliteStore(BaseStore):
     def has_code(self, name: ExperimentName) -> bool:
         return bool(self._database.rows("SELECT 1 FROM bundles WHERE name = ? LIMIT 1", name))
 
+    def check_not_lost(self, name: ExperimentName) -> None:
+        if not self.folder(name).exists() or self.journal(name).read():
+            return
+        raise JournalCorrupt(
+            f"{self._database.path} has nothing of {name} any more, which was begun: its jobs,"
+            f" {name}-0001-1 and so on, may still run, and would be started a second time.\n"
+            "  → restore the file from a backup; without one, end its jobs where they run, and then"
+            f" `rm -r {shlex.quote(str(self.folder(name)))}`"
+        )
+
     def forget(self, name: ExperimentName) -> None:
+        # First what says that it was begun: a removal that is broken off here is no loss of records.
+        shutil.rmtree(self.folder(name), ignore_errors=True)
         with self._database.open(writing=True) as database:
             database.execute("DELETE FROM records WHERE name = ?", (name,))
 
     def clear(self, name: ExperimentName) -> None:
         with self._database.open(writing=True) as database:
             database.execute("DELETE FROM bundles WHERE name = ?", (name,))
-        shutil.rmtree(self.folder(name), ignore_errors=True)
 
     def folder(self, name: ExperimentName) -> Path:
-        return self._jobs / name
+        return _jobs_of(self._database.path) / name
 
     def files(self) -> Sequence[Path]:
         path = self._database.path
-        return [path, path.with_name(f"{path.name}-journal"), self._jobs]
+        return [path, path.with_name(f"{path.name}-journal"), _jobs_of(path)]
 
-    @property
-    def _jobs(self) -> Path:
-        return self._database.path.with_name(f"{self._database.path.name}.jobs")
+
+def _jobs_of(path: Path) -> Path:
+    """The folder beside a database for what jobs keep."""
+    return path.with_name(f"{path.name}.jobs")

@@ -1,6 +1,6 @@
 """What every store must do beside its journals, which have ``JournalContract``.
 
-Subclass ``StoreContract`` in a test module and give it an ``address``.
+Subclass ``StoreContract`` in a test module and give it an ``address``, and say how to ``lose`` its journals.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import pytest
 
-from trialjob.errors import StoreError
+from trialjob.errors import JournalCorrupt, StoreError
 from trialjob.model.ids import ExperimentName
 from trialjob.orchestrator.core.events import SpaceExhausted
 from trialjob.orchestrator.engine.clock import SystemClock
@@ -42,6 +42,10 @@ class StoreContract:
     def address(self) -> str:
         """The address of a store that does not exist yet."""
         raise NotImplementedError("give the suite an address of your store")
+
+    def lose(self, store: BaseStore, address: str) -> None:
+        """Do away with all journals behind the store's back, as somebody or a broken disk does."""
+        raise NotImplementedError("say how the journals of your store are lost")
 
     @pytest.fixture
     def again(self, address: str) -> Callable[[], BaseStore]:
@@ -84,6 +88,33 @@ class StoreContract:
         store.journal(_NAME).append(_EVENTS, after=0, at=2.0)
         assert list(again().names()) == [_NAME, _OTHER]
         assert [record.version for record in again().journal(_OTHER).read()] == [1]
+
+    def test_an_experiment_whose_journal_is_lost_is_told_from_a_new_one(
+        self, store: BaseStore, address: str, again: Callable[[], BaseStore]
+    ) -> None:
+        store.check_not_lost(_NAME)
+        digest, data = some_code()
+        store.keep_bundle(_NAME, digest, data)
+        again().check_not_lost(_NAME)
+        journal = store.journal(_NAME)
+        with journal.hold():
+            journal.append(_EVENTS, after=0, at=1.0)
+            again().check_not_lost(_NAME)
+        self.lose(store, address)
+        assert list(again().journal(_NAME).read()) == []
+        with pytest.raises(JournalCorrupt, match="digits"):
+            again().check_not_lost(_NAME)
+        again().check_not_lost(_OTHER)
+
+    def test_what_was_removed_is_not_lost(self, store: BaseStore, again: Callable[[], BaseStore]) -> None:
+        journal = store.journal(_NAME)
+        with journal.hold():
+            journal.append(_EVENTS, after=0, at=1.0)
+            store.forget(_NAME)
+            again().check_not_lost(_NAME)
+        store.clear(_NAME)
+        again().check_not_lost(_NAME)
+        assert list(again().journal(_NAME).read()) == []
 
     def test_a_lambda_knows_which_were_written(self, store: BaseStore) -> None:
         store.journal(_NAME).append(_EVENTS, after=0, at=1.0)

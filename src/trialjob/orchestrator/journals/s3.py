@@ -8,12 +8,14 @@ every write that an earlier holder has under way; who finds that his lease is go
 Rule 3: a lease is as old as the object, and both that and the present time are told by S3's own clock. No
 clock of ours takes part.
 Rule 4: what is damaged or was written by a newer trialjob is refused, and nothing is written.
+Rule 5: behind the first record a mark is left, by which a journal that was lost is told from one never begun.
 """
 
 from __future__ import annotations
 
 import os
 import secrets
+import shlex
 import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -38,8 +40,9 @@ from trialjob.orchestrator.journals.codec import decode, encode
 from trialjob.orchestrator.journals.inbox import Inbox
 from trialjob.orchestrator.journals.locks import this_process
 from trialjob.orchestrator.journals.objects import NotMet, Objects
+from trialjob.orchestrator.journals.s3_documents import S3Documents
 from trialjob.orchestrator.journals.s3_head import Head, Lease, Segment, decode_head, unzipped
-from trialjob.orchestrator.journals.store import BaseStore, Document, Documents, Listed
+from trialjob.orchestrator.journals.store import BaseStore, Documents, Listed
 from trialjob.orchestrator.journals.turn_book import TurnBook
 from trialjob.orchestrator.ports import Clock
 
@@ -49,6 +52,8 @@ SEAL_AT: Final = 1_000_000
 _TRIES: Final = 6
 _WAIT: Final = 0.1
 _SUFFIX: Final = ".jsonl.gz"
+#: The key of what says that an experiment was begun.
+_MARK: Final = "experiments/{}/begun"
 
 
 class S3Journal:
@@ -94,6 +99,8 @@ class S3Journal:
                 self._fetch()
             self._swap(grown, lambda head: head.version > after and self._line(head, after + 1) == line)
             self._decoded = max(self._decoded, after + 1)
+            if after == 0:
+                self._leave_mark()
         return record
 
     def receive(self, records: Sequence[Record]) -> None:
@@ -109,6 +116,7 @@ class S3Journal:
         with self._lock:
             if not is_there(self._fetch()):
                 self._swap(become, is_there)
+                self._leave_mark()
 
     @contextmanager
     def hold(self, seconds: float = 60.0) -> Iterator[None]:
@@ -234,6 +242,11 @@ class S3Journal:
                 return
         raise trouble
 
+    def _leave_mark(self) -> None:
+        """Say that there were records. Where that fails, no more is lost than the notice of their loss."""
+        with suppress(StoreError):
+            self._objects.keep(_MARK.format(self._name), b"")
+
     def _packed(self, head: Head, lines: Iterable[bytes]) -> Head:
         """The head with these lines behind its sealed ones; sealed as far as they are too long for it."""
         open_lines: list[bytes] = []
@@ -357,8 +370,20 @@ class S3Store(BaseStore):
         """Whether some code was brought here for it; that comes before the journal."""
         return any(self._objects.listing(f"experiments/{name}/bundles/"))
 
+    def check_not_lost(self, name: ExperimentName) -> None:
+        if self._objects.get(_MARK.format(name)) is None or self.journal(name).read():
+            return
+        raise JournalCorrupt(
+            f"{self._objects.uri}/journals/{name}{_SUFFIX} has nothing any more, of an experiment that was"
+            f" begun: its jobs, {name}-0001-1 and so on, may still run, and would be started a second time.\n"
+            "  → restore an earlier version of the object, if the bucket keeps them; without one, end its"
+            f" jobs where they run, and then `aws s3 rm --recursive {shlex.quote(self.where(name) + '/')}`"
+        )
+
     def forget(self, name: ExperimentName) -> None:
         """Remove the journal of an experiment that this process holds."""
+        # First what says that it was begun: a removal that is broken off here is no loss of a journal.
+        self._objects.remove(_MARK.format(name))
         self._objects.remove(f"journals/{name}{_SUFFIX}")
 
     def clear(self, name: ExperimentName) -> None:
@@ -372,23 +397,3 @@ class S3Store(BaseStore):
     @staticmethod
     def _bundle(name: ExperimentName, digest: str) -> str:
         return f"experiments/{name}/bundles/{check_digest(digest, name)}.tar.gz"
-
-
-class S3Documents:
-    """Documents that are objects, replaced by compare-and-swap."""
-
-    def __init__(self, objects: Objects) -> None:
-        self._objects = objects
-
-    def read(self, key: str) -> Document | None:
-        found = self._objects.get(key)
-        return None if found is None else Document(data=found.data or b"", etag=found.etag)
-
-    def write(self, key: str, data: bytes, *, replacing: str | None) -> None:
-        try:
-            self._objects.put(key, data, replacing=replacing)
-        except NotMet as not_met:
-            raise JournalConflict(f"somebody else has written {self._objects.uri}/{key}") from not_met
-
-    def names(self, folder: str) -> Sequence[str]:
-        return [row.name for row in self._objects.listing(f"{folder}/") if row.name]
