@@ -1,6 +1,7 @@
 # One way in: `make demo` tunes a real model on this machine, `make test` proves the project.
 # Both set up what they need by themselves, the first in .demo (small), the second in .venv (large), from
-# requirements/, where every package is pinned by its hash.
+# requirements/, where packages are pinned by their hashes. Three are pinned or bounded by version only: uv, which
+# checks the hashes, hatchling, which builds this package, and PyTorch, whose build depends on the machine.
 
 PYTHON ?= python3
 UV_VERSION := 0.13.8
@@ -11,7 +12,7 @@ EXTRAS := pandas fake-aws qmc examples syne-tune report serve mlflow sagemaker h
 COMPILE = $(BIN)/uv pip compile pyproject.toml --override requirements/overrides.txt --universal \
     --generate-hashes --no-emit-index-url --no-header --quiet
 
-.PHONY: demo test test-lowest check lint types contracts bench soak lock clean
+.PHONY: demo test test-lowest check lint types contracts docs bench soak lock clean
 
 demo: .demo/.ready
 	.demo/bin/trialjob run examples/digits/sweep.yaml --store $(STORE)
@@ -43,6 +44,11 @@ types: .venv/.ready
 contracts: .venv/.ready
 	$(BIN)/lint-imports
 
+# The documentation as a site in .site, built in an environment of its own. A broken link ends it, as does a page
+# that is not in the navigation or that would fetch something from elsewhere.
+docs: .docs/.ready
+	NO_MKDOCS_2_WARNING=1 .docs/bin/mkdocs build --strict
+
 # Other faults at every call and other examples of each property than the suite has, for as long as one likes:
 # make soak SCHEDULES=100000
 SCHEDULES ?= 20000
@@ -57,6 +63,7 @@ bench: .venv/.ready
 lock: .venv/.ready
 	$(COMPILE) $(EXTRAS:%=--extra %) --group dev -o requirements/dev.txt
 	$(COMPILE) --extra examples -c requirements/dev.txt -o requirements/demo.txt
+	$(subst pyproject.toml,--group docs,$(COMPILE)) -c requirements/dev.txt -o requirements/docs.txt
 
 define install
 	$(PYTHON) -c 'import sys; sys.exit("trialjob needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'
@@ -70,6 +77,10 @@ endef
 	$(call install,.demo,$<)
 	touch $@
 
+.docs/.ready: requirements/docs.txt pyproject.toml
+	$(call install,.docs,$<)
+	touch $@
+
 # pip and not uv for PyTorch: it takes a build without CUDA where the machine has been told of one.
 .venv/.ready: requirements/dev.txt requirements/torch.txt pyproject.toml
 	$(call install,.venv,$<)
@@ -77,4 +88,4 @@ endef
 	touch $@
 
 clean:
-	rm -rf .venv .demo .lowest .mypy_cache .ruff_cache .import_linter_cache .hypothesis $(STORE)
+	rm -rf .venv .demo .lowest .docs .site .mypy_cache .ruff_cache .import_linter_cache .hypothesis $(STORE)

@@ -126,11 +126,3 @@ def test_every_field_of_a_spec_is_explained() -> None:
     assert {"max_trials", "gpus_per_trial", "reduction_factor", "seed"} <= known
     for name in known:
         assert re.search(rf"(^## |`){name}\b", SPEC_PAGE, re.MULTILINE), name
-
-
-@pytest.mark.parametrize(
-    "page", sorted([ROOT / "README.md", *ROOT.glob("docs/*.md")]), ids=lambda page: page.name
-)
-def test_links_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
-        assert (page.parent / target).exists(), target

@@ -22,7 +22,7 @@ from trialjob.config.yaml_text import load_yaml
 from trialjob.testing.installed import install
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 #: What a page without an install line of its own takes for granted.
 PLAIN: frozenset[Wanted] = frozenset({("trialjob", frozenset())})
 #: What a snippet of a plugin's package takes for granted: that it is installed.

@@ -74,7 +74,7 @@ def checked(folder: Path, **scripts: str) -> list[str]:
 def python_of_the_pages() -> dict[str, str]:
     """Every snippet of Python of the README and the pages, by a name for it."""
     found = {}
-    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))):
         for number, block in enumerate(
             re.findall(r"^```python\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
         ):
