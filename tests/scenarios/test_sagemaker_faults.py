@@ -294,7 +294,7 @@ def test_the_same_code_is_not_sent_again(tmp_path: Path) -> None:
     sent = simulated.service.ledger.count("PutObject")
     other = simulated.backend()
     request = BUNDLED.request(job_name(NAME, TrialId(1), 1), TrialId(1), 1, {"lr": 0.1}, 60.0)
-    uri = other._uploads.uri(request)
+    uri = other._launches._uploads.uri(request)
     assert simulated.service.ledger.count("PutObject") == sent
     assert uri.startswith("s3://bucket/tuning/_code/")
 

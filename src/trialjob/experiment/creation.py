@@ -19,6 +19,7 @@ from trialjob.experiment.session import Session, open_session
 from trialjob.experiment.stores import open_store
 from trialjob.experiment.trackers import check_mirrors
 from trialjob.model.ids import ExperimentName
+from trialjob.model.limits import Limits
 from trialjob.orchestrator.core.events import ExperimentCreated, KnownResult, PricesLearned
 from trialjob.orchestrator.core.search import warm_start_of
 from trialjob.orchestrator.journals.store import BaseStore
@@ -52,22 +53,10 @@ def create(
     opened.check_not_lost(name)
     resolved = resolve(given)
     spec = resolved.spec
-    # These say what they lack before anything is written.
-    _, sampler = search_of(spec)
-    sampler()
-    check_mirrors(spec)
-    vault_of(spec).check(spec.secrets())
+    limits, tariff = spec.to_limits(), resolved.tariff
+    _check(resolved, limits)
     known, notes = _known(spec, opened)
-    clock, limits, tariff = resolved.jobs.clock, spec.to_limits(), resolved.tariff
-    check_caps(limits, tariff, spec.backend.priced_by)
-    check_handover(resolved.jobs.handover, tariff)
-    bundle, left_out = "", list[str]()
-    if code_of is not None and code_of.state.bundle:
-        bundle = code_of.state.bundle
-        opened.keep_bundle(name, bundle, opened.bundle(code_of.name, bundle))
-    elif isinstance(spec.estimator, SourceSpec):
-        values = [secret.given for secret in spec.secrets().values() if secret.given]
-        bundle = ship(Path(spec.estimator.source_dir), opened, name, left_out.append, values)
+    bundle, left_out = _code(spec, opened, name, code_of)
     created = ExperimentCreated(
         name=name,
         document=spec.document(),
@@ -78,7 +67,7 @@ def create(
         request=request,
     )
     try:
-        journal.append([created, PricesLearned(tariff=tariff), *known], after=0, at=clock.now())
+        journal.append([created, PricesLearned(tariff=tariff), *known], after=0, at=resolved.jobs.clock.now())
     except JournalConflict:
         raise taken from None
     session = open_session(opened, name)
@@ -86,6 +75,31 @@ def create(
     session.knows_prices = True
     session.notes = (*search_advice(spec), *notes, *left_out, *filter(None, [caps_note(limits, tariff)]))
     return session
+
+
+def _check(resolved: ResolvedSpec, limits: Limits) -> None:
+    """Have everything say what it lacks, before anything is written."""
+    spec, tariff = resolved.spec, resolved.tariff
+    _, sampler = search_of(spec)
+    sampler()
+    check_mirrors(spec)
+    vault_of(spec).check(spec.secrets())
+    check_caps(limits, tariff, spec.backend.priced_by)
+    check_handover(resolved.jobs.handover, tariff)
+
+
+def _code(
+    spec: ExperimentSpec, store: BaseStore, name: ExperimentName, code_of: Session | None
+) -> tuple[str, list[str]]:
+    """Keep the code that is to run: its digest, and what was left out of it."""
+    left_out: list[str] = []
+    if code_of is not None and code_of.state.bundle:
+        store.keep_bundle(name, code_of.state.bundle, store.bundle(code_of.name, code_of.state.bundle))
+        return code_of.state.bundle, left_out
+    if not isinstance(spec.estimator, SourceSpec):
+        return "", left_out
+    values = [secret.given for secret in spec.secrets().values() if secret.given]
+    return ship(Path(spec.estimator.source_dir), store, name, left_out.append, values), left_out
 
 
 def ship(

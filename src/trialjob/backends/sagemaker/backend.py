@@ -15,15 +15,17 @@ from trialjob.aws import faults
 from trialjob.backends.sagemaker import status
 from trialjob.backends.sagemaker.answers import Answers
 from trialjob.backends.sagemaker.artifacts import PIECE, archive, archive_uri
-from trialjob.backends.sagemaker.checkpoints import copy_checkpoints
 from trialjob.backends.sagemaker.client import SageMakerClient
-from trialjob.backends.sagemaker.code import Code, Uploads
+from trialjob.backends.sagemaker.code import Code
+from trialjob.backends.sagemaker.graves import Graves
 from trialjob.backends.sagemaker.job_table import Roster
+from trialjob.backends.sagemaker.launching import Launches
 from trialjob.backends.sagemaker.log_follower import Ended, Follower, read_log
-from trialjob.backends.sagemaker.request import TAG_PREFIX, Request, build, folder
+from trialjob.backends.sagemaker.pools import Pools
+from trialjob.backends.sagemaker.request import Request
 from trialjob.backends.sagemaker.settings import SageMakerSettings
 from trialjob.backends.sagemaker.status import Facts, PoolFacts
-from trialjob.errors import BackendError, SpecError
+from trialjob.errors import BackendError
 from trialjob.model.ids import ExperimentName, JobName
 from trialjob.model.job import (
     Bill,
@@ -39,18 +41,10 @@ from trialjob.model.job import (
 from trialjob.model.secret import Reveal, unknown
 from trialjob.orchestrator.ports import Clock, Kept, Part, Postponed, Rejected, Submitted
 
-#: After a quota was found used up, no launch is tried for so many seconds.
-_QUOTA_PAUSE: Final = 30.0
 #: The first look of a process waits so many seconds for the turns of its calls, if it must.
 _FIRST_LOOK: Final = 20.0
 #: A download waits so often for a bucket that is asked too much.
 _PATIENCE: Final = 10
-#: A job whose creation was not answered may exist and not be seen yet for so many seconds.
-_DOUBT: Final = 60.0
-#: A role that SageMaker cannot take on is waited for so many seconds: IAM tells of a new one in a few.
-_ROLE_PATIENCE: Final = 120.0
-#: The graves are listed so often, in seconds, while jobs are launched.
-_GRAVES: Final = 60.0
 _NEVER_STARTED: Final = JobEnd(
     outcome=Outcome.STOPPED, message="never started", seconds=0.0, pool_seconds=0.0
 )
@@ -80,178 +74,39 @@ class SageMakerBackend:
         self._experiment = experiment
         self._clock = clock
         self._owner = owner
-        self._check = check
         self._reveal = reveal
-        self._uploads = Uploads(client, settings, code)
         self._roster = Roster(client, clock, prefix or experiment, is_ours=not prefix)
         self._follower = Follower(client, prefix or experiment, overlap=log_overlap, settle=log_settle)
-        self._full_until, self._full_why = float("-inf"), ""
+        self._graves = Graves(client, settings, experiment, clock)
+        self._launches = Launches(
+            client,
+            settings,
+            roster=self._roster,
+            graves=self._graves,
+            code=code,
+            clock=clock,
+            owner=owner,
+            check=check,
+            reveal=reveal,
+        )
+        self._pools = Pools(client, self._roster)
         self._answers = Answers(clock, settings.s3_uri)
         #: How long the next look may wait for the turns of its calls.
         self._patience = _FIRST_LOOK
-        #: When a job was created without an answer: it may exist.
-        self._unanswered: dict[JobName, float] = {}
-        #: Since when SageMaker has not been able to take the role on.
-        self._no_role_since: float | None = None
-        #: Jobs that are never to run, and when they were listed.
-        self._buried: set[str] = set()
-        self._graves_at = float("-inf")
-        #: Jobs that were created here and have not been watched since, as the journal has those that count.
-        self._unwatched: set[JobName] = set()
-        #: Jobs whose pools are gone for certain.
-        self._given_back: set[JobName] = set()
 
-    # Launching
+    # Launching and stopping
 
     def submit(self, request: JobRequest) -> Submitted | Postponed | Rejected:
         """Start the job, or find that it was started before (same name and digest)."""
-        # Further away than that it was set by a clock that has been set back since.
-        if 0.0 < self._full_until - self._clock.now() <= _QUOTA_PAUSE:
-            return Postponed(reason=self._full_why)
+        if postponed := self._launches.postponed():
+            return postponed
         with self._answers.taken():
-            try:
-                submitted = self._launch(request)
-            except faults.QuotaExceeded as fault:
-                if fault.for_ever:
-                    return Rejected(reason=f"{fault}\n    → ask for a higher quota, or for fewer instances")
-                self._full_until, self._full_why = self._clock.now() + _QUOTA_PAUSE, str(fault)
-                return Postponed(reason=self._full_why)
-            except faults.RoleNotReady as fault:
-                return self._without_role(fault)
-            except (faults.Invalid, SpecError) as fault:
-                return Rejected(reason=str(fault))
-        self._no_role_since = None
-        return submitted
-
-    def _without_role(self, fault: faults.RoleNotReady) -> Postponed:
-        """Wait for IAM to tell of a new role; raises BackendError when that cannot be it."""
-        now = self._clock.now()
-        if self._no_role_since is None or now < self._no_role_since:
-            self._no_role_since = now
-        if now - self._no_role_since < _ROLE_PATIENCE:
-            return Postponed(reason=f"waiting for SageMaker to be able to take the role on: {fault}")
-        raise BackendError(
-            f"{fault}\n    → let sagemaker.amazonaws.com take on {self._settings.role} by its trust policy "
-            "(docs/iam.md), or create the role, and resume; `trialjob doctor SPEC` looks at it"
-        ) from fault
-
-    def _launch(self, job: JobRequest) -> Submitted:
-        if self._client.wait("create"):
-            # Found out before anything else is asked: with many workers most launches wait at first.
-            raise self._client.throttled("create")
-        if job.job in self._graves():
-            self._end_if_any(job.job)
-            return Submitted(adopted=True)
-        code_uri = self._uploads.uri(job) if job.bundle else ""
-        request = build(self._settings, job, code_uri=code_uri, owner=self._owner, reveal=self._reveal)
-        self._check(request)
-        self._uploads.bring_values(job)
-        if job.source is not None:
-            copy_checkpoints(self._client, self._settings, job, job.source)
-        try:
-            self._client.create(request)
-        except faults.DuplicateName:
-            self._adopt(job)
-            return Submitted(adopted=True)
-        except faults.Unreachable:
-            self._unanswered[job.job] = self._clock.now()
-            raise
-        except (faults.Invalid, faults.QuotaExceeded, faults.RoleNotReady):
-            # An earlier call, of this process or another, may have taken effect without an answer.
-            if not self._is_there(job):
-                raise
-            return Submitted(adopted=True)
-        self._roster.started(job.job)
-        self._unwatched.add(job.job)
-        return Submitted()
-
-    def _is_there(self, job: JobRequest) -> bool:
-        """Whether the job was created before. Raises Unreachable as long as that cannot be known."""
-        try:
-            facts = self._client.describe(job.job)
-        except faults.NotFound:
-            if self._may_be_unseen(job.job):
-                raise faults.Unreachable(f"{job.job} may have been started, and is not seen yet") from None
-            return False
-        self._check_ours(job, facts)
-        return True
-
-    def _may_be_unseen(self, job: JobName) -> bool:
-        return self._clock.now() - self._unanswered.get(job, float("-inf")) < _DOUBT
-
-    def _adopt(self, job: JobRequest) -> None:
-        """Find that the job of that name is this one; else raise BackendError."""
-        try:
-            self._check_ours(job, self._client.describe(job.job))
-        except faults.NotFound as fault:
-            # It was created a moment ago, and not all of the service knows it yet. The next step asks again.
-            raise faults.Unreachable(f"{job.job} exists, and cannot be described yet") from fault
-
-    def _check_ours(self, job: JobRequest, facts: Facts) -> None:
-        """Raise BackendError unless the job that is described is this one."""
-        tags = self._client.tags(facts["TrainingJobArn"])
-        theirs = tags.get(f"{TAG_PREFIX}digest")
-        if theirs != job.digest:
-            why = "it was not started by trialjob" if theirs is None else f"its digest is {theirs}"
-            raise BackendError(
-                f"a training job named {job.job} exists and is not this experiment's ({why}); "
-                "run under another --name"
-            )
-
-    # Stopping
+            return self._launches.submit(request)
 
     def stop(self, job: JobName) -> bool:
         """Ask for the job's end. A job that was never started gets a tombstone, so that it never will run."""
         with self._answers.taken():
-            # Of two stop calls the second may have to wait for its turn. Who comes back for it must not begin
-            # with the first again, or would wait for ever.
-            unseen = self._roster.facts(job) is None
-            if not (unseen and self._is_buried(job)):
-                if self._end_if_any(job):
-                    return True
-                self._client.put(self._grave(job), b"")
-                self._buried.add(job)
-            # It may have been created between the two; whoever creates it later sees the tombstone.
-            if self._end_if_any(job):
-                return True
-            if self._may_be_unseen(job):
-                raise faults.Unreachable(f"{job} may have been started, and is not seen yet")
-            return False
-
-    def _end_if_any(self, job: JobName) -> bool:
-        """Have a job end; False when there is none of that name."""
-        try:
-            self._client.stop(job)
-        except faults.AlreadyEnded:
-            return True
-        except faults.NotFound:
-            return False
-        return True
-
-    def _end_buried(self, watched: set[JobName]) -> None:
-        """End what was created just after another orchestrator had found that there is no such job.
-
-        Its journal says so then, and nobody asks for the job: all that are watched need no question.
-        """
-        self._unwatched -= watched
-        for job in sorted(self._unwatched):
-            if self._is_buried(job):
-                self._end_if_any(job)
-                self._unwatched.discard(job)
-
-    def _grave(self, job: JobName) -> str:
-        return folder(self._settings, self._experiment, "never-started", job)
-
-    def _is_buried(self, job: JobName) -> bool:
-        return self._client.has(self._grave(job))
-
-    def _graves(self) -> set[str]:
-        """Jobs that were buried, as of a moment ago: who is buried now is found once it has been created."""
-        now = self._clock.now()
-        if not 0.0 <= now - self._graves_at < _GRAVES:
-            self._buried = {uri.rpartition("/")[2] for uri in self._client.keys(self._grave(JobName("")))}
-            self._graves_at = now
-        return self._buried
+            return self._launches.stop(job)
 
     # Watching
 
@@ -259,7 +114,7 @@ class SageMakerBackend:
         """What became of these jobs: one list call, one log call, and two calls for a job that has ended."""
         with self._answers.taken():
             self._roster.forget({watch.job for watch in watched})
-            self._end_buried({watch.job for watch in watched})
+            self._graves.end_created({watch.job for watch in watched})
             running = [watch for watch in watched if not watch.bill]
             self._follower.keep({watch.job for watch in running})
             # Whoever makes one look and exits is to see all of it, or what comes last would never be seen.
@@ -346,7 +201,7 @@ class SageMakerBackend:
         job = watch.job
         if not self._roster.is_missing(job, watch.submitted_at):
             return None  # whether it has a tombstone or not: it may only not be seen yet
-        if self._is_buried(job):
+        if self._graves.has(job):
             return _NEVER_STARTED
         message = f"SageMaker knows no training job {job}; somebody may have deleted it"
         return JobEnd(outcome=Outcome.FAILED, failure=FailureKind.LOST, message=message)
@@ -405,37 +260,8 @@ class SageMakerBackend:
 
     def end_pools(self, jobs: Sequence[JobName]) -> bool:
         """Give up the warm pools behind these ended jobs; False when some call is still to be made."""
-        left = [job for job in jobs if job not in self._given_back]
         with self._answers.taken():
-            # The newest have the longest to wait, and are the least likely to have been taken over.
-            for job in reversed(left):
-                if self._give_back(job):
-                    self._given_back.add(job)
-        return self._given_back.issuperset(jobs)
-
-    def _give_back(self, job: JobName) -> bool:
-        """End one pool; False when the service is not ready for that."""
-        told = status.pool_of(self._roster.facts(job) or {})
-        if told is not None and not told.is_kept:
-            return True  # whoever took it over has it
-        seen = status.pool_of(self._roster.since_launches(job) or {})
-        try:
-            # As it was seen last, which spares a question, or as it is: another job may have taken it over.
-            if seen is not None and seen.is_kept and self._end_pool(job):
-                return True
-            pool = status.pool_of(self._client.describe(job))
-            return pool is None or not pool.is_kept or self._end_pool(job)
-        except faults.NotFound:
-            return True
-
-    def _end_pool(self, job: JobName) -> bool:
-        """False when it was taken over in between, or does not wait yet: the next look tells."""
-        try:
-            self._client.keep_alive(job, 0)
-        except faults.Invalid:
-            return False
-        self._roster.pool_changed(job)
-        return True
+            return self._pools.end(jobs)
 
     def notices(self) -> tuple[str, ...]:
         """What a person should know now, such as expired credentials or a warm pool that is not kept."""
@@ -457,5 +283,5 @@ class SageMakerBackend:
         """Close the connections. Jobs run on."""
         # Whoever makes one look and exits does not see what becomes of its launches.
         with suppress(BackendError), self._answers.taken():
-            self._end_buried(set())
+            self._graves.end_created(set())
         self._client.close()
