@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from trialjob.backends.local.own_tree import why_not
 from trialjob.config import parse, warnings
 from trialjob.errors import Problem
 
+#: Has a trial see what is there, as where the kernel allows no mount namespace.
+OFF = {"TRIALJOB_OPT_ML": "off"}
 SCRIPT = '''\
 """Writes to /opt/ml/model, it says."""
 import argparse, os
@@ -23,6 +26,8 @@ parser.add_argument("--lr", type=float)
 
 def told(folder: Path, line: str, backend: str = "local", **estimator: object) -> list[Problem]:
     (folder / "train.py").write_text(SCRIPT.format(line))
+    places = {"sagemaker": {"s3_uri": "s3://bucket/x"}, "slurm": {"folder": str(folder)}}
+    given = estimator.get("environment")
     document: dict[str, Any] = {
         "name": "x",
         "estimator": {
@@ -33,11 +38,12 @@ def told(folder: Path, line: str, backend: str = "local", **estimator: object) -
             "role": "arn:aws:iam::123456789012:role/SageMakerExecution",
             "instance_type": "ml.m5.large",
             **estimator,
+            "environment": {**OFF, **(given if isinstance(given, dict) else {})},
         },
         "space": {"lr": {"type": "uniform", "lower": 0, "upper": 1}},
         "objective": {"metric": "acc", "mode": "max"},
         "limits": {"max_trials": 1},
-        "backend": {"kind": backend, **({"s3_uri": "s3://bucket/x"} if backend == "sagemaker" else {})},
+        "backend": {"kind": backend, **places.get(backend, {})},
     }
     return [each for each in warnings(parse(document)) if "/opt/ml" in each.message]
 
@@ -47,6 +53,7 @@ def told(folder: Path, line: str, backend: str = "local", **estimator: object) -
     [
         ('torch.save(1, "/opt/ml/model/a.pt")', 'write os.environ["SM_MODEL_DIR"] in its place'),
         ('open("/opt/ml/input/data/train/x.csv")', 'write os.environ["SM_CHANNEL_TRAIN"] in its place'),
+        ('open(f"/opt/ml/{sub}")', 'write os.environ["SAGEMAKER_BASE_DIR"] in its place'),
         ('OUT = "/opt/ml/output/data"', 'write os.environ["SM_OUTPUT_DATA_DIR"] in its place'),
         (
             'parser.add_argument("--output-dir", default="/opt/ml/checkpoints/run")',
@@ -59,6 +66,14 @@ def test_a_place_that_is_written_out_is_told(line: str, remedy: str, tmp_path: P
     assert problem.remedy == remedy
     assert "train.py:6 says /opt/ml/" in problem.message
     assert told(tmp_path, line, backend="sagemaker") == []
+    (problem,) = told(tmp_path, line, backend="slurm")
+    assert problem.remedy == remedy
+
+
+def test_nothing_is_told_where_a_script_finds_its_tree_there(tmp_path: Path) -> None:
+    if reason := why_not(str(tmp_path)):
+        pytest.skip(reason)
+    assert told(tmp_path, 'OUT = "/opt/ml/output/data"', environment={"TRIALJOB_OPT_ML": "on"}) == []
 
 
 def test_the_remedy_for_an_option_works(tmp_path: Path) -> None:

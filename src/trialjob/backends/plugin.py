@@ -198,6 +198,10 @@ class BaseBackend(SpecPart):
         """The field that has jobs broken off, which costs all that a script without checkpoints has done."""
         return ""
 
+    def has_tree(self, environment: Mapping[str, object]) -> bool:  # noqa: ARG002 - for those that look
+        """Whether a script with these variables finds its tree at ``/opt/ml``, as in a container."""
+        return True
+
     def check_here(self, jobs: Jobs) -> None:
         """Raise SpecError when this machine lacks what the jobs need; asked whenever they are run."""
 
@@ -353,6 +357,7 @@ _ANSWERS: Final[Mapping[str, Answer]] = {
     "problems": Answer(words="Problems", fits=lambda found: isinstance(found, Problem), several=True),
     "problems_here": Answer(words="Problems", fits=lambda found: isinstance(found, Problem), several=True),
     "loses_progress": Answer(words="a text", fits=_is_text),
+    "has_tree": Answer(words="True or False", fits=lambda found: isinstance(found, bool)),
     "check_here": Answer(words="", fits=_any),
     "check": Answer(words="", fits=_any),
     "image": Answer(words="a text", fits=_is_text),

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from pydantic import Field
 
+from trialjob.backends.local.own_tree import OFF, SWITCH, why_not
 from trialjob.backends.local.platform import check_platform
 from trialjob.backends.plugin import Backend, BaseBackend, Jobs, Place
 from trialjob.errors import InvariantError, Problem
@@ -55,6 +58,11 @@ class Local(BaseBackend):
                 message=f'"{words[0]}" is no program on this machine',
                 remedy="write its full path, or run it on SageMaker",
             )
+
+    def has_tree(self, environment: Mapping[str, object]) -> bool:
+        """Whether the kernel lets a script have a mount namespace, in which its tree is there."""
+        switch = environment.get(SWITCH, os.environ.get(SWITCH))
+        return switch != OFF and not why_not(tempfile.gettempdir())
 
     def check_here(self, jobs: Jobs) -> None:
         """There must be as many GPUs as the trials need at once."""

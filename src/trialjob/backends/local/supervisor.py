@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,15 +18,32 @@ from pathlib import Path
 from trialjob.backends.folders.job_folder import Facts, JobFolder
 from trialjob.backends.folders.supervisor import Supervisor
 from trialjob.backends.local.guard import leave_guard
+from trialjob.backends.local.literal_tree import is_said
+from trialjob.backends.local.own_tree import OFF, SWITCH, why_not, words
+from trialjob.in_job.command_line import FIRST
 
 
 class LocalSupervisor(Supervisor):
-    """Gives its GPUs back before it says that the job has ended."""
+    """Gives its GPUs back before it says that the job has ended.
+
+    A script that says ``/opt/ml`` itself finds its own tree there, where the kernel allows it; all others are
+    started as ever.
+    """
 
     def __init__(self, folder: JobFolder, request: Facts, claims: Sequence[int] = ()) -> None:
         """``claims`` are descriptors of its locks on GPUs."""
         super().__init__(folder, request)
         self._claims = claims
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        tree, request = self._folder.tree, self._request
+        given = [*request["hyperparameters"].values(), *request["environment"].values()]
+        given += [*(request.get("program") or ()), *(request.get("arguments", (FIRST, None))[1] or ())]
+        texts = [text for text in given if isinstance(text, str)]
+        switch = self._environment().get(SWITCH)
+        if switch != OFF and is_said(tree / "code", texts) and not why_not(str(tree)):
+            self.launcher = words(str(tree))
+        return super()._start()
 
     def _leave(self, status: Facts) -> None:
         for claim in self._claims:

@@ -137,6 +137,10 @@ class Slurm(BaseBackend):
                 remedy="write a folder on the file system that login and compute nodes share",
             )
 
+    def has_tree(self, environment: Mapping[str, object]) -> bool:  # noqa: ARG002 - they are all alike
+        """It is in the folder that the nodes share, also for a container."""
+        return False
+
     def check_here(self, jobs: Jobs) -> None:  # noqa: ARG002 - they are all alike
         """SLURM's commands must be here."""
         from trialjob.backends.slurm.commands import missing  # noqa: PLC0415 - POSIX only
