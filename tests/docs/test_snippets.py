@@ -157,7 +157,7 @@ def test_yaml_is_a_part_of_a_sound_spec(
 
 @pytest.mark.parametrize("snippet", of("console"))
 def test_commands_are_ones_that_there_are(snippet: Snippet) -> None:
-    for line in re.findall(r"^\$ trialjob (.*?)(?: +#.*)?$", snippet.text, re.MULTILINE):
+    for line in re.findall(r"^\$ trialjob (.*?)(?:;.*| +#.*)?$", snippet.text, re.MULTILINE):
         name, *words = shlex.split(line.replace("\\", ""))
         command = cli.get_command(click.Context(cli), name)
         assert command is not None, line
