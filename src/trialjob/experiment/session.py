@@ -120,6 +120,16 @@ class Session:
         return self._store.where(self.name)
 
     @property
+    def store(self) -> str:
+        """The address of its store, which means the same in any folder of this machine."""
+        return self._store.where()
+
+    @property
+    def folder(self) -> Path | None:
+        """A folder of this machine for what is kept beside it here; None where there is none."""
+        return self._store.folder(self.name)
+
+    @property
     def state(self) -> State:
         """The state as last read."""
         if self._state is None:

@@ -17,6 +17,7 @@ from trialjob._version import __version__
 from trialjob.apps.cli.init import init
 from trialjob.apps.cli.options import (
     backend_option,
+    detach_option,
     engine_option,
     form_option,
     interrupt_option,
@@ -78,6 +79,7 @@ for _command in (init, prices, schema, serve, tenant, token):
 @click.option("--name", help="The experiment's name, as it is [default: the spec's with a unique suffix].")
 @yes_option
 @set_option
+@detach_option
 @interrupt_option
 @store_option
 @click.pass_obj
@@ -91,6 +93,7 @@ def run() -> None:
 @click.argument("spec", type=click.Path(), required=False)
 @backend_option
 @set_option
+@detach_option
 @interrupt_option
 @store_option
 @click.pass_obj

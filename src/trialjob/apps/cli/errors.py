@@ -40,6 +40,12 @@ class Begun:
     name: str = ""
     come_back: str = ""
 
+    def hint(self) -> str:
+        """How to go on with it; "" before one has begun."""
+        if not self.name:
+            return ""
+        return f"{self.name} is kept, and jobs that run go on. Resume it with:\n  {self.come_back}"
+
 
 #: The command or what it was given must change first.
 _WRONG = (SpecError, UsageError, ExperimentBusy, JournalCorrupt, JournalTooNew)
@@ -56,7 +62,7 @@ def guarded(command: Callable[[Begun], object]) -> int:
         say(_click_message(error))
         return ExitStatus.WRONG
     except (click.Abort, KeyboardInterrupt):
-        say(_come_back(begun) or "interrupted")
+        say(begun.hint() or "interrupted")
         return ExitStatus.CAN_GO_ON
     except BrokenPipeError:
         return ExitStatus.DONE
@@ -81,7 +87,7 @@ def say(text: str) -> None:
 
 def _expected(error: TrialjobError, begun: Begun) -> ExitStatus:
     wrong = isinstance(error, _WRONG)
-    hint = "" if wrong else _come_back(begun)
+    hint = "" if wrong else begun.hint()
     say(f"error: {error}" + (f"\n{hint}" if hint else ""))
     return ExitStatus.CAN_GO_ON if begun.name and not wrong else ExitStatus.WRONG
 
@@ -91,7 +97,7 @@ def _unexpected(error: Exception, begun: Begun) -> ExitStatus:
         from trialjob.reporting.terminal import Output  # noqa: PLC0415 - the help does without
 
         Output(sys.stdout).flush()  # or the interpreter would try once more when it exits, and complain
-        say(f"error: {error.strerror}; make room" + (f"\n{hint}" if (hint := _come_back(begun)) else ""))
+        say(f"error: {error.strerror}; make room" + (f"\n{hint}" if (hint := begun.hint()) else ""))
         return ExitStatus.CAN_GO_ON if begun.name else ExitStatus.WRONG
     from trialjob.registry import package_behind  # noqa: PLC0415 - the help does without
 
@@ -113,11 +119,5 @@ def _click_message(error: click.ClickException) -> str:
 
 
 def _bug(error: Exception, begun: Begun, whose: str = "trialjob") -> str:
-    hint = _come_back(begun)
+    hint = begun.hint()
     return f"error: this is a bug in {whose}: {type(error).__name__}: {error}" + (f"\n{hint}" if hint else "")
-
-
-def _come_back(begun: Begun) -> str:
-    if not begun.name:
-        return ""
-    return f"{begun.name} is kept, and jobs that run go on. Resume it with:\n  {begun.come_back}"

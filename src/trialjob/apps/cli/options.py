@@ -46,6 +46,9 @@ def interrupt_option(command: F) -> F:
     )(command)
 
 
+detach_option = click.option(
+    "--detach", is_flag=True, help="Return at once: a process of its own goes on, without the terminal."
+)
 engine_option = click.option(
     "--engine",
     type=click.Choice(["trialjob", "hosted"]),

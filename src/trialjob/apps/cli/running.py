@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, assert_never
 
 import click
 
 from trialjob import config, experiment
 from trialjob.apps.cli.errors import Begun, ExitStatus, say
-from trialjob.apps.interactive_run import Attended, attend, farewell
+from trialjob.apps.detached_run import GoesOn, HasEnded, Left, NotBegun, leave_to_process
+from trialjob.apps.interactive_run import Attended, OnInterrupt, attend, farewell
 from trialjob.apps.naming import unique_name
 from trialjob.config.overrides import apply_overrides
 from trialjob.errors import Problem, UsageError
@@ -38,8 +39,9 @@ def run_spec(
     engine: str | None,
     name: str | None,
     overrides: tuple[str, ...],
-    on_interrupt: Literal["stop", "detach"] | None,
+    on_interrupt: OnInterrupt | None,
     yes: bool,
+    detach: bool,
     store: str | None,
 ) -> int:
     """Start the experiment of a spec file and attend it."""
@@ -47,15 +49,16 @@ def run_spec(
     if name is None:
         spec = spec.model_copy(update={"name": unique_name(spec.name)})
     warn(config.warnings(spec))
-    return start(begun, spec, on_interrupt=on_interrupt, yes=yes, store=store)
+    return start(begun, spec, on_interrupt=on_interrupt, yes=yes, detach=detach, store=store)
 
 
 def start(
     begun: Begun,
     spec: config.ExperimentSpec,
     *,
-    on_interrupt: Literal["stop", "detach"] | None,
+    on_interrupt: OnInterrupt | None,
     yes: bool,
+    detach: bool = False,
     store: str | None,
     code_of: Session | None = None,
 ) -> int:
@@ -68,7 +71,7 @@ def start(
         return ExitStatus.CAN_GO_ON
     session = experiment.create(resolved, store=store, code_of=code_of)
     print_notes([f"experiment {session.name}, kept in {session.where}", *session.notes], out)
-    return _attend(begun, session, out, on_interrupt=on_interrupt, store=store)
+    return _go_on(begun, session, out, on_interrupt=on_interrupt, detach=detach, store=store)
 
 
 def _agreed(out: Console, planned: Variant, *, yes: bool) -> bool:
@@ -87,7 +90,8 @@ def resume_experiment(
     spec: str | None,
     backend: str | None,
     overrides: tuple[str, ...],
-    on_interrupt: Literal["stop", "detach"] | None,
+    on_interrupt: OnInterrupt | None,
+    detach: bool,
     store: str | None,
 ) -> int:
     """Go on with an experiment, with other limits if they are given."""
@@ -104,7 +108,7 @@ def resume_experiment(
         # The code is in the bundle; the folder that it came from need not be here.
         session.change(config.parse(document, files=False))
     session.reopen()
-    return _attend(begun, session, console(), on_interrupt=on_interrupt, store=store)
+    return _go_on(begun, session, console(), on_interrupt=on_interrupt, detach=detach, store=store)
 
 
 def by_engine(engine: str | None) -> list[str]:
@@ -128,19 +132,50 @@ def come_back(name: str, store: str | None) -> str:
     return command("resume", name, store=store)
 
 
-def _attend(
+def _go_on(
     begun: Begun,
     session: Session,
     out: Console,
     *,
-    on_interrupt: Literal["stop", "detach"] | None,
+    on_interrupt: OnInterrupt | None,
+    detach: bool,
     store: str | None,
 ) -> int:
+    """Attend it here, or leave it to a process of its own."""
     begun.name, begun.come_back = session.name, come_back(session.name, store)
+    if detach:
+        words = ["--store", session.store, "--on-interrupt", on_interrupt or "detach"]
+        return _show_left(begun, session, out, leave_to_process(session, words), store=store)
     attended = attend(session, out, on_interrupt)
     if session.unsent:
         say(f"notice: {session.unsent}")
     return show_end(out, attended, begun.come_back, store=store)
+
+
+def _show_left(begun: Begun, session: Session, out: Console, left: Left, *, store: str | None) -> int:
+    """Print what became of an experiment that was left to a process of its own; returns the exit status."""
+    match left:
+        case GoesOn(pid=pid, log=log):
+            out.print(
+                f"process {pid} runs it in the background; what it says is in {clean(str(log))}",
+                soft_wrap=True,
+            )
+            for verb, *words in (("watch",), ("status",), ("logs", "1", "--follow"), ("stop",)):
+                out.print(f"  {command(verb, session.name, *words, store=store)}", soft_wrap=True)
+            return ExitStatus.DONE
+        case HasEnded():
+            print_summary(out, session.state, store=store)
+            return exit_status(session.state)
+        case NotBegun(status=status, log=log, said=said):
+            how = (
+                "has not begun to run it yet"
+                if status is None
+                else f"ended with status {status} and does not run it"
+            )
+            say(f"error: the process in the background {how}; {log} has:\n{said}\n\n{begun.hint()}")
+            return ExitStatus.CAN_GO_ON
+        case _:
+            assert_never(left)
 
 
 def show_end(out: Console, attended: Attended, again: str, *, store: str | None) -> int:
