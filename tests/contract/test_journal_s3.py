@@ -24,13 +24,16 @@ from trialjob.errors import (
 )
 from trialjob.model.ids import ExperimentName
 from trialjob.orchestrator.core.events import SpaceExhausted
+from trialjob.orchestrator.core.evolve import replay
 from trialjob.orchestrator.engine.clock import SystemClock
-from trialjob.orchestrator.journals.objects import Objects
+from trialjob.orchestrator.journals.objects import Found, Objects
 from trialjob.orchestrator.journals.s3 import S3Journal, S3Store
+from trialjob.orchestrator.journals.snapshot import state_of
 from trialjob.orchestrator.ports import Journal
 from trialjob.testing.fake_aws import FakeAws, FakeService, Faults, VirtualClock
 from trialjob.testing.fake_aws.errors import ConnectionLost
 from trialjob.testing.fake_aws.in_process import boto3_session
+from trialjob.testing.histories import History
 from trialjob.testing.journal_contract import JournalContract
 
 NAME = ExperimentName("digits")
@@ -336,3 +339,88 @@ def test_a_store_lists_what_has_a_journal(objects: Objects) -> None:
     assert store.bundle(ExperimentName("only-code"), digest) == data
     with pytest.raises(StoreError, match="missing"):
         store.bundle(ExperimentName("run-1"), digest)
+
+
+class Counted(Objects):
+    """Knows what was asked for."""
+
+    def get(self, key: str, *, unless: str = "") -> Found | None:
+        self.gets.append(key.rpartition("/")[2])
+        return super().get(key, unless=unless)
+
+    @property
+    def gets(self) -> list[str]:
+        found: list[str] = self.__dict__.setdefault("asked", [])
+        return found
+
+
+class TestSnapshots:
+    """What the sealed records of a journal amount to is kept beside them."""
+
+    RECORDS = tuple(History(trials=8).records())
+    CUT = 50
+
+    @pytest.fixture
+    def objects(self, fake: FakeAws, tmp_path: Path) -> Iterator[Counted]:
+        assert fake.url
+        objects = Counted("bucket", str(tmp_path), SystemClock())
+        yield objects
+        objects.close()
+
+    @staticmethod
+    def journal(objects: Objects, seal_at: int = 2_000) -> S3Journal:
+        return S3Journal(objects, NAME, SystemClock(), seal_at=seal_at)
+
+    def test_a_look_reads_the_head_the_snapshot_and_what_is_new(self, objects: Counted) -> None:
+        self.journal(objects).receive(self.RECORDS[: self.CUT])
+        assert state_of(self.journal(objects), "here") == replay(self.RECORDS[: self.CUT])
+        objects.gets.clear()
+        assert state_of(self.journal(objects), "here") == replay(self.RECORDS[: self.CUT])
+        assert objects.gets == ["digits.jsonl.gz", "snapshot"]
+
+    def test_segments_that_were_sealed_since_are_read(self, objects: Counted) -> None:
+        writer = self.journal(objects)
+        writer.receive(self.RECORDS[: self.CUT])
+        state_of(self.journal(objects), "here")
+        for record in self.RECORDS[self.CUT :]:
+            writer.append(record.events, after=record.version - 1, at=record.at)
+            if record.version % 9 == 0:
+                assert state_of(self.journal(objects), "here") == replay(self.RECORDS[: record.version])
+        objects.gets.clear()
+        state_of(self.journal(objects), "here")
+        assert "snapshot" in objects.gets
+        assert not any(name.startswith("00000001-") for name in objects.gets)
+
+    def test_where_nothing_is_sealed_nothing_more_is_asked_for(self, objects: Counted) -> None:
+        self.journal(objects, 10**6).receive(self.RECORDS)
+        for _ in range(2):
+            objects.gets.clear()
+            assert state_of(self.journal(objects, 10**6), "here") == replay(self.RECORDS)
+            assert objects.gets == ["digits.jsonl.gz"]
+
+    @pytest.mark.parametrize("content", [b"", b"no snapshot", None])
+    def test_a_damaged_one_or_one_of_other_records_is_as_if_there_were_none(
+        self, objects: Counted, content: bytes | None
+    ) -> None:
+        self.journal(objects).receive(self.RECORDS[: self.CUT])
+        state_of(self.journal(objects), "here")
+        key = f"experiments/{NAME}/snapshot"
+        if content is not None:
+            objects.keep(key, content)
+        else:
+            objects.remove(f"journals/{NAME}.jsonl.gz")
+            others = list(History(trials=12, message="another").records())[: self.CUT]
+            self.journal(objects).receive(others)
+            assert state_of(self.journal(objects), "here") == replay(others)
+            return
+        assert state_of(self.journal(objects), "here") == replay(self.RECORDS[: self.CUT])
+
+    def test_who_may_not_write_looks_all_the_same(
+        self, objects: Counted, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(*_: object) -> None:
+            raise StoreError("AccessDenied")
+
+        self.journal(objects).receive(self.RECORDS)
+        monkeypatch.setattr(objects, "keep", refuse)
+        assert state_of(self.journal(objects), "here") == replay(self.RECORDS)

@@ -13,7 +13,7 @@ from trialjob import config
 from trialjob.backends.sagemaker.hosted.tuning_request import tuning_name
 from trialjob.errors import SpecError
 from trialjob.experiment.prices import check_handover
-from trialjob.experiment.resolve import resolve
+from trialjob.experiment.resolving import resolve
 from trialjob.testing.fake_aws import wire
 from trialjob.testing.fake_aws.tuning_rules import check_tuning
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from trialjob.experiment import Session
 from trialjob.orchestrator.core.state import State
 from trialjob.reporting.results import Result, document, whole_row
 
+if TYPE_CHECKING:
+    from trialjob.experiment import Look, Session
 
-def status_of(session: Session) -> dict[str, object]:
+
+def status_of(session: Session | Look) -> dict[str, object]:
     """The members of `status --format json`."""
     state = session.state
     return {

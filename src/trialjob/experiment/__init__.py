@@ -1,20 +1,28 @@
 """Experiments as apps see them: resolved, created, stepped, moved and removed.
 
-Rule: it decides what is put together and nothing about an experiment itself.
+Rule 1: it decides what is put together and nothing about an experiment itself.
+Rule 2: a name is imported when it is first asked for, so that who only looks loads no backend.
 """
 
-from trialjob.experiment.account import audit, doctor
-from trialjob.experiment.creation import create
-from trialjob.experiment.inbox import spec_of_document, spec_of_file, start_document, start_file
-from trialjob.experiment.move import finish, hand_over
-from trialjob.experiment.removal import StillRuns, remove
-from trialjob.experiment.resolve import ResolvedSpec, resolve
-from trialjob.experiment.session import Session, attach, open_session
-from trialjob.experiment.stores import open_store, place
-from trialjob.experiment.tenants import allowed, decisions_of
-from trialjob.experiment.trackers import mlflow_runs
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from trialjob.experiment.account import audit, doctor
+    from trialjob.experiment.creation import create
+    from trialjob.experiment.inbox import spec_of_document, spec_of_file, start_document, start_file
+    from trialjob.experiment.looking import Look, look
+    from trialjob.experiment.move import finish, hand_over
+    from trialjob.experiment.removal import StillRuns, remove
+    from trialjob.experiment.resolving import ResolvedSpec, resolve
+    from trialjob.experiment.session import Session, attach, open_session
+    from trialjob.experiment.stores import open_store, place
+    from trialjob.experiment.tenants import allowed, decisions_of
+    from trialjob.experiment.trackers import mlflow_runs
 
 __all__ = [
+    "Look",
     "ResolvedSpec",
     "Session",
     "StillRuns",
@@ -26,6 +34,7 @@ __all__ = [
     "doctor",
     "finish",
     "hand_over",
+    "look",
     "mlflow_runs",
     "open_session",
     "open_store",
@@ -37,3 +46,35 @@ __all__ = [
     "start_document",
     "start_file",
 ]
+
+#: Where each name is.
+_HOME = {
+    name: module
+    for module, names in {
+        "account": "audit doctor",
+        "creation": "create",
+        "inbox": "spec_of_document spec_of_file start_document start_file",
+        "looking": "Look look",
+        "move": "finish hand_over",
+        "removal": "StillRuns remove",
+        "resolving": "ResolvedSpec resolve",
+        "session": "Session attach open_session",
+        "stores": "open_store place",
+        "tenants": "allowed decisions_of",
+        "trackers": "mlflow_runs",
+    }.items()
+    for name in names.split()
+}
+
+
+if not TYPE_CHECKING:  # a type checker would take every misspelt name for a public one
+
+    def __getattr__(name: str) -> object:
+        """Import a name when it is first asked for."""
+        if name not in _HOME:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        import importlib  # noqa: PLC0415 - only when a name is asked for
+
+        value: object = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+        globals()[name] = value
+        return value

@@ -13,7 +13,7 @@ from trialjob.estimators.bundle import pack
 from trialjob.estimators.selection import files_with
 from trialjob.experiment.jobs import folder_of, vault_of
 from trialjob.experiment.prices import caps_note, check_caps, check_handover
-from trialjob.experiment.resolve import ResolvedSpec, resolve
+from trialjob.experiment.resolving import ResolvedSpec, resolve
 from trialjob.experiment.search import search_advice, search_of
 from trialjob.experiment.session import Session, open_session
 from trialjob.experiment.stores import open_store

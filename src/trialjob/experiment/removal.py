@@ -15,9 +15,9 @@ from trialjob.backends.folders.job_folder import JobFolder
 from trialjob.backends.plugin import BaseBackend
 from trialjob.errors import UsageError
 from trialjob.model.ids import ExperimentName
-from trialjob.orchestrator.core.evolve import replay
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.engine.clock import SystemClock
+from trialjob.orchestrator.journals.snapshot import state_of
 from trialjob.orchestrator.journals.store import BaseStore
 
 
@@ -31,7 +31,7 @@ def remove(store: BaseStore, name: ExperimentName, *, artifacts: bool = False) -
     if not _have_ended(store.folder(name)):
         store.check_not_lost(name)
     with journal.hold():
-        state = replay(journal.read(), store.where(name))
+        state = state_of(journal, store.where(name))
         backend = _backend(state) if artifacts else None
         check(state, artifacts=artifacts)
         store.forget(name)

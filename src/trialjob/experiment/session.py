@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import shlex
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -27,6 +26,7 @@ from trialjob.errors import (
 )
 from trialjob.experiment.changes import agree, as_recorded
 from trialjob.experiment.jobs import backend_of, estimator_of, jobs_of, vault_of
+from trialjob.experiment.looking import missing
 from trialjob.experiment.notifications import still_to_tell, tell
 from trialjob.experiment.prices import check_priced, worth_learning
 from trialjob.experiment.search import search_of
@@ -51,6 +51,7 @@ from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.engine.hosted import HostedStepper
 from trialjob.orchestrator.engine.loop import Loop, Watcher
 from trialjob.orchestrator.engine.step import Parts, Stepper
+from trialjob.orchestrator.journals.snapshot import recalled, remember
 from trialjob.orchestrator.journals.store import BaseStore
 from trialjob.orchestrator.ports import ArtifactSource, HostedSearch, Journal
 from trialjob.reporting.notification import untold
@@ -74,17 +75,7 @@ def open_session(store: BaseStore, name: str) -> Session:
     if not experiment_name_problem(name):
         with suppress(NoSuchExperiment):
             return Session(store, ExperimentName(name))
-        store.check_not_lost(ExperimentName(name))
-        if store.has_code(ExperimentName(name)):
-            raise NoSuchExperiment(
-                f"no experiment named {name!r} in {store.where()}, only its code: whatever brought it was "
-                "broken off.\n  → if it was moved here, the same `trialjob push` or `pull` finishes it, as "
-                f"does `trialjob resume {name}` on the old store; if it was being started, start it again"
-            )
-    names = store.names()
-    near = difflib.get_close_matches(name, names, n=1)
-    hint = f"did you mean {near[0]}?" if near else "`trialjob list` shows what there is"
-    raise NoSuchExperiment(f"no experiment named {name!r} in {store.where()}; {hint}")
+    raise missing(store, name)
 
 
 class Session:
@@ -96,8 +87,8 @@ class Session:
         self._store = store
         self._journal: Journal = store.journal(name)
         self._clock = clock_of(store)
-        self._state: State | None = None
-        #: The records of the first reading, until an engine has learned from them too.
+        self._state: State | None = recalled(self._journal)
+        #: The records of the first reading, if that was of all, until an engine has learned from them too.
         self._records: list[Record] = []
         self._loop: Loop | None = None
         self._leaving = False
@@ -157,6 +148,7 @@ class Session:
             news += record.events
         if self._state is None:
             raise NoSuchExperiment(f"no experiment named {self.name!r} in {self._store.where()}")
+        remember(self._journal, self._state)
         return news
 
     def records(self, after: int) -> Sequence[Record]:
@@ -251,8 +243,7 @@ class Session:
             self._mirrors = Mirrors(spec, self.state, self._clock, self.vault)
             parts = self._parts(spec, wake, self._mirrors)
             known, self._records = self._records, []
-            state = self._state if known and known[-1].version == self.state.version else None
-            stepper = self._stepper(spec, parts, known, state)
+            stepper = self._stepper(spec, parts, known, self.state)
             self._loop = loop = Loop(stepper, self._clock, spec.backend.poll_interval)
             try:
                 if self._leaving:
@@ -268,9 +259,7 @@ class Session:
             self._tell(spec)
         return self.refresh()
 
-    def _stepper(
-        self, spec: ExperimentSpec, parts: Parts, known: Sequence[Record], state: State | None
-    ) -> Stepper:
+    def _stepper(self, spec: ExperimentSpec, parts: Parts, known: Sequence[Record], state: State) -> Stepper:
         if not spec.is_hosted:
             return Stepper(parts, known, state)
         search = cast("HostedSearch", self._backend)

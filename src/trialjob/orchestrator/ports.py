@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from trialjob.model.ids import ExperimentName, JobName, TrialId
 from trialjob.model.job import JobRequest, JobSeen, LogLine, Watch
@@ -20,6 +20,7 @@ from trialjob.model.trial import LogMatch
 from trialjob.orchestrator.core.events import Event, Record
 from trialjob.orchestrator.core.observations import HostedObserved, Postponed, Rejected, Submitted
 from trialjob.orchestrator.core.search import Sampler
+from trialjob.orchestrator.core.state import State
 
 
 class Clock(Protocol):
@@ -71,6 +72,19 @@ class Journal(Protocol):
 
     def holder(self) -> str | None:
         """Who holds it, in words, or None."""
+        ...
+
+
+@runtime_checkable
+class Recalling(Protocol):
+    """A journal that keeps beside its records what they amount to."""
+
+    def recall(self) -> State | None:
+        """The state after some of its first records; None when that is not known, or in doubt."""
+        ...
+
+    def remember(self, state: State) -> None:
+        """Keep the state after all that was read and written here, if it is worth while and possible."""
         ...
 
 

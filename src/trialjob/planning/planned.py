@@ -15,7 +15,7 @@ from trialjob.config.assumptions import with_assumed
 from trialjob.config.lints import no_word_of_checkpoints
 from trialjob.errors import UsageError
 from trialjob.experiment.prices import caps_note, check_caps, check_handover
-from trialjob.experiment.resolve import ResolvedSpec, resolve
+from trialjob.experiment.resolving import ResolvedSpec, resolve
 from trialjob.experiment.search import search_advice
 from trialjob.experiment.session import attach
 from trialjob.orchestrator.core.last_epoch import COUNTS

@@ -307,7 +307,7 @@ def row_of(trial: Trial, objective: Objective) -> Row:
         attempts=len(ends),
         proposed_at=trial.proposed_at,
         started_at=trial.attempts[0].intended_at if trial.attempts else None,
-        ended_at=_ended_at(trial, ends),
+        ended_at=ended_at(trial),
         seconds=cost.seconds,
         idle_seconds=cost.idle_seconds,
         dollars=cost.dollars,
@@ -335,9 +335,10 @@ def model_attempt(trial: Trial) -> Attempt | None:
     )
 
 
-def _ended_at(trial: Trial, ends: list[JobEnd | None]) -> float | None:
-    last = ends[-1] if ends else None
-    return last.ended_at if trial.ended and last is not None else None
+def ended_at(trial: Trial) -> float | None:
+    """When the last job of a trial that has ended was over; None when that is not known."""
+    last = trial.last
+    return last.end.ended_at if trial.ended and last is not None and last.end is not None else None
 
 
 def _failure(ends: list[JobEnd | None]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from trialjob.model.metric import Objective
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial
-from trialjob.reporting.results import counts_as_best, row_of
+from trialjob.reporting.results import counts_as_best, ended_at
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 
@@ -30,7 +30,7 @@ def spark(values: Sequence[float], width: int) -> str:
 def best_so_far(state: State) -> list[float]:
     """The best score after each trial that has ended with one, in the order in which they ended."""
     ended = [trial for trial in state.trials if trial.ended and counts_as_best(trial)]
-    ended.sort(key=lambda trial: (row_of(trial, state.objective).ended_at or 0.0, trial.id))
+    ended.sort(key=lambda trial: (ended_at(trial) or 0.0, trial.id))
     curve: list[float] = []
     for trial in ended:
         curve += after(curve, trial, state.objective)

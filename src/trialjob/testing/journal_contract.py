@@ -60,7 +60,10 @@ from trialjob.orchestrator.core.events import (
     TrialPaused,
     TrialProposed,
 )
+from trialjob.orchestrator.core.evolve import replay
+from trialjob.orchestrator.journals.snapshot import state_of
 from trialjob.orchestrator.ports import Journal
+from trialjob.testing.histories import History
 
 _ONE = TrialId(1)
 _TERMS = Terms(
@@ -245,6 +248,15 @@ class JournalContract:
         assert list(self.again(journal).read()) == own
         self.again(journal).receive([*own, more])
         assert list(journal.read()) == [*own, more]
+
+    def test_what_it_recalls_is_what_its_records_say(self, journal: Journal) -> None:
+        records = list(History(trials=3).records())[:30]
+        for cut in (10, 24, len(records)):
+            self.again(journal).receive(records[:cut])
+            for _ in range(2):  # one that may keep what it read, and one that may begin with that
+                assert state_of(self.again(journal), "here") == replay(records[:cut])
+        last = journal.append([SpaceExhausted()], after=len(records), at=9.0)
+        assert state_of(self.again(journal), "here") == replay([*records, last])
 
     def test_only_one_holds_it(self, journal: Journal) -> None:
         other = self.again(journal)

@@ -91,8 +91,14 @@ class Simulation:
         )
         self.journal.append([created, PricesLearned(tariff=tariff)], after=0, at=self.clock.now())
 
-    def stepper(self, *, journal: Journal | None = None, backend: JobBackend | None = None) -> Stepper:
-        """A new orchestrator, as after a crash."""
+    def stepper(
+        self,
+        *,
+        journal: Journal | None = None,
+        backend: JobBackend | None = None,
+        state: State | None = None,
+    ) -> Stepper:
+        """A new orchestrator, as after a crash; it may know already what the journal's beginning says."""
         return Stepper(
             Parts(
                 journal=journal or self.journal,
@@ -103,7 +109,8 @@ class Simulation:
                 readers=readers((), self.objective),
                 rules=self.rules,
                 clock=self.clock,
-            )
+            ),
+            state=state,
         )
 
     def run(self, watch: Watcher = lambda _state, _events: None, *, fuse: Fuse | None = None) -> State:

@@ -13,8 +13,8 @@ from trialjob.errors import TrialjobError, UsageError
 from trialjob.model.durations import parse_duration
 from trialjob.model.ids import ExperimentName, experiment_name_problem
 from trialjob.model.trial import Phase
-from trialjob.orchestrator.core.evolve import replay
 from trialjob.orchestrator.engine.clock import SystemClock
+from trialjob.orchestrator.journals.snapshot import state_of
 from trialjob.orchestrator.journals.store import BaseStore
 from trialjob.reporting.terminal import clean, console
 from trialjob.reporting.typed_commands import command
@@ -66,7 +66,7 @@ def _old(older_than: str, store: BaseStore) -> list[ExperimentName]:
     old = []
     for name in store.names():
         with suppress(TrialjobError):  # what cannot be read is left alone
-            state = replay(store.journal(name).read())
+            state = state_of(store.journal(name), store.where(name))
             if state is not None and state.phase is Phase.ENDED and state.updated_at < before:
                 old.append(name)
     return old

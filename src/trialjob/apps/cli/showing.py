@@ -9,9 +9,9 @@ from trialjob.apps.cli.errors import ExitStatus
 from trialjob.apps.summary import status_of, summary_of
 from trialjob.errors import TrialjobError
 from trialjob.model.ids import ExperimentName
-from trialjob.orchestrator.core.evolve import replay
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.engine.clock import SystemClock
+from trialjob.orchestrator.journals.snapshot import state_of
 from trialjob.orchestrator.ports import ExperimentStore
 from trialjob.reporting.choosing import Choice
 from trialjob.reporting.listing import Listed, print_list, print_status
@@ -49,16 +49,16 @@ def show_results(
 
 def show_status(name: str, *, form: str, store: str | None) -> int:
     """Where one experiment stands."""
-    session = experiment.attach(name, store=store)
+    found = experiment.look(experiment.open_store(store), name)
     if form == "json":
-        print_out(strict_json(status_of(session)) + "\n")
+        print_out(strict_json(status_of(found)) + "\n")
     else:
         out = console()
         print_status(
             out,
-            session.state,
-            holder=session.holder(),
-            where=session.where,
+            found.state,
+            holder=found.holder(),
+            where=found.where,
             now=SystemClock().now(),
             store=store,
         )
@@ -88,7 +88,7 @@ def _member(listed: Listed) -> dict[str, object]:
 
 def _listed(store: ExperimentStore, name: ExperimentName) -> Listed:
     try:
-        state = replay(store.journal(name).read(), store.where(name))
+        state = state_of(store.journal(name), store.where(name))
         return Listed(name=name, problem="its journal is empty") if state is None else _summary(name, state)
     except TrialjobError as error:
         return Listed(name=name, problem=one_line(str(error)))

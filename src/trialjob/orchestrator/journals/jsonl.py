@@ -11,6 +11,7 @@ version exactly one writes. Being the orchestrator is another, longer lock.
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import shlex
@@ -22,11 +23,16 @@ from pathlib import Path
 from trialjob.errors import ExperimentBusy, JournalConflict, JournalCorrupt, JournalTooNew, StoreError
 from trialjob.files import DISK, Disk
 from trialjob.orchestrator.core.events import Event, Record
+from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.journals.beginnings import begins_alike
 from trialjob.orchestrator.journals.codec import checked, decode, encode
 from trialjob.orchestrator.journals.locks import hold, is_held, store_errors, this_process, turn
 from trialjob.orchestrator.journals.private import FILE, make_private, tighten
+from trialjob.orchestrator.journals.snapshot import Snapshot, is_worth, packed, unpacked
 from trialjob.orchestrator.journals.troubles import trouble
+
+#: For what may be lost.
+_UNSAFE = Disk(sync=lambda _descriptor: None)
 
 #: Windows would write two bytes for the end of a line.
 _BINARY = getattr(os, "O_BINARY", 0)
@@ -41,13 +47,19 @@ class JsonlJournal:
         # Whether this object has made the file's name durable.
         self._is_named = False
         self._path = folder / "journal.jsonl"
-        # Where the record after ``_version`` begins, as far as this object has read.
+        #: The version that is in the snapshot beside it, as far as that is known here.
+        self._kept = 0
+        self._rewind()
+
+    def _rewind(self) -> None:
+        # Where the record after ``_version`` begins, as far as this object has read; and what it has read.
         self._version = 0
         self._offset = 0
+        self._digest = hashlib.sha256()
 
     def read(self, after: int = 0) -> Sequence[Record]:
         if after < self._version:
-            self._version, self._offset = 0, 0
+            self._rewind()
         records = self._read_on()
         return [record for record in records if record.version > after]
 
@@ -58,13 +70,12 @@ class JsonlJournal:
             make_private(self._folder, root=self._folder.parent, disk=self._disk)
             with turn(self._folder / "append.lock"):
                 if after != self._version:
-                    self._version, self._offset = 0, 0
+                    self._rewind()
                 self._read_on()
                 if self._version != after:
                     raise JournalConflict(f"{self._path} is at version {self._version}, not {after}")
                 self._write(line)
-        self._version += 1
-        self._offset += len(line)
+        self._pass(line)
         return record
 
     def receive(self, records: Sequence[Record]) -> None:
@@ -79,8 +90,28 @@ class JsonlJournal:
                 lines = [checked(encode(record)) for record in records[self._version :]]
                 self._disk.write(self._path, kept + b"".join(lines))
                 self._keep_name()
-        self._version += len(lines)
-        self._offset += sum(map(len, lines))
+        for line in lines:
+            self._pass(line)
+
+    def recall(self) -> State | None:
+        with suppress(OSError, ValueError):
+            snapshot = unpacked(_content(self._snapshot))
+            if snapshot is not None:
+                size = int(snapshot.of.partition("-")[0])
+                digest = hashlib.sha256(_content(self._path, size))
+                if snapshot.of == f"{size}-{digest.hexdigest()}":
+                    self._version, self._offset, self._digest = snapshot.state.version, size, digest
+                    self._kept = self._version
+                    return snapshot.state
+        return None
+
+    def remember(self, state: State) -> None:
+        if state.version != self._version or not is_worth(self._version, self._kept):
+            return
+        self._kept = self._version  # or not to be tried again and again
+        with suppress(OSError, ValueError):
+            of = f"{self._offset}-{self._digest.hexdigest()}"
+            _UNSAFE.write(self._snapshot, packed(Snapshot(of=of, state=state)))
 
     @contextmanager
     def hold(self, seconds: float = 60.0) -> Iterator[None]:  # noqa: ARG002 - the system sees who dies
@@ -111,6 +142,10 @@ class JsonlJournal:
         return self._folder / "orchestrator.lock"
 
     @property
+    def _snapshot(self) -> Path:
+        return self._folder / "snapshot"
+
+    @property
     def _holder_path(self) -> Path:
         return self._folder / "orchestrator.json"
 
@@ -124,9 +159,7 @@ class JsonlJournal:
     def _read_on(self) -> list[Record]:
         """The whole records behind the offset; moves the offset behind them."""
         try:
-            with open(self._path, "rb", opener=_open_file) as file:
-                file.seek(self._offset)
-                data = file.read()
+            data = _content(self._path, after=self._offset)
         except FileNotFoundError:
             return []
         except OSError as error:
@@ -144,9 +177,14 @@ class JsonlJournal:
                 f"{self._place}: record {record.version} is where record {self._version + 1} should be; "
                 f"{self._remedy}"
             )
-        self._version = record.version
-        self._offset += len(line) + 1
+        self._pass(line + b"\n")
         return record
+
+    def _pass(self, line: bytes) -> None:
+        """Move the offset behind the line that begins there."""
+        self._version += 1
+        self._offset += len(line)
+        self._digest.update(line)
 
     def _check_torn(self, torn: bytes) -> None:
         """A line that was being written has no end; one that has an end but no newline was damaged later."""
@@ -198,6 +236,13 @@ class JsonlJournal:
             self._disk.sync_names(self._folder)
             self._disk.sync_names(self._folder.parent)
             self._is_named = True
+
+
+def _content(path: Path, size: int = -1, *, after: int = 0) -> bytes:
+    """What is in a file, so many bytes at most, behind its first ``after``."""
+    with open(path, "rb", opener=_open_file) as file:
+        file.seek(after)
+        return file.read(size)
 
 
 def _open_file(path: str, flags: int) -> int:

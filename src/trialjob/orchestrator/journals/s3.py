@@ -13,6 +13,7 @@ Rule 5: behind the first record a mark is left, by which a journal that was lost
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import shlex
@@ -34,6 +35,7 @@ from trialjob.errors import (
 from trialjob.model.ids import ExperimentName
 from trialjob.model.s3 import S3Address
 from trialjob.orchestrator.core.events import Event, Record
+from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.journals.beginnings import begins_alike
 from trialjob.orchestrator.journals.bundles import check_bundle, check_digest
 from trialjob.orchestrator.journals.codec import decode, encode
@@ -42,6 +44,7 @@ from trialjob.orchestrator.journals.locks import this_process
 from trialjob.orchestrator.journals.objects import NotMet, Objects
 from trialjob.orchestrator.journals.s3_documents import S3Documents
 from trialjob.orchestrator.journals.s3_head import Head, Lease, Segment, decode_head, unzipped
+from trialjob.orchestrator.journals.snapshot import Snapshot, is_worth, packed, unpacked
 from trialjob.orchestrator.journals.store import BaseStore, Documents, Listed
 from trialjob.orchestrator.journals.turn_book import TurnBook
 from trialjob.orchestrator.ports import Clock
@@ -75,10 +78,15 @@ class S3Journal:
         #: Records up to this version have been decoded.
         self._decoded = 0
         self._lease: Lease | None = None
+        #: The version that is in the snapshot, as far as that is known here; and whether the head was fetched
+        #: for that, and has not been read since.
+        self._kept = 0
+        self._is_fresh = False
 
     def read(self, after: int = 0) -> Sequence[Record]:
         with self._lock:
-            head = self._fetch()
+            head = self._head if self._is_fresh and self._head else self._fetch()
+            self._is_fresh = False
             records = self._records(head, after)
             if self._lease is not None and head.idle > self._lease.seconds / 3:
                 self._swap(self._still_ours, lambda _: False)
@@ -149,6 +157,45 @@ class S3Journal:
         with self._lock:
             return _holder(self._fetch())
 
+    # What no look has to work out again. Where nothing is sealed, one request has all there is.
+
+    def recall(self) -> State | None:
+        with self._lock, suppress(StoreError):
+            head = self._fetch()
+            self._is_fresh = True
+            found = self._objects.get(self._snapshot) if head.sealed else None
+            snapshot = unpacked(found.data or b"") if found is not None else None
+            if snapshot is not None:
+                state, sealed = snapshot.state, int(snapshot.of.partition("-")[0])
+                if snapshot.of == self._beginning(head, sealed, state.version):
+                    self._kept = self._decoded = state.version
+                    return state
+        return None
+
+    def remember(self, state: State) -> None:
+        with self._lock, suppress(StoreError, ValueError):
+            head, version = self._head, state.version
+            if head is not None and head.sealed and head.version == version and is_worth(version, self._kept):
+                self._kept = version  # or not to be tried again and again
+                of = self._beginning(head, len(head.sealed), version)
+                self._objects.keep(self._snapshot, packed(Snapshot(of=of, state=state)))
+
+    @property
+    def _snapshot(self) -> str:
+        return f"experiments/{self._name}/snapshot"
+
+    def _beginning(self, head: Head, sealed: int, version: int) -> str:
+        """What tells the records up to ``version`` from all others: so many segments, and lines behind them.
+
+        A segment's name has the digest of what is in it.
+        """
+        segments = head.sealed[:sealed]
+        after = segments[-1].last if segments else 0
+        lines = self._lines(head, after)[: version - after]
+        digest = hashlib.sha256("\n".join(segment.name for segment in segments).encode())
+        digest.update(b"\n%d\n" % len(lines) + b"".join(lines))
+        return f"{sealed}-{digest.hexdigest()}"
+
     # Reading
 
     @property
@@ -175,17 +222,17 @@ class S3Journal:
 
     def _records(self, head: Head, after: int) -> list[Record]:
         """The records above ``after``."""
-        records: list[Record] = []
-        for segment in head.sealed:
-            if segment.last > after:
-                lines = self._segment(segment)
-                records += self._decode(
-                    lines[max(0, after + 1 - segment.first) :], max(after, segment.first - 1)
-                )
-        unread = max(after, head.sealed_to)
-        records += self._decode(head.lines[unread - head.sealed_to :], unread)
+        records = list(self._decode(self._lines(head, after), after))
         self._decoded = max(self._decoded, head.version)
         return records
+
+    def _lines(self, head: Head, after: int) -> Sequence[bytes]:
+        """The lines of the records above ``after``."""
+        lines: list[bytes] = []
+        for segment in head.sealed:
+            if segment.last > after:
+                lines += self._segment(segment)[max(0, after + 1 - segment.first) :]
+        return [*lines, *head.lines[max(0, after - head.sealed_to) :]]
 
     def _decode(self, lines: Sequence[bytes], after: int) -> Iterator[Record]:
         for version, line in enumerate(lines, start=after + 1):
