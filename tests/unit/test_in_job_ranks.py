@@ -117,6 +117,17 @@ def test_a_spawned_process_is_known_by_its_group(script: str, lines: int, tmp_pa
     assert says(tmp_path, "import torch.distributed") == lines
 
 
+@pytest.mark.parametrize(("rank", "ended", "lines"), [(0, False, 1), (1, False, 0), (1, True, 1)])
+def test_mpi_is_asked_while_it_runs(rank: int, lines: int, tmp_path: Path, *, ended: bool) -> None:
+    (tmp_path / "mpi4py").mkdir()
+    (tmp_path / "mpi4py" / "__init__.py").touch()
+    (tmp_path / "mpi4py" / "MPI.py").write_text(
+        f"import os\nIs_initialized, Is_finalized = lambda: True, lambda: {ended}\n"
+        f"class COMM_WORLD:\n    Get_rank = lambda: os._exit(1) if {ended} else {rank}\n"
+    )
+    assert says(tmp_path, "import mpi4py.MPI") == lines
+
+
 def test_a_library_that_breaks_when_it_is_asked_is_no_reason_to_be_silent(tmp_path: Path) -> None:
     (tmp_path / "torch").mkdir()
     (tmp_path / "torch" / "__init__.py").touch()

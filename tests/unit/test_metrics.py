@@ -97,7 +97,7 @@ def test_regexes_gather_until_the_objective_comes() -> None:
     )
     assert found == [
         (4.0, {"loss": 0.25, "acc": 0.5}),
-        (2.0, {"acc": 0.75}),
+        (4.0, {"acc": 0.75}),
         (9.0, {"loss": 1.0, "acc": 9.5e-05}),
     ]
 

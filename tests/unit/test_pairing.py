@@ -6,6 +6,7 @@ import pytest
 
 from trialjob.logs.metrics import LineReader, expand
 from trialjob.model.metric import MetricDefinition, Mode, Objective, Report, ResourceOrder
+from trialjob.orchestrator.ports import FoundReport
 
 OBJECTIVE = Objective(metric="acc", mode=Mode.MAX)
 LINE, BEFORE = ResourceOrder.LINE, ResourceOrder.BEFORE
@@ -69,12 +70,47 @@ def test_an_epoch_before_its_value_or_beside_it_waits_for_nothing() -> None:
     assert told(["epoch=4", "acc=0.1", "epoch=5", "acc=0.2", "acc=0.3"], ALL) == [
         (4.0, 0.1, BEFORE),
         (5.0, 0.2, BEFORE),
-        (3.0, 0.3, COUNTED),
+        (5.0, 0.3, BEFORE),
     ]
     assert told(["epoch=4 acc=0.1", "epoch=9", "acc=0.2 epoch=5"], ALL) == [
         (4.0, 0.1, LINE),
         (5.0, 0.2, LINE),
     ]
+
+
+TWICE = [(1, 0.1), (1, 0.2), (2, 0.3), (2, 0.4), (3, 0.5), (3, 0.6)]
+
+
+@pytest.mark.parametrize("begins", range(7))
+@pytest.mark.parametrize(
+    ("form", "expected"),
+    [
+        ("epoch={e}|acc=0.{a}|loss=1|acc=0.{b}", TWICE),
+        ("epoch={e} acc=0.{a}|acc=0.{b}", TWICE),
+        # Nothing tells by the second value that an epoch will come.
+        ("acc=0.{a}|loss=1|acc=0.{b}|epoch={e}", [(1, 0.1), (2, 0.2), *TWICE[2:]]),
+    ],
+)
+def test_an_epoch_may_be_evaluated_twice(form: str, expected: list[tuple[float, float]], begins: int) -> None:
+    """Also where a reader has begun anew behind the line of any report."""
+    text = "|".join(form.format(e=e, a=2 * e - 1, b=2 * e) for e in (1, 2, 3))
+    lines = text.split("|")
+    definitions = [MetricDefinition(name=name, regex=expand(regex)) for name, regex in ALL.items()]
+    reader = LineReader(definitions, OBJECTIVE)
+    found, place = list[FoundReport](), 0
+    while place < len(lines):
+        found += (new := reader.feed(lines[place], 0.0, str(place)))
+        place += 1
+        if new and len(found) >= begins > 0:
+            begins, place = 0, int(new[-1].cursor) + 1
+            reader = LineReader(definitions, OBJECTIVE, [each.report for each in found])
+    found += reader.end()
+    assert [(each.report.resource, each.report.metrics["acc"]) for each in found] == expected
+
+
+def test_what_is_told_behind_the_last_epoch_is_of_no_epoch_far_beyond() -> None:
+    assert told(["acc=0.1", "epoch=0", "acc=0.2", "epoch=1", "acc=0.2"], ALL)[-1] == (2.0, 0.2, BEHIND)
+    assert told(["epoch=1 acc=0.1", "epoch=2 acc=0.2", "best acc=0.2"], ALL)[-1] == (2.0, 0.2, BEFORE)
 
 
 @pytest.mark.parametrize(
@@ -114,4 +150,4 @@ def test_what_stands_before_a_line_of_the_reporter_is_read() -> None:
 def test_reports_of_before_say_nothing_of_the_order_and_are_gone_on_with() -> None:
     old = (Report(resource=1.0, metrics={"acc": 0.1}, at=0.0, scraped=True),)
     found = read(["epoch=1", "acc=0.2", "acc=0.3"], ALL, old)
-    assert [(report.resource, report.order) for report in found] == [(1.0, BEFORE), (3.0, COUNTED)]
+    assert [(report.resource, report.order) for report in found] == [(1.0, BEFORE), (1.0, BEFORE)]

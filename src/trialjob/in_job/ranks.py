@@ -18,24 +18,28 @@ from typing import Any
 #: Where launchers say which of several processes this is, on all hosts or on this one.
 RANKS = (
     # torchrun, and what is started in its way: Accelerate, DeepSpeed, Composer, Lightning, Ray Train
-    "RANK", "GLOBAL_RANK", "LOCAL_RANK", "GROUP_RANK", "ROLE_RANK",
-    # MPI: Open MPI, MPICH and Intel MPI, MVAPICH, Platform MPI, PMIx, Cray, Flux, IBM's jsrun
+    "RANK", "GLOBAL_RANK", "LOCAL_RANK", "GROUP_RANK", "ROLE_RANK", "CROSS_RANK",
+    # MPI: Open MPI, MPICH and Intel MPI, MVAPICH, Platform MPI, PMIx, Cray, Flux, IBM's poe and jsrun, oneCCL
     "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_LOCAL_RANK", "PMI_RANK", "PMI_ID", "MPI_RANKID",
     "MPI_LOCALRANKID",
-    "MV2_COMM_WORLD_RANK", "MV2_COMM_WORLD_LOCAL_RANK", "PMIX_RANK", "PALS_RANKID", "PALS_LOCAL_RANKID",
+    "MV2_COMM_WORLD_RANK", "MV2_COMM_WORLD_LOCAL_RANK", "MVP_COMM_WORLD_RANK", "MVP_COMM_WORLD_LOCAL_RANK",
+    "MP_CHILD", "CCL_LOCAL_RANK", "PMIX_RANK", "PALS_RANKID", "PALS_LOCAL_RANKID",
     "ALPS_APP_PE", "FLUX_TASK_RANK", "FLUX_TASK_LOCAL_ID", "JSM_NAMESPACE_RANK", "JSM_NAMESPACE_LOCAL_RANK",
     # Slurm
     "SLURM_PROCID", "SLURM_LOCALID",
-    # Horovod, BytePS, JAX, PyTorch/XLA, Paddle
+    # Horovod, BytePS and what else DMLC's tracker starts, JAX, PyTorch/XLA, Neuron, Paddle, MindSpore
     "HOROVOD_RANK", "HOROVOD_LOCAL_RANK", "HOROVOD_CROSS_RANK", "HVD_RANK", "BYTEPS_GLOBAL_RANK",
-    "BYTEPS_LOCAL_RANK", "JAX_PROCESS_ID", "JAX_PROCESS_INDEX", "CLOUD_TPU_TASK_ID", "TPU_PROCESS_ID",
-    "PJRT_LOCAL_PROCESS_RANK", "XRT_SHARD_ORDINAL", "XRT_SHARD_LOCAL_ORDINAL", "PADDLE_TRAINER_ID",
+    "BYTEPS_LOCAL_RANK", "DMLC_WORKER_ID", "DMLC_TASK_ID", "JAX_PROCESS_ID", "JAX_PROCESS_INDEX",
+    "CLOUD_TPU_TASK_ID", "TPU_PROCESS_ID",
+    "PJRT_LOCAL_PROCESS_RANK", "XRT_SHARD_ORDINAL", "XRT_SHARD_LOCAL_ORDINAL",
+    "NEURON_PJRT_PROCESS_INDEX", "PADDLE_TRAINER_ID", "PADDLE_RANK_IN_NODE", "RANK_ID",
 )  # fmt: skip
 #: Our entrypoint's own count of hosts, where no launcher has numbered the processes.
 HOST_RANK = "TRIALJOB_HOST_RANK"
 #: Which of several hosts this is.
 HOST_RANKS = (
-    "NODE_RANK", "PET_NODE_RANK", "OMPI_COMM_WORLD_NODE_RANK", "SLURM_NODEID", "TPU_WORKER_ID",
+    "NODE_RANK", "PET_NODE_RANK", "OMPI_COMM_WORLD_NODE_RANK", "SLURM_NODEID", "PBS_NODENUM", "PBS_VNODENUM",
+    "XRT_HOST_ORDINAL", "TPU_WORKER_ID",
     "SM_CURRENT_HOST_RANK", HOST_RANK,
 )  # fmt: skip
 
@@ -95,6 +99,11 @@ def _ranks_by_libraries() -> Iterator[int]:
         group = sys.modules["torch.distributed"]
         if group.is_available() and group.is_initialized():
             yield int(group.get_rank())
+    with contextlib.suppress(Exception):
+        mpi = sys.modules["mpi4py.MPI"]
+        # To ask one that has been finalized ends the process.
+        if mpi.Is_initialized() and not mpi.Is_finalized():
+            yield int(mpi.COMM_WORLD.Get_rank())
     with contextlib.suppress(Exception):
         if sys.modules["jax"].distributed.is_initialized():
             yield int(sys.modules["jax"].process_index())

@@ -3,6 +3,8 @@
 A script may print the epoch on the value's own line, before it, or behind it. The first value of an attempt
 tells: where it has an epoch on its line or before it, the others are read so too, and one that has none waits
 for a line with it, if a regular expression could find one. So no value is given the epoch of the one before.
+Where epochs stand before their values, all that come until the next one are of it: an epoch may be evaluated
+twice. Where they stand behind, all since the last one are.
 
 Rule 1: what is known besides the reports of the attempt begins anew behind the line of a report: nothing is
 gathered there, and whether epochs stand behind their values is read off the reports (``Report.order``). A
@@ -26,6 +28,12 @@ Values: TypeAlias = Mapping[str, float]
 Find: TypeAlias = tuple[int, str, float]
 
 
+#: How a resource stands in a log that was read there.
+_READ = (ResourceOrder.LINE, ResourceOrder.BEFORE, ResourceOrder.BEHIND)
+#: So many lines with values wait for one epoch.
+_MOST = 1_000
+
+
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     """The values of a line, with no epoch so far."""
@@ -46,14 +54,16 @@ class Pairing:
         #: How the first report had its resource; None where there is none yet, or nobody knows.
         self._first = found[0].order if found else None
         self._is_behind = any(report.order is ResourceOrder.BEHIND for report in earlier)
+        #: The resource that was read last, and not counted.
+        self._last = next((r.resource for r in reversed(found) if r.order in _READ), math.nan)
         #: What was found since the last report.
         self._gathered: dict[str, float] = {}
-        self._waiting: _Waiting | None = None
+        self._waiting: list[_Waiting] = []
 
     @property
     def waits(self) -> bool:
         """True while values wait for their resource."""
-        return self._waiting is not None
+        return bool(self._waiting)
 
     def take(self, finds: Sequence[Find], at: float, cursor: str) -> list[FoundReport]:
         """The reports that a line completes in which this was found, in this order."""
@@ -61,29 +71,33 @@ class Pairing:
             return []
         if all(name != self._metric for _, name, _ in finds):
             return self._take_others({name: value for _, name, value in finds}, cursor)
-        found = self.release()
         rows = _rows(finds, self._metric)
         before, self._gathered = self._gathered, {}
         resource = before.pop(self._resource, math.nan)
         rows[0] = {**before, **rows[0]}
-        if self._must_wait(rows, resource):
-            self._waiting = _Waiting(rows, at, cursor)
+        waits = self._must_wait(rows, resource)
+        # What is not known to have an epoch behind it waits no longer than for the next value.
+        found = [] if waits and self._is_behind and len(self._waiting) < _MOST else self.release()
+        if waits and (self._is_behind or not found):
+            self._waiting.append(_Waiting(rows, at, cursor))
             return found
         return found + [self._found(row, resource, at, cursor) for row in rows]
 
     def release(self) -> list[FoundReport]:
         """The reports of what waits; their resource is counted."""
-        waiting, self._waiting = self._waiting, None
-        if waiting is None:
-            return []
+        waiting, self._waiting = self._waiting, []
         order = ResourceOrder.BEHIND if self._is_behind else ResourceOrder.COUNTED
-        return [self._found(row, math.nan, waiting.at, waiting.cursor, order) for row in waiting.rows]
+        # Where epochs have stood behind their values, it is the one that has not come any more.
+        resource = self._last + 1 if self._is_behind else math.nan
+        return [
+            self._found(row, resource, each.at, each.cursor, order) for each in waiting for row in each.rows
+        ]
 
     def drop(self) -> None:
         """Forget every value of the objective that was not sent: the script sends it."""
-        waiting, self._waiting = self._waiting, None
-        if waiting is not None:
-            self._gathered = {**waiting.rows[-1], **self._gathered}
+        waiting, self._waiting = self._waiting, []
+        if waiting:
+            self._gathered = {**waiting[-1].rows[-1], **self._gathered}
         self._gathered.pop(self._metric, None)
 
     def take_gathered(self) -> Values:
@@ -104,20 +118,22 @@ class Pairing:
         if not math.isfinite(resource):
             self._gathered |= values
             return []
-        waiting, self._waiting = self._waiting, None
-        if waiting is not None:
+        waiting, self._waiting = self._waiting, []
+        if waiting:
             self._is_behind = True
             rest, self._gathered = {**self._gathered, **values}, {}
             del rest[self._resource]
-            rows = [*waiting.rows[:-1], {**waiting.rows[-1], **rest}]
+            waiting[-1].rows[-1].update(rest)
             order = ResourceOrder.BEHIND
-            return [self._found(row, resource, waiting.at, cursor, order) for row in rows]
+            return [
+                self._found(row, resource, each.at, cursor, order) for each in waiting for row in each.rows
+            ]
         if self._is_behind:
             # It is that of a value which has been reported.
             self._gathered |= {name: value for name, value in values.items() if name != self._resource}
         elif self._first is ResourceOrder.COUNTED:
             # The first one that is seen at all is that of the value before it, and so is all beside it.
-            self._is_behind = True
+            self._is_behind, self._last = True, resource
         else:
             self._gathered |= values
         return []
@@ -141,10 +157,14 @@ class Pairing:
             order = ResourceOrder.BEHIND if self._is_behind else ResourceOrder.LINE
         elif math.isfinite(resource):
             row = {**row, self._resource: resource}
+        elif order is ResourceOrder.BEFORE and math.isfinite(self._last) and not self._is_behind:
+            row = {**row, self._resource: self._last}
         self._count += 1
         reached, metrics, is_counted = self._parted(row, self._count)
         if is_counted and order is ResourceOrder.BEFORE:
             order = ResourceOrder.COUNTED
+        if not is_counted:
+            self._last = reached
         if self._count == 1:
             self._first = order
         report = Report(resource=reached, metrics=metrics, at=at, scraped=True, order=order)

@@ -31,7 +31,7 @@ _TOLD = frozenset((
 #: By the last ones, MPI would take the trial for a process of the program around it.
 _PREFIXES = (
     "SM_HP_", "SM_CHANNEL_", "TORCHELASTIC_", "SLURM_STEP_", "OMPI_COMM_WORLD_", "MV2_COMM_WORLD_",
-    "PMI_", "PMIX_", "HYDI_", "OMPI_MCA_orte_", "OMPI_MCA_ess_", "OMPI_MCA_pmix",
+    "MVP_COMM_WORLD_", "PMI_", "PMIX_", "HYDI_", "OMPI_MCA_orte_", "OMPI_MCA_ess_", "OMPI_MCA_pmix",
 )  # fmt: skip
 
 
