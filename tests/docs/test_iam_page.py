@@ -18,6 +18,8 @@ from trialjob.backends.sagemaker.access import trusts_sagemaker
 from trialjob.backends.sagemaker.audit import Audit
 from trialjob.backends.sagemaker.client import SageMakerClient
 from trialjob.backends.sagemaker.doctor import examine
+from trialjob.backends.sagemaker.hosted.backend import HostedBackend
+from trialjob.backends.sagemaker.hosted.tuning_request import Tuned
 from trialjob.backends.sagemaker.rates import RATES
 from trialjob.backends.vault import Vault
 from trialjob.errors import BackendError
@@ -30,11 +32,12 @@ from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.journals.objects import Objects
 from trialjob.orchestrator.journals.s3 import S3Journal, S3Store
 from trialjob.testing.fake_aws import FakeAws, VirtualClock
+from trialjob.testing.hosted_simulation import HostedSimulation
 from trialjob.testing.sagemaker_simulation import BUNDLED, SETTINGS, SageMakerSimulation, epochs
 from trialjob.testing.simulation import NAME
 
 PAGE = (Path(__file__).parents[2] / "docs" / "iam.md").read_text()
-CALLER, STORE, INBOX, SECRETS, OPTIONAL, TRUST, ROLE = (
+CALLER, STORE, INBOX, HOSTED, SECRETS, OPTIONAL, TRUST, ROLE = (
     json.loads(block) for block in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
 )
 IMAGE = "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.8.0-gpu-py312"
@@ -107,6 +110,76 @@ class Account:
         return self.fake.ledger.actions() - FREE
 
 
+class HostedAccount(Account):
+    """One whose jobs SageMaker's own tuner proposes and starts."""
+
+    def __init__(self, fake: FakeAws, clock: VirtualClock, folder: Path) -> None:
+        super().__init__(fake, clock, folder)
+        self.simulation = self.hosted = HostedSimulation(
+            limits=Limits(max_trials=4, max_concurrent_trials=2),
+            folder=folder,
+            settings=replace(SETTINGS, image_uri=IMAGE),
+            clock=clock,
+            poll_interval=60.0,
+        )
+        self.simulation.client = self.client
+        fake.service.script(self.simulation.epoch)
+
+    def everything(self) -> set[str]:
+        """Examine, run, adopt, audit and stop; the actions that it took."""
+        settings, first = self.simulation.settings, self.hosted.tuned.job
+        checks = list(examine(self.client, settings, first, workers=2, clock=self.clock, hosted=True))
+        assert {check.name for check in checks if check.ok is False} <= {"clock"}
+        assert self.simulation.run().phase is Phase.ENDED
+        # Another process hands over what was handed over before, and nobody minds what it has started.
+        tuned = self.hosted.tuned
+        other = replace(tuned, job=replace(tuned.job, experiment=ExperimentName("other")))
+        assert [self._hand_over(other), self._hand_over(other)] == [False, True]
+        audit = Audit(self.client, self.clock, known=lambda _: None, me="")
+        (group,) = audit.look("other")
+        assert [each.is_tuning_job for each in group.found] == [True, False, False]
+        assert audit.stop(group.found, lambda _: None) == []
+        return self.fake.ledger.actions() - FREE
+
+    def _hand_over(self, tuned: Tuned) -> bool:
+        self.clock.sleep(2)
+        return HostedBackend(tuned, self.hosted.parts()).hand_over("digest", "simulated")
+
+
+@pytest.fixture
+def hosted(account: Account, tmp_path: Path) -> HostedAccount:
+    return HostedAccount(account.fake, account.clock, tmp_path)
+
+
+def test_a_hosted_experiment_uses_the_policy_that_it_needs_beside_the_callers(hosted: HostedAccount) -> None:
+    used = hosted.everything()
+    assert "sagemaker:CreateTrainingJob" not in used
+    assert actions(HOSTED) - IMPLIED <= used
+    assert used <= actions(CALLER) | actions(HOSTED) | actions(OPTIONAL)
+
+
+def test_a_hosted_experiment_runs_without_what_is_optional(hosted: HostedAccount) -> None:
+    hosted.allow((actions(CALLER) | actions(HOSTED) | FREE) - {"sagemaker:CreateTrainingJob"})
+    hosted.everything()
+    refused = {call.action for call in hosted.fake.ledger.calls if call.outcome.startswith("AccessDenied")}
+    assert refused <= actions(OPTIONAL)
+
+
+def test_the_doctor_misses_each_action_of_a_hosted_experiment(hosted: HostedAccount) -> None:
+    for action in actions(HOSTED):
+        hosted.fake.faults.denied = {action}
+        (found,) = examine(
+            hosted.client,
+            hosted.simulation.settings,
+            hosted.hosted.tuned.job,
+            workers=2,
+            clock=hosted.clock,
+            only=["permissions"],
+            hosted=True,
+        )
+        assert (found.ok, found.detail) == (False, f"{action} not allowed")
+
+
 @pytest.fixture
 def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
     clock = VirtualClock()
@@ -151,6 +224,8 @@ def test_what_ends_a_job_is_allowed_for_jobs_with_our_tag_only(account: Account)
     ((key, absent),) = statement["Condition"]["Null"].items()
     assert absent == "false"
     account.everything()
+    (tuning,) = (each for each in HOSTED["Statement"] if each["Sid"] == "OurTuningJobs")
+    assert tuning["Condition"] == statement["Condition"]
     tag = key.removeprefix("aws:ResourceTag/")
     assert all(tag in job.tags for job in account.fake.service.jobs.values())
 
@@ -206,7 +281,7 @@ def test_the_policy_of_secrets_is_what_looking_them_up_takes(account: Account) -
             Vault().reveal(each)
 
 
-@pytest.mark.parametrize("policy", [CALLER, STORE, INBOX, SECRETS, OPTIONAL, ROLE])
+@pytest.mark.parametrize("policy", [CALLER, STORE, INBOX, HOSTED, SECRETS, OPTIONAL, ROLE])
 def test_every_statement_is_explained(policy: dict[str, Any]) -> None:
     for statement in policy["Statement"]:
         assert re.search(rf"^\|.*`{statement['Sid']}`.*\|", PAGE, re.MULTILINE), statement["Sid"]

@@ -50,8 +50,8 @@ def test_cfn_lint_has_nothing_to_say() -> None:
 def test_the_role_is_the_one_of_the_page() -> None:
     page = (ROOT / "docs" / "iam.md").read_text()
     blocks = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", page, re.DOTALL)]
-    caller, store, inbox, _secrets, optional = blocks[:5]
-    allowed = statements([caller, store, inbox])
+    caller, store, inbox, hosted, _secrets, optional = blocks[:6]
+    allowed = statements([caller, store, inbox, hosted])
     chosen = statements([optional])
     allowed |= {sid: chosen[sid] for sid in ("Prices", "Notify")}
     role = template()["Resources"]["Role"]["Properties"]["Policies"]

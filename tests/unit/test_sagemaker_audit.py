@@ -73,7 +73,10 @@ def account(tmp_path: Path) -> Account:
 
 def test_an_empty_account(account: Account) -> None:
     assert account.look() == []
-    assert account.service.ledger.by_operation() == {"ListTrainingJobs": 1}
+    assert account.service.ledger.by_operation() == {
+        "ListHyperParameterTuningJobs": 1,
+        "ListTrainingJobs": 1,
+    }
 
 
 def test_jobs_are_found_by_experiment_as_they_run(account: Account) -> None:

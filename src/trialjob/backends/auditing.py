@@ -66,6 +66,10 @@ class Found:
 
     #: It is a warm pool, and no job runs on it.
     is_pool: bool = False
+    #: It is a search that the service makes, and runs on no machine itself: its jobs do.
+    is_tuning_job: bool = False
+    #: Such a search has started it, and would start another in its place.
+    tuning_job: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +105,15 @@ class Auditor(Protocol):
         ...
 
 
+@runtime_checkable
+class Limited(Protocol):
+    """An auditor that may not see all that it looks for, and says so."""
+
+    def notes(self) -> Sequence[str]:
+        """What it may not see, in words; after ``look``."""
+        ...
+
+
 class Together:
     """Several accounts or clusters, each with an auditor of its own; what one cannot see, the others can."""
 
@@ -115,6 +128,10 @@ class Together:
     def unseen(self) -> Sequence[str]:
         """Where nobody could look, and why; after ``look``."""
         return self._unseen
+
+    def notes(self) -> Sequence[str]:
+        """What those who could look may not see; after ``look``."""
+        return [note for each in self._auditors if isinstance(each, Limited) for note in each.notes()]
 
     @property
     def looks(self) -> bool:

@@ -73,19 +73,22 @@ class HostedSimulation(SageMakerSimulation):
 
     def hosted(self, clock: Clock | None = None) -> HostedBackend:
         """A new backend, as another process would make it."""
+        return HostedBackend(self.tuned, self.parts(clock))
+
+    def parts(self, clock: Clock | None = None) -> Parts:
+        """What a backend of this account is made of."""
         base = self.backend(clock)
         code = Code(
             bundle=lambda digest: (self.folder / f"{digest}.tar.gz").read_bytes(),
             files={"entrypoint.py": self.folder / "entrypoint.py"},
         )
-        parts = Parts(
+        return Parts(
             client=base._client,  # noqa: SLF001 - its tokens are the account's, as those of one process are
             code=code,
             clock=clock or self.clock,
             owner="simulation",
             reveal=unknown,
         )
-        return HostedBackend(self.tuned, parts)
 
     def stepper(
         self,

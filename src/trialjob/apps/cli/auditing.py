@@ -52,6 +52,8 @@ def audit_account(
     groups = audit.look(experiment or "")
     for trouble in audit.unseen():
         say(f"error: {trouble}")
+    for note in audit.notes():
+        say(f"note: {note}")
     out = console()
     if form == "text":
         _show(out, audit, groups, store)
@@ -97,13 +99,14 @@ def _show(out: Console, audit: Together, groups: Sequence[Group], store: str | N
         for each in group.found:
             state = "warm pool" if each.is_pool else each.state
             machines = f"{each.instances} x {each.instance_type or '?'}"
+            machines = "a tuning job" if each.is_tuning_job else machines
             age = formatting.duration(now - each.since)
             out.print(f"  {clean(each.job):<28} {machines:<20} {clean(state):<12} {age:>8}", soft_wrap=True)
     found = [each for group in groups for each in group.found]
-    pools = sum(each.is_pool for each in found)
-    out.print(
-        f"{_count(len(found) - pools, 'job')} and {_count(pools, 'warm pool')} in {clean(audit.region())}"
-    )
+    pools, tuning = sum(each.is_pool for each in found), sum(each.is_tuning_job for each in found)
+    searches = f"{_count(tuning, 'tuning job')}, " if tuning else ""
+    jobs = _count(len(found) - pools - tuning, "job")
+    out.print(f"{searches}{jobs} and {_count(pools, 'warm pool')} in {clean(audit.region())}")
 
 
 def _whose(group: Group, store: str | None) -> str:
@@ -154,6 +157,7 @@ def _row(each: Found, now: float, *, ended: bool) -> dict[str, object]:
         "job": each.job,
         "state": each.state,
         "is_pool": each.is_pool,
+        "is_tuning_job": each.is_tuning_job,
         "instance_type": each.instance_type,
         "instances": each.instances,
         "seconds": round(max(0.0, now - each.since), 3),

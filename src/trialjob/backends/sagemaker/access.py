@@ -13,6 +13,7 @@ from typing import Any, Final
 from trialjob.aws import faults
 from trialjob.backends.plugin import Check
 from trialjob.backends.sagemaker.check import Case
+from trialjob.backends.sagemaker.hosted.tuning_request import tuning_name
 
 SERVICE: Final = "sagemaker.amazonaws.com"
 _ROLE: Final = re.compile(r"arn:[\w-]+:iam::(\d{12}):role/(?:.*/)?([\w+=,.@-]+)")
@@ -23,6 +24,12 @@ _ACTIONS: Final = (
     "sagemaker:ListTags", "sagemaker:ListTrainingJobs", "sagemaker:StopTrainingJob",
 )  # fmt: skip
 _POOL_ACTIONS: Final = ("sagemaker:UpdateTrainingJob",)
+#: What one does with its tuning job, and with the training jobs that this starts.
+_TUNING_ACTIONS: Final = (
+    "sagemaker:AddTags", "sagemaker:CreateHyperParameterTuningJob",
+    "sagemaker:DescribeHyperParameterTuningJob", "sagemaker:ListTags",
+    "sagemaker:ListTrainingJobsForHyperParameterTuningJob", "sagemaker:StopHyperParameterTuningJob",
+)  # fmt: skip
 
 
 def permissions(case: Case) -> Iterator[Check]:
@@ -31,11 +38,23 @@ def permissions(case: Case) -> Iterator[Check]:
     if principal is None:
         yield Check(name="permissions", ok=None, detail=f"{_NO_SIMULATOR} {case.caller}")
         return
-    actions = [*_ACTIONS, *(_POOL_ACTIONS if case.settings.keep_alive else ())]
-    jobs = f"arn:{case.partition}:sagemaker:{case.region}:{case.account}:training-job/{case.job.job}"
-    decided = case.client.simulate(principal, actions, jobs, {})
-    missing = [action for action in actions if decided.get(action) is False]
-    unsure = [action for action in actions if decided.get(action) is None]
+    if case.hosted:
+        ours = [action for action in _ACTIONS if action != "sagemaker:CreateTrainingJob"]
+        asked = {
+            f"hyper-parameter-tuning-job/{tuning_name(case.job.experiment)}": [*_TUNING_ACTIONS],
+            f"training-job/{tuning_name(case.job.experiment)}-001-00000000": ours,
+        }
+    else:
+        ours = [*_ACTIONS, *(_POOL_ACTIONS if case.settings.keep_alive else ())]
+        asked = {f"training-job/{case.job.job}": ours}
+    decided: dict[str, list[bool | None]] = {}
+    for resource, actions in asked.items():
+        arn = f"arn:{case.partition}:sagemaker:{case.region}:{case.account}:{resource}"
+        answer = case.client.simulate(principal, actions, arn, {})
+        for action in actions:
+            decided.setdefault(action, []).append(answer.get(action))
+    missing = [action for action, answers in decided.items() if False in answers]
+    unsure = [action for action, answers in decided.items() if None in answers]
     if missing:
         remedy = f"allow it to {case.caller}; docs/iam.md has the whole policy"
         detail = f"{', '.join(missing)} not allowed"

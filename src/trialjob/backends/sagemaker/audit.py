@@ -17,6 +17,8 @@ from trialjob.aws import faults
 from trialjob.backends.auditing import Found, Group, Known, grouped
 from trialjob.backends.sagemaker import status
 from trialjob.backends.sagemaker.client import SageMakerClient
+from trialjob.backends.sagemaker.hosted import audit as hosted
+from trialjob.backends.sagemaker.hosted.ends import is_over
 from trialjob.backends.sagemaker.request import TAG_PREFIX, tag_value
 from trialjob.backends.sagemaker.status import Facts
 from trialjob.errors import BackendError
@@ -54,6 +56,7 @@ class Audit:
         self._clock = clock
         self._known = known
         self._me = tag_value(me)
+        self._notes: list[str] = []
 
     def region(self) -> str:
         """Where it looks. Raises BackendError when nothing says it."""
@@ -66,16 +69,22 @@ class Audit:
             found = [*self._find(experiment)]
         return grouped(found, self._known, self._me)
 
+    def notes(self) -> list[str]:
+        return self._notes
+
     def stop(self, found: Iterable[Found], say: Callable[[str], None]) -> list[Found]:
         """Stop these jobs and end these pools, and those that the jobs leave; returns what could not be.
 
-        It waits for the jobs' ends, because only then is there a pool to be ended.
+        It waits for the jobs' ends, because only then is there a pool to be ended. Tuning jobs go first, and
+        theirs with them.
         """
-        waiting = list(found)
+        waiting = sorted(found, key=lambda each: not each.is_tuning_job)
+        stopped: set[str] = set()
         with _told():
             for each in waiting:
-                if not each.is_pool:
-                    self._stop(each.job)
+                if not each.is_pool and each.tuning_job not in stopped:
+                    if self._stop(each):
+                        stopped.add(each.job)
                     say(f"stopping {each.job}")
             given_up = self._clock.now() + _PATIENCE
             while True:
@@ -88,15 +97,42 @@ class Audit:
 
     def _find(self, experiment: str) -> Iterator[Found]:
         """Of one experiment, or of every one that a job's name may belong to."""
-        for row in self._rows(f"{experiment}-"):
-            name = experiment_of(row["TrainingJobName"])
-            if parse_job_name(name, row["TrainingJobName"]) is None or (experiment and name != experiment):
-                continue
-            if not _runs(row) and not _waits(row):
-                continue
-            found = self._confirmed(name, row)
-            if found is not None:
-                yield found
+        tuning = self._tuning(experiment)
+        yield from filter(None, tuning.values())
+        for contains in hosted.begins(experiment):
+            for row in self._rows(contains):
+                if _runs(row) or _waits(row):
+                    yield from self._of_row(row, experiment, tuning)
+
+    def _tuning(self, experiment: str) -> dict[str, Found | None]:
+        """The tuning jobs that run, and None for what is not ours."""
+        since = self._clock.now() - _OLDEST
+        self._notes = []
+        try:
+            return dict(hosted.running(self._client, self._patiently, experiment, since=since))
+        except faults.AccessDenied as fault:
+            unseen = "a tuning job that has no training job now is not seen"
+            self._notes = [f"{fault.action} is not allowed: {unseen} (docs/iam.md)"]
+            return {}
+
+    def _of_row(self, row: Facts, experiment: str, tuning: dict[str, Found | None]) -> Iterator[Found]:
+        """The job of a row if it is ours, and the tuning job of which nothing else has told."""
+        name = row["TrainingJobName"]
+        if tuner := hosted.tuner_of(name):
+            known = tuning.get(tuner)
+            if tuner in tuning and known is None:
+                return
+            found = self._confirmed(row, experiment, tuner)
+            if found is not None and known is None:
+                tuning[tuner] = late = hosted.tuning_job_of(found)
+                yield late
+        else:
+            of = experiment_of(name)
+            if parse_job_name(of, name) is None or experiment not in ("", of):
+                return
+            found = self._confirmed(row, of)
+        if found is not None:
+            yield found
 
     def _rows(self, contains: str) -> Iterator[Facts]:
         # No filter by status: the service would cut the pages first and filter then, and save no call.
@@ -109,11 +145,12 @@ class Audit:
                 return
             token = page.token
 
-    def _confirmed(self, experiment: ExperimentName, row: Facts) -> Found | None:
-        """The row as a job of ours, if it is one and has not ended by now."""
+    def _confirmed(self, row: Facts, experiment: str, tuning_job: str = "") -> Found | None:
+        """The row as a job of this experiment, or of any, if it is one and has not ended by now."""
         try:
             tags = self._patiently(lambda: self._client.tags(row["TrainingJobArn"]))
-            if tags.get(f"{TAG_PREFIX}experiment") != experiment:
+            name = tags.get(f"{TAG_PREFIX}experiment")
+            if name is None or experiment not in ("", name):
                 return None
             facts = self._patiently(lambda: self._client.describe(row["TrainingJobName"]))
         except faults.NotFound:
@@ -123,7 +160,8 @@ class Audit:
         since = facts.get("TrainingEndTime") if _waits(facts) else facts.get("CreationTime")
         return Found(
             job=JobName(row["TrainingJobName"]),
-            experiment=experiment,
+            experiment=ExperimentName(name),
+            tuning_job=tuning_job,
             owner=tags.get(f"{TAG_PREFIX}owner", ""),
             instance_type=(facts.get("ResourceConfig") or {}).get("InstanceType", ""),
             instances=status.instances(facts) or 1,
@@ -134,15 +172,27 @@ class Audit:
 
     # Ending
 
-    def _stop(self, job: JobName) -> None:
+    def _stop(self, found: Found) -> bool:
+        """Stop a job; False where it has ended, or stops already."""
+        call = self._client.stop_tuning if found.is_tuning_job else self._client.stop
         try:
-            self._patiently(lambda: self._client.stop(job))
+            self._patiently(lambda: call(found.job))
         except (faults.AlreadyEnded, faults.NotFound):
-            return
+            return False
+        except faults.Invalid:
+            if not found.is_tuning_job:
+                raise
+            return False
+        return True
 
     def _is_gone(self, found: Found, say: Callable[[str], None]) -> bool:
         """Whether nothing is left of a job and its pool, which is ended if it is there to be ended."""
         try:
+            if found.is_tuning_job:
+                if not is_over(self._patiently(lambda: self._client.describe_tuning(found.job))):
+                    return False
+                say(f"{found.job} has ended")
+                return True
             facts = self._patiently(lambda: self._client.describe(found.job))
             if _runs(facts):
                 return False

@@ -51,6 +51,8 @@ class Case:
     job: JobRequest
     #: How many jobs there will be at one time.
     workers: int
+    #: The search is handed to SageMaker's own tuner, which starts the jobs.
+    hosted: bool = False
     #: An empty object may be written, to see whether that is allowed.
     writes: bool = True
     #: Where the calls go; "" when nothing says it.

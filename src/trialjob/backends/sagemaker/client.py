@@ -138,6 +138,21 @@ class SageMakerClient(Transport):
         """StopHyperParameterTuningJob, which stops its training jobs, too."""
         self._write("stop", "sagemaker", "stop_hyper_parameter_tuning_job", HyperParameterTuningJobName=name)
 
+    def tuning_jobs(self, name_contains: str, *, modified_after: float, token: str | None = None) -> Page:
+        """One page of ListHyperParameterTuningJobs, the newest first."""
+        answer = self._read(
+            "list",
+            "sagemaker",
+            "list_hyper_parameter_tuning_jobs",
+            MaxResults=_PAGE,
+            SortBy="CreationTime",
+            SortOrder="Descending",
+            LastModifiedTimeAfter=_moment(modified_after),
+            **({"NameContains": name_contains} if name_contains else {}),
+            **({"NextToken": token} if token else {}),
+        )
+        return Page(rows=tuple(answer["HyperParameterTuningJobSummaries"]), token=answer.get("NextToken"))
+
     def tuning_children(self, name: str, token: str | None = None) -> Page:
         """One page of ListTrainingJobsForHyperParameterTuningJob, the newest jobs first."""
         answer = self._read(

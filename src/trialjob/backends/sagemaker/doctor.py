@@ -40,6 +40,7 @@ def examine(
     clock: Clock,
     only: Collection[str] | None = None,
     writes: bool = True,
+    hosted: bool = False,
 ) -> Iterator[Check]:
     """Every check, or those that are named, for an experiment whose first job is ``job``."""
     region = ""
@@ -51,6 +52,7 @@ def examine(
         job=job,
         workers=workers,
         writes=writes,
+        hosted=hosted,
         region=region,
         introduction=cache(partial(_introduction, client, clock)),
         bucket_region=once(client.bucket_region),

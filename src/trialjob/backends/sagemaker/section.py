@@ -385,5 +385,6 @@ class SageMaker(Machines, BaseBackend):
             workers=jobs.at_once,
             clock=jobs.clock,
             only=tuple(only) or None,
+            hosted=jobs.handover is not None,
             writes=not only,  # who asks for some only, such as a plan, does not expect it
         )

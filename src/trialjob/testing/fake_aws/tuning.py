@@ -141,6 +141,7 @@ class Tuning:
             }
             for each in self.jobs.values()
             if params.get("NameContains", "") in each.name
+            and params.get("LastModifiedTimeAfter", float("-inf")) <= each.modified
             and params.get("StatusEquals") in {None, each.status}
         ]
         by = {"Name": "TrainingJobName", "Status": "HyperParameterTuningJobStatus"}
