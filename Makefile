@@ -8,7 +8,7 @@ UV_VERSION := 0.13.8
 BIN := .venv/bin
 STORE := .trialjob
 # All but gp, which is PyTorch alone.
-EXTRAS := pandas fake-aws qmc examples syne-tune report serve mlflow sagemaker huggingface tuners
+EXTRAS := pandas fake-aws qmc examples syne-tune report serve mlflow tensorboard sagemaker huggingface tuners
 COMPILE = $(BIN)/uv pip compile pyproject.toml --override requirements/overrides.txt --universal \
     --generate-hashes --no-emit-index-url --no-header --quiet
 
@@ -22,7 +22,7 @@ test: .venv/.ready
 
 # The quick tests on the lowest versions that pyproject.toml allows of what it names itself, resolved anew each
 # time. Tests of tools that are not installed there are skipped, and the tools of the tests are those of the lock.
-LOWEST_EXTRAS := pandas,fake-aws,qmc,examples,report,serve
+LOWEST_EXTRAS := pandas,fake-aws,qmc,examples,report,serve,tensorboard
 test-lowest:
 	$(PYTHON) -m venv --clear .lowest
 	.lowest/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)

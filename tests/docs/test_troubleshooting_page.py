@@ -19,9 +19,8 @@ def texts() -> list[str]:
     for path in (ROOT / "src" / "trialjob").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.JoinedStr):
-                found.append(
-                    "".join(part.value if isinstance(part, ast.Constant) else "…" for part in node.values)
-                )  # type: ignore[misc]
+                parts = [part.value if isinstance(part, ast.Constant) else "…" for part in node.values]
+                found.append("".join(map(str, parts)))
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 found.append(node.value)
     return found

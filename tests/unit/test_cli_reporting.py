@@ -95,6 +95,17 @@ def test_a_study_is_exported_and_followed(tmp_path: Path, capsys: pytest.Capture
     assert all(trial.state.is_finished() for trial in study.trials)
 
 
+def test_an_export_to_tensorboard(store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("tensorboardX")
+    folder = tmp_path / "runs"
+    assert main(["export", "digits", "--tensorboard", str(folder), "--store", str(store)]) == 0
+    assert capsys.readouterr().out == f"12 trials of digits in {folder}\n"
+    assert len(list(folder.glob("digits/trial-*/events.out.tfevents.*"))) == 12
+
+
 def test_an_export_to_nowhere(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["export", "digits", "--store", str(store)]) == 2
-    assert "say where to: --optuna sqlite:///study.db, or --mlflow" in capsys.readouterr().err
+    assert (
+        "say where to: --optuna sqlite:///study.db, --tensorboard FOLDER, or --mlflow"
+        in capsys.readouterr().err
+    )

@@ -220,6 +220,7 @@ def report() -> None:
 @cli.command()
 @click.argument("name")
 @click.option("--optuna", metavar="URL", help="An Optuna storage: sqlite:///study.db, or a journal file.")
+@click.option("--tensorboard", metavar="DIR", help="A folder of TensorBoard's, with HParams.")
 @click.option("--mlflow", is_flag=True, help="The MLflow of the spec, or of MLFLOW_TRACKING_URI.")
 @click.option("-f", "--follow", is_flag=True, help="Go on until the experiment has ended.")
 @store_option

@@ -18,18 +18,22 @@ from trialjob.reporting.terminal import clean, console, one_line
 _LOOK = 2.0
 
 
-def export_experiment(name: str, *, optuna: str | None, mlflow: bool, follow: bool, store: str | None) -> int:
+def export_experiment(
+    name: str, *, optuna: str | None, mlflow: bool, tensorboard: str | None, follow: bool, store: str | None
+) -> int:
     """Send everything there is; with ``follow``, go on until the experiment has ended."""
-    if optuna is None and not mlflow:
-        raise UsageError("say where to: --optuna sqlite:///study.db, or --mlflow")
+    if optuna is None and tensorboard is None and not mlflow:
+        raise UsageError("say where to: --optuna sqlite:///study.db, --tensorboard FOLDER, or --mlflow")
     session = experiment.attach(name, store=store)
-    send = _to_optuna(session, optuna) if optuna is not None else lambda _state: None
-    into_mlflow, where = _to_mlflow(session) if mlflow else (lambda _state: None, "")
-    out, places = console(), " and ".join(place for place in (optuna, where) if place)
+    sends = [_to_optuna(session, optuna)] if optuna is not None else []
+    sends += [_to_tensorboard(tensorboard)] if tensorboard is not None else []
+    into_mlflow, where = _to_mlflow(session) if mlflow else (None, "")
+    sends += [into_mlflow] if into_mlflow is not None else []
+    out, places = console(), " and ".join(place for place in (optuna, tensorboard, where) if place)
     while True:
         state = session.state
-        send(state)
-        into_mlflow(state)
+        for send in sends:
+            send(state)
         if not follow or state.phase is Phase.ENDED or state.moved_to is not None:
             break
         SystemClock().sleep(_LOOK)
@@ -43,6 +47,12 @@ def _to_optuna(session: Session, where: str) -> Callable[[State], object]:
     from trialjob.reporting.optuna_study import OptunaStudy  # noqa: PLC0415 - slow to import
 
     return OptunaStudy(where, session.state, session.space()).send
+
+
+def _to_tensorboard(where: str) -> Callable[[State], object]:
+    from trialjob.reporting.tensorboard import TensorBoardFolder  # noqa: PLC0415 - an extra
+
+    return TensorBoardFolder(where).send
 
 
 def _to_mlflow(session: Session) -> tuple[Callable[[State], object], str]:
