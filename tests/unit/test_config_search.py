@@ -299,6 +299,19 @@ OPTIMIZER = "space.optimizer.values"
             "limits.max_trials_without_improvement",
             "at least 1",
         ),
+        (
+            {
+                "limits": {"max_trials": 99, "min_gain_per_dollar": 0.001},
+                "objective": {
+                    "metric": "acc",
+                    "mode": "max",
+                    "others": [{"metric": "seconds", "mode": "min"}],
+                },
+                "metrics": [],
+            },
+            "limits.min_gain_per_dollar",
+            "goes by one objective",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused_by_name(

@@ -204,6 +204,7 @@ def test_all_that_cannot_be_handed_over_is_refused_at_once(folder: Path) -> None
         space={f"x{number}": {"type": "uniform", "lower": 0, "upper": 1} for number in range(31)} | SPACE,
     )
     given["limits"]["max_trials_without_improvement"] = 2
+    given["limits"]["min_gain_per_dollar"] = 0.001
     given["backend"] |= {"keep_alive": "4m", "network_isolation": True}
     given["estimator"]["environment"] = {"LONG": "x" * 513}
     assert set(problems(given)) == {
@@ -214,6 +215,7 @@ def test_all_that_cannot_be_handed_over_is_refused_at_once(folder: Path) -> None
         "limits.max_trials",
         "limits.max_concurrent_trials",
         "limits.max_trials_without_improvement",
+        "limits.min_gain_per_dollar",
         "limits.timeout",
         "backend.keep_alive",
         "backend.network_isolation",

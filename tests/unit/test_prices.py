@@ -135,6 +135,16 @@ _FREE = Tariff(terms=(Terms(price=None, machine="ml.x"),))
         ),
         (Limits(max_trials=1, max_cost=0.1, trial_timeout=60.0), _HOUR, ["at least 0.14"]),
         (
+            Limits(max_trials=99, min_gain_per_dollar=0.1),
+            _FREE,
+            ["limits.min_gain_per_dollar: cannot be known", "ml.x", "backend.price_per_hour"],
+        ),
+        (
+            Limits(max_trials=99, min_gain_per_dollar=0.1),
+            Tariff(terms=(Terms(price=0),)),
+            ["limits.min_gain_per_dollar", "costs nothing", "backend.price_per_hour"],
+        ),
+        (
             Limits(max_trials=1, max_instance_hours=1.0, trial_timeout=3_600.0),
             _HOUR,
             ["limits.max_instance_hours: 1", "1.12", "limits.trial_timeout: 3180s"],

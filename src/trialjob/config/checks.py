@@ -138,6 +138,16 @@ def _limits(limits: LimitsSpec) -> Iterator[Problem]:
         yield problem_at(("limits", "max_concurrent_trials"), message, f"write at most {limits.max_trials}")
 
 
+def _gain(objective: ObjectiveSpec, limits: LimitsSpec) -> Iterator[Problem]:
+    path = ("limits", "min_gain_per_dollar")
+    if limits.min_gain_per_dollar is None:
+        return
+    if objective.others:
+        yield problem_at(
+            path, "goes by one objective, and there are several", "remove objective.others, or it"
+        )
+
+
 def _own(section: BaseSampler | BaseRule) -> Iterator[Problem]:
     """What a plugin finds wrong with its own values."""
     yield from section.problems()
@@ -199,6 +209,7 @@ CHECKS: tuple[tuple[Check, tuple[str, ...]], ...] = (
     (_own, ("stopping",)),
     (_search, ("sampler", "stopping", "space", "objective", "limits")),
     (_limits, ("limits",)),
+    (_gain, ("objective", "limits")),
     (backend_problems, ("estimator", "backend")),
     (word_problems, ("estimator", "space")),
     (text_problems, ("estimator",)),

@@ -18,6 +18,7 @@ from trialjob.errors import Problem
 from trialjob.logs.metrics import compiled, expand
 from trialjob.model.masking import is_secret
 from trialjob.model.paths import path_text
+from trialjob.orchestrator.core.worth import ENOUGH
 
 #: How programs print small, negative, whole and missing values.
 _SAMPLES = ("9.5e-05", "1e-4", "-0.5", "12", "nan")
@@ -39,6 +40,7 @@ def warnings(spec: ExperimentSpec) -> list[Problem]:
         *_narrow_groups(spec),
         *_every_process(spec),
         *_no_checkpoint(spec),
+        *_too_few(spec),
         *_far_inputs(spec),
         *script_doubts(spec),
         *literal_places(spec),
@@ -99,6 +101,16 @@ def _no_checkpoint(spec: ExperimentSpec) -> Iterator[Problem]:
         message=f"no checkpoint in sight: no file of the code speaks of checkpoints, so {lost}",
         remedy="save to TRIALJOB_CHECKPOINT_DIR after every epoch and begin from what is there",
     )
+
+
+def _too_few(spec: ExperimentSpec) -> Iterator[Problem]:
+    limits = spec.limits
+    if limits.min_gain_per_dollar is not None and limits.max_trials <= ENOUGH:
+        yield Problem(
+            field="limits.min_gain_per_dollar",
+            message=f"is known from {ENOUGH} trials on, and limits.max_trials is {limits.max_trials}",
+            remedy="raise limits.max_trials, or remove it",
+        )
 
 
 def _far_inputs(spec: ExperimentSpec) -> Iterator[Problem]:

@@ -95,6 +95,9 @@ class LimitsSpec(SpecPart):
     #: The experiment ends when so many trials in a row have ended without a score better than all before;
     #: failures are not counted.
     max_trials_without_improvement: int | None = Field(default=None, ge=1)
+    #: No further trial is begun once a dollar is expected to better the objective by less than this, in
+    #: its own units; see [when to stop paying](money.md#when-to-stop-paying). It takes 16 trials to know.
+    min_gain_per_dollar: Number | None = Field(default=None, gt=0)
     #: The experiment ends when a job has logged for so long and no trial has a value of the objective; see
     #: [failures](failures.md). Default: none; 4h with a stopping rule.
     metric_deadline: Duration | None = None

@@ -245,7 +245,8 @@ _LIMITS: Final = (
         "max_failures",
         "target",
     ),
-    *("max_trials_without_improvement", "metric_deadline", "max_cost", "max_instance_hours"),
+    *("max_trials_without_improvement", "min_gain_per_dollar", "metric_deadline"),
+    *("max_cost", "max_instance_hours"),
 )
 _FREE: Final = (
     *("name", "space", "points_to_evaluate", "repeat_over", "canary", "mlflow.experiment", "notify.sns"),

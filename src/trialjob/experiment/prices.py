@@ -65,23 +65,25 @@ def _beyond(field: str, cap: str, worst: str, fits: int, handover: Handover, ter
 
 
 def check_priced(limits: Limits, tariff: Tariff, priced_by: str = "") -> None:
-    """Raise SpecError when there is a cap in dollars and no price."""
+    """Raise SpecError when a limit is in dollars and there is no price."""
     if problems := [*_unpriced(limits, tariff, priced_by)]:
         raise SpecError(problems)
 
 
 def _unpriced(limits: Limits, tariff: Tariff, priced_by: str) -> Iterator[Problem]:
-    if limits.max_cost is None or tariff.priced:
-        return
     machines = ", ".join(
         dict.fromkeys(t.machine or "these instances" for t in tariff.terms if t.price is None)
     )
-    yield Problem(
-        field="limits.max_cost",
-        message=f"cannot be held: nobody says what an hour of {machines} costs",
-        remedy="write backend.price_per_hour: DOLLARS into the spec, or set limits.max_instance_hours "
-        f"instead{priced_by and f'; {priced_by}'}",
-    )
+    why = f"nobody says what an hour of {machines} costs"
+    more = priced_by and f"; {priced_by}"
+    price = "write backend.price_per_hour: DOLLARS into the spec"
+    if limits.max_cost is not None and not tariff.priced:
+        remedy = f"{price}, or set limits.max_instance_hours instead{more}"
+        yield Problem(field="limits.max_cost", message=f"cannot be held: {why}", remedy=remedy)
+    if limits.min_gain_per_dollar is not None and not any(terms.price for terms in tariff.terms):
+        why = "an hour of these jobs costs nothing" if tariff.priced else why
+        remedy = f"{price}, or remove it{more}"
+        yield Problem(field="limits.min_gain_per_dollar", message=f"cannot be known: {why}", remedy=remedy)
 
 
 def _too_small(limits: Limits, tariff: Tariff) -> Iterator[Problem]:

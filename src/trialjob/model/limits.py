@@ -33,6 +33,8 @@ class Limits:
     target: float | None = None
     #: The experiment ends when so many trials in a row have ended without a score better than all before.
     max_trials_without_improvement: int | None = None
+    #: No trial is begun once a dollar is expected to better the objective by less than this.
+    min_gain_per_dollar: float | None = None
     #: The experiment ends when a job has logged for so long and no trial has a value of the objective yet.
     metric_deadline: float | None = None
     #: The first trial runs alone until it has a value of the objective.

@@ -58,6 +58,8 @@ class EndKind(Enum):
     TARGET = "target"
     #: So many trials in a row have ended without a better score.
     NO_IMPROVEMENT = "max_trials_without_improvement"
+    #: The next dollar is expected to bring too little.
+    MIN_GAIN = "min_gain_per_dollar"
     #: The service that tunes finds that nothing better is to be expected.
     CONVERGED = "converged"
     #: The service that tunes has failed.

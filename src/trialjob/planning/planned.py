@@ -103,7 +103,7 @@ def _variant(spec: ExperimentSpec, epochs: Epochs, assumptions: Assumptions, way
     case = Case(
         objective=spec.to_objective(),
         # How good the trials will be nobody knows, so what ends an experiment by it is left out.
-        limits=replace(spec.to_limits(), target=None),
+        limits=replace(spec.to_limits(), target=None, min_gain_per_dollar=None),
         rule=_rule(spec),
         sampler=_sampler(spec),
         configurations=spec.to_space().size(),
@@ -249,3 +249,5 @@ def _unasked(spec: ExperimentSpec, asked: Asked) -> Iterator[str]:
         yield f"{spec.stopping.kind}, which has a memory: {instead} stands in for it"
     if spec.limits.target is not None:
         yield "whether limits.target will be reached, which ends it earlier"
+    if spec.limits.min_gain_per_dollar is not None:
+        yield "when a dollar brings less than limits.min_gain_per_dollar, which ends it earlier"

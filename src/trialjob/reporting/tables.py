@@ -19,6 +19,7 @@ from trialjob.model.metric import Objective
 from trialjob.model.trial import EndKind, TrialStatus
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial
+from trialjob.orchestrator.core.worth import forecast
 from trialjob.reporting import formatting
 from trialjob.reporting.choosing import Choice
 from trialjob.reporting.costs import costs_of
@@ -205,6 +206,10 @@ def print_costs(console: Console, state: State) -> None:
     if hours is not None:
         used = f"{costs.committed_instance_hours:.2f} of max_instance_hours {hours:g}"
         told = [*told, f"{used} used or held"]
+    expected = forecast(state)
+    if expected is not None and not state.objective.others:
+        gain = f"{expected.gain_per_dollar:.2g}"
+        told = [*told, f"another dollar is expected to better {state.objective.metric} by {gain}"]
     if told:
         console.print(Text(f"cost: {'; '.join(told)}"))
 

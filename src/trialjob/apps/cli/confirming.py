@@ -88,6 +88,7 @@ def _document(document: dict[str, Any], points: list[dict[str, Json]]) -> dict[s
         "max_concurrent_trials": min(document["limits"]["max_concurrent_trials"], len(points)),
         "target": None,
         "max_trials_without_improvement": None,
+        "min_gain_per_dollar": None,
     }
     return {
         **document,

@@ -8,7 +8,7 @@ held until its job is over; that of a trial which may have failed, until its log
 from __future__ import annotations
 
 from trialjob.model.trial import Phase
-from trialjob.orchestrator.core import budget, early_abort
+from trialjob.orchestrator.core import budget, early_abort, worth
 from trialjob.orchestrator.core.draft import Draft
 from trialjob.orchestrator.core.events import AttemptIntended
 from trialjob.orchestrator.core.state import State
@@ -23,12 +23,11 @@ def wanted(state: State, now: float) -> bool:
     """
     return (
         state.phase is Phase.RUNNING
-        and not state.exhausted
-        and len(state.trials) < state.limits.max_trials
         and slots_free(state) > _reserved(state, now)
         and not early_abort.holds(state)
         and not may_be_the_last(state)
         and budget.fits(state, None, now)
+        and worth.proposes(state)
     )
 
 

@@ -170,6 +170,12 @@ def _limits(handover: Handover, *, canary: bool, size: int | None) -> Iterator[P
             message=f"{patience} are fewer than SageMaker's tuner waits for",
             remedy=f"write at least {_PATIENCE_MIN}",
         )
+    if limits.min_gain_per_dollar is not None:
+        yield Problem(
+            field="limits.min_gain_per_dollar",
+            message="SageMaker's tuner knows no such rule",
+            remedy=f"write engine: {{kind: hosted, until_convergence: true}}; or {_OURS}",
+        )
     if canary:
         yield Problem(
             field="canary",
