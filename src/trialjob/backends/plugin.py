@@ -232,6 +232,13 @@ class BaseBackend(SpecPart):
         """Where a job's script finds its checkpoints."""
         return "/opt/ml/checkpoints"
 
+    def links(self) -> Callable[[JobName], Mapping[str, str]]:
+        """What has the addresses at which a person can look at a job in a browser, by names such as ``logs``.
+
+        Nobody is asked.
+        """
+        return _no_links
+
     @property
     def aws(self) -> Mapping[str, str | None]:
         """The region and profile by which other services of AWS are called for this experiment."""
@@ -314,6 +321,10 @@ class BaseBackend(SpecPart):
         yield Check(name="backend", ok=True, detail=f"{self.kind}; it needs no account")
 
 
+def _no_links(_job: JobName) -> Mapping[str, str]:
+    return {}
+
+
 def _is_text(found: object) -> bool:
     return isinstance(found, str)
 
@@ -365,6 +376,7 @@ _ANSWERS: Final[Mapping[str, Answer]] = {
         words=f"what has {', '.join(NEEDED)}", fits=lambda found: not lacking(found), behind=CheckedBackend
     ),
     "checkpoints": Answer(words="a text", fits=_is_text),
+    "links": Answer(words="what takes a job's name", fits=callable),
     "remove_artifacts": Answer(words="texts", fits=_are_texts),
     "handover_problems": Answer(
         words="Problems", fits=lambda found: isinstance(found, Problem), several=True

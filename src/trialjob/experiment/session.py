@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -34,7 +34,7 @@ from trialjob.experiment.stores import address_of, clock_of, open_store
 from trialjob.experiment.trackers import Mirrors
 from trialjob.logs.metrics import readers
 from trialjob.logs.on_log import LogPatterns
-from trialjob.model.ids import ExperimentName, TrialId, experiment_name_problem
+from trialjob.model.ids import ExperimentName, JobName, TrialId, experiment_name_problem
 from trialjob.model.job import LogLine
 from trialjob.model.space import Space
 from trialjob.model.trial import EndKind, EndReason, Phase
@@ -302,10 +302,22 @@ class Session:
     def result(self) -> Result:
         """The results as last read."""
         try:
-            return Result(self.state, self._backend, self.spec.to_space())
+            return Result(self.state, self._backend, self.spec.to_space(), self.links)
         except (SpecError, PluginError):
             # Another version's spec, a broken package, or jobs of another machine: what was found is there.
             return Result(self.state)
+
+    @cached_property
+    def links(self) -> Callable[[JobName], Mapping[str, str]]:
+        """What has the addresses at which a person can look at a job in a browser."""
+        with suppress(SpecError, PluginError):  # another version's spec, or a broken package
+            return self.spec.backend.links()
+        return lambda _job: {}
+
+    def links_of(self, trial: TrialId, attempt: int | None = None) -> Mapping[str, str]:
+        """Those of a trial's attempt (the newest by default); none before it has one."""
+        number = attempt or len(self.state.trials[trial].attempts)
+        return self.links(self.state.job(trial, number)) if number else {}
 
     @property
     def artifacts(self) -> ArtifactSource:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trialjob.errors import NoBestTrial, UsageError
+from trialjob.model.ids import JobName
 from trialjob.model.job import JobEnd, Outcome
 from trialjob.model.json import Json
 from trialjob.model.metric import Objective
@@ -68,6 +69,8 @@ class Row:
     artifact: str | None = None
     #: Every metric that it reported: its value at the score, its last and its best one.
     metrics: Mapping[str, MetricValues] = field(default_factory=dict)
+    #: Where its newest job can be looked at in a browser, such as ``console`` and ``logs``.
+    links: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,8 @@ class Result:
     _artifacts: ArtifactSource | None = None
     #: What was searched.
     _space: Space = field(default_factory=lambda: Space({}))
+    #: The addresses of a job in a browser; None where nobody says them.
+    _links: Callable[[JobName], Mapping[str, str]] | None = None
 
     @property
     def experiment(self) -> str:
@@ -146,6 +151,8 @@ class Result:
     def _row(self, trial: Trial) -> Row:
         attempt = model_attempt(trial)
         row = whole_row(trial, self._state.objective)
+        if self._links is not None and trial.attempts:
+            row = replace(row, links=self._links(self._state.job(trial.id, len(trial.attempts))))
         if self._artifacts is None or attempt is None:
             return row
         job = self._state.job(trial.id, attempt.number)
@@ -252,9 +259,9 @@ class Result:
 
 
 def document(row: Row) -> dict[str, Json]:
-    """A row for JSON; times as ISO 8601 in UTC."""
+    """A row for JSON; times as ISO 8601 in UTC, and links where it has any."""
     times = {name: iso(getattr(row, name)) for name in ("proposed_at", "started_at", "ended_at")}
-    return {**asdict(row), **times}
+    return {**{name: value for name, value in asdict(row).items() if name != "links" or value}, **times}
 
 
 def experiment_state(state: State) -> str:

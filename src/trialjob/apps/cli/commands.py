@@ -141,6 +141,9 @@ def pull() -> None:
 
 @cli.command()
 @click.argument("name")
+@click.option(
+    "-v", "--verbose", is_flag=True, help="And where a browser shows the jobs that run, and the best."
+)
 @form_option("text", "json")
 @store_option
 @done_by("showing", "show_status")

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 
 from trialjob import experiment
-from trialjob.apps.cli.errors import ExitStatus
+from trialjob.apps.cli.errors import ExitStatus, say
 from trialjob.errors import UsageError
 from trialjob.experiment import Session
 from trialjob.model.ids import TrialId
@@ -24,6 +24,8 @@ def print_log(name: str, trial: int, *, attempt: int | None, follow: bool, store
     """Print what there is; with ``follow``, go on until the attempt has ended or nobody reads."""
     session = experiment.attach(name, store=store)
     number = _attempt(session.state, trial, attempt).number
+    for what, address in session.links_of(TrialId(trial), number).items():
+        say(f"{what}: {address}")
     output = Output(sys.stdout)
     cursor = _print_on(session, TrialId(trial), number, "", output)
     while follow and not output.closed_early:

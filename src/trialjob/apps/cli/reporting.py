@@ -35,7 +35,7 @@ def _write(session: Session, path: Path, *, live: bool) -> None:
     """Replace the file as a whole, so that a browser never loads half of it."""
     if path.is_dir():
         raise UsageError(f"{path} is a folder; write the name of a file, such as {path / session.name}.html")
-    text = page(session.state, session.space(), live=live)
+    text = page(session.state, session.space(), session.links, live=live)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         beside.write_text(text, encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 
 from trialjob import experiment
 from trialjob.apps.cli.errors import ExitStatus
@@ -47,11 +48,12 @@ def show_results(
     return ExitStatus.DONE
 
 
-def show_status(name: str, *, form: str, store: str | None) -> int:
+def show_status(name: str, *, verbose: bool, form: str, store: str | None) -> int:
     """Where one experiment stands."""
     found = experiment.look(experiment.open_store(store), name)
+    links = _links(name, store) if verbose else {}
     if form == "json":
-        print_out(strict_json(status_of(found)) + "\n")
+        print_out(strict_json({**status_of(found), **({"links": links} if verbose else {})}) + "\n")
     else:
         out = console()
         print_status(
@@ -62,8 +64,20 @@ def show_status(name: str, *, form: str, store: str | None) -> int:
             now=SystemClock().now(),
             store=store,
         )
+        for trial, addresses in links.items():
+            for what, address in addresses.items():
+                out.print(clean(f"trial {trial} {what}: {address}"), soft_wrap=True)
         check_written(out.file)
     return ExitStatus.DONE
+
+
+def _links(name: str, store: str | None) -> dict[str, Mapping[str, str]]:
+    """Where a browser shows the trials that are open, and the best one."""
+    session = experiment.attach(name, store=store)
+    state = session.state
+    best = best_trial(state.trials, state.objective)
+    wanted = sorted({*state.open, *([best.id] if best else [])})
+    return {str(trial): links for trial in wanted if (links := session.links_of(trial))}
 
 
 def show_list(*, form: str, store: str | None) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
@@ -31,7 +31,7 @@ from trialjob.errors import BackendError, Problem, SpecError
 from trialjob.field_types import Duration, Number, SpecPart
 from trialjob.model.file_system import is_file_system
 from trialjob.model.framework import Framework
-from trialjob.model.ids import ExperimentName
+from trialjob.model.ids import ExperimentName, JobName
 from trialjob.model.money import Tariff
 from trialjob.model.paths import path_text
 from trialjob.model.s3 import S3Address, address_problem
@@ -285,6 +285,15 @@ class SageMaker(Machines, BaseBackend):
             check=partial(refuse, settings=settings, region=self.region or ""),
             reveal=place.reveal,
         )
+
+    def links(self) -> Callable[[JobName], Mapping[str, str]]:
+        from trialjob.aws.door import Door  # noqa: PLC0415 - as above
+        from trialjob.backends.sagemaker.console_links import links_of  # noqa: PLC0415 - as above
+
+        region = ""
+        with suppress(faults.Fault):  # where nothing says it there is no address
+            region = Door(region=self.region, profile=self.profile, patience=1.0).region()
+        return partial(links_of, region)
 
     def remove_artifacts(self, experiment: ExperimentName, clock: Clock) -> Sequence[str]:
         from trialjob.orchestrator.journals.objects import Objects  # noqa: PLC0415 - slow to import

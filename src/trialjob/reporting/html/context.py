@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
+from trialjob.model.ids import JobName
 from trialjob.model.space import Domain, Space
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial
@@ -14,6 +15,10 @@ from trialjob.reporting.results import Result, Row, best_trial
 
 if TYPE_CHECKING:
     from trialjob.reporting.importances import Importances
+
+
+#: The addresses of a job in a browser.
+Links: TypeAlias = Callable[[JobName], Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,9 +42,9 @@ class Material:
         return "paid time" if any(row.dollars for row in self.rows) else "machine time"
 
 
-def material(state: State, space: Space) -> Material:
+def material(state: State, space: Space, links: Links | None = None) -> Material:
     """What the page is made from."""
-    result = Result(state, _space=space)
+    result = Result(state, _space=space, _links=links)
     return Material(
         state=state,
         trials=tuple(state.trials),

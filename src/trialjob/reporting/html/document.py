@@ -20,7 +20,7 @@ from trialjob.model.space import Space
 from trialjob.model.trial import Phase
 from trialjob.orchestrator.core.state import State
 from trialjob.reporting import formatting
-from trialjob.reporting.html.context import Material, material
+from trialjob.reporting.html.context import Links, Material, material
 from trialjob.reporting.html.sections import Section, sections
 from trialjob.reporting.html.summary import headline, story
 from trialjob.reporting.html.table import table
@@ -32,12 +32,14 @@ from trialjob.reporting.terminal import clean
 REFRESH = 10
 
 
-def page(state: State, space: Space, *, live: bool = False) -> str:
+def page(state: State, space: Space, links: Links | None = None, *, live: bool = False) -> str:
     """The whole page; a ``live`` one loads itself again until the experiment has ended.
+
+    ``links`` has the addresses of each job in a browser.
 
     Raises UsageError when plotly is not installed.
     """
-    given = material(state, space)
+    given = material(state, space, links)
     shown = sections(given)
     data = {
         "name": state.name,

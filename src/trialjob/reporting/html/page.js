@@ -81,7 +81,7 @@
   let page = 0;
 
   const number = new Intl.NumberFormat("en", { maximumSignificantDigits: 6, useGrouping: false });
-  const shown = (value) => value === null ? "–" : typeof value === "number"
+  const shown = (value) => value === null ? "–" : typeof value === "object" ? Object.keys(value).join(" ") : typeof value === "number"
     ? (value !== 0 && (Math.abs(value) >= 1e6 || Math.abs(value) < 1e-3) ? value.toExponential(4).replace(/\.?0+e/, "e") : number.format(value))
     : String(value);
 
@@ -122,6 +122,14 @@
           words.textContent = words.title = text;
           words.addEventListener("click", () => words.classList.toggle("words"));
           cell.append(words);
+        } else if (columns[place].key === "links" && value !== null) {
+          for (const [name, address] of Object.entries(value)) {
+            const link = document.createElement("a");
+            link.href = address;
+            link.textContent = name;
+            link.rel = "noopener";
+            cell.append(link, " ");
+          }
         } else cell.textContent = text;
         cell.className = columns[place].number ? "number" : "text";
         if (place === 1) cell.className = "status";

@@ -74,6 +74,7 @@ def _columns(given: Material) -> tuple[list[tuple[str, str]], list[Cell]]:
         ("dollars", "dollars", lambda row: _shown(row.dollars)),
         ("wasted", "wasted dollars", lambda row: _shown(row.wasted_dollars)),
         ("reason", "why", lambda row: one_line(row.reason, _LONGEST) or None),
+        ("links", "look", lambda row: dict(row.links) or None),
     ]
     return [(key, name) for key, name, _ in found], [cell for *_, cell in found]
 
