@@ -25,8 +25,8 @@ from trialjob.orchestrator.core.evolve import learned
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.ports import Journal, Recalling
 
-#: Bytes that a state may be as JSON; one of 10,000 trials is 20 MB.
-_MOST: Final = 1 << 30
+#: Bytes that a state may be as JSON; one of 10,000 trials is 20 MB. Who reads it may have little memory.
+_MOST: Final = 1 << 27
 #: A new one is worth its writing when so many records are not in the old one, or this part of all.
 _LEAST, _PART = 20, 50
 _DIGEST: Final = 64
@@ -41,9 +41,15 @@ class Snapshot:
 
 
 def packed(snapshot: Snapshot) -> bytes:
-    """The bytes to be kept: the digest of all that follows, a line that says what it is of, and the state."""
+    """The bytes to be kept: the digest of all that follows, a line that says what it is of, and the state.
+
+    Raises ValueError for a state of more than anybody would read.
+    """
+    state = _adapter().dump_json((snapshot.state,), exclude_defaults=True)
+    if len(state) > _MOST:
+        raise ValueError(f"the state is {len(state)} bytes")
     head = json.dumps({"code": _code(), "of": snapshot.of}).encode() + b"\n"
-    content = head + zlib.compress(_adapter().dump_json((snapshot.state,), exclude_defaults=True), level=1)
+    content = head + zlib.compress(state, level=1)
     return hashlib.sha256(content).hexdigest().encode() + content
 
 
