@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from slurm_cluster import Cluster
 from trialjob import experiment
 from trialjob.apps.tuner import Experiment
 from trialjob.config import parse, warnings
 from trialjob.errors import SpecError
+from trialjob.in_job import logged
+from trialjob.in_job.logged import METRICS_FROM
+from trialjob.in_job.report import NEEDED, RUNNING_BEST
 from trialjob.model.ids import TrialId
+from trialjob.model.job import Outcome
 from trialjob.model.trial import TrialStatus
 from trialjob.testing.fake_aws import Durations, FakeAws
+from trialjob.testing.slurm_jobs import SlurmJobs
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "logged"
 QUICK = Durations(cold_start=0.3, warm_start=0.1, download=0.1, upload=0.1, stop=0.1)
@@ -41,6 +49,19 @@ folder = pathlib.Path(os.environ["WANDB_DIR"]) / "wandb" / "offline-run-1"
 folder.mkdir(parents=True)
 (folder / "run-1.wandb").write_bytes(gzip.decompress(pathlib.Path("run.bin").read_bytes()))
 """
+IMAGE = {"image_uri": "123456789012.dkr.ecr.us-east-1.amazonaws.com/python:3"}
+CLOUD = {
+    "backend": {
+        "kind": "sagemaker",
+        "s3_uri": "s3://bucket/tuning",
+        "poll_interval": 0.2,
+        "role": "arn:aws:iam::123456789012:role/SageMakerExecution",
+        "instance_type": "ml.m5.large",
+    }
+}
+IN_JOB = Path(logged.__file__).parent
+PYTHON_38 = sorted(Path.home().glob(".pyenv/versions/3.8.*/bin/python"))
+TOLD = {NEEDED: '["val/acc", "epoch"]'}
 SCRIPTS = {"mlflow": MLFLOW, "tensorboard": TENSORBOARD, "wandb": WANDB}
 
 
@@ -77,16 +98,8 @@ def test_all_points_are_reported_with_their_epochs(kind: str, tmp_path: Path) ->
 
 
 def test_in_a_container_of_the_service_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    estimator = {"image_uri": "123456789012.dkr.ecr.us-east-1.amazonaws.com/python:3"}
-    given = document(tmp_path, "mlflow", MLFLOW)
-    given["estimator"] |= estimator
-    given["backend"] = {
-        "kind": "sagemaker",
-        "s3_uri": "s3://bucket/tuning",
-        "poll_interval": 0.2,
-        "role": "arn:aws:iam::123456789012:role/SageMakerExecution",
-        "instance_type": "ml.m5.large",
-    }
+    given = {**document(tmp_path, "mlflow", MLFLOW), **CLOUD}
+    given["estimator"] |= IMAGE
     with FakeAws(durations=QUICK) as fake:
         fake.create_bucket("bucket")
         fake.create_role("SageMakerExecution")
@@ -98,6 +111,40 @@ def test_in_a_container_of_the_service_too(tmp_path: Path, monkeypatch: pytest.M
 
     reports = [(report.resource, report.metrics["val/acc"]) for report in reported]
     assert reports == [(1.0, 0.91), (2.0, 0.92), (3.0, 0.93)]
+
+
+def test_in_a_job_of_slurm_too(tmp_path: Path, slurm: Cluster) -> None:
+    assert slurm.conf.exists()
+    jobs = SlurmJobs(tmp_path)
+    jobs.write("train.py", MLFLOW)
+    try:
+        lines, end = jobs.run(jobs.request(environment=TOLD | {METRICS_FROM: "mlflow"}))
+    finally:
+        jobs.end_all()
+    assert end.outcome is Outcome.COMPLETED, lines
+    assert [line for line in lines if '"epoch":3.0' in line and '"val/acc":0.93' in line], lines
+
+
+@pytest.mark.skipif(not PYTHON_38, reason="no Python 3.8 here")
+@pytest.mark.parametrize("kind", SCRIPTS)
+def test_in_an_image_with_an_old_python_too(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "input" / "config").mkdir(parents=True)
+    code = Path(document(tmp_path, kind, SCRIPTS[kind])["estimator"]["source_dir"]).rename(tmp_path / "code")
+    assert code.is_dir()
+    words = [PYTHON_38[-1], IN_JOB / "entrypoint.py", "--root", tmp_path, "--entry-point", "train.py"]
+    done = subprocess.run(
+        list(map(str, words)),
+        env={"PATH": os.environ["PATH"], **TOLD, METRICS_FROM: kind, RUNNING_BEST: "max:val/acc"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    reports = [line for line in done.stdout.splitlines() if line.startswith("[trialjob]")]
+    assert ['"epoch":3.0' in line and '"val/acc":0.93' in line for line in reports] == [
+        False, False, True,
+    ], done.stderr  # fmt: skip
+    # Where the service's own tuner proposes the trials, it reads this.
+    assert "[trialjob-best] 0.93\n" in done.stdout
 
 
 def test_two_runs_in_turns_fail_the_trial_by_name(tmp_path: Path) -> None:

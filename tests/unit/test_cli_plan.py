@@ -70,6 +70,26 @@ def planned(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, An
     return found
 
 
+def test_the_source_of_each_metric_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", write(tmp_path)]) == 0
+    assert "metrics     acc, epoch by regexes from the log\n" in capsys.readouterr().out
+    script = "import mlflow\nfrom trialjob.reporting import report\nreport(acc=1, latency=2)\n"
+    (tmp_path / "train.py").write_text(script)
+    objective = {"metric": "acc", "mode": "max", "others": [{"metric": "latency", "mode": "min"}]}
+    metrics = [{"name": f"m{number}", "regex": "m=({number})"} for number in range(9)]
+    for source, said in (("mlflow", "logs to MLflow"), ("wandb", "logs to W&B"), (None, "reports")):
+        spec = write(
+            tmp_path,
+            objective=objective,
+            metrics=metrics,
+            metrics_from=source,
+            stopping={"kind": "none"},
+        )
+        assert planned(capsys, spec)["metrics"] == (
+            f"m0, m1, m2, m3, m4, m5 and 3 more by regexes from the log; acc, latency as the script {said}"
+        )
+
+
 def test_without_a_number_of_epochs_one_of_them_is_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -105,6 +105,10 @@ def test_a_script_as_the_whole_request(folder: Path) -> None:
     assert "CheckpointConfig" not in definition
     assert definition["StoppingCondition"] == {"MaxRuntimeInSeconds": 1200}
     assert definition["Environment"]["TRIALJOB_RUNNING_BEST"] == "max:accuracy"
+    logged = request(document(folder, sampler={"kind": "random"}, metrics_from="mlflow"))
+    environment = logged["TrainingJobDefinition"]["Environment"]
+    assert environment["TRIALJOB_METRICS_FROM"] == "mlflow"
+    assert environment["TRIALJOB_RUNNING_BEST"] == "max:accuracy"
     assert not {"TRIALJOB_TRIAL", "TRIALJOB_ATTEMPT"} & definition["Environment"].keys()
 
 

@@ -170,6 +170,18 @@ def test_runs_one_after_the_other_are_all_read_and_runs_in_turns_are_not_guessed
         told(("acc", 1, 0.5, "a"), ("acc", 1, 0.9, "b"), ("acc", 2, 0.6, "a"))
 
 
+def test_epochs_of_one_moment_are_told_apart_by_their_steps(tmp_path: Path) -> None:
+    metrics = tmp_path / "code" / "mlruns" / "0" / "run" / "metrics"
+    metrics.mkdir(parents=True)
+    (metrics.parent / "meta.yaml").write_text("run_id: run\n")
+    for name in ("acc", "epoch"):
+        (metrics / name).write_text("".join(f"1700000000000 {step} {step}\n" for step in (1, 2, 3)))
+    points = [
+        (name, step, value) for _, name, step, _, value in Files(tmp_path, "mlflow", ["acc", "epoch"]).read()
+    ]
+    assert [report["epoch"] for report in told(*points)] == [1.0, 2.0, 3.0]
+
+
 def test_folders_of_keras_are_told_apart_by_their_names(tmp_path: Path) -> None:
     for split in ("train", "validation"):
         folder = tmp_path / "code" / "logs" / split

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from trialjob.backends.local.literal_tree import TREE, literals
+from trialjob.backends.local.literal_tree import TREE, VARIABLE, literals
 from trialjob.config.argument_checks import templates
 from trialjob.config.estimators import CodeSpec
 from trialjob.config.script_options import parsed, source_files
@@ -59,7 +59,7 @@ def _place(text: str) -> tuple[str, str, str] | None:
     channel = text[len(_CHANNELS) :].partition("/")[0] if text.startswith(_CHANNELS) else ""
     if channel:
         return f"{{channel:{channel}}}", f"SM_CHANNEL_{channel.upper()}", _CHANNELS + channel
-    return ("", "SAGEMAKER_BASE_DIR", TREE) if text == TREE or text.startswith(f"{TREE}/") else None
+    return ("", VARIABLE, TREE) if text == TREE or text.startswith(f"{TREE}/") else None
 
 
 def _problem(field: str, text: str, remedy: str) -> Problem:

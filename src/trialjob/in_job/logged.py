@@ -158,7 +158,11 @@ class Files:
                 folders[:] = sorted(name for name in folders if name not in _SKIPPED)
                 with contextlib.suppress(OSError):
                     points += self._in_folder(Path(folder), folders, names)
-        points.sort(key=lambda point: point[3])  # stable: the files' own order where the clock says nothing
+        order = {}  # type: dict[str, int]
+        for run, *_ in points:
+            order.setdefault(run, len(order))
+        # Where the clock says nothing, step by step: each metric has a file of its own.
+        points.sort(key=lambda point: (point[3], order[point[0]], point[2]))
         return points
 
     def _in_folder(self, folder: Path, folders: list[str], names: list[str]) -> Iterator[Any]:

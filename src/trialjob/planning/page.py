@@ -68,6 +68,7 @@ def _what(plan: Plan) -> Iterator[str]:
     yield _labelled("plan", f"{plan.name}: {plan.search}")
     yield _labelled("machines", plan.machine)
     yield _labelled("stopping", plan.stopping)
+    yield _labelled("metrics", plan.metrics)
     known = (
         "nobody knows how long one takes; say it with --epoch-seconds, --rehearse or --like"
         if epochs.seconds is None
@@ -251,6 +252,7 @@ def document(plan: Plan) -> dict[str, Any]:
         "search": plan.search,
         "stopping": plan.stopping,
         "machine": plan.machine,
+        "metrics": plan.metrics,
         "max_trials": case.limits.max_trials,
         "max_concurrent_trials": case.limits.max_concurrent_trials,
         "resource": case.objective.resource,

@@ -71,6 +71,8 @@ class Plan:
     search: str
     stopping: str
     machine: str
+    #: Where the values of its metrics come from, in words.
+    metrics: str
     variants: Sequence[Variant]
     #: Doubtful choices of the spec.
     doubts: Sequence[Problem] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -34,6 +34,10 @@ from trialjob.planning.upper_bound import worst
 
 #: A warm pool for those who have none: long enough for a slot to be filled again.
 _KEEP_ALIVE = 240.0
+#: What a script may log its metrics to, as people call it.
+_TOOLS = {"mlflow": "MLflow", "tensorboard": "TensorBoard", "wandb": "W&B"}
+#: So many metrics are named.
+_NAMED = 6
 _CHECKED = ("region", "credentials", "role", "bucket", "image", "quota")
 
 
@@ -78,6 +82,7 @@ def plan(given: ExperimentSpec | ResolvedSpec, asked: Asked, *, store: str | Pat
         search=_search(spec),
         stopping=_stopping(spec),
         machine=where.machine(jobs),
+        metrics=_metrics(spec),
         variants=variants,
         doubts=(*resolved.doubts(), *doubts(written)),
         caps=caps_note(written.case.limits, written.case.tariff),
@@ -89,6 +94,22 @@ def plan(given: ExperimentSpec | ResolvedSpec, asked: Asked, *, store: str | Pat
         assumed=asked.assume,
         seen=seen,
     )
+
+
+def _metrics(spec: ExperimentSpec) -> str:
+    """What is read of a trial, and where."""
+    read = [metric.name for metric in spec.metrics]
+    needed = dict.fromkeys((spec.objective.metric, *(each.metric for each in spec.objective.others)))
+    said = [f"{_named(read)} by regexes from the log"] if read else []
+    if others := [name for name in needed if name not in read]:
+        tool = _TOOLS.get(spec.metrics_from or "")
+        said.append(f"{_named(others)} as the script {f'logs to {tool}' if tool else 'reports'}")
+    return "; ".join(said)
+
+
+def _named(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
 
 
 def at_worst(resolved: ResolvedSpec) -> Variant:

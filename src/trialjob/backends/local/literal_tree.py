@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 TREE = "/opt/ml"
+#: Where a script finds a trial's tree, whatever its place.
+VARIABLE = "SAGEMAKER_BASE_DIR"
 _NAME = TREE.encode()
 #: Other files may have paths in them that a script reads: its shell, its configuration.
 _ENDINGS = frozenset(("", ".sh", ".bash", ".yaml", ".yml", ".json", ".toml", ".cfg", ".ini", ".conf", ".env"))
