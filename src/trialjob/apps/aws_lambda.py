@@ -12,6 +12,7 @@ reached.
 from __future__ import annotations
 
 import gc
+import json
 import math
 import os
 import sys
@@ -23,8 +24,10 @@ from typing import Any, Final, Protocol, TypeVar, assert_never
 from trialjob import experiment
 from trialjob.apps.embedded_metrics import embedded, metrics_of
 from trialjob.apps.stepping import step, summary
+from trialjob.apps.summary import summary_of
 from trialjob.apps.turns import LeftBehind, Turns
 from trialjob.errors import BackendUnavailable, SpecError, StoreError, StoreUnavailable, UsageError
+from trialjob.experiment import Session
 from trialjob.model.durations import FORMS, parse_duration
 from trialjob.model.ids import ExperimentName
 from trialjob.orchestrator.engine.clock import SystemClock
@@ -112,6 +115,8 @@ class _Invocation:
         self._store, self._start = experiment.open_store(self._where), event.get("start")
         #: How many have not had their turn.
         self._waiting = 0
+        #: What ``start`` asked for.
+        self._asked: Session | None = None
         self._started: list[str] = []
         self._refused: dict[str, str] = {}
         self._states: dict[str, str] = {}
@@ -137,7 +142,8 @@ class _Invocation:
         if self._start is None:
             return None
         try:
-            self._started.append(experiment.start_document(self._start, store=self._where).name)
+            self._asked = experiment.start_document(self._start, store=self._where)
+            self._started.append(self._asked.name)
         except (UsageError, SpecError) as error:
             self._refused["start"] = str(error)
             return error
@@ -282,12 +288,20 @@ class _Invocation:
         return {
             "store": self._where,
             "started": self._started,
+            "asked": self._told_of_asked(),
             "refused": self._refused,
             "experiments": self._states,
             "errors": self._errors,
             "not_reached": [name for name in found if name not in self._states and name not in over],
             "seconds": round(self._clock.now() - self._began, 3),
         }
+
+    def _told_of_asked(self) -> dict[str, object] | None:
+        """Where the experiment of ``start`` stands now, for a workflow that waits for its end."""
+        if self._asked is None:
+            return None
+        self._asked.refresh()
+        return json.loads(strict_json(summary_of(self._asked.state)))  # type: ignore[no-any-return]
 
 
 def _seconds(given: object) -> float:
