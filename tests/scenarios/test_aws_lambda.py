@@ -23,6 +23,7 @@ from trialjob import config, experiment
 from trialjob.apps import aws_lambda
 from trialjob.apps.aws_lambda import handler
 from trialjob.errors import BackendUnavailable, SpecError, StoreError, StoreUnavailable, UsageError
+from trialjob.model.trial import Phase
 from trialjob.orchestrator.journals.s3 import S3Store
 from trialjob.testing.fake_aws import FakeAws, ScaledClock, jobs_by_tags
 
@@ -238,6 +239,49 @@ def test_code_comes_in_an_archive(world: World) -> None:
     assert told["started"] == ["coded"]
     world.to_the_end("coded")
     world.check("coded")
+
+
+def handed_over(world: World, name: str) -> dict[str, Any]:
+    """A spec whose search is SageMaker's; its code is in the folder ``src``."""
+    spec = world.spec(name, engine="hosted")
+    spec["estimator"] |= {"kind": "script", "source_dir": "src", "entry_point": "train.sh"}
+    del spec["estimator"]["entrypoint"]
+    spec["limits"] = {"max_trials": 2, "max_concurrent_trials": 2, "trial_timeout": "10m"}
+    return spec
+
+
+def test_a_search_is_handed_over_from_the_inbox(world: World) -> None:
+    files = {"sweep.json": json.dumps(handed_over(world, "tuned")), "src/train.sh": "echo acc=0.5\n"}
+    world.put("inbox/tuned.tar.gz", archive(files))
+    told = handler({"for": "1s"}, Remaining(60))
+    assert (told["started"], told["experiments"], told["errors"]) == (["tuned"], {"tuned": "running"}, {})
+    assert world.keys("inbox-failed/") == []
+    (tuning,) = world.fake.service.tuning.jobs.values()
+    assert (tuning.name, tuning.status) == ("tuned", "InProgress")
+
+
+def test_a_search_that_was_handed_over_moves_to_another_store_and_back(world: World, tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "train.sh").write_text("echo acc=0.5\n")
+    here, there = experiment.open_store(tmp_path / "store"), experiment.open_store(world.store)
+    spec = config.parse(handed_over(world, "moved"), base=tmp_path)
+    session = experiment.create(spec, store=tmp_path / "store")
+    session.step(lambda _state, _events: None)
+    moved = experiment.hand_over("moved", source=here, target=there)
+    assert moved.step(lambda _state, _events: None).hosted is not None
+    back = experiment.hand_over("moved", source=there, target=here)
+    assert len(back.step(lambda _state, _events: None).trials) == 2
+    assert world.fake.ledger.count("CreateHyperParameterTuningJob") == 1
+
+
+def test_a_search_that_was_handed_over_is_not_resumed_once_it_has_ended(world: World, tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "train.sh").write_text("echo acc=0.5\n")
+    session = experiment.create(config.parse(handed_over(world, "ended"), base=tmp_path), store=tmp_path)
+    session.ask_stop()
+    assert session.step(lambda _state, _events: None).phase is Phase.ENDED
+    with pytest.raises(UsageError, match="cannot be continued"):
+        session.reopen()
 
 
 @pytest.mark.parametrize(

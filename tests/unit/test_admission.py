@@ -79,7 +79,6 @@ def store(tmp_path: Path) -> str:
         ("sampler", {"warm_start": ["/etc/passwd.csv"]}, "sampler.warm_start", "file of this machine"),
         ("sampler", {"warm_start": ["earlier.csv"]}, "sampler.warm_start", "file of this machine"),
         ("backend", {"profile": "admin"}, "backend.profile", "identity"),
-        ("engine", {"kind": "hosted"}, "engine.kind", "through an inbox"),
         ("mlflow", {"tracking_uri": "https://collects.example"}, "mlflow.tracking_uri", "credentials"),
         ("mlflow", {"tracking_uri": "file:///var/task"}, "mlflow.tracking_uri", "credentials"),
         ("notify", {"webhook": "http://127.0.0.1:9001/2018-06-01"}, "notify.webhook", "not public"),

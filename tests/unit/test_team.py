@@ -450,6 +450,11 @@ def test_what_an_admin_allows_by_pattern_is_free_and_nothing_else() -> None:
     }.items():
         with pytest.raises(SpecError, match=rf"backend\.{field}"):
             experiment.spec_of_document(spec(backend={**SAGEMAKER, field: value}), decisions)
+    with pytest.raises(SpecError, match=r"engine\.kind") as refused:
+        experiment.spec_of_document(spec(backend=SAGEMAKER, engine="hosted"), decisions)
+    assert "--allow" in str(refused.value)
+    decisions = experiment.decisions_of([experiment.allowed(each) for each in (*allow, "engine.kind=hosted")])
+    experiment.spec_of_document(spec(backend=SAGEMAKER, engine="hosted"), decisions)
     with pytest.raises(UsageError, match="FIELD=PATTERN"):
         experiment.allowed("colour=red")
 

@@ -181,15 +181,6 @@ def _backend(value: str, _came_along: Path | None) -> Refusal | None:
     )
 
 
-def _engine(value: str, _came_along: Path | None) -> Refusal | None:
-    if value == "trialjob":
-        return None
-    return Refusal(
-        why=f"{shown(value)} cannot be asked for through an inbox",
-        remedy="leave engine out, or start the experiment with `trialjob step`",
-    )
-
-
 def _profile(value: str, _came_along: Path | None) -> Refusal:
     return Refusal(
         why=f"{shown(value)} is an identity of this machine", remedy="leave it out; the function has its own"
@@ -251,6 +242,7 @@ _LIMITS: Final = (
 _FREE: Final = (
     *("name", "space", "points_to_evaluate", "repeat_over", "canary", "mlflow.experiment", "notify.sns"),
     "metrics_from",
+    "engine.kind",
     "engine.until_convergence",
     *("metrics.name", "metrics.regex", "on_log.match", "on_log.then"),
     *(f"objective.{name}" for name in ("metric", "mode", "resource", "score", "nan")),
@@ -282,7 +274,6 @@ DECISIONS: Final[Mapping[str, Decision]] = {
     "stopping.early_stop": _function,
     "sampler.warm_start": _warm_start,
     "backend.kind": _backend,
-    "engine.kind": _engine,
     "backend.profile": _profile,
     "mlflow.tracking_uri": _tracking_uri,
     "notify.webhook": _webhook,

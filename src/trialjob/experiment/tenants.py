@@ -19,7 +19,7 @@ from trialjob.experiment.admission import DECISIONS, Decision, Refusal
 
 _BACKEND: Final = "backend."
 #: What the server would do with its own rights, beside running jobs.
-_ITS_OWN: Final = ("mlflow.experiment", "mlflow.tracking_uri", "notify.sns")
+_ITS_OWN: Final = ("mlflow.experiment", "mlflow.tracking_uri", "notify.sns", "engine.kind")
 
 
 def allowed(text: str) -> str:
