@@ -11,8 +11,10 @@ from trialjob.apps.team.audit import Act, AuditLog
 from trialjob.apps.team.ledger import NoRoom
 from trialjob.apps.team.tenants import Ledger, Tenants
 from trialjob.apps.team.tokens import Role, TokenBook
-from trialjob.errors import JournalConflict
+from trialjob.errors import JournalConflict, JournalCorrupt
+from trialjob.model.ids import ExperimentName
 from trialjob.model.s3 import S3Address
+from trialjob.orchestrator.core.events import SpaceExhausted
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.journals.objects import Objects
 from trialjob.orchestrator.journals.store import BaseStore
@@ -92,3 +94,15 @@ class TestS3Store(DocumentsContract):
         del store
         place = S3Address.parse(address)
         Objects(place.bucket, place.key, SystemClock()).remove_below("journals/")
+
+    def test_the_remedy_for_a_lost_journal_works(self, store: BaseStore, address: str) -> None:
+        name = ExperimentName("digits")
+        store.journal(name).append([SpaceExhausted()], after=0, at=1.0)
+        self.lose(store, address)
+        with pytest.raises(JournalCorrupt) as refused:
+            store.check_not_lost(name)
+        uri = str(refused.value).partition("`aws s3 rm ")[2].rstrip("`")
+        place = S3Address.parse(uri)
+        folder, _, last = place.key.rpartition("/")
+        Objects(place.bucket, folder, SystemClock()).remove(last)
+        store.check_not_lost(name)

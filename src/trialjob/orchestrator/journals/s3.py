@@ -424,7 +424,7 @@ class S3Store(BaseStore):
             f"{self._objects.uri}/journals/{name}{_SUFFIX} has nothing any more, of an experiment that was"
             f" begun: its jobs, {name}-0001-1 and so on, may still run, and would be started a second time.\n"
             "  → restore an earlier version of the object, if the bucket keeps them; without one, end its"
-            f" jobs where they run, and then `aws s3 rm --recursive {shlex.quote(self.where(name) + '/')}`"
+            f" jobs where they run, and then `aws s3 rm {shlex.quote(self.where(name) + '/begun')}`"
         )
 
     def forget(self, name: ExperimentName) -> None:
