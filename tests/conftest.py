@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.internal.conjecture import providers
 from hypothesis.internal.constants_ast import Constants
 
+import kinds_of_tests
 import slurm_cluster
 from trialjob.backends.local.gpus import CLAIMS
 
@@ -36,6 +37,20 @@ def pytest_xdist_auto_num_workers() -> int:
     return max(2, (os.cpu_count() or 1) * 3 // 2)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test by what its file is, before ``-m`` chooses among them."""
+    for item in items:
+        for kind in kinds_of_tests.kinds_of(item.path, Path(__file__).parent):
+            item.add_marker(kind)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was not asked for; what was skipped, and why, ``-rs`` says."""
+    if chosen := terminalreporter.config.getoption("markexpr"):
+        terminalreporter.write_line(f"only those that are {chosen!r}; `make test` runs all")
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _examples_are_repeatable() -> Iterator[None]:
     """Examples are the same only without the constants of what else this process has imported by then."""
@@ -43,6 +58,14 @@ def _examples_are_repeatable() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         if settings.get_current_profile_name() == "repeatable":
             patch.setattr(providers, "_get_local_constants", lambda: held)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _nobodys_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Whoever runs the tests may have settings of their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TRIALJOB_CONFIG", str(tmp_path_factory.mktemp("settings") / "config.toml"))
         yield
 
 

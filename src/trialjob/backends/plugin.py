@@ -162,6 +162,10 @@ class BaseBackend(SpecPart):
     #: Fields that a tenant of a service may set as he likes: none that says where something is, as whom it is
     #: done, or what it costs. The others an admin allows by pattern.
     tenant_fields: ClassVar[frozenset[str]] = frozenset({"poll_interval"})
+    #: Fields that a user may write in a file of their own: who and where, and none that makes jobs dearer.
+    user_fields: ClassVar[frozenset[str]] = frozenset()
+    #: Of those, the variables by which the environment says them.
+    said_by: ClassVar[Mapping[str, Sequence[str]]] = {}
     #: Fields to which the patterns of another field apply as well.
     allowed_as: ClassVar[Mapping[str, str]] = {}
     #: Fields of the section that stood in ``estimator`` once, and are still read from there.

@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from trialjob.config import user_file
 from trialjob.config.checks import CHECKS, FILE_CHECKS, Check
 from trialjob.config.error_messages import problem_of
 from trialjob.config.instead import problems_with
@@ -34,14 +35,20 @@ def load(
 ) -> ExperimentSpec:
     """The spec in a YAML file, with ``--set`` overrides, to run on ``backend``; ``files`` as for ``parse``.
 
-    Raises SpecError.
+    What it leaves out, the user's own file may say. Raises SpecError, UsageError.
     """
     path = Path(path)
     document = read(path)
     if backend is not None:
         choose(document, backend, str(path))
     apply_overrides(document, overrides, str(path))
-    return parse(document, source=str(path), base=path.parent, files=files)
+    filled = user_file.fill(document)
+    try:
+        spec = parse(document, source=str(path), base=path.parent, files=files)
+    except SpecError as error:
+        raise SpecError([user_file.placed(each, filled) for each in error.problems], error.source) from error
+    spec.remember(replace(spec.written, filled=filled))
+    return spec
 
 
 def choose(document: dict[str, Any], backend: str, source: str = "") -> None:

@@ -34,6 +34,8 @@ class Written:
     moved: frozenset[str] = frozenset()
     #: All keys in ``estimator`` that belong to a section of some kind.
     old: tuple[str, ...] = ()
+    #: Fields that the user's own file has filled in, each with its key there.
+    filled: Mapping[str, str] = field(default_factory=dict)
 
     def place(self, problem: Problem) -> Problem:
         """``problem`` where the user wrote it."""

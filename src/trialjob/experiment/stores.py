@@ -6,6 +6,7 @@ import os
 import re
 from pathlib import Path
 
+from trialjob import user_settings
 from trialjob.errors import UsageError
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.journals import STORES
@@ -18,11 +19,13 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 def open_store(location: str | Path | None = None) -> BaseStore:
-    """The folder or the address at ``location``, else at $TRIALJOB_STORE, else ~/.trialjob.
+    """The folder or the address at ``location``, else at $TRIALJOB_STORE, where the user's file says, or
+    ~/.trialjob.
 
     Raises UsageError, having written nothing, for a scheme that is not known and an address that is wrong.
     """
-    chosen = str(location or os.environ.get("TRIALJOB_STORE") or Path.home() / ".trialjob")
+    said = location or os.environ.get("TRIALJOB_STORE") or user_settings.store()
+    chosen = str(said or Path.home() / ".trialjob")
     scheme, colon, _ = chosen.partition(":")
     # A Path has made one slash of two; and nobody means a folder of the name "s3:".
     if "://" not in chosen and not (colon and scheme.lower() in STORES):

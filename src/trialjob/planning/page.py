@@ -38,6 +38,8 @@ def lines(plan: Plan) -> Iterator[str]:
         )
     if plan.caps:
         yield _labelled("caps", plan.caps)
+    if plan.settings:
+        yield _labelled("settings", f"{', '.join(plan.settings)}: from {plan.settings_file}")
     for what in plan.unasked:
         yield _labelled("not asked", what)
     for doubt in plan.doubts:
@@ -268,6 +270,7 @@ def document(plan: Plan) -> dict[str, Any]:
         "first_request": plan.first_request,
         "account": [asdict(check) for check in plan.looked],
         "not_asked": list(plan.unasked),
+        "settings": list(plan.settings),
         "doubts": [asdict(doubt) for doubt in plan.doubts],
         "assumptions": asdict(case.assumptions),
         "seen": list(plan.seen),

@@ -85,6 +85,9 @@ class Plan:
     looked: Sequence[Looked] = ()
     #: What was not asked, and how it would be.
     unasked: Sequence[str] = ()
+    #: Fields that the user's own file says and not the spec, and where that file is.
+    settings: Sequence[str] = ()
+    settings_file: str = ""
     #: Assumptions that the user has replaced, as ``NAME=VALUE``.
     assumed: Sequence[str] = ()
     #: Others that an earlier experiment has told, likewise.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from trialjob import user_settings
 from trialjob.backends.assumptions import Assumptions
 from trialjob.backends.plugin import Way
 from trialjob.backends.simulator.curves import Recorded, from_experiment, from_table
@@ -90,6 +91,8 @@ def plan(given: ExperimentSpec | ResolvedSpec, asked: Asked, *, store: str | Pat
         first_request=where.first_request(jobs),
         looked=tuple(_looked(resolved)) if asked.account else (),
         unasked=tuple(_unasked(spec, asked)),
+        settings=tuple(spec.written.filled),
+        settings_file=str(user_settings.where()),
         advice=(*search_advice(spec), *advice(variants)),
         assumed=asked.assume,
         seen=seen,

@@ -30,6 +30,7 @@ from trialjob.apps.cli.pricing import prices
 from trialjob.apps.cli.schema import schema
 from trialjob.apps.cli.serving import serve
 from trialjob.apps.cli.team import tenant, token
+from trialjob.apps.cli.user_config import config
 
 _EPILOG = """\b
 Exit status:
@@ -68,7 +69,7 @@ def done_by(module: str, function: str) -> Callable[[Callable[[], None]], Callab
     return lambda described: update_wrapper(Work(module, function), described)
 
 
-for _command in (init, prices, schema, serve, tenant, token):
+for _command in (config, init, prices, schema, serve, tenant, token):
     cli.add_command(_command)
 
 

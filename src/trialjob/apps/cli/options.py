@@ -22,7 +22,8 @@ def store_option(command: F) -> F:
     return click.option(
         "--store",
         metavar="DIR|S3-URI",
-        help="Where experiments are kept, also s3://bucket/prefix [default: $TRIALJOB_STORE or ~/.trialjob].",
+        help="Where experiments are kept, also s3://bucket/prefix [default: $TRIALJOB_STORE, the store of "
+        "`trialjob config`, or ~/.trialjob].",
     )(command)
 
 

@@ -100,6 +100,14 @@ class SageMaker(Machines, BaseBackend):
             *("max_upload", "network_isolation", "encrypt_inter_container_traffic", "poll_interval"),
         }
     )
+    user_fields: ClassVar[frozenset[str]] = frozenset(
+        {"s3_uri", "role", "region", "profile", "tags", "subnets", "security_group_ids"}
+        | {"volume_kms_key", "output_kms_key"}
+    )
+    said_by: ClassVar[Mapping[str, Sequence[str]]] = {
+        "region": ("AWS_REGION", "AWS_DEFAULT_REGION"),
+        "profile": ("AWS_PROFILE",),
+    }
     allowed_as: ClassVar[Mapping[str, str]] = {"fallback_instance_types": "instance_type"}
     estimator_kinds: ClassVar[Mapping[str, Translator]] = {"request": translated}
 

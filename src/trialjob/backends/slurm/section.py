@@ -57,6 +57,7 @@ class Slurm(BaseBackend):
     #: A job of a SLURM cluster per trial ([a page of its own](slurm.md)).
     kind: ClassVar[str] = "slurm"
     assumptions: ClassVar[Assumptions] = _CLUSTER
+    user_fields: ClassVar[frozenset[str]] = frozenset({"folder", "partition", "account", "qos"})
     tenant_fields: ClassVar[frozenset[str]] = frozenset(
         {
             *("nodes", "ntasks_per_node", "cpus_per_task", "memory", "gres"),
