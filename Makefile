@@ -12,13 +12,17 @@ EXTRAS := pandas fake-aws qmc examples syne-tune report serve mlflow tensorboard
 COMPILE = $(BIN)/uv pip compile pyproject.toml --override requirements/overrides.txt --universal \
     --generate-hashes --no-emit-index-url --no-header --quiet
 
-.PHONY: demo test test-lowest check lint types contracts docs bench soak lock clean
+.PHONY: demo test test-fast test-lowest check lint types contracts docs bench soak lock clean
 
 demo: .demo/.ready
 	.demo/bin/trialjob run examples/digits/sweep.yaml --store $(STORE)
 
 test: .venv/.ready
 	$(BIN)/python -m pytest -n auto
+
+# Those that need no other process: the first to run, and soon over. tools/kinds_of_tests.py says which they are.
+test-fast: .venv/.ready
+	$(BIN)/python -m pytest -n auto -m fast
 
 # The quick tests on the lowest versions that pyproject.toml allows of what it names itself, resolved anew each
 # time. Tests of tools that are not installed there are skipped, and the tools of the tests are those of the lock.
