@@ -338,3 +338,21 @@ def test_more_at_one_time_than_the_quota_and_unknown_names_are_refused() -> None
     assert code(lambda: world.create(request)) == "ResourceLimitExceeded"
     assert code(world.describe) == "ResourceNotFound"
     assert code(world.children) == "ResourceNotFound"
+
+
+def test_a_warm_start_begins_with_what_has_ended_and_has_as_many_hyperparameters() -> None:
+    world = World()
+    world.client.create_hyper_parameter_tuning_job(**REQUEST)
+    parents = [{"HyperParameterTuningJobName": "digits"}]
+    warm = {"ParentHyperParameterTuningJobs": parents, "WarmStartType": "TransferLearning"}
+    request = {**REQUEST, "HyperParameterTuningJobName": "warm", "WarmStartConfig": warm}
+    with pytest.raises(ClientError, match="is in status InProgress"):
+        world.client.create_hyper_parameter_tuning_job(**request)
+    world.clock.sleep(86_400.0)
+    fewer = deepcopy(request)
+    fewer["TrainingJobDefinition"]["StaticHyperParameters"] = {}
+    with pytest.raises(ClientError, match="number of hyperparameters differs"):
+        world.client.create_hyper_parameter_tuning_job(**fewer)
+    world.client.create_hyper_parameter_tuning_job(**request)
+    told = world.client.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName="warm")
+    assert told["WarmStartConfig"] == warm

@@ -12,6 +12,7 @@ import pytest
 from trialjob import config
 from trialjob.backends.sagemaker.hosted.tuning_request import tuning_name
 from trialjob.errors import SpecError
+from trialjob.experiment import create, open_session, open_store
 from trialjob.experiment.prices import check_handover
 from trialjob.experiment.resolving import resolve
 from trialjob.testing.fake_aws import wire
@@ -165,6 +166,90 @@ def test_rules_completion_and_machines(folder: Path) -> None:
     made = request(document(folder, stopping={"kind": "hyperband", "max_resource": 27}))
     levels = {"HyperbandStrategyConfig": {"MinResource": 1, "MaxResource": 27}}
     assert made["HyperParameterTuningJobConfig"]["StrategyConfig"] == levels
+
+
+@pytest.mark.parametrize(
+    ("kind", "word"), [("identical", "IdenticalDataAndAlgorithm"), ("transfer", "TransferLearning")]
+)
+def test_a_warm_start_names_the_parents_tuning_jobs(folder: Path, kind: str, word: str) -> None:
+    long = "an-earlier-experiment-with-a-longer-name"
+    engine = {"kind": "hosted", "warm_start": ["digits-1", long], "warm_start_kind": kind}
+    made = request(document(folder, engine=engine))
+    assert made["WarmStartConfig"] == {
+        "ParentHyperParameterTuningJobs": [
+            {"HyperParameterTuningJobName": "digits-1"},
+            {"HyperParameterTuningJobName": tuning_name(long)},
+        ],
+        "WarmStartType": word,
+    }
+    assert "WarmStartConfig" not in request(document(folder))
+
+
+def test_a_warm_start_that_the_tuner_would_not_make_is_refused(folder: Path) -> None:
+    engine = {"kind": "hosted", "warm_start": [*"abcde", "a"]}
+    given = document(folder, engine=engine, stopping={"kind": "hyperband", "max_resource": 27})
+    assert problems(given) == ["engine.warm_start"] * 3
+    for field, value in (("warm_start", ["a"]), ("until_convergence", True)):
+        assert problems(document(folder, engine={field: value})) == [f"engine.{field}"]
+
+
+OTHER_OBJECTIVE = {"objective": {"metric": "loss", "mode": "min"}}
+FEWER = {"space": SPACE}
+OTHER_LIST = {"space": {**SPACE, **CODED, "size": {"type": "ordinal", "values": ["l", "m", "s"]}}}
+RENAMED = {"space": {**{f"new_{name}": value for name, value in SPACE.items()}, **CODED}}
+WIDER = {"space": {**SPACE, **CODED, "lr": {"type": "loguniform", "lower": 1e-6, "upper": 1.0}}}
+ELSEWHERE = {
+    "backend": {"region": "eu-west-1"},
+    "estimator": {"image_uri": IMAGE.replace("us-east-1", "eu-west-1")},
+}
+OTHER_IMAGE = {"estimator": {"image_uri": IMAGE.replace("2.8.0", "2.7.1")}}
+
+
+@pytest.mark.parametrize(
+    ("difference", "kinds", "said"),
+    [
+        (OTHER_OBJECTIVE, ("identical", "transfer"), "another objective"),
+        (FEWER, ("identical", "transfer"), "another number of hyperparameters"),
+        (OTHER_LIST, ("identical", "transfer"), "size by positions"),
+        (ELSEWHERE, ("identical", "transfer"), "ran in us-east-1, and this one would in eu-west-1"),
+        (RENAMED, ("identical",), "another names of hyperparameters"),
+        (OTHER_IMAGE, ("identical",), "another image"),
+        (WIDER, (), ""),
+    ],
+)
+@pytest.mark.parametrize("kind", ["identical", "transfer"])
+def test_parents_that_are_too_different(
+    folder: Path, kind: str, difference: dict[str, Any], kinds: tuple[str, ...], said: str
+) -> None:
+    parent = resolve(config.parse(document(folder)), to_run=False)
+    given = document(folder, engine={"kind": "hosted", "warm_start": ["digits"], "warm_start_kind": kind})
+    for name, value in difference.items():
+        given[name] = {**given[name], **value} if name in {"backend", "estimator"} else value
+    ours = resolve(config.parse(given), to_run=False)
+    found = [*ours.spec.backend.parent_problems(ours.jobs, parent.spec.backend, parent.jobs)]
+    assert {each.field for each in found} == ({"engine.warm_start"} if kind in kinds else set())
+    assert any(said in each.message for each in found) is (kind in kinds)
+
+
+def test_parents_are_of_the_store_were_handed_over_and_have_ended(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "no-call-is-made")
+    store = folder.with_name(f"{folder.name}-store")
+    ours = config.parse(document(folder, engine="trialjob", name="ours"))
+    create(resolve(ours, to_run=False), store=store)
+    for name in ("runs", "ended"):
+        create(resolve(config.parse(document(folder, name=name)), to_run=False), store=store)
+    open_session(open_store(store), "ended").ask_stop()
+    engine = {"kind": "hosted", "warm_start": ["ours", "runs", "endet"]}
+    with pytest.raises(SpecError) as refused:
+        create(resolve(config.parse(document(folder, engine=engine)), to_run=False), store=store)
+    assert [each.field for each in refused.value.problems] == ["engine.warm_start"] * 3
+    first, second, third = (each.message for each in refused.value.problems)
+    assert "trialjob itself searched" in first
+    assert "runs has not ended" in second
+    assert "did you mean ended?" in third
 
 
 def test_a_grid_is_tried_whole(folder: Path) -> None:

@@ -88,6 +88,10 @@ class Handover:
     points: tuple[Config, ...] = ()
     #: It ends once the service finds that nothing better is to be expected.
     until_convergence: bool = False
+    #: It learns first from these experiments, which were handed to it, too.
+    warm_start: tuple[ExperimentName, ...] = ()
+    #: And nothing but the ranges and limits is different there.
+    identical: bool = False
 
     @property
     def trials(self) -> int:
@@ -262,6 +266,10 @@ class BaseBackend(SpecPart):
             remedy="write backend.kind: sagemaker, or leave engine out",
         )
 
+    def parent_problems(self, jobs: Jobs, backend: BaseBackend, parent: Jobs) -> Iterator[Problem]:  # noqa: ARG002 - for those that look
+        """Why the service could not learn from ``parent``, which ran on ``backend`` and has ended."""
+        yield from ()
+
     # What it costs, and what a plan says
 
     def tariff(self, jobs: Jobs) -> Tariff:
@@ -385,6 +393,7 @@ _ANSWERS: Final[Mapping[str, Answer]] = {
     "handover_problems": Answer(
         words="Problems", fits=lambda found: isinstance(found, Problem), several=True
     ),
+    "parent_problems": Answer(words="Problems", fits=lambda found: isinstance(found, Problem), several=True),
     "doubts": Answer(words="Problems", fits=lambda found: isinstance(found, Problem), several=True),
     "aws": Answer(words="a mapping", fits=lambda found: isinstance(found, Mapping)),
     "tariff": Answer(words="a Tariff", fits=lambda found: isinstance(found, Tariff)),

@@ -26,6 +26,7 @@ from trialjob.config.paths import nearest, problem_at, shown
 from trialjob.config.space import DomainSpec, space_of
 from trialjob.config.space_checks import all_names, point_problems, space_problems
 from trialjob.config.spec import (
+    EngineSpec,
     LimitsSpec,
     MetricSpec,
     ObjectiveSpec,
@@ -44,6 +45,17 @@ def _name(name: str) -> Iterator[Problem]:
     wrong = experiment_name_problem(name)
     if wrong:
         yield problem_at(("name",), f"{shown(name)} {wrong}", "write a name such as digits-1")
+
+
+def _engine(engine: EngineSpec) -> Iterator[Problem]:
+    given = {"until_convergence": engine.until_convergence, "warm_start": engine.warm_start}
+    for key, value in given.items() if engine.kind == "trialjob" else ():
+        if value:
+            own = "; trialjob's own word is sampler.warm_start" if key == "warm_start" else ""
+            remedy = f"write engine.kind: hosted, or remove it{own}"
+            yield problem_at(
+                ("engine", key), f"{shown(value)} means nothing to trialjob's own search", remedy
+            )
 
 
 def _space(space: Mapping[str, DomainSpec]) -> Iterator[Problem]:
@@ -193,6 +205,7 @@ Check = Callable[..., Iterator[Problem]]
 #: Each check and the sections that it is given.
 CHECKS: tuple[tuple[Check, tuple[str, ...]], ...] = (
     (_name, ("name",)),
+    (_engine, ("engine",)),
     (hyperparameter_problems, ("estimator",)),
     (environment_problems, ("estimator",)),
     (_space, ("space",)),

@@ -17,7 +17,7 @@ from trialjob.config.notify import NotifySpec
 from trialjob.config.places import Written
 from trialjob.config.plugins import section_document
 from trialjob.config.space import DomainSpec, space_of
-from trialjob.field_types import Duration, Number, SpecPart, StallTimeout
+from trialjob.field_types import Duration, Number, SpecPart, StallTimeout, Texts
 from trialjob.logs.metrics import expand
 from trialjob.model.json import Json
 from trialjob.model.limits import DEFAULT_TRIAL_TIMEOUT, Limits
@@ -129,6 +129,12 @@ class EngineSpec(SpecPart):
     kind: Literal["trialjob", "hosted"] = "trialjob"
     #: The service's tuner ends the search when it expects nothing better.
     until_convergence: bool = False
+    #: Experiments of this store, up to 5, that were handed to the same tuner and have ended: it learns from
+    #: their results first.
+    warm_start: Texts = ()
+    #: `identical` where image, inputs and hyperparameters are the same there, but for ranges and limits;
+    #: else `transfer`.
+    warm_start_kind: Literal["identical", "transfer"] = "transfer"
 
 
 class OnLogSpec(SpecPart):
@@ -215,6 +221,11 @@ class ExperimentSpec(SpecPart):
         document = self.model_dump(mode="json")
         if self.engine == EngineSpec():  # which is what a document without one means
             del document["engine"]
+        elif not self.engine.warm_start:  # as it was before there was one
+            document["engine"] = {
+                "kind": self.engine.kind,
+                "until_convergence": self.engine.until_convergence,
+            }
         return document
 
     @property

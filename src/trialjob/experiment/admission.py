@@ -244,6 +244,8 @@ _FREE: Final = (
     "metrics_from",
     "engine.kind",
     "engine.until_convergence",
+    "engine.warm_start",
+    "engine.warm_start_kind",
     *("metrics.name", "metrics.regex", "on_log.match", "on_log.then"),
     *(f"objective.{name}" for name in ("metric", "mode", "resource", "score", "nan")),
     *(f"objective.others.{name}" for name in ("metric", "mode")),

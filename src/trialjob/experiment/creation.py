@@ -12,6 +12,7 @@ from trialjob.errors import JournalConflict, UsageError
 from trialjob.estimators.bundle import pack
 from trialjob.estimators.selection import files_with
 from trialjob.experiment.jobs import folder_of, vault_of
+from trialjob.experiment.parents import check_parents
 from trialjob.experiment.prices import caps_note, check_caps, check_handover
 from trialjob.experiment.resolving import ResolvedSpec, resolve
 from trialjob.experiment.search import search_advice, search_of
@@ -55,6 +56,7 @@ def create(
     spec = resolved.spec
     limits, tariff = spec.to_limits(), resolved.tariff
     _check(resolved, limits)
+    check_parents(resolved, opened)
     known, notes = _known(spec, opened)
     bundle, left_out = _code(spec, opened, name, code_of)
     created = ExperimentCreated(

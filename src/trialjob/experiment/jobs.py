@@ -68,6 +68,8 @@ def _handover(spec: ExperimentSpec) -> Handover:
         search=spec.to_search(),
         points=spec.points_to_evaluate,
         until_convergence=spec.engine.until_convergence,
+        warm_start=tuple(map(ExperimentName, spec.engine.warm_start)),
+        identical=spec.engine.warm_start_kind == "identical",
     )
 
 

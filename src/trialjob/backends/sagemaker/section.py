@@ -199,6 +199,28 @@ class SageMaker(Machines, BaseBackend):
         if jobs.handover is not None:
             yield from refusals(self._tuned(jobs, jobs.handover), canary=jobs.limits.canary)
 
+    def parent_problems(self, jobs: Jobs, backend: BaseBackend, parent: Jobs) -> Iterator[Problem]:
+        from trialjob.backends.sagemaker.hosted import parents  # noqa: PLC0415 - as below
+
+        if not isinstance(backend, SageMaker) or jobs.handover is None or parent.handover is None:
+            yield Problem(
+                field=parents.FIELD,
+                message=f"{parent.name} was not handed to SageMaker's tuner",
+                remedy="name experiments that were",
+            )
+            return
+        here, there = (each._region_of(each.client(jobs.clock)) for each in (self, backend))  # noqa: SLF001 - its own kind
+        if here != there:
+            yield Problem(
+                field=parents.FIELD,
+                message=f"{parent.name} ran in {there}, and this one would in {here}",
+                remedy=f"write backend.region: {there}, or name experiments of {here}",
+            )
+        yield from parents.parent_problems(
+            self._tuned(jobs, jobs.handover),
+            backend._tuned(parent, parent.handover),  # noqa: SLF001 - its own kind
+        )
+
     def doubts(self, jobs: Jobs) -> Iterator[Problem]:
         from trialjob.backends.sagemaker import preview  # noqa: PLC0415 - the service's model is big
         from trialjob.backends.sagemaker.hosted import refusals  # noqa: PLC0415 - as below

@@ -37,6 +37,12 @@ _CHILD_KEYS: Final = {
 }
 
 
+def _hyperparameters(request: Mapping[str, Any]) -> int:
+    """How many there are, searched and static."""
+    ranges = request["HyperParameterTuningJobConfig"].get("ParameterRanges", {})
+    return sum(map(len, ranges.values())) + len(definition_of(request).get("StaticHyperParameters", {}))
+
+
 class Tuning:
     """The tuning jobs of one account in one region."""
 
@@ -79,6 +85,7 @@ class Tuning:
             tags=tags_of(request.get("Tags", [])),
             proposals=proposals(name, request["HyperParameterTuningJobConfig"]),
         )
+        self._check_parents(tuning)
         self._training.check(self._request(tuning, f"{name}-001-00000000", {}))
         self.jobs[name] = tuning
         runtime = tuning.config["ResourceLimits"].get("MaxRuntimeInSeconds")
@@ -86,6 +93,18 @@ class Tuning:
             self._lifecycle.agenda.later(runtime, lambda: self._end(tuning, "MaxRuntimeInSeconds reached"))
         self._launch(tuning)
         return {"HyperParameterTuningJobArn": tuning.arn}
+
+    def _check_parents(self, tuning: TuningJob) -> None:
+        """Of the parents of a warm start: they are there, have ended, and have as many hyperparameters."""
+        rows = tuning.request.get("WarmStartConfig", {}).get("ParentHyperParameterTuningJobs", [])
+        for row in rows:
+            parent = self.job(row["HyperParameterTuningJobName"])
+            if not parent.terminal:
+                raise errors.validation(f"Parent tuning job {parent.name} is in status {parent.status}.")
+            if _hyperparameters(parent.request) != _hyperparameters(tuning.request):
+                raise errors.validation(
+                    f"The number of hyperparameters differs from that of parent {parent.name}."
+                )
 
     def job(self, name: str) -> TuningJob:
         if name not in self.jobs:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from trialjob.backends.plugin import Handover
+from trialjob.backends.sagemaker.hosted.parents import count_problems
 from trialjob.backends.sagemaker.hosted.ranges import CATEGORIES_MAX, space_problems
 from trialjob.backends.sagemaker.hosted.tuning_request import ALIKE, ELSEWHERE, Tuned
 from trialjob.errors import Problem
@@ -42,6 +43,7 @@ def refusals(tuned: Tuned, *, canary: bool) -> list[Problem]:
         *_limits(handover, canary=canary, size=handover.search.space.size() if tuned.grid else None),
         *_machines(tuned),
         *_program(tuned),
+        *count_problems(tuned),
         *space_problems(handover.search.space, tuned.ranges, grid=tuned.grid),
     ]
 
@@ -58,7 +60,7 @@ def _sampler(handover: Handover) -> Iterator[Problem]:
         yield Problem(
             field="sampler.warm_start",
             message="SageMaker's tuner learns from no table and no experiment of another engine",
-            remedy=f"remove it; or {_OURS}",
+            remedy=f"name experiments that were handed over in engine.warm_start; or {_OURS}",
         )
     if getattr(sampler, "prepare", 0):
         yield Problem(

@@ -86,6 +86,16 @@ class Tuned:
         return isinstance(self.handover.search.sampler, GridSearch)
 
     @property
+    def strategy(self) -> str:
+        """The tuner's word for how it searches."""
+        search = self.handover.search
+        return (
+            "Hyperband"
+            if isinstance(search.stopping, Hyperband)
+            else _STRATEGIES.get(search.sampler.kind, "Bayesian")
+        )
+
+    @property
     def ranges(self) -> Ranges:
         """The space for the tuner."""
         if self.is_code or (self.job.program is not None and self.job.program.json_values):
@@ -153,7 +163,16 @@ def tuning_request(
         "HyperParameterTuningJobConfig": _config(tuned),
         "TrainingJobDefinition": _definition(tuned, archive, owner, reveal),
         "Tags": tags + [{"Key": key, "Value": value} for key, value in sorted(settings.tags.items())],
+        **_warm_start(tuned.handover),
     }
+
+
+def _warm_start(handover: Handover) -> Request:
+    if not handover.warm_start:
+        return {}
+    names = [{"HyperParameterTuningJobName": tuning_name(each)} for each in handover.warm_start]
+    kind = "IdenticalDataAndAlgorithm" if handover.identical else "TransferLearning"
+    return {"WarmStartConfig": {"ParentHyperParameterTuningJobs": names, "WarmStartType": kind}}
 
 
 def _config(tuned: Tuned) -> Request:
@@ -166,7 +185,7 @@ def _config(tuned: Tuned) -> Request:
     if limits.timeout is not None:
         resources["MaxRuntimeInSeconds"] = math.ceil(limits.timeout)
     config: Request = {
-        "Strategy": _STRATEGIES.get(search.sampler.kind, "Bayesian"),
+        "Strategy": tuned.strategy,
         "HyperParameterTuningJobObjective": {
             "Type": "Minimize" if objective.mode is Mode.MIN else "Maximize",
             "MetricName": tuned.objective,
@@ -176,7 +195,6 @@ def _config(tuned: Tuned) -> Request:
         "TrainingJobEarlyStoppingType": "Auto" if isinstance(search.stopping, MedianStopping) else "Off",
     }
     if isinstance(search.stopping, Hyperband):
-        config["Strategy"] = "Hyperband"
         levels = {
             "MinResource": int(search.stopping.min_resource),
             "MaxResource": int(search.stopping.max_resource),
