@@ -145,6 +145,12 @@ def test_only_the_two_scripts_of_the_page_may_run() -> None:
     assert "default-src 'none'" in policy[1]
 
 
+def test_headings_go_down_by_one_level() -> None:
+    levels = [int(level) for level in re.findall(r"<h(\d)", page(History(trials=20).state(), SPACE))]
+    assert levels[0] == 1
+    assert all(later <= before + 1 for before, later in pairwise(levels))
+
+
 def test_a_live_page_loads_itself_again_until_the_end() -> None:
     running, ended = History(trials=3, ended=False), History(trials=3)
     assert 'http-equiv="refresh"' in page(running.state(), SPACE, live=True)

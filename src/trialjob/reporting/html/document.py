@@ -116,11 +116,11 @@ def _summary(given: Material, *, refresh: bool) -> str:
     tiles = "".join(
         f"<div><dt>{_text(name)}</dt><dd>{_text(value)}</dd></div>" for name, value in _tiles(given)
     )
-    told = "".join(f"<div><h3>{_text(head)}</h3><p>{_text(text)}</p></div>" for head, text in story(given))
+    told = "".join(f"<div>{_minor(head)}<p>{_text(text)}</p></div>" for head, text in story(given))
     again = command(state, best.config) if best is not None else None
-    by_hand = f"<h3>Run the best one again by hand</h3><pre>{_text(again)}</pre>" if again else ""
+    by_hand = f"{_minor('Run the best one again by hand')}<pre>{_text(again)}</pre>" if again else ""
     if best is not None:
-        by_hand += f"<h3>Get its model</h3><pre>trialjob download {_text(state.name)} --best</pre>"
+        by_hand += f"{_minor('Get its model')}<pre>trialjob download {_text(state.name)} --best</pre>"
     note = f" The page loads itself again every {REFRESH} seconds." if refresh else ""
     return (
         f"<header><h1>{_text(state.name)}</h1>"
@@ -129,6 +129,11 @@ def _summary(given: Material, *, refresh: bool) -> str:
         "<noscript><p><strong>The figures and the table need JavaScript, which is off.</strong></p>"
         "</noscript>\n"
     )
+
+
+def _minor(head: str) -> str:
+    """A heading right below the title, which looks like one of a level further down."""
+    return f'<h2 class="minor">{_text(head)}</h2>'
 
 
 def _tiles(given: Material) -> list[tuple[str, str]]:
