@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 
 from trialjob.aws import faults
 from trialjob.aws.answers import ask, made
+from trialjob.call_log import told
 from trialjob.model.region import region_said
 
 T = TypeVar("T")
@@ -54,7 +55,8 @@ class Door:
     ) -> Any:  # noqa: ANN401 - boto3's answers
         """The answer to one call, made once. Raises a Fault; ``now`` tells the time here."""
         try:
-            return ask(made(lambda: self._client(service)), method, given, now=now)
+            with told(service, method, given):
+                return ask(made(lambda: self._client(service)), method, given, now=now)
         except faults.CallerTrouble:
             # A new session reads the credentials again, which somebody may have renewed by then.
             self._session = self._given

@@ -14,6 +14,7 @@ from importlib import import_module
 import click
 
 from trialjob._version import __version__
+from trialjob.apps.cli.call_log import begin
 from trialjob.apps.cli.init import init
 from trialjob.apps.cli.options import (
     backend_option,
@@ -43,8 +44,14 @@ Exit status:
 
 @click.group(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="trialjob")
-def cli() -> None:
+@click.option(
+    "-v", "--verbose", is_flag=True, help="Every call to a service on stderr; $TRIALJOB_LOG names a file."
+)
+@click.pass_context
+def cli(context: click.Context, /, *, verbose: bool) -> None:
     """Tune hyperparameters: every trial is one managed job."""
+    if (end := begin(verbose=verbose)) is not None:
+        context.call_on_close(end)
 
 
 @dataclass

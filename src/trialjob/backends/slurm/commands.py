@@ -19,6 +19,7 @@ from datetime import datetime
 from typing import Final
 
 from trialjob.backends.slurm.job_comment import Mark, mark_of
+from trialjob.call_log import told
 from trialjob.errors import BackendError, BackendUnavailable
 
 #: Seconds for an answer of the cluster.
@@ -187,16 +188,17 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """Run one of SLURM's commands. Raises BackendUnavailable, or BackendError where there is none."""
     try:
-        return subprocess.run(  # noqa: S603 - SLURM's own
-            line,
-            input=script,
-            env={**_environment(), **(environment or {})},
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=PATIENCE,
-            check=False,
-        )
+        with told(line[0], " ".join(line[1:4]), {}):
+            return subprocess.run(  # noqa: S603 - SLURM's own
+                line,
+                input=script,
+                env={**_environment(), **(environment or {})},
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=PATIENCE,
+                check=False,
+            )
     except subprocess.TimeoutExpired:
         raise BackendUnavailable(f"{line[0]} gave no answer in {PATIENCE:g} s") from None
     except FileNotFoundError:
