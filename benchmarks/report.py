@@ -127,6 +127,18 @@ def first_line(history: History, folder: Path) -> None:
     print(f"{'':14} watch: first byte after {min(once() for _ in range(3)):.2f} s", flush=True)
 
 
+def looks(history: History, folder: Path) -> None:
+    """`status` where nobody has looked before, and then with the snapshot that this has left."""
+    store = folder / "looked-at"
+    journal = store / history.name / "journal.jsonl"
+    journal.parent.mkdir(parents=True)
+    with journal.open("wb") as file:
+        file.writelines(encode(record) for record in history.records())
+    command = [sys.executable, "-m", "trialjob", "status", history.name, "--store", str(store)]
+    first, again = (cpu_of(command)[1] for _ in range(2))
+    print(f"{'':14} status: {first:.2f} s of processor, again {again:.2f} s", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("trials", nargs="*", type=int, default=[100, 1000, 10_000])
@@ -139,6 +151,7 @@ def main() -> None:
             folder = Path(name)
             reports(history, state, folder)
             first_line(history, folder)
+            looks(history, folder)
             optuna_exports(history, state, folder)
             if given.mlflow:
                 mlflow_runs(history, state, folder)

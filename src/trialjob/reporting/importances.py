@@ -106,4 +106,5 @@ def _losses(trials: list[Trial], state: State) -> list[float]:
     """The scores as losses, all of them finite."""
     losses = [-state.objective.key(trial.score) for trial in trials if trial.score is not None]
     finite = [loss for loss in losses if math.isfinite(loss)] or [0.0]
-    return [min(max(loss, min(finite)), max(finite)) for loss in losses]
+    least, most = min(finite), max(finite)
+    return [min(max(loss, least), most) for loss in losses]

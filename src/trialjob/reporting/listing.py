@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -40,13 +41,25 @@ def print_list(console: Console, experiments: Sequence[Listed]) -> None:
         console.print(f"no experiments here yet; start one with `{program()} run SPEC`", soft_wrap=True)
         return
     wide = console.width >= _NARROW
+    heads = ("name", "state", "trials", "best", *(("last change",) if wide else ()))
+    rows = [_cells(listed)[: len(heads)] for listed in experiments]
+    widths = [max(map(cell_len, column)) for column in zip(heads, *rows, strict=True)]
+    if sum(widths) + 2 * (len(widths) - 1) <= console.width:
+        # Nothing is to be folded; a thousand rows take a table a second.
+        console.print(Text(_aligned(heads, widths), "bold"))
+        console.out("\n".join(_aligned(row, widths) for row in rows), highlight=False)
+        return
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for head in ("name", "state", "trials", "best", *(("last change",) if wide else ())):
+    for head in heads:
         table.add_column(Text(head), overflow="fold")
-    for listed in experiments:
-        cells = _cells(listed)
-        table.add_row(*(Text(cell) for cell in (cells if wide else cells[:-1])))
+    for row in rows:
+        table.add_row(*map(Text, row))
     console.print(table)
+
+
+def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
+    padded = (cell + " " * (width - cell_len(cell)) for cell, width in zip(cells, widths, strict=True))
+    return "  ".join(padded).rstrip()
 
 
 def _cells(listed: Listed) -> list[str]:

@@ -19,7 +19,7 @@ from trialjob.orchestrator.core.events import Event, Record
 from trialjob.orchestrator.core.evolve import as_of, evolve
 from trialjob.orchestrator.core.launching import wanted
 from trialjob.orchestrator.core.observations import Observation, Suggested
-from trialjob.orchestrator.core.rule import StoppingRule
+from trialjob.orchestrator.core.rule import BaseRule, StoppingRule
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.engine.act import act
 from trialjob.orchestrator.engine.observe import Observer
@@ -59,11 +59,19 @@ class Step:
     turn_at: float | None
 
 
+def _remembers(rule: StoppingRule) -> bool:
+    """Whether a rule is to see every event."""
+    return rule.learns or getattr(type(rule), "after", None) is not BaseRule.after
+
+
 class Stepper:
     """Steps one experiment. It holds no memory that the journal does not have."""
 
     def __init__(self, parts: Parts, known: Sequence[Record] = (), state: State | None = None) -> None:
-        """``known`` is the beginning of the journal, for who has read it, and ``state`` what it says."""
+        """``known`` is the beginning of the journal, for who has read it, and ``state`` what one says.
+
+        With a ``state`` alone, what is behind it is read, and the rest only for a rule or a sampler to learn.
+        """
         self._parts = parts
         self._state: State | None = None
         #: What has been learned from the journal and not been handed out by ``step``.
@@ -75,7 +83,10 @@ class Stepper:
         """Forget everything and learn it again from the journal."""
         #: The sampler may have been told what is not in the journal.
         self._in_doubt = True
-        records = [*known, *self._parts.journal.read(known[-1].version if known else 0)]
+        #: So many records at the beginning were not read, as nobody had to learn from them.
+        self._unread = state.version if state and not known and not _remembers(self._parts.rule) else 0
+        read = known[-1].version if known else self._unread
+        records = [*known, *self._parts.journal.read(read)]
         told = self._state.version if self._state is not None else 0
         self._state = state
         self._rule = self._parts.rule
@@ -210,7 +221,8 @@ class Stepper:
         """The sampler, which has been told everything."""
         if self._sampler is None:
             sampler = self._parts.sampler()
-            sampler.tell(self._untold)
+            before = self._parts.journal.read()[: self._unread] if self._unread else ()
+            sampler.tell([*(event for record in before for event in record.events), *self._untold])
             self._sampler, self._untold = sampler, []
         return self._sampler
 

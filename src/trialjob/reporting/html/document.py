@@ -10,9 +10,11 @@ import base64
 import hashlib
 import html
 import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import resources
+from typing import Final
 
 from trialjob._version import __version__
 from trialjob.errors import UsageError
@@ -28,6 +30,8 @@ from trialjob.reporting.reproduce import command
 from trialjob.reporting.tables import counts
 from trialjob.reporting.terminal import clean
 
+#: What JSON writes for what is not seen, beside line breaks and tabs.
+_STEERS: Final = re.compile(r"\\[bfru]")
 #: Seconds between two looks of a page that refreshes itself.
 REFRESH = 10
 
@@ -74,7 +78,10 @@ def _plotly() -> str:
 
 def _json(value: object) -> str:
     """JSON that can stand in a script element, whatever text is in it."""
-    return json.dumps(_clean(value), separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    if not text.isprintable() or _STEERS.search(text):  # seldom, and it takes long to look at every text
+        text = json.dumps(_clean(value), separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c")
 
 
 def _clean(value: object) -> object:
