@@ -110,6 +110,12 @@ def test_a_plain_space_groups_thousands_only_where_columns_do_not(text: str, val
     assert read("acc.*?({number})", text) == ([] if value is None else [value])
 
 
+def test_an_epoch_may_have_a_number_behind_it() -> None:
+    for text in ("epoch: 3 128.5", "Epoch 3 128,5", "step=1 234", "epochs = 3 128 256", "'epoch': 3 128.5"):
+        assert read(r"(?i)(?:epochs?|step)\D*({number})", text)[:1] in ([3.0], [1.0]), text
+    assert read("acc: ({number})", "epoch: 3, acc: 1 128.5") == []
+
+
 def test_nan_is_read_however_it_is_printed() -> None:
     for text in ("nan", "NaN", "-nan", "nan(ind)", "-nan(ind)", "nan,"):
         (value,) = read("acc=({number})", f"acc={text}")

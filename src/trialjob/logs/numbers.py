@@ -75,6 +75,10 @@ _BY_SPACES: Final = re.compile(
 )
 _DECIMAL_COMMA: Final = re.compile(r",(?:[0-9]{1,2}|[0-9]{4,})")
 _NAMED: Final = re.compile(r"(?P<close>[=:])?(?(close)|[=:]\s{1,8})[\"']?[-+\u2212]?$")
+#: Who counts these has thousands of them spelled plainly, and another number behind them.
+_COUNTS: Final = re.compile(
+    r"(?:epoch|step|iter|iteration|batch|round|fold)s?[\"']?\s{0,8}[=:]?\s{0,8}[\"']?$", re.IGNORECASE
+)
 _COLUMN: Final = re.compile(r"\s*[-+]?[.,]?[0-9]")
 _FIELD_ENDS: Final = re.compile(r"\.?\s*(?:$|[,;)\]}|\"'])")
 _ZEROS: Final = re.compile(r",0[0-9]")
@@ -169,7 +173,7 @@ def _by_spaces(text: str, start: int, end: int) -> re.Match[str] | None:
 def _is_grouped(match: re.Match[str], before: str) -> bool:
     """Whether digits in groups by spaces are one number, and not columns."""
     text, point = match.string, match["point"] or ""
-    if _COLUMN.match(text, match.end()):
+    if _COLUMN.match(text, match.end()) or _COUNTS.search(before):
         return False
     if _DECIMAL_COMMA.fullmatch(point):
         return True
