@@ -21,7 +21,7 @@ from trialjob.orchestrator.core.events import Record, SpaceExhausted
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.journals.folder import FolderStore
 from trialjob.orchestrator.journals.jsonl import JsonlJournal
-from trialjob.orchestrator.journals.private import make_private
+from trialjob.private_files import make_private
 from trialjob.testing.forgetful_disk import ForgetfulDisk, Tree, read_mended
 
 NAME = ExperimentName("digits")

@@ -20,9 +20,9 @@ from trialjob.files import Disk
 from trialjob.model.ids import JobName
 from trialjob.model.job import JobRequest, JobSeen, JobState, LogLine, Outcome, Watch
 from trialjob.model.secret import Reveal, Secret, revealed
-from trialjob.orchestrator.journals.private import FOLDER
 from trialjob.orchestrator.journals.troubles import trouble
 from trialjob.orchestrator.ports import Clock, Kept, Part
+from trialjob.private_files import FOLDER
 
 #: Bytes that are read at once.
 _PIECE = 1024 * 1024

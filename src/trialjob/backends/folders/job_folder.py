@@ -20,11 +20,13 @@ import contextlib
 import json
 import os
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from trialjob.files import DISK, Disk
-from trialjob.orchestrator.journals.private import FILE, private_opener
-from trialjob.orchestrator.ports import Part
+from trialjob.private_files import FILE, private_opener
+
+if TYPE_CHECKING:  # each trial's supervisor does without
+    from trialjob.orchestrator.ports import Part
 
 with contextlib.suppress(ImportError):  # Windows, where ``platform`` refuses before a lock is asked for
     import fcntl
@@ -48,7 +50,7 @@ class JobFolder:
 
     def part(self, part: Part) -> Path:
         """Where the script puts a part of what it leaves behind."""
-        return self.tree / ("model" if part is Part.MODEL else "output/data")
+        return self.tree / {"model": "model", "output": "output/data"}[part.value]
 
     def request(self) -> Facts | None:
         return self._read("request.json")

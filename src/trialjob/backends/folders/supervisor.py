@@ -27,7 +27,7 @@ from trialjob.in_job.command_line import FIRST, SDK_V3, How, text_of
 from trialjob.in_job.entrypoint import VALUES_CHANNEL
 from trialjob.in_job.log_reader import LogReader
 from trialjob.in_job.variables import local_resources
-from trialjob.orchestrator.journals.private import tighten, tighten_below
+from trialjob.private_files import tighten, tighten_below
 
 #: How the service would describe an input channel.
 _CHANNEL: Facts = {

@@ -25,8 +25,8 @@ from trialjob.files import DISK, Disk
 from trialjob.model.ids import JobName
 from trialjob.model.job import JobRequest, JobSeen, Watch
 from trialjob.model.secret import Reveal, unknown
-from trialjob.orchestrator.journals.private import FILE, make_private
 from trialjob.orchestrator.ports import Clock, Postponed, Rejected, Submitted
+from trialjob.private_files import FILE, make_private
 
 
 class LocalBackend(FolderBackend):

@@ -29,8 +29,8 @@ from trialjob.files import DISK, Disk
 from trialjob.model.ids import JobName
 from trialjob.model.job import JobRequest, JobSeen, JobState, Outcome, Watch
 from trialjob.model.secret import Reveal, unknown
-from trialjob.orchestrator.journals.private import FILE, make_private
 from trialjob.orchestrator.ports import Clock, Postponed, Rejected, Submitted
+from trialjob.private_files import FILE, make_private
 
 #: Seconds in which another machine's view of a shared folder catches up with what was written: NFS may show a
 #: folder as it was a minute ago.

@@ -22,7 +22,7 @@ import json
 import os
 
 from trialjob.backends.folders.job_folder import Facts, JobFolder
-from trialjob.orchestrator.journals.private import private_opener
+from trialjob.private_files import private_opener
 
 
 class SlurmFolder(JobFolder):

@@ -27,7 +27,7 @@ from trialjob.backends.folders.supervisor import Supervisor
 from trialjob.backends.slurm.slurm_folder import SlurmFolder
 from trialjob.in_job import attendant
 from trialjob.in_job.entrypoint import NODES
-from trialjob.orchestrator.journals.private import FILE
+from trialjob.private_files import FILE
 
 #: EX_TEMPFAIL: it was interrupted.
 INTERRUPTED: Final = 75

@@ -16,9 +16,9 @@ from trialjob.model.ids import ExperimentName, experiment_name_problem
 from trialjob.orchestrator.journals.bundles import check_bundle, check_digest
 from trialjob.orchestrator.journals.jsonl import JsonlJournal
 from trialjob.orchestrator.journals.locks import store_errors, turn
-from trialjob.orchestrator.journals.private import FOLDER, make_private
 from trialjob.orchestrator.journals.store import BaseStore, Document, Documents
 from trialjob.orchestrator.ports import Clock
+from trialjob.private_files import FOLDER, make_private
 
 
 class FolderStore(BaseStore):

@@ -27,9 +27,9 @@ from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.journals.beginnings import begins_alike
 from trialjob.orchestrator.journals.codec import checked, decode, encode
 from trialjob.orchestrator.journals.locks import hold, is_held, store_errors, this_process, turn
-from trialjob.orchestrator.journals.private import FILE, make_private, tighten
 from trialjob.orchestrator.journals.snapshot import Snapshot, is_worth, packed, unpacked
 from trialjob.orchestrator.journals.troubles import trouble
+from trialjob.private_files import FILE, make_private, tighten
 
 #: For what may be lost.
 _UNSAFE = Disk(sync=lambda _descriptor: None)

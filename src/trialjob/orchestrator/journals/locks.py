@@ -12,8 +12,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from trialjob.errors import StoreError
-from trialjob.orchestrator.journals.private import FILE
 from trialjob.orchestrator.journals.troubles import trouble
+from trialjob.private_files import FILE
 
 #: Seconds to wait for another writer, which holds the lock for one write.
 _TURN = 30.0
