@@ -112,6 +112,14 @@ def test_list_as_json(store: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert (digits["experiment"], digits["state"], digits["problem"]) == ("digits", "running", None)
     assert (digits["best"]["trial"], digits["max_trials"]) == (1, 4)
     assert digits["counts"] == {"completed": 1, "proposed": 1}
+    # As the service calls them.
+    assert (broken["name"], broken["detail"]) == ("broken", broken["problem"])
+    assert (digits["name"], digits["metric"], digits["trials"]) == (
+        "digits",
+        digits["objective"]["metric"],
+        2,
+    )
+    assert (digits["ended"], digits["running"]) == (1, 0)
 
 
 def test_status(store: str, capsys: pytest.CaptureFixture[str]) -> None:

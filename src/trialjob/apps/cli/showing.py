@@ -94,10 +94,22 @@ def show_list(*, form: str, store: str | None) -> int:
 
 
 def _member(listed: Listed) -> dict[str, object]:
-    """An experiment for programs; of one that cannot be read only its name and the problem."""
-    if listed.state is None:
-        return {"experiment": listed.name, "state": None, "problem": listed.problem}
-    return {**summary_of(listed.state), "experiment": listed.name, "problem": None}
+    """An experiment for programs, under the names of `GET /v1/experiments` as well.
+
+    Of one that cannot be read only its name and the problem.
+    """
+    state, names = listed.state, {"experiment": listed.name, "name": listed.name}
+    if state is None:
+        return {**names, "state": None, "problem": listed.problem, "detail": listed.problem}
+    return {
+        **summary_of(state),
+        **names,
+        "problem": None,
+        "metric": state.objective.metric,
+        "trials": len(state.trials),
+        "ended": len(state.trials) - len(state.open),
+        "running": len(state.live),
+    }
 
 
 def _listed(store: ExperimentStore, name: ExperimentName) -> Listed:
