@@ -101,6 +101,7 @@ if TYPE_CHECKING:
     from trialjob.orchestrator.stopping.none import NoStopping
     from trialjob.orchestrator.stopping.truncation import TruncationSelection
     from trialjob.reporting.results import Result
+    from trialjob.served.client import Client
 
 __all__ = [
     "BORE",
@@ -119,6 +120,7 @@ __all__ = [
     "BoTorch",
     "Bohb",
     "Choice",
+    "Client",
     "Container",
     "EarlyStop",
     "External",
@@ -234,6 +236,7 @@ _HOME = {
         "trialjob.orchestrator.samplers.syne_rules": "Bohb MoAsha Pbt SyneAsha",
         "trialjob.orchestrator.samplers.syne_search": "BORE CQR KDE REA BoTorch",
         "trialjob.reporting.results": "Result",
+        "trialjob.served.client": "Client",
     }.items()
     for name in names.split()
 }

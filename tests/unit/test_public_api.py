@@ -27,6 +27,7 @@ PUBLIC = [
     "BoTorch",
     "Bohb",
     "Choice",
+    "Client",
     "Container",
     "EarlyStop",
     "External",

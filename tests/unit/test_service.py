@@ -17,25 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 
+from server_thread import TOKEN, ServerThread, code_in, spec, wait_for
 from trialjob.apps.service.access import MOST_BYTES
-from trialjob.apps.service.api import app
-from trialjob.apps.service.callers import Alone
-from trialjob.apps.service.desk import Desk
-from trialjob.apps.service.runner import Runner
 from trialjob.apps.service.tickets import Tickets
-from trialjob.orchestrator.engine.clock import SystemClock
-
-TOKEN = "trialjob_of_a_test"  # noqa: S105 - opens nothing
-SCRIPT = """
-import argparse, os, time
-p = argparse.ArgumentParser(); p.add_argument("--rate", type=float)
-rate = p.parse_args().rate
-while os.path.exists(os.environ.get("WAIT", "")):
-    time.sleep(0.05)
-print(f"loss={rate}")
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,26 +33,8 @@ class Answer:
         return json.loads(self.body)
 
 
-class Server:
-    """A real one, in a thread."""
-
-    def __init__(self, store: Path, folder: Path) -> None:
-        self.runner = Runner()
-        self.desk = Desk(str(store), self.runner, folder)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        config = uvicorn.Config(
-            app(Alone(self.desk, TOKEN)), log_level="error", lifespan="off", timeout_graceful_shutdown=1
-        )
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, args=([self._listener],), daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        self._server.should_exit = True
-        self._thread.join(60)
-        self._listener.close()
-        self.runner.close()
+class Server(ServerThread):
+    """One that is asked."""
 
     def ask(
         self,
@@ -107,20 +74,9 @@ class Server:
         return text
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
-    clock = SystemClock()
-    end = clock.now() + 120
-    while not condition():
-        assert clock.now() < end
-        clock.sleep(0.05)
-
-
 @pytest.fixture
 def code(tmp_path: Path) -> Path:
-    folder = tmp_path / "code"
-    folder.mkdir()
-    (folder / "train.py").write_text(SCRIPT)
-    return folder
+    return code_in(tmp_path / "code")
 
 
 @pytest.fixture
@@ -128,21 +84,6 @@ def server(tmp_path: Path, code: Path) -> Iterator[Server]:
     made = Server(tmp_path / "store", code)
     yield made
     made.close()
-
-
-def spec(*, wait: Path | None = None, **changes: object) -> dict[str, Any]:
-    """Two trials that end at once, or when ``wait`` is there no more."""
-    told = {"environment": {"WAIT": str(wait)}} if wait else {}
-    return {
-        "name": "served",
-        "estimator": {"kind": "script", "source_dir": ".", "entry_point": "train.py", **told},
-        "space": {"rate": {"type": "uniform", "lower": 0, "upper": 1}},
-        "objective": {"metric": "loss", "mode": "min"},
-        "metrics": [{"name": "loss", "regex": r"loss=([0-9.]+)"}],
-        "limits": {"max_trials": 2, "max_concurrent_trials": 2},
-        "backend": {"kind": "local", "poll_interval": 0.1},
-        **changes,
-    }
 
 
 def state_of(server: Server, name: str) -> str:

@@ -11,12 +11,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from trialjob.experiment.account import audit, doctor
     from trialjob.experiment.creation import create
-    from trialjob.experiment.inbox import spec_of_document, spec_of_file, start_document, start_file
+    from trialjob.experiment.inbox import (
+        spec_of_archive,
+        spec_of_document,
+        spec_of_file,
+        start_document,
+        start_file,
+    )
     from trialjob.experiment.looking import Look, look
     from trialjob.experiment.move import finish, hand_over
+    from trialjob.experiment.opening import attach, open_session
     from trialjob.experiment.removal import StillRuns, remove
     from trialjob.experiment.resolving import ResolvedSpec, resolve
-    from trialjob.experiment.session import Session, attach, open_session
+    from trialjob.experiment.session import Session
     from trialjob.experiment.stores import open_store, place
     from trialjob.experiment.tenants import allowed, decisions_of
     from trialjob.experiment.trackers import mlflow_runs
@@ -41,6 +48,7 @@ __all__ = [
     "place",
     "remove",
     "resolve",
+    "spec_of_archive",
     "spec_of_document",
     "spec_of_file",
     "start_document",
@@ -53,12 +61,13 @@ _HOME = {
     for module, names in {
         "account": "audit doctor",
         "creation": "create",
-        "inbox": "spec_of_document spec_of_file start_document start_file",
+        "inbox": "spec_of_archive spec_of_document spec_of_file start_document start_file",
         "looking": "Look look",
         "move": "finish hand_over",
+        "opening": "attach open_session",
         "removal": "StillRuns remove",
         "resolving": "ResolvedSpec resolve",
-        "session": "Session attach open_session",
+        "session": "Session",
         "stores": "open_store place",
         "tenants": "allowed decisions_of",
         "trackers": "mlflow_runs",

@@ -49,6 +49,11 @@ def audit(
     Looked at is ``kind``, or where ``spec`` runs, or wherever an experiment of the store runs.
     """
     opened, clock = open_store(store), SystemClock()
+    if opened.service() is not None:
+        raise UsageError(
+            f"audit cannot look through {opened.where()}: what others run there is not seen, and would be "
+            "taken for nobody's\n  → do it where the store is, with --store FOLDER or --store s3://bucket/prefix"
+        )
     names = opened.names()
 
     def known(name: ExperimentName) -> Known | None:

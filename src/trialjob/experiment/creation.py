@@ -12,11 +12,13 @@ from trialjob.errors import JournalConflict, UsageError
 from trialjob.estimators.bundle import pack
 from trialjob.estimators.selection import files_with
 from trialjob.experiment.jobs import folder_of, vault_of
+from trialjob.experiment.opening import open_session
 from trialjob.experiment.parents import check_parents
 from trialjob.experiment.prices import caps_note, check_caps, check_handover
 from trialjob.experiment.resolving import ResolvedSpec, resolve
 from trialjob.experiment.search import search_advice, search_of
-from trialjob.experiment.session import Session, open_session
+from trialjob.experiment.sending import send
+from trialjob.experiment.session import Session
 from trialjob.experiment.stores import open_store
 from trialjob.experiment.trackers import check_mirrors
 from trialjob.model.ids import ExperimentName
@@ -42,6 +44,8 @@ def create(
     Raises UsageError when the name is taken, SpecError when this machine cannot run the spec.
     """
     opened = open_store(store)
+    if (service := opened.service()) is not None:
+        return send(given, opened, service, code_of)
     unresolved = given.spec if isinstance(given, ResolvedSpec) else given
     name = ExperimentName(unresolved.name)
     folder_of(unresolved, opened, name)

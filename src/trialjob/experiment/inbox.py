@@ -13,6 +13,7 @@ import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +22,8 @@ from trialjob.config import ExperimentSpec, SourceSpec
 from trialjob.errors import NoSuchExperiment, SpecError, UsageError
 from trialjob.experiment.admission import Decision, admit, check_kinds
 from trialjob.experiment.creation import create
-from trialjob.experiment.session import Session, attach
+from trialjob.experiment.opening import attach
+from trialjob.experiment.session import Session
 from trialjob.model.json import Json
 from trialjob.reporting.downloads import Bounds, unpack
 
@@ -60,8 +62,11 @@ def spec_of_document(
 
 def start_file(name: str, data: bytes, *, store: str) -> Session:
     """The experiment that a spec file, or a tar.gz of spec and code, asks for, as ``start_document``."""
-    with spec_of_file(name, data) as spec:
-        return _begin(spec, store, hashlib.sha256(data).hexdigest())
+    try:
+        with spec_of_file(name, data) as spec:
+            return _begin(spec, store, hashlib.sha256(data).hexdigest())
+    except SpecError as error:  # it is the file that is wrong, and nothing that was said here
+        raise UsageError(str(error)) from error
 
 
 @contextmanager
@@ -69,16 +74,42 @@ def spec_of_file(
     name: str, data: bytes, decisions: Mapping[str, Decision] | None = None
 ) -> Iterator[ExperimentSpec]:
     """The spec of such a file, if it may be asked for; its code is there as long as the context is."""
+    with _unpacked(name, data) as path:
+        spec = _admitted(path, name.endswith(_ARCHIVE), decisions)
+        _check_no_secrets(spec)
+        yield spec
+
+
+@contextmanager
+def spec_of_archive(data: bytes, *, name: str | None = None) -> Iterator[ExperimentSpec]:
+    """The spec of an archive of somebody who may do here what we may; ``name`` is in place of the spec's."""
+    with _unpacked("sent.tar.gz", data) as path:
+        given = {**config.read(path), **({"name": name} if name else {})}
+        yield config.parse(given, source="spec", base=path.parent)
+
+
+@contextmanager
+def _unpacked(name: str, data: bytes) -> Iterator[Path]:
+    """Where the spec of a file is; what came along is there as long as the context is."""
     with tempfile.TemporaryDirectory(prefix="trialjob-") as temporary:
         folder = Path(temporary).resolve()
         try:
-            spec = _admitted(_spec_file(name, data, folder), name.endswith(_ARCHIVE), decisions)
-            _check_no_secrets(spec)
-            yield spec
-        except (SpecError, UsageError) as error:
-            # Where it was unpacked for a moment means nothing to anybody.
-            told = str(error).replace(f"{folder}/code/", "").replace(str(folder), name)
-            raise UsageError(told) from error
+            yield _spec_file(name, data, folder)
+        except SpecError as error:
+            told = [
+                replace(
+                    each, message=_told(folder, name, each.message), remedy=_told(folder, name, each.remedy)
+                )
+                for each in error.problems
+            ]
+            raise SpecError(told, _told(folder, name, error.source)) from error
+        except UsageError as error:
+            raise UsageError(_told(folder, name, str(error))) from error
+
+
+def _told(folder: Path, name: str, text: str) -> str:
+    """Without where it was unpacked for a moment, which means nothing to anybody."""
+    return text.replace(f"{folder}/code/", "").replace(str(folder), name)
 
 
 def _spec_file(name: str, data: bytes, folder: Path) -> Path:

@@ -19,7 +19,8 @@ from trialjob.errors import (
     StoreUnavailable,
     UsageError,
 )
-from trialjob.experiment.session import Session, open_session
+from trialjob.experiment.opening import open_session
+from trialjob.experiment.session import Session
 from trialjob.experiment.stores import address_of, clock_of, open_store, place
 from trialjob.model.ids import ExperimentName
 from trialjob.orchestrator.core.events import ExperimentArrived, ExperimentMoved, Record
@@ -32,6 +33,12 @@ def hand_over(name: str, *, source: BaseStore, target: BaseStore) -> Session:
 
     Raises UsageError when it cannot move, MovedAway when it has moved elsewhere.
     """
+    for store in (source, target):
+        if store.service() is not None:
+            raise UsageError(
+                f"nothing moves to or from {store.where()}, whose server alone writes there\n"
+                "  → move it where the store is, with --store FOLDER or --store s3://bucket/prefix"
+            )
     session, there = open_session(source, name), place(target)
     if place(source) == there:
         raise UsageError(f"{name} is in {there} already")

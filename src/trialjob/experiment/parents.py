@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from trialjob.errors import Problem, SpecError, UsageError
 from trialjob.experiment.jobs import jobs_of
+from trialjob.experiment.opening import open_session
 from trialjob.experiment.resolving import ResolvedSpec
-from trialjob.experiment.session import Session, open_session
+from trialjob.experiment.session import Session
 from trialjob.model.trial import Phase
 from trialjob.orchestrator.journals.store import BaseStore
 

@@ -27,6 +27,8 @@ class StillRuns(UsageError):
 
 def remove(store: BaseStore, name: ExperimentName, *, artifacts: bool = False) -> list[str]:
     """Remove it; returns what was removed. Raises UsageError and ExperimentBusy when something of it runs."""
+    if store.service() is not None:  # which looks at the same things
+        return _by_its_server(store, name, artifacts=artifacts)
     journal = store.journal(name)
     if not _have_ended(store.folder(name)):
         store.check_not_lost(name)
@@ -40,6 +42,16 @@ def remove(store: BaseStore, name: ExperimentName, *, artifacts: bool = False) -
     if backend is not None:
         removed += backend.remove_artifacts(name, SystemClock())
     return removed
+
+
+def _by_its_server(store: BaseStore, name: ExperimentName, *, artifacts: bool) -> list[str]:
+    if artifacts:
+        raise UsageError(
+            f"--artifacts is not for {store.where()}, whose server removes what the store has; "
+            "leave it out, and remove what is in S3 there"
+        )
+    store.forget(name)
+    return [store.where(name)]
 
 
 def _have_ended(folder: Path | None) -> bool:

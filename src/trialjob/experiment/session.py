@@ -26,15 +26,14 @@ from trialjob.errors import (
 )
 from trialjob.experiment.changes import agree, as_recorded
 from trialjob.experiment.jobs import backend_of, estimator_of, jobs_of, vault_of
-from trialjob.experiment.looking import missing
 from trialjob.experiment.notifications import still_to_tell, tell
 from trialjob.experiment.prices import check_priced, worth_learning
 from trialjob.experiment.search import search_of
-from trialjob.experiment.stores import address_of, clock_of, open_store
+from trialjob.experiment.stores import address_of, clock_of
 from trialjob.experiment.trackers import Mirrors
 from trialjob.logs.metrics import readers
 from trialjob.logs.on_log import LogPatterns
-from trialjob.model.ids import ExperimentName, JobName, TrialId, experiment_name_problem
+from trialjob.model.ids import ExperimentName, JobName, TrialId
 from trialjob.model.job import LogLine
 from trialjob.model.space import Space
 from trialjob.model.trial import EndKind, EndReason, Phase
@@ -63,23 +62,11 @@ _SILENCE, _LOOKS = 60.0, 3
 _TURNS = 30.0
 
 
-def attach(name: str, *, store: str | Path | None = None) -> Session:
-    """An experiment that exists. Raises UsageError, with the nearest name, when there is none."""
-    opened = open_store(store)
-    return open_session(opened, name)
-
-
-def open_session(store: BaseStore, name: str) -> Session:
-    """An experiment of an open store; otherwise as ``attach``."""
-    # What is no name is no part of a path either.
-    if not experiment_name_problem(name):
-        with suppress(NoSuchExperiment):
-            return Session(store, ExperimentName(name))
-    raise missing(store, name)
-
-
 class Session:
     """One experiment in a store: look at it, change its limits, run it."""
+
+    #: A server runs it, and whoever has this only watches.
+    is_served = False
 
     def __init__(self, store: BaseStore, name: ExperimentName) -> None:
         """Raises NoSuchExperiment."""

@@ -35,7 +35,7 @@ def open_store(location: str | Path | None = None) -> BaseStore:
     except UnknownKind as unknown:
         raise UsageError(f"{unknown}; or write a folder, or 's3://bucket/prefix' as text") from None
     except ValueError as error:
-        remedy = "write a folder, or 's3://bucket/prefix' as text"
+        remedy = "write a folder, 's3://bucket/prefix' or 'https://server' as text"
         raise UsageError(f"{chosen!r} is no place for experiments: {error}; {remedy}") from None
 
 

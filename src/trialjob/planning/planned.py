@@ -15,10 +15,10 @@ from trialjob.config import ExperimentSpec
 from trialjob.config.assumptions import with_assumed
 from trialjob.config.lints import no_word_of_checkpoints
 from trialjob.errors import UsageError
+from trialjob.experiment.opening import attach
 from trialjob.experiment.prices import caps_note, check_caps, check_handover
 from trialjob.experiment.resolving import ResolvedSpec, resolve
 from trialjob.experiment.search import search_advice
-from trialjob.experiment.session import attach
 from trialjob.orchestrator.core.last_epoch import COUNTS
 from trialjob.orchestrator.core.rule import StoppingRule
 from trialjob.orchestrator.core.state import State

@@ -16,6 +16,7 @@ import click
 from trialjob._version import __version__
 from trialjob.apps.cli.call_log import begin
 from trialjob.apps.cli.init import init
+from trialjob.apps.cli.login import login, logout
 from trialjob.apps.cli.options import (
     backend_option,
     detach_option,
@@ -76,7 +77,7 @@ def done_by(module: str, function: str) -> Callable[[Callable[[], None]], Callab
     return lambda described: update_wrapper(Work(module, function), described)
 
 
-for _command in (config, init, prices, schema, serve, tenant, token):
+for _command in (config, init, login, logout, prices, schema, serve, tenant, token):
     cli.add_command(_command)
 
 

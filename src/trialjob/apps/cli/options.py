@@ -21,9 +21,9 @@ def store_option(command: F) -> F:
     """``--store``, which every command has."""
     return click.option(
         "--store",
-        metavar="DIR|S3-URI",
-        help="Where experiments are kept, also s3://bucket/prefix [default: $TRIALJOB_STORE, the store of "
-        "`trialjob config`, or ~/.trialjob].",
+        metavar="DIR|S3-URI|https://…",
+        help="Where experiments are kept: a folder, s3://bucket/prefix, or a server's address [default: "
+        "$TRIALJOB_STORE, the store of `trialjob config`, or ~/.trialjob].",
     )(command)
 
 

@@ -143,6 +143,10 @@ def _go_on(
 ) -> int:
     """Attend it here, or leave it to a process of its own."""
     begun.name, begun.come_back = session.name, come_back(session.name, store)
+    if detach and session.is_served:
+        out.print("the server runs it", soft_wrap=True)
+        _show_verbs(out, session, store)
+        return ExitStatus.DONE
     if detach:
         words = ["--store", session.store, "--on-interrupt", on_interrupt or "detach"]
         return _show_left(begun, session, out, leave_to_process(session, words), store=store)
@@ -160,8 +164,7 @@ def _show_left(begun: Begun, session: Session, out: Console, left: Left, *, stor
                 f"process {pid} runs it in the background; what it says is in {clean(str(log))}",
                 soft_wrap=True,
             )
-            for verb, *words in (("watch",), ("status",), ("logs", "1", "--follow"), ("stop",)):
-                out.print(f"  {command(verb, session.name, *words, store=store)}", soft_wrap=True)
+            _show_verbs(out, session, store)
             return ExitStatus.DONE
         case HasEnded():
             print_summary(out, session.state, store=store)
@@ -176,6 +179,11 @@ def _show_left(begun: Begun, session: Session, out: Console, left: Left, *, stor
             return ExitStatus.CAN_GO_ON
         case _:
             assert_never(left)
+
+
+def _show_verbs(out: Console, session: Session, store: str | None) -> None:
+    for verb, *words in (("watch",), ("status",), ("logs", "1", "--follow"), ("stop",)):
+        out.print(f"  {command(verb, session.name, *words, store=store)}", soft_wrap=True)
 
 
 def show_end(out: Console, attended: Attended, again: str, *, store: str | None) -> int:

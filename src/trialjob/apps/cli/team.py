@@ -90,7 +90,7 @@ def create_token(*, tenant: str, role: str, expires: str, note: str, store: str 
     \b
     read     look at the tenant's experiments and budget
     submit   also start, stop and resume them, and change their limits
-    manage   also read who has done what
+    manage   also remove them, and read who has done what
     admin    all that for every tenant, but start nothing in a tenant's name
     """  # noqa: D301 - click's mark for a text that keeps its lines
     from trialjob.apps.cli.teaming import Team  # noqa: PLC0415 - the help does without

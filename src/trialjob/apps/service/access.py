@@ -23,6 +23,7 @@ from trialjob.apps.service.rates import Rates
 from trialjob.apps.team.audit import Act
 from trialjob.apps.team.tokens import Role
 from trialjob.errors import StoreError, StoreUnavailable, TrialjobError
+from trialjob.served.archive import MOST_CODE
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -32,9 +33,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 #: What a route asks of a caller; None where nobody's token is asked for, "" where there is no such route.
 RuleOf = Callable[[Scope], "Role | str | None"]
 
-#: Of what is sent to us: bytes of one body, and of one that has code in it.
+#: Bytes of what is sent to us at once; of code, ``MOST_CODE``.
 MOST_BYTES: Final = 4 << 20
-MOST_CODE: Final = 64 << 20
 #: Bodies with code are sent below it.
 ARCHIVES: Final = "/v1/archives"
 _LOCAL: Final = ("127.0.0.1", "localhost", "[::1]")

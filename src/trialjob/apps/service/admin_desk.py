@@ -50,6 +50,12 @@ class AdminDesk:
     def log(self, name: str, trial: int, attempt: int | None, cursor: str) -> dict[str, object]:
         return self._of(name).log(name, trial, attempt, cursor)
 
+    def code(self, name: str) -> bytes:
+        return self._of(name).code(name)
+
+    def remove(self, name: str) -> None:
+        self._of(name).remove(name)
+
     def stop(self, name: str) -> None:
         self._of(name).stop(name)
 

@@ -6,17 +6,15 @@ started. The desk that a route works on is its caller's, so it cannot reach what
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from http import HTTPStatus
 from importlib import resources
 from typing import Annotated, Any, Final
 
-from fastapi import Depends, FastAPI, Header, Query, Request
+from fastapi import FastAPI, Header, Query, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
@@ -24,21 +22,18 @@ from starlette.routing import Match
 from trialjob._version import __version__
 from trialjob.apps.service.access import ARCHIVES, REPORT_POLICY, Access, Listening, Scope, problem
 from trialjob.apps.service.admin_desk import NotForAdmins
+from trialjob.apps.service.answering import Key, OneCaller, OneDesk, json_of, started
 from trialjob.apps.service.bodies import (
     NewExperiment,
     Page,
     PlanRequest,
     Started,
-    SuggestionRequest,
-    Suggestions,
-    TrialDone,
-    TrialFailed,
-    TrialReport,
 )
-from trialjob.apps.service.callers import AnyDesk, Caller, House
+from trialjob.apps.service.callers import AnyDesk, House
 from trialjob.apps.service.desk import Uncapped
-from trialjob.apps.service.rules import ONE, RULES, STUDIES, STUDY_TRIAL
-from trialjob.apps.service.studies import Study
+from trialjob.apps.service.rules import ONE, RULES
+from trialjob.apps.service.streams import add_streams, news
+from trialjob.apps.service.study_api import add_studies
 from trialjob.apps.service.tickets import TICKETS, Tickets
 from trialjob.apps.team.tenants import NoSuchTenant
 from trialjob.apps.team.tokens import Role
@@ -54,18 +49,10 @@ from trialjob.errors import (
     TrialjobError,
     UsageError,
 )
-from trialjob.experiment import Session
 from trialjob.model.durations import parse_duration
-from trialjob.model.json import Json
-from trialjob.orchestrator.core.events import Record
 from trialjob.orchestrator.journals.codec import encode
 from trialjob.reporting.html.document import page
-from trialjob.reporting.results import strict_json
 
-#: Seconds between two looks at a journal that somebody listens to, and between two signs of life.
-_LOOK, _ALIVE = 1.0, 15.0
-#: So many listen at once.
-_LISTENERS: Final = 200
 _STATUS: Final = (
     (NoSuchExperiment, 404),
     (NoSuchTenant, 404),
@@ -81,7 +68,6 @@ _STATUS: Final = (
 )
 
 
-_Key = Annotated[str, Header(max_length=200)]
 _ARCHIVE: Final = {"requestBody": {"required": True, "content": {"application/gzip": {}}}}
 
 
@@ -111,9 +97,10 @@ def api(house: House) -> FastAPI:
     _files(made)
     _people(made, house)
     _reading(made)
-    _streams(made, house)
+    _of_jobs(made)
+    add_streams(made, house)
     _writing(made)
-    _studies(made)
+    add_studies(made)
     check_rules(made)
     return made
 
@@ -131,21 +118,6 @@ def routes(made: FastAPI) -> list[tuple[str, str]]:
         for route in made.routes
         for method in getattr(route, "methods", ())
     ]
-
-
-def _desk_of(request: Request) -> AnyDesk:
-    desk: AnyDesk = request.scope["desk"]
-    return desk
-
-
-def _caller_of(request: Request) -> Caller:
-    caller: Caller = request.scope["caller"]
-    return caller
-
-
-#: The experiments of whoever calls.
-_Desk = Annotated[AnyDesk, Depends(_desk_of)]
-_Caller = Annotated[Caller, Depends(_caller_of)]
 
 
 def _errors(made: FastAPI) -> None:
@@ -219,18 +191,18 @@ def _people(made: FastAPI, house: House) -> None:
         return {"status": "ready"}
 
     @made.get("/v1/me")
-    def get_me(caller: _Caller) -> dict[str, Any]:
+    def get_me(caller: OneCaller) -> dict[str, Any]:
         """Who the token says that one is."""
         return {"id": caller.id, "role": caller.role.word, "tenant": caller.tenant}
 
     @made.get("/v1/tenants")
-    def list_tenants(caller: _Caller) -> dict[str, Any]:
+    def list_tenants(caller: OneCaller) -> dict[str, Any]:
         """Budgets: one's own tenant's, or all of them."""
         return {"items": house.tenants(caller)}
 
     @made.get("/v1/audit")
     def get_audit(
-        caller: _Caller,
+        caller: OneCaller,
         day: Annotated[str, Query(pattern=r"^(\d{4}-\d\d-\d\d)?$")] = "",
         last: Annotated[int, Query(ge=1, le=500)] = 100,
     ) -> dict[str, Any]:
@@ -241,39 +213,39 @@ def _people(made: FastAPI, house: House) -> None:
 def _reading(made: FastAPI) -> None:
     @made.get("/v1/experiments", response_model=Page)
     def list_experiments(
-        desk: _Desk, after: str = "", limit: Annotated[int, Query(ge=1, le=500)] = 100
+        desk: OneDesk, after: str = "", limit: Annotated[int, Query(ge=1, le=500)] = 100
     ) -> Response:
         items, following = desk.page(after, limit)
-        return _json({"items": items, "next": following})
+        return json_of({"items": items, "next": following})
 
     @made.get("/v1/experiments/{name}")
     def get_experiment(
-        name: str, desk: _Desk, if_none_match: Annotated[str | None, Header()] = None
+        name: str, desk: OneDesk, if_none_match: Annotated[str | None, Header()] = None
     ) -> Response:
         told, version = desk.status(name)
         tag = f'W/"{version}"'
         if if_none_match == tag:
             return Response(status_code=304, headers={"etag": tag})
-        return _json(told, etag=tag)
+        return json_of(told, etag=tag)
 
     @made.get("/v1/experiments/{name}/results")
-    def get_results(name: str, desk: _Desk) -> Response:
+    def get_results(name: str, desk: OneDesk) -> Response:
         text = desk.look(name, lambda session: session.result().to_json())
         return Response(text, media_type="application/json")
 
     @made.get("/v1/experiments/{name}/results.csv")
-    def get_table(name: str, desk: _Desk) -> Response:
+    def get_table(name: str, desk: OneDesk) -> Response:
         return Response(desk.look(name, lambda session: session.result().to_csv()), media_type="text/csv")
 
     @made.get("/v1/experiments/{name}/spec")
-    def get_spec(name: str, desk: _Desk) -> Response:
+    def get_spec(name: str, desk: OneDesk) -> Response:
         told = desk.look(name, lambda session: dict(session.state.document))
-        return _json(told)
+        return json_of(told)
 
     @made.get(f"{ONE}/records")
-    def get_records(name: str, desk: _Desk, after: Annotated[int, Query(ge=0)] = 0) -> Response:
+    def get_records(name: str, desk: OneDesk, after: Annotated[int, Query(ge=0)] = 0) -> Response:
         """What has been journaled behind a version, a record a line."""
-        records = desk.look(name, lambda session: _news(session, after))
+        records = desk.look(name, lambda session: news(session, after))
         return Response(b"".join(map(encode, records)), media_type="application/x-ndjson")
 
     tickets: Tickets[tuple[AnyDesk, str]] = Tickets()
@@ -283,11 +255,11 @@ def _reading(made: FastAPI) -> None:
         return HTMLResponse(text, headers={"content-security-policy": REPORT_POLICY})
 
     @made.get("/v1/experiments/{name}/report.html", response_class=HTMLResponse)
-    def get_report(name: str, desk: _Desk) -> HTMLResponse:
+    def get_report(name: str, desk: OneDesk) -> HTMLResponse:
         return report(desk, name)
 
     @made.post("/v1/experiments/{name}/report-tickets", status_code=201)
-    def new_report_ticket(name: str, desk: _Desk) -> dict[str, str]:
+    def new_report_ticket(name: str, desk: OneDesk) -> dict[str, str]:
         """A path at which the report can be read for a minute without a token."""
         desk.look(name, lambda _session: None)
         return {"path": TICKETS + tickets.new((desk, name))}
@@ -298,166 +270,79 @@ def _reading(made: FastAPI) -> None:
             raise HTTPException(404, "the ticket is not valid any more; open the report again")
         return report(*what)
 
+
+def _of_jobs(made: FastAPI) -> None:
+    @made.get(f"{ONE}/code", response_class=Response)
+    def get_code(name: str, desk: OneDesk) -> Response:
+        """The code of an experiment as it was packed; its digest is in the journal."""
+        return Response(desk.code(name), media_type="application/gzip")
+
     @made.get("/v1/experiments/{name}/trials/{trial}/log")
     def get_log(
-        name: str, trial: int, desk: _Desk, attempt: int | None = None, cursor: str = ""
+        name: str, trial: int, desk: OneDesk, attempt: int | None = None, cursor: str = ""
     ) -> dict[str, Any]:
         return desk.log(name, trial, attempt, cursor)
 
 
-def _streams(made: FastAPI, house: House) -> None:
-    free = threading.BoundedSemaphore(_LISTENERS)
-
-    @made.get("/v1/experiments/{name}/events")
-    async def get_events(
-        name: str,
-        request: Request,
-        desk: _Desk,
-        after: Annotated[int, Query(ge=0)] = 0,
-        last_event_id: Annotated[str | None, Header()] = None,
-    ) -> StreamingResponse:
-        """What is journaled, as server-sent events; the id of each is the version of the journal."""
-        version = int(last_event_id) if last_event_id and last_event_id.isdecimal() else after
-        await run_in_threadpool(desk.look, name, lambda _session: None)
-        if not free.acquire(blocking=False):
-            raise HTTPException(503, f"{_LISTENERS} listen already")
-
-        def still_in() -> bool:
-            return house.caller(request.scope["token"]) is not None
-
-        told = _events(desk, name, version, still_in, free)
-        return StreamingResponse(told, media_type="text/event-stream")
-
-
-async def _events(
-    desk: AnyDesk,
-    name: str,
-    version: int,
-    still_in: Callable[[], bool],
-    free: threading.BoundedSemaphore,
-) -> AsyncIterator[bytes]:
-    try:
-        yield b"retry: 2000\n\n"
-        silent = 0.0
-        while True:
-            try:
-                records = await run_in_threadpool(desk.look, name, lambda session: _news(session, version))  # noqa: B023
-            except StoreUnavailable:
-                records = ()
-            for record in records:
-                version = record.version
-                yield b"id: %d\nevent: record\ndata: %s\n\n" % (version, encode(record).rstrip(b"\n"))
-            silent = 0.0 if records else silent + _LOOK
-            if silent >= _ALIVE:
-                silent = 0.0
-                if not await run_in_threadpool(still_in):
-                    return
-                yield b": alive\n\n"
-            await asyncio.sleep(_LOOK)
-    finally:
-        free.release()
-
-
-def _news(session: Session, version: int) -> Sequence[Record]:
-    """What a listener has not heard; most looks find nothing, and read no journal a second time."""
-    return session.records(version) if session.state.version > version else ()
-
-
-def _json(value: Json, **headers: str) -> Response:
-    """``value``, with null for every number that JSON cannot hold."""
-    return Response(strict_json(value), media_type="application/json", headers=headers)
-
-
 def _writing(made: FastAPI) -> None:
     @made.post("/v1/plan")
-    def plan(body: PlanRequest, desk: _Desk) -> Response:
-        return _json(desk.plan(body.spec, body.folder, _asked(body.epochs, body.epoch_seconds)))
+    def plan(body: PlanRequest, desk: OneDesk) -> Response:
+        return json_of(desk.plan(body.spec, body.folder, _asked(body.epochs, body.epoch_seconds)))
 
     @made.post(f"{ARCHIVES}/plan", openapi_extra=_ARCHIVE)
     async def plan_archive(
-        request: Request, desk: _Desk, epochs: float | None = None, epoch_seconds: str | None = None
+        request: Request, desk: OneDesk, epochs: float | None = None, epoch_seconds: str | None = None
     ) -> Response:
         """What the spec in an archive would take and cost."""
         data, asked = await request.body(), _asked(epochs, epoch_seconds)
-        return _json(await run_in_threadpool(desk.plan_archive, data, asked))
+        return json_of(await run_in_threadpool(desk.plan_archive, data, asked))
 
     @made.post("/v1/experiments", status_code=201)
     def start_experiment(
-        body: NewExperiment, desk: _Desk, response: Response, idempotency_key: _Key = ""
+        body: NewExperiment, desk: OneDesk, response: Response, idempotency_key: Key = ""
     ) -> Started:
         made = desk.start(
             body.spec, body.folder, name=body.name, key=idempotency_key, uncapped=body.accept_uncapped
         )
-        return _started(response, *made)
+        return started(response, *made)
 
     @made.post(ARCHIVES, status_code=201, openapi_extra=_ARCHIVE)
-    async def start_archive(
+    async def start_archive(  # noqa: PLR0917 - as a route is written
         request: Request,
-        desk: _Desk,
+        desk: OneDesk,
         response: Response,
         name: str | None = None,
-        idempotency_key: _Key = "",
+        accept_uncapped: bool = False,  # noqa: FBT001, FBT002 - a parameter of the query
+        idempotency_key: Key = "",
     ) -> Started:
         """Start what an archive asks for: a tar.gz with a spec at its top, and the code that it names."""
         data = await request.body()
-        made = await run_in_threadpool(desk.start_archive, data, name=name, key=idempotency_key)
-        return _started(response, *made)
+        made = await run_in_threadpool(
+            desk.start_archive, data, name=name, key=idempotency_key, uncapped=accept_uncapped
+        )
+        return started(response, *made)
+
+    @made.delete(ONE, status_code=204)
+    def remove_experiment(name: str, desk: OneDesk) -> None:
+        """Remove an experiment that does not run for good: journal, code and logs."""
+        desk.remove(name)
 
     @made.post("/v1/experiments/{name}/stop", status_code=202)
-    def stop_experiment(name: str, desk: _Desk) -> dict[str, Any]:
+    def stop_experiment(name: str, desk: OneDesk) -> dict[str, Any]:
         desk.stop(name)
         return {"name": name, "asked": "stop"}
 
     @made.post("/v1/experiments/{name}/resume", status_code=202)
-    def resume_experiment(name: str, desk: _Desk) -> dict[str, Any]:
+    def resume_experiment(name: str, desk: OneDesk) -> dict[str, Any]:
         desk.resume(name)
         return {"name": name, "asked": "resume"}
 
     @made.patch("/v1/experiments/{name}/limits")
-    def change_limits(name: str, body: dict[str, Any], desk: _Desk) -> Response:
+    def change_limits(name: str, body: dict[str, Any], desk: OneDesk) -> Response:
         """Other limits, by their names in the spec; null takes one away."""
         desk.change_limits(name, body)
         limits = desk.look(name, lambda session: session.spec.document()["limits"])
-        return _json(limits)
-
-
-def _studies(made: FastAPI) -> None:
-    @made.post(STUDIES, status_code=201)
-    def start_study(
-        body: dict[str, Any], desk: _Desk, response: Response, idempotency_key: _Key = ""
-    ) -> Started:
-        """A study: a spec without estimator and backend, whose trials its clients ask for and run."""
-        return _started(response, *desk.start_study(body, key=idempotency_key))
-
-    @made.post(f"{STUDIES}/{{name}}/suggestions")
-    def suggest_trials(name: str, body: SuggestionRequest, desk: _Desk) -> Suggestions:
-        """Trials to run. The same client is given those again that it has and has not ended."""
-        return Suggestions(**desk.study(name, lambda study: study.suggest(body.client_id, body.count)))
-
-    @made.post(f"{STUDY_TRIAL}/reports")
-    def report_trial(name: str, trial: int, body: TrialReport, desk: _Desk) -> dict[str, Any]:
-        """What a trial has come to at a step, and whether it is to stop there."""
-        return desk.study(name, lambda study: study.report(trial, body.client_id, body.step, body.metrics))
-
-    @made.post(f"{STUDY_TRIAL}/complete")
-    def complete_trial(name: str, trial: int, body: TrialDone, desk: _Desk) -> Response:
-        def at(study: Study) -> dict[str, Any]:
-            return study.finish(trial, body.client_id, metrics=body.metrics, step=body.step, failed=None)
-
-        return _json(desk.study(name, at))
-
-    @made.post(f"{STUDY_TRIAL}/fail")
-    def fail_trial(name: str, trial: int, body: TrialFailed, desk: _Desk) -> Response:
-        def at(study: Study) -> dict[str, Any]:
-            return study.finish(trial, body.client_id, metrics={}, step=None, failed=body.message)
-
-        return _json(desk.study(name, at))
-
-
-def _started(response: Response, name: str, created: bool) -> Started:  # noqa: FBT001 - as a desk says it
-    response.status_code = 201 if created else 200
-    response.headers["location"] = f"/v1/experiments/{name}"
-    return Started(name=name, created=created)
+        return json_of(limits)
 
 
 def _asked(epochs: float | None, epoch_seconds: str | float | None) -> dict[str, float | None]:

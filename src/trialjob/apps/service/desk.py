@@ -31,7 +31,6 @@ T = TypeVar("T")
 #: So many experiments are kept in memory, those looked at last.
 _KEPT: Final = 256
 _SUFFIX: Final = 10
-_NO_ARCHIVES: Final = "archives are for the tenants of a team; send the spec, and the folder of its code"
 
 
 class Uncapped(UsageError):
@@ -137,11 +136,14 @@ class Desk:
         The same request with the same ``key`` starts it once. Raises SpecError, Uncapped, and UsageError when
         the name is taken or the key was used for something else.
         """
-        spec = self._spec(document, folder, name=name or None)
-        if not name:
-            made = with_suffix(spec.name, _digest(key)[:_SUFFIX]) if key else unique_name(spec.name)
-            spec = spec.model_copy(update={"name": made})
-        digest = _digest(json.dumps([key, spec.document(), folder])) if key else ""
+        spec = _with_suffix(self._spec(document, folder, name=name or None), name, key)
+        content = json.dumps([key, spec.document(), folder])
+        return self._create(spec, content, key=key, uncapped=uncapped)
+
+    def _create(
+        self, spec: config.ExperimentSpec, content: str, *, key: str, uncapped: bool
+    ) -> tuple[str, bool]:
+        digest = _digest(content) if key else ""
         if key and (earlier := self._earlier(spec.name, digest)):
             return earlier, False
         resolved = experiment.resolve(spec, to_run=False)
@@ -160,13 +162,17 @@ class Desk:
         self._run(session)
         return session.name, True
 
-    def plan_archive(self, data: bytes, asked: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002
+    def plan_archive(self, data: bytes, asked: Mapping[str, Any]) -> dict[str, Any]:
         """As ``plan``, of a tar.gz of spec and code."""
-        raise UsageError(_NO_ARCHIVES)
+        with experiment.spec_of_archive(data) as spec:
+            return plan_page.document(plan(spec, Asked(**asked), store=self.where))
 
-    def start_archive(self, data: bytes, *, name: str | None, key: str) -> tuple[str, bool]:  # noqa: ARG002
+    def start_archive(self, data: bytes, *, name: str | None, key: str, uncapped: bool) -> tuple[str, bool]:
         """As ``start``, of a tar.gz of spec and code."""
-        raise UsageError(_NO_ARCHIVES)
+        with experiment.spec_of_archive(data, name=name) as given:
+            spec = _with_suffix(given, name, key)
+            content = json.dumps([key, hashlib.sha256(data).hexdigest(), name])
+            return self._create(spec, content, key=key, uncapped=uncapped)
 
     def start_study(self, given: Mapping[str, Any], *, key: str) -> tuple[str, bool]:
         """Start a study, whose trials its clients ask for; otherwise as ``start``."""
@@ -188,7 +194,10 @@ class Desk:
         except NoSuchExperiment:
             return ""
         if session.state.request != digest:
-            raise UsageError("this Idempotency-Key was used for another request; choose another key")
+            raise UsageError(
+                f"an experiment named {session.name} exists and was started by another request; choose "
+                "another name, or another key (Idempotency-Key) where the key made the name"
+            )
         if session.state.phase is not Phase.ENDED:
             self._run(session)  # whoever began it may have died before it ran
         return session.name
@@ -207,6 +216,23 @@ class Desk:
         return config.parse(given, source="spec", base=base)
 
     # Changing
+
+    def code(self, name: str) -> bytes:
+        """The code of an experiment, as it was packed. Raises UsageError where it has none."""
+
+        def at(session: Session) -> bytes:
+            if not session.state.bundle:
+                raise UsageError(f"{name} has no code of its own; its image brings the program")
+            return self._store.bundle(session.name, session.state.bundle)
+
+        return self.look(name, at)
+
+    def remove(self, name: str) -> None:
+        """Remove one that does not run for good. Raises UsageError, ExperimentBusy."""
+        session = experiment.open_session(self._store, name)
+        experiment.remove(self._store, session.name)
+        with self._lock:
+            self._sessions.pop(session.name, None)
 
     def stop(self, name: str) -> None:
         """Ask for its end; with nobody to bring it about, this server does."""
@@ -266,6 +292,14 @@ class Desk:
         with self._lock:
             if name in self._sessions:
                 self._sessions.move_to_end(name)
+
+
+def _with_suffix(spec: config.ExperimentSpec, name: str | None, key: str) -> config.ExperimentSpec:
+    """With a name that is nobody else's, unless one was given; the same for the same key."""
+    if name:
+        return spec
+    made = with_suffix(spec.name, _digest(key)[:_SUFFIX]) if key else unique_name(spec.name)
+    return spec.model_copy(update={"name": made})
 
 
 def _digest(text: str) -> str:

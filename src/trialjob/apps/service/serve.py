@@ -49,6 +49,11 @@ class Listener:
 def serve(*, store: str | None, listener: Listener, resume: bool, ready: Callable[[str], None]) -> None:
     """Serve until SIGINT or SIGTERM; ``ready`` is told the address. Raises UsageError, StoreError."""
     opened = experiment.open_store(store)
+    if opened.service() is not None:
+        raise UsageError(
+            f"{opened.where()} is a server already\n  → name the store itself: --store FOLDER or "
+            "--store s3://bucket/prefix"
+        )
     clock = SystemClock(opened.ahead)
     token = ""
     if _has_team(opened, clock):

@@ -83,7 +83,14 @@ class TenantDesk(Desk):
         spec = self._sent(document, folder)
         return self._begin(spec, name, key, json.dumps(spec.document()))
 
-    def start_archive(self, data: bytes, *, name: str | None, key: str) -> tuple[str, bool]:
+    def start_archive(
+        self,
+        data: bytes,
+        *,
+        name: str | None,
+        key: str,
+        uncapped: bool,  # noqa: ARG002 - as in ``start``
+    ) -> tuple[str, bool]:
         """Start what a tar.gz of spec and code asks for; otherwise as ``start``."""
         with experiment.spec_of_file(_ARCHIVE, data, self._rights()) as spec:
             return self._begin(spec, name, key, hashlib.sha256(data).hexdigest())

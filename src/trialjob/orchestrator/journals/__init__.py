@@ -12,6 +12,8 @@ STORES: Registry[BaseStore] = Registry(
     sections=False,
     builtin={
         "file": "trialjob.orchestrator.journals.folder:FolderStore",
+        "http": "trialjob.served.store:ServedStore",
+        "https": "trialjob.served.store:ServedStore",
         "s3": "trialjob.orchestrator.journals.s3:S3Store",
     },
 )

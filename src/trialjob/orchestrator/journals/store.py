@@ -13,6 +13,8 @@ from typing import ClassVar, Protocol, Self
 
 from trialjob.errors import StoreError, UsageError
 from trialjob.model.ids import ExperimentName
+from trialjob.model.job import LogLine
+from trialjob.model.json import Json
 from trialjob.orchestrator.ports import Clock, Journal
 
 
@@ -103,6 +105,32 @@ class Documents(Protocol):
 
     def names(self, folder: str) -> Sequence[str]:
         """What is directly in a folder, sorted."""
+        ...
+
+
+class Service(Protocol):
+    """A server that runs a store's experiments in our place."""
+
+    def send(
+        self, data: bytes, *, name: str | None = None, key: str | None = None, accept_uncapped: bool = False
+    ) -> str:
+        """Start what an archive of spec and code asks for; returns its name."""
+        ...
+
+    def stop(self, name: str) -> None:
+        """Bring about its end."""
+        ...
+
+    def resume(self, name: str) -> None:
+        """Let it go on."""
+        ...
+
+    def set_limits(self, name: str, **limits: Json) -> object:
+        """Agree to other limits; None takes one away."""
+        ...
+
+    def lines(self, name: str, trial: int, attempt: int, cursor: str) -> Sequence[LogLine]:
+        """Some lines of a log behind ``cursor``."""
         ...
 
 
@@ -199,6 +227,12 @@ class BaseStore:
     def beside(self, name: ExperimentName) -> str:
         """The folder of documents that go with one experiment, and are removed with it."""
         return f"experiments/{name}"
+
+    # What is run elsewhere
+
+    def service(self) -> Service | None:
+        """Who runs its experiments; None: whoever has opened it."""
+        return None
 
     def close(self) -> None:
         """Give back what only this process holds, before it forks; it is opened again when it is needed."""

@@ -1,0 +1,40 @@
+"""What the routes have in common: whose desk they work on, and how they answer."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Header, Request, Response
+
+from trialjob.apps.service.bodies import Started
+from trialjob.apps.service.callers import AnyDesk, Caller
+from trialjob.model.json import Json
+from trialjob.reporting.results import strict_json
+
+Key = Annotated[str, Header(max_length=200)]
+
+
+def _desk_of(request: Request) -> AnyDesk:
+    desk: AnyDesk = request.scope["desk"]
+    return desk
+
+
+def _caller_of(request: Request) -> Caller:
+    caller: Caller = request.scope["caller"]
+    return caller
+
+
+#: The experiments of whoever calls.
+OneDesk = Annotated[AnyDesk, Depends(_desk_of)]
+OneCaller = Annotated[Caller, Depends(_caller_of)]
+
+
+def json_of(value: Json, **headers: str) -> Response:
+    """``value``, with null for every number that JSON cannot hold."""
+    return Response(strict_json(value), media_type="application/json", headers=headers)
+
+
+def started(response: Response, name: str, created: bool) -> Started:  # noqa: FBT001 - as a desk says it
+    response.status_code = 201 if created else 200
+    response.headers["location"] = f"/v1/experiments/{name}"
+    return Started(name=name, created=created)

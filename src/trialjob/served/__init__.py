@@ -1,0 +1,1 @@
+"""Experiments that a server runs (`trialjob serve`), as other machines reach them."""

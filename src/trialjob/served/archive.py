@@ -1,0 +1,74 @@
+"""A spec and its code as a server takes them: one archive, the spec at its top and the code beside it."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import tarfile
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from trialjob.errors import UsageError
+from trialjob.estimators.bundle import pack
+from trialjob.model.json import Json
+
+#: The most that is sent at once; a server takes no more.
+MOST_CODE: Final = 64 << 20
+_CODE: Final = "code"
+
+
+def archive(document: Mapping[str, Json], folder: Path | None, left_out: list[str]) -> bytes:
+    """The archive of a spec and the folder of its code; ``left_out`` is told what is too large for code.
+
+    Raises SpecError for a folder that cannot be packed, UsageError for more than a server takes.
+    """
+    if folder is None:
+        return whole(document, None)
+    with tempfile.TemporaryDirectory(prefix="trialjob-") as place:
+        digest = pack(folder, Path(place), left_out=left_out.append)
+        return whole(document, (Path(place) / f"{digest}.tar.gz").read_bytes())
+
+
+def whole(document: Mapping[str, Json], bundle: bytes | None) -> bytes:
+    """The same of code that is packed already. Raises UsageError for more than a server takes."""
+    held = io.BytesIO()
+    with (
+        gzip.GzipFile(filename="", mode="wb", fileobj=held, mtime=0) as zipped,
+        tarfile.open(fileobj=zipped, mode="w", format=tarfile.PAX_FORMAT) as made,
+    ):
+        if bundle is not None:
+            document = {**document, "estimator": {**_estimator(document), "source_dir": _CODE}}
+            _add_code(made, bundle)
+        _add_spec(made, document)
+    data = held.getvalue()
+    if len(data) > MOST_CODE:
+        raise UsageError(
+            f"spec and code are {len(data) >> 20} MB, and a server takes {MOST_CODE >> 20} MB\n"
+            "  → name what the code does not need in .trialjobignore, and read data from an input channel"
+        )
+    return data
+
+
+def _estimator(document: Mapping[str, Json]) -> dict[str, Json]:
+    given = document.get("estimator")
+    return dict(given) if isinstance(given, Mapping) else {}
+
+
+def _add_code(made: tarfile.TarFile, bundle: bytes) -> None:
+    folder = tarfile.TarInfo(_CODE)
+    folder.type, folder.mode = tarfile.DIRTYPE, 0o755
+    made.addfile(folder)
+    with tarfile.open(fileobj=io.BytesIO(bundle), mode="r:gz") as code:
+        for member in code:
+            content = code.extractfile(member) if member.isreg() else None
+            made.addfile(member.replace(name=f"{_CODE}/{member.name}"), content)
+
+
+def _add_spec(made: tarfile.TarFile, document: Mapping[str, Json]) -> None:
+    text = json.dumps(document).encode()
+    spec = tarfile.TarInfo("spec.json")
+    spec.size = len(text)
+    made.addfile(spec, io.BytesIO(text))

@@ -1,0 +1,273 @@
+"""``trialjob.Client``: a server's experiments and studies, from Python.
+
+Rule 1: it is thin: each method is one call of the API that docs/service.md describes.
+Rule 2: a call whose answer is lost is made again only where twice is the same as once: what is read, what has
+a key, and what says who asks.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from trialjob import config
+from trialjob.errors import NoSuchExperiment, StoreUnavailable, UsageError
+from trialjob.model.job import LogLine
+from trialjob.model.json import Json
+from trialjob.orchestrator.core.evolve import replay
+from trialjob.orchestrator.engine.clock import SystemClock
+from trialjob.orchestrator.journals.codec import decode
+from trialjob.orchestrator.ports import Clock
+from trialjob.reporting.results import Result
+from trialjob.served.archive import archive
+from trialjob.served.door import Door, named
+from trialjob.served.study import Study
+
+_EXPERIMENTS: Final = "/v1/experiments"
+_PAGE: Final = 100
+#: Seconds between two looks at a log, and before a broken line of events is opened again.
+_LOOK: Final = 1.0
+_OVER: Final = ("finished", "failed", "stopped")
+
+
+class Client:
+    """A server that runs experiments (`trialjob serve`).
+
+    >>> client = Client("https://tuning.example.com")         # doctest: +SKIP
+    >>> name = client.start("sweep.yaml")                     # doctest: +SKIP
+    >>> for event in client.events(name):                     # doctest: +SKIP
+    ...     print(event["version"], event["events"])
+    >>> client.results(name).best.config                      # doctest: +SKIP
+
+    Every method raises UsageError where there is no token or it is not taken, where the role does not suffice
+    and where the server refuses what was asked; NoSuchExperiment for a name that is not there; SpecError,
+    with ``problems``, each with field, message and remedy; StoreUnavailable when the server does not answer,
+    after some seconds of asking again where that is harmless.
+    """
+
+    def __init__(
+        self, address: str | None = None, token: str | None = None, *, clock: Clock | None = None
+    ) -> None:
+        """``address`` None: that of $TRIALJOB_STORE; ``token`` None: the one that `trialjob login` keeps.
+
+        Nothing is asked of the server yet. Raises UsageError for an address that is none.
+        """
+        self._clock = clock or SystemClock()
+        self._door = Door(address or os.environ.get("TRIALJOB_STORE", ""), self._clock, token)
+
+    @property
+    def address(self) -> str:
+        """Where the server is."""
+        return self._door.address
+
+    def me(self) -> dict[str, Any]:
+        """Whose token it is: ``id``, ``role`` and ``tenant``, which is "" for who belongs to none."""
+        return self._get("/v1/me")
+
+    # Experiments
+
+    def plan(
+        self,
+        spec: str | Path | Mapping[str, Json],
+        *,
+        code: str | Path | None = None,
+        epochs: float | None = None,
+        epoch_seconds: str | float | None = None,
+    ) -> dict[str, Any]:
+        """What a spec would take and cost there, as `trialjob plan --format json`; nothing is started.
+
+        ``spec`` and ``code`` as for ``start``; ``epochs`` of a whole trial, and how long each takes.
+        """
+        document, folder = _read(spec, code)
+        query = {"epochs": epochs, "epoch_seconds": epoch_seconds}
+        data = archive(document, folder, [])
+        return dict(self._door.ask("POST", "/v1/archives/plan", query=query, body=data, again=True).json())
+
+    def start(
+        self,
+        spec: str | Path | Mapping[str, Json],
+        *,
+        code: str | Path | None = None,
+        name: str | None = None,
+        key: str | None = None,
+        accept_uncapped: bool = False,
+    ) -> str:
+        """Start an experiment and return its name, which a team's server begins with the tenant's.
+
+        ``spec`` is a file, or what a file would say; then ``code`` is the folder that is sent along.
+        ``name`` is taken as it is; without one, the spec's gets a suffix. The same request with the same
+        ``key`` starts it once, also from another process; without one, each call starts another.
+        ``accept_uncapped``: also when nothing bounds what it may cost.
+        """
+        document, folder = _read(spec, code)
+        return self.send(archive(document, folder, []), name=name, key=key, accept_uncapped=accept_uncapped)
+
+    def send(
+        self, data: bytes, *, name: str | None = None, key: str | None = None, accept_uncapped: bool = False
+    ) -> str:
+        """Start what a tar.gz with a spec and its code asks for; otherwise as ``start``."""
+        self.me()  # who is not let in need not send his code
+        query = {"name": name, "accept_uncapped": "true" if accept_uncapped else None}
+        return self._started("/v1/archives", data, key, query)
+
+    def experiments(self) -> Iterator[dict[str, Any]]:
+        """All that one may see, by name; each has ``name``, ``state``, ``best``, ``trials``, ``running``."""
+        after = ""
+        while True:
+            page = self._get(_EXPERIMENTS, after=after, limit=_PAGE)
+            yield from page["items"]
+            if not (after := page["next"]):
+                return
+
+    def get(self, name: str) -> dict[str, Any]:
+        """Where an experiment stands, as `trialjob status --format json`: also ``costs`` and ``best``."""
+        return self._get(_path(name))
+
+    def results(self, name: str) -> Result:
+        """Its results as they are now: ``best``, ``trials``, ``costs``, ``reports()``, ``dataframe()``."""
+        told = self._door.ask("GET", f"{_path(name)}/records").body
+        where = f"{name} of {self.address}"
+        state = replay((decode(line, where) for line in told.splitlines(keepends=True)), where)
+        if state is None:
+            raise NoSuchExperiment(f"no experiment named {name!r} in {self.address}")
+        return Result(state)
+
+    def report_html(self, name: str) -> str:
+        """The report, as one page that needs nothing else."""
+        return self._door.ask("GET", f"{_path(name)}/report.html").body.decode()
+
+    def events(self, name: str, *, after: int = 0) -> Iterator[dict[str, Any]]:
+        """What is journaled behind a version, each record once, as it happens, until the experiment ends.
+
+        Each has ``version``, ``at`` in seconds since the epoch, and ``events``. A line that breaks is opened
+        again behind what was heard. ``StoreUnavailable``: the server has been away for too long.
+        """
+        ended = True  # as far as is known: whether it has, is asked before anything is waited for
+        while not (ended and self._has_told_all(name, after)):
+            with (
+                suppress(StoreUnavailable),
+                self._door.listen(f"{_path(name)}/events", Last_Event_ID=str(after)) as lines,
+            ):
+                for line in lines:
+                    if not line.startswith(b"data:"):
+                        continue
+                    told = json.loads(line[len(b"data:") :])
+                    after, kinds = told["n"], [each["type"] for each in told["events"]]
+                    yield {"version": told["n"], "at": told["at"], "events": told["events"]}
+                    ended = "ExperimentEnded" in kinds or (ended and "ExperimentResumed" not in kinds)
+                    if ended and self._has_told_all(name, after):
+                        return
+            ended = True
+            self._clock.sleep(_LOOK)
+
+    def _has_told_all(self, name: str, version: int) -> bool:
+        told = self.get(name)
+        return told["version"] <= version and told["state"] in _OVER
+
+    def log(
+        self, name: str, trial: int, *, attempt: int | None = None, follow: bool = False
+    ) -> Iterator[str]:
+        """The lines of a trial's log, of its newest attempt unless another is named.
+
+        With ``follow`` also those that are still to come, until the attempt has ended.
+        """
+        number = attempt or int(self._log(name, trial, None, "")["attempt"])
+        cursor = ""
+        while True:
+            over = not follow or self._has_ended(name, trial, number)
+            while lines := self.lines(name, trial, number, cursor):
+                yield from (line.text for line in lines)
+                if lines[-1].cursor == cursor:
+                    break
+                cursor = lines[-1].cursor
+            if over:
+                return
+            self._clock.sleep(_LOOK)
+
+    def _has_ended(self, name: str, trial: int, attempt: int) -> bool:
+        rows = self.get(name)["open"]
+        return not any(row["trial"] == trial and row["attempts"] == attempt for row in rows)
+
+    def lines(self, name: str, trial: int, attempt: int, cursor: str) -> Sequence[LogLine]:
+        """Some lines of a log behind ``cursor``, which is that of the last one."""
+        told = self._log(name, trial, attempt, cursor)
+        return [LogLine(text=str(line["text"]), cursor=told["cursor"]) for line in told["lines"]]
+
+    def _log(self, name: str, trial: int, attempt: int | None, cursor: str) -> dict[str, Any]:
+        return self._get(f"{_path(name)}/trials/{int(trial)}/log", attempt=attempt, cursor=cursor)
+
+    def stop(self, name: str) -> None:
+        """Ask for its end: what runs is cancelled, and every result is kept."""
+        self._door.ask("POST", f"{_path(name)}/stop", again=True)
+
+    def resume(self, name: str) -> None:
+        """Let it go on, as far as its limits allow. It is asked for once, however the line is."""
+        self._door.ask("POST", f"{_path(name)}/resume")
+
+    def set_limits(self, name: str, **limits: Json) -> dict[str, Any]:
+        """Other limits, such as ``max_trials=50``; None takes one away. Returns all that hold now."""
+        return dict(self._door.ask("PATCH", f"{_path(name)}/limits", body=limits, again=True).json())
+
+    def remove(self, name: str) -> None:
+        """Remove an experiment that does not run for good: journal, code and logs."""
+        self._door.ask("DELETE", _path(name))
+
+    # Studies
+
+    def create_study(self, study: Mapping[str, Json], *, key: str | None = None) -> Study:
+        """A study, whose trials are asked for and run by whoever calls: a spec without estimator and backend.
+
+        ``key`` as for ``start``: each worker may create it with the same one.
+
+        >>> study = client.create_study({"name": "mine", "metric": "loss", "mode": "min",   # doctest: +SKIP
+        ...     "space": {"rate": {"type": "uniform", "lower": 0, "upper": 1}},
+        ...     "limits": {"max_trials": 20}}, key="mine")
+        """
+        return Study(self._door, self._started("/v1/studies", dict(study), key, {}))
+
+    def study(self, name: str) -> Study:
+        """A study that was created before. Raises NoSuchExperiment."""
+        self.get(name)
+        return Study(self._door, name)
+
+    def _started(self, path: str, body: Json | bytes, key: str | None, query: Mapping[str, object]) -> str:
+        again = key or secrets.token_urlsafe(16)
+        try:
+            told = self._door.ask(
+                "POST", path, query=query, body=body, again=True, Idempotency_Key=again
+            ).json()
+        except StoreUnavailable as error:
+            raise StoreUnavailable(
+                f"{error}\n  → whether it was started, `trialjob list --store {self.address}` says; the same "
+                "call with the same key starts it once"
+            ) from error
+        return str(told["name"])
+
+    def _get(self, path: str, **query: object) -> dict[str, Any]:
+        told = self._door.ask("GET", path, query=query).json()
+        if not isinstance(told, dict):
+            raise UsageError(f"{self.address} is no server of trialjob's: it answers {str(told)[:80]!r}")
+        return told
+
+
+def _path(name: str) -> str:
+    return f"{_EXPERIMENTS}/{named(name)}"
+
+
+def _read(
+    spec: str | Path | Mapping[str, Json], code: str | Path | None
+) -> tuple[Mapping[str, Json], Path | None]:
+    """A document, and the folder that goes with it."""
+    if isinstance(spec, Mapping):
+        return spec, None if code is None else Path(code)
+    if code is not None:
+        raise UsageError("code is for a spec that is given as a mapping; that of a file names its folder")
+    document = config.load(spec).document()
+    estimator = document["estimator"]
+    folder = estimator.get("source_dir") if isinstance(estimator, Mapping) else None
+    return document, None if folder is None else Path(str(folder))

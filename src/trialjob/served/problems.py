@@ -1,0 +1,73 @@
+"""What a server answers when it does not do what it was asked (RFC 9457), as errors of ours."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+from trialjob.errors import (
+    NoSuchExperiment,
+    Problem,
+    SpecError,
+    StoreError,
+    StoreUnavailable,
+    TrialjobError,
+    UsageError,
+)
+
+_KIND: Final = "application/problem+json"
+
+
+def error_of(address: str, status: int, kind: str, body: bytes, location: str = "") -> TrialjobError:
+    """The error that an answer with ``status`` is."""
+    told = _told(kind, body)
+    detail = str(told.get("detail") or "")
+    login = f"\n  → trialjob login {address}"
+    match status:
+        case HTTPStatus.UNAUTHORIZED:
+            return UsageError(f"{address} does not take the token: it is wrong, expired or revoked{login}")
+        case HTTPStatus.FORBIDDEN if detail:
+            return UsageError(f"{address}: {detail}")
+        case HTTPStatus.UNPROCESSABLE_ENTITY if told.get("problems"):
+            return SpecError([_problem(each) for each in told["problems"]], address)
+        case HTTPStatus.NOT_FOUND if detail and detail != HTTPStatus.NOT_FOUND.phrase:
+            return NoSuchExperiment(detail)
+        case HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            return UsageError(f"{address} takes no more than {detail.removeprefix('more than ')} at once")
+        case HTTPStatus.TOO_MANY_REQUESTS | HTTPStatus.SERVICE_UNAVAILABLE:
+            return StoreUnavailable(f"{address} does not answer now: {detail or status}; ask again later")
+        case HTTPStatus.BAD_GATEWAY | HTTPStatus.GATEWAY_TIMEOUT:
+            return StoreUnavailable(
+                f"{address}: the server behind it does not answer ({status}); ask again later"
+            )
+        case _ if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
+            there = f"; it points to {location}, so log in there if that is the server" if location else ""
+            return UsageError(f"{address} is no server of trialjob's: it answers {status}{there}")
+        case _ if told and status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return StoreError(f"{address}: {detail or HTTPStatus(status).phrase}")
+        case _ if detail and status != HTTPStatus.NOT_FOUND:
+            return UsageError(detail)
+        case _:
+            return UsageError(
+                f"{address} is no server of trialjob's, or an older one: it answers {status}\n"
+                "  → check the address; that of a server is what `trialjob serve` prints, up to the #"
+            )
+
+
+def _told(kind: str, body: bytes) -> Mapping[str, Any]:
+    if not kind.startswith(_KIND):
+        return {}
+    try:
+        told = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def _problem(told: object) -> Problem:
+    given = told if isinstance(told, Mapping) else {}
+    return Problem(
+        **{name: str(given.get(name) or "") for name in ("field", "message", "remedy")},
+    )

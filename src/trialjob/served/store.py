@@ -1,0 +1,110 @@
+"""A store that a server has: read over its API, and run by the server in our place.
+
+Rule: what is read here is what the server's journals say, record by record, so that every command that reads
+works as it does on the store itself. Whatever would write a journal is the server's to do, and is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import ClassVar, NoReturn, Self
+
+from trialjob.errors import NoSuchExperiment, UsageError
+from trialjob.model.ids import ExperimentName
+from trialjob.orchestrator.core.events import Event, Record
+from trialjob.orchestrator.journals.bundles import check_bundle
+from trialjob.orchestrator.journals.codec import decode
+from trialjob.orchestrator.journals.store import BaseStore, Documents, Service
+from trialjob.orchestrator.ports import Clock, Journal
+from trialjob.served.address import normal
+from trialjob.served.client import Client
+from trialjob.served.door import Door, named
+
+#: What is listed at once.
+_PAGE = 500
+
+
+class ServedJournal:
+    """The journal of an experiment, to be read."""
+
+    def __init__(self, door: Door, name: ExperimentName) -> None:
+        self._door, self._path, self._name = door, f"/v1/experiments/{named(name)}", name
+
+    def read(self, after: int = 0) -> Sequence[Record]:
+        try:
+            told = self._door.ask("GET", f"{self._path}/records", query={"after": after})
+        except NoSuchExperiment:
+            return ()
+        where = f"{self._name} of {self._door.address}"
+        return [decode(line, where) for line in told.body.splitlines(keepends=True)]
+
+    def holder(self) -> str | None:
+        """Who runs it, as the server sees it."""
+        told = self._door.ask("GET", self._path).json().get("run_by")
+        return None if told is None else str(told)
+
+    def append(self, events: Sequence[Event], *, after: int, at: float) -> Record:  # noqa: ARG002 - the port
+        self._refuse()
+
+    def receive(self, records: Sequence[Record]) -> None:  # noqa: ARG002 - the port
+        self._refuse()
+
+    def hold(self, seconds: float = 60.0) -> AbstractContextManager[None]:  # noqa: ARG002 - the port
+        self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        raise not_here(self._door.address, "this")
+
+
+class ServedStore(BaseStore):
+    """The experiments that a server lets one see."""
+
+    kind: ClassVar[str] = "https"
+    is_shared: ClassVar[bool] = True
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+
+    @classmethod
+    def open(cls, address: str, clock: Clock) -> Self:
+        """Nothing is asked of the server yet. Raises ValueError."""
+        return cls(Door(normal(address), clock))
+
+    def names(self) -> Sequence[ExperimentName]:
+        found, after = list[ExperimentName](), ""
+        while True:
+            page = self._door.ask("GET", "/v1/experiments", query={"after": after, "limit": _PAGE}).json()
+            found += [ExperimentName(each["name"]) for each in page["items"]]
+            if not (after := page["next"]):
+                return sorted(found)
+
+    def journal(self, name: ExperimentName) -> Journal:
+        return ServedJournal(self._door, name)
+
+    def where(self, name: str = "") -> str:
+        return f"{self._door.address}/v1/experiments/{named(name)}" if name else self._door.address
+
+    def bundle(self, name: ExperimentName, digest: str) -> bytes:
+        data = self._door.ask("GET", f"/v1/experiments/{named(name)}/code").body
+        return check_bundle(digest, data, self.where(name))
+
+    def keep_bundle(self, name: ExperimentName, digest: str, data: bytes) -> None:  # noqa: ARG002 - the port
+        raise not_here(self._door.address, "this")
+
+    def forget(self, name: ExperimentName) -> None:
+        self._door.ask("DELETE", f"/v1/experiments/{named(name)}")
+
+    def documents(self) -> Documents:
+        raise not_here(self._door.address, "tenants and tokens")
+
+    def service(self) -> Service:
+        return Client(self._door.address)
+
+
+def not_here(address: str, what: str) -> UsageError:
+    """The error for what only a machine that has the store itself can do."""
+    return UsageError(
+        f"{what} cannot be done through {address}, whose server alone writes there\n"
+        "  → do it where the store is, with --store FOLDER or --store s3://bucket/prefix"
+    )

@@ -1,0 +1,79 @@
+"""A study, as one of its clients sees it: ask for trials, tell what they have come to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from trialjob.model.json import Json
+from trialjob.served.door import Door, named
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suggestion:
+    """A trial to run."""
+
+    trial: int
+    #: Counted up when the client that had it is taken to be gone.
+    attempt: int
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suggestions:
+    """Trials to run now. None, and not ``over``: ask again in some seconds."""
+
+    trials: Sequence[Suggestion]
+    #: There will be none any more.
+    over: bool
+    #: That of the study, such as running or finished.
+    state: str
+
+
+class Study:
+    """A study on a server; ``Client.create_study`` and ``Client.study`` make one.
+
+    >>> while not (asked := study.suggest("worker-1")).over:                          # doctest: +SKIP
+    ...     for trial in asked.trials:
+    ...         study.report(trial.trial, "worker-1", step=1, loss=train(**trial.parameters))
+    ...         study.complete(trial.trial, "worker-1")
+
+    Each call is made again when its answer is lost, as the server takes it once: by its client, trial and
+    step. So a client has an id of its own, the same again after a crash. Errors are those of ``Client``.
+    """
+
+    def __init__(self, door: Door, name: str) -> None:
+        self._door, self.name = door, name
+        self._path = f"/v1/studies/{named(name)}"
+
+    def suggest(self, client_id: str, count: int = 1) -> Suggestions:
+        """Up to ``count`` trials for this client: first those that it has and has not ended."""
+        told = self._ask("/suggestions", {"client_id": client_id, "count": count})
+        return Suggestions(
+            trials=[Suggestion(**each) for each in told["suggestions"]],
+            over=told["over"],
+            state=told["state"],
+        )
+
+    def report(self, trial: int, client_id: str, *, step: float, **metrics: float) -> bool:
+        """Tell what a trial has come to at a step; True: stop it, and ask for the next one.
+
+        Metrics whose names are no names of Python go as ``**{"val/loss": 0.5}``.
+        """
+        told = {"client_id": client_id, "step": step, "metrics": metrics}
+        return bool(self._ask(f"/trials/{trial}/reports", told)["stop"])
+
+    def complete(
+        self, trial: int, client_id: str, *, step: float | None = None, **metrics: float
+    ) -> dict[str, Any]:
+        """A trial is done; its last values may come along. Returns its ``status`` and ``score``."""
+        told: dict[str, Json] = {"client_id": client_id, "metrics": {**metrics}, "step": step}
+        return self._ask(f"/trials/{trial}/complete", told)
+
+    def fail(self, trial: int, client_id: str, message: str = "") -> dict[str, Any]:
+        """A trial has failed, and would again; it is not tried another time."""
+        return self._ask(f"/trials/{trial}/fail", {"client_id": client_id, "message": message})
+
+    def _ask(self, path: str, body: Json) -> dict[str, Any]:
+        return dict(self._door.ask("POST", self._path + path, body=body, again=True).json())

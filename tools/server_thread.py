@@ -1,0 +1,80 @@
+"""A server of `trialjob serve` in a thread, and an experiment for it; what the tests of it have in common."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from trialjob.apps.service.api import app
+from trialjob.apps.service.callers import Alone
+from trialjob.apps.service.desk import Desk
+from trialjob.apps.service.runner import Runner
+from trialjob.orchestrator.engine.clock import SystemClock
+
+TOKEN = "trialjob_of_a_test"  # noqa: S105 - opens nothing
+SCRIPT = """
+import argparse, os, time
+p = argparse.ArgumentParser(); p.add_argument("--rate", type=float)
+rate = p.parse_args().rate
+while os.path.exists(os.environ.get("WAIT", "")):
+    time.sleep(0.05)
+print(f"loss={rate}")
+"""
+
+
+class ServerThread:
+    """A real one, in a thread."""
+
+    def __init__(self, store: Path, folder: Path) -> None:
+        self.runner = Runner()
+        self.desk = Desk(str(store), self.runner, folder)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        config = uvicorn.Config(
+            app(Alone(self.desk, TOKEN)), log_level="error", lifespan="off", timeout_graceful_shutdown=1
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, args=([self._listener],), daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._server.should_exit = True
+        self._thread.join(60)
+        self._listener.close()
+        self.runner.close()
+
+
+def code_in(folder: Path) -> Path:
+    """A folder with the script of ``spec``."""
+    folder.mkdir()
+    (folder / "train.py").write_text(SCRIPT)
+    return folder
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    clock = SystemClock()
+    end = clock.now() + 120
+    while not condition():
+        if clock.now() > end:
+            raise TimeoutError
+        clock.sleep(0.05)
+
+
+def spec(*, wait: Path | None = None, **changes: object) -> dict[str, Any]:
+    """Two trials that end at once, or when ``wait`` is there no more."""
+    told = {"environment": {"WAIT": str(wait)}} if wait else {}
+    return {
+        "name": "served",
+        "estimator": {"kind": "script", "source_dir": ".", "entry_point": "train.py", **told},
+        "space": {"rate": {"type": "uniform", "lower": 0, "upper": 1}},
+        "objective": {"metric": "loss", "mode": "min"},
+        "metrics": [{"name": "loss", "regex": r"loss=([0-9.]+)"}],
+        "limits": {"max_trials": 2, "max_concurrent_trials": 2},
+        "backend": {"kind": "local", "poll_interval": 0.1},
+        **changes,
+    }
