@@ -78,7 +78,7 @@ def python_of_the_pages() -> dict[str, str]:
         for number, block in enumerate(
             re.findall(r"^```python\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
         ):
-            found[f"snippet_{page.stem}_{number}"] = block
+            found[f"snippet_{page.stem.replace('-', '_')}_{number}"] = block
     return found
 
 
