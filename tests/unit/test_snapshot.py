@@ -24,6 +24,7 @@ from trialjob.orchestrator.core.evolve import evolve, replay
 from trialjob.orchestrator.core.state import Hosted, State
 from trialjob.orchestrator.journals.codec import checked, encode
 from trialjob.orchestrator.journals.jsonl import JsonlJournal
+from trialjob.orchestrator.journals.memory import MemoryJournal
 from trialjob.orchestrator.journals.snapshot import Snapshot, is_worth, packed, state_of, unpacked
 from trialjob.testing.chaos import World
 from trialjob.testing.chaos_schedule import Schedule
@@ -229,3 +230,31 @@ def test_the_commands_say_the_same_with_one(folder: Path, capsys: pytest.Capture
     (folder / "snapshot").unlink()
     assert told() == with_one
     assert read_again(folder) == 0
+
+
+class Noted(MemoryJournal):
+    """Knows from where on it was read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read_after: list[int] = []
+
+    def read(self, after: int = 0) -> Sequence[Record]:
+        self.read_after.append(after)
+        return super().read(after)
+
+
+def test_an_orchestrator_reads_the_rest_only_for_a_sampler_that_is_asked() -> None:
+    journal = Noted()
+    simulation = Simulation(limits=Limits(max_trials=3, max_concurrent_trials=2), journal=journal)
+    first = simulation.stepper()
+    first.step()
+    known = carried(first.state)
+    journal.read_after.clear()
+    stepper = simulation.stepper(state=known)
+    stepper.step()  # both slots are taken
+    assert 0 not in journal.read_after
+    while len(stepper.state.trials) == 2:
+        simulation.clock.sleep(60.0)
+        stepper.step()
+    assert journal.read_after.count(0) == 1
