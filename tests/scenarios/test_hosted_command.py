@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from trialjob.testing.fake_aws import Durations, FakeAws
 
@@ -62,8 +65,9 @@ def call(folder: Path, aws: FakeAws, *arguments: str) -> str:
     return done.stdout
 
 
-def test_a_script_is_tuned_by_the_service_and_its_results_are_its_own_values(tmp_path: Path) -> None:
-    (tmp_path / "sweep.yaml").write_text(SPEC)
+def check_a_script(tmp_path: Path, spec: str) -> None:
+    """The service tunes it, and its results are its own values."""
+    (tmp_path / "sweep.yaml").write_text(spec)
     (tmp_path / "train.py").write_text(SCRIPT)
     quick = Durations(cold_start=0.5, warm_start=0.1, download=0.1, upload=0.1, stop=0.1)
     with FakeAws(durations=quick) as aws:
@@ -85,3 +89,33 @@ def test_a_script_is_tuned_by_the_service_and_its_results_are_its_own_values(tmp
     told = next(line for line in log.splitlines() if line.startswith("TOLD "))
     assert json.loads(told[5:]) == [1, {"epochs": 2, **first["config"]}]
     assert log.count(f"[trialjob-best] {first['score']!r}") == 2
+
+
+def test_a_script_is_tuned_by_the_service_and_its_results_are_its_own_values(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", os.defpath)  # and not by a toolkit that may be installed here
+    check_a_script(tmp_path, SPEC)
+
+
+def toolkit() -> bool:
+    """Whether the program ``train`` of sagemaker-training is on the PATH."""
+    train = shutil.which("train")
+    return train is not None and b"sagemaker_training" in Path(train).read_bytes()
+
+
+#: A container's name is known in its network, and there is no such network here.
+_NAMES = """\
+import socket
+real = socket.gethostbyname
+socket.gethostbyname = lambda name: "127.0.0.1" if name == "algo-1" else real(name)
+"""
+
+
+@pytest.mark.skipif(not toolkit(), reason="needs sagemaker-training, with its `train` on the PATH")
+def test_the_training_toolkit_of_awss_images_starts_it(tmp_path: Path) -> None:
+    names = tmp_path / "names"
+    names.mkdir()
+    (names / "sitecustomize.py").write_text(_NAMES)
+    environment = f"hyperparameters: {{epochs: 2}}\n  environment: {{PYTHONPATH: {names}}}"
+    check_a_script(tmp_path, SPEC.replace("hyperparameters: {epochs: 2}", environment))

@@ -279,3 +279,27 @@ def test_more_children_than_a_page_are_caught_up_with_by_few_calls(tmp_path: Pat
     operations = Counter(call.operation for call in simulated.service.ledger.calls[before:])
     assert operations["ListTrainingJobsForHyperParameterTuningJob"] <= 2
     assert operations["DescribeTrainingJob"] <= 130
+
+
+def test_a_look_costs_the_same_however_many_jobs_have_ended(tmp_path: Path) -> None:
+    simulated = simulation(tmp_path, trials=750)
+    simulated.service.tuning.parallel = 25
+    simulated.limits = Limits(max_trials=750, max_concurrent_trials=25, trial_timeout=3600.0)
+    stepper = simulated.stepper()
+    for _ in range(40):
+        before, ended = len(simulated.service.ledger.calls), count_ended(stepper.state)
+        stepper.step()
+        calls = Counter(call.operation for call in simulated.service.ledger.calls[before:])
+        news = count_ended(stepper.state) - ended
+        # What became of jobs is asked once for each, or once for a hundred; all else does not grow.
+        assert calls.pop("DescribeTrainingJob", 0) <= news + 1
+        calls.pop("Search", 0)
+        logs = calls.pop("FilterLogEvents", 0)
+        assert logs <= 4 + news
+        assert sum(calls.values()) <= 8, calls
+        simulated.clock.sleep(POLL)
+    assert count_ended(stepper.state) > 50
+
+
+def count_ended(state: State) -> int:
+    return sum(trial.status is not TrialStatus.RUNNING for trial in state.trials)

@@ -139,11 +139,17 @@ class ProcessEngine:
 
     def _variables(self, container: _Container) -> dict[str, str]:
         job, inside = container.run.job, container.sandbox.inside
+        algorithm = job.request["AlgorithmSpecification"]
+        # Where an image's own training toolkit finds the tree that is not at its place here.
+        base = (
+            {} if "ContainerEntrypoint" in algorithm else {"SAGEMAKER_BASE_DIR": str(container.sandbox.root)}
+        )
         return {
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
             "HOME": str(container.sandbox.root),
             "LANG": "C.UTF-8",
             **self._environment,
+            **base,
             **{name: inside(text) for name, text in job.request.get("Environment", {}).items()},
             "TRAINING_JOB_NAME": job.name,
             "TRAINING_JOB_ARN": job.arn,
