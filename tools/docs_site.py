@@ -29,7 +29,22 @@ _FETCHED: Final = re.compile(
 )
 
 
-def on_files(files: Any, config: Any) -> Any:  # noqa: ANN401 - MkDocs'
+def on_config(config: Any) -> Any:  # noqa: ANN401 - MkDocs'
+    """The navigation, with the pages outside behind the others, by the titles that they have."""
+    config.nav.append({"Project": outside()})
+    return config
+
+
+def outside() -> list[Any]:
+    """The part of the navigation with the pages outside of ``docs``."""
+    found: dict[str, list[Any]] = {"": [], "Examples": [], "Measured": []}
+    for name in PAGES:
+        head = {"examples": "Examples", "benchmarks": "Measured"}.get(name.split("/")[0], "")
+        found[head].append(f"project/{name}")
+    return [*found.pop(""), *({head: pages} for head, pages in found.items())]
+
+
+def on_files(files: Any, config: Any) -> Any:  # noqa: ANN401 - as above
     """The pages of ``docs`` and those outside."""
     from mkdocs.structure.files import File  # noqa: PLC0415 - the rest is tested without MkDocs
 
