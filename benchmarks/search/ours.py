@@ -11,7 +11,7 @@ from typing import Any
 from benchmarks.search.course import POLL, USUAL, Setting, Trace, start_delay
 from benchmarks.search.tables import EPOCHS, Searched
 
-from trialjob.backends.simulator.job_script import Course
+from trialjob.backends.simulator.job_script import JobScript
 from trialjob.estimators.script import resource_environment
 from trialjob.model.job import JobRequest
 from trialjob.model.limits import Limits
@@ -73,13 +73,13 @@ class _Jobs:
         self._seed = seed
         self._saved: dict[int, int] = {}
 
-    def __call__(self, request: JobRequest) -> Course:
+    def __call__(self, request: JobRequest) -> JobScript:
         losses, seconds = self._table.curve(request.hyperparameters)
         first, last = self._saved.get(request.trial, 0), _target(request)
         self._saved[request.trial] = last
         lines = _Lines(losses, seconds, first, last)
         delay = start_delay(self._seed, request.trial, request.attempt)
-        return Course(lines=lines, runs_for=seconds * (last - first) + 5.0, start_delay=delay)
+        return JobScript(lines=lines, runs_for=seconds * (last - first) + 5.0, start_delay=delay)
 
 
 def _target(request: JobRequest) -> int:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from benchmarks.search.functions import PROBLEMS, Problem
 
-from trialjob.backends.simulator.job_script import Course
+from trialjob.backends.simulator.job_script import JobScript
 from trialjob.model.job import JobRequest
 from trialjob.model.limits import Limits
 from trialjob.model.metric import Mode, Objective
@@ -57,11 +57,11 @@ SAMPLERS: dict[str, Callable[[Space, int], Sampler]] = {
 }
 
 
-def course(problem: Problem, seed: int, request: JobRequest) -> Course:
+def course(problem: Problem, seed: int, request: JobRequest) -> JobScript:
     """One report at the end of a time that differs by up to a factor of four from trial to trial."""
     seconds = 60.0 * 4 ** random.Random(f"{seed}/{request.trial}").random()  # noqa: S311 - no secret
     line = json.dumps({"seq": 1, "metrics": {"epoch": 1, "loss": problem.loss(request.hyperparameters)}})
-    return Course(lines=[(seconds, "[trialjob] " + line)], runs_for=seconds + 1, start_delay=10.0)
+    return JobScript(lines=[(seconds, "[trialjob] " + line)], runs_for=seconds + 1, start_delay=10.0)
 
 
 def regrets(job: Job) -> list[float]:

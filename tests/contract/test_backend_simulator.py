@@ -9,7 +9,7 @@ import pytest
 
 from trialjob.backends.simulator.backend import SimulatorBackend
 from trialjob.backends.simulator.clock import VirtualClock
-from trialjob.backends.simulator.job_script import Course
+from trialjob.backends.simulator.job_script import JobScript
 from trialjob.backends.simulator.service import SimulatedService
 from trialjob.model.ids import TrialId, job_name
 from trialjob.model.job import FailureKind, JobRequest
@@ -18,14 +18,14 @@ from trialjob.testing.backend_contract import FOREVER, BackendContract, Harness
 from trialjob.testing.simulation import ESTIMATOR, NAME
 
 
-def course(request: JobRequest) -> Course:
+def course(request: JobRequest) -> JobScript:
     """What the harness wrote into the request."""
     told = request.hyperparameters
     lines, runs_for, exit_code = told["lines"], told["runs_for"], told["exit_code"]
     assert isinstance(lines, list)
     assert isinstance(runs_for, float)
     assert isinstance(exit_code, int)
-    return Course(
+    return JobScript(
         lines=[(0.0, line) for line in lines],
         runs_for=runs_for,
         exit_code=exit_code,

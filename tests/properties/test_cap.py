@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trialjob.backends.assumptions import Assumptions
-from trialjob.backends.simulator.job_script import Course
+from trialjob.backends.simulator.job_script import JobScript
 from trialjob.model.job import FailureKind, JobRequest
 from trialjob.model.limits import Limits
 from trialjob.model.money import Tariff, Terms, cap_instance_ms, cap_micros
@@ -121,7 +121,7 @@ class Experiment:
         )
         self.steps = 0
 
-    def _course(self, request: JobRequest) -> Course:
+    def _course(self, request: JobRequest) -> JobScript:
         plain = course(request, epochs=9, seconds=30.0 + request.trial * 7 % 40)
         failure = self.case.failures[(request.trial + request.attempt) % len(self.case.failures)]
         if failure is None:

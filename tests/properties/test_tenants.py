@@ -15,7 +15,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from trialjob.apps.team.ledger import BEGINS_WITHIN, NoRoom, Standing, Tenant, month_of
+from trialjob.apps.team.ledger import BEGINS_WITHIN, JournalStatus, NoRoom, Tenant, month_of
 from trialjob.apps.team.tenants import Ledger, change
 from trialjob.testing.documents import MemoryDocuments
 
@@ -75,7 +75,7 @@ class Servers(RuleBasedStateMachine):
     def ledger(self, experiment: str) -> Ledger:
         return Ledger(self.documents, experiment.partition("-")[0], self.clock, self.look)
 
-    def look(self, names: list[str]) -> Mapping[str, Standing | None]:
+    def look(self, names: list[str]) -> Mapping[str, JournalStatus | None]:
         self.others_go_on()
         found = {name: self.standing(name) for name in names}
         self.others_go_on()
@@ -85,11 +85,11 @@ class Servers(RuleBasedStateMachine):
         while self.meanwhile:
             self.step(self.meanwhile.pop())
 
-    def standing(self, name: str) -> Standing | None:
+    def standing(self, name: str) -> JournalStatus | None:
         found = self.journals.get(name)
         if found is None:
             return None
-        return Standing(
+        return JournalStatus(
             version=found.version, ended=found.ended, committed=found.committed * 10**6, at=found.at
         )
 

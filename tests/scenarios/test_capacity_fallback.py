@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from trialjob.backends.sagemaker.request import Placement, placement
 from trialjob.backends.sagemaker.settings import SageMakerSettings, Spot
-from trialjob.backends.simulator.job_script import Course
+from trialjob.backends.simulator.job_script import JobScript
 from trialjob.model.job import FailureKind, JobRequest
 from trialjob.model.limits import Limits
 from trialjob.model.trial import TrialStatus
@@ -30,10 +30,12 @@ FAILURES = {
 def test_each_capacity_failure_leads_to_the_next_machine() -> None:
     asked: list[JobRequest] = []
 
-    def fate(request: JobRequest) -> Course:
+    def fate(request: JobRequest) -> JobScript:
         asked.append(request)
         failure = FAILURES.get(request.attempt)
-        return Course(runs_for=30.0, failure=failure, exit_code=1) if failure else course(request, epochs=2)
+        return (
+            JobScript(runs_for=30.0, failure=failure, exit_code=1) if failure else course(request, epochs=2)
+        )
 
     state = Simulation(limits=Limits(max_trials=1), rule=NoStopping(), course=fate).run()
     assert [trial.status for trial in state.trials] == [TrialStatus.COMPLETED]

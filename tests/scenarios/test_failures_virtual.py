@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from trialjob.backends.simulator.job_script import Course
+from trialjob.backends.simulator.job_script import JobScript
 from trialjob.logs.on_log import LogPatterns
 from trialjob.model.ids import TrialId
 from trialjob.model.job import FailureKind, JobRequest
@@ -25,13 +25,13 @@ MANY = Limits(max_trials=50, max_concurrent_trials=4, max_failures=50)
 
 def broken(
     *texts: str, runs_for: float = 30.0, failure: FailureKind | None = FailureKind.USER_CODE
-) -> Course:
+) -> JobScript:
     lines = [(float(place), text) for place, text in enumerate(texts, start=1)]
-    return Course(lines=lines, runs_for=runs_for, failure=failure, exit_code=1 if failure else 0)
+    return JobScript(lines=lines, runs_for=runs_for, failure=failure, exit_code=1 if failure else 0)
 
 
 def simulation(
-    course_of: Callable[[JobRequest], Course], limits: Limits = MANY, *rules: tuple[str, LogAction]
+    course_of: Callable[[JobRequest], JobScript], limits: Limits = MANY, *rules: tuple[str, LogAction]
 ) -> Simulation:
     return Simulation(limits=limits, course=course_of, rule=NoStopping(), rules=LogPatterns(rules))
 
@@ -96,7 +96,7 @@ def test_a_later_failure_is_only_counted() -> None:
 
 
 def test_what_is_tried_again_is_no_trial_that_has_ended() -> None:
-    def course_of(request: JobRequest) -> Course:
+    def course_of(request: JobRequest) -> JobScript:
         return broken(failure=FailureKind.LOST) if request.attempt < 3 else course(request, epochs=2)
 
     state = simulation(course_of, replace(MANY, max_trials=6)).run()
@@ -118,7 +118,7 @@ def test_resuming_tries_on() -> None:
 # The canary
 
 
-def with_canary(course_of: Callable[[JobRequest], Course]) -> Simulation:
+def with_canary(course_of: Callable[[JobRequest], JobScript]) -> Simulation:
     return simulation(course_of, replace(MANY, canary=True, max_trials=8))
 
 
@@ -146,7 +146,7 @@ def test_a_canary_that_fails_for_good_costs_one_trial() -> None:
 
 
 def test_a_canary_that_the_cloud_took_away_is_tried_again() -> None:
-    def course_of(request: JobRequest) -> Course:
+    def course_of(request: JobRequest) -> JobScript:
         if request.trial == 1 and request.attempt < 3:
             return broken(failure=FailureKind.CAPACITY)
         return course(request, epochs=2)
@@ -173,14 +173,14 @@ def _alone(state: State, _events: Sequence[Event]) -> None:
 # The metric deadline
 
 
-def chatty(minutes: int, *, value_at: int | None = None) -> Course:
+def chatty(minutes: int, *, value_at: int | None = None) -> JobScript:
     """A job that logs once a minute, and has a value in one of those lines at most."""
     report = "[trialjob] " + json.dumps({"metrics": {"epoch": 1, "accuracy": 0.5}})
     lines = [
         (60.0 * minute, report if minute == value_at else f"step {minute}: acc 0.{minute}")
         for minute in range(1, minutes + 1)
     ]
-    return Course(lines=lines, runs_for=60.0 * minutes + 1)
+    return JobScript(lines=lines, runs_for=60.0 * minutes + 1)
 
 
 def test_a_job_that_logs_for_long_without_the_metric_ends_the_experiment() -> None:
@@ -205,7 +205,7 @@ def test_a_value_of_any_trial_before_the_deadline_is_enough() -> None:
 def test_silence_and_sleep_are_no_reason() -> None:
     # One line, hours of nothing, and then the value: the gap counts for ten minutes.
     report = "[trialjob] " + json.dumps({"metrics": {"epoch": 1, "accuracy": 0.5}})
-    quiet = Course(lines=[(1.0, "begin"), (36_000.0, "end"), (36_001.0, report)], runs_for=36_010.0)
+    quiet = JobScript(lines=[(1.0, "begin"), (36_000.0, "end"), (36_001.0, report)], runs_for=36_010.0)
     state = simulation(lambda _request: quiet, replace(MANY, metric_deadline=1800.0, max_trials=2)).run()
     assert kind(state) is EndKind.MAX_TRIALS
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trialjob.backends.simulator.job_script import Course
+from trialjob.backends.simulator.job_script import JobScript
 from trialjob.model.ids import TrialId
 from trialjob.model.job import FailureKind, JobRequest
 from trialjob.model.limits import Limits
@@ -26,7 +26,7 @@ from trialjob.testing.simulation import Simulation, curve
 EPOCH = 60.0
 
 
-def resuming(request: JobRequest, *, obeys: bool = True, values: Sequence[float] = ()) -> Course:
+def resuming(request: JobRequest, *, obeys: bool = True, values: Sequence[float] = ()) -> JobScript:
     """A job that goes on where the one before was paused, and ends where it is told to if it ``obeys``."""
     until = int(float(str(request.environment.get("TRIALJOB_MAX_RESOURCE", "81"))))
     done = 0 if until == 1 else until // 3
@@ -36,7 +36,7 @@ def resuming(request: JobRequest, *, obeys: bool = True, values: Sequence[float]
         value = values[request.trial - 1] if values else curve(request.hyperparameters, epoch)
         line = json.dumps({"metrics": {"epoch": epoch, "accuracy": value}})
         lines.append((EPOCH * (epoch - done), f"[trialjob] {line}"))
-    return Course(lines=lines, runs_for=EPOCH * (last - done) + 1.0, start_delay=20.0)
+    return JobScript(lines=lines, runs_for=EPOCH * (last - done) + 1.0, start_delay=20.0)
 
 
 def test_the_brackets_of_the_paper() -> None:
@@ -123,11 +123,11 @@ def test_hyperband_runs_its_brackets(workers: int, obeys: bool) -> None:
 
 
 def test_a_bracket_goes_on_without_those_that_fail_and_does_not_wait_to_use_its_slots() -> None:
-    def course(request: JobRequest) -> Course:
+    def course(request: JobRequest) -> JobScript:
         if request.trial in (2, 5):
-            return Course(runs_for=30.0, failure=FailureKind.USER_CODE, exit_code=1)
+            return JobScript(runs_for=30.0, failure=FailureKind.USER_CODE, exit_code=1)
         if request.trial == 3:
-            return Course(runs_for=50_000.0)  # a straggler that says nothing
+            return JobScript(runs_for=50_000.0)  # a straggler that says nothing
         return resuming(request)
 
     order: list[tuple[int, float]] = []
@@ -171,9 +171,9 @@ def test_paused_trials_are_cancelled_with_the_rest() -> None:
 
 
 def test_a_lost_attempt_is_tried_again_with_the_same_target() -> None:
-    def course(request: JobRequest) -> Course:
+    def course(request: JobRequest) -> JobScript:
         if request.attempt == 2:
-            return Course(runs_for=10.0, failure=FailureKind.LOST)
+            return JobScript(runs_for=10.0, failure=FailureKind.LOST)
         return resuming(request)
 
     order: list[tuple[int, float]] = []
@@ -188,7 +188,7 @@ def test_a_job_that_overshoots_its_rung_is_judged_with_its_value_there() -> None
     sim = Simulation(
         limits=Limits(max_trials=9, max_concurrent_trials=2),
         rule=Promotion(max_resource=9, reduction_factor=3),
-        course=lambda request: Course(
+        course=lambda request: JobScript(
             lines=[
                 (
                     epoch * 1.0,
@@ -225,7 +225,7 @@ def played(
 ) -> tuple[State, list[tuple[int, float]]]:
     """Jobs that go on or begin again, and report each epoch so many times."""
 
-    def job(request: JobRequest) -> Course:
+    def job(request: JobRequest) -> JobScript:
         until = int(float(str(request.environment["TRIALJOB_MAX_RESOURCE"])))
         done = until // 3 if saves and request.attempt > 1 else 0
         values = table[request.trial - 1]
@@ -234,7 +234,7 @@ def played(
             for epoch in range(done + 1, until + 1)
             for _ in range(1 if epoch in LEVELS else said(epoch))
         ]
-        return Course(lines=[(EPOCH * n, line) for n, line in enumerate(lines)], runs_for=EPOCH * 20)
+        return JobScript(lines=[(EPOCH * n, line) for n, line in enumerate(lines)], runs_for=EPOCH * 20)
 
     order: list[tuple[int, float]] = []
     limits = Limits(max_trials=len(table), max_concurrent_trials=min(workers, len(table)))

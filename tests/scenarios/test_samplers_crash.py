@@ -9,7 +9,7 @@ from typing import get_args
 
 import pytest
 
-from trialjob.backends.simulator.job_script import Course
+from trialjob.backends.simulator.job_script import JobScript
 from trialjob.model.ids import TrialId
 from trialjob.model.job import JobRequest
 from trialjob.model.limits import Limits
@@ -64,7 +64,7 @@ def sampler(kind: str) -> Callable[[], Sampler]:
     return lambda: optuna.OptunaSampler(SPACE, 5, kind=kind, n_startup_trials=startup)  # type: ignore[arg-type]
 
 
-def uneven(request: JobRequest) -> Course:
+def uneven(request: JobRequest) -> JobScript:
     """Some take three times as long as others, so that they end in another order than they began."""
     return course(request, epochs=6, seconds=30.0 + 15.0 * (request.trial * 7 % 5))
 

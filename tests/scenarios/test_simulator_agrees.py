@@ -20,7 +20,7 @@ from trialjob.backends.sagemaker.rates import RATES
 from trialjob.backends.sagemaker.settings import SageMakerSettings, Spot
 from trialjob.backends.simulator.backend import SimulatorBackend
 from trialjob.backends.simulator.curves import Learning, from_function
-from trialjob.backends.simulator.job_script import Course
+from trialjob.backends.simulator.job_script import JobScript
 from trialjob.backends.simulator.service import SimulatedService
 from trialjob.model.job import JobRequest
 from trialjob.model.limits import Limits
@@ -89,7 +89,7 @@ def simulated(
     # The fake's scripts keep what they have done for their own job, and not for the trial's next one.
     learning = Learning(curves, OBJECTIVE, checkpoints=False)
 
-    def course(request: JobRequest) -> Course:
+    def course(request: JobRequest) -> JobScript:
         return replace(learning(request), interruptions=taken.get(request.job, []), checkpoints=True)
 
     tariff = tariff_of(replace(settings, price_per_hour=PRICE), lambda _machine: None)

@@ -13,7 +13,7 @@ import pytest
 
 from slurm_cluster import Cluster
 from trialjob.apps.cli.main import main
-from trialjob.backends.auditing import Standing, without_owner
+from trialjob.backends.auditing import Ownership, without_owner
 from trialjob.backends.slurm import commands
 from trialjob.backends.slurm.audit import SlurmAudit
 from trialjob.backends.slurm.backend import SlurmBackend
@@ -460,13 +460,13 @@ def test_an_audit_finds_whose_jobs_are_in_the_queue_and_ends_orphans(
     up_to(jobs, reader, "epoch 1")
     audit = SlurmAudit(jobs.clock, known=lambda _: None, me="")
     (group,) = audit.look("local")
-    assert group.standing is Standing.FORGOTTEN
+    assert group.standing is Ownership.FORGOTTEN
     assert [(each.job, each.state) for each in group.found] == [
         (running.job, "RUNNING"),
         (waiting.job, "PENDING BeginTime"),
     ]
     (others,) = SlurmAudit(jobs.clock, known=lambda _: None, me="another").look()
-    assert others.standing is Standing.ELSEWHERE
+    assert others.standing is Ownership.ELSEWHERE
     assert without_owner([others]) == []
     store = str(jobs.folder / "store")
     assert main(["audit", "--backend", "slurm", "--store", store]) == 1

@@ -9,7 +9,7 @@ from typing import Literal
 import pytest
 
 from trialjob.backends.simulator.backend import SimulatorBackend
-from trialjob.backends.simulator.job_script import Course
+from trialjob.backends.simulator.job_script import JobScript
 from trialjob.errors import BackendUnavailable
 from trialjob.model.ids import TrialId
 from trialjob.model.job import FailureKind, JobRequest, JobSeen, Watch
@@ -28,13 +28,13 @@ LIMITS = Limits(max_trials=2, max_concurrent_trials=2, stall_timeout=600.0, max_
 FOR_EVER = 1e9
 
 
-def hung(request: JobRequest, *, after: int = 2) -> Course:
+def hung(request: JobRequest, *, after: int = 2) -> JobScript:
     """It reports so many epochs, and then nothing for ever."""
     whole = course(request, epochs=9)
     return replace(whole, lines=whole.lines[:after], runs_for=FOR_EVER)
 
 
-def chatty(request: JobRequest, *, every: float = 100.0, epochs: int = 30) -> Course:
+def chatty(request: JobRequest, *, every: float = 100.0, epochs: int = 30) -> JobScript:
     """It prints lines of no meaning for an hour before its first report."""
     whole = course(request, epochs=epochs, seconds=3600.0 / epochs)
     lines = [(every * n, f"step {n}") for n in range(1, int(3600 / every))]
@@ -55,7 +55,7 @@ def stops(sim: Simulation) -> list[tuple[float, StopIntended]]:
     ]
 
 
-def once(request: JobRequest) -> Course:
+def once(request: JobRequest) -> JobScript:
     """The first job of trial 2 hangs."""
     return hung(request) if request.trial == TWO and request.attempt == 1 else course(request, epochs=9)
 
@@ -221,7 +221,7 @@ def test_nothing_is_stopped_before_a_trial_has_completed() -> None:
 
 @pytest.mark.parametrize(("seconds", "expected"), [(60.0, 1800.0), (600.0, 6000.0)])
 def test_the_default_is_ten_times_what_a_whole_trial_was_silent(seconds: float, expected: float) -> None:
-    def course_of(request: JobRequest) -> Course:
+    def course_of(request: JobRequest) -> JobScript:
         whole = course(request, epochs=4, seconds=seconds)
         stuck = request.trial == TWO and request.attempt == 1
         return replace(whole, lines=whole.lines[:2], runs_for=FOR_EVER) if stuck else whole
@@ -237,7 +237,7 @@ def test_the_default_is_ten_times_what_a_whole_trial_was_silent(seconds: float, 
 
 def test_when_all_are_silent_it_may_be_the_log() -> None:
     # The first trial completes; then the log brings nothing any more of two that train.
-    def course_of(request: JobRequest) -> Course:
+    def course_of(request: JobRequest) -> JobScript:
         whole = course(request, epochs=4, seconds=60.0 if request.trial == ONE else 9_000.0)
         return whole if request.trial == ONE else replace(whole, lines=whole.lines[-1:])
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trialjob.backends.simulator.job_script import Course
+from trialjob.backends.simulator.job_script import JobScript
 from trialjob.model.ids import TrialId
 from trialjob.model.job import JobRequest
 from trialjob.model.limits import Limits
@@ -45,14 +45,14 @@ def rule(plateau: Module) -> StoppingRule:
     return found
 
 
-def course(request: JobRequest) -> Course:
+def course(request: JobRequest) -> JobScript:
     flat = FLAT[request.trial - 1]
     values = [0.5, 0.6, *[0.6] * flat, 0.7, 0.8][:10]
     lines = [
         (20.0 * n, "[trialjob] " + json.dumps({"seq": n, "metrics": {"epoch": n, "accuracy": value}}))
         for n, value in enumerate(values, start=1)
     ]
-    return Course(lines=lines, runs_for=20.0 * len(values) + 5.0, start_delay=50.0 * request.trial)
+    return JobScript(lines=lines, runs_for=20.0 * len(values) + 5.0, start_delay=50.0 * request.trial)
 
 
 def simulation(plateau: Module, **more: Any) -> Simulation:  # noqa: ANN401 - as above

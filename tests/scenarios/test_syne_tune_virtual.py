@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from trialjob.backends.simulator.job_script import Course
+from trialjob.backends.simulator.job_script import JobScript
 from trialjob.model.ids import TrialId
 from trialjob.model.job import FailureKind, JobRequest
 from trialjob.model.limits import Limits
@@ -45,7 +45,7 @@ PLANS = {
 EPOCHS = 12
 
 
-def course(request: JobRequest, *, epochs: int = EPOCHS) -> Course:
+def course(request: JobRequest, *, epochs: int = EPOCHS) -> JobScript:
     """Some skip epochs, some say NaN, some fail, and all take different times."""
     lr, layers = float(str(request.hyperparameters["lr"])), float(str(request.hyperparameters["layers"]))
     seconds = 20.0 + 7 * (request.trial % 5)
@@ -58,7 +58,7 @@ def course(request: JobRequest, *, epochs: int = EPOCHS) -> Course:
             accuracy = math.nan
         metrics = {"epoch": epoch, "accuracy": accuracy, "latency": layers + epoch % 2}
         lines.append((seconds * epoch, "[trialjob] " + json.dumps({"metrics": metrics})))
-    course = Course(lines=lines, runs_for=seconds * epochs + 1)
+    course = JobScript(lines=lines, runs_for=seconds * epochs + 1)
     return replace(course, failure=FailureKind.USER_CODE, exit_code=1) if request.trial == 7 else course
 
 

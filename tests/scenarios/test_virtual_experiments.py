@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from trialjob.backends.assumptions import NOTHING
-from trialjob.backends.simulator.job_script import Course
+from trialjob.backends.simulator.job_script import JobScript
 from trialjob.model.ids import TrialId
 from trialjob.model.job import FailureKind, JobRequest, Outcome
 from trialjob.model.limits import Limits
@@ -31,16 +31,16 @@ from trialjob.orchestrator.stopping.none import NoStopping
 from trialjob.testing.simulation import Simulation, course
 
 
-def reporting(*values: float, seconds: float = 60.0) -> Course:
+def reporting(*values: float, seconds: float = 60.0) -> JobScript:
     lines = [
         (seconds * epoch, f"[trialjob] {json.dumps({'metrics': {'epoch': epoch, 'accuracy': value}})}")
         for epoch, value in enumerate(values, start=1)
     ]
-    return Course(lines=lines, runs_for=seconds * len(values) + 1)
+    return JobScript(lines=lines, runs_for=seconds * len(values) + 1)
 
 
-def failing(kind: FailureKind, exit_code: int = 1) -> Course:
-    return Course(runs_for=30.0, failure=kind, exit_code=exit_code)
+def failing(kind: FailureKind, exit_code: int = 1) -> JobScript:
+    return JobScript(runs_for=30.0, failure=kind, exit_code=exit_code)
 
 
 def statuses(state: State) -> list[TrialStatus]:
@@ -145,7 +145,7 @@ def test_trial_timeout_ends_one_trial_and_keeps_its_score() -> None:
 
 
 def test_max_failures_ends_the_experiment_and_cancels_the_rest() -> None:
-    def course_of(request: JobRequest) -> Course:
+    def course_of(request: JobRequest) -> JobScript:
         return failing(FailureKind.USER_CODE) if request.trial % 2 else course(request)
 
     sim = Simulation(limits=Limits(max_trials=50, max_concurrent_trials=2, max_failures=3), course=course_of)
@@ -170,7 +170,7 @@ def test_what_the_cloud_took_away_is_tried_again_within_its_budget(kind: Failure
 
 
 def test_a_retried_trial_comes_before_new_ones_and_repeats_no_rung() -> None:
-    def course_of(request: JobRequest) -> Course:
+    def course_of(request: JobRequest) -> JobScript:
         if request.trial == 1 and request.attempt == 1:
             first = reporting(0.5, 0.6, 0.7)
             return replace(first, failure=FailureKind.LOST)
@@ -196,7 +196,7 @@ def test_a_retried_trial_comes_before_new_ones_and_repeats_no_rung() -> None:
 def test_no_metric_at_all() -> None:
     sim = Simulation(
         limits=Limits(max_trials=9, max_failures=2),
-        course=lambda _request: Course(lines=[(1.0, "hello")], runs_for=10.0),
+        course=lambda _request: JobScript(lines=[(1.0, "hello")], runs_for=10.0),
     )
     state = sim.run()
     assert statuses(state) == [TrialStatus.METRICS_UNAVAILABLE] * 2
@@ -207,7 +207,7 @@ def test_no_metric_at_all() -> None:
 
 def test_all_trials_without_a_result_is_a_failure_even_below_max_failures() -> None:
     sim = Simulation(
-        limits=Limits(max_trials=1, max_failures=2), course=lambda _request: Course(runs_for=10.0)
+        limits=Limits(max_trials=1, max_failures=2), course=lambda _request: JobScript(runs_for=10.0)
     )
     state = sim.run()
     assert state.reason is not None
@@ -215,10 +215,10 @@ def test_all_trials_without_a_result_is_a_failure_even_below_max_failures() -> N
 
 
 def test_nan_is_a_result_and_the_worst() -> None:
-    def course_of(request: JobRequest) -> Course:
+    def course_of(request: JobRequest) -> JobScript:
         value = "NaN" if request.trial == 2 else 0.5
         line = f"[trialjob] {json.dumps({'metrics': {'epoch': 1, 'accuracy': value}})}"
-        return Course(lines=[(1.0, line), (500.0, line)], runs_for=600.0)
+        return JobScript(lines=[(1.0, line), (500.0, line)], runs_for=600.0)
 
     state = Simulation(limits=Limits(max_trials=2), course=course_of, rule=Asha(max_resource=9)).run()
     assert statuses(state) == [TrialStatus.COMPLETED, TrialStatus.PRUNED]
@@ -312,7 +312,7 @@ def test_a_cap_that_is_lowered_takes_back_the_launches_that_it_does_not_pay_for(
     sim = Simulation(
         limits=limits,
         rule=NoStopping(),
-        course=lambda _request: Course(lines=(), runs_for=3_500.0),
+        course=lambda _request: JobScript(lines=(), runs_for=3_500.0),
         tariff=tariff,
         assumptions=replace(NOTHING, training_quota=1),
     )

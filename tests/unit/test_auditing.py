@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import pytest
 
-from trialjob.backends.auditing import Found, Group, Standing, Together
+from trialjob.backends.auditing import Found, Group, Ownership, Together
 from trialjob.errors import BackendUnavailable
 from trialjob.model.ids import ExperimentName, JobName
 
@@ -34,7 +34,7 @@ class Account:
             state="InProgress",
             since=0.0,
         )
-        return [Group(experiment=name, owner="me", standing=Standing.LEFT, holder=None, found=(job,))]
+        return [Group(experiment=name, owner="me", standing=Ownership.LEFT, holder=None, found=(job,))]
 
     def stop(self, found: Iterable[Found], say: Callable[[str], None]) -> Sequence[Found]:
         asked = [*found]

@@ -13,12 +13,12 @@ from trialjob.orchestrator.core.observations import Postponed, Rejected, Submitt
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial
 from trialjob.orchestrator.engine.clock import SystemClock
-from trialjob.reporting.background_sync import LinkedBackend, Mirror
+from trialjob.reporting.background_sync import BackgroundSync, LinkedBackend
 from trialjob.testing.histories import History
 from trialjob.testing.simulation import Simulation
 
 
-class Elsewhere:
+class SubprocessSampler:
     """The other tool, in memory; it fails while ``broken`` is set, and waits while ``stuck`` is."""
 
     tracking_uri = "http://elsewhere"
@@ -50,8 +50,8 @@ class Elsewhere:
 
 
 def test_everything_that_was_shown_is_there_in_the_end() -> None:
-    elsewhere, state = Elsewhere(), History(trials=40).state()
-    mirror = Mirror(elsewhere, state, SystemClock())
+    elsewhere, state = SubprocessSampler(), History(trials=40).state()
+    mirror = BackgroundSync(elsewhere, state, SystemClock())
     mirror.start()
     mirror.show(state)
     mirror.close()
@@ -62,7 +62,7 @@ def test_everything_that_was_shown_is_there_in_the_end() -> None:
 
 
 def test_a_run_is_there_before_its_job_is() -> None:
-    mirror = Mirror(Elsewhere(), History(trials=0, ended=False).state(), SystemClock())
+    mirror = BackgroundSync(SubprocessSampler(), History(trials=0, ended=False).state(), SystemClock())
     mirror.start()
     assert mirror.run_of(TrialId(1)) == "run-1"
     assert mirror.run_of(TrialId(1)) == "run-1"
@@ -70,9 +70,9 @@ def test_a_run_is_there_before_its_job_is() -> None:
 
 
 def test_what_fails_is_sent_when_it_can_be() -> None:
-    elsewhere, state = Elsewhere(), History(trials=5).state()
+    elsewhere, state = SubprocessSampler(), History(trials=5).state()
     elsewhere.broken.set()
-    mirror = Mirror(elsewhere, state, SystemClock())
+    mirror = BackgroundSync(elsewhere, state, SystemClock())
     mirror.start()
     while not mirror.trouble:
         SystemClock().sleep(0.01)
@@ -85,9 +85,9 @@ def test_what_fails_is_sent_when_it_can_be() -> None:
 
 
 def test_who_is_gone_costs_no_more_than_knowing_what_is_missing() -> None:
-    elsewhere, state = Elsewhere(), History(trials=5).state()
+    elsewhere, state = SubprocessSampler(), History(trials=5).state()
     elsewhere.broken.set()
-    mirror = Mirror(elsewhere, state, SystemClock())
+    mirror = BackgroundSync(elsewhere, state, SystemClock())
     mirror.start()
     assert mirror.run_of(TrialId(1)) is None
     mirror.close()
@@ -95,9 +95,9 @@ def test_who_is_gone_costs_no_more_than_knowing_what_is_missing() -> None:
 
 
 def test_who_is_stuck_is_waited_for_once() -> None:
-    elsewhere, state = Elsewhere(), History(trials=3).state()
+    elsewhere, state = SubprocessSampler(), History(trials=3).state()
     elsewhere.free.clear()
-    mirror = Mirror(elsewhere, state, SystemClock())
+    mirror = BackgroundSync(elsewhere, state, SystemClock())
     mirror.start()
     # The second of these returns at once, or the test would not end in its time.
     assert [mirror.run_of(TrialId(number)) for number in range(1, 200)] == [None] * 199
@@ -122,7 +122,7 @@ def test_jobs_learn_their_run_and_their_requests_stay_what_they_are() -> None:
     simulation = Simulation(limits=Limits(max_trials=4, max_concurrent_trials=2))
     backend = Recorded(simulation.service, simulation.clock)
     backend.requests = []
-    mirror = Mirror(Elsewhere(), History(trials=0, ended=False).state(), SystemClock())
+    mirror = BackgroundSync(SubprocessSampler(), History(trials=0, ended=False).state(), SystemClock())
     mirror.start()
     linked = LinkedBackend(backend, mirror)
     request = JobRequest(

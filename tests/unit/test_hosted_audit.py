@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from trialjob.backends.auditing import Found, Known, Standing, Together, without_owner
+from trialjob.backends.auditing import Found, Known, Ownership, Together, without_owner
 from trialjob.backends.sagemaker.audit import Audit
 from trialjob.backends.sagemaker.hosted.backend import HostedBackend
 from trialjob.backends.sagemaker.hosted.tuning_request import tuning_name
@@ -85,11 +85,11 @@ def test_an_experiment_is_found_by_a_name_that_its_tuning_job_cannot_have(accoun
 def test_whose_it_is(account: Account) -> None:
     account.start("digits")
     (group,) = account.audit.look()
-    assert group.standing is Standing.FORGOTTEN
+    assert group.standing is Ownership.FORGOTTEN
     assert len(without_owner([group])) == 3
     account.known["digits"] = Known(phase=Phase.RUNNING)
     (group,) = account.audit.look()
-    assert group.standing is Standing.LEFT
+    assert group.standing is Ownership.LEFT
     assert without_owner([group]) == []
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from trialjob.in_job import event_files, logged, mlflow_files
-from trialjob.in_job.logged import Ambiguous, Files, Story
+from trialjob.in_job.logged import Ambiguous, Files, PointReporter
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "logged"
 PLAIN = (GOLDEN / "plain.tfevents").read_bytes()
@@ -131,7 +131,9 @@ def told(
     *points: tuple[str, int, float] | tuple[str, int, float, str], resource: str = "epoch"
 ) -> list[dict[str, float]]:
     reports: list[dict[str, float]] = []
-    story = Story(["acc", resource, "latency"], lambda values, step: reports.append({**values, "step": step}))
+    story = PointReporter(
+        ["acc", resource, "latency"], lambda values, step: reports.append({**values, "step": step})
+    )
     for name, step, value, *run in points:
         story.take(run[0] if run else "run", name, step, value)
     story.end()

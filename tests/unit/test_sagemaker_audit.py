@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from trialjob.apps.cli.main import main
-from trialjob.backends.auditing import Found, Group, Known, Standing, without_owner
+from trialjob.backends.auditing import Found, Group, Known, Ownership, without_owner
 from trialjob.backends.sagemaker.audit import Audit
 from trialjob.errors import BackendError
 from trialjob.model.ids import ExperimentName, TrialId, job_name
@@ -132,17 +132,17 @@ def test_a_pool_is_found_as_long_as_it_waits(account: Account) -> None:
 @pytest.mark.parametrize(
     ("known", "owner", "standing"),
     [
-        (Known(phase=Phase.RUNNING, holder="process 1"), "simulation", Standing.RUN),
-        (Known(phase=Phase.ENDED, holder="process 1"), "simulation", Standing.RUN),
-        (Known(phase=Phase.RUNNING), ME, Standing.LEFT),
-        (Known(phase=Phase.ENDING), ME, Standing.LEFT),
-        (Known(phase=Phase.ENDED), "simulation", Standing.ENDED),
-        (None, ME, Standing.FORGOTTEN),
-        (None, "simulation", Standing.ELSEWHERE),
-        (None, f"{ME} in s3://bucket/tuning", Standing.ELSEWHERE),
+        (Known(phase=Phase.RUNNING, holder="process 1"), "simulation", Ownership.RUN),
+        (Known(phase=Phase.ENDED, holder="process 1"), "simulation", Ownership.RUN),
+        (Known(phase=Phase.RUNNING), ME, Ownership.LEFT),
+        (Known(phase=Phase.ENDING), ME, Ownership.LEFT),
+        (Known(phase=Phase.ENDED), "simulation", Ownership.ENDED),
+        (None, ME, Ownership.FORGOTTEN),
+        (None, "simulation", Ownership.ELSEWHERE),
+        (None, f"{ME} in s3://bucket/tuning", Ownership.ELSEWHERE),
     ],
 )
-def test_whose_it_is(account: Account, known: Known | None, owner: str, standing: Standing) -> None:
+def test_whose_it_is(account: Account, known: Known | None, owner: str, standing: Ownership) -> None:
     account.simulation.options = {}
     account.start(job(1))
     if known:
@@ -152,7 +152,7 @@ def test_whose_it_is(account: Account, known: Known | None, owner: str, standing
     account.service.call("sagemaker", "AddTags", {"ResourceArn": arn, "Tags": tag})
     groups = account.look()
     assert [group.standing for group in groups] == [standing]
-    assert bool(without_owner(groups)) is (standing in {Standing.ENDED, Standing.FORGOTTEN})
+    assert bool(without_owner(groups)) is (standing in {Ownership.ENDED, Ownership.FORGOTTEN})
 
 
 def test_stopping_leaves_no_job_and_no_pool(account: Account) -> None:

@@ -323,7 +323,7 @@ def test_another_experiment_of_a_longer_name_is_not_seen(
         world.service.call("sagemaker", "CreateTrainingJob", other)
     lines, _ = follow(world, backend)
     assert len(lines) == 16
-    assert set(backend._roster._facts) <= {JOB}
+    assert set(backend._job_table._facts) <= {JOB}
 
 
 def test_a_job_that_lists_do_not_show_is_asked_for_by_name(

@@ -84,7 +84,7 @@ def score(config: Config) -> float:
 STATUSES = (TrialStatus.COMPLETED, TrialStatus.PRUNED, TrialStatus.COMPLETED, TrialStatus.FAILED)
 
 
-class Story:
+class JobTimeline:
     """Four trials at a time, which end in another order than they began."""
 
     def __init__(self, sampler: Sampler) -> None:
@@ -98,7 +98,7 @@ class Story:
         self.sampler.tell(events)
         self.events += events
 
-    def go_on(self, trials: int) -> Story:
+    def go_on(self, trials: int) -> JobTimeline:
         for trial in range(len(self.configs) + 1, len(self.configs) + trials + 1):
             config = self.sampler.ask(TrialId(trial))
             self.configs.append(config)
@@ -120,17 +120,17 @@ def sampler(kind: str, space: Space = SPACE, seed: int = 3) -> Sampler:
 
 @pytest.mark.parametrize("kind", [*KINDS, "sobol"])
 def test_the_same_seed_gives_the_same_and_another_one_others(kind: str) -> None:
-    first, second = Story(sampler(kind)).go_on(25), Story(sampler(kind)).go_on(25)
+    first, second = JobTimeline(sampler(kind)).go_on(25), JobTimeline(sampler(kind)).go_on(25)
     assert first.configs == second.configs
-    assert Story(sampler(kind, seed=4)).go_on(25).configs != first.configs
+    assert JobTimeline(sampler(kind, seed=4)).go_on(25).configs != first.configs
 
 
 @pytest.mark.parametrize("space", [SPACE, FINITE, NESTED], ids=["mixed", "finite", "nested"])
 @pytest.mark.parametrize("kind", [*KINDS, "sobol"])
 def test_one_that_is_told_the_journal_goes_on_as_the_one_before(kind: str, space: Space) -> None:
-    whole = Story(sampler(kind, space)).go_on(24)
+    whole = JobTimeline(sampler(kind, space)).go_on(24)
     for crash in (1, 11, 17, 23):
-        story = Story(sampler(kind, space)).go_on(crash)
+        story = JobTimeline(sampler(kind, space)).go_on(crash)
         again = sampler(kind, space)
         again.tell(story.events)
         story.sampler = again
@@ -139,7 +139,7 @@ def test_one_that_is_told_the_journal_goes_on_as_the_one_before(kind: str, space
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_points_of_others_are_learned_from_and_replayed(kind: str) -> None:
-    story = Story(sampler(kind))
+    story = JobTimeline(sampler(kind))
     points: Sequence[Config] = [
         {"lr": 0.1, "x": 1.0, "n": 4, "c": None},
         {"lr": 1.0, "x": -1, "n": 1, "c": True},
@@ -159,7 +159,7 @@ def test_every_process_proposes_the_same(kind: str) -> None:
     code = (
         f"import sys; sys.path.insert(0, {str(__file__).rpartition('/')[0]!r})\n"
         "from test_samplers_optuna import *\n"
-        f"print(Story(sampler({kind!r})).go_on(14).configs)\n"
+        f"print(JobTimeline(sampler({kind!r})).go_on(14).configs)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -168,20 +168,20 @@ def test_every_process_proposes_the_same(kind: str) -> None:
         text=True,
         check=True,
     )
-    assert done.stdout == f"{Story(sampler(kind)).go_on(14).configs}\n"
+    assert done.stdout == f"{JobTimeline(sampler(kind)).go_on(14).configs}\n"
     assert done.stderr == ""
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "sobol"])
 def test_a_finite_space_is_exhausted_without_a_repetition(kind: str) -> None:
-    configs = Story(sampler(kind, FINITE)).go_on(15).configs
+    configs = JobTimeline(sampler(kind, FINITE)).go_on(15).configs
     assert configs[12:] == [None] * 3
     assert len({canonical_json(config) for config in configs[:12]}) == 12
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "sobol"])
 def test_what_is_inactive_is_absent(kind: str) -> None:
-    configs = Story(sampler(kind, NESTED)).go_on(30).configs
+    configs = JobTimeline(sampler(kind, NESTED)).go_on(30).configs
     assert {tuple(config) for config in configs if config} == {
         ("optimizer", "momentum", "lr", "width"),
         ("optimizer", "beta", "lr", "width"),
@@ -190,9 +190,9 @@ def test_what_is_inactive_is_absent(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_asking_twice_is_asking_once(kind: str) -> None:
-    story = Story(sampler(kind)).go_on(12)
+    story = JobTimeline(sampler(kind)).go_on(12)
     assert story.sampler.ask(TrialId(13)) == story.sampler.ask(TrialId(13))
-    assert story.go_on(6).configs == Story(sampler(kind)).go_on(18).configs
+    assert story.go_on(6).configs == JobTimeline(sampler(kind)).go_on(18).configs
 
 
 def in_optuna(given: OptunaSampler) -> list[FrozenTrial]:
@@ -258,7 +258,7 @@ def test_a_model_that_knows_earlier_results_begins_where_they_were_good(kind: Ki
 @pytest.mark.parametrize("kind", ["tpe", "cmaes"])
 @pytest.mark.parametrize("count", [1, 2])
 def test_few_earlier_results_are_enough_to_begin(kind: Kind, count: int) -> None:
-    story = Story(OptunaSampler(SPACE, 1, kind=kind))
+    story = JobTimeline(OptunaSampler(SPACE, 1, kind=kind))
     for _ in range(count):
         story.tell(KnownResult(config={"lr": 0.1, "x": 0.0, "n": 2, "c": None}, score=math.nan))
     assert len(story.go_on(12).configs) == 12
@@ -282,7 +282,7 @@ def test_a_missing_package_is_named(kind: str, words: str, monkeypatch: pytest.M
 def test_what_the_user_has_set_up_in_optuna_stays() -> None:
     before: Callable[[], int] = optuna.logging.get_verbosity
     level = before()
-    Story(OptunaSampler(SPACE, 0)).go_on(3)
+    JobTimeline(OptunaSampler(SPACE, 0)).go_on(3)
     assert optuna.logging.get_verbosity() == level
 
 

@@ -35,7 +35,7 @@ from trialjob.orchestrator.ports import Sampler
 from trialjob.orchestrator.samplers.optuna import OptunaSampler
 from trialjob.orchestrator.samplers.prefetch import Answer, Ask, Bench, Inline, Message, PreparedSampler, Tell
 from trialjob.orchestrator.samplers.random import RandomSampler
-from trialjob.orchestrator.samplers.subprocess_worker import Elsewhere
+from trialjob.orchestrator.samplers.subprocess_worker import SubprocessSampler
 from trialjob.testing.simulation import SPACE, Simulation
 
 AHEAD = 3
@@ -252,7 +252,7 @@ class Waiting:
 
     def __init__(self, sampler: Callable[[], Sampler]) -> None:
         woken = self._woken = threading.Event()
-        self.sampler = PreparedSampler(2, lambda: Elsewhere(sampler, woken.set))
+        self.sampler = PreparedSampler(2, lambda: SubprocessSampler(sampler, woken.set))
         self.sampler.tell([created(max_trials=6)])
 
     def ask(self, trial: int) -> Config | None:

@@ -14,7 +14,7 @@ from trialjob.backends.assumptions import NOTHING, Assumptions, names, problem_w
 from trialjob.backends.simulator.backend import SimulatorBackend
 from trialjob.backends.simulator.clock import VirtualClock
 from trialjob.backends.simulator.job import SimulatedJob
-from trialjob.backends.simulator.job_script import Course
+from trialjob.backends.simulator.job_script import JobScript
 from trialjob.backends.simulator.service import SimulatedService
 from trialjob.errors import BackendBusy
 from trialjob.model.ids import TrialId, job_name
@@ -29,7 +29,7 @@ WARM = Tariff(terms=(Terms(price=DOLLAR_A_SECOND, machine="ml.m5.large", keep_al
 SPOT = Tariff(terms=(Terms(price=DOLLAR_A_SECOND, machine="ml.m5.large", spot=True),))
 COLD = Tariff(terms=(Terms(price=DOLLAR_A_SECOND, machine="ml.m5.large"),))
 #: Five lines, one a minute, and 10 s more.
-COURSE = Course(lines=[(60.0 * n, f"line {n}") for n in range(1, 6)], runs_for=310.0)
+COURSE = JobScript(lines=[(60.0 * n, f"line {n}") for n in range(1, 6)], runs_for=310.0)
 
 
 def request(trial: int = 1, *, max_runtime: float = 3600.0) -> JobRequest:
@@ -39,7 +39,7 @@ def request(trial: int = 1, *, max_runtime: float = 3600.0) -> JobRequest:
 
 
 def service(
-    assumptions: Assumptions = TIMED, course: Course = COURSE, tariff: Tariff = COLD, **options: float
+    assumptions: Assumptions = TIMED, course: JobScript = COURSE, tariff: Tariff = COLD, **options: float
 ) -> SimulatedService:
     return SimulatedService(lambda _request: course, assumptions, tariff=tariff, **options)  # type: ignore[arg-type]
 
@@ -76,7 +76,7 @@ def test_a_cold_start_is_waited_for_and_its_setup_is_paid_for() -> None:
 def test_a_job_that_runs_to_its_end_prints_every_line_whatever_rounding_makes_of_the_times(
     now: float, pace: float, cold_start: float, interruptions: list[float]
 ) -> None:
-    course = Course(
+    course = JobScript(
         lines=[(pace * n, f"line {n}") for n in range(1, 4)],
         runs_for=pace * 3,
         interruptions=interruptions,

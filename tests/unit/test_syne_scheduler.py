@@ -45,7 +45,7 @@ LOSS = Objective(metric="loss", mode=Mode.MIN)
 TWO = Objective(metric="loss", mode=Mode.MIN, others=(MetricGoal(metric="speed", mode=Mode.MAX),))
 
 
-class Story:
+class JobTimeline:
     """Tells a scheduler what a journal would."""
 
     def __init__(self, plan: Plan, objective: Objective = LOSS, trials: int = 4) -> None:
@@ -95,7 +95,7 @@ class Story:
 
 
 def test_the_worst_are_stopped_and_the_leader_never() -> None:
-    story = Story(ASHA)
+    story = JobTimeline(ASHA)
     assert story.report(1, 1, 0.5) is None
     stop = story.report(2, 1, 0.9)
     assert stop == StopReason(kind=StopKind.PRUNED, detail="not among the best 1 / 3 at epoch 1")
@@ -108,7 +108,7 @@ def test_the_worst_are_stopped_and_the_leader_never() -> None:
 @given(losses=st.lists(st.floats(-1e100, 1e100) | st.just(math.nan), min_size=1, max_size=9))
 def test_the_leader_is_never_stopped(plan: Plan, losses: list[float]) -> None:
     """Whoever is better than all before it, in every objective, goes on."""
-    story = Story(plan, TWO if plan is MO_ASHA else LOSS, trials=len(losses))
+    story = JobTimeline(plan, TWO if plan is MO_ASHA else LOSS, trials=len(losses))
     best = math.inf
     for trial, loss in enumerate(losses, start=1):
         leads = not math.isnan(loss) and loss < best
@@ -125,7 +125,7 @@ CURVE = st.lists(st.integers(0, 9), min_size=9, max_size=9)
 @settings(max_examples=30)
 @given(table=st.lists(CURVE, min_size=2, max_size=6), data=st.data())
 def test_repeated_epochs_change_no_verdict(plan: Plan, table: list[list[int]], data: st.DataObject) -> None:
-    once, again = (Story(plan, trials=len(table)) for _ in range(2))
+    once, again = (JobTimeline(plan, trials=len(table)) for _ in range(2))
     for epoch in range(1, 10):
         for trial, losses in enumerate(table, start=1):
             stopped = once.report(trial, epoch, losses[epoch - 1])
@@ -137,18 +137,18 @@ def test_repeated_epochs_change_no_verdict(plan: Plan, table: list[list[int]], d
 
 def test_the_end_of_a_trial_is_not_taken_for_pruning() -> None:
     """Syne Tune answers STOP to every report at max_t."""
-    story = Story(ASHA)
+    story = JobTimeline(ASHA)
     assert story.report(1, 27, 0.5) is None
     stop = story.report(1, 28, 0.5)
     assert stop is not None
     assert stop.kind is StopKind.MAX_RESOURCE
-    population = Story(PBT)
+    population = JobTimeline(PBT)
     assert population.report(1, 30, 9.0) is None
 
 
 def test_epochs_that_are_missing_or_repeated_change_no_rung() -> None:
     """A first report at 9 leaves the lower rungs free, and epochs 10 and 11 would be compared there."""
-    story = Story(ASHA)
+    story = JobTimeline(ASHA)
     for trial, loss in ((1, 0.1), (2, 0.2)):
         story.report(trial, 1, loss)
     assert story.report(3, 9, 0.9) is None
@@ -170,29 +170,29 @@ def test_no_rung_is_lost_to_rounding(
 ) -> None:
     plan = Plan(kind="syne_asha", min_resource=lowest, max_resource=highest, reduction_factor=factor)
     assert plan.rungs() == rungs
-    story = Story(plan)
+    story = JobTimeline(plan)
     for level in rungs:
         story.report(1, level, 0.5)
     assert story.rungs() == {level: [1] for level in rungs}
 
 
 def test_every_bracket_begins_a_rung_higher() -> None:
-    story = Story(Plan(kind="syne_asha", max_resource=27, brackets=3))
+    story = JobTimeline(Plan(kind="syne_asha", max_resource=27, brackets=3))
     assert [[level for level, _ in bracket.rungs] for bracket in story.theirs.brackets] == (
         [[9, 3, 1], [9, 3], [9]]
     )
 
 
 def test_nan_is_the_worst_and_fail_is_the_engines() -> None:
-    story = Story(ASHA)
+    story = JobTimeline(ASHA)
     story.report(1, 1, 0.5)
     stop = story.report(2, 1, math.nan)
     assert stop is not None
-    population = Story(PBT)
+    population = JobTimeline(PBT)
     for trial, loss in ((1, 0.1), (2, 0.2), (3, 0.3), (4, math.nan)):
         stop = population.report(trial, 5, loss)
     assert stop is not None
-    failing = Story(ASHA, Objective(metric="loss", mode=Mode.MIN, nan=NanPolicy.FAIL))
+    failing = JobTimeline(ASHA, Objective(metric="loss", mode=Mode.MIN, nan=NanPolicy.FAIL))
     failing.report(1, 1, math.nan)
     failing.report(1, 3, 0.5)
     assert failing.rungs() == {9: [], 3: [], 1: []}
@@ -201,7 +201,7 @@ def test_nan_is_the_worst_and_fail_is_the_engines() -> None:
 def test_a_trial_that_has_ended_is_not_copied() -> None:
     """Syne Tune keeps whoever failed or came to its end in the population."""
     for status in (TrialStatus.FAILED, TrialStatus.COMPLETED):
-        story = Story(PBT)
+        story = JobTimeline(PBT)
         for trial, loss in ((1, 0.3), (2, 0.2), (3, 0.1)):
             story.report(trial, 5, loss)
         story.end(3, status)
@@ -212,7 +212,7 @@ def test_a_trial_that_has_ended_is_not_copied() -> None:
 
 def test_a_copy_is_proposed_with_its_source_and_compared_an_interval_later() -> None:
     """Syne Tune compares it with its first report, as if it had never been compared."""
-    story = Story(PBT)
+    story = JobTimeline(PBT)
     for trial, loss in ((1, 0.1), (2, 0.2), (3, 0.3), (4, 0.9)):
         story.report(trial, 5, loss)
     config = story.scheduler.ask(TrialId(5))
@@ -224,7 +224,7 @@ def test_a_copy_is_proposed_with_its_source_and_compared_an_interval_later() -> 
 
 
 def test_one_that_is_told_the_journal_goes_on_as_the_one_before() -> None:
-    story = Story(PBT, trials=8)
+    story = JobTimeline(PBT, trials=8)
     for trial in range(1, 9):
         story.report(trial, 5, trial / 10)
     story.propose(9, story.scheduler.source(TrialId(9)) if story.scheduler.ask(TrialId(9)) else None)
@@ -254,7 +254,7 @@ def test_failed_trials_leave_the_model() -> None:
 
 def test_with_botorch_the_model_proposes() -> None:
     """Under Syne Tune's own ASHA, BoTorch's searcher knows none of its trials and draws at random, always."""
-    story = Story(Plan(kind="syne_asha", max_resource=27, model="botorch"), trials=8)
+    story = JobTimeline(Plan(kind="syne_asha", max_resource=27, model="botorch"), trials=8)
     for trial in range(1, 9):
         config = next(e.config for e in story.events if isinstance(e, TrialProposed) and e.trial == trial)
         story.report(trial, 1, float(str(config["x"])))
@@ -275,7 +275,7 @@ def test_several_objectives_are_ranked_by_front() -> None:
 
 
 def test_each_objective_goes_its_own_way_and_a_missing_one_is_no_comparison() -> None:
-    story = Story(Plan(kind="mo_asha", max_resource=27), TWO)
+    story = JobTimeline(Plan(kind="mo_asha", max_resource=27), TWO)
     assert story.report(1, 1, 0.5, speed=10.0) is None
     assert story.report(2, 1, 0.9) is None  # an AssertionError, as it comes
     assert story.report(3, 1, 0.9, speed=1.0) is not None

@@ -21,7 +21,7 @@ class NothingToAudit(UsageError):
     """A backend's jobs cannot be forgotten anywhere."""
 
 
-class Standing(Enum):
+class Ownership(Enum):
     """Who minds an experiment."""
 
     #: A process runs it now.
@@ -37,7 +37,7 @@ class Standing(Enum):
 
     @property
     def has_owner(self) -> bool:
-        return self not in {Standing.ENDED, Standing.FORGOTTEN}
+        return self not in {Ownership.ENDED, Ownership.FORGOTTEN}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +78,7 @@ class Group:
 
     experiment: ExperimentName
     owner: str
-    standing: Standing
+    standing: Ownership
     #: Who runs it now, in words.
     holder: str | None
     found: tuple[Found, ...]
@@ -179,11 +179,11 @@ def _group(experiment: ExperimentName, found: tuple[Found, ...], known: Known | 
     if known is None:
         # What moved here or away has jobs of more than one owner, and some other store may know it.
         ours = all(each.owner == me for each in found)
-        standing = Standing.FORGOTTEN if ours else Standing.ELSEWHERE
+        standing = Ownership.FORGOTTEN if ours else Ownership.ELSEWHERE
     elif known.holder:
-        standing = Standing.RUN
+        standing = Ownership.RUN
     else:
-        standing = Standing.ENDED if known.phase is Phase.ENDED else Standing.LEFT
+        standing = Ownership.ENDED if known.phase is Phase.ENDED else Ownership.LEFT
     return Group(
         experiment=experiment,
         owner=found[0].owner,

@@ -82,11 +82,11 @@ def _ahead(
     if not ahead:
         return making
     from trialjob.orchestrator.samplers.prefetch import Inline, PreparedSampler  # noqa: PLC0415 - as above
-    from trialjob.orchestrator.samplers.subprocess_worker import Elsewhere  # noqa: PLC0415 - most need no process
+    from trialjob.orchestrator.samplers.subprocess_worker import SubprocessSampler  # noqa: PLC0415 - most need no process
 
     if wake is None:
         return lambda: PreparedSampler(ahead, lambda: Inline(making()))
-    return lambda: PreparedSampler(ahead, lambda: Elsewhere(making, wake))
+    return lambda: PreparedSampler(ahead, lambda: SubprocessSampler(making, wake))
 
 
 def _ordered(

@@ -30,7 +30,7 @@ from trialjob.experiment.notifications import still_to_tell, tell
 from trialjob.experiment.prices import check_priced, worth_learning
 from trialjob.experiment.search import search_of
 from trialjob.experiment.stores import address_of, clock_of
-from trialjob.experiment.trackers import Mirrors
+from trialjob.experiment.trackers import Trackers
 from trialjob.logs.metrics import readers
 from trialjob.logs.on_log import LogPatterns
 from trialjob.model.ids import ExperimentName, JobName, TrialId
@@ -83,7 +83,7 @@ class Session:
         self.trouble = ""
         #: When the next step is worth while; None before the first.
         self.next_at: float | None = None
-        self._mirrors: Mirrors | None = None
+        self._mirrors: Trackers | None = None
         #: What other tools were not sent of the last run, in words; "" when they have everything.
         self.unsent = ""
         #: The prices in the journal were asked for just now.
@@ -227,7 +227,7 @@ class Session:
             spec.backend.check_here(jobs_of(spec, self._clock, name=self.name))
             if self.state.phase is Phase.RUNNING:  # nothing is launched any more where it is ending
                 self.vault.check(spec.secrets(), self.name)
-            self._mirrors = Mirrors(spec, self.state, self._clock, self.vault)
+            self._mirrors = Trackers(spec, self.state, self._clock, self.vault)
             parts = self._parts(spec, wake, self._mirrors)
             known, self._records = self._records, []
             stepper = self._stepper(spec, parts, known, self.state)
@@ -337,7 +337,7 @@ class Session:
         vault.glance(spec.secrets())
         return vault
 
-    def _parts(self, spec: ExperimentSpec, wake: Callable[[], None] | None, mirrors: Mirrors) -> Parts:
+    def _parts(self, spec: ExperimentSpec, wake: Callable[[], None] | None, mirrors: Trackers) -> Parts:
         rule, sampler = search_of(spec, wake)
         return Parts(
             journal=self._journal,

@@ -17,7 +17,7 @@ from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.engine.loop import Watcher
 from trialjob.orchestrator.ports import Clock, JobBackend
 from trialjob.reporting import formatting
-from trialjob.reporting.background_sync import LinkedBackend, Mirror
+from trialjob.reporting.background_sync import BackgroundSync, LinkedBackend
 from trialjob.reporting.mlflow import MlflowRuns, active_run
 
 
@@ -34,18 +34,18 @@ def mlflow_runs(given: MlflowSpec | None, vault: Vault, active: str | None = Non
     return MlflowRuns(tracking_uri=uri, experiment=given.experiment, active=active)
 
 
-class Mirrors:
+class Trackers:
     """Shows one experiment elsewhere between ``with`` and its end; never fails, never keeps it waiting."""
 
     def __init__(self, spec: ExperimentSpec, state: State, clock: Clock, vault: Vault) -> None:
         self._name = spec.name
-        self._mirror: Mirror | None = None
+        self._mirror: BackgroundSync | None = None
         self._problem = ""
         if spec.mlflow is None:
             return
         try:
             runs = mlflow_runs(spec.mlflow, vault, active_run())
-            self._mirror = Mirror(runs, state, clock)
+            self._mirror = BackgroundSync(runs, state, clock)
         except Exception as error:  # noqa: BLE001 - whatever is wrong there, the experiment goes on
             self._problem = vault.mask(f"nothing is sent to MLflow: {error}")
 

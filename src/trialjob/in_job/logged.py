@@ -72,7 +72,7 @@ class Ambiguous(Exception):
     """The objective is logged by several runs in turns."""
 
 
-class Story:
+class PointReporter:
     """Makes reports of points, in the order in which they were logged."""
 
     def __init__(self, needed: list[str], say: Callable[[dict[str, float], int], None]) -> None:
@@ -205,7 +205,7 @@ class Files:
 
 def watch(root: Path, kind: str, needed: list[str], line: socket.socket) -> str:
     """Report until the other end of ``line`` is shut down; "" or why it has failed."""
-    files, story = Files(root, kind, needed), Story(needed, _say)
+    files, story = Files(root, kind, needed), PointReporter(needed, _say)
     files.read()
     line.sendall(b"\n")  # the script may begin
     ends, pause = False, _PAUSE

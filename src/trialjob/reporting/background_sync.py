@@ -51,7 +51,7 @@ class Runs(Protocol):
         ...
 
 
-class Mirror:
+class BackgroundSync:
     """Sends what is new in the background, from ``start`` to ``close``."""
 
     def __init__(self, runs: Runs, state: State, clock: Clock) -> None:
@@ -164,7 +164,7 @@ class LinkedBackend:
     The request's digest stays as it is: which run it was is no part of what the job is.
     """
 
-    def __init__(self, backend: JobBackend, mirror: Mirror) -> None:
+    def __init__(self, backend: JobBackend, mirror: BackgroundSync) -> None:
         self._backend = backend
         self._mirror = mirror
 

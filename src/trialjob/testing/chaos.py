@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from trialjob.backends.assumptions import NOTHING, Assumptions
 from trialjob.backends.simulator.clock import VirtualClock
-from trialjob.backends.simulator.job_script import Course
+from trialjob.backends.simulator.job_script import JobScript
 from trialjob.backends.simulator.service import SimulatedService
 from trialjob.model.job import JobRequest
 from trialjob.model.money import Tariff, Terms
@@ -64,10 +64,10 @@ class World:
         )
         self.journal.append([created, PricesLearned(tariff=tariff)], after=0, at=self.clock.now())
 
-    def _course(self, request: JobRequest) -> Course:
+    def _course(self, request: JobRequest) -> JobScript:
         job = self._job(request)
         lines = [(_EPOCH * epoch, _line(request, epoch)) for epoch in range(1, job.epochs + 1)]
-        return Course(
+        return JobScript(
             lines=lines,
             runs_for=1e9 if self.hangs(request) else _EPOCH * job.epochs + 5.0,
             failure=job.failure,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from trialjob.backends.assumptions import NOTHING, Assumptions
 from trialjob.backends.simulator.backend import SimulatorBackend
 from trialjob.backends.simulator.clock import VirtualClock
-from trialjob.backends.simulator.job_script import Course
+from trialjob.backends.simulator.job_script import JobScript
 from trialjob.backends.simulator.service import SimulatedService
 from trialjob.estimators.script import ScriptEstimator
 from trialjob.logs.metrics import readers
@@ -45,7 +45,7 @@ def curve(config: Mapping[str, Json], epoch: int) -> float:
     return 1.0 - abs(lr - 0.3) * (1.0 + 1.0 / epoch) - 1.0 / hidden
 
 
-def course(request: JobRequest, *, epochs: int = 27, seconds: float = 60.0) -> Course:
+def course(request: JobRequest, *, epochs: int = 27, seconds: float = 60.0) -> JobScript:
     """A job that reports ``curve`` after every epoch; starts take 100 to 149 seconds."""
     values = [curve(request.hyperparameters, epoch) for epoch in range(1, epochs + 1)]
     lines = [
@@ -55,7 +55,9 @@ def course(request: JobRequest, *, epochs: int = 27, seconds: float = 60.0) -> C
         )
         for epoch, value in enumerate(values, start=1)
     ]
-    return Course(lines=lines, runs_for=seconds * epochs + 5.0, start_delay=100.0 + request.trial * 37 % 50)
+    return JobScript(
+        lines=lines, runs_for=seconds * epochs + 5.0, start_delay=100.0 + request.trial * 37 % 50
+    )
 
 
 #: Requests for a program without code.
@@ -71,7 +73,7 @@ class Simulation:
     objective: Objective = OBJECTIVE
     space: Space = SPACE
     sampler: Callable[[], Sampler] | None = None
-    course: Callable[[JobRequest], Course] = course
+    course: Callable[[JobRequest], JobScript] = course
     rules: LogRules = field(default_factory=lambda: LogPatterns(()))
     poll_interval: float = 10.0
     keep_alive: float = 0.0

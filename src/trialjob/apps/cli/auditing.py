@@ -10,7 +10,7 @@ import click
 
 from trialjob import config
 from trialjob.apps.cli.errors import ExitStatus, say
-from trialjob.backends.auditing import Found, Group, Standing, Together, without_owner
+from trialjob.backends.auditing import Found, Group, Ownership, Together, without_owner
 from trialjob.errors import UsageError
 from trialjob.experiment import audit as auditor_of
 from trialjob.model.ids import experiment_name_problem
@@ -77,7 +77,7 @@ def _chosen(groups: Sequence[Group], store: str | None, *, named: bool) -> list[
     if not named:
         return without_owner(groups)
     for group in groups:
-        if group.standing is Standing.RUN:
+        if group.standing is Ownership.RUN:
             ends = command("stop", group.experiment, store=store)
             raise UsageError(
                 f"{group.experiment} is run by {group.holder}; `{ends}` ends it and keeps its results"
@@ -111,23 +111,23 @@ def _show(out: Console, audit: Together, groups: Sequence[Group], store: str | N
 
 def _whose(group: Group, store: str | None) -> str:
     match group.standing:
-        case Standing.RUN:
+        case Ownership.RUN:
             return f"run by {clean(group.holder or '')}"
-        case Standing.LEFT:
+        case Ownership.LEFT:
             goes_on, ends = (command(verb, group.experiment, store=store) for verb in ("resume", "stop"))
             return f"run by nobody now; `{goes_on}` goes on, `{ends}` ends it"
-        case Standing.ELSEWHERE:
+        case Ownership.ELSEWHERE:
             return f"started by {clean(group.owner) or 'somebody'}; not in the store here"
-        case Standing.ENDED:
+        case Ownership.ENDED:
             return "has ended here, so nobody minds what is left of it"
-        case Standing.FORGOTTEN:
+        case Ownership.FORGOTTEN:
             return f"started by {clean(group.owner)}, and not in the store here any more"
 
 
 def _announce(out: Console, groups: Sequence[Group], chosen: Sequence[Found]) -> None:
     kept = [group for group in groups if not set(group.found) & set(chosen)]
     for group in kept:
-        hint = "" if group.standing is Standing.RUN else f"; --experiment {clean(group.experiment)} ends it"
+        hint = "" if group.standing is Ownership.RUN else f"; --experiment {clean(group.experiment)} ends it"
         out.print(f"left alone: {clean(group.experiment)}, it has an owner{hint}", soft_wrap=True)
     if chosen:
         out.print("to be ended: " + ", ".join(clean(each.job) for each in chosen), soft_wrap=True)

@@ -18,7 +18,7 @@ from trialjob import config, experiment
 from trialjob.apps.naming import unique_name, with_suffix
 from trialjob.apps.service.desk import Desk
 from trialjob.apps.service.runner import Runner
-from trialjob.apps.team.ledger import Standing
+from trialjob.apps.team.ledger import JournalStatus
 from trialjob.apps.team.tenants import Ledger, address_for
 from trialjob.config.yaml_text import load_yaml
 from trialjob.errors import NoSuchExperiment, Problem, SpecError, TrialjobError, UsageError
@@ -193,8 +193,8 @@ class TenantDesk(Desk):
 
     # What the ledger asks
 
-    def _standings(self, names: list[str]) -> Mapping[str, Standing | None]:
-        found: dict[str, Standing | None] = {}
+    def _standings(self, names: list[str]) -> Mapping[str, JournalStatus | None]:
+        found: dict[str, JournalStatus | None] = {}
         for name in names:
             try:
                 found[name] = self.look(name, _standing)
@@ -205,9 +205,9 @@ class TenantDesk(Desk):
         return found
 
 
-def _standing(session: Session) -> Standing:
+def _standing(session: Session) -> JournalStatus:
     state = session.state
-    return Standing(
+    return JournalStatus(
         version=state.version,
         ended=state.phase is Phase.ENDED,
         committed=state.committed.micros,

@@ -53,7 +53,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class JournalStatus:
     """Where the journal of an experiment stands."""
 
     version: int
@@ -119,7 +119,7 @@ class Tenant:
         )
         return self._with(month, {**self.entries, name: entry})
 
-    def settled(self, standings: Mapping[str, Standing | None], now: float) -> Self:
+    def settled(self, standings: Mapping[str, JournalStatus | None], now: float) -> Self:
         """With what is over closed; ``standings`` were read after this was."""
         entries = {
             name: _settled(self.entries[name], standing, now)
@@ -160,7 +160,7 @@ class Tenant:
         )
 
 
-def _settled(entry: Entry, standing: Standing | None, now: float) -> Entry | None:
+def _settled(entry: Entry, standing: JournalStatus | None, now: float) -> Entry | None:
     late = now - entry.at > BEGINS_WITHIN
     if standing is None:
         # What never began has cost nothing; of what is gone nobody knows what it had cost.

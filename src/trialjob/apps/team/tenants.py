@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Final
 
 from trialjob.apps.team import papers
-from trialjob.apps.team.ledger import Standing, Tenant, month_of
+from trialjob.apps.team.ledger import JournalStatus, Tenant, month_of
 from trialjob.errors import UsageError
 from trialjob.model.money import Micros, cap_micros
 from trialjob.orchestrator.journals.store import BaseStore, Documents
@@ -26,7 +26,7 @@ _BUDGET: Final = re.compile(r"\$?([0-9]{1,9}(?:\.[0-9]{1,6})?)/month", re.ASCII)
 
 #: Where the journals of these experiments stand; None for one that has none. One that cannot be read is
 #: left out.
-Look = Callable[[list[str]], Mapping[str, Standing | None]]
+Look = Callable[[list[str]], Mapping[str, JournalStatus | None]]
 
 
 class NoSuchTenant(UsageError):

@@ -17,14 +17,14 @@ from trialjob.backends.sagemaker.answers import Answers
 from trialjob.backends.sagemaker.artifacts import PIECE, archive, archive_uri
 from trialjob.backends.sagemaker.client import SageMakerClient
 from trialjob.backends.sagemaker.code import Code
-from trialjob.backends.sagemaker.graves import Graves
-from trialjob.backends.sagemaker.job_table import Roster
+from trialjob.backends.sagemaker.job_table import JobTable
 from trialjob.backends.sagemaker.launching import Launches
 from trialjob.backends.sagemaker.log_follower import Ended, Follower, read_log
 from trialjob.backends.sagemaker.pools import Pools
 from trialjob.backends.sagemaker.request import Request
 from trialjob.backends.sagemaker.settings import SageMakerSettings
 from trialjob.backends.sagemaker.status import Facts, PoolFacts
+from trialjob.backends.sagemaker.tombstones import Tombstones
 from trialjob.errors import BackendError
 from trialjob.model.ids import ExperimentName, JobName
 from trialjob.model.job import (
@@ -75,21 +75,21 @@ class SageMakerBackend:
         self._clock = clock
         self._owner = owner
         self._reveal = reveal
-        self._roster = Roster(client, clock, prefix or experiment, is_ours=not prefix)
+        self._job_table = JobTable(client, clock, prefix or experiment, is_ours=not prefix)
         self._follower = Follower(client, prefix or experiment, overlap=log_overlap, settle=log_settle)
-        self._graves = Graves(client, settings, experiment, clock)
+        self._tombstones = Tombstones(client, settings, experiment, clock)
         self._launches = Launches(
             client,
             settings,
-            roster=self._roster,
-            graves=self._graves,
+            job_table=self._job_table,
+            tombstones=self._tombstones,
             code=code,
             clock=clock,
             owner=owner,
             check=check,
             reveal=reveal,
         )
-        self._pools = Pools(client, self._roster)
+        self._pools = Pools(client, self._job_table)
         self._answers = Answers(clock, settings.s3_uri)
         #: How long the next look may wait for the turns of its calls.
         self._patience = _FIRST_LOOK
@@ -113,15 +113,15 @@ class SageMakerBackend:
     def observe(self, watched: Sequence[Watch]) -> Sequence[JobSeen]:
         """What became of these jobs: one list call, one log call, and two calls for a job that has ended."""
         with self._answers.taken():
-            self._roster.forget({watch.job for watch in watched})
-            self._graves.end_created({watch.job for watch in watched})
+            self._job_table.forget({watch.job for watch in watched})
+            self._tombstones.end_created({watch.job for watch in watched})
             running = [watch for watch in watched if not watch.bill]
             self._follower.keep({watch.job for watch in running})
             # Whoever makes one look and exits is to see all of it, or what comes last would never be seen.
             patience, self._patience = self._patience, 0.0
             with self._client.patiently(patience):
                 waited_for = [watch.job for watch in running if watch.prompt]
-                self._roster.look([watch.job for watch in running], waited_for)
+                self._job_table.look([watch.job for watch in running], waited_for)
                 for watch in running:
                     self._follow(watch)
                 if any(self._may_have_printed(watch.job) for watch in running):
@@ -137,25 +137,25 @@ class SageMakerBackend:
         """What an ended job came to: lists tell when its pool is over, and it is asked for now and then."""
         bill = self._bill_of(job)
         if bill is None or bill.seconds is None or bill.pool_seconds is None:
-            self._roster.ask_again(job)
+            self._job_table.ask_again(job)
             bill = self._bill_of(job)
         return None if bill is None else JobSeen(job=job, state=JobState.STOPPING, bill=bill)
 
     def _bill_of(self, job: JobName) -> Bill | None:
-        facts = self._roster.facts(job)
+        facts = self._job_table.facts(job)
         # A row of a list does not say whether a pool was asked for.
-        if facts is None or not self._roster.is_described(job):
+        if facts is None or not self._job_table.is_described(job):
             return None
-        return status.bill_of(facts, pool_told=self._roster.is_told(job))
+        return status.bill_of(facts, pool_told=self._job_table.is_told(job))
 
     def _may_have_printed(self, job: JobName) -> bool:
-        facts = self._roster.facts(job)
+        facts = self._job_table.facts(job)
         return facts is not None and (
             self._follower.book.has_lines(job) or not status.waits_for_machine(facts)
         )
 
     def _follow(self, watch: Watch) -> None:
-        facts = self._roster.facts(watch.job)
+        facts = self._job_table.facts(watch.job)
         if facts is not None:
             self._follower.watch(watch.job, watch.cursor, status.seconds_of(facts["CreationTime"]) or 0.0)
 
@@ -164,14 +164,15 @@ class SageMakerBackend:
         over = {
             watch.job: facts
             for watch in running
-            if self._roster.has_ended(watch.job) and (facts := self._roster.facts(watch.job)) is not None
+            if self._job_table.has_ended(watch.job)
+            and (facts := self._job_table.facts(watch.job)) is not None
         }
         # What a failed job's log tells, its slot waits for; and where nothing runs, the experiment waits.
         is_last = len(over) == len(running)
         ended = [self._ended(job, facts, is_last=is_last) for job, facts in over.items()]
         drained = self._follower.drain(ended)
-        self._roster.settle(sorted(drained))
-        return {job for job in drained if self._roster.is_described(job)}
+        self._job_table.settle(sorted(drained))
+        return {job for job in drained if self._job_table.is_described(job)}
 
     def _ended(self, job: JobName, facts: Facts, *, is_last: bool) -> Ended:
         began = status.seconds_of(facts["CreationTime"]) or 0.0
@@ -183,14 +184,14 @@ class SageMakerBackend:
     def _ends_of(self, watch: Watch, drained: set[JobName]) -> tuple[JobEnd | None, JobEnd | None]:
         """How a job that is over has ended; and the same again once its log has been read to its end."""
         job = watch.job
-        if self._roster.is_unknown(job):
+        if self._job_table.is_unknown(job):
             return None, self._end_of_missing(watch)
-        facts = self._roster.facts(job)
-        warm = self._roster.was_warm(job)
+        facts = self._job_table.facts(job)
+        warm = self._job_table.was_warm(job)
         over = status.end_of(facts, reused_pool=warm) if facts is not None else None
-        if facts is None or over is None or not self._roster.has_ended(job):
+        if facts is None or over is None or not self._job_table.has_ended(job):
             return None, None
-        if not self._roster.is_described(job):
+        if not self._job_table.is_described(job):
             return replace(over, pool_until=status.pool_until(facts, self._settings.keep_alive)), None
         self._note_pool(facts)
         if job not in drained:
@@ -199,15 +200,15 @@ class SageMakerBackend:
 
     def _end_of_missing(self, watch: Watch) -> JobEnd | None:
         job = watch.job
-        if not self._roster.is_missing(job, watch.submitted_at):
+        if not self._job_table.is_missing(job, watch.submitted_at):
             return None  # whether it has a tombstone or not: it may only not be seen yet
-        if self._graves.has(job):
+        if self._tombstones.has(job):
             return _NEVER_STARTED
         message = f"SageMaker knows no training job {job}; somebody may have deleted it"
         return JobEnd(outcome=Outcome.FAILED, failure=FailureKind.LOST, message=message)
 
     def _seen(self, job: JobName, over: JobEnd | None, end: JobEnd | None) -> JobSeen | None:
-        facts = self._roster.facts(job)
+        facts = self._job_table.facts(job)
         if facts is None:
             return None if end is None else JobSeen(job=job, state=JobState.STOPPING, end=end)
         lines = self._follower.book.take(job)
@@ -283,5 +284,5 @@ class SageMakerBackend:
         """Close the connections. Jobs run on."""
         # Whoever makes one look and exits does not see what becomes of its launches.
         with suppress(BackendError), self._answers.taken():
-            self._graves.end_created(set())
+            self._tombstones.end_created(set())
         self._client.close()

@@ -37,7 +37,7 @@ _SETTLE: Final = 30.0
 _STALE: Final = 10.0
 
 
-class Roster:
+class JobTable:
     """What is known of the jobs. It remembers only to spare calls; a new one finds the same."""
 
     def __init__(self, client: SageMakerClient, clock: Clock, prefix: str, *, is_ours: bool = True) -> None:

@@ -12,11 +12,11 @@ from trialjob.aws import faults
 from trialjob.backends.sagemaker.checkpoints import copy_checkpoints
 from trialjob.backends.sagemaker.client import SageMakerClient
 from trialjob.backends.sagemaker.code import Code, Uploads
-from trialjob.backends.sagemaker.graves import Graves, end_if_any
-from trialjob.backends.sagemaker.job_table import Roster
+from trialjob.backends.sagemaker.job_table import JobTable
 from trialjob.backends.sagemaker.request import TAG_PREFIX, Request, build
 from trialjob.backends.sagemaker.settings import SageMakerSettings
 from trialjob.backends.sagemaker.status import Facts
+from trialjob.backends.sagemaker.tombstones import Tombstones, end_if_any
 from trialjob.errors import BackendError, SpecError
 from trialjob.model.ids import JobName
 from trialjob.model.job import JobRequest
@@ -39,8 +39,8 @@ class Launches:
         client: SageMakerClient,
         settings: SageMakerSettings,
         *,
-        roster: Roster,
-        graves: Graves,
+        job_table: JobTable,
+        tombstones: Tombstones,
         code: Code,
         clock: Clock,
         owner: str,
@@ -48,7 +48,7 @@ class Launches:
         reveal: Reveal,
     ) -> None:
         self._client, self._settings, self._clock = client, settings, clock
-        self._roster, self._graves = roster, graves
+        self._job_table, self._tombstones = job_table, tombstones
         self._owner, self._check, self._reveal = owner, check, reveal
         self._uploads = Uploads(client, settings, code)
         self._full_until, self._full_why = float("-inf"), ""
@@ -95,7 +95,7 @@ class Launches:
         if self._client.wait("create"):
             # Found out before anything else is asked: with many workers most launches wait at first.
             raise self._client.throttled("create")
-        if self._graves.had(job.job):
+        if self._tombstones.had(job.job):
             end_if_any(self._client, job.job)
             return Submitted(adopted=True)
         code_uri = self._uploads.uri(job) if job.bundle else ""
@@ -117,8 +117,8 @@ class Launches:
             if not self._is_there(job):
                 raise
             return Submitted(adopted=True)
-        self._roster.started(job.job)
-        self._graves.created(job.job)
+        self._job_table.started(job.job)
+        self._tombstones.created(job.job)
         return Submitted()
 
     def _is_there(self, job: JobRequest) -> bool:
@@ -159,11 +159,11 @@ class Launches:
         """Ask for the job's end. A job that was never started gets a tombstone, so that it never will run."""
         # Of two stop calls the second may have to wait for its turn. Who comes back for it must not begin
         # with the first again, or would wait for ever.
-        unseen = self._roster.facts(job) is None
-        if not (unseen and self._graves.has(job)):
+        unseen = self._job_table.facts(job) is None
+        if not (unseen and self._tombstones.has(job)):
             if end_if_any(self._client, job):
                 return True
-            self._graves.bury(job)
+            self._tombstones.bury(job)
         # It may have been created between the two; whoever creates it later sees the tombstone.
         if end_if_any(self._client, job):
             return True

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from trialjob.aws import faults
 from trialjob.backends.sagemaker import status
 from trialjob.backends.sagemaker.client import SageMakerClient
-from trialjob.backends.sagemaker.job_table import Roster
+from trialjob.backends.sagemaker.job_table import JobTable
 from trialjob.model.ids import JobName
 
 
 class Pools:
     """One experiment's warm pools."""
 
-    def __init__(self, client: SageMakerClient, roster: Roster) -> None:
-        self._client, self._roster = client, roster
+    def __init__(self, client: SageMakerClient, job_table: JobTable) -> None:
+        self._client, self._job_table = client, job_table
         #: Jobs whose pools are gone for certain.
         self._given_back: set[JobName] = set()
 
@@ -30,10 +30,10 @@ class Pools:
 
     def _give_back(self, job: JobName) -> bool:
         """End one pool; False when the service is not ready for that."""
-        told = status.pool_of(self._roster.facts(job) or {})
+        told = status.pool_of(self._job_table.facts(job) or {})
         if told is not None and not told.is_kept:
             return True  # whoever took it over has it
-        seen = status.pool_of(self._roster.since_launches(job) or {})
+        seen = status.pool_of(self._job_table.since_launches(job) or {})
         try:
             # As it was seen last, which spares a question, or as it is: another job may have taken it over.
             if seen is not None and seen.is_kept and self._end_pool(job):
@@ -49,5 +49,5 @@ class Pools:
             self._client.keep_alive(job, 0)
         except faults.Invalid:
             return False
-        self._roster.pool_changed(job)
+        self._job_table.pool_changed(job)
         return True

@@ -16,7 +16,7 @@ from itertools import pairwise
 from statistics import fmean, median
 from typing import TypeAlias
 
-from trialjob.backends.simulator.job_script import Course
+from trialjob.backends.simulator.job_script import JobScript
 from trialjob.errors import UsageError
 from trialjob.model.cells import of_cell
 from trialjob.model.ids import JobName
@@ -91,7 +91,7 @@ class Learning:
         #: How many reports all attempts of a trial before its newest have made.
         self._done: dict[JobName, int] = {}
 
-    def __call__(self, request: JobRequest) -> Course:
+    def __call__(self, request: JobRequest) -> JobScript:
         curve, done = self._curves(request), 0
         if self._checkpoints and request.attempt > 1:
             before = JobName(f"{request.job.rpartition('-')[0]}-{request.attempt - 1}")
@@ -102,7 +102,7 @@ class Learning:
             (self._startup + curve.pace * (resource - begun), self._line(resource, value))
             for resource, value in curve.points[done:]
         ]
-        return Course(
+        return JobScript(
             lines=lines, runs_for=lines[-1][0] if lines else self._startup, checkpoints=self._checkpoints
         )
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from operator import itemgetter
 
-from trialjob.backends.simulator.job_script import Course
+from trialjob.backends.simulator.job_script import JobScript
 from trialjob.model.job import FailureKind, JobEnd, JobRequest, JobState, Outcome
 from trialjob.model.money import Spend, Terms
 
@@ -57,7 +57,7 @@ class SimulatedJob:
     """A job of the service, and how it ends as far as is known at present."""
 
     request: JobRequest
-    course: Course
+    course: JobScript
     terms: Terms
     submitted_at: float
     launches: list[Launch]

@@ -9,7 +9,7 @@ from trialjob.model.job import FailureKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Course:
+class JobScript:
     """What a job does by itself, in seconds since its code began."""
 
     #: (when, text) of each line it prints, in order.
@@ -29,7 +29,7 @@ class Course:
     #: A launch after an interruption goes on behind the last line that was printed, and else begins again.
     checkpoints: bool = True
 
-    def after(self, seconds: float) -> Course:
+    def after(self, seconds: float) -> JobScript:
         """What is left of it behind a checkpoint that was saved after ``seconds``."""
         if not seconds:
             return self

@@ -12,17 +12,17 @@ from dataclasses import dataclass, field
 
 from trialjob.backends.assumptions import Assumptions
 from trialjob.backends.simulator.job import Launch, SimulatedJob
-from trialjob.backends.simulator.job_script import Course
+from trialjob.backends.simulator.job_script import JobScript
 from trialjob.model.job import FailureKind, JobRequest, Outcome
 from trialjob.model.money import Terms
 
 
 @dataclass(slots=True, kw_only=True)
-class Story:
+class JobTimeline:
     """Tells the story of one job."""
 
     request: JobRequest
-    course: Course
+    course: JobScript
     terms: Terms
     #: Seconds that it may take in all, waiting included.
     max_wait: float
@@ -117,7 +117,7 @@ class Story:
         )
 
 
-def leaving(assumptions: Assumptions, course: Course) -> float:
+def leaving(assumptions: Assumptions, course: JobScript) -> float:
     """Seconds from SIGTERM until the code has left."""
     return assumptions.stop_grace if course.ignores_sigterm else assumptions.stop
 

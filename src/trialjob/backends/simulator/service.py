@@ -12,8 +12,8 @@ from heapq import heappop, heappush
 
 from trialjob.backends.assumptions import NOTHING, Assumptions
 from trialjob.backends.simulator.job import SimulatedJob
-from trialjob.backends.simulator.job_script import Course
-from trialjob.backends.simulator.job_timeline import Story, leaving
+from trialjob.backends.simulator.job_script import JobScript
+from trialjob.backends.simulator.job_timeline import JobTimeline, leaving
 from trialjob.backends.simulator.pools import Pools
 from trialjob.model.ids import JobName, TrialId
 from trialjob.model.job import JobRequest
@@ -28,7 +28,7 @@ class SimulatedService:
 
     def __init__(
         self,
-        course: Callable[[JobRequest], Course],
+        course: Callable[[JobRequest], JobScript],
         assumptions: Assumptions = NOTHING,
         *,
         tariff: Tariff = FREE,
@@ -66,7 +66,7 @@ class SimulatedService:
             return None
         if left_by is not None:
             self._pools.end(left_by, now)
-        story = Story(
+        story = JobTimeline(
             request=request,
             course=self._course(request).after(self._begins_with(request, now)),
             terms=terms,

@@ -29,7 +29,7 @@ from trialjob.orchestrator.ports import Sampler
 from trialjob.orchestrator.samplers.prefetch import Answer, Ask, Bench, Message
 
 
-class Elsewhere:
+class SubprocessSampler:
     """A worker whose work is done by another process of this interpreter."""
 
     def __init__(self, sampler: Callable[[], Sampler], wake: Callable[[], None]) -> None:

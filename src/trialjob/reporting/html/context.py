@@ -22,7 +22,7 @@ Links: TypeAlias = Callable[[JobName], Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Material:
+class ReportContext:
     """An experiment, taken apart."""
 
     state: State
@@ -42,10 +42,10 @@ class Material:
         return "paid time" if any(row.dollars for row in self.rows) else "machine time"
 
 
-def material(state: State, space: Space, links: Links | None = None) -> Material:
+def material(state: State, space: Space, links: Links | None = None) -> ReportContext:
     """What the page is made from."""
     result = Result(state, _space=space, _links=links)
-    return Material(
+    return ReportContext(
         state=state,
         trials=tuple(state.trials),
         rows=tuple(result.trials),

@@ -8,20 +8,20 @@ from typing import Any, TypeAlias
 
 from trialjob.model.trial import TrialStatus
 from trialjob.reporting import formatting
-from trialjob.reporting.html.context import Material
+from trialjob.reporting.html.context import ReportContext
 from trialjob.reporting.results import Row
 
 Figure: TypeAlias = dict[str, Any]
 
 
-def _by_status(given: Material) -> dict[TrialStatus, list[Row]]:
+def _by_status(given: ReportContext) -> dict[TrialStatus, list[Row]]:
     found: dict[TrialStatus, list[Row]] = {}
     for trial, row in zip(given.trials, given.rows, strict=True):
         found.setdefault(trial.status, []).append(row)
     return {status: found[status] for status in TrialStatus if status in found}
 
 
-def cost_variants(given: Material) -> list[tuple[str, Figure]]:
+def cost_variants(given: ReportContext) -> list[tuple[str, Figure]]:
     """Dollars and machine time by what became of the trials; what nobody knows is left out."""
     rows = _by_status(given)
 
@@ -76,7 +76,7 @@ def _figure(
     return {"data": traces, "layout": layout}
 
 
-def cost_words(given: Material) -> str:
+def cost_words(given: ReportContext) -> str:
     """Where the money and the time went, in words."""
     rows = _by_status(given)
     seconds = {status: math.fsum(row.seconds or 0.0 for row in rows[status]) for status in rows}

@@ -22,7 +22,7 @@ from trialjob.model.space import Space
 from trialjob.model.trial import Phase
 from trialjob.orchestrator.core.state import State
 from trialjob.reporting import formatting
-from trialjob.reporting.html.context import Links, Material, material
+from trialjob.reporting.html.context import Links, ReportContext, material
 from trialjob.reporting.html.sections import Section, sections
 from trialjob.reporting.html.summary import headline, story
 from trialjob.reporting.html.table import table
@@ -118,7 +118,7 @@ def _digest(script: str) -> str:
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
-def _summary(given: Material, *, refresh: bool) -> str:
+def _summary(given: ReportContext, *, refresh: bool) -> str:
     state, best = given.state, given.best
     tiles = "".join(
         f"<div><dt>{_text(name)}</dt><dd>{_text(value)}</dd></div>" for name, value in _tiles(given)
@@ -143,7 +143,7 @@ def _minor(head: str) -> str:
     return f'<h2 class="minor">{_text(head)}</h2>'
 
 
-def _tiles(given: Material) -> list[tuple[str, str]]:
+def _tiles(given: ReportContext) -> list[tuple[str, str]]:
     state, best = given.state, given.best
     dollars = [row.dollars for row in given.rows if row.dollars]
     seconds = [row.seconds for row in given.rows if row.seconds]

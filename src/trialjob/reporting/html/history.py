@@ -12,7 +12,7 @@ from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial
 from trialjob.reporting import formatting
 from trialjob.reporting.html.columns import finite, label, rounded
-from trialjob.reporting.html.context import Material
+from trialjob.reporting.html.context import ReportContext
 from trialjob.reporting.html.scales import axis_range, evenly
 from trialjob.reporting.html.scores import MOST_MARKERS
 from trialjob.reporting.results import counts_as_best
@@ -43,7 +43,7 @@ def finished_at(trial: Trial) -> float:
     return trial.proposed_at if last is None else last.intended_at
 
 
-def endings(given: Material) -> list[Ending]:
+def endings(given: ReportContext) -> list[Ending]:
     """The trials with a score in the order in which they ended."""
     state = given.state
     ended = sorted(
@@ -67,7 +67,7 @@ def endings(given: Material) -> list[Ending]:
     return found
 
 
-def variants(given: Material) -> list[tuple[str, Figure]]:
+def variants(given: ReportContext) -> list[tuple[str, Figure]]:
     """The history against trials, against hours, and against dollars where those are known."""
     state, ends = given.state, endings(given)
     by_number = sorted(ends, key=lambda ending: ending.trial.id)
@@ -135,7 +135,7 @@ def _figure(points: Sequence[_Point], x_title: str, state: State) -> Figure:
     return {"data": traces if points else [], "layout": layout}
 
 
-def history_words(given: Material) -> str:
+def history_words(given: ReportContext) -> str:
     """How the best score came about, in words."""
     ends = [ending for ending in endings(given) if ending.best is not None]
     if not ends:

@@ -10,7 +10,7 @@ from trialjob.model.metric import MetricGoal
 from trialjob.orchestrator.core.trial import Trial
 from trialjob.reporting import formatting
 from trialjob.reporting.html.columns import finite, label, rounded
-from trialjob.reporting.html.context import Material
+from trialjob.reporting.html.context import ReportContext
 from trialjob.reporting.html.scales import axis_range, evenly
 from trialjob.reporting.html.scores import MOST_MARKERS
 from trialjob.reporting.terminal import clean
@@ -20,7 +20,7 @@ Figure: TypeAlias = dict[str, Any]
 _MOST_NAMED = 8
 
 
-def front_variants(given: Material) -> list[tuple[str, Figure]]:
+def front_variants(given: ReportContext) -> list[tuple[str, Figure]]:
     """A figure for each two objectives; none when there is only one."""
     goals = _goals(given)
     return [
@@ -29,7 +29,7 @@ def front_variants(given: Material) -> list[tuple[str, Figure]]:
     ]
 
 
-def _goals(given: Material) -> list[MetricGoal]:
+def _goals(given: ReportContext) -> list[MetricGoal]:
     objective = given.state.objective
     return [objective, *objective.others]
 
@@ -38,7 +38,7 @@ def _values(trial: Trial) -> list[float | None]:
     return [finite(trial.score), *(finite(value) for value in trial.others)]
 
 
-def _figure(given: Material, goals: Sequence[MetricGoal], x: int, y: int) -> Figure:
+def _figure(given: ReportContext, goals: Sequence[MetricGoal], x: int, y: int) -> Figure:
     front = {trial.id for trial in given.front}
     having = [
         trial for trial in given.trials if trial.others and None not in (_values(trial)[x], _values(trial)[y])
@@ -81,7 +81,7 @@ def _axis(goal: MetricGoal, values: Sequence[float | None]) -> Figure:
     return {"title": {"text": title}, "range": axis_range(values)}
 
 
-def front_words(given: Material) -> str:
+def front_words(given: ReportContext) -> str:
     """Which trials are on the front, in words."""
     if not given.front:
         return "No trial has a value of every objective yet."

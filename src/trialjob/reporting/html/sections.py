@@ -9,7 +9,7 @@ from typing import Any
 from trialjob.reporting import formatting
 from trialjob.reporting.html import costs, curves, history, importance, pareto, scores, timeline
 from trialjob.reporting.html.columns import Column, columns
-from trialjob.reporting.html.context import Material
+from trialjob.reporting.html.context import ReportContext
 from trialjob.reporting.terminal import clean
 
 
@@ -26,7 +26,7 @@ class Section:
     choice: str = ""
 
 
-def sections(given: Material) -> list[Section]:
+def sections(given: ReportContext) -> list[Section]:
     """The figures in the order of the page."""
     state, trials, objective = given.state, given.trials, given.state.objective
     axes = _most_important_first(columns(trials, given.domains), given.importances)
@@ -99,7 +99,7 @@ def sections(given: Material) -> list[Section]:
     ]
 
 
-def _front(given: Material) -> list[Section]:
+def _front(given: ReportContext) -> list[Section]:
     if not given.state.objective.others:
         return []
     return [
@@ -121,7 +121,7 @@ def _most_important_first(found: list[Column], importances: Mapping[str, float])
     return sorted(found, key=lambda column: -importances.get(column.name, 0.0))
 
 
-def _scatter_words(axes: Sequence[Column], given: Material) -> str:
+def _scatter_words(axes: Sequence[Column], given: ReportContext) -> str:
     best = given.best
     if best is None or not axes:
         return "No trial has a score yet."
@@ -138,7 +138,7 @@ def _scatter_words(axes: Sequence[Column], given: Material) -> str:
     return said
 
 
-def _parallel_words(axes: Sequence[Column], given: Material) -> str:
+def _parallel_words(axes: Sequence[Column], given: ReportContext) -> str:
     if given.best is None:
         return "No trial has a score yet."
     found = scores.best_tenth(axes[: scores.MOST_AXES], given.trials, given.state.objective)

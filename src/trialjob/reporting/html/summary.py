@@ -19,7 +19,7 @@ from trialjob.reporting import formatting
 from trialjob.reporting.costs import costs_of
 from trialjob.reporting.doubts import infinite
 from trialjob.reporting.html.columns import Scale, columns, finite
-from trialjob.reporting.html.context import Material
+from trialjob.reporting.html.context import ReportContext
 from trialjob.reporting.results import counts_as_best, experiment_state
 from trialjob.reporting.terminal import clean, one_line
 
@@ -29,7 +29,7 @@ _STARTUP = 10
 _EDGE = 0.03
 
 
-def story(given: Material) -> list[tuple[str, str]]:
+def story(given: ReportContext) -> list[tuple[str, str]]:
     """Headings and paragraphs, as plain text."""
     state, best = given.state, given.best
     parts = [
@@ -42,7 +42,7 @@ def story(given: Material) -> list[tuple[str, str]]:
     return [(heading, text) for heading, text in parts if text]
 
 
-def _won(given: Material) -> str:
+def _won(given: ReportContext) -> str:
     state, best, objective = given.state, given.best, given.state.objective
     if best is None:
         tried = len(state.trials)
@@ -110,7 +110,7 @@ def startup_trials(state: State) -> int:
     return given if isinstance(given, int) else _STARTUP
 
 
-def _reasons(given: Material) -> Iterator[str]:
+def _reasons(given: ReportContext) -> Iterator[str]:
     state, best = given.state, given.best
     if best is None or best.score is None:
         return
@@ -187,7 +187,7 @@ def _place(value: float, lower: float, upper: float, *, log: bool) -> float:
     return (value - lower) / (upper - lower)
 
 
-def _costs(given: Material) -> Iterator[str]:
+def _costs(given: ReportContext) -> Iterator[str]:
     state, rows = given.state, given.rows
     attempts = sum(row.attempts for row in rows)
     if not attempts:
@@ -218,7 +218,7 @@ def _costs(given: Material) -> Iterator[str]:
 _LOST = (TrialStatus.FAILED, TrialStatus.METRICS_UNAVAILABLE)
 
 
-def _failures(given: Material) -> str:
+def _failures(given: ReportContext) -> str:
     failed = [trial for trial in given.trials if trial.status in _LOST]
     if not failed:
         return ""

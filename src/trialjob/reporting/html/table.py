@@ -9,7 +9,7 @@ from trialjob.model.json import Json
 from trialjob.model.metric import Mode
 from trialjob.reporting import formatting
 from trialjob.reporting.html.columns import finite
-from trialjob.reporting.html.context import Material
+from trialjob.reporting.html.context import ReportContext
 from trialjob.reporting.results import Row
 from trialjob.reporting.terminal import clean, one_line
 
@@ -21,7 +21,7 @@ _DULL: Final[dict[str, int]] = {"attempts": 1}
 Cell: TypeAlias = Callable[[Row], Json]
 
 
-def table(given: Material) -> dict[str, Any]:
+def table(given: ReportContext) -> dict[str, Any]:
     """Heads and rows; the browser sorts and filters them."""
     objective = given.state.objective
     heads, cells = _columns(given)
@@ -46,7 +46,7 @@ def table(given: Material) -> dict[str, Any]:
     }
 
 
-def _columns(given: Material) -> tuple[list[tuple[str, str]], list[Cell]]:
+def _columns(given: ReportContext) -> tuple[list[tuple[str, str]], list[Cell]]:
     """Key and name of each column, and what it has of a row; ``more`` of them are shown when asked."""
     objective = given.state.objective
     found: list[tuple[str, str, Cell]] = [
@@ -79,7 +79,7 @@ def _columns(given: Material) -> tuple[list[tuple[str, str]], list[Cell]]:
     return [(key, name) for key, name, _ in found], [cell for *_, cell in found]
 
 
-def _metrics(given: Material) -> list[str]:
+def _metrics(given: ReportContext) -> list[str]:
     return list(dict.fromkeys(name for row in given.rows for name in row.metrics))
 
 

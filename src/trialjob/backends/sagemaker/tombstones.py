@@ -16,7 +16,7 @@ from trialjob.backends.sagemaker.settings import SageMakerSettings
 from trialjob.model.ids import ExperimentName, JobName
 from trialjob.orchestrator.ports import Clock
 
-#: The graves are listed so often, in seconds, while jobs are launched.
+#: Tombstones are listed so often, in seconds, while jobs are launched.
 _LISTED: Final = 60.0
 
 
@@ -31,7 +31,7 @@ def end_if_any(client: SageMakerClient, job: JobName) -> bool:
     return True
 
 
-class Graves:
+class Tombstones:
     """The tombstones of one experiment."""
 
     def __init__(
@@ -40,27 +40,27 @@ class Graves:
         self._client, self._clock = client, clock
         self._settings, self._experiment = settings, experiment
         #: Jobs that are never to run, and when they were listed.
-        self._buried: set[str] = set()
+        self._known: set[str] = set()
         self._listed_at = float("-inf")
         #: Jobs that were created here and have not been watched since, as the journal has those that count.
         self._unwatched: set[JobName] = set()
 
     def bury(self, job: JobName) -> None:
         """Leave a tombstone."""
-        self._client.put(self._grave(job), b"")
-        self._buried.add(job)
+        self._client.put(self._tombstone(job), b"")
+        self._known.add(job)
 
     def has(self, job: JobName) -> bool:
         """Whether there is a tombstone now."""
-        return self._client.has(self._grave(job))
+        return self._client.has(self._tombstone(job))
 
     def had(self, job: JobName) -> bool:
         """The same as of a moment ago: who is buried now is found once it has been created."""
         now = self._clock.now()
         if not 0.0 <= now - self._listed_at < _LISTED:
-            self._buried = {uri.rpartition("/")[2] for uri in self._client.keys(self._grave(JobName("")))}
+            self._known = {uri.rpartition("/")[2] for uri in self._client.keys(self._tombstone(JobName("")))}
             self._listed_at = now
-        return job in self._buried
+        return job in self._known
 
     def created(self, job: JobName) -> None:
         """Be told of a job that was created here."""
@@ -77,5 +77,5 @@ class Graves:
                 end_if_any(self._client, job)
                 self._unwatched.discard(job)
 
-    def _grave(self, job: JobName) -> str:
+    def _tombstone(self, job: JobName) -> str:
         return folder(self._settings, self._experiment, "never-started", job)
