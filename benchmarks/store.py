@@ -29,7 +29,8 @@ from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.journals.codec import encode
 from trialjob.orchestrator.journals.jsonl import JsonlJournal
 from trialjob.orchestrator.journals.objects import Objects
-from trialjob.orchestrator.journals.s3 import SEAL_AT, S3Journal, S3Store
+from trialjob.orchestrator.journals.s3 import SEAL_AT, S3Journal
+from trialjob.orchestrator.journals.s3_store import S3Store
 from trialjob.testing.fake_aws import Epoch, FakeAws
 from trialjob.testing.fake_aws.requests import training_request
 

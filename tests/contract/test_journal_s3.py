@@ -27,7 +27,8 @@ from trialjob.orchestrator.core.events import SpaceExhausted
 from trialjob.orchestrator.core.evolve import replay
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.journals.objects import Found, Objects
-from trialjob.orchestrator.journals.s3 import S3Journal, S3Store
+from trialjob.orchestrator.journals.s3 import S3Journal
+from trialjob.orchestrator.journals.s3_store import S3Store
 from trialjob.orchestrator.journals.snapshot import state_of
 from trialjob.orchestrator.ports import Journal
 from trialjob.testing.fake_aws import FakeAws, FakeService, Faults, VirtualClock

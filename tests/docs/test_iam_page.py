@@ -30,7 +30,8 @@ from trialjob.model.trial import Phase
 from trialjob.orchestrator.core.events import SpaceExhausted
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.journals.objects import Objects
-from trialjob.orchestrator.journals.s3 import S3Journal, S3Store
+from trialjob.orchestrator.journals.s3 import S3Journal
+from trialjob.orchestrator.journals.s3_store import S3Store
 from trialjob.testing.fake_aws import FakeAws, VirtualClock
 from trialjob.testing.hosted_simulation import HostedSimulation
 from trialjob.testing.sagemaker_simulation import BUNDLED, SETTINGS, SageMakerSimulation, epochs

@@ -72,7 +72,7 @@ def test_what_s3_takes_is_taken(text: str) -> None:
     ("text", "why"),
     [
         ("bucket/x", "begin with s3://"), ("", "begin with"), ("s3:/bucket", "begin with"),
-        ("S3://bucket/x", "begin with"), ("https://bucket/x", "begin with"), ("s3://", "names no bucket"),
+        ("S3://bucket/x", "begin with"), ("http+s://bucket/x", "begin with"), ("s3://", "names no bucket"),
         ("s3:///x", "names no bucket"), ("s3://ab/x", "3 to 63"), ("s3://" + "a" * 64, "3 to 63"),
         ("s3://Bucket/x", "3 to 63"), ("s3://my_bucket/x", "3 to 63"), ("s3://-ab/x", "begins and ends"),
         ("s3://ab./x", "begins and ends"), ("s3://a b c/x", "3 to 63"), ("s3://bucket#x", "3 to 63"),
@@ -84,7 +84,7 @@ def test_what_s3_takes_is_taken(text: str) -> None:
 )  # fmt: skip
 def test_what_no_bucket_and_no_key_can_be_is_refused_and_says_why(text: str, why: str) -> None:
     assert why in address_problem(text)
-    with pytest.raises(UsageError, match=r"write a folder, or 's3://bucket/prefix'"):
+    with pytest.raises(UsageError, match=r"write a folder, 's3://bucket/prefix' or 'https://server'"):
         open_store(text if "://" in text else f"S3:{text}")
 
 
@@ -254,6 +254,7 @@ WEB = {
     "testing/fake_aws/in_process.py",
     "experiment/admission.py",  # that of an MLflow server
     "apps/service/access.py",  # that of the page which asks
+    "served/address.py",  # that of a service
 }
 
 

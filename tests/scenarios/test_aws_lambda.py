@@ -24,7 +24,7 @@ from trialjob.apps import aws_lambda
 from trialjob.apps.aws_lambda import handler
 from trialjob.errors import BackendUnavailable, SpecError, StoreError, StoreUnavailable, UsageError
 from trialjob.model.trial import Phase
-from trialjob.orchestrator.journals.s3 import S3Store
+from trialjob.orchestrator.journals.s3_store import S3Store
 from trialjob.testing.fake_aws import FakeAws, ScaledClock, jobs_by_tags
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "lambda"

@@ -17,7 +17,8 @@ import pytest
 from trialjob.aws import faults
 from trialjob.backends.folders.checkpoints import copy_checkpoints
 from trialjob.backends.limiter import Limiter
-from trialjob.backends.sagemaker.client import SageMakerClient, Stored
+from trialjob.backends.sagemaker.client import SageMakerClient
+from trialjob.backends.sagemaker.object_calls import Stored
 from trialjob.backends.sagemaker.rates import RATES
 from trialjob.errors import BackendUnavailable
 from trialjob.experiment import attach
@@ -230,7 +231,7 @@ def test_in_s3_a_large_object_is_copied_in_pieces_and_none_is_left_of_a_copy_tha
     in_s3: InS3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     piece = 5 * 2**20  # the least that S3 takes
-    monkeypatch.setattr("trialjob.backends.sagemaker.client._PIECE", piece)
+    monkeypatch.setattr("trialjob.backends.sagemaker.object_calls._PIECE", piece)
     content = b"ab" * (piece // 2) + b"end"
     in_s3.client.put("s3://bucket/large/from", content)
     (stored,) = in_s3.client.objects("s3://bucket/large/from")

@@ -17,8 +17,8 @@ from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.journals.folder import FolderStore
 from trialjob.orchestrator.journals.memory import MemoryStore
 from trialjob.orchestrator.journals.objects import Objects
-from trialjob.orchestrator.journals.s3 import S3Store
 from trialjob.orchestrator.journals.s3_head import MOST, Head, Segment, decode_head
+from trialjob.orchestrator.journals.s3_store import S3Store
 from trialjob.orchestrator.ports import ExperimentStore
 from trialjob.testing.fake_aws import FakeAws
 

@@ -30,12 +30,12 @@ def open_store(location: str | Path | None = None) -> BaseStore:
     # A Path has made one slash of two; and nobody means a folder of the name "s3:".
     if "://" not in chosen and not (colon and scheme.lower() in STORES):
         return FolderStore(Path(chosen).expanduser().absolute())
+    remedy = "write a folder, 's3://bucket/prefix' or 'https://server' as text"
     try:
         return STORES.get(scheme.lower()).open(chosen, SystemClock())
     except UnknownKind as unknown:
-        raise UsageError(f"{unknown}; or write a folder, or 's3://bucket/prefix' as text") from None
+        raise UsageError(f"{unknown}; or {remedy}") from None
     except ValueError as error:
-        remedy = "write a folder, 's3://bucket/prefix' or 'https://server' as text"
         raise UsageError(f"{chosen!r} is no place for experiments: {error}; {remedy}") from None
 
 

@@ -26,7 +26,7 @@ from trialjob.backends.price_list import PriceList
 from trialjob.backends.sagemaker.machines import Machines
 from trialjob.backends.sagemaker.rates import RATES
 from trialjob.backends.sagemaker.raw_request import translated
-from trialjob.backends.sagemaker.settings import Channel, SageMakerSettings, Spot
+from trialjob.backends.sagemaker.settings import SageMakerSettings, settings_of
 from trialjob.errors import BackendError, Problem, SpecError
 from trialjob.field_types import Duration, Number, SpecPart
 from trialjob.model.file_system import is_file_system
@@ -241,41 +241,7 @@ class SageMaker(Machines, BaseBackend):
 
     def settings(self, jobs: Jobs) -> SageMakerSettings:
         """What every training job of an experiment has in common; what is required has been checked."""
-        job = jobs.estimator
-        return SageMakerSettings(
-            s3_uri=self.s3_uri,
-            image_uri=job.image_uri or "",
-            role=self.role or "",
-            instance_type=self.instance_type or "",
-            fallback_instance_types=self.fallback_instance_types,
-            instance_count=self.instance_count,
-            volume_size=self.volume_size,
-            volume_kms_key=self.volume_kms_key or "",
-            output_kms_key=self.output_kms_key or "",
-            keep_alive=self.keep_alive,
-            max_upload=self.max_upload,
-            price_per_hour=self.price_per_hour,
-            spot=Spot(**dict(self.spot)) if self.spot else None,
-            channels={
-                name: Channel(
-                    content_type=given.content_type or "", mode=given.mode or "", access=given.access or ""
-                )
-                for name, given in job.inputs.items()
-                if given.content_type or given.mode or given.access
-            },
-            tags=self.tags,
-            subnets=self.subnets,
-            security_group_ids=self.security_group_ids,
-            network_isolation=self.network_isolation,
-            encrypt_inter_container_traffic=self.encrypt_inter_container_traffic,
-            distribution="" if job.distribution == "none" else job.distribution,
-            processes=job.processes,
-            metric_definitions=jobs.metrics,
-            objective=jobs.objective.metric,
-            needed=jobs.needed,
-            metrics_from=jobs.metrics_from,
-            request=self.request,
-        )
+        return settings_of(self, jobs)
 
     def image(self, framework: Framework, clock: Clock) -> str:
         from trialjob.backends.sagemaker.images import image_uri  # noqa: PLC0415 - as above

@@ -14,6 +14,6 @@ STORES: Registry[BaseStore] = Registry(
         "file": "trialjob.orchestrator.journals.folder:FolderStore",
         "http": "trialjob.served.store:ServedStore",
         "https": "trialjob.served.store:ServedStore",
-        "s3": "trialjob.orchestrator.journals.s3:S3Store",
+        "s3": "trialjob.orchestrator.journals.s3_store:S3Store",
     },
 )

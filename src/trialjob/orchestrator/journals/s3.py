@@ -16,14 +16,13 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-import shlex
 import socket
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar, Final, Self
+from typing import Final
 
 from trialjob.errors import (
     ExperimentBusy,
@@ -33,20 +32,14 @@ from trialjob.errors import (
     StoreUnavailable,
 )
 from trialjob.model.ids import ExperimentName
-from trialjob.model.s3 import S3Address
 from trialjob.orchestrator.core.events import Event, Record
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.journals.beginnings import begins_alike
-from trialjob.orchestrator.journals.bundles import check_bundle, check_digest
 from trialjob.orchestrator.journals.codec import decode, encode
-from trialjob.orchestrator.journals.inbox import Inbox
 from trialjob.orchestrator.journals.locks import this_process
 from trialjob.orchestrator.journals.objects import NotMet, Objects
-from trialjob.orchestrator.journals.s3_documents import S3Documents
 from trialjob.orchestrator.journals.s3_head import Head, Lease, Segment, decode_head, unzipped
 from trialjob.orchestrator.journals.snapshot import Snapshot, is_worth, packed, unpacked
-from trialjob.orchestrator.journals.store import BaseStore, Documents, Listed
-from trialjob.orchestrator.journals.turn_book import TurnBook
 from trialjob.orchestrator.ports import Clock
 
 #: The head's lines are sealed when they are longer than this, in bytes; benchmarks/store.md says why.
@@ -54,9 +47,10 @@ SEAL_AT: Final = 1_000_000
 #: A write is tried so often, with waits of 0.1 s, 0.2 s, 0.4 s, …
 _TRIES: Final = 6
 _WAIT: Final = 0.1
-_SUFFIX: Final = ".jsonl.gz"
+#: How the key of a journal ends.
+SUFFIX: Final = ".jsonl.gz"
 #: The key of what says that an experiment was begun.
-_MARK: Final = "experiments/{}/begun"
+MARK: Final = "experiments/{}/begun"
 
 
 class S3Journal:
@@ -67,7 +61,7 @@ class S3Journal:
     ) -> None:
         self._objects = objects
         self._name = name
-        self._key = f"journals/{name}{_SUFFIX}"
+        self._key = f"journals/{name}{SUFFIX}"
         self._clock = clock
         self._seal_at = seal_at
         #: Tells our lines from those of others.
@@ -292,7 +286,7 @@ class S3Journal:
     def _leave_mark(self) -> None:
         """Say that there were records. Where that fails, no more is lost than the notice of their loss."""
         with suppress(StoreError):
-            self._objects.keep(_MARK.format(self._name), b"")
+            self._objects.keep(MARK.format(self._name), b"")
 
     def _packed(self, head: Head, lines: Iterable[bytes]) -> Head:
         """The head with these lines behind its sealed ones; sealed as far as they are too long for it."""
@@ -352,95 +346,3 @@ def _without(head: Head, lease: Lease) -> Head:
     if head.lease != lease:
         raise JournalConflict("somebody else's lease is left alone")
     return replace(head, lease=None)
-
-
-class S3Store(BaseStore):
-    """Experiments below one prefix of a bucket."""
-
-    kind: ClassVar[str] = "s3"
-    is_shared: ClassVar[bool] = True
-
-    def __init__(self, objects: Objects, clock: Clock) -> None:
-        self._objects = objects
-        self._clock = clock
-
-    @classmethod
-    def open(cls, address: str, clock: Clock) -> Self:
-        place = S3Address.parse(address)
-        return cls(Objects(place.bucket, place.key, clock), clock)
-
-    def names(self) -> Sequence[ExperimentName]:
-        return sorted(self.heads())
-
-    def heads(self) -> Mapping[ExperimentName, Listed]:
-        """Each experiment's head, that written longest ago first.
-
-        A step takes the lease and gives it back, so that is the one least recently stepped.
-        """
-        rows = sorted(self._objects.listing("journals/"), key=lambda row: row.written)
-        return {
-            ExperimentName(row.name.removesuffix(_SUFFIX)): row for row in rows if row.name.endswith(_SUFFIX)
-        }
-
-    def turn_book(self) -> TurnBook:
-        """What invocations of a function have found out."""
-        return TurnBook(self._objects)
-
-    def close(self) -> None:
-        """Close the connections; new ones are made when they are needed."""
-        self._objects.close()
-
-    def inbox(self) -> Inbox:
-        """What others have put there to be started."""
-        return Inbox(self._objects)
-
-    def documents(self) -> Documents:
-        return S3Documents(self._objects)
-
-    def journal(self, name: ExperimentName) -> S3Journal:
-        return S3Journal(self._objects, name, self._clock)
-
-    def ahead(self) -> float:
-        """How many seconds the clock of S3 is ahead of this machine's, as far as it has answered."""
-        return self._objects.ahead
-
-    def where(self, name: str = "") -> str:
-        return f"{self._objects.uri}/experiments/{name}" if name else self._objects.uri
-
-    def bundle(self, name: ExperimentName, digest: str) -> bytes:
-        found = self._objects.get(self._bundle(name, digest))
-        if found is None or found.data is None:
-            raise StoreError(f"{self._objects.uri}/{self._bundle(name, digest)} is missing; restore it")
-        return check_bundle(digest, found.data, f"{self._objects.uri}/{self._bundle(name, digest)}")
-
-    def has_code(self, name: ExperimentName) -> bool:
-        """Whether some code was brought here for it; that comes before the journal."""
-        return any(self._objects.listing(f"experiments/{name}/bundles/"))
-
-    def check_not_lost(self, name: ExperimentName) -> None:
-        if self._objects.get(_MARK.format(name)) is None or self.journal(name).read():
-            return
-        raise JournalCorrupt(
-            f"{self._objects.uri}/journals/{name}{_SUFFIX} has nothing any more, of an experiment that was"
-            f" begun: its jobs, {name}-0001-1 and so on, may still run, and would be started a second time.\n"
-            "  → restore an earlier version of the object, if the bucket keeps them; without one, end its"
-            f" jobs where they run, and then `aws s3 rm {shlex.quote(self.where(name) + '/begun')}`"
-        )
-
-    def forget(self, name: ExperimentName) -> None:
-        """Remove the journal of an experiment that this process holds."""
-        # First what says that it was begun: a removal that is broken off here is no loss of a journal.
-        self._objects.remove(_MARK.format(name))
-        self._objects.remove(f"journals/{name}{_SUFFIX}")
-
-    def clear(self, name: ExperimentName) -> None:
-        """Remove what is left of an experiment whose journal is gone."""
-        self._objects.remove_below(f"experiments/{name}/")
-
-    def keep_bundle(self, name: ExperimentName, digest: str, data: bytes) -> None:
-        key = self._bundle(name, digest)
-        self._objects.keep(key, check_bundle(digest, data, f"what was to be kept as {key}"))
-
-    @staticmethod
-    def _bundle(name: ExperimentName, digest: str) -> str:
-        return f"experiments/{name}/bundles/{check_digest(digest, name)}.tar.gz"
