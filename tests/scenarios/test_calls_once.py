@@ -32,8 +32,8 @@ backend:
   fallback_instance_types: [ml.m5.xlarge]
   keep_alive: 4m
 """
-#: The journal of a store in S3 is looked at again because others may have written to it.
-_SHARED = "/bucket/store/journals/"
+#: What a store in S3 says of an experiment is looked at again because others may have written to it.
+_SHARED = ("/bucket/store/journals/", "/bucket/store/experiments/there/begun")
 
 
 @pytest.fixture(scope="module")

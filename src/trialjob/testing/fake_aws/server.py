@@ -97,6 +97,8 @@ class Dispatcher:
             return list(self._moto(environ, lambda *args: answered.append(args)))
 
         asked = {"Path": environ["PATH_INFO"], "Query": environ.get("QUERY_STRING", ""), "Form": form}
+        if "HTTP_X_AMZ_TARGET" in environ:
+            asked["Json"] = _body(environ).decode(errors="replace")
         try:
             body: list[bytes] = self._service.foreign(service, operation, asked, work)
         except ServiceError as error:
@@ -114,13 +116,18 @@ def _check_registry(environ: Environ, operation: str) -> None:
 
     Of that, moto would say that it is empty.
     """
-    body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-    environ["wsgi.input"] = io.BytesIO(body)
-    asked = _object(body)
+    asked = _object(_body(environ))
     check("ecr", operation, asked)
     registry = asked.get("registryId", ACCOUNT)
     if registry != ACCOUNT:
         raise access_denied(USER, f"ecr:{operation}", f"arn:aws:ecr:*:{registry}:repository/*")
+
+
+def _body(environ: Environ) -> bytes:
+    """The body of a request, which can be read again."""
+    body: bytes = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    environ["wsgi.input"] = io.BytesIO(body)
+    return body
 
 
 def _object(body: bytes) -> dict[str, Any]:
@@ -161,9 +168,7 @@ def _operation(environ: Environ, service: str) -> tuple[str, dict[str, list[str]
             return "GetBucketLocation", {}
         return (_OBJECT if key else _BUCKET).get(str(environ["REQUEST_METHOD"]), "?"), {}
     if "urlencoded" in environ.get("CONTENT_TYPE", ""):  # the query protocol names it in the body
-        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-        environ["wsgi.input"] = io.BytesIO(body)
-        form = parse_qs(body.decode())
+        form = parse_qs(_body(environ).decode())
         return form.get("Action", ["?"])[0], form
     return str(environ.get("HTTP_X_AMZ_TARGET", "").partition(".")[2]) or str(environ["REQUEST_METHOD"]), {}
 
