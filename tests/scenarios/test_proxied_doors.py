@@ -216,4 +216,4 @@ def test_doctor_and_audit_outlive_a_proxy_that_lets_nothing_through(fake: FakeAw
     answer(fake, Interposed(503, PAGES[3][1], PAGES[3][0]))
     code, said = call(tmp_path, fake, "audit")
     assert (code, "bug" in said, "Traceback" in said) == (2, False, False), said
-    assert "no clear answer to sagemaker:ListTrainingJobs" in said
+    assert "no clear answer to sagemaker:ListHyperParameterTuningJobs" in said
