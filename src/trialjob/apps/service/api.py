@@ -31,6 +31,7 @@ from trialjob.apps.service.bodies import (
 )
 from trialjob.apps.service.callers import AnyDesk, House
 from trialjob.apps.service.desk import Uncapped
+from trialjob.apps.service.metrics import MEDIA_TYPE, metrics
 from trialjob.apps.service.rules import ONE, RULES
 from trialjob.apps.service.streams import add_streams, news
 from trialjob.apps.service.study_api import add_studies
@@ -189,6 +190,10 @@ def _people(made: FastAPI, house: House) -> None:
     def readyz() -> dict[str, str]:
         house.ready()
         return {"status": "ready"}
+
+    @made.get("/metrics", include_in_schema=False)
+    def get_metrics(caller: OneCaller, desk: OneDesk) -> Response:
+        return Response(metrics(desk, house.tenants(caller)), media_type=MEDIA_TYPE)
 
     @made.get("/v1/me")
     def get_me(caller: OneCaller) -> dict[str, Any]:

@@ -19,6 +19,7 @@ RULES: Final[Mapping[tuple[str, str], Role | None]] = {
     ("GET", "/readyz"): None,
     ("GET", f"{TICKETS}{{ticket}}"): None,
     **{(method, "/v1/openapi.json"): Role.READ for method in ("GET", "HEAD")},
+    ("GET", "/metrics"): Role.READ,
     ("GET", "/v1/me"): Role.READ,
     ("GET", "/v1/tenants"): Role.READ,
     ("GET", "/v1/audit"): Role.MANAGE,

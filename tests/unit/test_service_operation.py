@@ -1,0 +1,114 @@
+"""What whoever operates a service relies on: its metrics, and the examples that start it."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from trialjob.apps.cli.serving import serve
+from trialjob.apps.service.callers import Caller, TeamHouse
+from trialjob.apps.service.desk import Desk
+from trialjob.apps.service.metrics import metrics
+from trialjob.apps.service.rules import RULES
+from trialjob.apps.service.runner import Runner
+from trialjob.apps.team.tenants import Tenants, parse_budget
+from trialjob.apps.team.tokens import Role
+from trialjob.orchestrator.engine.clock import SystemClock
+from trialjob.orchestrator.journals.folder import FolderStore
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "service"
+#: A comment, or a name, its labels and a number.
+LABEL = r'\w+="(\\.|[^"\\\n])*"'
+LINE = re.compile(rf"# (HELP|TYPE) \w+ .+|\w+(\{{{LABEL}(,{LABEL})*\}})? -?[\d.e+-]+")
+
+
+def sample(text: str, name: str) -> float:
+    (line,) = [line for line in text.splitlines() if line.startswith(f"trialjob_{name} ")]
+    return float(line.rpartition(" ")[2])
+
+
+SPEC: dict[str, Any] = {
+    "name": "tuned",
+    "estimator": {"kind": "container", "image_uri": "none", "entrypoint": ["true"]},
+    "space": {"rate": {"type": "uniform", "lower": 0, "upper": 1}},
+    "objective": {"metric": "loss", "mode": "min"},
+    "metrics": [{"name": "loss", "regex": r"loss=([0-9.]+)"}],
+    "limits": {"max_trials": 2, "max_cost": 10.0},
+    "backend": {"kind": "local"},
+}
+
+
+def test_each_sees_the_metrics_of_what_is_his(tmp_path: Path) -> None:
+    store, clock = FolderStore(tmp_path), SystemClock()
+    for name in ("red", "blue"):
+        budget = parse_budget("100/month")
+        Tenants(store, clock).add(name, budget=budget, max_concurrent=4, allow=("backend.kind=local",))
+    house = TeamHouse(store, clock)
+    red = house.tenant_desk("red")
+    red.runner.close()  # so that all stays as it is
+    begun, _ = red.start(SPEC, None, name="one", key="", uncapped=False)
+    for tenant, seen in (("red", {"red"}), ("blue", {"blue"}), ("", {"red", "blue"})):
+        role = Role.READ if tenant else Role.ADMIN
+        caller = Caller(id="a", role=role, tenant=tenant)
+        text = metrics(house.desk(caller), house.tenants(caller))
+        assert all(LINE.fullmatch(line) for line in text.splitlines()), text
+        assert set(re.findall(r'tenant="(\w+)"', text)) == seen
+        assert sample(text, 'experiments{state="running"}') == (tenant != "blue")
+        if "red" in seen:
+            assert sample(text, 'held_dollars{tenant="red"}') == 10.0
+            assert sample(text, 'free_dollars{tenant="red"}') == 90.0
+        assert begun not in text
+    house.close()
+
+
+def test_one_user_has_no_budgets_and_a_graph_begins_at_nothing(tmp_path: Path) -> None:
+    text = metrics(Desk(str(tmp_path), Runner(), tmp_path), [])
+    assert sample(text, 'experiments{state="running"}') == sample(text, "jobs") == 0
+    assert "tenant" not in text
+
+
+def test_what_a_label_says_stays_in_its_quotes(tmp_path: Path) -> None:
+    tenant = {"name": 'a"b\\c\nd', "budget": 1.5, "spent": 0, "held": 0, "free": 1.5}
+    text = metrics(Desk(str(tmp_path), Runner(), tmp_path), [tenant])
+    assert 'trialjob_budget_dollars{tenant="a\\"b\\\\c\\nd"} 1.5\n' in text
+    assert all(LINE.fullmatch(line) for line in text.splitlines())
+
+
+def manifests() -> list[dict[str, Any]]:
+    return list(YAML(typ="safe").load_all((EXAMPLES / "kubernetes.yaml").read_text()))
+
+
+def commands() -> dict[str, list[str]]:
+    """The words by which each example starts the server."""
+    image = re.search(r"^CMD (.*)$", (EXAMPLES / "Dockerfile").read_text(), re.MULTILINE)
+    unit = re.search(r"^ExecStart=(.*)$", (EXAMPLES / "trialjob.service").read_text(), re.MULTILINE)
+    (pod,) = manifests()[0]["spec"]["template"]["spec"]["containers"]
+    assert image is not None
+    assert unit is not None
+    return {"image": json.loads(image[1]), "unit": shlex.split(unit[1]), "pod": pod["args"]}
+
+
+@pytest.mark.parametrize("example", ["image", "unit", "pod"])
+def test_an_example_starts_a_server_that_listens_safely(example: str) -> None:
+    program, command, *words = commands()[example]
+    assert (Path(program).name, command) == ("trialjob", "serve")
+    given = serve.make_context("serve", words).params
+    assert given["behind_proxy"]
+    assert given["resume"]
+    assert given["port"] == 8765
+    assert (given["host"] == "127.0.0.1") == (example == "unit")
+
+
+def test_the_probes_of_the_manifest_are_routes_without_a_token() -> None:
+    (pod,) = manifests()[0]["spec"]["template"]["spec"]["containers"]
+    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+        get = pod[probe]["httpGet"]
+        assert RULES["GET", get["path"]] is None
+        assert get["port"] == pod["ports"][0]["containerPort"] == 8765
+    assert manifests()[1]["spec"]["ports"][0]["targetPort"] == 8765
