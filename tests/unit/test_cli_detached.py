@@ -69,8 +69,9 @@ def test_it_returns_and_a_process_without_a_terminal_goes_on(
     assert "  trialjob watch long\n" in told
     assert "  trialjob logs long 1 --follow\n" in told
     assert os.getsid(pid) == pid  # what ends the terminal's session does not end it
-    assert main(["resume", "long"]) == 2
-    assert f"long is being run by process {pid} of" in capsys.readouterr().err
+    for words in ([], ["--detach"]):
+        assert main(["resume", "long", *words]) == 2
+        assert f"long is being run by process {pid} of" in capsys.readouterr().err
     gate.touch()
     until(lambda: state("long", capsys)["state"] == "finished")
     until(lambda: "long finished" in log.read_text())

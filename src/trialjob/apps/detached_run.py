@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from trialjob.backends.folders.log import tail
-from trialjob.errors import BackendError
+from trialjob.errors import BackendError, ExperimentBusy
 from trialjob.experiment import Session
 from trialjob.model.trial import Phase
 from trialjob.orchestrator.engine.clock import SystemClock
@@ -58,7 +58,12 @@ Left: TypeAlias = GoesOn | HasEnded | NotBegun
 
 
 def leave_to_process(session: Session, words: Sequence[str]) -> Left:
-    """Have ``trialjob resume`` with these words run the experiment of ``session`` from now on."""
+    """Have ``trialjob resume`` with these words run the experiment of ``session`` from now on.
+
+    Raises ExperimentBusy when somebody runs it already.
+    """
+    if (holder := session.holder()) is not None:
+        raise ExperimentBusy(f"{session.name} is being run by {holder}; stop or detach it there first")
     log = _log_of(session)
     process = _started([sys.executable, "-P", "-m", "trialjob", "resume", session.name, *words], log, session)
     clock = SystemClock()
