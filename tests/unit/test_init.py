@@ -68,6 +68,8 @@ def given(spec: ExperimentSpec, root: Path) -> list[str]:
 
 @every_script
 def test_the_spec_is_sound_and_the_script_takes_what_it_gives(script: Script, tmp_path: Path) -> None:
+    if script.name == "absl_flags":
+        pytest.importorskip("absl")  # whose place nothing empty can take
     folder = tmp_path / script.name
     spec = drafted(script, folder)
     assert f"{spec.objective.mode} {spec.objective.metric}" == script.metric

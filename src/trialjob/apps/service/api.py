@@ -327,7 +327,7 @@ def _writing(made: FastAPI) -> None:
         )
         return started(response, *made)
 
-    @made.delete(ONE, status_code=204)
+    @made.delete(ONE, status_code=204, response_model=None)  # some versions of FastAPI make one of None
     def remove_experiment(name: str, desk: OneDesk) -> None:
         """Remove an experiment that does not run for good: journal, code and logs."""
         desk.remove(name)
