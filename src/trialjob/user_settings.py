@@ -14,11 +14,19 @@ _VARIABLE: Final = "TRIALJOB_CONFIG"
 
 
 def where() -> Path:
-    """The file, which need not exist: $TRIALJOB_CONFIG, else trialjob/config.toml where settings are kept."""
+    """The file, which need not exist: $TRIALJOB_CONFIG, else config.toml in the user's folder."""
     if said := os.environ.get(_VARIABLE):
         return Path(said).expanduser().absolute()
-    home = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-    return Path(home) / "trialjob" / "config.toml"
+    return folder() / "config.toml"
+
+
+def folder() -> Path:
+    """Where a user's settings and tokens are, by the XDG Base Directory Specification.
+
+    By that, a path that is not absolute is ignored.
+    """
+    home = Path(os.environ.get("XDG_CONFIG_HOME", ""))
+    return (home if home.is_absolute() else Path.home() / ".config") / "trialjob"
 
 
 def read() -> dict[str, Any]:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from trialjob import config
+from trialjob import config, user_settings
 from trialjob.apps.cli.main import main
 from trialjob.errors import SpecError, UsageError
 from trialjob.experiment import open_store
+from trialjob.served import logins
 
 ROLE = "arn:aws:iam::123456789012:role/SageMakerExecution"
 SPEC = """
@@ -182,3 +183,16 @@ def test_a_file_that_cannot_be_read_is_named(file: Path, text: str) -> None:
     file.write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(UsageError, match=r"settings\.toml"):
         open_store()
+
+
+@pytest.mark.parametrize("said", ["", "here", "~/x"])
+def test_settings_and_tokens_lie_in_one_folder_that_is_never_a_relative_one(
+    said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TRIALJOB_CONFIG", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", said)
+    assert user_settings.where() == tmp_path / ".config/trialjob/config.toml"
+    assert logins.folder() == tmp_path / ".config/trialjob/tokens"
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "mine"))
+    assert user_settings.where().parent == logins.folder().parent == tmp_path / "mine/trialjob"

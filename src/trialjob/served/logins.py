@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, unquote
 
+from trialjob import user_settings
 from trialjob.errors import UsageError
 from trialjob.private_files import private_opener, tighten
 
@@ -18,10 +18,8 @@ _LONGEST: Final = 4096
 
 
 def folder() -> Path:
-    """Where they are, by the XDG Base Directory Specification."""
-    base = os.environ.get("XDG_CONFIG_HOME", "")
-    above = Path(base) if Path(base).is_absolute() else Path("~/.config").expanduser()
-    return above / "trialjob" / "tokens"
+    """Where they are."""
+    return user_settings.folder() / "tokens"
 
 
 def token_of(address: str) -> str | None:

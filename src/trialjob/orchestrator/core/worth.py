@@ -64,9 +64,10 @@ def not_worth_it(state: State) -> EndReason | None:
 
 def forecast(state: State) -> Forecast | None:
     """What one more trial is expected to bring; None while too little is known, or nothing costs anything."""
-    sign = 1.0 if state.objective.better(0.0, 1.0) else -1.0
     scores = [trial.score for trial in state.trials]
-    values = sorted(sign * score for score in scores if score is not None and math.isfinite(score))
+    values = sorted(
+        -state.objective.key(score) for score in scores if score is not None and math.isfinite(score)
+    )
     ended = sum(trial.ended and trial.score is not None for trial in state.trials)
     if len(values) < ENOUGH or not ended or state.spent.micros <= 0:
         return None
