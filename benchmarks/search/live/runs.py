@@ -17,6 +17,7 @@ from typing import Any
 from benchmarks.search import ours
 from benchmarks.search.compare import RULES, SAMPLERS
 from benchmarks.search.course import Setting
+from benchmarks.search.live.forest import ForestSampler
 from benchmarks.search.live.live import Live
 from benchmarks.search.live.tasks import CHOICE, TASKS, Task
 
@@ -25,6 +26,8 @@ from trialjob.model.space import Config
 #: Epochs that are paid for.
 BUDGET = 810
 
+#: What is run here: ours, and what is only compared.
+LOOP_SAMPLERS = {**SAMPLERS, "forest": ForestSampler}
 #: Loop, task, seed, workers.
 Run = tuple[str, str, int, int]
 
@@ -41,7 +44,7 @@ def recorded(task: Task, loop: str, *, seed: int, workers: int, epochs: int) -> 
     trace = ours.run(
         Live(task, seed),
         seed,
-        lambda: SAMPLERS[sampler](task.space, seed),
+        lambda: LOOP_SAMPLERS[sampler](task.space, seed),
         RULES[rule],
         setting=Setting(workers=workers, enough=lambda _ended, reported: reported >= epochs),
     )
