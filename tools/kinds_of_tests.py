@@ -30,6 +30,7 @@ KINDS: Final[Mapping[str, tuple[str, ...]]] = {
         "scenarios/test_report_in_browser.py",
         "scenarios/test_sdk_v2_trials.py",
         "scenarios/test_slurm.py",
+        "scenarios/test_slurm_accounts.py",
         "scenarios/test_slurm_kills.py",
         "scenarios/test_slurm_tasks.py",
         "scenarios/test_slurm_trouble.py",

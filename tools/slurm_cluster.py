@@ -86,7 +86,7 @@ PartitionName=several Nodes=node[1-2] MaxTime=1-0 PriorityTier=10 PreemptMode=OF
 def missing() -> list[str]:
     """The programs that a cluster needs and this machine lacks."""
     names = (*DAEMONS, "sbatch", "squeue", "scancel", "sinfo", "scontrol")
-    return [name for name in names if not _program(name)]
+    return [name for name in names if not program(name)]
 
 
 class Cluster:
@@ -104,7 +104,7 @@ class Cluster:
         for name in ("state", "spool/node1", "spool/node2", "log", "munge"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         (self.folder / "munge").chmod(0o700)
-        ctld_port, slurmd_port, second_port = _quiet_ports(3)
+        ctld_port, slurmd_port, second_port = quiet_ports(3)
         self.conf.write_text(
             _CONF.format(
                 folder=self.folder,
@@ -118,12 +118,12 @@ class Cluster:
         )
         for name in DAEMONS:
             self.launch(name)
-        self._wait(lambda: self.trouble() == "", "a node that takes jobs")
+        self.wait(lambda: self.trouble() == "", "a node that takes jobs")
 
     def start_second(self) -> None:
         """Start the second node, if it does not run. Raises RuntimeError."""
         self.launch(SECOND)
-        self._wait(lambda: self._answers(SECOND), "the second node")
+        self.wait(lambda: self._answers(SECOND), "the second node")
 
     def _answers(self, name: str) -> bool:
         """Whether slurmctld has a node for one that answers.
@@ -173,11 +173,11 @@ class Cluster:
                 again = time.monotonic() + _PATIENCE / 6
             return self.pid(name) is not None and self._listens(name)
 
-        self._wait(up, f"{name}, listening,")
+        self.wait(up, f"{name}, listening,")
 
     def _spawn(self, name: str) -> None:
         subprocess.run(
-            [_program(name), *self._arguments(name)],
+            [program(name), *self._arguments(name)],
             env={**os.environ, "SLURM_CONF": str(self.conf)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -222,7 +222,7 @@ class Cluster:
         self.kills += 1
         if (pid := self.pid(name)) is not None:
             os.kill(pid, number)
-            self._wait(lambda: not _is(pid, name), f"the end of {name}")
+            self.wait(lambda: not _is(pid, name), f"the end of {name}")
 
     def stop(self) -> None:
         """End the jobs and the daemons."""
@@ -245,7 +245,7 @@ class Cluster:
         try:
             for name in DAEMONS:
                 self.launch(name)
-            self._wait(lambda: self._answers("slurmd") and not self.trouble(), "a node that takes jobs")
+            self.wait(lambda: self._answers("slurmd") and not self.trouble(), "a node that takes jobs")
         except RuntimeError as error:
             return f"{self.trouble()}\n{error}"
         return ""
@@ -275,7 +275,8 @@ class Cluster:
         files = [f"--{kind}-file={place}" for kind, place in places.items()]
         return ["--force", f"--socket={munge}/socket", f"--pid-file={self.folder}/munged.pid", *files]
 
-    def _wait(self, until: Callable[[], bool], what: str) -> None:
+    def wait(self, until: Callable[[], bool], what: str) -> None:
+        """Return when something is so; raises RuntimeError when it takes too long."""
         deadline = time.monotonic() + _PATIENCE
         while not until():
             if time.monotonic() > deadline:
@@ -283,7 +284,8 @@ class Cluster:
             time.sleep(0.05)
 
 
-def _program(name: str) -> str:
+def program(name: str) -> str:
+    """Where a program is, in an administrator's folders, too; "" when it is not here."""
     name = "slurmd" if name in _NODES else name
     return shutil.which(name, path=os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/sbin"))) or ""
 
@@ -297,7 +299,7 @@ def _is(pid: int, name: str) -> bool:
     return f"({'slurmd' if name in _NODES else name})" in stat and stat.rpartition(")")[2].split()[0] != "Z"
 
 
-def _quiet_ports(count: int) -> list[int]:
+def quiet_ports(count: int) -> list[int]:
     """Free ports below those that the system gives to outgoing connections.
 
     One of those would be taken by somebody's connection, in one of many times, while its daemon is down.

@@ -36,7 +36,7 @@ def test_a_line_of_the_queue_is_read_whatever_the_job_is_called() -> None:
 WAITS = [
     "Priority", "Resources", "QOSMaxJobsPerUserLimit", "AssocGrpCpuLimit", "BeginTime", "PartitionDown",
     "ReqNodeNotAvail, UnavailableNodes:vm", "JobHeldAdmin", "Dependency", "Licenses", "None",
-    "PartitionTimeLimit",
+    "PartitionTimeLimit", "PartitionConfig", "AssocGrpCPUMinutesLimit", "QOSGrpCpuLimit", "MaxJobsPerAccount",
 ]  # fmt: skip
 
 
@@ -53,6 +53,11 @@ def test_what_may_pass_is_waited_for(reason: str) -> None:
         ("InvalidAccount", "backend.account"),
         ("InvalidQOS", "backend.qos"),
         ("QOSMaxWallDurationPerJobLimit", "limits.trial_timeout"),
+        ("AssocMaxCpuPerJobLimit", "another account or QOS"),
+        ("QOSMaxMemoryPerNode", "ask for less"),
+        ("QOSMinCpuNotSatisfied", "ask for more"),
+        ("Job's account not permitted to use this partition (a allows b not c)", "backend.account"),
+        ("Job's QOS not permitted to use this partition (a denies b including b)", "backend.qos"),
     ],
 )
 def test_what_will_never_start_is_rejected_with_the_field(reason: str, what: str) -> None:
@@ -97,7 +102,22 @@ def test_a_job_that_never_began_says_what_was_printed() -> None:
     assert never_began(job("FAILED"), "")["failure"] == "lost"
 
 
+@pytest.mark.parametrize(
+    ("reason", "what"),
+    [
+        ("AssocGrpCPUMinutesLimit", "used up"),
+        ("AssocGrpCPURunMinutesLimit", "more than all may"),
+        ("AssocGrpCpuLimit", "more than all may"),
+        ("PartitionConfig", "trialjob stop"),
+    ],
+)
+def test_what_can_be_done_about_a_wait_is_said(reason: str, what: str) -> None:
+    assert what in advice(job(reason=reason))
+
+
 FAILED = "Batch job submission failed: "
+#: Of every limit of an account or a QOS that lets no such job into the queue, with its name a line before.
+LIMIT = FAILED + "Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)"
 SAID: list[tuple[str, type[BackendError], str]] = [
     (FAILED + "Invalid account or account/partition combination specified", Refused, "backend.account"),
     (FAILED + "Invalid partition name specified", Refused, "backend.partition"),
@@ -107,7 +127,17 @@ SAID: list[tuple[str, type[BackendError], str]] = [
     (FAILED + "Invalid feature specification", Refused, "backend.constraint"),
     ("Memory specification can not be satisfied", Refused, "backend.memory"),
     ("unrecognized option '--nonsense'", Refused, "backend.sbatch"),
-    (FAILED + "Job violates accounting/QOS policy (job submit limit, user's size)", Later, "no further job"),
+    (LIMIT, Later, "no further job"),
+    (f"QOSMaxSubmitJobPerUserLimit\n{LIMIT}", Later, "no further job"),
+    (f"AssocMaxSubmitJobLimit\n{LIMIT}", Later, "no further job"),
+    (f"QOSGrpSubmitJobsLimit\n{LIMIT}", Later, "no further job"),
+    (f"MaxSubmitJobsPerAccount\n{LIMIT}", Later, "no further job"),
+    (f"QOSMaxWallDurationPerJobLimit\n{LIMIT}", Refused, "limits.trial_timeout, or backend.qos"),
+    (f"QOSMaxCpuPerJobLimit\n{LIMIT}", Refused, "what the jobs ask for"),
+    (f"QOSMaxCpuPerUserLimit\n{LIMIT}", Refused, "what the jobs ask for"),
+    (f"QOSGrpCpuLimit\n{LIMIT}", Refused, "what the jobs ask for"),
+    (f"MaxCpuPerAccount\n{LIMIT}", Refused, "what the jobs ask for"),
+    (FAILED + "User's group not permitted to use this partition", Refused, "backend.partition"),
     (FAILED + "Slurm temporarily unable to accept job, sleeping and retrying", Later, "no further job"),
     (FAILED + "Socket timed out on send/recv operation", BackendUnavailable, "no clear answer"),
     (FAILED + "Unable to contact slurm controller", BackendUnavailable, "no clear answer"),

@@ -5,8 +5,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from trialjob.backends.plugin import Jobs
 from trialjob.backends.slurm.backend import SlurmBackend
 from trialjob.backends.slurm.settings import SlurmSettings
+from trialjob.model.ids import ExperimentName
+from trialjob.model.job import JobRequest
+from trialjob.model.limits import Limits
+from trialjob.model.metric import Mode, Objective
 from trialjob.testing.local_jobs import ScriptJobs
 
 
@@ -42,6 +47,19 @@ class SlurmJobs(ScriptJobs):
             code=lambda digest: (self.folder / "bundles" / f"{digest}.tar.gz").read_bytes(),
             python=sys.executable,
             lag=self._lag,
+        )
+
+    def planned(self, request: JobRequest) -> Jobs:
+        """An experiment whose first request this is, for a doctor."""
+        return Jobs(
+            name=ExperimentName("local"),
+            estimator=None,
+            objective=Objective(metric="loss", mode=Mode.MIN),
+            limits=Limits(max_trials=1),
+            metrics=(),
+            needed=(),
+            clock=self.clock,
+            first=lambda: request,
         )
 
     def job_folder(self, job: str) -> Path:

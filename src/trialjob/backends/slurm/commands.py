@@ -26,14 +26,20 @@ from trialjob.errors import BackendError, BackendUnavailable
 PATIENCE: Final = 30.0
 COMMANDS: Final = ("sbatch", "squeue", "scancel")
 
-#: What sbatch says when the jobs can come later, and
+#: What sbatch says when the jobs can come later: as many are in the queue as there may be,
 _LATER: Final = re.compile(
-    r"MaxSubmit|job submit limit|Resource temporarily unavailable|temporarily unable to accept job"
+    r"SubmitJob|Resource temporarily unavailable|temporarily unable to accept job"
     r"|not available now|inactive or drain|Slurmctld is currently in standby|rate limit",
     re.IGNORECASE,
 )
+#: which a line says that comes with every other limit, too, the name of which it has from 22.05 on;
+_SOME_LIMIT: Final = "job submit limit"
+_LIMIT: Final = r"\b(?:QOS|Assoc)(?:Grp|Max|Min)[A-Z]\w+|\bMax[A-Z]\w*Per[A-Z]\w+"
 #: what it says of jobs that it will not take as they are, with the key that has to change.
 _REFUSALS: Final[tuple[tuple[str, str], ...]] = (
+    (r"(?:QOS|Assoc)Max(?:WallDuration|\w+Minutes)", "limits.trial_timeout, or backend.qos"),
+    (_LIMIT, "what the jobs ask for in backend, or backend.qos"),
+    (r"not permitted to use", "backend.partition, backend.account or backend.qos"),
     (r"account or account/partition|Invalid account", "backend.account, or backend.partition"),
     (r"invalid partition|partition specified", "backend.partition"),
     (r"qos", "backend.qos"),
@@ -103,15 +109,18 @@ def submit(words: Sequence[str], script: str, environment: Mapping[str, str]) ->
         if re.fullmatch(r"\d+(;\S*)?", number[0]):
             return number[0].partition(";")[0]
         raise BackendUnavailable(f"sbatch said {done.stdout.strip()[:200]!r}, and no job's number")
-    said = said_by(done)
-    if _LATER.search(said):
-        raise Later(f"SLURM takes no further job now: {said}")
-    for known, what in _REFUSALS:
-        if re.search(known, said, re.IGNORECASE) and not _UNCLEAR.search(said):
-            raise Refused(
-                f"SLURM refuses the jobs: {said}\n  → correct {what}; `trialjob doctor` looks at it"
-            )
-    raise BackendUnavailable(f"sbatch gave no clear answer: {said}")
+    raise refusal(said_by(done))
+
+
+def refusal(said: str) -> BackendError:
+    """What it means that sbatch has said this and taken no job."""
+    what = next((what for known, what in _REFUSALS if re.search(known, said, re.IGNORECASE)), "")
+    if _LATER.search(said) or (_SOME_LIMIT in said and not re.search(_LIMIT, said)):
+        return Later(f"SLURM takes no further job now: {said}")
+    if what and not _UNCLEAR.search(said):
+        remedy = f"correct {what}; `trialjob doctor` looks at it"
+        return Refused(f"SLURM refuses the jobs: {said}\n  → {remedy}")
+    return BackendUnavailable(f"sbatch gave no clear answer: {said}")
 
 
 #: Where the cluster itself could not be asked, other words of the message mean nothing.
@@ -146,7 +155,7 @@ def _queued(line: str) -> Queued | None:
         state=state.strip(),
         name=name,
         mark=mark,
-        reason=reason.strip("() "),
+        reason=re.sub(r"^\((.*)\)$", r"\1", reason.strip()),
         since=_seconds(since),
     )
 

@@ -174,9 +174,11 @@ def _account(case: _Case) -> Iterator[Check]:
     if done.returncode or not rows:
         yield Check(name="account", ok=None, detail="the cluster keeps no accounts, or does not tell them")
         return
-    accounts = sorted({row[0] for row in rows})
-    levels = sorted({each for row in rows for each in row[1].split(",") if each})
     section = case.section
+    accounts = sorted({row[0] for row in rows})
+    levels = sorted(
+        {each for row in rows if section.account in (None, row[0]) for each in row[1].split(",") if each}
+    )
     for key, wanted, known in (("account", section.account, accounts), ("qos", section.qos, levels)):
         if wanted is not None and wanted not in known:
             remedy = f"write backend.{key}: {' or '.join(known)}" if known else f"leave backend.{key} out"
@@ -195,6 +197,9 @@ def _judged(case: _Case) -> Iterator[Check]:
     options = [*case.section.options(), *time_options(first, case.section.stop_grace)]
     done = run(["sbatch", "--test-only", *options], script="#!/bin/bash\ntrue\n")
     said = said_by(done)
+    if done.returncode and isinstance(commands.refusal(said), commands.Later):
+        yield Check(name="first job", ok=None, detail=f"SLURM takes no further job now: {said}")
+        return
     ok = done.returncode == 0
     remedy = "" if ok else "correct what it names in backend"
     yield Check(name="first job", ok=ok, detail=f"SLURM: {said}", remedy=remedy)

@@ -22,8 +22,13 @@ _NEVER: Final[tuple[tuple[str, str], ...]] = (
     (r"^BadConstraints", "no node has all of constraint, gres, memory and cpus_per_task"),
     (r"^(?:InvalidAccount|AccountNotAllowed)", "correct backend.account, or ask for it at the site"),
     (r"^(?:InvalidQOS|QOSNotAllowed)", "correct backend.qos, or ask for it at the site"),
+    (r"not permitted to use this partition", "correct backend.partition, backend.account or backend.qos"),
     (r"^PartitionNodeLimit", "lower backend.nodes, or take another partition"),
-    (r"PerJob|WallDuration", "ask for less in backend and limits.trial_timeout, or take another QOS"),
+    (
+        r"^(?:QOS|Assoc)Max\w*(?:PerJob|PerNode|WallDuration)|^MaxMemPerLimit",
+        "ask for less in backend and limits.trial_timeout, or take another account or QOS",
+    ),
+    (r"^QOSMin", "ask for more in backend, or take another QOS"),
     (r"^DeadLine", "take the deadline out of backend.sbatch"),
 )
 #: Reasons that need somebody's hand.
@@ -33,9 +38,20 @@ _BY_HAND: Final[tuple[tuple[str, str], ...]] = (
     # Of a job whose least time the partition allows, until the scheduler that shortens others gets to it.
     (r"^PartitionTimeLimit", "if it lasts, lower limits.trial_timeout by some minutes"),
     (r"^(?:PartitionDown|PartitionInactive)", "the partition is down; it starts when that is up again"),
+    (
+        r"^PartitionConfig",
+        "if it lasts, no node of it gives a job so much; `trialjob stop` ends it",
+    ),
     (r"^(?:ReqNodeNotAvail|NodeDown|Nodes required)", "the nodes that it needs are down or reserved"),
+    (
+        r"^(?:QOS|Assoc)Grp(?!\w*Run)\w*Minutes",
+        "the time of all its jobs is used up; ask at the site",
+    ),
+    (r"^(?:QOS|Assoc)Grp", "others of the group have it; if none runs, this job asks for more than all may"),
 )
-_LAUNCH_FAILED: Final = re.compile(r"launch failed|^job requeued in held state", re.IGNORECASE)
+_LAUNCH_FAILED: Final = re.compile(
+    r"launch failed|^job requeued in held state|^JobHoldMaxRequeue", re.IGNORECASE
+)
 
 
 def hopeless(job: Queued) -> Facts | None:
