@@ -26,7 +26,7 @@ def main(address: str, name: str, worker: str, trials: str = "20") -> None:
             "space": {"rate": {"type": "uniform", "lower": 0, "upper": 1}},
             "limits": {"max_trials": int(trials), "max_concurrent_trials": 2},
         },
-        key=name,  # whoever comes first makes it
+        key=name,  # the first to come makes it
     )
     while not (asked := study.suggest(worker)).over:
         for trial in asked.trials:

@@ -12,7 +12,7 @@ ask() { # PATH BODY: each call may be made again when its answer was lost; the k
 value() { sed -n "s/.*\"$1\":\([-0-9.eE+]*\).*/\1/p"; }
 
 ask "" '{"name": "'"$study"'", "metric": "loss", "mode": "min", "limits": {"max_trials": '"$trials"', "max_concurrent_trials": 2},
-    "space": {"rate": {"type": "uniform", "lower": 0, "upper": 1}}}' >/dev/null # whoever comes first makes it
+    "space": {"rate": {"type": "uniform", "lower": 0, "upper": 1}}}' >/dev/null # the first to come makes it
 
 while true; do
     answer=$(ask "/$study/suggestions" '{"client_id": "'"$worker"'"}')

@@ -225,7 +225,7 @@ def test_without_notify_nothing_is_journaled(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("notify", "problem"),
     [
-        ({}, "notify: says nobody"),
+        ({}, "notify: names no receiver"),
         ({"sns": "tuning"}, 'notify.sns: "tuning" is no topic'),
         ({"webhook": "file:///etc/passwd"}, "notify.webhook: "),
         ({"webhook": "https://"}, "notify.webhook: "),

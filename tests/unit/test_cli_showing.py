@@ -126,7 +126,7 @@ def test_status(store: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["status", "digits", "--store", store]) == 0
     text = capsys.readouterr().out
     assert "1 of 4 ended, 1 open" in text
-    assert "run by nobody now" in text
+    assert "run by no process now" in text
     assert main(["status", "digits", "--format", "json", "--store", store]) == 0
     value = json.loads(capsys.readouterr().out)
     assert value["counts"] == {"completed": 1, "proposed": 1}

@@ -50,7 +50,7 @@ def test_where_nobody_looks_on_it_prints_lines_until_the_end(tmp_path: Path) -> 
     )
     assert watching.stdout is not None
     again = f"{sys.executable} -m trialjob resume digits --store {tmp_path}"
-    assert watching.stdout.readline() == f"digits is run by nobody now; go on with `{again}`\n"
+    assert watching.stdout.readline() == f"digits is run by no process now; go on with `{again}`\n"
     write(tmp_path, records[10:])
     told = watching.stdout.read()
     assert watching.wait(240) == 0
@@ -67,7 +67,7 @@ def test_it_holds_nothing(tmp_path: Path) -> None:
         text=True,
     )
     assert watching.stdout is not None
-    assert "run by nobody now" in watching.stdout.readline()
+    assert "run by no process now" in watching.stdout.readline()
     with FolderStore(tmp_path).journal(ExperimentName("digits")).hold():
         pass
     watching.send_signal(signal.SIGINT)

@@ -1,4 +1,4 @@
-"""Runs on the other machine: answers each line of JSON with another, until nobody asks any more.
+"""Runs on the other machine: answers each line of JSON with another, until its input ends.
 
 Rule: it knows nothing between two lines. The jobs are folders, which trialjob's local backend has.
 """

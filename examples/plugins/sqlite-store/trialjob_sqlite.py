@@ -5,7 +5,7 @@ machine keep is beside the file, in ``sweeps.db.jobs``.
 
 Rule 1: each write is one transaction that compares the journal's version, so of two that decided on the same
 version exactly one writes. ``synchronous=FULL`` makes it durable.
-Rule 2: an orchestrator is a row with a lease. Whoever reads or appends renews his, and one that ran out may
+Rule 2: an orchestrator is a row with a lease. Who reads or appends renews its own, and one that ran out may
 be taken over; the row's mark fences who was overtaken.
 Rule 3: a connection lives as long as one call, so that threads and forks share nothing.
 """

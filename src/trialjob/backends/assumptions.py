@@ -23,7 +23,7 @@ class Assumptions:
     reports of start-up times; [measured] our own local measurements; [guess] nothing better is public.
     """
 
-    #: From CreateTrainingJob until a machine is there that nobody has warmed; not billed. [blog] P90 of cold
+    #: From CreateTrainingJob until a machine is there that was not warm; not billed. [blog] P90 of cold
     #: starts is 136 to 176 s; GPU machines have taken 7 to 8 minutes.
     cold_start: float = 180.0
     #: The same on a machine that is kept warm. [blog] below 20 s.

@@ -33,7 +33,7 @@ def notify_problems(notify: NotifySpec | None) -> Iterator[Problem]:
     if notify is None:
         return
     if notify.sns is None and notify.webhook is None:
-        yield problem_at(("notify",), "says nobody", "write sns: arn:aws:sns:… or webhook: https://…")
+        yield problem_at(("notify",), "names no receiver", "write sns: arn:aws:sns:… or webhook: https://…")
     if notify.sns is not None and not _TOPIC.fullmatch(notify.sns):
         remedy = "write one such as arn:aws:sns:us-east-1:123456789012:tuning"
         yield problem_at(("notify", "sns"), f"{shown(notify.sns)} is no topic's ARN", remedy)

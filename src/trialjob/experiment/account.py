@@ -62,7 +62,7 @@ def audit(
         try:
             session = Session(opened, name)
             if session.state.moved_to is not None:
-                return Known(phase=Phase.RUNNING, holder=f"whoever steps it in {session.state.moved_to}")
+                return Known(phase=Phase.RUNNING, holder=f"the steps made in {session.state.moved_to}")
             return Known(phase=session.state.phase, holder=session.holder())
         except Exception:  # noqa: BLE001 - whatever is in one journal, the others are told
             return Known(phase=Phase.RUNNING)  # unreadable, and therefore not known to be over
@@ -94,13 +94,13 @@ def _sections(store: BaseStore, names: Sequence[str]) -> tuple[list[BaseBackend]
         try:
             session = Session(store, ExperimentName(name))
         except Exception as error:  # noqa: BLE001 - whatever is in one journal, the others are looked for
-            unseen.append(f"nobody can say where {name} runs: {error}")
+            unseen.append(f"where {name} runs cannot be read: {error}")
             continue
         try:
             found.append(session.spec.backend)
         except (SpecError, BackendError) as error:
             if session.state.phase is not Phase.ENDED:
-                unseen.append(f"nobody here can say where {name} runs: {error}")
+                unseen.append(f"where {name} runs is not known here: {error}")
     return [section for number, section in enumerate(found) if section not in found[:number]], unseen
 
 

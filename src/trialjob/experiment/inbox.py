@@ -151,7 +151,7 @@ def _check_no_secrets(spec: ExperimentSpec) -> None:
     """Whoever may ask for an experiment may not have looked up what this machine may read."""
     for place, secret in spec.secrets().items():
         raise UsageError(
-            f"{place}: {secret} is a secret, and nobody's secrets are looked up for a request from outside;"
+            f"{place}: {secret} is a secret, and secrets are not looked up for a request from outside;"
             " remove it, or start the experiment yourself with `trialjob step NAME SPEC --store …`"
         )
 

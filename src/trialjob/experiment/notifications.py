@@ -57,7 +57,7 @@ def _send(
     elif wanted is not None and to == "webhook" and wanted.webhook:
         post(notice, _address(wanted.webhook, vault), clock, public=stranger)
     else:
-        raise InvariantError(f"nobody is to be told by {to}")
+        raise InvariantError(f"no receiver is named for {to}")
 
 
 def _address(webhook: str | Secret, vault: Vault) -> str:

@@ -74,7 +74,7 @@ def _unpriced(limits: Limits, tariff: Tariff, priced_by: str) -> Iterator[Proble
     machines = ", ".join(
         dict.fromkeys(t.machine or "these instances" for t in tariff.terms if t.price is None)
     )
-    why = f"nobody says what an hour of {machines} costs"
+    why = f"no price is known for an hour of {machines}"
     more = priced_by and f"; {priced_by}"
     price = "write backend.price_per_hour: DOLLARS into the spec"
     if limits.max_cost is not None and not tariff.priced:

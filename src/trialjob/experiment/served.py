@@ -104,7 +104,7 @@ class ServedSession(Session):
         if self.holder() is not None or self.state.phase is Phase.ENDED:
             return ""
         again = f"trialjob resume {self.name} --store {self._store.where()}"
-        return f"nobody runs {self.name} now; `{again}` goes on"
+        return f"no process runs {self.name} now; `{again}` goes on"
 
     def interrupt(self) -> None:
         """Make ``run`` return; the server runs the experiment on. Safe in a signal handler."""

@@ -72,7 +72,7 @@ def _what(plan: Plan) -> Iterator[str]:
     yield _labelled("stopping", plan.stopping)
     yield _labelled("metrics", plan.metrics)
     known = (
-        "nobody knows how long one takes; say it with --epoch-seconds, --rehearse or --like"
+        "not known; say it with --epoch-seconds, --rehearse or --like"
         if epochs.seconds is None
         else f"{_seconds(epochs.seconds)} each ({epochs.seconds_from})"
     )
@@ -107,7 +107,7 @@ def _figures(variant: Variant) -> Iterator[str]:
         yield _labelled("at worst", f"{why}{again}")
         source = variant.case.tariff.source
         terms = variant.case.tariff.terms[0]
-        price = "nobody says; write backend.price_per_hour, or ask AWS with --account"
+        price = "not known; write backend.price_per_hour, or ask AWS with --account"
         if terms.price is not None:
             price = f"${money.dollars(terms.price):g} an hour of {terms.machine or 'this machine'} ({source})"
         yield _labelled("price", price)
@@ -135,7 +135,7 @@ def _an_epoch(case: Case) -> Iterator[str]:
 
 def _silent(limits: Limits, *, retried: bool) -> str:
     """What becomes of a job that prints nothing any more."""
-    then = "is stopped, and tried again once" if retried else "is stopped by whoever looks"
+    then = "is stopped, and tried again once" if retried else "is stopped at the next look"
     then += " (limits.stall_timeout)"
     match limits.stall_timeout:
         case "none" | None:

@@ -101,6 +101,6 @@ def print_status(
         console.print(Text(clean(text)), soft_wrap=True)
     elif state.open or holder:
         again = command("resume", state.name, store=store)
-        who = f"run by {holder}" if holder else f"run by nobody now; go on with `{again}`"
+        who = f"run by {holder}" if holder else f"run by no process now; go on with `{again}`"
         console.print(Text(clean(who)), soft_wrap=True)
     console.print(Text(f"kept in {clean(where)}", "dim"), soft_wrap=True)

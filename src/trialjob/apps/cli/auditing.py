@@ -38,7 +38,9 @@ def audit_account(
 ) -> int:
     """Show what runs; with ``stop``, end what has no owner, or what belongs to ``experiment``."""
     if stop and not yes and not sys.stdin.isatty():
-        raise UsageError("--stop asks before it stops anything, and nobody can be asked here; add --yes")
+        raise UsageError(
+            "--stop asks before it stops anything, and there is no terminal to ask at; add --yes"
+        )
     if experiment is not None and (wrong := experiment_name_problem(experiment)):
         raise UsageError(f"--experiment {experiment!r} {wrong}")  # "" would be all of them
     audit = auditor_of(
@@ -115,11 +117,11 @@ def _whose(group: Group, store: str | None) -> str:
             return f"run by {clean(group.holder or '')}"
         case Ownership.LEFT:
             goes_on, ends = (command(verb, group.experiment, store=store) for verb in ("resume", "stop"))
-            return f"run by nobody now; `{goes_on}` goes on, `{ends}` ends it"
+            return f"run by no process now; `{goes_on}` goes on, `{ends}` ends it"
         case Ownership.ELSEWHERE:
             return f"started by {clean(group.owner) or 'somebody'}; not in the store here"
         case Ownership.ENDED:
-            return "has ended here, so nobody minds what is left of it"
+            return "has ended here; what is left of it has no owner"
         case Ownership.FORGOTTEN:
             return f"started by {clean(group.owner)}, and not in the store here any more"
 

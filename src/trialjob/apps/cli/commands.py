@@ -367,7 +367,7 @@ def doctor() -> None:
 @cli.command()
 @click.argument("spec", type=click.Path(), required=False)
 @click.option("--stop", is_flag=True, help="Stop the jobs and end the warm pools that have no owner.")
-@click.option("--experiment", metavar="NAME", help="Only this experiment; with --stop, whoever owns it.")
+@click.option("--experiment", metavar="NAME", help="Only this experiment; with --stop, also another's.")
 @click.option("--yes", is_flag=True, help="Do not ask before stopping.")
 @click.option("--backend", metavar="KIND", help="Look there only; of a SPEC, which of its backends.")
 @click.option("--region", help="Where to look [default: $AWS_REGION, else the profile's].")

@@ -46,7 +46,7 @@ def _asked(address: str, *, from_stdin: bool) -> str:
     elif sys.stdin.isatty():
         token = str(click.prompt(f"token of {address}", hide_input=True, err=True)).strip()
     else:
-        raise UsageError("nobody can be asked here\n  → write --token-stdin, and the token on stdin")
+        raise UsageError("there is no terminal to ask at\n  → write --token-stdin, and the token on stdin")
     if not token or not token.isascii() or not token.isprintable() or " " in token:
         raise UsageError("that is no token\n  → `trialjob token create` prints one, where the store is")
     return token

@@ -27,7 +27,7 @@ def _move(name: str, *, source: str | None, target: str | None) -> int:
     out.print(f"{clean(name)} has moved to {clean(experiment.place(there))}", soft_wrap=True)
     if state.phase is not Phase.ENDED:
         running = formatting.several(len(state.live), "job")
-        out.print(f"{running} running; nobody steps it there before you say so:", soft_wrap=True)
+        out.print(f"{running} running; no process steps it there before you say so:", soft_wrap=True)
         out.print(
             f"  {come_back(name, target)}\n  {command('step', name, store=target)}",
             soft_wrap=True,

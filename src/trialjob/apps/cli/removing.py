@@ -74,6 +74,6 @@ def _old(older_than: str, store: BaseStore) -> list[ExperimentName]:
 
 def _agreed(names: list[ExperimentName], where: str, *, artifacts: bool) -> bool:
     if not sys.stdin.isatty():
-        raise UsageError("nobody can be asked here; write --yes")
+        raise UsageError("there is no terminal to ask at; write --yes")
     what = f"{', '.join(names)} from {where}" + (" with what the jobs left in S3" if artifacts else "")
     return click.confirm(f"remove {clean(what)} for good?", err=True)

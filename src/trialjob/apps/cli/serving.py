@@ -26,7 +26,7 @@ _NEEDED = ("fastapi", "uvicorn")
 @click.option("--tls-key", type=click.Path(), help="Its key.")
 @click.option("--behind-proxy", is_flag=True, help="A proxy in front ends TLS and sets X-Forwarded-For.")
 @click.option(
-    "--resume", is_flag=True, help="Go on with every experiment that has not ended and that nobody runs."
+    "--resume", is_flag=True, help="Go on with every experiment that has not ended and that no process runs."
 )
 @click.option("--browser/--no-browser", default=None, help="Open the page [default: on a terminal].")
 @store_option

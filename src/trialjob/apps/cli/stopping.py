@@ -22,7 +22,9 @@ def stop_experiment(begun: Begun, name: str, *, no_wait: bool, store: str | None
     session.ask_stop()
     holder = session.holder()
     if no_wait:
-        later = f"nobody runs it now, so nothing is cancelled before\n  {command('stop', name, store=store)}"
+        later = (
+            f"no process runs it now, so nothing is cancelled before\n  {command('stop', name, store=store)}"
+        )
         out.print(f"asked {clean(holder)} to stop {clean(name)}" if holder else later, soft_wrap=True)
         return ExitStatus.DONE
     if holder:

@@ -63,7 +63,7 @@ def _goes_on(session: Session) -> bool:
 def _say_who(session: Session, out: Console, store: str | None) -> None:
     holder = session.holder()
     again = command("resume", session.name, store=store)
-    who = f"run by {clean(holder)}" if holder else f"run by nobody now; go on with `{again}`"
+    who = f"run by {clean(holder)}" if holder else f"run by no process now; go on with `{again}`"
     out.print(f"{clean(session.name)} is {who}", soft_wrap=True)
 
 

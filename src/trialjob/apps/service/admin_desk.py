@@ -72,7 +72,7 @@ class AdminDesk:
 
     def plan(self, *_given: object, **_named: object) -> NoReturn:
         raise NotForAdmins(
-            "an admin starts nothing, as nobody's budget would pay for it; use a token of the tenant "
+            "an admin starts nothing, as no budget would pay for it; use a token of the tenant "
             "(`trialjob token create TENANT --role submit`)"
         )
 

@@ -107,9 +107,9 @@ def api(house: House) -> FastAPI:
 
 
 def check_rules(made: FastAPI) -> None:
-    """Raises InvariantError for a route of which nobody says who may call it."""
+    """Raises InvariantError for a route of which no rule says who may call it."""
     if without := [each for each in routes(made) if each not in RULES]:
-        raise InvariantError(f"nobody says who may call {without}")
+        raise InvariantError(f"no rule says who may call {without}")
 
 
 def routes(made: FastAPI) -> list[tuple[str, str]]:

@@ -91,7 +91,7 @@ def _has_team(store: BaseStore, clock: Clock) -> bool:
 def _check_alone(listener: Listener) -> None:
     if not listener.is_local or listener.behind_proxy:
         raise UsageError(
-            "without tokens it listens on 127.0.0.1 only, and to nobody but you\n    → make a token first: "
+            "without tokens it listens on 127.0.0.1 only, for you alone\n    → make a token first: "
             "trialjob token create --role admin"
         )
 
@@ -100,7 +100,7 @@ def _check_safe(listener: Listener) -> None:
     if not listener.is_local and listener.tls is None and not listener.behind_proxy:
         raise UsageError(
             f"tokens would come to {listener.host} unencrypted\n    → write --tls-cert FILE --tls-key FILE, "
-            "or --behind-proxy where a proxy ends TLS and nobody else reaches this port"
+            "or --behind-proxy where a proxy ends TLS and only the proxy reaches this port"
         )
 
 

@@ -135,7 +135,7 @@ class Lease:
 
     def _check(self, client: str) -> None:
         if not self.client:
-            raise NotYours("nobody has this trial; ask for suggestions first")
+            raise NotYours("no client has this trial; ask for suggestions first")
         if client and client != self.client:
             raise NotYours(
                 "another client has this trial now; ask for suggestions, and go on with what you get"

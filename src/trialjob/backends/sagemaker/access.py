@@ -150,7 +150,7 @@ def _texts(given: object) -> list[str]:
 def _principal(case: Case) -> str | None:
     """The identity whose policies decide, or None when the simulator takes none like it."""
     if not case.caller:
-        raise faults.UnknownCaller("nobody is known to ask about")
+        raise faults.UnknownCaller("there is no caller to ask about")
     kind, _, rest = case.caller.split(":", 5)[5].partition("/")
     if kind == "user":
         return case.caller

@@ -41,7 +41,9 @@ class Answers:
             self._note_silence(fault)
             raise BackendUnavailable(str(fault)) from fault
         except faults.AccessDenied as fault:
-            raise BackendError(f"{fault}\n    → allow {fault.action} to whoever runs trialjob") from fault
+            raise BackendError(
+                f"{fault}\n    → allow {fault.action} to the identity that runs trialjob"
+            ) from fault
         except faults.NoBucket as fault:
             # No trial's fault, and no trial can do without it.
             raise BackendError(

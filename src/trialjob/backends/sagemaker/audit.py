@@ -240,7 +240,9 @@ def _told() -> Iterator[None]:
     try:
         yield
     except faults.AccessDenied as fault:
-        raise BackendError(f"{fault}\n    → allow {fault.action} to whoever runs trialjob") from fault
+        raise BackendError(
+            f"{fault}\n    → allow {fault.action} to the identity that runs trialjob"
+        ) from fault
     except faults.CallerTrouble as fault:
         raise BackendError(f"{fault}\n    → {fault.remedy}") from fault
     except faults.Fault as fault:

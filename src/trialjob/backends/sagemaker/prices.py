@@ -114,7 +114,7 @@ def check(case: Case) -> Iterator[Check]:
             remedy = (
                 "for limits.max_cost, write backend.price_per_hour in dollars, or `trialjob prices --update`"
             )
-            yield Check(name="price", ok=None, detail=f"{machine}: nobody says{denied}", remedy=remedy)
+            yield Check(name="price", ok=None, detail=f"{machine}: no price is known{denied}", remedy=remedy)
             continue
         detail = f"{machine}: ${price.micros / 1e6:g} an hour on demand, by {price.source}{denied}"
         yield Check(name="price", ok=True, detail=detail)

@@ -79,7 +79,8 @@ class SageMaker(Machines, BaseBackend):
         "backend: {kind: sagemaker, s3_uri: s3://BUCKET/tuning, role: ARN, instance_type: ml.g4dn.xlarge}",
     )
     priced_by: ClassVar[str] = (
-        "see https://aws.amazon.com/sagemaker/ai/pricing/; or allow pricing:GetProducts to whoever runs it"
+        "see https://aws.amazon.com/sagemaker/ai/pricing/; or allow pricing:GetProducts to the identity "
+        "that runs it"
     )
     once_in_estimator: ClassVar[type[SpecPart] | None] = Machines
     # All but whose identity of this machine it has.

@@ -160,7 +160,7 @@ def from_experiment(state: State) -> Recorded:
     paces = {trial.id: pace for trial in state.trials if (pace := _pace(trial)) is not None}
     if not paces:
         raise UsageError(
-            f"{state.name} has no trial with two reports, so nobody knows how long an epoch takes;"
+            f"{state.name} has no trial with two reports, so an epoch's length is not known;"
             " name another experiment, or write --epoch-seconds"
         )
     usual = median(paces.values())

@@ -260,7 +260,7 @@ def _told(case: _Case, answer: Path, state: str, printed: Path) -> Iterator[Chec
                 state += f": {printed.read_text(encoding='utf-8', errors='replace').strip()[-300:]}"
             remedy = f"see that compute nodes have {answer.parent} and {python} under these paths"
             yield Check(
-                name=name, ok=False, detail=f"a job there ended as {state or 'nobody knows'}", remedy=remedy
+                name=name, ok=False, detail=f"a job there ended as {state or 'unknown'}", remedy=remedy
             )
         return
     told = json.loads(answer.read_text(encoding="utf-8"))

@@ -225,7 +225,7 @@ class Slurm(BaseBackend):
         return {"sbatch": options}
 
     def unasked(self) -> str:
-        return "how long jobs wait in SLURM's queue, which nobody knows before (--assume cold_start=1h)"
+        return "how long jobs wait in SLURM's queue, which is not known before (--assume cold_start=1h)"
 
     # What is looked at
 

@@ -65,7 +65,7 @@ TABLE: Final[tuple[Failure, ...]] = (
     ),
     Failure(
         kind=FailureKind.INTERNAL,
-        meaning="a fault of the service, or a reason nobody knows",
+        meaning="a fault of the service, or an unknown reason",
         remedy="none; if it lasts, ask the service's support with the job's name",
         retries=3,
         wait=10.0,

@@ -196,7 +196,7 @@ async function one(name) {
       ["Best", best ? `${number(best.score)} (trial ${best.trial})` : "–"],
       ["Trials", `${results.trials.length} of ${told.max_trials}`],
       ["Dollars", told.costs.dollars === null ? "unknown" : `$${told.costs.dollars.toFixed(2)}`],
-      ["Run by", told.run_by || "nobody"],
+      ["Run by", told.run_by || "no process"],
       ["Changed", ago(told.updated_at)],
     ];
     cards.replaceChildren(...facts.map(([title, fact]) => make("div", { class: "card" }, make("span", {}, title), make("strong", {}, fact))));
