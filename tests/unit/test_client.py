@@ -305,7 +305,6 @@ def test_every_command_on_a_server(
         ("step", "one"): "whose server runs one",
         ("push", "one", str(tmp_path / "other")): "nothing moves",
         ("audit",): "audit cannot look through",
-        ("download", "one"): "what jobs have left",
         ("tenant", "list"): "tenants and tokens cannot",
         ("serve",): "is a server already",
         ("rm", "one", "--yes", "--artifacts"): "--artifacts is not for",

@@ -6,7 +6,8 @@ it running.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import NoReturn
 
 from trialjob.config import ExperimentSpec, SourceSpec
@@ -21,6 +22,7 @@ from trialjob.orchestrator.engine.loop import Watcher
 from trialjob.orchestrator.journals.store import BaseStore, Service
 from trialjob.orchestrator.ports import ArtifactSource
 from trialjob.reporting.notification import untold
+from trialjob.reporting.results import Result
 
 #: Seconds between two looks at what the server has journaled, and looks without news before it is asked
 #: whether anybody runs the experiment.
@@ -120,14 +122,20 @@ class ServedSession(Session):
         number = attempt or len(self.state.trials[trial].attempts)
         return self._service.lines(self.name, trial, number, cursor)
 
-    # What there is not
+    def follow(self, trial: TrialId, attempt: int) -> Iterator[Sequence[LogLine]]:
+        """The lines of an attempt's log as the server sends them, until it has ended."""
+        return self._service.follow(self.name, trial, attempt)
 
     @property
     def artifacts(self) -> ArtifactSource:
-        """Raises UsageError where they are on the server's machine."""
-        if not self.spec.backend.is_remote:
-            self._refuse("bringing what jobs have left on the server's machine here")
-        return super().artifacts
+        """What its jobs have left behind, by way of the server, as who asks may have no rights in AWS."""
+        return self._service.artifacts(self.state)
+
+    def result(self) -> Result:
+        """The results as last read."""
+        return replace(super().result(), _artifacts=self.artifacts)
+
+    # What there is not
 
     def step(self, watch: Watcher, *, seconds: float | None = None) -> State:  # noqa: ARG002 - as of Session
         """Raises UsageError: the server steps it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -36,7 +36,7 @@ from trialjob.logs.on_log import LogPatterns
 from trialjob.model.ids import ExperimentName, JobName, TrialId
 from trialjob.model.job import LogLine
 from trialjob.model.space import Space
-from trialjob.model.trial import EndKind, EndReason, Phase
+from trialjob.model.trial import AttemptStatus, EndKind, EndReason, Phase
 from trialjob.orchestrator.core.events import (
     Event,
     ExperimentEnding,
@@ -58,6 +58,8 @@ from trialjob.reporting.results import Result
 
 #: Seconds, and looks, for which an orchestrator that cannot be seen may be silent before another takes over.
 _SILENCE, _LOOKS = 60.0, 3
+#: Seconds between two looks at a log that has no new line.
+_LOG_LOOK = 0.5
 #: Seconds for which a single step waits for the turns of its calls.
 _TURNS = 30.0
 
@@ -278,6 +280,20 @@ class Session:
         """Some lines of the log of a trial's attempt (the newest by default) behind ``cursor``."""
         number = attempt or len(self.state.trials[trial].attempts)
         return self._backend.log(self.state.job(trial, number), cursor)
+
+    def follow(self, trial: TrialId, attempt: int) -> Iterator[Sequence[LogLine]]:
+        """The lines of an attempt's log as they come, until it has ended."""
+        cursor = ""
+        while True:
+            ended = self.refresh().trials[trial].attempts[attempt - 1].status is AttemptStatus.ENDED
+            while lines := self.log(trial, attempt, cursor):
+                yield lines
+                if lines[-1].cursor == cursor:
+                    break
+                cursor = lines[-1].cursor
+            if ended:
+                return
+            self._clock.sleep(_LOG_LOOK)
 
     def space(self) -> Space:
         """What is searched; nothing when that is said by another version's spec."""

@@ -20,12 +20,15 @@ from trialjob.errors import NoSuchExperiment, StoreUnavailable, UsageError
 from trialjob.model.job import LogLine
 from trialjob.model.json import Json
 from trialjob.orchestrator.core.evolve import replay
+from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.journals.codec import decode
-from trialjob.orchestrator.ports import Clock
+from trialjob.orchestrator.ports import ArtifactSource, Clock
 from trialjob.reporting.results import Result
 from trialjob.served.archive import archive
+from trialjob.served.artifacts import ServedArtifacts
 from trialjob.served.door import Door, named
+from trialjob.served.sent_events import sent_events
 from trialjob.served.study import Study
 
 _EXPERIMENTS: Final = "/v1/experiments"
@@ -135,7 +138,7 @@ class Client:
         state = replay((decode(line, where) for line in told.splitlines(keepends=True)), where)
         if state is None:
             raise NoSuchExperiment(f"no experiment named {name!r} in {self.address}")
-        return Result(state)
+        return Result(state, self.artifacts(state))
 
     def report_html(self, name: str) -> str:
         """The report, as one page that needs nothing else."""
@@ -151,12 +154,10 @@ class Client:
         while not (ended and self._has_told_all(name, after)):
             with (
                 suppress(StoreUnavailable),
-                self._door.listen(f"{_path(name)}/events", Last_Event_ID=str(after)) as lines,
+                self._door.listen(f"{_path(name)}/events", Last_Event_ID=str(after)) as heard,
             ):
-                for line in lines:
-                    if not line.startswith(b"data:"):
-                        continue
-                    told = json.loads(line[len(b"data:") :])
+                for event in sent_events(heard):
+                    told = json.loads(event.data)
                     after, kinds = told["n"], [each["type"] for each in told["events"]]
                     yield {"version": told["n"], "at": told["at"], "events": told["events"]}
                     ended = "ExperimentEnded" in kinds or (ended and "ExperimentResumed" not in kinds)
@@ -177,29 +178,46 @@ class Client:
         With ``follow`` also those that are still to come, until the attempt has ended.
         """
         number = attempt or int(self._log(name, trial, None, "")["attempt"])
-        cursor = ""
-        while True:
-            over = not follow or self._has_ended(name, trial, number)
-            while lines := self.lines(name, trial, number, cursor):
+        if follow:
+            for lines in self.follow(name, trial, number):
                 yield from (line.text for line in lines)
-                if lines[-1].cursor == cursor:
-                    break
-                cursor = lines[-1].cursor
-            if over:
+            return
+        cursor = ""
+        while lines := self.lines(name, trial, number, cursor):
+            yield from (line.text for line in lines)
+            if lines[-1].cursor == cursor:
                 return
-            self._clock.sleep(_LOOK)
+            cursor = lines[-1].cursor
 
-    def _has_ended(self, name: str, trial: int, attempt: int) -> bool:
-        rows = self.get(name)["open"]
-        return not any(row["trial"] == trial and row["attempts"] == attempt for row in rows)
+    def follow(self, name: str, trial: int, attempt: int) -> Iterator[Sequence[LogLine]]:
+        """The lines of an attempt's log as they come, each once, until it has ended.
+
+        A line that breaks is opened again behind what was heard.
+        """
+        path, mark = f"{_path(name)}/trials/{int(trial)}/logs", ""
+        while True:
+            with (
+                suppress(StoreUnavailable),
+                self._door.listen(path, {"attempt": attempt}, Last_Event_ID=mark) as heard,
+            ):
+                for event in sent_events(heard):
+                    if event.kind == "end":
+                        return
+                    yield _lines(json.loads(event.data))
+                    mark = event.id
+            self.get(name)  # StoreUnavailable, when it has been away for too long
+            self._clock.sleep(_LOOK)
 
     def lines(self, name: str, trial: int, attempt: int, cursor: str) -> Sequence[LogLine]:
         """Some lines of a log behind ``cursor``, which is that of the last one."""
-        told = self._log(name, trial, attempt, cursor)
-        return [LogLine(text=str(line["text"]), cursor=told["cursor"]) for line in told["lines"]]
+        return _lines(self._log(name, trial, attempt, cursor))
 
     def _log(self, name: str, trial: int, attempt: int | None, cursor: str) -> dict[str, Any]:
         return self._get(f"{_path(name)}/trials/{int(trial)}/log", attempt=attempt, cursor=cursor)
+
+    def artifacts(self, state: State) -> ArtifactSource:
+        """What the jobs of an experiment have left behind."""
+        return ServedArtifacts(self._door, state)
 
     def stop(self, name: str) -> None:
         """Ask for its end: what runs is cancelled, and every result is kept."""
@@ -257,6 +275,10 @@ class Client:
 
 def _path(name: str) -> str:
     return f"{_EXPERIMENTS}/{named(name)}"
+
+
+def _lines(told: Mapping[str, Any]) -> Sequence[LogLine]:
+    return [LogLine(text=str(line["text"]), cursor=str(told["cursor"])) for line in told["lines"]]
 
 
 def _read(

@@ -90,9 +90,11 @@ class Door:
         return self._persist(call, again=again or method == "GET")
 
     @contextmanager
-    def listen(self, path: str, **headers: str) -> Iterator[IO[bytes]]:
-        """The lines that are sent as things happen."""
-        with self._opened(self._request("GET", path, None, None, headers)) as answer:
+    def listen(
+        self, path: str, query: Mapping[str, object] | None = None, **headers: str
+    ) -> Iterator[IO[bytes]]:
+        """What is sent bit by bit: lines as things happen, or a file."""
+        with self._opened(self._request("GET", path, query, None, headers)) as answer:
             yield answer
 
     def _request(

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from trialjob import experiment
 from trialjob.apps.cli.errors import ExitStatus, say
 from trialjob.errors import UsageError
 from trialjob.experiment import Session
 from trialjob.model.ids import TrialId
-from trialjob.model.trial import AttemptStatus
+from trialjob.model.job import LogLine
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Attempt
-from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.reporting.terminal import Output, check_written, clean_log
-
-#: Seconds between two looks at a log that has no new line.
-_LOOK = 0.5
 
 
 def print_log(name: str, trial: int, *, attempt: int | None, follow: bool, store: str | None) -> int:
@@ -27,37 +23,34 @@ def print_log(name: str, trial: int, *, attempt: int | None, follow: bool, store
     for what, address in session.links_of(TrialId(trial), number).items():
         say(f"{what}: {address}")
     output = Output(sys.stdout)
-    cursor = _print_on(session, TrialId(trial), number, "", output)
-    while follow and not output.closed_early:
-        ended = _attempt(session.refresh(), trial, number).status is AttemptStatus.ENDED
-        cursor = _print_on(session, TrialId(trial), number, cursor, output)
-        if ended:
+    mask = session.vault.mask
+    for lines in _parts(session, TrialId(trial), number, follow=follow):
+        for line in lines:
+            output.write(clean_log(mask(line.text)) + "\n")
+        output.flush()
+        if output.closed_early:
             break
-        SystemClock().sleep(_LOOK)
     check_written(output)
     return ExitStatus.DONE
 
 
-def _print_on(session: Session, trial: TrialId, attempt: int, cursor: str, output: Output) -> str:
-    """Print the lines behind ``cursor``; returns the mark behind the last one."""
-    while (lines := session.log(trial, attempt, cursor)) and not output.closed_early:
-        for line in lines:
-            output.write(clean_log(session.vault.mask(line.text)) + "\n")
+def _parts(session: Session, trial: TrialId, attempt: int, *, follow: bool) -> Iterator[Sequence[LogLine]]:
+    """The log of an attempt to its present end, or to that which it will have."""
+    if follow:
+        yield from session.follow(trial, attempt)
+        return
+    cursor = ""
+    while lines := session.log(trial, attempt, cursor):
+        yield lines
         if lines[-1].cursor == cursor:
-            break
+            return
         cursor = lines[-1].cursor
-    output.flush()
-    return cursor
 
 
 def every_line(session: Session, trial: TrialId, attempt: int) -> Iterator[str]:
     """The log of an attempt from its first line to its present last one."""
-    cursor = ""
-    while lines := session.log(trial, attempt, cursor):
+    for lines in _parts(session, trial, attempt, follow=False):
         yield from (line.text for line in lines)
-        if lines[-1].cursor == cursor:
-            return
-        cursor = lines[-1].cursor
 
 
 def _attempt(state: State, trial: int, number: int | None) -> Attempt:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from trialjob.apps.service.desk import Desk
+from trialjob.apps.service.left_behind import KeptFiles
+from trialjob.apps.service.live_logs import LogPart
 from trialjob.apps.service.studies import Study
 from trialjob.apps.team.tenants import tenant_of
 from trialjob.errors import NoSuchExperiment, UsageError
@@ -47,8 +49,11 @@ class AdminDesk:
     def status(self, name: str) -> tuple[dict[str, object], int]:
         return self._of(name).status(name)
 
-    def log(self, name: str, trial: int, attempt: int | None, cursor: str) -> dict[str, object]:
+    def log(self, name: str, trial: int, attempt: int | None, cursor: str) -> LogPart:
         return self._of(name).log(name, trial, attempt, cursor)
+
+    def kept(self, name: str, trial: int, attempt: int | None) -> KeptFiles:
+        return self._of(name).kept(name, trial, attempt)
 
     def code(self, name: str) -> bytes:
         return self._of(name).code(name)

@@ -23,6 +23,7 @@ from trialjob._version import __version__
 from trialjob.apps.service.access import ARCHIVES, REPORT_POLICY, Access, Listening, Scope, problem
 from trialjob.apps.service.admin_desk import NotForAdmins
 from trialjob.apps.service.answering import Key, OneCaller, OneDesk, json_of, started
+from trialjob.apps.service.artifact_api import add_artifacts
 from trialjob.apps.service.bodies import (
     NewExperiment,
     Page,
@@ -32,7 +33,7 @@ from trialjob.apps.service.bodies import (
 from trialjob.apps.service.callers import AnyDesk, House
 from trialjob.apps.service.desk import Uncapped
 from trialjob.apps.service.metrics import MEDIA_TYPE, metrics
-from trialjob.apps.service.rules import ONE, RULES
+from trialjob.apps.service.rules import ONE, RULES, TRIAL
 from trialjob.apps.service.streams import add_streams, news
 from trialjob.apps.service.study_api import add_studies
 from trialjob.apps.service.tickets import TICKETS, Tickets
@@ -99,6 +100,7 @@ def api(house: House) -> FastAPI:
     _people(made, house)
     _reading(made)
     _of_jobs(made)
+    add_artifacts(made)
     add_streams(made, house)
     _writing(made)
     add_studies(made)
@@ -236,11 +238,12 @@ def _reading(made: FastAPI) -> None:
     @made.get("/v1/experiments/{name}/results")
     def get_results(name: str, desk: OneDesk) -> Response:
         text = desk.look(name, lambda session: session.result().to_json())
-        return Response(text, media_type="application/json")
+        return Response(desk.told(text), media_type="application/json")
 
     @made.get("/v1/experiments/{name}/results.csv")
     def get_table(name: str, desk: OneDesk) -> Response:
-        return Response(desk.look(name, lambda session: session.result().to_csv()), media_type="text/csv")
+        text = desk.look(name, lambda session: session.result().to_csv())
+        return Response(desk.told(text), media_type="text/csv")
 
     @made.get("/v1/experiments/{name}/spec")
     def get_spec(name: str, desk: OneDesk) -> Response:
@@ -282,11 +285,11 @@ def _of_jobs(made: FastAPI) -> None:
         """The code of an experiment as it was packed; its digest is in the journal."""
         return Response(desk.code(name), media_type="application/gzip")
 
-    @made.get("/v1/experiments/{name}/trials/{trial}/log")
+    @made.get(f"{TRIAL}/log")
     def get_log(
         name: str, trial: int, desk: OneDesk, attempt: int | None = None, cursor: str = ""
     ) -> dict[str, Any]:
-        return desk.log(name, trial, attempt, cursor)
+        return desk.log(name, trial, attempt, cursor).document()
 
 
 def _writing(made: FastAPI) -> None:

@@ -13,6 +13,8 @@ from typing import Any, Final, TypeVar
 
 from trialjob import config, experiment
 from trialjob.apps.naming import unique_name, with_suffix
+from trialjob.apps.service.left_behind import KeptFiles
+from trialjob.apps.service.live_logs import LiveLogs, LogPart
 from trialjob.apps.service.runner import Runner
 from trialjob.apps.service.studies import Study, advance, is_study, spec_of_study
 from trialjob.apps.summary import iso, status_of
@@ -20,7 +22,7 @@ from trialjob.config.yaml_text import load_yaml
 from trialjob.errors import NoSuchExperiment, Problem, SpecError, TrialjobError, UsageError
 from trialjob.experiment import Session
 from trialjob.experiment.stores import clock_of
-from trialjob.model.ids import ExperimentName, TrialId
+from trialjob.model.ids import ExperimentName
 from trialjob.model.trial import Phase
 from trialjob.orchestrator.journals.store import BaseStore
 from trialjob.planning import page as plan_page
@@ -46,6 +48,7 @@ class Desk:
         self._store: BaseStore = experiment.open_store(store)
         self._sessions: OrderedDict[str, tuple[threading.Lock, Session]] = OrderedDict()
         self._lock = threading.Lock()
+        self._logs = LiveLogs()
 
     def told(self, text: str) -> str:
         """``text`` as whoever asks here may read it."""
@@ -98,28 +101,13 @@ class Desk:
 
         return self.look(name, at)
 
-    def log(self, name: str, trial: int, attempt: int | None, cursor: str) -> dict[str, object]:
-        """Lines of a trial's log behind ``cursor``, and the cursor behind them."""
+    def log(self, name: str, trial: int, attempt: int | None, cursor: str) -> LogPart:
+        """Some lines of a trial's log behind ``cursor``. Raises SpecError for a cursor that is none."""
+        return self.look(name, lambda session: self._logs.read(session, trial, attempt, cursor))
 
-        def at(session: Session) -> dict[str, object]:
-            trials = session.state.trials
-            attempts = len(trials[TrialId(trial)].attempts) if 1 <= trial <= len(trials) else 0
-            number = attempts if attempt is None else attempt
-            if not 1 <= number <= attempts:
-                raise NoSuchExperiment(
-                    f"{name} has no attempt {number or ''} of trial {trial} that was started"
-                )
-            lines = session.log(TrialId(trial), number, cursor)
-            return {
-                "attempt": number,
-                "lines": [
-                    {"text": session.vault.mask(each.text), "at": None if each.at is None else iso(each.at)}
-                    for each in lines
-                ],
-                "cursor": lines[-1].cursor if lines else cursor,
-            }
-
-        return self.look(name, at)
+    def kept(self, name: str, trial: int, attempt: int | None) -> KeptFiles:
+        """What an ended attempt has left behind, which is read with nothing held. Raises NoSuchExperiment."""
+        return KeptFiles.of(experiment.open_session(self._store, name), trial, attempt)
 
     # Starting
 

@@ -10,6 +10,8 @@ from trialjob.apps.service.tickets import TICKETS
 from trialjob.apps.team.tokens import Role
 
 ONE: Final = "/v1/experiments/{name}"
+TRIAL: Final = f"{ONE}/trials/{{trial}}"
+ARTIFACTS: Final = f"{TRIAL}/artifacts"
 STUDIES: Final = "/v1/studies"
 STUDY_TRIAL: Final = f"{STUDIES}/{{name}}/trials/{{trial}}"
 #: What each route asks of whoever calls it; None asks for no token.
@@ -33,7 +35,10 @@ RULES: Final[Mapping[tuple[str, str], Role | None]] = {
     ("GET", f"{ONE}/events"): Role.READ,
     ("GET", f"{ONE}/report.html"): Role.READ,
     ("POST", f"{ONE}/report-tickets"): Role.READ,
-    ("GET", f"{ONE}/trials/{{trial}}/log"): Role.READ,
+    ("GET", f"{TRIAL}/log"): Role.READ,
+    ("GET", f"{TRIAL}/logs"): Role.READ,
+    ("GET", ARTIFACTS): Role.READ,
+    ("GET", f"{ARTIFACTS}/{{part}}"): Role.READ,
     ("POST", "/v1/plan"): Role.SUBMIT,
     ("POST", "/v1/experiments"): Role.SUBMIT,
     ("POST", STUDIES): Role.SUBMIT,

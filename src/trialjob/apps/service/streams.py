@@ -1,37 +1,93 @@
-"""What is journaled, as it happens: server-sent events, each record once, for those who listen."""
+"""What happens, as it happens, for those who listen: records of a journal and lines of a log, each once.
+
+Rule: a listener holds one look's worth of memory, and a seat; who reads nothing is given nothing more.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Annotated, Final
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from typing import Annotated
+from urllib.parse import quote, unquote
 
 from fastapi import FastAPI, Header, Query, Request
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
 
-from trialjob.apps.service.answering import OneDesk
+from trialjob.apps.service.answering import OneCaller, OneDesk
 from trialjob.apps.service.callers import AnyDesk, House
-from trialjob.errors import StoreUnavailable
+from trialjob.apps.service.live_logs import LogPart
+from trialjob.apps.service.rules import ONE, TRIAL
+from trialjob.errors import BackendUnavailable, StoreUnavailable, TrialjobError
 from trialjob.experiment import Session
 from trialjob.orchestrator.core.events import Record
 from trialjob.orchestrator.journals.codec import encode
 
-#: Seconds between two looks at a journal that somebody listens to, and between two signs of life.
+#: Seconds between two looks at what somebody listens to, and between two signs of life.
 _LOOK, _ALIVE = 1.0, 15.0
-#: So many listen at once.
-_LISTENERS: Final = 200
+#: So many listen at once, and so many with one token, which leaves seats for others.
+_LISTENERS, _OF_ONE = 200, 150
+
+#: Tells what is new; None once there is nothing more to come.
+Tell = Callable[[], "Iterable[bytes] | None"]
+
+
+class _Seats:
+    """Who listens."""
+
+    def __init__(self) -> None:
+        self._taken: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def take(self, who: str) -> None:
+        """Raises HTTPException when there is none."""
+        with self._lock:
+            if self._taken.total() >= _LISTENERS or self._taken[who] >= _OF_ONE:
+                raise HTTPException(
+                    503, f"{self._taken.total()} listen already, {self._taken[who]} by your token"
+                )
+            self._taken[who] += 1
+
+    def leave(self, who: str) -> None:
+        with self._lock:
+            self._taken[who] -= 1
+            self._taken += Counter()  # forgets those who have none
+
+
+class _Seated(StreamingResponse):
+    """Has a seat, which is free again however it ends, also before anything was sent."""
+
+    def __init__(self, told: AsyncIterator[bytes], leave: Callable[[], None]) -> None:
+        super().__init__(told, media_type="text/event-stream")
+        self._leave = leave
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._leave()
 
 
 def add_streams(made: FastAPI, house: House) -> None:
-    free = threading.BoundedSemaphore(_LISTENERS)
+    seats = _Seats()
 
-    @made.get("/v1/experiments/{name}/events")
-    async def get_events(
+    def listens(request: Request, who: str, tell: Tell) -> StreamingResponse:
+        def still_in() -> bool:
+            return house.caller(request.scope["token"]) is not None
+
+        seats.take(who)
+        return _Seated(_told(tell, still_in), lambda: seats.leave(who))
+
+    @made.get(f"{ONE}/events")
+    async def get_events(  # noqa: PLR0917 - as a route is written
         name: str,
         request: Request,
+        caller: OneCaller,
         desk: OneDesk,
         after: Annotated[int, Query(ge=0)] = 0,
         last_event_id: Annotated[str | None, Header()] = None,
@@ -39,43 +95,100 @@ def add_streams(made: FastAPI, house: House) -> None:
         """What is journaled, as server-sent events; the id of each is the version of the journal."""
         version = int(last_event_id) if last_event_id and last_event_id.isdecimal() else after
         await run_in_threadpool(desk.look, name, lambda _session: None)
-        if not free.acquire(blocking=False):
-            raise HTTPException(503, f"{_LISTENERS} listen already")
+        return listens(request, caller.id, _Records(desk, name, version))
 
-        def still_in() -> bool:
-            return house.caller(request.scope["token"]) is not None
+    @made.get(f"{TRIAL}/logs")
+    async def get_logs(  # noqa: PLR0917 - as a route is written
+        name: str,
+        trial: int,
+        request: Request,
+        caller: OneCaller,
+        desk: OneDesk,
+        attempt: int | None = None,
+        cursor: str = "",
+        last_event_id: Annotated[str, Header()] = "",
+    ) -> StreamingResponse:
+        """The log of a trial's attempt, the newest unless one is named, until it has ended.
 
-        told = _events(desk, name, version, still_in, free)
-        return StreamingResponse(told, media_type="text/event-stream")
+        It comes as server-sent events: each has some lines, and the mark behind them as its id, so that
+        `Last-Event-ID` goes on there. The last one is of the type `end`.
+        """
+        number, mark = _marked(last_event_id, attempt, cursor)
+        first = await run_in_threadpool(desk.log, name, trial, number, mark)
+        return listens(request, caller.id, _Lines(desk, name, trial, first, mark))
 
 
-async def _events(
-    desk: AnyDesk,
-    name: str,
-    version: int,
-    still_in: Callable[[], bool],
-    free: threading.BoundedSemaphore,
-) -> AsyncIterator[bytes]:
-    try:
-        yield b"retry: 2000\n\n"
-        silent = 0.0
-        while True:
-            try:
-                records = await run_in_threadpool(desk.look, name, lambda session: news(session, version))  # noqa: B023
-            except StoreUnavailable:
-                records = ()
-            for record in records:
-                version = record.version
-                yield b"id: %d\nevent: record\ndata: %s\n\n" % (version, encode(record).rstrip(b"\n"))
-            silent = 0.0 if records else silent + _LOOK
-            if silent >= _ALIVE:
-                silent = 0.0
-                if not await run_in_threadpool(still_in):
-                    return
+class _Records:
+    def __init__(self, desk: AnyDesk, name: str, version: int) -> None:
+        self._desk, self._name, self._version = desk, name, version
+
+    def __call__(self) -> Iterable[bytes]:
+        records = self._desk.look(self._name, lambda session: news(session, self._version))
+        if records:
+            self._version = records[-1].version
+        return (
+            b"id: %d\nevent: record\ndata: %s\n\n" % (record.version, encode(record).rstrip(b"\n"))
+            for record in records
+        )
+
+
+class _Lines:
+    def __init__(self, desk: AnyDesk, name: str, trial: int, first: LogPart, cursor: str) -> None:
+        self._desk, self._name, self._trial, self._attempt = desk, name, trial, first.attempt
+        self._cursor = cursor
+        self._over = False
+
+    def __call__(self) -> Iterable[bytes] | None:
+        if self._over:
+            return None
+        part = self._desk.log(self._name, self._trial, self._attempt, self._cursor)
+        self._over = part.over
+        if part.over:
+            return [self._event("end", {"attempt": part.attempt})]
+        if part.cursor == self._cursor:
+            return ()
+        self._cursor = part.cursor
+        return [self._event("lines", part.document())]
+
+    def _event(self, kind: str, told: object) -> bytes:
+        mark = f"{self._attempt}:{quote(self._cursor, safe='/+=')}"
+        return f"id: {mark}\nevent: {kind}\ndata: {json.dumps(told)}\n\n".encode()
+
+
+def _marked(last: str, attempt: int | None, cursor: str) -> tuple[int | None, str]:
+    """Attempt and cursor to go on from: those of the last event, if one was heard."""
+    number, colon, mark = last.partition(":")
+    if not (colon and number.isdecimal()):
+        return attempt, last or cursor
+    return (int(number), unquote(mark)) if attempt in (None, int(number)) else (attempt, cursor)
+
+
+async def _told(tell: Tell, still_in: Callable[[], bool]) -> AsyncIterator[bytes]:
+    now = asyncio.get_running_loop().time
+    heard = checked = now()
+    yield b"retry: 2000\n\n"
+    while True:
+        try:
+            said = await run_in_threadpool(tell)
+        except (StoreUnavailable, BackendUnavailable):
+            said = ()
+        except TrialjobError:
+            return  # whoever asks again is told why
+        if said is None:
+            return
+        before = heard
+        for piece in said:
+            yield piece
+            heard = now()
+        if now() - checked >= _ALIVE:
+            checked = now()
+            if not await run_in_threadpool(still_in):
+                return
+        if heard == before:
+            if now() - heard >= _ALIVE:
+                heard = now()
                 yield b": alive\n\n"
             await asyncio.sleep(_LOOK)
-    finally:
-        free.release()
 
 
 def news(session: Session, version: int) -> Sequence[Record]:

@@ -68,6 +68,8 @@ class ExternalBackend:
 
     def _lines(self, lease: Lease, cursor: str) -> Iterator[LogLine]:
         start = int(cursor or 0)
+        if start < 0:
+            raise ValueError(f"no number of a report: {start}")
         for number, said in enumerate(lease.said[start:], start):
             yield LogLine(text=_line(number, said, self.resource), cursor=str(number + 1), at=said.at)
 

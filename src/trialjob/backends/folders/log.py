@@ -19,6 +19,8 @@ CHUNK = 1 << 20
 #: and so many lines of it.
 MAX_LINES = 10_000
 TAIL_LINES = 20
+#: No file is longer.
+_MOST = 1 << 62
 TAIL_BYTES = 4096
 
 
@@ -32,8 +34,13 @@ class Lines:
 
 
 def read_lines(path: Path, cursor: str, *, ended: bool) -> Lines:
-    """The lines behind ``cursor``. An unfinished last line is given out only when the job has ``ended``."""
+    """The lines behind ``cursor``. An unfinished last line is given out only when the job has ``ended``.
+
+    Raises ValueError for a cursor that is none.
+    """
     offset = int(cursor or 0)
+    if not 0 <= offset < _MOST:
+        raise ValueError(f"no place in a file: {offset}")
     try:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size

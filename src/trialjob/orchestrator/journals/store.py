@@ -6,7 +6,7 @@ where journals and code are; everything else has a default that means "nothing t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Protocol, Self
@@ -15,7 +15,8 @@ from trialjob.errors import StoreError, UsageError
 from trialjob.model.ids import ExperimentName
 from trialjob.model.job import LogLine
 from trialjob.model.json import Json
-from trialjob.orchestrator.ports import Clock, Journal
+from trialjob.orchestrator.core.state import State
+from trialjob.orchestrator.ports import ArtifactSource, Clock, Journal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +132,14 @@ class Service(Protocol):
 
     def lines(self, name: str, trial: int, attempt: int, cursor: str) -> Sequence[LogLine]:
         """Some lines of a log behind ``cursor``."""
+        ...
+
+    def follow(self, name: str, trial: int, attempt: int) -> Iterator[Sequence[LogLine]]:
+        """The lines of an attempt's log as they come, until it has ended."""
+        ...
+
+    def artifacts(self, state: State) -> ArtifactSource:
+        """What the jobs of an experiment have left behind."""
         ...
 
 

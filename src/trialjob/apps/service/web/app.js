@@ -2,6 +2,7 @@
 "use strict";
 
 const KEY = "trialjob-token";
+const LOG_PARTS = 20; // pieces of a log on the page, the newest; each has at most a megabyte
 const main = document.getElementById("main");
 const notice = document.getElementById("notice");
 let leave = () => {}; // ends what the present view has going on
@@ -219,53 +220,61 @@ async function one(name) {
     ], [...rows].reverse(), "Trials");
   }
 
-  let shown = 0;
+  let shown = new AbortController();
   async function show(trial) {
-    const mine = ++shown;
-    const lines = make("pre", { tabindex: "0", "aria-label": `Log of trial ${trial}` });
-    log.replaceChildren(make("h2", {}, `Log of trial ${trial}`), lines);
-    let cursor = "";
-    const follow = async () => {
-      while (mine === shown) {
-        const told = await read(`${experiment(name)}/trials/${trial}/log?cursor=${encodeURIComponent(cursor)}`);
-        lines.append(told.lines.map((line) => line.text + "\n").join(""));
-        if (told.lines.length) lines.scrollTop = lines.scrollHeight;
-        if (told.cursor === cursor) await pause(1500);
-        cursor = told.cursor;
+    shown.abort();
+    shown = new AbortController();
+    const lines = make("pre", { tabindex: "0", role: "log", "aria-label": `Log of trial ${trial}` });
+    const status = make("p", { class: "soft" }, "Live: new lines come as they are printed.");
+    log.replaceChildren(make("h2", {}, `Log of trial ${trial}`), status, lines);
+    listen(`${experiment(name)}/trials/${trial}/logs`, "", shown.signal, (events) => {
+      const atEnd = lines.scrollHeight - lines.scrollTop - lines.clientHeight < 40; // who reads further up is left there
+      for (const { kind, data } of events) {
+        if (kind === "end") status.textContent = `Attempt ${JSON.parse(data).attempt} has ended.`;
+        else lines.append(JSON.parse(data).lines.map((line) => line.text + "\n").join(""));
       }
-    };
-    follow().catch((error) => mine === shown && say(error.message));
+      while (lines.childNodes.length > LOG_PARTS) lines.firstChild.remove();
+      if (atEnd) lines.scrollTop = lines.scrollHeight;
+      return events.some(({ kind }) => kind === "end");
+    });
   }
 
   const told = await look();
   const stopped = new AbortController();
-  leave = () => { stopped.abort(); shown = -1; };
-  listen(name, told.version, stopped.signal, look);
+  leave = () => { stopped.abort(); shown.abort(); };
+  listen(`${experiment(name)}/events`, told.version, stopped.signal, async () => { await look(); });
 }
 
-// Server-sent events by fetch, as EventSource sends no token.
-async function listen(name, version, signal, changed) {
+// Server-sent events by fetch, as EventSource sends no token. `heard` is given those that came at once, and
+// says whether they were the last; a line that breaks is opened again behind what was heard.
+async function listen(path, last, signal, heard) {
   while (!signal.aborted) {
     try {
-      const answer = await ask(`${experiment(name)}/events?after=${version}`, { signal });
+      const answer = await ask(path, { signal, headers: last === "" ? {} : { "last-event-id": last } });
       const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
       for (let rest = ""; ; ) {
         const { done, value } = await reader.read();
         if (done) break;
         const parts = (rest + value).split("\n\n");
         rest = parts.pop();
-        const ids = parts.map((part) => /^id: (\d+)$/m.exec(part)).filter(Boolean);
-        if (ids.length) {
-          version = Number(ids.at(-1)[1]);
-          await changed();
-          say("");
-        }
+        const events = parts.map(eventOf).filter(({ id }) => id);
+        if (!events.length) continue;
+        last = events.at(-1).id;
+        if (await heard(events)) return;
+        say("");
       }
     } catch (error) {
-      if (!signal.aborted) say(`The server does not answer (${error.message}); trying again.`);
+      if (signal.aborted) return;
+      say(error.status && error.status < 500 && error.status !== 429 ? error.message : `The server does not answer (${error.message}); trying again.`);
+      if (error.status && error.status < 500 && error.status !== 429) return;
     }
     if (!signal.aborted) await pause(2000);
   }
+}
+
+function eventOf(part) {
+  const field = (name) => (new RegExp(`^${name}: (.*)$`, "m").exec(part) || [])[1] || "";
+  return { kind: field("event"), id: field("id"), data: field("data") };
 }
 
 // A new one
