@@ -129,7 +129,9 @@ class HostedAccount(Account):
     def everything(self) -> set[str]:
         """Examine, run, adopt, audit and stop; the actions that it took."""
         settings, first = self.simulation.settings, self.hosted.tuned.job
-        checks = list(examine(self.client, settings, first, workers=2, clock=self.clock, hosted=True))
+        checks = list(
+            examine(self.client, settings, first, workers=2, clock=self.clock, tuned=self.hosted.tuned)
+        )
         assert {check.name for check in checks if check.ok is False} <= {"clock"}
         assert self.simulation.run().phase is Phase.ENDED
         # Another process hands over what was handed over before, and nobody minds what it has started.
@@ -176,7 +178,7 @@ def test_the_doctor_misses_each_action_of_a_hosted_experiment(hosted: HostedAcco
             workers=2,
             clock=hosted.clock,
             only=["permissions"],
-            hosted=True,
+            tuned=hosted.hosted.tuned,
         )
         assert (found.ok, found.detail) == (False, f"{action} not allowed")
 

@@ -12,13 +12,17 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from trialjob.apps.job_events import jobs_named
+from trialjob.backends.sagemaker.client import LOG_GROUP
+from trialjob.in_job.report import PREFIX
+
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "examples" / "lambda"
 
 
-def template() -> dict[str, Any]:
-    """The template; of ``!Sub`` and the like only the value is kept."""
-    text = re.sub(r"!(Sub|GetAtt|Ref|If|Not|Equals)\b ?", "", (FOLDER / "template.yaml").read_text())
+def template(name: str = "template.yaml") -> dict[str, Any]:
+    """A template; of ``!Sub`` and the like only the value is kept."""
+    text = re.sub(r"!(Sub|GetAtt|Ref|If|Not|Equals)\b ?", "", (FOLDER / name).read_text())
     loaded: dict[str, Any] = YAML(typ="safe", pure=True).load(text)
     return loaded
 
@@ -74,6 +78,20 @@ def test_the_image_runs_the_handler() -> None:
 def test_the_schedule_says_what_the_handler_takes() -> None:
     function = template()["Resources"]["Step"]["Properties"]
     event = json.loads(function["Events"]["EveryMinute"]["Properties"]["Input"])
-    assert event == {"for": "50s"}
+    assert event == {"for": "${StepFor}"}
+    assert template()["Parameters"]["StepFor"]["Default"] == "50s"
     assert function["Timeout"] > 50 + 60
     assert function["Environment"]["Variables"]["TRIALJOB_STORE"] == "s3://${StoreBucket}/${StorePrefix}"
+
+
+def test_the_rule_and_the_subscription_send_what_the_handler_takes() -> None:
+    made = template("events.yaml")["Resources"]
+    pattern = made["JobsEnded"]["Properties"]["EventPattern"]
+    for kind, name in (("Training", "TrainingJob"), ("HyperParameter Tuning", "HyperParameterTuningJob")):
+        assert f"SageMaker {kind} Job State Change" in pattern["detail-type"]
+        assert {f"{name}Status": ["Completed", "Failed", "Stopped"]} in pattern["detail"]["$or"]
+        event = {"source": pattern["source"][0], "detail": {f"{name}Name": "digits"}}
+        assert jobs_named(event) == ("digits",)
+    subscribed = made["ReportsMade"]["Properties"]
+    assert subscribed["LogGroupName"] == LOG_GROUP
+    assert PREFIX.startswith(json.loads(subscribed["FilterPattern"]))

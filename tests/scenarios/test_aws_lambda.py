@@ -536,6 +536,26 @@ def test_events_of_aws_are_a_tick(world: World) -> None:
         assert handler(event, Remaining(60))["experiments"] == {}
 
 
+def test_an_event_about_a_job_steps_its_experiment_once_and_no_other(world: World) -> None:
+    handler({"start": world.spec("digits"), "for": "1s"}, Remaining(60))
+    handler({"start": world.spec("other"), "for": "1s"}, Remaining(60))
+    world.put("inbox/third.json", json.dumps(world.spec("third")))
+    event = {
+        "source": "aws.sagemaker",
+        "detail-type": "SageMaker Training Job State Change",
+        "detail": {"TrainingJobName": "digits-0001-1", "TrainingJobStatus": "Completed"},
+    }
+    for _ in range(2):  # it may come twice
+        told = handler(event, Remaining(60))
+        assert told["experiments"] == {"digits": "running"}
+        assert (told["started"], told["errors"], told["not_reached"]) == ([], {}, [])
+    strangers = handler(event | {"detail": {"TrainingJobName": "somebodys-job"}}, Remaining(60))
+    assert (strangers["experiments"], strangers["not_reached"]) == ({}, [])
+    assert world.keys("inbox/") == ["inbox/third.json"]
+    world.to_the_end("digits", "other", "third")
+    world.check("digits", "other", "third")
+
+
 def test_no_such_bucket(monkeypatch: pytest.MonkeyPatch, world: World) -> None:
     del world
     monkeypatch.setenv("TRIALJOB_STORE", "s3://nowhere/store")

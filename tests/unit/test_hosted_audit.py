@@ -10,8 +10,7 @@ import pytest
 from trialjob.backends.auditing import Found, Known, Ownership, Together, without_owner
 from trialjob.backends.sagemaker.audit import Audit
 from trialjob.backends.sagemaker.hosted.backend import HostedBackend
-from trialjob.backends.sagemaker.hosted.tuning_request import tuning_name
-from trialjob.model.ids import ExperimentName
+from trialjob.model.ids import ExperimentName, tuning_name
 from trialjob.model.limits import Limits
 from trialjob.model.trial import Phase
 from trialjob.testing.fake_aws.requests import training_request

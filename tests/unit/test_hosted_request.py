@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from trialjob import config
-from trialjob.backends.sagemaker.hosted.tuning_request import tuning_name
 from trialjob.errors import SpecError
 from trialjob.experiment import create, open_session, open_store
 from trialjob.experiment.prices import check_handover
 from trialjob.experiment.resolving import resolve
+from trialjob.model.ids import tuning_name
 from trialjob.testing.fake_aws import wire
 from trialjob.testing.fake_aws.tuning_rules import check_tuning
 

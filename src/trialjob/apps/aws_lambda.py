@@ -16,13 +16,14 @@ import json
 import math
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Protocol, TypeVar, assert_never
 
 from trialjob import experiment
 from trialjob.apps.embedded_metrics import embedded, metrics_of
+from trialjob.apps.job_events import experiments_of, jobs_named
 from trialjob.apps.stepping import step, summary
 from trialjob.apps.summary import summary_of
 from trialjob.apps.turns import LeftBehind, Turns
@@ -59,7 +60,7 @@ _COLLECT_AFTER: Final = 100_000
 
 #: What an event of ours may have. Events of AWS's services, such as EventBridge's and S3's own, have others.
 _KEYS: Final = frozenset({"store", "for", "start"})
-_AWS_KEYS: Final = frozenset({"detail-type", "Records"})
+_AWS_KEYS: Final = frozenset({"detail-type", "Records", "awslogs"})
 
 #: The heads of experiments that are over, by store and name, which saves this container a reading.
 _over: dict[tuple[str, ExperimentName], str] = {}
@@ -77,8 +78,9 @@ def handler(event: Mapping[str, Any] | None, context: Context | None = None) -> 
     """Start what is asked for, then step every experiment of the store that is not over.
 
     The event may have ``store`` (else $TRIALJOB_STORE), ``for`` (else 50s, and never longer than the
-    invocation lasts), and ``start``, a spec. Returns a summary. Raises UsageError or SpecError when the event
-    is wrong, after all others have had their step, and StoreError when the store cannot be listed.
+    invocation lasts), and ``start``, a spec. One of AWS's that is about jobs has the experiments stepped to
+    which they belong, once, and does nothing else. Returns a summary. Raises UsageError or SpecError when the
+    event is wrong, after all others have had their step, and StoreError when the store cannot be listed.
     """
     return _Invocation(dict(event or {}), context).run()
 
@@ -105,7 +107,9 @@ class _Invocation:
         left = math.inf if context is None else context.get_remaining_time_in_millis() / 1000
         #: Whoever has had a step goes on until the first; none begins after the second; nobody is waited for
         #: after the third.
-        self._until = self._began + _seconds(event.get("for"))
+        #: The jobs that it is about; None for a tick.
+        self._jobs = jobs_named(event)
+        self._until = self._began + (_seconds(event.get("for")) if self._jobs is None else 0.0)
         self._leave = self._began + left - min(_LEAVE, left * _LEAVE_PART)
         self._gone = self._began + left - min(_GO, left * _GO_PART)
         self._where = str(event.get("store") or os.environ.get("TRIALJOB_STORE") or "")
@@ -123,18 +127,21 @@ class _Invocation:
         self._errors: dict[str, str] = {}
 
     def run(self) -> dict[str, object]:
-        wrong = self._start_asked()
-        self._start_waiting()
+        wrong = None
+        if self._jobs is None:
+            wrong = self._start_asked()
+            self._start_waiting()
         heads = {
             name: head
             for name, head in self._store.heads().items()
             if _over.get((self._where, name)) != head.etag
         }
-        if heads:
-            self._step_all(heads)
+        chosen = set(heads) if self._jobs is None else experiments_of(self._jobs, heads)
+        if chosen:
+            self._step_all(heads, chosen)
         if wrong is not None:
             raise wrong
-        return self._summary(heads)
+        return self._summary(chosen)
 
     # Starting
 
@@ -198,8 +205,8 @@ class _Invocation:
         memory = max(size - _OWN_MEMORY, size // 2) // min(_AT_ONCE, len(work))
         return Turns(work, self._clock, at_once=_AT_ONCE, memory=memory << 20)
 
-    def _step_all(self, heads: Mapping[ExperimentName, Listed]) -> None:
-        """Give each its turn, first the one that had none for longest, and none to those that are over."""
+    def _step_all(self, heads: Mapping[ExperimentName, Listed], chosen: Collection[ExperimentName]) -> None:
+        """Give each of ``chosen`` its turn unless it is over, first the one that had none for longest."""
         book = self._store.turn_book()
         known = book.read()
         failed = dict(known.failed)
@@ -207,7 +214,7 @@ class _Invocation:
         def last_turn(name: ExperimentName) -> float:
             return max(heads[name].written, failed[name].at if name in failed else 0.0)
 
-        active = [name for name in sorted(heads, key=last_turn) if known.over.get(name) != heads[name].etag]
+        active = [name for name in sorted(chosen, key=last_turn) if known.over.get(name) != heads[name].etag]
         over = {name: etag for name, etag in known.over.items() if name not in active}
         over |= {name: etag for (store, name), etag in _over.items() if store == self._where}
         work = {name: partial(self._step, name) for name in active}

@@ -6,6 +6,7 @@ a duplicate name thereby refuses a duplicate launch, which makes the name our id
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import NewType
 
@@ -19,8 +20,14 @@ MAX_JOB_NAME = 63
 #: Leaves room for "-<6-digit trial>-<3-digit attempt>".
 MAX_EXPERIMENT_NAME = 52
 
+#: SageMaker's limit on a tuning job's name, from which it makes those of its training jobs.
+MAX_TUNING_NAME = 32
+_DIGEST = 8
+
 _EXPERIMENT_NAME = re.compile(r"[A-Za-z0-9](?:-*[A-Za-z0-9])*", re.ASCII)
 _JOB_TAIL = re.compile(r"-(\d{4,})-(\d+)", re.ASCII)
+#: What the service puts behind the name of a tuning job to name one of its training jobs.
+_CHILD_TAIL = re.compile(r"-\d{3,}-[0-9a-f]{8}", re.ASCII)
 
 
 def experiment_name_problem(name: str) -> str | None:
@@ -56,3 +63,18 @@ def parse_job_name(experiment: ExperimentName, name: str) -> tuple[TrialId, int]
         return None
     match = _JOB_TAIL.fullmatch(name, len(experiment))
     return (TrialId(int(match[1])), int(match[2])) if match else None
+
+
+def tuning_name(experiment: str) -> str:
+    """The tuning job of an experiment: its own name, or the beginning of that and a digest of the rest."""
+    if len(experiment) <= MAX_TUNING_NAME:
+        return experiment
+    mark = hashlib.sha256(experiment.encode()).hexdigest()[:_DIGEST]
+    return f"{experiment[: MAX_TUNING_NAME - _DIGEST - 1].rstrip('-')}-{mark}"
+
+
+def is_job_of(experiment: ExperimentName, job: str) -> bool:
+    """Whether this is a job of the experiment: one of ours, its tuning job, or one that this has started."""
+    tuning = tuning_name(experiment)
+    ours = parse_job_name(experiment, job) is not None or job == tuning
+    return ours or (job.startswith(tuning) and _CHILD_TAIL.fullmatch(job, len(tuning)) is not None)

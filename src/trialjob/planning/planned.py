@@ -16,9 +16,11 @@ from trialjob.config.assumptions import with_assumed
 from trialjob.config.lints import no_word_of_checkpoints
 from trialjob.errors import UsageError
 from trialjob.experiment.opening import attach
+from trialjob.experiment.parents import check_parents
 from trialjob.experiment.prices import caps_note, check_caps, check_handover
 from trialjob.experiment.resolving import ResolvedSpec, resolve
 from trialjob.experiment.search import search_advice
+from trialjob.experiment.stores import open_store
 from trialjob.orchestrator.core.last_epoch import COUNTS
 from trialjob.orchestrator.core.rule import StoppingRule
 from trialjob.orchestrator.core.state import State
@@ -39,7 +41,7 @@ _KEEP_ALIVE = 240.0
 _TOOLS = {"mlflow": "MLflow", "tensorboard": "TensorBoard", "wandb": "W&B"}
 #: So many metrics are named.
 _NAMED = 6
-_CHECKED = ("region", "credentials", "role", "bucket", "image", "quota")
+_CHECKED = ("region", "credentials", "role", "bucket", "image", "quota", "warm start")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +78,7 @@ def plan(given: ExperimentSpec | ResolvedSpec, asked: Asked, *, store: str | Pat
     tariff = next(way.tariff for way in ways if way.written)
     check_caps(spec.to_limits(), tariff, spec.backend.priced_by)
     check_handover(jobs.handover, tariff)
+    unseen = _unseen_parents(resolved, store, asked)
     variants = [_variant(spec, epochs, assumptions, way) for way in ways]
     written = next(variant for variant in variants if variant.written)
     return Plan(
@@ -90,7 +93,7 @@ def plan(given: ExperimentSpec | ResolvedSpec, asked: Asked, *, store: str | Pat
         request=where.request_words(),
         first_request=where.first_request(jobs),
         looked=tuple(_looked(resolved)) if asked.account else (),
-        unasked=tuple(_unasked(spec, asked)),
+        unasked=(*unseen, *_unasked(spec, asked)),
         settings=tuple(spec.written.filled),
         settings_file=str(user_settings.where()),
         advice=(*search_advice(spec), *advice(variants)),
@@ -262,6 +265,19 @@ def _stopping(spec: ExperimentSpec) -> str:
 def _looked(resolved: ResolvedSpec) -> Iterator[Looked]:
     for check in resolved.spec.backend.doctor(resolved.jobs, only=_CHECKED):
         yield Looked(name=check.name, ok=check.ok, detail=check.detail, remedy=check.remedy)
+
+
+def _unseen_parents(resolved: ResolvedSpec, store: str | Path | None, asked: Asked) -> list[str]:
+    """What is not looked at of the experiments of engine.warm_start. Raises SpecError for what is wrong."""
+    if resolved.jobs.handover is None or not resolved.jobs.handover.warm_start:
+        return []
+    opened = open_store(store)
+    if opened.service() is not None:
+        return ["the experiments of engine.warm_start, at which the service looks when it begins"]
+    check_parents(resolved, opened)
+    if asked.account:
+        return []
+    return ["whether the account has the tuning jobs of engine.warm_start (--account asks)"]
 
 
 def _unasked(spec: ExperimentSpec, asked: Asked) -> Iterator[str]:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from trialjob.aws import faults
 from trialjob.backends.plugin import Check
 from trialjob.backends.sagemaker.check import Case
-from trialjob.backends.sagemaker.hosted.tuning_request import tuning_name
+from trialjob.model.ids import tuning_name
 
 SERVICE: Final = "sagemaker.amazonaws.com"
 _ROLE: Final = re.compile(r"arn:[\w-]+:iam::(\d{12}):role/(?:.*/)?([\w+=,.@-]+)")
@@ -38,7 +38,7 @@ def permissions(case: Case) -> Iterator[Check]:
     if principal is None:
         yield Check(name="permissions", ok=None, detail=f"{_NO_SIMULATOR} {case.caller}")
         return
-    if case.hosted:
+    if case.tuned is not None:
         ours = [action for action in _ACTIONS if action != "sagemaker:CreateTrainingJob"]
         asked = {
             f"hyper-parameter-tuning-job/{tuning_name(case.job.experiment)}": [*_TUNING_ACTIONS],

@@ -8,6 +8,7 @@ from functools import cache
 
 from trialjob.aws import faults
 from trialjob.backends.sagemaker.client import SageMakerClient
+from trialjob.backends.sagemaker.hosted.tuning_request import Tuned
 from trialjob.backends.sagemaker.settings import SageMakerSettings
 from trialjob.backends.sagemaker.status import Facts
 from trialjob.model.job import JobRequest
@@ -51,8 +52,8 @@ class Case:
     job: JobRequest
     #: How many jobs there will be at one time.
     workers: int
-    #: The search is handed to SageMaker's own tuner, which starts the jobs.
-    hosted: bool = False
+    #: What SageMaker's own tuner is given, where it starts the jobs.
+    tuned: Tuned | None = None
     #: An empty object may be written, to see whether that is allowed.
     writes: bool = True
     #: Where the calls go; "" when nothing says it.

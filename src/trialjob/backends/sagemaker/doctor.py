@@ -18,6 +18,9 @@ from trialjob.backends.plugin import Check
 from trialjob.backends.sagemaker import access, image_checks, prices, resource_checks
 from trialjob.backends.sagemaker.check import Case, Introduction, once
 from trialjob.backends.sagemaker.client import LOG_GROUP, SageMakerClient
+from trialjob.backends.sagemaker.hosted.account_checks import warm_start
+from trialjob.backends.sagemaker.hosted.preview import form_problems
+from trialjob.backends.sagemaker.hosted.tuning_request import Tuned
 from trialjob.backends.sagemaker.preview import preview
 from trialjob.backends.sagemaker.settings import SageMakerSettings
 from trialjob.backends.sagemaker.status import Facts
@@ -40,9 +43,12 @@ def examine(
     clock: Clock,
     only: Collection[str] | None = None,
     writes: bool = True,
-    hosted: bool = False,
+    tuned: Tuned | None = None,
 ) -> Iterator[Check]:
-    """Every check, or those that are named, for an experiment whose first job is ``job``."""
+    """Every check, or those that are named, for an experiment whose first job is ``job``.
+
+    ``tuned`` is what SageMaker's own tuner is given, where it starts the jobs.
+    """
     region = ""
     with suppress(faults.Fault):  # the check of the region says what is wrong
         region = client.region()
@@ -52,7 +58,7 @@ def examine(
         job=job,
         workers=workers,
         writes=writes,
-        hosted=hosted,
+        tuned=tuned,
         region=region,
         introduction=cache(partial(_introduction, client, clock)),
         bucket_region=once(client.bucket_region),
@@ -153,9 +159,15 @@ def _log_group(case: Case) -> Iterator[Check]:
     yield Check(name="log group", ok=True, detail=detail)
 
 
+def _warm_start(case: Case) -> Iterator[Check]:
+    if case.tuned is not None:
+        where = f"in {case.region} of account {case.account or 'unknown'}"
+        yield from warm_start(case.client, case.tuned, where)
+
+
 def _first_job(case: Case) -> Iterator[Check]:
     # Of the image's region the check of the image speaks.
-    found = preview(case.settings, case.job)
+    found = preview(case.settings, case.job) or ([] if case.tuned is None else form_problems(case.tuned))
     for problem in found:
         detail = f"{problem.field}: {problem.message}"
         yield Check(name="first job", ok=False, detail=detail, remedy=problem.remedy)
@@ -178,5 +190,6 @@ CHECKS: Final[tuple[tuple[str, Checking], ...]] = (
     ("quota", resource_checks.quotas),
     ("price", prices.check),
     ("log group", _log_group),
+    ("warm start", _warm_start),
     ("first job", _first_job),
 )

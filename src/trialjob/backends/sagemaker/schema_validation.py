@@ -1,4 +1,4 @@
-"""Checks a request against botocore's model of CreateTrainingJob, before a call is spent on it.
+"""Checks a request against botocore's model of the call, before one is spent on it.
 
 botocore itself checks only types, required members and minimums. The service also checks maximums, patterns
 and enumerations, and so does this. Rule: no network and no credentials; the model is a file.
@@ -42,19 +42,19 @@ def shown(value: object) -> str:
 
 
 @cache
-def _shape() -> Any:  # noqa: ANN401 - botocore has no types
+def _shape(operation: str) -> Any:  # noqa: ANN401 - botocore has no types
     try:
         from botocore.loaders import Loader  # type: ignore[import-untyped] # noqa: PLC0415 - heavy, and an extra
         from botocore.model import ServiceModel  # type: ignore[import-untyped] # noqa: PLC0415 - as above
     except ModuleNotFoundError as error:
         raise UsageError("the SageMaker backend needs boto3: pip install boto3") from error
     model = ServiceModel(Loader().load_service_model("sagemaker", "service-2"))
-    return model.operation_model("CreateTrainingJob").input_shape
+    return model.operation_model(operation).input_shape
 
 
-def flaws(request: Mapping[str, Any]) -> Iterator[Flaw]:
+def flaws(request: Mapping[str, Any], operation: str = "CreateTrainingJob") -> Iterator[Flaw]:
     """Everything in which ``request`` is not as the model wants it."""
-    yield from _walk(_shape(), request, ())
+    yield from _walk(_shape(operation), request, ())
 
 
 def _walk(shape: Any, value: Any, path: Path) -> Iterator[Flaw]:  # noqa: ANN401 - botocore has no types
@@ -94,7 +94,7 @@ def _structure(shape: Any, value: Mapping[str, Any], path: Path) -> Iterator[Fla
         remedy = f"did you mean {near[0]}?" if near else _UPGRADE
         yield Flaw(
             path=(*path, name),
-            message="is no field of CreateTrainingJob that this boto3 knows",
+            message="is no field of this call that this boto3 knows",
             remedy=remedy,
         )
 

@@ -16,7 +16,6 @@ from trialjob.backends.plugin import (
     Backend,
     BaseBackend,
     Check,
-    Handover,
     Jobs,
     Place,
     Translator,
@@ -189,37 +188,31 @@ class SageMaker(Machines, BaseBackend):
             field = "backend.profile" if self.profile else "backend.region"
             raise SpecError(Problem(field=field, message=str(fault), remedy=fault.remedy)) from fault
 
-    def _tuned(self, jobs: Jobs, handover: Handover) -> Tuned:
+    def _tuned(self, jobs: Jobs) -> Tuned | None:
+        """What SageMaker's own tuner is given; None where trialjob itself searches."""
         from trialjob.backends.sagemaker.hosted.tuning_request import Tuned  # noqa: PLC0415 - as below
 
+        handover = jobs.handover
+        if handover is None:
+            return None
         return Tuned(settings=self.settings(jobs), handover=handover, job=jobs.first())
 
     def handover_problems(self, jobs: Jobs) -> Iterator[Problem]:
         from trialjob.backends.sagemaker.hosted.refusals import refusals  # noqa: PLC0415 - as below
 
-        if jobs.handover is not None:
-            yield from refusals(self._tuned(jobs, jobs.handover), canary=jobs.limits.canary)
+        if (tuned := self._tuned(jobs)) is not None:
+            yield from refusals(tuned, canary=jobs.limits.canary)
 
     def parent_problems(self, jobs: Jobs, backend: BaseBackend, parent: Jobs) -> Iterator[Problem]:
         from trialjob.backends.sagemaker.hosted import parents  # noqa: PLC0415 - as below
 
-        if not isinstance(backend, SageMaker) or jobs.handover is None or parent.handover is None:
-            yield Problem(
-                field=parents.FIELD,
-                message=f"{parent.name} was not handed to SageMaker's tuner",
-                remedy="name experiments that were",
-            )
-            return
-        here, there = (each._region_of(each.client(jobs.clock)) for each in (self, backend))  # noqa: SLF001 - its own kind
-        if here != there:
-            yield Problem(
-                field=parents.FIELD,
-                message=f"{parent.name} ran in {there}, and this one would in {here}",
-                remedy=f"write backend.region: {there}, or name experiments of {here}",
-            )
-        yield from parents.parent_problems(
-            self._tuned(jobs, jobs.handover),
-            backend._tuned(parent, parent.handover),  # noqa: SLF001 - its own kind
+        theirs = backend if isinstance(backend, SageMaker) else None
+        yield from parents.problems_of(
+            self._tuned(jobs),
+            theirs._tuned(parent) if theirs else None,  # noqa: SLF001 - its own kind
+            name=parent.name,
+            here=self._region_if_said(),
+            there=theirs._region_if_said() if theirs else "",  # noqa: SLF001 - as above
         )
 
     def doubts(self, jobs: Jobs) -> Iterator[Problem]:
@@ -227,14 +220,18 @@ class SageMaker(Machines, BaseBackend):
         from trialjob.backends.sagemaker.hosted import refusals  # noqa: PLC0415 - as below
 
         yield from preview.doubts(self.settings(jobs), jobs.first())
-        if jobs.handover is not None:
-            yield from refusals.doubts(self._tuned(jobs, jobs.handover))
+        if (tuned := self._tuned(jobs)) is not None:
+            yield from refusals.doubts(tuned)
 
     def check(self, jobs: Jobs) -> None:
         """Refuse jobs that the service would refuse."""
         from trialjob.backends.sagemaker.preview import preview  # noqa: PLC0415 - the service's model is big
 
         problems = preview(self.settings(jobs), jobs.first(), region=self.region or "")
+        if (tuned := self._tuned(jobs)) is not None and not problems:
+            from trialjob.backends.sagemaker.hosted.preview import form_problems  # noqa: PLC0415 - as above
+
+            problems = form_problems(tuned)
         if problems:
             raise SpecError(problems)
 
@@ -266,12 +263,12 @@ class SageMaker(Machines, BaseBackend):
 
         settings = self.settings(jobs)
         code = Code(bundle=partial(place.store.bundle, jobs.name), files=place.in_job)
-        if jobs.handover is not None:
+        if (tuned := self._tuned(jobs)) is not None:
             from trialjob.backends.sagemaker.hosted.backend import HostedBackend, Parts  # noqa: PLC0415 - as above
 
             client = self.client(jobs.clock)
             parts = Parts(client=client, code=code, clock=jobs.clock, owner=jobs.owner, reveal=place.reveal)
-            return HostedBackend(self._tuned(jobs, jobs.handover), parts)
+            return HostedBackend(tuned, parts)
         return SageMakerBackend(
             client=self.client(jobs.clock),
             settings=settings,
@@ -284,13 +281,16 @@ class SageMaker(Machines, BaseBackend):
         )
 
     def links(self) -> Callable[[JobName], Mapping[str, str]]:
-        from trialjob.aws.door import Door  # noqa: PLC0415 - as above
         from trialjob.backends.sagemaker.console_links import links_of  # noqa: PLC0415 - as above
 
-        region = ""
-        with suppress(faults.Fault):  # where nothing says it there is no address
-            region = Door(region=self.region, profile=self.profile, patience=1.0).region()
-        return partial(links_of, region)
+        return partial(links_of, self._region_if_said())  # without one there is no address
+
+    def _region_if_said(self) -> str:
+        from trialjob.aws.door import Door  # noqa: PLC0415 - as above
+
+        with suppress(faults.Fault):
+            return Door(region=self.region, profile=self.profile, patience=1.0).region()
+        return ""
 
     def remove_artifacts(self, experiment: ExperimentName, clock: Clock) -> Sequence[str]:
         from trialjob.orchestrator.journals.objects import Objects  # noqa: PLC0415 - slow to import
@@ -338,11 +338,10 @@ class SageMaker(Machines, BaseBackend):
         from trialjob.backends.sagemaker.request import build  # noqa: PLC0415 - the service's model is big
 
         settings = self.settings(jobs)
-        if jobs.handover is not None:
+        if (tuned := self._tuned(jobs)) is not None:
             from trialjob.backends.sagemaker.hosted.tuning_request import tuning_request  # noqa: PLC0415 - as above
 
-            tuned, archive = self._tuned(jobs, jobs.handover), f"{settings.s3_uri}/…"
-            return tuning_request(tuned, archive=archive, owner=jobs.owner, identity="…")
+            return tuning_request(tuned, archive=f"{settings.s3_uri}/…", owner=jobs.owner, identity="…")
         return build(settings, jobs.first(), code_uri=f"{settings.s3_uri}/…", owner=jobs.owner)
 
     def rates(self) -> Mapping[str, float]:
@@ -391,6 +390,6 @@ class SageMaker(Machines, BaseBackend):
             workers=jobs.at_once,
             clock=jobs.clock,
             only=tuple(only) or None,
-            hosted=jobs.handover is not None,
+            tuned=self._tuned(jobs),
             writes=not only,  # who asks for some only, such as a plan, does not expect it
         )

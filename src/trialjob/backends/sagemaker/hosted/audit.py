@@ -15,10 +15,9 @@ from typing import Final, Protocol, TypeVar
 from trialjob.backends.auditing import Found
 from trialjob.backends.sagemaker.client import SageMakerClient
 from trialjob.backends.sagemaker.hosted.ends import is_over
-from trialjob.backends.sagemaker.hosted.tuning_request import tuning_name
 from trialjob.backends.sagemaker.request import TAG_PREFIX
 from trialjob.backends.sagemaker.status import Facts, seconds_of
-from trialjob.model.ids import ExperimentName, JobName
+from trialjob.model.ids import ExperimentName, JobName, tuning_name
 
 T = TypeVar("T")
 #: How the service names the jobs of a tuning job.

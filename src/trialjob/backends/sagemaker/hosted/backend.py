@@ -16,12 +16,12 @@ from trialjob.backends.sagemaker.client import SageMakerClient
 from trialjob.backends.sagemaker.code import Code
 from trialjob.backends.sagemaker.hosted.archive import archive
 from trialjob.backends.sagemaker.hosted.ends import end_of, is_over
-from trialjob.backends.sagemaker.hosted.tuning_request import ARCHIVE, Tuned, tuning_name, tuning_request
+from trialjob.backends.sagemaker.hosted.tuning_request import ARCHIVE, Tuned, tuning_request
 from trialjob.backends.sagemaker.request import TAG_PREFIX, folder
 from trialjob.backends.sagemaker.status import Facts, seconds_of
 from trialjob.errors import BackendError
 from trialjob.in_job.hosted import configuration, number_of
-from trialjob.model.ids import JobName
+from trialjob.model.ids import JobName, tuning_name
 from trialjob.model.secret import Reveal
 from trialjob.orchestrator.core.observations import HostedJob, HostedObserved
 from trialjob.orchestrator.ports import Clock

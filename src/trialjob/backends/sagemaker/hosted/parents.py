@@ -37,6 +37,26 @@ def count_problems(tuned: Tuned) -> Iterator[Problem]:
         )
 
 
+def problems_of(
+    tuned: Tuned | None, parent: Tuned | None, *, name: str, here: str, there: str
+) -> Iterator[Problem]:
+    """What is wrong with the parent of that ``name``, which ran in the region ``there``; "" is not known."""
+    if tuned is None or parent is None:
+        yield Problem(
+            field=FIELD,
+            message=f"{name} was not handed to SageMaker's tuner",
+            remedy="name experiments that were",
+        )
+        return
+    if here and there and here != there:
+        yield Problem(
+            field=FIELD,
+            message=f"{name} ran in {there}, and this one would in {here}",
+            remedy=f"write backend.region: {there}, or name experiments of {here}",
+        )
+    yield from parent_problems(tuned, parent)
+
+
 def parent_problems(tuned: Tuned, parent: Tuned) -> Iterator[Problem]:
     """What is different in ``parent`` that must not be."""
     name, ours, theirs = parent.job.experiment, _said(tuned), _said(parent)

@@ -14,6 +14,7 @@ from trialjob.backends.sagemaker.hosted.ranges import CATEGORIES_MAX, space_prob
 from trialjob.backends.sagemaker.hosted.tuning_request import ALIKE, ELSEWHERE, Tuned
 from trialjob.errors import Problem
 from trialjob.model.metric import Score
+from trialjob.orchestrator.core.search import Search
 from trialjob.orchestrator.samplers.random import RandomSearch
 from trialjob.orchestrator.stopping.hyperband import Hyperband
 from trialjob.orchestrator.stopping.median import MedianStopping
@@ -135,11 +136,16 @@ def _objective(handover: Handover) -> Iterator[Problem]:
         )
 
 
+def jobs_most(search: Search) -> int:
+    """How many training jobs a tuning job may have, those of its parents among them."""
+    random = isinstance(search.sampler, RandomSearch) and not isinstance(search.stopping, Hyperband)
+    return RANDOM_JOBS_MAX if random else JOBS_MAX
+
+
 def _limits(handover: Handover, *, canary: bool, size: int | None) -> Iterator[Problem]:
     search = handover.search
     limits = search.limits
-    random = isinstance(search.sampler, RandomSearch) and not isinstance(search.stopping, Hyperband)
-    most = RANDOM_JOBS_MAX if random else JOBS_MAX
+    most = jobs_most(search)
     if limits.max_trials > most:
         yield Problem(
             field="limits.max_trials",

@@ -6,7 +6,6 @@ field for is left out here, and ``refusals`` says so.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import re
@@ -31,6 +30,7 @@ from trialjob.backends.sagemaker.settings import SageMakerSettings
 from trialjob.in_job.command_line import FIRST, SDK_V3, text_of
 from trialjob.in_job.entrypoint import VALUES_CHANNEL
 from trialjob.in_job.report import BEST_PREFIX, RUNNING_BEST
+from trialjob.model.ids import tuning_name
 from trialjob.model.job import JobRequest
 from trialjob.model.metric import Mode, Score
 from trialjob.model.secret import Reveal
@@ -38,9 +38,6 @@ from trialjob.orchestrator.samplers.grid import GridSearch
 from trialjob.orchestrator.stopping.hyperband import Hyperband
 from trialjob.orchestrator.stopping.median import MedianStopping
 
-#: The service's limit on a tuning job's name, from which it makes those of its training jobs.
-NAME_MAX: Final = 32
-_DIGEST: Final = 8
 #: The archive with our code and the user's, and the program in it that the image's toolkit starts.
 ARCHIVE: Final = "sourcedir.tar.gz"
 PROGRAM: Final = "trialjob_hosted.py"
@@ -57,14 +54,6 @@ ELSEWHERE: Final = frozenset({
     "Tags",
 })  # fmt: skip
 _STRATEGIES: Final = {"auto": "Bayesian", "bayesian": "Bayesian", "random": "Random", "grid": "Grid"}
-
-
-def tuning_name(experiment: str) -> str:
-    """The tuning job of an experiment: its own name, or the beginning of that and a digest of the rest."""
-    if len(experiment) <= NAME_MAX:
-        return experiment
-    mark = hashlib.sha256(experiment.encode()).hexdigest()[:_DIGEST]
-    return f"{experiment[: NAME_MAX - _DIGEST - 1].rstrip('-')}-{mark}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +166,7 @@ def _warm_start(handover: Handover) -> Request:
 
 def _config(tuned: Tuned) -> Request:
     search = tuned.handover.search
-    limits, objective = search.limits, search.objective
+    limits = search.limits
     most = limits.max_trials
     resources: Request = {"MaxParallelTrainingJobs": min(limits.max_concurrent_trials, most)}
     if not tuned.grid:
@@ -186,10 +175,7 @@ def _config(tuned: Tuned) -> Request:
         resources["MaxRuntimeInSeconds"] = math.ceil(limits.timeout)
     config: Request = {
         "Strategy": tuned.strategy,
-        "HyperParameterTuningJobObjective": {
-            "Type": "Minimize" if objective.mode is Mode.MIN else "Maximize",
-            "MetricName": tuned.objective,
-        },
+        "HyperParameterTuningJobObjective": objective_of(tuned),
         "ResourceLimits": resources,
         "ParameterRanges": dict(tuned.ranges.request),
         "TrainingJobEarlyStoppingType": "Auto" if isinstance(search.stopping, MedianStopping) else "Off",
@@ -205,6 +191,12 @@ def _config(tuned: Tuned) -> Request:
     if not tuned.grid:
         config["RandomSeed"] = search.seed
     return config
+
+
+def objective_of(tuned: Tuned) -> dict[str, str]:
+    """What the tuner is to make better, in its own words."""
+    least = tuned.handover.search.objective.mode is Mode.MIN
+    return {"Type": "Minimize" if least else "Maximize", "MetricName": tuned.objective}
 
 
 def _criteria(tuned: Tuned) -> Request:
