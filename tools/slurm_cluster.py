@@ -103,7 +103,9 @@ class Cluster:
         """Start everything, and return when a job would run. Raises RuntimeError."""
         for name in ("state", "spool/node1", "spool/node2", "log", "munge"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
-        (self.folder / "munge").chmod(0o700)
+        # Whoever is on the machine may submit jobs.
+        self.folder.chmod(0o711)
+        (self.folder / "munge").chmod(0o711)
         ctld_port, slurmd_port, second_port = quiet_ports(3)
         self.conf.write_text(
             _CONF.format(
