@@ -75,7 +75,7 @@ MaxJobCount=20000
 AccountingStorageType=accounting_storage/none
 NodeName=DEFAULT CPUs={slots} CoresPerSocket={slots} RealMemory=100000 State=UNKNOWN
 NodeName=node1 NodeHostname={host} NodeAddr=127.0.0.1
-NodeName=node2 Port={second_port} NodeHostname={host} NodeAddr=127.0.0.1
+NodeName=node2 Port={second_port} NodeHostname={host} NodeAddr=127.0.0.1 Features=second
 PartitionName=main Nodes=node1 Default=YES MaxTime=1-0 PriorityTier=10 PreemptMode=OFF
 PartitionName=scavenge Nodes=node1 MaxTime=1-0 PriorityTier=1 PreemptMode=REQUEUE GraceTime=0
 PartitionName=short Nodes=node1 MaxTime=2 PriorityTier=10 PreemptMode=OFF

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Many trials on a real SLURM of one machine, with daemons and orchestrators killed at random moments.
 
+After each kill of an orchestrator two are started at once.
+
 ::
 
     tools/slurm_soak.py --trials 300 --parallel 100                what many trials cost
@@ -23,8 +25,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -70,6 +72,7 @@ limits:
 backend: {{kind: slurm, folder: "{folder}/shared", poll_interval: 1s}}
 """
 EPOCHS = 3
+_FIRST = ["run", "sweep.yaml", "--name", NAME]
 
 
 @dataclass(kw_only=True)
@@ -98,33 +101,32 @@ class Soak:
 
     def run(self, kills: int = 0) -> None:
         """Run it to its end, with so many kills on the way. Raises RuntimeError."""
-        first = ["run", "sweep.yaml", "--name", NAME]
         while True:
-            line = first if not self._journal().exists() else ["resume", NAME]
-            with self._orchestrator(line) as process:
-                while sum(self.killed.values()) < kills and process.poll() is None:
-                    with suppress(subprocess.TimeoutExpired):
-                        process.wait(self._chance.uniform(0.1, 2.5))
-                    self._strike(process)
-                while process.poll() is None and sum(self.killed.values()) >= kills:
+            with ExitStack() as ends:
+                # Two go on from what one has begun: whoever comes late has to find the experiment taken.
+                lines = [["resume", NAME]] * 2 if self._journal().exists() else [_FIRST]
+                processes = [ends.enter_context(self._orchestrator(line)) for line in lines]
+                while sum(self.killed.values()) < kills and self._wait(processes, 2.5):
+                    self._strike(processes)
+                while self._wait(processes, 1.0):
                     self._check_time()
                     self.cluster.resume()
-                    with suppress(subprocess.TimeoutExpired):
-                        process.wait(1.0)
-            if process.returncode in (0, 1, 2):  # it has ended, by a limit or by failures
+            if {0, 1} & {process.returncode for process in processes}:  # it has ended
                 return
             self._check_time()
 
-    def second(self) -> int:
-        """The exit status of another orchestrator that is started on the same store meanwhile."""
-        with self._orchestrator(["resume", NAME]) as process:
-            return process.wait(60)
+    def _wait(self, processes: Sequence[subprocess.Popen[bytes]], longest: float) -> bool:
+        """Wait for up to so many seconds; whether one of them lives."""
+        until = time.monotonic() + self._chance.uniform(0.1, longest)
+        while (live := any(process.poll() is None for process in processes)) and time.monotonic() < until:
+            time.sleep(0.05)
+        return live
 
-    def _strike(self, process: subprocess.Popen[bytes]) -> None:
+    def _strike(self, processes: Sequence[subprocess.Popen[bytes]]) -> None:
         """Kill somebody, and have the daemons started again a moment later."""
         who = self._chance.choice(self.victims)
         daemons = [name for name in ("slurmctld", "slurmd") if name in who or who == "all"]
-        if who in ("trialjob", "all"):
+        for process in processes if who in ("trialjob", "all") else ():
             process.kill()
             process.wait()
         for name in daemons:

@@ -1,4 +1,4 @@
-"""A user who is not the one of SLURM's daemons, from the submission to the download; two on one store."""
+"""A user who is not the one of SLURM's daemons, from the submission to the download."""
 
 from __future__ import annotations
 

@@ -8,16 +8,10 @@ soon. Rule 3: what cannot be found out is said to be so; only what is known to b
 from __future__ import annotations
 
 import getpass
-import json
 import re
-import secrets
-import shlex
 import shutil
-import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -25,22 +19,13 @@ from trialjob.backends.plugin import Check, Jobs
 from trialjob.backends.slurm import commands
 from trialjob.backends.slurm.backend import least_minutes, time_options
 from trialjob.backends.slurm.commands import COMMANDS, run, said_by
+from trialjob.backends.slurm.compute_nodes import look_at
 from trialjob.errors import BackendError
 
 if TYPE_CHECKING:
     from trialjob.backends.slurm.section import Slurm
 
-#: Seconds for the job that looks around on a node, and in which a node's clock may differ.
-_WAIT: Final = 30.0
-_SKEW: Final = 60.0
 _OLDEST: Final = (22, 5)
-_TELL: Final = (
-    "import json, os, sys, time; found = dict(at=time.time(), host=os.uname().nodename, python=sys.version)\n"
-    "from importlib.metadata import version\n"
-    "try:\n import trialjob.backends.slurm.supervisor; found['trialjob'] = version('trialjob')\n"
-    "except Exception as error:\n found['error'] = repr(error)\n"
-    "open(sys.argv[1] + '.new', 'w').write(json.dumps(found)); os.rename(sys.argv[1] + '.new', sys.argv[1])"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,82 +190,10 @@ def _judged(case: _Case) -> Iterator[Check]:
     yield Check(name="first job", ok=ok, detail=f"SLURM: {said}", remedy=remedy)
 
 
-def _node(case: _Case) -> Iterator[Check]:
-    """The shared folder, the clock and the Python of a compute node."""
-    folder = Path(case.section.folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    answer = folder / f".doctor-{secrets.token_hex(6)}"
-    script = f"#!/bin/bash\nexec {shlex.join([sys.executable, '-P', '-c', _TELL, str(answer)])}\n"
-    name, printed = f"trialjob{answer.name[7:]}", answer.with_name(f"{answer.name}.out")
-    output = str(printed).replace("%", "%%")
-    options = [
-        *case.section.options(),
-        f"--job-name={name}",
-        "--time=2",
-        f"--output={output}",
-        "--open-mode=append",
-    ]
-    number = commands.submit(options, script, {})
-    try:
-        state = _await(case, answer, number)
-        yield from _told(case, answer, state, printed)
-    finally:
-        run(["scancel", "--me", f"--name={name}", number])
-        for path in (answer, printed):
-            path.unlink(missing_ok=True)
-
-
-def _await(case: _Case, answer: Path, number: str) -> str:
-    """Wait for an answer; the state and the reason of a job that has given none."""
-    clock = case.jobs.clock
-    deadline, state = clock.now() + _WAIT, ""
-    while answer.name not in {each.name for each in answer.parent.iterdir()}:
-        said = run(["squeue", "-h", "--states=all", f"--jobs={number}", "--format=%T %r"]).stdout.strip()
-        state = said or state
-        if clock.now() > deadline or state.split(" ")[0] in commands.OVER - {"COMPLETED"}:
-            break
-        clock.sleep(0.5)
-    return state
-
-
-def _told(case: _Case, answer: Path, state: str, printed: Path) -> Iterator[Check]:
-    name, python = "compute node", sys.executable
-    if not answer.exists():
-        if state.startswith(("PENDING", "RUNNING", "CONFIGURING")):
-            detail = (
-                f"a job of some seconds has not ended in {_WAIT:g} s ({state}), so nothing is known of one"
-            )
-            yield Check(name=name, ok=None, detail=detail)
-        elif state.startswith("COMPLETED"):
-            remedy = "write a folder that login and compute nodes share"
-            detail = f"what a job wrote to {answer.parent} is not seen here"
-            yield Check(name=name, ok=False, detail=detail, remedy=remedy)
-        else:
-            with suppress(OSError):
-                state += f": {printed.read_text(encoding='utf-8', errors='replace').strip()[-300:]}"
-            remedy = f"see that compute nodes have {answer.parent} and {python} under these paths"
-            yield Check(
-                name=name, ok=False, detail=f"a job there ended as {state or 'unknown'}", remedy=remedy
-            )
-        return
-    told = json.loads(answer.read_text(encoding="utf-8"))
-    yield Check(name=name, ok=True, detail=f"{told['host']} shares {answer.parent}")
-    number = told["python"].split()[0]
-    if "error" in told:
-        remedy = "install trialjob where compute nodes see it"
-        yield Check(name="python", ok=False, detail=f"{python} ({number}): {told['error']}", remedy=remedy)
-    else:
-        same = told["trialjob"] == version("trialjob")
-        yield Check(name="python", ok=same, detail=f"{python} ({number}), trialjob {told['trialjob']}")
-    skew = abs(case.jobs.clock.now() - told["at"])
-    yield Check(
-        name="clock",
-        ok=skew < _SKEW + _WAIT,
-        detail=f"the node's differs by less than {max(1.0, skew):.0f} s",
-        remedy=""
-        if skew < _SKEW + _WAIT
-        else "have the clocks set by NTP; times in results are off till then",
-    )
+def _nodes(case: _Case) -> Iterator[Check]:
+    """The shared folder, the clock and the Python of a compute node of each kind."""
+    section, jobs = case.section, case.jobs
+    yield from look_at(Path(section.folder), section.options(), section.partition or "", jobs.clock)
 
 
 _CHECKS: Final[tuple[tuple[str, _Checking], ...]] = (
@@ -290,5 +203,5 @@ _CHECKS: Final[tuple[tuple[str, _Checking], ...]] = (
     ("partition", _partition),
     ("account", _account),
     ("first job", _judged),
-    ("compute node", _node),
+    ("compute node", _nodes),
 )
