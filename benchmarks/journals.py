@@ -40,9 +40,9 @@ class TimedBackend:
         with self._timed() as backend:
             return backend.submit(request)
 
-    def stop(self, job: JobName) -> bool:
+    def stop(self, job: JobName, digest: str = "") -> bool:
         with self._timed() as backend:
-            return backend.stop(job)
+            return backend.stop(job, digest)
 
     def observe(self, watched: Sequence[Watch]) -> Sequence[JobSeen]:
         with self._timed() as backend:

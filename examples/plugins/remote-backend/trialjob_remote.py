@@ -234,8 +234,8 @@ class RemoteBackend:
             answer = self._ask("submit", **given, code=base64.b64encode(code).decode())
         return Postponed(**answer) if "reason" in answer else Submitted(**answer)
 
-    def stop(self, job: JobName) -> bool:
-        return bool(self._ask("stop", job=job))
+    def stop(self, job: JobName, digest: str = "") -> bool:
+        return bool(self._ask("stop", job=job, digest=digest))
 
     def observe(self, watched: Sequence[Watch]) -> Sequence[JobSeen]:
         asked = TypeAdapter(list[Watch]).dump_python([*watched], mode="json")

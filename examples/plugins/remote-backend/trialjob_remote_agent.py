@@ -51,7 +51,7 @@ def _of_jobs(backend: LocalBackend, home: Path, asked: Mapping[str, Any]) -> obj
         case "submit":
             return _submit(backend, home, asked)
         case "stop":
-            return backend.stop(job)
+            return backend.stop(job, asked.get("digest", ""))
         case "observe":
             watched = TypeAdapter(list[Watch]).validate_python(asked["watched"])
             return _plain(list[JobSeen], [*backend.observe(watched)])

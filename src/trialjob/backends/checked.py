@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cache
+from inspect import signature
 from typing import Any, Final
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -41,8 +42,11 @@ class CheckedBackend:
         )
         return answer
 
-    def stop(self, job: JobName) -> bool:
-        return bool(self._ask("stop", bool, "True, or False where no such job was ever started", job))
+    def stop(self, job: JobName, digest: str = "") -> bool:
+        # One that was written before there was a digest does without.
+        knows = digest and len(signature(self._backend.stop).parameters) > 1
+        given = (job, digest) if knows else (job,)
+        return bool(self._ask("stop", bool, "True, or False where no such job was ever started", *given))
 
     def observe(self, watched: Sequence[Watch]) -> Sequence[JobSeen]:
         seen: tuple[JobSeen, ...] = self._ask("observe", tuple[JobSeen, ...], "JobSeen for jobs", watched)

@@ -29,9 +29,9 @@ class DiscreetBackend:
             answer = self._backend.submit(request)
         return answer if isinstance(answer, Submitted) else replace(answer, reason=self._mask(answer.reason))
 
-    def stop(self, job: JobName) -> bool:
+    def stop(self, job: JobName, digest: str = "") -> bool:
         with self._masked():
-            return self._backend.stop(job)
+            return self._backend.stop(job, digest)
 
     def observe(self, watched: Sequence[Watch]) -> Sequence[JobSeen]:
         with self._masked():

@@ -127,11 +127,12 @@ class JobBackend(Protocol):
         """
         ...
 
-    def stop(self, job: JobName) -> bool:
+    def stop(self, job: JobName, digest: str = "") -> bool:
         """Ask for the job's end: SIGTERM, and SIGKILL after a grace.
 
         Returns False when no such job has ever been started, and then none will be; True otherwise,
-        also when it has already ended.
+        also when it has already ended. ``digest`` is told of a job that nobody knows to be ours: one of
+        that name with another digest is left alone, and is no such job.
         """
         ...
 

@@ -178,8 +178,8 @@ class LinkedBackend:
             request = replace(request, environment={**theirs, **request.environment})
         return self._backend.submit(request)
 
-    def stop(self, job: JobName) -> bool:
-        return self._backend.stop(job)
+    def stop(self, job: JobName, digest: str = "") -> bool:
+        return self._backend.stop(job, digest)
 
     def observe(self, watched: Sequence[Watch]) -> Sequence[JobSeen]:
         return self._backend.observe(watched)

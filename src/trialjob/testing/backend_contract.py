@@ -155,6 +155,18 @@ class BackendContract:
         with pytest.raises(BackendError):
             backend.submit(harness.job(lines=["two"]))
 
+    def test_a_job_with_other_content_is_not_stopped(self, harness: Harness) -> None:
+        theirs, ours = harness.job(lines=["up"], runs_for=FOREVER), harness.job(lines=["two"])
+        backend = harness.backend()
+        backend.submit(theirs)
+        reader = Reader(backend, theirs.job)
+        harness.wait_until(lambda: reader.has(1))
+        assert harness.backend().stop(ours.job, ours.digest) is False
+        reader.look()
+        assert reader.end is None
+        assert backend.stop(theirs.job, theirs.digest) is True
+        harness.wait_until(reader.ended)
+
     # Stopping
 
     def test_stopping_a_running_job_ends_it_as_stopped(self, harness: Harness) -> None:

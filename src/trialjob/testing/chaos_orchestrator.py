@@ -170,8 +170,8 @@ class FaultyBackend:
     def submit(self, request: JobRequest) -> Submitted | Postponed | Rejected:
         return self._owner.call(lambda: self._backend.submit(request), BackendUnavailable("lost"))
 
-    def stop(self, job: JobName) -> bool:
-        return self._owner.call(lambda: self._backend.stop(job), BackendUnavailable("lost"))
+    def stop(self, job: JobName, digest: str = "") -> bool:
+        return self._owner.call(lambda: self._backend.stop(job, digest), BackendUnavailable("lost"))
 
     def observe(self, watched: Sequence[Watch]) -> Sequence[JobSeen]:
         stale = self._world.schedule.faults.get(self._world.calls + 1) is Fault.STALE

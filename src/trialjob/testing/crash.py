@@ -70,8 +70,8 @@ class FusedBackend:
     def submit(self, request: JobRequest) -> Submitted | Postponed | Rejected:
         return self._fuse.call(lambda: self._backend.submit(request))
 
-    def stop(self, job: JobName) -> bool:
-        return self._fuse.call(lambda: self._backend.stop(job))
+    def stop(self, job: JobName, digest: str = "") -> bool:
+        return self._fuse.call(lambda: self._backend.stop(job, digest))
 
     def observe(self, watched: Sequence[Watch]) -> Sequence[JobSeen]:
         return self._fuse.call(lambda: self._backend.observe(watched))

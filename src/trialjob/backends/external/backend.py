@@ -33,14 +33,19 @@ class ExternalBackend:
             max_runtime=request.max_runtime,
         )
         found = self.leases.change(request.job, lambda old: new if old is None else old)
-        if found.digest not in (request.digest, ""):
+        if _is_other(found, request.digest):
             raise BackendError(f"there is a job {request.job} that is not of this experiment")
         return Submitted(adopted=found is not new)
 
-    def stop(self, job: JobName) -> bool:
+    def stop(self, job: JobName, digest: str = "") -> bool:
         now = self.clock.now()
-        lease = self.leases.change(job, lambda old: (old or Lease(digest="")).stopped(now))
-        return bool(lease.digest)
+
+        def stopped(old: Lease | None) -> Lease:
+            known = old or Lease(digest="")
+            return known if _is_other(known, digest) else known.stopped(now)
+
+        lease = self.leases.change(job, stopped)
+        return bool(lease.digest) and not _is_other(lease, digest)
 
     def observe(self, watched: Sequence[Watch]) -> Sequence[JobSeen]:
         return [seen for watch in watched if not watch.bill and (seen := self._look(watch)) is not None]
@@ -96,6 +101,10 @@ class ExternalBackend:
 
     def read(self, job: JobName, part: Part, path: str, start: int = 0) -> Iterator[bytes]:  # noqa: ARG002 - as above
         raise BackendError(f"{job} has left nothing here; its client has it")
+
+
+def _is_other(lease: Lease, digest: str) -> bool:
+    return bool(digest and lease.digest) and lease.digest != digest
 
 
 def _state(lease: Lease) -> JobState:

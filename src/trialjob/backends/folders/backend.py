@@ -135,11 +135,11 @@ class FolderBackend:
         return status
 
     def _check_ours(self, folder: JobFolder, request: JobRequest) -> None:
-        known = folder.request()
-        if known is not None and known["digest"] != request.digest:
+        if is_other(folder, request.digest):
+            theirs = (folder.request() or {})["digest"]
             raise BackendError(
                 f"job {request.job} exists with other content in {folder.path} "
-                f"(digest {known['digest']}, not {request.digest}); "
+                f"(digest {theirs}, not {request.digest}); "
                 "give the experiment another name, or remove that folder"
             )
 
@@ -168,6 +168,12 @@ class FolderBackend:
             "stop_grace": self._stop_grace,
             "gpus": [],
         }
+
+
+def is_other(folder: JobFolder, digest: str) -> bool:
+    """Whether the folder is of a job with another content, where that is known."""
+    known = folder.request()
+    return bool(digest) and known is not None and known["digest"] != digest
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from trialjob.backends.folders.backend import FolderBackend, files_of
+from trialjob.backends.folders.backend import FolderBackend, files_of, is_other
 from trialjob.backends.folders.job_folder import Facts, JobFolder
 from trialjob.backends.folders.log import tail
 from trialjob.backends.folders.machine import elsewhere, terminate
@@ -91,10 +91,12 @@ class LocalBackend(FolderBackend):
                     _start_supervisor(folder, lock, tuple(claimed.values()), secrets)
         return Submitted()
 
-    def stop(self, job: JobName) -> bool:
+    def stop(self, job: JobName, digest: str = "") -> bool:
         """Ask for the job's end; a job that was never started gets a tombstone, so that it never will be."""
         folder = self._folder(job)
         with files_of(folder.path):
+            if is_other(folder, digest):
+                return False
             make_private(folder.path, root=self._jobs, disk=self._disk)
             with _locked(folder) as lock:
                 status = folder.status()

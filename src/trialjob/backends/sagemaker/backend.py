@@ -103,10 +103,10 @@ class SageMakerBackend:
         with self._answers.taken():
             return self._launches.submit(request)
 
-    def stop(self, job: JobName) -> bool:
+    def stop(self, job: JobName, digest: str = "") -> bool:
         """Ask for the job's end. A job that was never started gets a tombstone, so that it never will run."""
         with self._answers.taken():
-            return self._launches.stop(job)
+            return self._launches.stop(job, digest)
 
     # Watching
 

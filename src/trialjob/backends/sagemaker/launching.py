@@ -96,7 +96,7 @@ class Launches:
             # Found out before anything else is asked: with many workers most launches wait at first.
             raise self._client.throttled("create")
         if self._tombstones.had(job.job):
-            end_if_any(self._client, job.job)
+            self._end_if_ours(job.job, job.digest)
             return Submitted(adopted=True)
         code_uri = self._uploads.uri(job) if job.bundle else ""
         request = build(self._settings, job, code_uri=code_uri, owner=self._owner, reveal=self._reveal)
@@ -146,8 +146,7 @@ class Launches:
 
     def _check_ours(self, job: JobRequest, facts: Facts) -> None:
         """Raise BackendError unless the job that is described is this one."""
-        tags = self._client.tags(facts["TrainingJobArn"])
-        theirs = tags.get(f"{TAG_PREFIX}digest")
+        theirs = self._digest_of(facts)
         if theirs != job.digest:
             why = "it was not started by trialjob" if theirs is None else f"its digest is {theirs}"
             raise BackendError(
@@ -155,18 +154,36 @@ class Launches:
                 "run under another --name"
             )
 
-    def stop(self, job: JobName) -> bool:
+    def _digest_of(self, facts: Facts) -> str | None:
+        """By which a job is told from others of its name; None of one that trialjob has not started."""
+        tags = self._client.tags(facts["TrainingJobArn"])
+        return tags.get(f"{TAG_PREFIX}digest")
+
+    def stop(self, job: JobName, digest: str = "") -> bool:
         """Ask for the job's end. A job that was never started gets a tombstone, so that it never will run."""
         # Of two stop calls the second may have to wait for its turn. Who comes back for it must not begin
         # with the first again, or would wait for ever.
         unseen = self._job_table.facts(job) is None
         if not (unseen and self._tombstones.has(job)):
-            if end_if_any(self._client, job):
-                return True
+            ours = self._end_if_ours(job, digest)
+            if ours is not None:
+                return ours
             self._tombstones.bury(job)
         # It may have been created between the two; whoever creates it later sees the tombstone.
-        if end_if_any(self._client, job):
-            return True
+        ours = self._end_if_ours(job, digest)
+        if ours is not None:
+            return ours
         if self._may_be_unseen(job):
             raise faults.Unreachable(f"{job} may have been started, and is not seen yet")
         return False
+
+    def _end_if_ours(self, job: JobName, digest: str) -> bool | None:
+        """Have a job end; None when there is none of that name, False when it is another's, which runs on."""
+        if digest:
+            try:
+                facts = self._client.describe(job)
+            except faults.NotFound:
+                return None
+            if self._digest_of(facts) != digest:
+                return False
+        return end_if_any(self._client, job) or None

@@ -93,9 +93,11 @@ class SimulatorBackend:
             heappush(self._news, (self._clock.now(), request.job))
         return Submitted()
 
-    def stop(self, job: JobName) -> bool:
+    def stop(self, job: JobName, digest: str = "") -> bool:
         self._turn("stop")
         known = self._service.jobs.get(job)
+        if known is not None and digest and known.request.digest != digest:
+            return False
         if known is None:
             self._service.refused.add(job)
             return False

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
-from trialjob.backends.folders.backend import FolderBackend, files_of
+from trialjob.backends.folders.backend import FolderBackend, files_of, is_other
 from trialjob.backends.folders.job_folder import Facts
 from trialjob.backends.folders.status import gone, state_of
 from trialjob.backends.slurm import commands
@@ -111,10 +111,12 @@ class SlurmBackend(FolderBackend):
             folder.write_submission({**folder.submission(), "number": number})
         return Submitted()
 
-    def stop(self, job: JobName) -> bool:
+    def stop(self, job: JobName, digest: str = "") -> bool:
         """Ask for the job's end; one that has not begun is given a tombstone, so that it never will."""
         folder = self._folder(job)
         with files_of(folder.path):
+            if is_other(folder, digest):
+                return False
             make_private(folder.path, root=self._jobs, disk=self._disk)
             status = folder.status()
             if status is not None and status["state"] == "ended":

@@ -11,6 +11,8 @@ from dataclasses import replace
 from typing import assert_never
 
 from trialjob.errors import BackendBusy, BackendUnavailable
+from trialjob.model.job import JobRequest
+from trialjob.model.trial import AttemptStatus
 from trialjob.orchestrator.core.commands import Command, EndPools, StopJob, SubmitJob
 from trialjob.orchestrator.core.observations import (
     Observation,
@@ -30,7 +32,7 @@ def act(state: State, command: Command, backend: JobBackend, estimator: Estimato
             case SubmitJob():
                 return _submit(state, command, backend, estimator)
             case StopJob():
-                known = backend.stop(state.job(command.trial, command.attempt))
+                known = _stop(state, command, backend, estimator)
                 return StopAnswered(trial=command.trial, attempt=command.attempt, known=known)
             case EndPools():
                 jobs = [state.job(trial, attempt) for trial, attempt in command.left_by]
@@ -47,10 +49,19 @@ def act(state: State, command: Command, backend: JobBackend, estimator: Estimato
         return SubmitAnswered(trial=command.trial, attempt=command.attempt, answer=waiting)
 
 
-def _submit(state: State, command: SubmitJob, backend: JobBackend, estimator: Estimator) -> SubmitAnswered:
+def _stop(state: State, command: StopJob, backend: JobBackend, estimator: Estimator) -> bool:
+    job = state.job(command.trial, command.attempt)
+    attempt = state.trials[command.trial].attempts[command.attempt - 1]
+    if attempt.status is not AttemptStatus.INTENDED:
+        return backend.stop(job)
+    # Nobody has heard that it was started: the job of that name may be another's.
+    return backend.stop(job, _request(state, command, estimator).digest)
+
+
+def _request(state: State, command: SubmitJob | StopJob, estimator: Estimator) -> JobRequest:
     trial = state.trials[command.trial]
     attempt = trial.attempts[command.attempt - 1]
-    request = estimator.request(
+    return estimator.request(
         state.job(command.trial, command.attempt),
         command.trial,
         command.attempt,
@@ -58,6 +69,12 @@ def _submit(state: State, command: SubmitJob, backend: JobBackend, estimator: Es
         attempt.max_runtime,
         resource=attempt.resource,
     )
+
+
+def _submit(state: State, command: SubmitJob, backend: JobBackend, estimator: Estimator) -> SubmitAnswered:
+    trial = state.trials[command.trial]
+    attempt = trial.attempts[command.attempt - 1]
+    request = _request(state, command, estimator)
     answer = backend.submit(
         replace(
             request,
