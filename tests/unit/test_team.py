@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from trialjob import experiment
+from trialjob import config, experiment
 from trialjob.apps.service.access import Access, Listening
 from trialjob.apps.service.api import api, app, check_rules, routes
 from trialjob.apps.service.callers import Alone, TeamHouse
@@ -427,6 +427,28 @@ def test_an_archive_brings_its_code(team: Team) -> None:
     again = ask(made, "POST", "/v1/archives?name=mine", token, data, idempotency_key="k")
     assert (again.status, again.json()["created"]) == (200, False)
     assert ask(made, "GET", "/v1/experiments/red-mine/records", token).body.count(b"\n") == 1
+
+
+def test_no_place_of_the_server_is_journaled_for_code_that_was_sent(team: Team, tmp_path: Path) -> None:
+    made, token = team.app(), team.token("submit", "red")
+    estimator = {"kind": "script", "source_dir": "inner", "entry_point": "train.py"}
+    data = archive(spec(estimator=estimator), **{"inner/train.py": "print('loss=1')\n"})
+    assert ask(made, "POST", "/v1/archives?name=mine", token, data).status == 201
+    assert ask(made, "PATCH", "/v1/experiments/red-mine/limits", token, {"max_trials": 3}).status == 200
+    told = ask(made, "GET", "/v1/experiments/red-mine/records", token).body.decode()
+    documents = [
+        e["document"] for line in told.splitlines() for e in json.loads(line)["events"] if "document" in e
+    ]
+    assert [each["estimator"]["source_dir"] for each in documents] == [".", "."]
+    assert "trialjob-" not in told
+    # Whoever sent it resumes it, on the store itself too, from the folder where he has it.
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "train.py").write_text("print('loss=1')\n")
+    own = {**estimator, "source_dir": str(tmp_path / "mine")}
+    wanted = config.parse(spec(estimator=own, name="red-mine", limits={"max_trials": 5, "max_cost": 10.0}))
+    session = team.house.tenant_desk("red").look("red-mine", lambda session: session)
+    session.change(wanted)
+    assert session.state.limits.max_trials == 5
 
 
 SAGEMAKER = {

@@ -94,7 +94,7 @@ def parse(
         conceal(given)
     elif isinstance(given.get("estimator"), dict):
         given["estimator"].setdefault("dialect", FIRST)
-    _resolve(given, base or Path())
+    _resolve(given, base or Path(), code=files or base is not None)
     spec, problems = _examined(given, places, (*CHECKS, *(FILE_CHECKS if files else ())))
     if problems or spec is None:
         raise SpecError(problems, source)
@@ -225,8 +225,11 @@ def _adapter(section: str) -> TypeAdapter[Any]:
     return TypeAdapter(ExperimentSpec.model_fields[section].rebuild_annotation())
 
 
-def _resolve(document: dict[str, Any], base: Path) -> None:
-    """Make the spec's local paths absolute, so that it means the same from everywhere."""
+def _resolve(document: dict[str, Any], base: Path, *, code: bool) -> None:
+    """Make the spec's local paths absolute, so that it means the same from everywhere.
+
+    Without ``code`` not where its code is: a path that was journaled as relative is one within its bundle.
+    """
     sampler = document.get("sampler")
     if isinstance(sampler, dict) and isinstance(sampler.get("warm_start"), list):
         sampler["warm_start"] = [
@@ -236,7 +239,7 @@ def _resolve(document: dict[str, Any], base: Path) -> None:
     estimator = document.get("estimator")
     if not isinstance(estimator, dict):
         return
-    if isinstance(estimator.get("source_dir"), str):
+    if code and isinstance(estimator.get("source_dir"), str):
         estimator["source_dir"] = os.path.realpath(base / Path(estimator["source_dir"]).expanduser())
     python = estimator.get("python")
     if isinstance(python, str) and os.sep in python:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from trialjob import config
-from trialjob.config import ExperimentSpec
+from trialjob.config import ExperimentSpec, SourceSpec
 from trialjob.errors import (
     UsageError,
 )
@@ -16,6 +16,8 @@ from trialjob.orchestrator.core.events import (
 from trialjob.orchestrator.core.search import BaseSampler
 from trialjob.orchestrator.core.state import State
 
+#: Where the code of an experiment is that was sent with it: in its bundle, and nowhere else.
+SENT = "."
 #: What may differ between a spec and the experiment that was started from it.
 CHANGEABLE = (
     "limits.",
@@ -69,6 +71,9 @@ def as_recorded(spec: ExperimentSpec, recorded: ExperimentSpec) -> ExperimentSpe
     written: dict[str, object] = {
         "environment": _as_written(spec.estimator.environment, recorded.estimator.environment)
     }
+    given = recorded.estimator
+    if isinstance(given, SourceSpec) and given.source_dir == SENT and isinstance(spec.estimator, SourceSpec):
+        written["source_dir"] = SENT  # whoever sent it has it in a folder of his own
     if "dialect" not in spec.estimator.model_fields_set:
         written["dialect"] = recorded.estimator.dialect
     estimator = spec.estimator.model_copy(update=written)

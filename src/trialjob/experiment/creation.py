@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from trialjob._version import __version__
@@ -11,6 +11,7 @@ from trialjob.config import ExperimentSpec, SourceSpec
 from trialjob.errors import JournalConflict, UsageError
 from trialjob.estimators.bundle import pack
 from trialjob.estimators.selection import files_with
+from trialjob.experiment.changes import SENT
 from trialjob.experiment.jobs import folder_of, vault_of
 from trialjob.experiment.opening import open_session
 from trialjob.experiment.parents import check_parents
@@ -22,6 +23,7 @@ from trialjob.experiment.session import Session
 from trialjob.experiment.stores import open_store
 from trialjob.experiment.trackers import check_mirrors
 from trialjob.model.ids import ExperimentName
+from trialjob.model.json import Json
 from trialjob.model.limits import Limits
 from trialjob.orchestrator.core.events import ExperimentCreated, KnownResult, PricesLearned
 from trialjob.orchestrator.core.search import warm_start_of
@@ -35,11 +37,13 @@ def create(
     store: str | Path | None = None,
     code_of: Session | None = None,
     request: str = "",
+    came_along: bool = False,
 ) -> Session:
     """Journal a new experiment under the name of its spec, with the code it will run.
 
     The code is that of another experiment of the same store when ``code_of`` is given. ``request`` is the
-    digest of what it is created for, by which a repetition of that is recognised later.
+    digest of what it is created for, by which a repetition of that is recognised later. ``came_along``: its
+    code was sent with it and is here for a moment only, so no place of this machine is journaled for it.
 
     Raises UsageError when the name is taken, SpecError when this machine cannot run the spec.
     """
@@ -65,7 +69,7 @@ def create(
     bundle, left_out = _code(spec, opened, name, code_of)
     created = ExperimentCreated(
         name=name,
-        document=spec.document(),
+        document=_without_place(spec.document()) if came_along else spec.document(),
         bundle=bundle,
         objective=spec.to_objective(),
         limits=limits,
@@ -81,6 +85,13 @@ def create(
     session.knows_prices = True
     session.notes = (*search_advice(spec), *notes, *left_out, *filter(None, [caps_note(limits, tariff)]))
     return session
+
+
+def _without_place(document: Mapping[str, Json]) -> dict[str, Json]:
+    estimator = document.get("estimator")
+    if not isinstance(estimator, Mapping) or "source_dir" not in estimator:
+        return dict(document)
+    return {**document, "estimator": {**estimator, "source_dir": SENT}}
 
 
 def _check(resolved: ResolvedSpec, limits: Limits) -> None:

@@ -158,7 +158,7 @@ def _check_no_secrets(spec: ExperimentSpec) -> None:
 
 def _begin(spec: ExperimentSpec, store: str, digest: str) -> Session:
     try:
-        return create(spec, store=store, request=digest)
+        return create(spec, store=store, request=digest, came_along=True)
     except UsageError:
         with suppress(NoSuchExperiment):
             session = attach(spec.name, store=store)

@@ -129,7 +129,13 @@ class Desk:
         return self._create(spec, content, key=key, uncapped=uncapped)
 
     def _create(
-        self, spec: config.ExperimentSpec, content: str, *, key: str, uncapped: bool
+        self,
+        spec: config.ExperimentSpec,
+        content: str,
+        *,
+        key: str,
+        uncapped: bool,
+        came_along: bool = False,
     ) -> tuple[str, bool]:
         digest = _digest(content) if key else ""
         if key and (earlier := self._earlier(spec.name, digest)):
@@ -142,7 +148,7 @@ class Desk:
                 "or send accept_uncapped: true"
             )
         try:
-            session = experiment.create(resolved, store=self.where, request=digest)
+            session = experiment.create(resolved, store=self.where, request=digest, came_along=came_along)
         except UsageError:
             if key and (earlier := self._earlier(spec.name, digest)):  # the same request was quicker
                 return earlier, False
@@ -160,7 +166,7 @@ class Desk:
         with experiment.spec_of_archive(data, name=name) as given:
             spec = _with_suffix(given, name, key)
             content = json.dumps([key, hashlib.sha256(data).hexdigest(), name])
-            return self._create(spec, content, key=key, uncapped=uncapped)
+            return self._create(spec, content, key=key, uncapped=uncapped, came_along=True)
 
     def start_study(self, given: Mapping[str, Any], *, key: str) -> tuple[str, bool]:
         """Start a study, whose trials its clients ask for; otherwise as ``start``."""

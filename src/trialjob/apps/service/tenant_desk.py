@@ -125,7 +125,7 @@ class TenantDesk(Desk):
             return earlier, False
         with self._opened(spec.name, limits, since=0):
             try:
-                session = experiment.create(spec, store=self.where, request=digest)
+                session = experiment.create(spec, store=self.where, request=digest, came_along=True)
             except UsageError:
                 if key and (earlier := self._earlier(spec.name, digest)):  # the same request was quicker
                     return earlier, False
