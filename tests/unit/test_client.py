@@ -319,6 +319,33 @@ def test_every_command_on_a_server(
     assert "no experiment named 'one'" in capsys.readouterr().err
 
 
+def test_a_list_is_one_request_and_says_what_a_list_of_the_store_says(
+    server: ServerThread,
+    scripted: Any,  # noqa: ANN401 - a fixture
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server.runner.close()  # nothing runs, so all stays as it is
+    for name in ("one", "two", "bad"):
+        server.desk.start(spec(), None, name=name, key="", uncapped=False)
+    journal = next((tmp_path / "store").rglob("bad/journal.jsonl"))
+    journal.write_bytes(b"none\n\n" + journal.read_bytes())
+    said = {}
+    for store in (str(tmp_path / "store"), address(server)):
+        for form in ("table", "json"):
+            assert main(["list", "--format", form, "--store", store]) == 0
+            said[form, store == address(server)] = capsys.readouterr().out
+    assert json.loads(said["json", True]) == json.loads(said["json", False])
+    assert said["table", True] == said["table", False]
+    assert "one" in said["table", True]
+    where, script = scripted
+    monkeypatch.setattr(logins, "token_of", lambda _address: "token")
+    script.answers[:] = [fine({"items": json.loads(said["json", True])["experiments"], "next": ""})]
+    assert main(["list", "--store", where]) == 0
+    assert (capsys.readouterr().out, len(script.asked)) == (said["table", True], 1)
+
+
 def test_a_stop_is_waited_for_and_who_leaves_leaves_it_running(
     server: ServerThread,
     code: Path,

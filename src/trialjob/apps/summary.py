@@ -43,6 +43,25 @@ def summary_of(state: State) -> dict[str, object]:
     }
 
 
+def member_of(state: State, name: str) -> dict[str, object]:
+    """An experiment in a list, under the names of `GET /v1/experiments` as well."""
+    return {
+        **summary_of(state),
+        "experiment": name,
+        "name": name,
+        "problem": None,
+        "metric": state.objective.metric,
+        "trials": len(state.trials),
+        "ended": len(state.trials) - len(state.open),
+        "running": len(state.live),
+    }
+
+
+def unreadable(name: str, problem: str) -> dict[str, object]:
+    """One that cannot be read, in a list: only its name and the problem."""
+    return {"experiment": name, "name": name, "state": None, "problem": problem, "detail": problem}
+
+
 def iso(at: float) -> str:
     """A moment, in UTC."""
     return datetime.fromtimestamp(at, tz=UTC).isoformat(timespec="seconds")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -12,10 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from trialjob.orchestrator.core.state import State
-from trialjob.orchestrator.core.trial import Trial
 from trialjob.reporting import formatting
 from trialjob.reporting.console import Picture
-from trialjob.reporting.results import best_trial, experiment_state
+from trialjob.reporting.results import best_trial
 from trialjob.reporting.sparkline import best_so_far
 from trialjob.reporting.tables import print_costs
 from trialjob.reporting.terminal import clean
@@ -24,25 +23,14 @@ from trialjob.reporting.typed_commands import command, program
 _NARROW = 60
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
-    """One experiment of a store."""
-
-    name: str
-    state: State | None = None
-    best: Trial | None = None
-    #: Why it cannot be read.
-    problem: str = ""
-
-
-def print_list(console: Console, experiments: Sequence[Listed]) -> None:
-    """A line for each experiment."""
+def print_list(console: Console, experiments: Sequence[Mapping[str, Any]]) -> None:
+    """A line for each experiment, of which `list --format json` says the members."""
     if not experiments:
         console.print(f"no experiments here yet; start one with `{program()} run SPEC`", soft_wrap=True)
         return
     wide = console.width >= _NARROW
     heads = ("name", "state", "trials", "best", *(("last change",) if wide else ()))
-    rows = [_cells(listed)[: len(heads)] for listed in experiments]
+    rows = [_cells(member)[: len(heads)] for member in experiments]
     widths = [max(map(cell_len, column)) for column in zip(heads, *rows, strict=True)]
     if sum(widths) + 2 * (len(widths) - 1) <= console.width:
         # Nothing is to be folded; a thousand rows take a table a second.
@@ -62,28 +50,20 @@ def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join(padded).rstrip()
 
 
-def _cells(listed: Listed) -> list[str]:
-    state = listed.state
-    if state is None:
-        return [clean(listed.name), clean(listed.problem), "-", "-", "-"]
-    ended = len(state.trials) - len(state.open)
-    score = "-"
-    if listed.best is not None:
-        score = f"{clean(state.objective.metric)} {formatting.number(listed.best.score)}"
+def _cells(member: Mapping[str, Any]) -> list[str]:
+    if member["state"] is None:
+        return [clean(member["name"]), clean(member["problem"]), "-", "-", "-"]
+    best, score = member["best"], "-"
+    if best is not None:
+        number = "?" if best["score"] is None else formatting.number(best["score"])
+        score = f"{clean(member['metric'])} {number}"
     return [
-        clean(listed.name),
-        experiment_state(state),
-        f"{ended}/{state.limits.max_trials}",
+        clean(member["name"]),
+        clean(member["state"]),
+        f"{member['ended']}/{member['max_trials']}",
         score,
-        _when(state.updated_at),
+        f"{datetime.fromisoformat(member['updated_at']).astimezone():%Y-%m-%d %H:%M:%S}",
     ]
-
-
-def _when(at: float) -> str:
-    try:
-        return f"{datetime.fromtimestamp(at, tz=UTC).astimezone():%Y-%m-%d %H:%M:%S}"
-    except (OverflowError, ValueError, OSError):
-        return "?"  # no year of ours
 
 
 def print_status(

@@ -32,7 +32,7 @@ from trialjob.served.sent_events import sent_events
 from trialjob.served.study import Study
 
 _EXPERIMENTS: Final = "/v1/experiments"
-_PAGE: Final = 100
+_PAGE, _MANY = 100, 500
 #: Seconds between two looks at a log, and before a broken line of events is opened again.
 _LOOK: Final = 1.0
 _OVER: Final = ("finished", "failed", "stopped")
@@ -118,11 +118,18 @@ class Client:
         query = {"name": name, "accept_uncapped": "true" if accept_uncapped else None}
         return self._started("/v1/archives", data, key, query)
 
+    def listed(self) -> Sequence[Mapping[str, Json]]:
+        """The same at once, each as `trialjob list --format json` tells of it."""
+        return [*self._pages(details="true", limit=_MANY)]
+
     def experiments(self) -> Iterator[dict[str, Any]]:
         """All that one may see, by name; each has ``name``, ``state``, ``best``, ``trials``, ``running``."""
+        return self._pages(limit=_PAGE)
+
+    def _pages(self, **query: object) -> Iterator[dict[str, Any]]:
         after = ""
         while True:
-            page = self._get(_EXPERIMENTS, after=after, limit=_PAGE)
+            page = self._get(_EXPERIMENTS, after=after, **query)
             yield from page["items"]
             if not (after := page["next"]):
                 return

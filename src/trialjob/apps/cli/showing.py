@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from trialjob import experiment
 from trialjob.apps.cli.errors import ExitStatus
-from trialjob.apps.summary import status_of, summary_of
+from trialjob.apps.summary import member_of, status_of, unreadable
 from trialjob.errors import TrialjobError
 from trialjob.model.ids import ExperimentName
-from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.journals.snapshot import state_of
 from trialjob.orchestrator.ports import ExperimentStore
 from trialjob.reporting.choosing import Choice
-from trialjob.reporting.listing import Listed, print_list, print_status
+from trialjob.reporting.listing import print_list, print_status
 from trialjob.reporting.results import best_trial, strict_json
 from trialjob.reporting.tables import print_results
 from trialjob.reporting.terminal import Output, check_written, clean, console, one_line
@@ -83,9 +82,12 @@ def _links(name: str, store: str | None) -> dict[str, Mapping[str, str]]:
 def show_list(*, form: str, store: str | None) -> int:
     """The experiments in the store; one that cannot be read does not hide the others."""
     opened = experiment.open_store(store)
-    listed = [_listed(opened, name) for name in opened.names()]
+    service = opened.service()
+    listed: Sequence[Mapping[str, object]] = (
+        [_listed(opened, name) for name in opened.names()] if service is None else service.listed()
+    )
     if form == "json":
-        print_out(strict_json({"experiments": [_member(each) for each in listed]}) + "\n")
+        print_out(strict_json({"experiments": listed}) + "\n")
         return ExitStatus.DONE
     out = console()
     print_list(out, listed)
@@ -93,37 +95,14 @@ def show_list(*, form: str, store: str | None) -> int:
     return ExitStatus.DONE
 
 
-def _member(listed: Listed) -> dict[str, object]:
-    """An experiment for programs, under the names of `GET /v1/experiments` as well.
-
-    Of one that cannot be read only its name and the problem.
-    """
-    state, names = listed.state, {"experiment": listed.name, "name": listed.name}
-    if state is None:
-        return {**names, "state": None, "problem": listed.problem, "detail": listed.problem}
-    return {
-        **summary_of(state),
-        **names,
-        "problem": None,
-        "metric": state.objective.metric,
-        "trials": len(state.trials),
-        "ended": len(state.trials) - len(state.open),
-        "running": len(state.live),
-    }
-
-
-def _listed(store: ExperimentStore, name: ExperimentName) -> Listed:
+def _listed(store: ExperimentStore, name: ExperimentName) -> Mapping[str, object]:
     try:
         state = state_of(store.journal(name), store.where(name))
-        return Listed(name=name, problem="its journal is empty") if state is None else _summary(name, state)
+        return unreadable(name, "its journal is empty") if state is None else member_of(state, name)
     except TrialjobError as error:
-        return Listed(name=name, problem=one_line(str(error)))
+        return unreadable(name, one_line(str(error)))
     except Exception as error:  # noqa: BLE001 - whatever is in one journal, the others are shown
-        return Listed(name=name, problem=one_line(f"it cannot be read ({type(error).__name__}: {error})"))
-
-
-def _summary(name: ExperimentName, state: State) -> Listed:
-    return Listed(name=name, state=state, best=best_trial(state.trials, state.objective))
+        return unreadable(name, one_line(f"it cannot be read ({type(error).__name__}: {error})"))
 
 
 def print_out(text: str) -> None:

@@ -32,10 +32,12 @@ class AdminDesk:
     def names(self) -> list[str]:
         return sorted(name for tenant in self._tenants() for name in self._desk(tenant).names())
 
-    def page(self, after: str, limit: int) -> tuple[list[dict[str, object]], str]:
-        names = [name for name in self.names() if name > after]
-        shown = names[:limit]
-        return [self._of(name).line(name) for name in shown], shown[-1] if len(names) > limit else ""
+    def page(self, after: str, limit: int, *, details: bool = False) -> tuple[list[dict[str, object]], str]:
+        all_desks = map(self._desk, self._tenants())
+        desks = {name: desk for desk in all_desks for name in desk.names()}
+        names = sorted(name for name in desks if name > after)
+        lines = [desks[name].line(name, details=details) for name in names[:limit]]
+        return lines, names[limit - 1] if len(names) > limit else ""
 
     def _of(self, name: str) -> Desk:
         tenant = tenant_of(name)

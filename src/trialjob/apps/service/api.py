@@ -220,9 +220,13 @@ def _people(made: FastAPI, house: House) -> None:
 def _reading(made: FastAPI) -> None:
     @made.get("/v1/experiments", response_model=Page)
     def list_experiments(
-        desk: OneDesk, after: str = "", limit: Annotated[int, Query(ge=1, le=500)] = 100
+        desk: OneDesk,
+        after: str = "",
+        limit: Annotated[int, Query(ge=1, le=500)] = 100,
+        details: bool = False,  # noqa: FBT001, FBT002 - a parameter of the query
     ) -> Response:
-        items, following = desk.page(after, limit)
+        """Experiments by name; with `details` each as `trialjob list --format json` tells of it."""
+        items, following = desk.page(after, limit, details=details)
         return json_of({"items": items, "next": following})
 
     @made.get("/v1/experiments/{name}")

@@ -17,7 +17,7 @@ from trialjob.apps.service.left_behind import KeptFiles
 from trialjob.apps.service.live_logs import LiveLogs, LogPart
 from trialjob.apps.service.runner import Runner
 from trialjob.apps.service.studies import Study, advance, is_study, spec_of_study
-from trialjob.apps.summary import iso, status_of
+from trialjob.apps.summary import iso, member_of, status_of, unreadable
 from trialjob.config.yaml_text import load_yaml
 from trialjob.errors import NoSuchExperiment, Problem, SpecError, TrialjobError, UsageError
 from trialjob.experiment import Session
@@ -28,6 +28,7 @@ from trialjob.orchestrator.journals.store import BaseStore
 from trialjob.planning import page as plan_page
 from trialjob.planning.planned import Asked, at_worst, plan
 from trialjob.reporting.results import best_trial, experiment_state
+from trialjob.reporting.terminal import one_line
 
 T = TypeVar("T")
 #: So many experiments are kept in memory, those looked at last.
@@ -56,28 +57,29 @@ class Desk:
 
     # Looking
 
-    def page(self, after: str, limit: int) -> tuple[list[dict[str, object]], str]:
+    def page(self, after: str, limit: int, *, details: bool = False) -> tuple[list[dict[str, object]], str]:
         """So many experiments whose names come behind ``after``, and the name that the next page is after."""
         names = [name for name in self.names() if name > after]
         shown = names[:limit]
-        return [self.line(name) for name in shown], shown[-1] if len(names) > limit else ""
+        return [self.line(name, details=details) for name in shown], shown[-1] if len(names) > limit else ""
 
     def names(self) -> list[ExperimentName]:
         """All experiments, sorted."""
         return sorted(self._store.names())
 
-    def line(self, name: str) -> dict[str, object]:
-        """An experiment in a list; of one that cannot be read only its name and why."""
+    def line(self, name: str, *, details: bool = False) -> dict[str, object]:
+        """An experiment in a list, with ``details`` as `trialjob list --format json` tells of it.
+
+        Of one that cannot be read only its name and why.
+        """
         try:
-            return self.look(name, _summary)
+            return self.look(name, _member if details else _summary)
         except TrialjobError as error:
-            return {"name": name, "state": "unreadable", "detail": self.told(str(error))}
+            why = str(error)
         except Exception as error:  # noqa: BLE001 - whatever is in one journal, the others are shown
-            return {
-                "name": name,
-                "state": "unreadable",
-                "detail": self.told(f"{type(error).__name__}: {error}"),
-            }
+            why = f"{type(error).__name__}: {error}"
+        told = one_line(self.told(why))
+        return unreadable(name, told) if details else {"name": name, "state": "unreadable", "detail": told}
 
     def look(self, name: str, at: Callable[[Session], T]) -> T:
         """What ``at`` says of an experiment as it is now. Raises NoSuchExperiment."""
@@ -298,6 +300,10 @@ def _with_suffix(spec: config.ExperimentSpec, name: str | None, key: str) -> con
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _member(session: Session) -> dict[str, object]:
+    return member_of(session.state, session.name)
 
 
 def _summary(session: Session) -> dict[str, object]:

@@ -118,6 +118,10 @@ class Service(Protocol):
         """Start what an archive of spec and code asks for; returns its name."""
         ...
 
+    def listed(self) -> Sequence[Mapping[str, Json]]:
+        """Its experiments, each as `trialjob list --format json` tells of it."""
+        ...
+
     def stop(self, name: str) -> None:
         """Bring about its end."""
         ...
