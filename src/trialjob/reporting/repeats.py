@@ -45,6 +45,15 @@ def repeats(state: State) -> list[Repeated]:
     return sorted(found, key=lambda group: (-state.objective.key(group.mean), group.trials[0]))
 
 
+def expected_of(state: State, trial: Trial) -> Repeated | None:
+    """The repetitions of the configuration of ``trial``, itself among them; None where it has no other.
+
+    The best figure of many is partly luck. What its configuration brings on average is not.
+    """
+    groups = (group for group in repeats(state) if trial.id in group.trials)
+    return next((group for group in groups if group.spread is not None), None)
+
+
 def _repeated(trials: list[Trial], over: str) -> Repeated:
     scores = [trial.score for trial in trials if trial.score is not None]
     return Repeated(

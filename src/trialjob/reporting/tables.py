@@ -27,7 +27,7 @@ from trialjob.reporting.doubts import doubts
 from trialjob.reporting.frames import Table as Columns
 from trialjob.reporting.frames import iso
 from trialjob.reporting.pareto import pareto_front
-from trialjob.reporting.repeats import repeats
+from trialjob.reporting.repeats import expected_of, repeats
 from trialjob.reporting.reproduce import command
 from trialjob.reporting.results import Result, Row, best_trial, counts_as_best, experiment_state, row_of
 from trialjob.reporting.terminal import clean, clean_log, one_line
@@ -257,6 +257,7 @@ def print_best(console: Console, state: State) -> None:
     console.print()
     console.print(Text.assemble(("best: ", "bold"), score_of(best, state.objective)))
     console.print(Text(f"  {formatting.configuration(best.config)}"))
+    print_expected(console, state, best)
     if state.objective.others:
         print_front(console, state)
     again = command(state, best.config)
@@ -264,6 +265,15 @@ def print_best(console: Console, state: State) -> None:
         console.print(Text("run it again by hand:"))
         # Not wrapped, so that it can be copied from a narrow terminal too.
         console.print(Text(f"  {clean(again)}"), soft_wrap=True)
+
+
+def print_expected(console: Console, state: State, best: Trial) -> None:
+    """What the best configuration brings on average, beside its best figure."""
+    group = expected_of(state, best)
+    if group is not None:
+        mean, spread = formatting.number(group.mean), formatting.number(group.spread)
+        times = len(group.trials)
+        console.print(Text(f"  expect {mean} of it, the mean of {times} repetitions (spread {spread})"))
 
 
 def print_front(console: Console, state: State) -> None:

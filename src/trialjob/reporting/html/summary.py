@@ -20,6 +20,7 @@ from trialjob.reporting.costs import costs_of
 from trialjob.reporting.doubts import infinite
 from trialjob.reporting.html.columns import Scale, columns, finite
 from trialjob.reporting.html.context import ReportContext
+from trialjob.reporting.repeats import expected_of
 from trialjob.reporting.results import counts_as_best, experiment_state
 from trialjob.reporting.terminal import clean, one_line
 
@@ -124,7 +125,18 @@ def _reasons(given: ReportContext) -> Iterator[str]:
         )
     yield from _fall(state.objective, best)
     yield from _edges(best, given.domains)
-    yield "Each trial ran once: a difference no larger than that between two seeds means nothing."
+    yield _repetitions(state, best)
+
+
+def _repetitions(state: State, best: Trial) -> str:
+    group = expected_of(state, best)
+    if group is None:
+        return "Each trial ran once: a difference no larger than that between two seeds means nothing."
+    mean, spread = formatting.number(group.mean), formatting.number(group.spread)
+    return (
+        f"Its configuration ran {len(group.trials)} times, with mean {mean} and spread {spread}: "
+        "expect the mean of it, not the best figure."
+    )
 
 
 def _how_far(state: State, best: Trial) -> str:
