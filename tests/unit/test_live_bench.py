@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("sklearn")
 pytest.importorskip("optuna")
 
-from benchmarks.search.live import choices, judge, live, runs, tasks
+from benchmarks.search.live import choices, judge, live, runs, show, tasks
 
 from trialjob.model.space import Config, Space, Uniform
 
@@ -109,3 +109,31 @@ def test_a_model_tells_a_lucky_trial_by_its_neighbours() -> None:
 
     assert choices.best(_run(*worse), _anew) == 11
     assert choices.by_model(fitted)(_run(*worse), _anew) == 1
+
+
+def test_a_forest_proposes_what_is_least_and_nothing_twice() -> None:
+    run, again = (runs.recorded(TINY, "forest + asha", seed=SEED, workers=8, epochs=200) for _ in range(2))
+    assert run == again
+    found = [config["x"] for config in run["configs"].values()]
+    assert len(set(found)) == len(found) > 20
+    assert np.mean(found[10:]) < np.mean(found[:10])
+
+
+@pytest.mark.parametrize(
+    ("less", "verdict"),
+    [
+        ([-0.05, -0.03], "ahead"),
+        ([-0.011, -0.01], "better"),
+        ([-0.05, 0.01], "level"),
+        ([0.02, 0.021], "behind"),
+    ],
+)
+def test_a_loop_is_judged_by_its_pairs(less: list[float], verdict: str) -> None:
+    def row(loop: str, seed: int, anew: float) -> dict[str, Any]:
+        return {"loop": loop, "task": "t", "seed": seed, "workers": 8, "ways": {"best": {"anew": anew}}}
+
+    rows = [row(show.BASE, seed, float(seed)) for seed in range(5)]
+    rows += [row("tpe + asha", seed, seed + each) for seed, each in enumerate(less, start=1)]
+    found = show.of_loop(rows, "tpe + asha", 8, "anew")
+    assert (found.runs, found.verdict) == (2, verdict)
+    assert found.less == pytest.approx(sum(less) / 2)

@@ -41,9 +41,7 @@ def search_advice(spec: ExperimentSpec) -> tuple[str, ...]:
     sampler, rule = spec.sampler, spec.stopping
     if rule.label not in sampler.behind_random_under:
         return ()
-    behind = (
-        f"{sampler.kind} under {rule.kind} was behind random search where it was measured (docs/search.md)"
-    )
+    behind = f"{sampler.kind} under {rule.kind} was behind random search on recorded curves (docs/search.md)"
     return (f"{behind}; leave sampler out, or write sampler.kind: random",)
 
 
