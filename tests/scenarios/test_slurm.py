@@ -204,6 +204,27 @@ def test_preemption_requeues_and_every_epoch_is_made_once(jobs: SlurmJobs, slurm
     assert reader.end is not None
     assert (reader.end.outcome, reader.end.interruptions) == (Outcome.COMPLETED, 1)
     assert [line for line in reader.lines if line.startswith("epoch")] == [f"epoch {n}" for n in range(1, 31)]
+    assert (reader.end.seconds or 0) > 30 * 0.3  # of both runs
+
+
+def test_a_node_that_fails_has_its_job_go_on_from_its_checkpoint(jobs: SlurmJobs, slurm: Cluster) -> None:
+    request = jobs.request({"epochs": 12})
+    reader = jobs.start(request)
+    up_to(jobs, reader, "epoch 3")
+    number = number_of(jobs, request.job)
+    slurm.ask("scontrol", "update", "nodename=node1", "state=down", "reason=failed")
+    try:
+        rest(jobs, slurm, number)
+        assert "waits in SLURM's queue" in " ".join(notices(jobs, request))
+    finally:
+        slurm.ask("scontrol", "update", "nodename=node1", "state=resume")
+    jobs.wait_until(lambda: bool(again(slurm, number)) or reader.ended())
+    jobs.wait_until(reader.ended)
+    assert reader.end is not None
+    assert (reader.end.outcome, reader.end.interruptions) == (Outcome.COMPLETED, 1)
+    assert [line for line in reader.lines if line.startswith("epoch")] == [f"epoch {n}" for n in range(1, 13)]
+    assert reader.lines.count("begins behind 0") == 1
+    assert (reader.end.seconds or 0) > 12 * 0.3  # of both runs
 
 
 def test_time_before_a_requeue_counts_towards_the_limit(jobs: SlurmJobs, slurm: Cluster) -> None:

@@ -80,18 +80,6 @@ def test_a_node_that_is_drained_is_waited_for(jobs: SlurmJobs, slurm: Cluster) -
     assert end_of(jobs, reader).outcome is Outcome.COMPLETED
 
 
-def test_a_node_that_fails_has_its_job_begin_again(jobs: SlurmJobs, slurm: Cluster) -> None:
-    request = jobs.request({"epochs": 1000})
-    reader = jobs.start(request)
-    jobs.wait_until(lambda: reader.ended() or "epoch 2" in reader.lines)
-    slurm.ask("scontrol", "update", NODE, "state=down", "reason=failed")
-    waits_for(jobs, request, "waits in SLURM's queue")
-    slurm.ask("scontrol", "update", NODE, "state=resume")
-    assert reader.end is None
-    assert reader.backend.stop(request.job)
-    assert end_of(jobs, reader).outcome is Outcome.STOPPED
-
-
 def test_a_node_that_fails_and_takes_its_job_along_is_a_lost_job(jobs: SlurmJobs, slurm: Cluster) -> None:
     request = jobs.request({"epochs": 1000})
     reader = jobs.start(request)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,7 +14,12 @@ from trialjob.backends.slurm.commands import Later, Queued, Refused, _queued, su
 from trialjob.backends.slurm.job_comment import Mark
 from trialjob.backends.slurm.outcomes import advice, broken_off, hopeless, never_began
 from trialjob.backends.slurm.section import Slurm
+from trialjob.backends.slurm.slurm_folder import BEAT, SlurmFolder
 from trialjob.errors import BackendError, BackendUnavailable
+from trialjob.experiment.creation import ship
+from trialjob.experiment.stores import open_store
+from trialjob.model.ids import ExperimentName
+from trialjob.orchestrator.engine.clock import SystemClock
 
 MARK = Mark(token="t", job="a-0001-1", folder="/shared/a b|c/jobs", owner="me@here")  # noqa: S106 - no password
 
@@ -175,3 +183,36 @@ def test_what_is_wrong_with_a_section_names_the_field() -> None:
     assert "full path" in problems(folder="tuning")["backend.folder"]
     assert "nodes and backend.ntasks_per_node" in problems(sbatch=["--ntasks=4"])["backend.sbatch[0]"]
     assert "backend.partition" in problems(partition=" ")
+
+
+def test_a_run_that_ended_without_a_word_is_paid_for_until_its_next_sign_of_life(tmp_path: Path) -> None:
+    folder = SlurmFolder(tmp_path)
+    assert folder.seconds_run() == 0.0
+    folder.beat({"run": "1", "seconds": 7.0, "over": False})
+    assert folder.seconds_run() == 7.0 + BEAT
+    folder.beat({"run": "1", "seconds": 8.0, "over": True})
+    assert folder.seconds_run() == 8.0
+
+
+def test_what_an_experiment_has_left_in_the_shared_folder_is_removed_when_asked(tmp_path: Path) -> None:
+    section, name = Slurm.model_validate({"folder": str(tmp_path)}), ExperimentName("mine")
+    for place in ("mine/jobs/mine-0001-1", "mine/checkpoints", "yours/jobs"):
+        (tmp_path / place).mkdir(parents=True)
+    assert section.remove_artifacts(name, SystemClock()) == [str(tmp_path / "mine")]
+    assert [path.name for path in tmp_path.iterdir()] == ["yours"]
+    assert section.remove_artifacts(name, SystemClock()) == []
+
+
+def test_what_all_jobs_have_left_is_no_part_of_the_next_ones_code(tmp_path: Path) -> None:
+    source, shared = tmp_path / "code", tmp_path / "code" / "tuning"
+    (shared / "earlier" / "jobs").mkdir(parents=True)
+    (shared / "earlier" / "jobs" / "log").write_text("of another experiment")
+    (source / "train.py").write_text("print('trained')")
+    section, store = Slurm.model_validate({"folder": str(shared)}), open_store(tmp_path / "store")
+    left_out: list[str] = []
+    digest = ship(source, store, ExperimentName("mine"), left_out.append, folders=section.files())
+    with tarfile.open(fileobj=io.BytesIO(store.bundle(ExperimentName("mine"), digest))) as packed:
+        assert packed.getnames() == ["train.py"]
+    estimator = SimpleNamespace(source_dir=str(shared))
+    (problem,) = section.problems_here(estimator)
+    assert (problem.field, str(shared / "jobs") in problem.remedy) == ("backend.folder", True)

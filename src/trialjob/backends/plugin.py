@@ -210,6 +210,10 @@ class BaseBackend(SpecPart):
         """Whether a script with these variables finds its tree at ``/opt/ml``, as in a container."""
         return True
 
+    def files(self) -> Sequence[Path]:
+        """Folders of its own on this machine, which are no part of anybody's code."""
+        return ()
+
     def check_here(self, jobs: Jobs) -> None:
         """Raise SpecError when this machine lacks what the jobs need; asked whenever they are run."""
 
@@ -345,6 +349,10 @@ def _are_texts(found: object) -> bool:
     return isinstance(found, list | tuple) and all(isinstance(each, str) for each in found)
 
 
+def _are_paths(found: object) -> bool:
+    return isinstance(found, list | tuple) and all(isinstance(each, Path) for each in found)
+
+
 def _any(_found: object) -> bool:
     return True
 
@@ -381,6 +389,7 @@ _ANSWERS: Final[Mapping[str, Answer]] = {
     "problems_here": Answer(words="Problems", fits=lambda found: isinstance(found, Problem), several=True),
     "loses_progress": Answer(words="a text", fits=_is_text),
     "has_tree": Answer(words="True or False", fits=lambda found: isinstance(found, bool)),
+    "files": Answer(words="Paths", fits=_are_paths),
     "check_here": Answer(words="", fits=_any),
     "check": Answer(words="", fits=_any),
     "image": Answer(words="a text", fits=_is_text),

@@ -116,7 +116,8 @@ def _code(
     if not isinstance(spec.estimator, SourceSpec):
         return "", left_out
     values = [secret.given for secret in spec.secrets().values() if secret.given]
-    return ship(Path(spec.estimator.source_dir), store, name, left_out.append, values), left_out
+    source, own = Path(spec.estimator.source_dir), spec.backend.files()
+    return ship(source, store, name, left_out.append, values, folders=own), left_out
 
 
 def ship(
@@ -125,13 +126,15 @@ def ship(
     name: ExperimentName,
     left_out: Callable[[str], None],
     secrets: Sequence[str] = (),
+    *,
+    folders: Sequence[Path] = (),
 ) -> str:
     """Pack the code and keep it in the store; returns its digest.
 
     ``left_out`` is told of what was too large, and of the files of settings, such as the spec itself, that
-    have one of ``secrets`` written in them.
+    have one of ``secrets`` written in them. ``folders`` are the backend's own.
     """
-    own = [*store.files()]
+    own = [*store.files(), *folders]
     for path in files_with(secrets, source_dir):
         own.append(path)
         left_out(f"{path.relative_to(source_dir)} is left out of the code: a secret is written in it")

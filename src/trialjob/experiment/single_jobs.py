@@ -64,7 +64,8 @@ def parts_of(spec: ExperimentSpec, *, store: str | Path | None = None, bundle: s
     given = [secret.given for secret in spec.secrets().values() if secret.given]
     if bundle is None:
         source = isinstance(spec.estimator, SourceSpec) and spec.estimator.source_dir
-        bundle = ship(Path(source), opened, name, left_out.append, given) if source else ""
+        own = spec.backend.files()
+        bundle = ship(Path(source), opened, name, left_out.append, given, folders=own) if source else ""
     vault = vault_of(spec)
     vault.check(spec.secrets())
     jobs = backend_of(spec, name, opened, clock, vault)

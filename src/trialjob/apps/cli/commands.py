@@ -182,7 +182,7 @@ def stop() -> None:
 @click.argument("names", nargs=-1, metavar="[NAME...]")
 @click.option("--older-than", metavar="TIME", help="All that have ended, last changed so long ago: 30d.")
 @click.option(
-    "--artifacts", is_flag=True, help="The experiment's folder in S3 too: models, output, checkpoints."
+    "--artifacts", is_flag=True, help="Its folder in S3 or on a cluster too: models, output, checkpoints."
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @store_option

@@ -75,5 +75,7 @@ def _old(older_than: str, store: BaseStore) -> list[ExperimentName]:
 def _agreed(names: list[ExperimentName], where: str, *, artifacts: bool) -> bool:
     if not sys.stdin.isatty():
         raise UsageError("there is no terminal to ask at; write --yes")
-    what = f"{', '.join(names)} from {where}" + (" with what the jobs left in S3" if artifacts else "")
+    what = f"{', '.join(names)} from {where}" + (
+        " with what the jobs left in S3 or on a cluster" if artifacts else ""
+    )
     return click.confirm(f"remove {clean(what)} for good?", err=True)

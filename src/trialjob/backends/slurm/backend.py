@@ -328,7 +328,7 @@ class SlurmBackend(FolderBackend):
     def _end(self, folder: SlurmFolder, word: Facts) -> Facts:
         """Write the end of a job that will write none itself; what may still live of it ends by it, too."""
         folder.ask_stop()
-        seconds = float(folder.alive().get("seconds", 0.0))
+        seconds = folder.seconds_run()
         status: Facts = {"ended_at": self._clock.now(), "seconds": seconds, **word, "state": "ended"}
         status["seconds"] = max(seconds, float(status["seconds"]))
         folder.write_status(status)

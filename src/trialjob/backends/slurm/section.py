@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -17,7 +18,7 @@ from trialjob.backends.plugin import Backend, BaseBackend, Check, Jobs, Place
 from trialjob.backends.slurm.settings import SlurmSettings
 from trialjob.errors import Problem, SpecError, UsageError
 from trialjob.field_types import Duration, Texts
-from trialjob.model.ids import JobName, experiment_of
+from trialjob.model.ids import ExperimentName, JobName, experiment_of
 from trialjob.model.money import PriceOrigin, Tariff, Terms, price_micros
 from trialjob.orchestrator.ports import Clock
 
@@ -128,9 +129,15 @@ class Slurm(BaseBackend):
                 remedy="write one that begins with / and that all nodes share, such as /shared/tuning",
             )
 
-    def problems_here(self, estimator: Any) -> Iterator[Problem]:  # noqa: ANN401, ARG002 - as above
+    def problems_here(self, estimator: Any) -> Iterator[Problem]:  # noqa: ANN401 - as above
         """A folder that can only be looked at here."""
-        folder = Path(self.folder)
+        folder, source = Path(self.folder), getattr(estimator, "source_dir", None)
+        if source and folder.resolve() == Path(source).resolve():
+            yield Problem(
+                field="backend.folder",
+                message=f"{folder} is estimator.source_dir, the code that every job is given",
+                remedy=f"write a folder of its own, such as {folder / 'jobs'}, which is left out of the code",
+            )
         if self.folder.startswith("/") and not folder.exists() and not folder.parent.is_dir():
             yield Problem(
                 field="backend.folder",
@@ -141,6 +148,9 @@ class Slurm(BaseBackend):
     def has_tree(self, environment: Mapping[str, object]) -> bool:  # noqa: ARG002 - they are all alike
         """It is in the folder that the nodes share, also for a container."""
         return False
+
+    def files(self) -> Sequence[Path]:
+        return (Path(self.folder),)
 
     def check_here(self, jobs: Jobs) -> None:  # noqa: ARG002 - they are all alike
         """SLURM's commands must be here."""
@@ -192,6 +202,16 @@ class Slurm(BaseBackend):
 
     def checkpoints(self, job: JobName, folder: Path | None) -> str:  # noqa: ARG002 - it has a folder of its own
         return str(self.settings(experiment_of(job)).home / "jobs" / job / "ml" / "checkpoints")
+
+    def remove_artifacts(self, experiment: ExperimentName, clock: Clock) -> Sequence[str]:  # noqa: ARG002 - as above
+        from trialjob.backends.folders.backend import files_of  # noqa: PLC0415 - POSIX only
+
+        home = self.settings(experiment).home
+        with files_of(home):
+            if not home.is_dir():
+                return []
+            shutil.rmtree(home)
+        return [str(home)]
 
     # What it costs, and what a plan says
 

@@ -20,9 +20,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from typing import Final
 
 from trialjob.backends.folders.job_folder import Facts, JobFolder
 from trialjob.private_files import private_opener
+
+#: Seconds between two signs of life.
+BEAT: Final = 5.0
 
 
 class SlurmFolder(JobFolder):
@@ -75,6 +79,11 @@ class SlurmFolder(JobFolder):
     def alive(self) -> Facts:
         """The last sign of life."""
         return self._read("alive.json") or {}
+
+    def seconds_run(self) -> float:
+        """How long the job has run; a run that ended without a word, until its next sign was due."""
+        alive = self.alive()
+        return float(alive["seconds"]) + (0.0 if alive.get("over") else BEAT) if alive else 0.0
 
     def beat(self, facts: Facts) -> None:
         """Leave a sign of life. It need not outlive a power failure."""

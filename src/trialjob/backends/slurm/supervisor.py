@@ -24,15 +24,13 @@ from typing import Final
 from trialjob.backends.folders.descendants import become_subreaper, end_descendants
 from trialjob.backends.folders.job_folder import Facts
 from trialjob.backends.folders.supervisor import Supervisor
-from trialjob.backends.slurm.slurm_folder import SlurmFolder
+from trialjob.backends.slurm.slurm_folder import BEAT, SlurmFolder
 from trialjob.in_job import attendant
 from trialjob.in_job.entrypoint import NODES
 from trialjob.private_files import FILE
 
 #: EX_TEMPFAIL: it was interrupted.
 INTERRUPTED: Final = 75
-#: Seconds between two signs of life.
-BEAT: Final = 5.0
 #: Seconds in which the signal that the script has died of reaches us, too.
 _SAME_SIGNAL: Final = 1.0
 #: Seconds, and times, to write an end on a disk that is full.
@@ -82,7 +80,7 @@ class SlurmSupervisor(Supervisor):
         folder.write_run({"run": self._me, "runs": runs})
         if runs > 1:
             self._await_earlier()
-        self._earlier = float(folder.alive().get("seconds", 0.0))
+        self._earlier = folder.seconds_run()
         log = os.open(folder.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, FILE)
         for standard in (1, 2):
             os.dup2(log, standard)
