@@ -28,6 +28,7 @@ _NEEDED = ("fastapi", "uvicorn")
 @click.option(
     "--resume", is_flag=True, help="Go on with every experiment that has not ended and that no process runs."
 )
+@click.option("--log", metavar="FILE", help="A line of JSON for each request and step; - for stderr.")
 @click.option("--browser/--no-browser", default=None, help="Open the page [default: on a terminal].")
 @store_option
 def serve(
@@ -38,6 +39,7 @@ def serve(
     tls_key: str | None,
     behind_proxy: bool,
     resume: bool,
+    log: str | None,
     browser: bool | None,
     store: str | None,
 ) -> int:
@@ -62,6 +64,7 @@ def serve(
         port=port,
         tls=(Path(tls_cert), Path(tls_key)) if tls_cert and tls_key else None,
         behind_proxy=behind_proxy,
+        log=log,
     )
     opens = sys.stdout.isatty() if browser is None else browser
 

@@ -12,14 +12,17 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from urllib.parse import urlsplit
 
 from trialjob.apps.service.callers import Caller, House
+from trialjob.apps.service.log import log
 from trialjob.apps.service.rates import Rates
+from trialjob.apps.service.tickets import TICKETS
 from trialjob.apps.team.audit import Act
 from trialjob.apps.team.tokens import Role
 from trialjob.errors import StoreError, StoreUnavailable, TrialjobError
@@ -87,13 +90,14 @@ class Access:
             name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
         }
         origin = self._origin(scope, headers)
-        answer = _Answer(send)
+        answer, began = _Answer(send), time.monotonic()
         try:
             bounded = await self._let_in(scope, receive, headers, origin)
         except _Refusal as refusal:
             await _refuse(answer, refusal)
         else:
             await self._app(scope, bounded, answer)
+        _log(scope, origin, answer, began)
         await self._note(scope, origin, answer)
 
     async def _let_in(self, scope: Scope, receive: Receive, headers: dict[str, str], origin: str) -> Receive:
@@ -175,6 +179,21 @@ class Access:
             print(f"the audit log cannot be written: {error}", file=sys.stderr)  # noqa: T201 - the server's log
 
 
+def _log(scope: Scope, origin: str, answer: _Answer, began: float) -> None:
+    caller: Caller | None = scope.get("caller")
+    path = f"{TICKETS}…" if scope["path"].startswith(TICKETS) else scope["path"]  # a ticket opens something
+    log(
+        "request",
+        method=scope["method"],
+        path=path,
+        status=answer.status,
+        seconds=round(time.monotonic() - began, 3),
+        who="" if caller is None else caller.id,
+        tenant="" if caller is None else caller.tenant,
+        origin=origin,
+    )
+
+
 class _Answer:
     """What is answered, with our headers."""
 
@@ -194,17 +213,34 @@ class _Answer:
 
 
 class _Bounded:
-    """What is received, which ends when it becomes too much."""
+    """What is received, which ends when it becomes too much, or comes too slowly."""
+
+    #: Seconds for a body of a few bytes, and bytes a second that a longer one is to have.
+    begins_within: ClassVar[float] = 30.0
+    slowest: ClassVar[float] = 4096.0
 
     def __init__(self, receive: Receive, length: str, most: int) -> None:
         self._receive = receive
         self._left = most
+        self._until: float | None = None
+        self._whole = False
         self.too_large = bool(length) and (not length.isdecimal() or int(length) > most)
 
     async def __call__(self) -> Message:
-        message = await self._receive()
+        if self._whole:  # what is waited for now is that the other side goes away
+            return await self._receive()
+        now = asyncio.get_running_loop().time()
+        if self._until is None:
+            self._until = now + self.begins_within
+        try:
+            message = await asyncio.wait_for(self._receive(), max(0.0, self._until - now))
+        except TimeoutError:
+            return {"type": "http.disconnect"}
         if message["type"] == "http.request":
-            self._left -= len(message.get("body", b""))
+            size = len(message.get("body", b""))
+            self._left -= size
+            self._until += size / self.slowest
+            self._whole = not message.get("more_body", False)
             if self._left < 0:  # a body without a length; whoever sends it is not listened to any more
                 return {"type": "http.disconnect"}
         return message

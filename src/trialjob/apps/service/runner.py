@@ -9,11 +9,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
+from trialjob.apps.service.log import log
 from trialjob.errors import ExperimentBusy, TrialjobError
 from trialjob.experiment import Session
 from trialjob.orchestrator.core.events import Event
 from trialjob.orchestrator.core.state import State
+from trialjob.reporting.results import experiment_state
 
 #: Seconds in which all are asked to come back; a step that has begun is finished.
 _PATIENCE = 30.0
@@ -73,18 +76,23 @@ class Runner:
     def _work(self, run: _Run) -> None:
         name, told = run.session.name, ""
         try:
-            run.session.run(_nobody)
+            log("run", experiment=name)
+            run.session.run(partial(_logged, name))
         except ExperimentBusy:
             pass  # whoever has it runs it
         except TrialjobError as error:
             told = str(error)
         except BaseException as error:  # noqa: BLE001 - the others go on, and it is told
             told = f"{type(error).__name__}: {error}"
+        log("left", experiment=name, trouble=told)
         with self._lock:
             del self._runs[name]
             if told:
                 self._troubles[name] = told
 
 
-def _nobody(_state: State, _events: Sequence[Event]) -> None:
-    """Watch nothing: whoever wants to know reads the journal."""
+def _logged(name: str, state: State, events: Sequence[Event]) -> None:
+    """Whoever wants to know more reads the journal."""
+    if events:
+        told = [type(event).__name__ for event in events]
+        log("step", experiment=name, version=state.version, state=experiment_state(state), events=told)

@@ -16,7 +16,9 @@ from trialjob import experiment
 from trialjob.apps.service.access import Listening
 from trialjob.apps.service.api import app
 from trialjob.apps.service.callers import Alone, TeamHouse
+from trialjob.apps.service.connections import Connection
 from trialjob.apps.service.desk import Desk
+from trialjob.apps.service.log import close, write_to
 from trialjob.apps.service.runner import Runner
 from trialjob.apps.team.tokens import TokenBook, new_token
 from trialjob.errors import UsageError
@@ -40,6 +42,8 @@ class Listener:
     tls: tuple[Path, Path] | None = None
     #: A proxy in front ends TLS and says for whom it asks.
     behind_proxy: bool = False
+    #: A file for a line of JSON about each request and step, "-" for stderr; None for none.
+    log: str | None = None
 
     @property
     def is_local(self) -> bool:
@@ -73,7 +77,7 @@ def serve(*, store: str | None, listener: Listener, resume: bool, ready: Callabl
             f"{scheme}://{listener.host}:{socket_.getsockname()[1]}/" + (f"#token={token}" if token else "")
         )
         try:
-            with _ends_quietly():
+            with _ends_quietly(), _logs(listener.log):
                 uvicorn.Server(settings).run(sockets=[socket_])
         finally:
             house.close()
@@ -138,13 +142,23 @@ def _settings(house: Alone | TeamHouse, listener: Listener) -> uvicorn.Config:
         timeout_graceful_shutdown=_FAREWELL,
         timeout_keep_alive=_IDLE,
         limit_concurrency=_AT_ONCE,
-        http="h11",
+        http=Connection,
         h11_max_incomplete_event_size=_HEAD,
         proxy_headers=False,
         lifespan="off",
         ssl_certfile=certificate,
         ssl_keyfile=key,
     )
+
+
+@contextmanager
+def _logs(place: str | None) -> Iterator[None]:
+    handler = None if place is None else write_to(place)
+    try:
+        yield
+    finally:
+        if handler is not None:
+            close(handler)
 
 
 @contextmanager

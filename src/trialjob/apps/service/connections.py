@@ -1,0 +1,84 @@
+"""Connections of which none can be held open by doing nothing, or too little, with it.
+
+Rule 1: the head of a request is whole within some seconds of its first byte, and of the connection's opening.
+Rule 2: who takes nothing of an answer for long is hung up on.
+Rule 3: when there are as many connections as there may be, the one that has waited longest without a request
+makes room for a new one. So however many are opened and left, whoever asks something is answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import ClassVar
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+
+class Connection(H11Protocol):
+    """One connection; ``limit_concurrency`` of the server's settings is how many there may be."""
+
+    #: Seconds for the head of a request, and without a byte of an answer being taken.
+    head_within: ClassVar[float] = 10.0
+    takes_within: ClassVar[float] = 60.0
+
+    _head: asyncio.TimerHandle | None = None
+    _stalled: asyncio.TimerHandle | None = None
+    _since = 0.0
+
+    @property
+    def is_waiting(self) -> bool:
+        """Nothing is asked on it now."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._since = self.loop.time()
+        self._watch_head()
+        if self.limit_concurrency is not None and len(self.connections) >= self.limit_concurrency:
+            self._make_room()
+
+    def _make_room(self) -> None:
+        waiting = [
+            each
+            for each in self.connections
+            if isinstance(each, Connection) and each.is_waiting and each is not self
+        ]
+        last = min(waiting, key=lambda each: each._since, default=self)  # noqa: SLF001 - of its own class
+        self.connections.discard(last)  # at once, and not when it is closed
+        last.transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.is_waiting:
+            self._watch_head()
+        else:
+            self._since = self.loop.time()
+            _cancel(self._head)
+            self._head = None
+
+    def _watch_head(self) -> None:
+        if self._head is None:
+            self._head = self.loop.call_later(self.head_within, self._too_late)
+
+    def _too_late(self) -> None:
+        self._head = None
+        if self.is_waiting:
+            self.transport.abort()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._stalled = self.loop.call_later(self.takes_within, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        _cancel(self._stalled)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        _cancel(self._head)
+        _cancel(self._stalled)
+        super().connection_lost(exc)
+
+
+def _cancel(timer: asyncio.TimerHandle | None) -> None:
+    if timer is not None:
+        timer.cancel()

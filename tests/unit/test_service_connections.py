@@ -1,0 +1,228 @@
+"""Connections that do nothing, or too little, shut nobody out; and what a server writes of those that ask."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import uvicorn
+
+from server_thread import spec
+from trialjob.apps.service import log
+from trialjob.apps.service.access import Access, Listening, _Bounded
+from trialjob.apps.service.api import app
+from trialjob.apps.service.callers import Alone
+from trialjob.apps.service.connections import Connection
+from trialjob.apps.service.desk import Desk
+from trialjob.apps.service.runner import Runner
+from trialjob.errors import UsageError
+
+MOST = 8
+#: More than lies between a server and a client that reads nothing.
+MUCH = 64 << 20
+
+
+class Patient(Connection):
+    head_within: ClassVar[float] = 600.0
+    takes_within: ClassVar[float] = 600.0
+
+
+class WantsHeads(Patient):
+    head_within: ClassVar[float] = 0.2
+
+
+class WantsToBeHeard(Patient):
+    takes_within: ClassVar[float] = 0.2
+
+
+class Answers:
+    """Answers /much with many bytes and everything else with few; says when somebody has left it."""
+
+    def __init__(self) -> None:
+        self.left = threading.Event()
+
+    async def __call__(self, scope: Any, _receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        if scope["path"] == "/much":
+            for _ in range(MUCH >> 16):
+                await send({"type": "http.response.body", "body": b"x" * (1 << 16), "more_body": True})
+            self.left.set()
+        await send({"type": "http.response.body", "body": b"here"})
+
+
+class Served:
+    def __init__(self, connection: type[Connection]) -> None:
+        self.app = Answers()
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.server = uvicorn.Server(
+            uvicorn.Config(
+                self.app,
+                http=connection,
+                limit_concurrency=MOST,
+                log_level="critical",
+                lifespan="off",
+                timeout_graceful_shutdown=1,
+            )
+        )
+        self.thread = threading.Thread(target=self.server.run, args=([self.listener],), daemon=True)
+        self.thread.start()
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection(self.listener.getsockname(), timeout=240)
+
+    def ask(self) -> bytes:
+        with self.connect() as line:
+            line.sendall(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+            answer = b""
+            while piece := line.recv(65536):
+                answer += piece
+            return answer
+
+    def close(self) -> None:
+        self.server.should_exit = True
+        self.thread.join(60)
+        self.listener.close()
+
+
+@contextmanager
+def serving(connection: type[Connection]) -> Iterator[Served]:
+    made = Served(connection)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def hung_up(line: socket.socket, said: bytes) -> bool:
+    try:
+        line.sendall(said)
+        return line.recv(1) == b""
+    except (ConnectionResetError, BrokenPipeError):
+        return True
+
+
+def test_however_many_wait_whoever_asks_is_answered() -> None:
+    with serving(Patient) as served, ExitStack() as held:
+        for number in range(5 * MOST):
+            line = held.enter_context(closing(served.connect()))
+            if number % 2:
+                line.sendall(b"GET / HTTP/1.1\r\nx-half: ")
+        assert b"200 OK" in served.ask()
+        assert len(served.server.server_state.connections) <= MOST
+
+
+@pytest.mark.parametrize("said", [b"", b"G", b"GET / HTTP/1.1\r\nhost: x\r\n", b"POST / HTTP/1.1\r\nx: "])
+def test_a_head_that_does_not_come_to_its_end_is_not_waited_for(said: bytes) -> None:
+    with serving(WantsHeads) as served, served.connect() as line:
+        assert hung_up(line, said)
+
+
+def test_a_head_that_comes_in_drops_has_no_more_time() -> None:
+    with serving(WantsHeads) as served, served.connect() as line:
+        line.settimeout(0.02)
+        for _ in range(10_000):
+            with suppress(TimeoutError):
+                if hung_up(line, b"a"):
+                    break
+        else:
+            pytest.fail("it was listened to for ever")
+
+
+def test_who_takes_nothing_of_an_answer_is_given_no_more() -> None:
+    with serving(WantsToBeHeard) as served:
+        with served.connect() as line:
+            line.sendall(b"GET /much HTTP/1.1\r\nhost: x\r\n\r\n")
+            assert served.app.left.wait(240)
+        assert b"here" in served.ask()
+
+
+def test_a_body_that_comes_too_slowly_ends() -> None:
+    class Soon(_Bounded):
+        begins_within: ClassVar[float] = 0.01
+
+    async def received() -> list[str]:
+        pieces = iter([{"type": "http.request", "body": b"x", "more_body": True}])
+
+        async def receive() -> Any:  # noqa: ANN401 - ASGI
+            if (piece := next(pieces, None)) is None:
+                await asyncio.Event().wait()
+            return piece
+
+        bounded = Soon(receive, "", 100)
+        return [(await bounded())["type"] for _ in range(2)]
+
+    assert asyncio.run(received()) == ["http.request", "http.disconnect"]
+
+
+# The log
+
+
+def test_a_line_for_each_request_and_step_and_no_secret_in_any(tmp_path: Path) -> None:
+    place = tmp_path / "log"
+    handler = log.write_to(str(place))
+    try:
+        desk = Desk(str(tmp_path / "store"), Runner(), tmp_path)
+        made = app(Alone(desk, "trialjob_a_secret"), Listening())
+        asyncio.run(asked(made, "/v1/experiments?after=hidden", "trialjob_a_secret"))
+        asyncio.run(
+            asked(made, '/v1/x\n{"event": "request", "who": "admin"}\r\x1b[31m' + "y" * 5000, "wrong")
+        )
+        asyncio.run(asked(made, "/reports/a-ticket", None))
+        estimator = {"kind": "container", "image_uri": "none", "entrypoint": ["true"]}
+        name, _ = desk.start(
+            spec(estimator=estimator, limits={"max_trials": 1}), None, name="one", key="", uncapped=False
+        )
+        for run in list(desk.runner._runs.values()):
+            run.thread.join(240)
+        desk.runner.close()
+    finally:
+        log.close(handler)
+    text = place.read_text()
+    lines = [json.loads(line) for line in text.splitlines()]
+    requests = [line for line in lines if line["event"] == "request"]
+    assert [(line["status"], line["who"]) for line in requests] == [(200, "alone"), (401, ""), (404, "")]
+    assert requests[0]["path"] == "/v1/experiments"
+    assert "\x1b" not in text
+    assert max(map(len, text.splitlines())) < 5000
+    assert not [secret for secret in ("a_secret", "wrong", "a-ticket", "hidden") if secret in text]
+    steps = [each for line in lines if line["event"] == "step" for each in line["events"]]
+    assert steps[-1] == "ExperimentEnded"
+    assert [line["experiment"] for line in lines if line["event"] in ("run", "left")] == [name, name]
+
+
+def test_a_log_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--log"):
+        log.write_to(str(tmp_path / "none" / "log"))
+
+
+async def asked(made: Access, path: str, token: str | None) -> None:
+    path, _, query = path.partition("?")
+    told = [] if token is None else [(b"authorization", f"Bearer {token}".encode())]
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": query.encode(),
+        "root_path": "",
+        "scheme": "http",
+        "http_version": "1.1",
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 1),
+        "headers": [(b"host", b"127.0.0.1"), *told],
+    }
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(_message: Any) -> None:  # noqa: ANN401 - ASGI
+        """Nothing."""
+
+    await made(scope, receive, send)
