@@ -38,12 +38,14 @@ def create(
     code_of: Session | None = None,
     request: str = "",
     came_along: bool = False,
+    is_missed: bool = False,
 ) -> Session:
     """Journal a new experiment under the name of its spec, with the code it will run.
 
     The code is that of another experiment of the same store when ``code_of`` is given. ``request`` is the
     digest of what it is created for, by which a repetition of that is recognised later. ``came_along``: its
     code was sent with it and is here for a moment only, so no place of this machine is journaled for it.
+    ``is_missed``: ``attach`` has just found that there is none, and that none was lost.
 
     Raises UsageError when the name is taken, SpecError when this machine cannot run the spec.
     """
@@ -59,7 +61,8 @@ def create(
     journal = opened.journal(name)
     if journal.read():
         raise taken
-    opened.check_not_lost(name)
+    if not is_missed:
+        opened.check_not_lost(name)
     resolved = resolve(given)
     spec = resolved.spec
     limits, tariff = spec.to_limits(), resolved.tariff

@@ -54,7 +54,7 @@ def _session(
         wanted = config.load(spec, overrides=[*overrides, *named(name)], backend=backend)
     warn(config.warnings(wanted))
     try:
-        return experiment.create(wanted, store=store)
+        return experiment.create(wanted, store=store, is_missed=True)
     except UsageError:
         # Another schedule may have been quicker.
         return experiment.attach(name, store=store)
