@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from trialjob.config.draft.metrics import Metric, Metrics
     from trialjob.config.draft.text import Draft
 
@@ -20,33 +20,29 @@ _SHOWN: Final = 6
 
 
 @click.command()
-@click.argument("place", metavar="[FOLDER|PROGRAM]", type=click.Path(path_type=Path), default=Path())
+@click.argument("place", metavar="[FOLDER|PROGRAM]", type=click.Path(), default=".")
+@click.option("--log", type=click.Path(), help="What the program once printed: its metrics are found there.")
 @click.option(
-    "--log",
-    "log",
-    type=click.Path(path_type=Path),
-    help="What the program once printed: its metrics are found there.",
-)
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    help="Where to write it [default: sweep.yaml in the folder].",
+    "-o", "--output", type=click.Path(), help="Where to write it [default: sweep.yaml in the folder]."
 )
 @click.option("--yes", is_flag=True, help="Ask nothing: take what was guessed.")
-def init(*, place: Path, log: Path | None, output: Path | None, yes: bool) -> int:
+def init(*, place: str, log: str | None, output: str | None, yes: bool) -> int:
     """Write a first spec for the code in FOLDER, and say what comes next.
 
     Looks at the program's options, their defaults and what it prints, and runs nothing.
     """
-    from trialjob.apps.cli.first_spec import check_free, write_spec  # noqa: PLC0415 - the help does without
+    from pathlib import Path  # noqa: PLC0415 - the help does without
+
+    from trialjob.apps.cli.first_spec import check_free, write_spec  # noqa: PLC0415 - as above
     from trialjob.config.draft.text import text  # noqa: PLC0415 - as above
 
-    folder = place if place.is_dir() else place.parent
-    spec = output or folder / "sweep.yaml"
-    _check(place)
+    named = Path(place)
+    folder = named if named.is_dir() else named.parent
+    spec = Path(output) if output else folder / "sweep.yaml"
+    _check(named)
     check_free(spec)
-    draft = _drafted(folder, spec, "" if place.is_dir() else place.name, _read(log), yes=yes)
+    said = None if log is None else _read(Path(log))
+    draft = _drafted(folder, spec, "" if named.is_dir() else named.name, said, yes=yes)
     write_spec(spec, text(draft))
     _say(draft, spec)
     return 0
@@ -65,9 +61,9 @@ def _refused(what: str, remedy: str) -> Exception:
     return UsageError(f"{what}\n  → {remedy}")
 
 
-def _read(log: Path | None) -> bytes | None:
+def _read(log: Path) -> bytes:
     try:
-        return None if log is None else log.read_bytes()
+        return log.read_bytes()
     except OSError as error:
         raise _refused(
             f"--log {log} cannot be read: {error.strerror or error}",
@@ -162,6 +158,8 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _say(draft: Draft, spec: Path) -> None:
+    import shlex  # noqa: PLC0415 - the help does without
+
     click.echo(f"{spec} written: {draft.program}, {draft.metric.mode.value} {draft.metric.name}")
     for line in _left(draft):
         click.echo(f"  still to do: {line}")

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -31,9 +29,7 @@ if TYPE_CHECKING:
 @click.option(
     "--from", "address", default="", metavar="URL|DIR", help="A mirror, or a folder with AWS's files."
 )
-@click.option(
-    "--output", type=click.Path(path_type=Path), help="Where to keep it [default: this user's cache]."
-)
+@click.option("--output", type=click.Path(), help="Where to keep it [default: this user's cache].")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def prices(
     *,
@@ -42,13 +38,16 @@ def prices(
     all_regions: bool,
     update: bool,
     address: str,
-    output: Path | None,
+    output: str | None,
     form: str,
 ) -> int:
     """Show what an hour of a type of instance costs on demand, by a price list that needs no account.
 
     Exit status 1 when a TYPE that was named has no price.
     """
+    import json  # noqa: PLC0415 - the help does without
+    from pathlib import Path  # noqa: PLC0415 - as above
+
     if (address or output) and not update:
         raise UsageError(f"{'--from' if address else '--output'} is of use with --update only; add --update")
     book = _list(address if update else None)
@@ -56,7 +55,7 @@ def prices(
     tables = {region: book.prices(region) for region in chosen}
     if update:
         fresh = {region: each for region, each in tables.items() if each}
-        place = book.keep(fresh, output)
+        place = book.keep(fresh, Path(output) if output else None)
         say(f"{sum(len(table.per_hour) for table in fresh.values()):,} prices are kept in {place}")
     if form == "json":
         click.echo(

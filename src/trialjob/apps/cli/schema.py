@@ -2,34 +2,39 @@
 
 from __future__ import annotations
 
-import json
 import os
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 
 @click.command()
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="The file to be written."
-)
-def schema(*, output: Path | None) -> int:
+@click.option("-o", "--output", type=click.Path(dir_okay=False), help="The file to be written.")
+def schema(*, output: str | None) -> int:
     """Print the JSON schema of a spec, with the kinds of every package that is installed.
 
     With -o FILE it is written, and the line is printed that goes to the top of a spec.
     """
+    from pathlib import Path  # noqa: PLC0415 - the help does without
+
     if output is None:
         click.echo(schema_text(), nl=False)
         return 0
-    write_schema(output)
+    write_schema(Path(output))
     click.echo(f"{output} written; put this at the top of a spec in this folder:")
-    click.echo(schema_line(os.path.relpath(output)))
+    place = os.path.relpath(output).replace(os.sep, "/")
+    click.echo(f"# yaml-language-server: $schema={place}")
     return 0
 
 
 def schema_text() -> str:
     """The schema, as a file has it."""
-    from trialjob.config.schema import spec_schema  # noqa: PLC0415 - the help does without
+    import json  # noqa: PLC0415 - the help does without
+
+    from trialjob.config.schema import spec_schema  # noqa: PLC0415 - as above
 
     return json.dumps(spec_schema(), ensure_ascii=False, indent=1) + "\n"
 
@@ -44,8 +49,3 @@ def write_schema(output: Path) -> None:
     except OSError as error:
         why = error.strerror or error
         raise UsageError(f"{output} cannot be written: {why}; name another place with -o") from error
-
-
-def schema_line(path: str) -> str:
-    """The line by which an editor finds the schema at ``path``."""
-    return f"# yaml-language-server: $schema={Path(path).as_posix()}"

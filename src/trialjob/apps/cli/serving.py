@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from importlib.util import find_spec
-from pathlib import Path
 
 import click
 
@@ -50,6 +48,9 @@ def serve(
     started there run in this process. Ctrl-C ends the server and not their jobs: `trialjob serve --resume`
     goes on.
     """
+    from importlib.util import find_spec  # noqa: PLC0415 - the help does without
+    from pathlib import Path  # noqa: PLC0415 - as above
+
     if missing := [name for name in _NEEDED if find_spec(name) is None]:
         raise UsageError(
             f"serve needs {missing[0]}, which is not installed\n    → pip install 'trialjob[serve]'"

@@ -6,7 +6,6 @@ import click
 
 from trialjob.apps.cli.errors import ExitStatus
 from trialjob.apps.cli.options import form_option
-from trialjob.user_settings import read, where
 
 
 @click.group(name="config")
@@ -23,6 +22,7 @@ def config() -> None:
 def set_value(*, key: str, value: str) -> int:
     """Set KEY, such as store or slurm.account, to VALUE; a wrong KEY shows all that there are."""
     from trialjob.config import user_file  # noqa: PLC0415 - the help does without
+    from trialjob.user_settings import read  # noqa: PLC0415 - as above
 
     path = user_file.write(user_file.with_value(read(), key, value))
     click.echo(f"set {key} in {path}")
@@ -34,6 +34,7 @@ def set_value(*, key: str, value: str) -> int:
 def unset_value(*, key: str) -> int:
     """Take KEY away, or all below it."""
     from trialjob.config import user_file  # noqa: PLC0415 - the help does without
+    from trialjob.user_settings import read  # noqa: PLC0415 - as above
 
     path = user_file.write(user_file.without(read(), key))
     click.echo(f"unset {key} in {path}")
@@ -45,6 +46,7 @@ def unset_value(*, key: str) -> int:
 def get_value(*, key: str) -> int:
     """Print the value of KEY; exit status 1 where it is not set."""
     from trialjob.config import user_file  # noqa: PLC0415 - the help does without
+    from trialjob.user_settings import read  # noqa: PLC0415 - as above
 
     found = dict(user_file.flat(read()))
     if key not in found:
@@ -61,6 +63,7 @@ def list_values(*, form: str) -> int:
     from trialjob.apps.cli.showing import print_out  # noqa: PLC0415 - the help does without
     from trialjob.config import user_file  # noqa: PLC0415 - as above
     from trialjob.reporting.results import strict_json  # noqa: PLC0415 - as above
+    from trialjob.user_settings import read, where  # noqa: PLC0415 - as above
 
     settings = read()
     if form == "json":
@@ -73,5 +76,7 @@ def list_values(*, form: str) -> int:
 @config.command(name="path")
 def print_path() -> int:
     """Print where the file is, or would be."""
+    from trialjob.user_settings import where  # noqa: PLC0415 - the help does without
+
     click.echo(str(where()))
     return ExitStatus.DONE
