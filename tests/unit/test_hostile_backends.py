@@ -11,9 +11,10 @@ from typing import Any, ClassVar
 import pytest
 
 from trialjob import config, experiment
+from trialjob.backends.answers import ANSWERS
 from trialjob.backends.checked import NEEDED, CheckedBackend, lacking
 from trialjob.backends.local.section import Local
-from trialjob.backends.plugin import _ANSWERS, BACKENDS, Backend, BaseBackend
+from trialjob.backends.plugin import BACKENDS, Backend, BaseBackend
 from trialjob.errors import BackendUnavailable, PluginError
 from trialjob.model.ids import JobName
 from trialjob.model.job import FailureKind, JobEnd, JobSeen, JobState, LogLine, Outcome, Watch
@@ -160,7 +161,7 @@ def test_every_method_of_a_section_is_looked_at() -> None:
         if not name.startswith(("_", "model_"))
         and (inspect.isroutine(found) or isinstance(found, property | classmethod))
     }
-    assert own == set(_ANSWERS)
+    assert own == set(ANSWERS)
 
 
 class Broken(BaseBackend):

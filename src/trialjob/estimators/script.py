@@ -7,7 +7,7 @@ for another job under the same name.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from trialjob.in_job.command_line import FIRST, filled
 from trialjob.model.ids import ExperimentName, JobName, TrialId
@@ -39,29 +39,7 @@ def request_of(
     arguments: Arguments | None = None,
 ) -> JobRequest:
     """The request, with the digest of all that is in it."""
-    environment = {**environment, **resource_environment(resource)}
-    content: dict[str, Json] = {
-        "job": job,
-        "experiment": experiment,
-        "trial": trial,
-        "attempt": attempt,
-        "hyperparameters": dict(hyperparameters),
-        "entry_point": entry_point,
-        "bundle": bundle,
-        "max_runtime": float(max_runtime),
-        "environment": {name: _identity(value) for name, value in environment.items()},
-        "inputs": dict(inputs),
-    }
-    if program is not None:
-        both, dialect = (program.entrypoint, program.arguments), arguments.dialect if arguments else FIRST
-        words = [
-            filled(each, hyperparameters, dialect=dialect, beside=beside)
-            for each, beside in (both, both[::-1])
-        ]
-        content["program"] = [*words, program.json_values]
-    if arguments is not None:
-        content["arguments"] = [arguments.dialect, None if arguments.words is None else [*arguments.words]]
-    return JobRequest(
+    request = JobRequest(
         job=job,
         experiment=experiment,
         trial=trial,
@@ -70,12 +48,36 @@ def request_of(
         entry_point=entry_point,
         bundle=bundle,
         max_runtime=max_runtime,
-        environment=environment,
+        environment={**environment, **resource_environment(resource)},
         inputs=inputs,
         program=program,
         arguments=arguments,
-        digest=digest(content),
+        digest="",
     )
+    return replace(request, digest=digest(_content(request)))
+
+
+def _content(request: JobRequest) -> dict[str, Json]:
+    """What makes two requests the same."""
+    named = ("job", "experiment", "trial", "attempt", "entry_point", "bundle")
+    content: dict[str, Json] = {
+        **{name: getattr(request, name) for name in named},
+        "hyperparameters": dict(request.hyperparameters),
+        "max_runtime": float(request.max_runtime),
+        "environment": {name: _identity(value) for name, value in request.environment.items()},
+        "inputs": dict(request.inputs),
+    }
+    program, arguments = request.program, request.arguments
+    if program is not None:
+        both, dialect = (program.entrypoint, program.arguments), arguments.dialect if arguments else FIRST
+        words = [
+            filled(each, request.hyperparameters, dialect=dialect, beside=beside)
+            for each, beside in (both, both[::-1])
+        ]
+        content["program"] = [*words, program.json_values]
+    if arguments is not None:
+        content["arguments"] = [arguments.dialect, None if arguments.words is None else [*arguments.words]]
+    return content
 
 
 def _identity(value: str | Secret) -> Json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from trialjob.backends.auditing import Auditor, Known, NothingToAudit, Together
@@ -55,22 +56,11 @@ def audit(
             "taken for nobody's\n  → do it where the store is, with --store FOLDER or --store s3://bucket/prefix"
         )
     names = opened.names()
-
-    def known(name: ExperimentName) -> Known | None:
-        if name not in names:
-            return None
-        try:
-            session = Session(opened, name)
-            if session.state.moved_to is not None:
-                return Known(phase=Phase.RUNNING, holder=f"the steps made in {session.state.moved_to}")
-            return Known(phase=session.state.phase, holder=session.holder())
-        except Exception:  # noqa: BLE001 - whatever is in one journal, the others are told
-            return Known(phase=Phase.RUNNING)  # unreadable, and therefore not known to be over
-
     of = [experiment] if experiment in names else names
     sections, unseen = ([spec.backend], list[str]()) if spec else _sections(opened, of)
     anywhere = spec is None and (any(where.values()) or not names or experiment not in ("", *names))
     kinds = _kinds(kind, sections, anywhere=anywhere)
+    known = partial(_known, opened, names)
     auditors: list[Auditor] = []
     for each in kinds:
         mine = [section for section in sections if section.kind == each]
@@ -84,6 +74,18 @@ def audit(
                 raise
             unseen.append(str(error))
     return Together(auditors, unseen if kind is None else ())
+
+
+def _known(store: BaseStore, names: Sequence[str], name: ExperimentName) -> Known | None:
+    if name not in names:
+        return None
+    try:
+        session = Session(store, name)
+        if session.state.moved_to is not None:
+            return Known(phase=Phase.RUNNING, holder=f"the steps made in {session.state.moved_to}")
+        return Known(phase=session.state.phase, holder=session.holder())
+    except Exception:  # noqa: BLE001 - whatever is in one journal, the others are told
+        return Known(phase=Phase.RUNNING)  # unreadable, and therefore not known to be over
 
 
 def _sections(store: BaseStore, names: Sequence[str]) -> tuple[list[BaseBackend], list[str]]:

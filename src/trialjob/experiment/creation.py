@@ -28,6 +28,7 @@ from trialjob.model.limits import Limits
 from trialjob.orchestrator.core.events import ExperimentCreated, KnownResult, PricesLearned
 from trialjob.orchestrator.core.search import warm_start_of
 from trialjob.orchestrator.journals.store import BaseStore
+from trialjob.orchestrator.ports import Journal
 from trialjob.orchestrator.samplers.warm_start import Earlier, Present, of_experiment, of_table
 
 
@@ -55,14 +56,7 @@ def create(
     unresolved = given.spec if isinstance(given, ResolvedSpec) else given
     name = ExperimentName(unresolved.name)
     folder_of(unresolved, opened, name)
-    taken = UsageError(
-        f"an experiment named {name} exists in {opened.where()}; resume it, or choose another name"
-    )
-    journal = opened.journal(name)
-    if journal.read():
-        raise taken
-    if not is_missed:
-        opened.check_not_lost(name)
+    journal = _free(name, opened, is_missed=is_missed)
     resolved = resolve(given)
     spec = resolved.spec
     limits, tariff = spec.to_limits(), resolved.tariff
@@ -82,7 +76,7 @@ def create(
     try:
         journal.append([created, PricesLearned(tariff=tariff), *known], after=0, at=resolved.jobs.clock.now())
     except JournalConflict:
-        raise taken from None
+        raise _taken(name, opened) from None
     session = open_session(opened, name)
     session.vault.learn(spec.secrets())
     session.knows_prices = True
@@ -95,6 +89,22 @@ def _without_place(document: Mapping[str, Json]) -> dict[str, Json]:
     if not isinstance(estimator, Mapping) or "source_dir" not in estimator:
         return dict(document)
     return {**document, "estimator": {**estimator, "source_dir": SENT}}
+
+
+def _free(name: ExperimentName, store: BaseStore, *, is_missed: bool) -> Journal:
+    """The journal that is to be, of a name that nothing has."""
+    journal = store.journal(name)
+    if journal.read():
+        raise _taken(name, store)
+    if not is_missed:
+        store.check_not_lost(name)
+    return journal
+
+
+def _taken(name: ExperimentName, store: BaseStore) -> UsageError:
+    return UsageError(
+        f"an experiment named {name} exists in {store.where()}; resume it, or choose another name"
+    )
 
 
 def _check(resolved: ResolvedSpec, limits: Limits) -> None:

@@ -30,6 +30,17 @@ VALUES_FILE_VARIABLE = "TRIALJOB_VALUES_FILE"
 _MASTER_PORT = 7777
 #: What the toolkit calls the only group of instances there is.
 _GROUP = "homogeneousCluster"
+#: The folders of the tree, by the names that the toolkit has for them.
+_FOLDERS = {
+    "input_dir": "input",
+    "input_config_dir": "input/config",
+    "input_data_dir": "input/data",
+    "model_dir": "model",
+    "output_dir": "output",
+    "output_data_dir": "output/data",
+    "output_intermediate_dir": "output/intermediate",
+    "module_dir": "code",
+}
 #: What the toolkit puts into variables of its account of the training, by the names that it has there.
 _NAMES = {
     "hyperparameters": "hps",
@@ -128,20 +139,12 @@ def _training(
     """The toolkit's whole account of a training, with what the SDK's drivers add to it."""
     host = resource.get("current_host", "algo-1")
     hosts = resource.get("hosts", [host])
-    data = root / "input" / "data"
     return {
         "hyperparameters": dict(values),
         "additional_framework_parameters": {},
-        "channel_input_dirs": {name: str(data / name) for name in sorted(inputs)},
+        "channel_input_dirs": {name: str(root / "input" / "data" / name) for name in sorted(inputs)},
         "input_data_config": dict(inputs),
-        "input_dir": str(root / "input"),
-        "input_config_dir": str(root / "input" / "config"),
-        "input_data_dir": str(data),
-        "model_dir": str(root / "model"),
-        "output_dir": str(root / "output"),
-        "output_data_dir": str(root / "output" / "data"),
-        "output_intermediate_dir": str(root / "output" / "intermediate"),
-        "module_dir": str(root / "code"),
+        **{name: str(root / below) for name, below in _FOLDERS.items()},
         "module_name": re.sub(r"[.]py$", "", entry_point),
         "user_entry_point": entry_point,
         "framework_module": None,

@@ -147,11 +147,10 @@ def _domain(kind: str, said: Section) -> Domain:
         said.leave("probabilities", "every value is as likely as another")
         return choice(values)
     kind = kind or _implied(said)
-    whole = said.where
+    whole, q = said.where, "q" if kind.startswith("q") else ""
     if kind in ("normal", "log_normal", "q_normal", "q_log_normal"):
         sized = {"mu": said.number("mu") or 0, "sigma": said.number("sigma") or 1}
-        name = ("q" if kind.startswith("q") else "") + ("lognormal" if "log" in kind else "normal")
-        return {"type": name, **sized, **_step(kind, said)}
+        return {"type": q + ("lognormal" if "log" in kind else "normal"), **sized, **_step(kind, said)}
     if kind in ("beta", "q_beta"):
         said.leave("a", "no beta distribution: uniform between 0 and 1 instead")
         said.take("b")
@@ -161,16 +160,12 @@ def _domain(kind: str, said: Section) -> Domain:
         case "int_uniform":
             return integers(lower, upper, whole)
         case "uniform" | "q_uniform":
-            return _with_step(
-                reals(lower, upper, whole, kind="quniform" if kind[0] == "q" else kind), kind, said
-            )
+            return _with_step(reals(lower, upper, whole, kind=f"{q}uniform"), kind, said)
         case "log_uniform_values" | "q_log_uniform_values":
-            name = "qloguniform" if kind[0] == "q" else "loguniform"
-            return _with_step(reals(lower, upper, whole, kind=name), kind, said)
+            return _with_step(reals(lower, upper, whole, kind=f"{q}loguniform"), kind, said)
         case "log_uniform" | "q_log_uniform":
             said.into.tell(whole, f"exponents there, bounds here: {math.exp(lower):g} to {math.exp(upper):g}")
-            name = "qloguniform" if kind[0] == "q" else "loguniform"
-            return _with_step(exponents(lower, upper, whole, kind=name), kind, said)
+            return _with_step(exponents(lower, upper, whole, kind=f"{q}loguniform"), kind, said)
         case "inv_log_uniform" | "inv_log_uniform_values":
             said.into.leave(
                 whole, "1 / x is not drawn uniformly in the logarithm: uniform in that of x instead"

@@ -52,27 +52,26 @@ def audit_account(
         store=store,
     )
     groups = audit.look(experiment or "")
-    for trouble in audit.unseen():
-        say(f"error: {trouble}")
-    for note in audit.notes():
-        say(f"note: {note}")
+    _say_beside(audit)
     out = console()
     if form == "text":
         _show(out, audit, groups, store)
     chosen = _chosen(groups, store, named=experiment is not None) if stop else []
     if stop and form == "text":
         _announce(out, groups, chosen)
-    if chosen and not (yes or click.confirm("stop and end these?", err=True)):
-        chosen = []
-    left = audit.stop(chosen, say) if chosen else []
-    ended = [each for each in chosen if each not in left]
+    ended = _ended(audit, chosen, yes=yes)
     if form == "json":
         _print(_document(audit, groups, ended))
-    for each in left:
-        say(f"{each.job} has not ended yet; look again with `{program()} audit`")
     if len(ended) < sum(len(group.found) for group in groups):
         return ExitStatus.FAILED
     return ExitStatus.WRONG if audit.unseen() else ExitStatus.DONE
+
+
+def _say_beside(audit: Together) -> None:
+    for trouble in audit.unseen():
+        say(f"error: {trouble}")
+    for note in audit.notes():
+        say(f"note: {note}")
 
 
 def _chosen(groups: Sequence[Group], store: str | None, *, named: bool) -> list[Found]:
@@ -85,6 +84,16 @@ def _chosen(groups: Sequence[Group], store: str | None, *, named: bool) -> list[
                 f"{group.experiment} is run by {group.holder}; `{ends}` ends it and keeps its results"
             )
     return [each for group in groups for each in group.found]
+
+
+def _ended(audit: Together, chosen: Sequence[Found], *, yes: bool) -> list[Found]:
+    """End what was chosen, once somebody has agreed; returns what has ended."""
+    if not chosen or not (yes or click.confirm("stop and end these?", err=True)):
+        return []
+    left = audit.stop(chosen, say)
+    for each in left:
+        say(f"{each.job} has not ended yet; look again with `{program()} audit`")
+    return [each for each in chosen if each not in left]
 
 
 def _show(out: Console, audit: Together, groups: Sequence[Group], store: str | None) -> None:

@@ -48,15 +48,11 @@ def serve(
     started there run in this process. Ctrl-C ends the server and not their jobs: `trialjob serve --resume`
     goes on.
     """
-    from importlib.util import find_spec  # noqa: PLC0415 - the help does without
-    from pathlib import Path  # noqa: PLC0415 - as above
-
-    if missing := [name for name in _NEEDED if find_spec(name) is None]:
-        raise UsageError(
-            f"serve needs {missing[0]}, which is not installed\n    → pip install 'trialjob[serve]'"
-        )
+    _check_installed()
     if (tls_cert is None) != (tls_key is None):
         raise click.UsageError("--tls-cert and --tls-key belong together.")
+    from pathlib import Path  # noqa: PLC0415 - the help does without
+
     from trialjob.apps.service.serve import Listener  # noqa: PLC0415 - heavy, and an extra
     from trialjob.apps.service.serve import serve as listen  # noqa: PLC0415 - as above
 
@@ -79,3 +75,12 @@ def serve(
 
     listen(store=store, listener=listener, resume=resume, ready=ready)
     return ExitStatus.DONE
+
+
+def _check_installed() -> None:
+    from importlib.util import find_spec  # noqa: PLC0415 - the help does without
+
+    if missing := [name for name in _NEEDED if find_spec(name) is None]:
+        raise UsageError(
+            f"serve needs {missing[0]}, which is not installed\n    → pip install 'trialjob[serve]'"
+        )

@@ -8,7 +8,7 @@ another type or region.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
@@ -122,12 +122,7 @@ def check(case: Case) -> Iterator[Check]:
 
 def tariff_of(settings: SageMakerSettings, price_of: Callable[[str], Price | None]) -> Tariff:
     """The terms of all jobs, in the order of ``request.placement``; ``price_of`` is asked once a type."""
-    machines, instances = settings.instance_types, settings.instance_count
-    raw = settings.request.get("ResourceConfig") or {}
-    if any(raw.get(name) for name in _OTHER_MACHINES):
-        groups = sum(int(group.get("InstanceCount", 1)) for group in raw.get("InstanceGroups") or ())
-        either = [int(one.get("InstanceCount", 1)) for one in raw.get("InstancePreferences") or ()]
-        machines, instances = ("",), max(groups, *either, 0) or instances
+    machines, instances = _machines(settings)
     prices = {machine: price_of(machine) for machine in dict.fromkeys(machines)}
     known = [price for price in prices.values() if price is not None]
     spot = settings.spot
@@ -162,6 +157,16 @@ def tariff_of(settings: SageMakerSettings, price_of: Callable[[str], Price | Non
         else PriceOrigin.UNKNOWN,
         source="; ".join(dict.fromkeys(price.source for price in known)) if complete else "",
     )
+
+
+def _machines(settings: SageMakerSettings) -> tuple[Sequence[str], int]:
+    """The types that are tried in turn, and how many of one a job has; "" for those of a raw request."""
+    raw = settings.request.get("ResourceConfig") or {}
+    if not any(raw.get(name) for name in _OTHER_MACHINES):
+        return settings.instance_types, settings.instance_count
+    groups = sum(int(group.get("InstanceCount", 1)) for group in raw.get("InstanceGroups") or ())
+    either = [int(one.get("InstanceCount", 1)) for one in raw.get("InstancePreferences") or ()]
+    return ("",), max(groups, *either, 0) or settings.instance_count
 
 
 _RELIABLE: Final = [PriceOrigin.SPEC, PriceOrigin.PRICE_LIST, PriceOrigin.TABLE]

@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any, TypeAlias
 
 from trialjob.model.json import Json
 from trialjob.model.space import (
@@ -22,6 +23,9 @@ from trialjob.model.space import (
 from trialjob.orchestrator.core.trial import Trial
 from trialjob.reporting import formatting
 from trialjob.reporting.terminal import clean
+
+#: A figure as Plotly takes it, or a part of one.
+Figure: TypeAlias = dict[str, Any]
 
 _LOGARITHMIC = (LogUniform, LogRandInt, LogNormal, QLogUniform, QLogNormal)
 #: Characters of a value or a name on an axis.

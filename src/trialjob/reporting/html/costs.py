@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
 
 from trialjob.model.trial import TrialStatus
 from trialjob.reporting import formatting
+from trialjob.reporting.html.columns import Figure
 from trialjob.reporting.html.context import ReportContext
 from trialjob.reporting.results import Row
-
-Figure: TypeAlias = dict[str, Any]
 
 
 def _by_status(given: ReportContext) -> dict[TrialStatus, list[Row]]:

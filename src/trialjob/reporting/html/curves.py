@@ -6,18 +6,15 @@ Rule: what was left out is said in words beside the figure.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias
 
 from trialjob.model.trial import TrialStatus
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial
 from trialjob.reporting import formatting
-from trialjob.reporting.html.columns import label, rounded
+from trialjob.reporting.html.columns import Figure, label, rounded
 from trialjob.reporting.html.scales import axis_range, evenly
 from trialjob.reporting.results import counts_as_best
 from trialjob.reporting.terminal import clean
-
-Figure: TypeAlias = dict[str, Any]
 
 MOST_CURVES = 200
 #: Of those, so many are the best ones.

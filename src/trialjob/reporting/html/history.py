@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from trialjob.model.metric import Objective
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial
 from trialjob.reporting import formatting
-from trialjob.reporting.html.columns import finite, label, rounded
+from trialjob.reporting.html.columns import Figure, finite, label, rounded
 from trialjob.reporting.html.context import ReportContext
 from trialjob.reporting.html.scales import axis_range, evenly
 from trialjob.reporting.html.scores import MOST_MARKERS
 from trialjob.reporting.results import counts_as_best
-
-Figure: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

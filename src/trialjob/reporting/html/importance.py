@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING
 
-from trialjob.reporting.html.columns import label
+from trialjob.reporting.html.columns import Figure, label
 from trialjob.reporting.terminal import clean
 
 if TYPE_CHECKING:
     from trialjob.reporting.importances import Importances
-
-Figure: TypeAlias = dict[str, Any]
 
 _MOST = 20
 

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import combinations
-from typing import Any, TypeAlias
 
 from trialjob.model.metric import MetricGoal
 from trialjob.orchestrator.core.trial import Trial
 from trialjob.reporting import formatting
-from trialjob.reporting.html.columns import finite, label, rounded
+from trialjob.reporting.html.columns import Figure, finite, label, rounded
 from trialjob.reporting.html.context import ReportContext
 from trialjob.reporting.html.scales import axis_range, evenly
 from trialjob.reporting.html.scores import MOST_MARKERS
 from trialjob.reporting.terminal import clean
-
-Figure: TypeAlias = dict[str, Any]
 
 _MOST_NAMED = 8
 

@@ -9,16 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import combinations
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 from trialjob.model.metric import Mode, Objective
 from trialjob.model.trial import TrialStatus
 from trialjob.orchestrator.core.trial import Trial
 from trialjob.reporting import formatting
-from trialjob.reporting.html.columns import Column, Scale, finite, label, rounded
+from trialjob.reporting.html.columns import Column, Figure, Scale, finite, label, rounded
 from trialjob.reporting.html.scales import axis_range, evenly
-
-Figure: TypeAlias = dict[str, Any]
 
 #: Markers or lines of a figure; more cannot be told apart and take seconds to draw.
 MOST_MARKERS = 2000

@@ -3,117 +3,98 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Final, TypeAlias
 
 from trialjob.reporting import formatting
 from trialjob.reporting.html import costs, curves, history, importance, pareto, scores, timeline
-from trialjob.reporting.html.columns import Column, columns
+from trialjob.reporting.html.columns import Column, Figure, columns
 from trialjob.reporting.html.context import ReportContext
 from trialjob.reporting.terminal import clean
 
+#: What can be chosen, and the figure of each choice.
+Variants: TypeAlias = Sequence[tuple[str, Figure]]
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+_TITLES: Final = {
+    "history": "How the best score came about",
+    "curves": "Learning curves",
+    "front": "One objective against another",
+    "importance": "Which hyperparameters matter",
+    "scatter": "Score against a hyperparameter",
+    "scatter3d": "Score over two hyperparameters",
+    "parallel": "All hyperparameters at once",
+    "slots": "Who used which slot when",
+    "costs": "Where it went",
+}
+
+
+@dataclass(frozen=True, slots=True)
 class Section:
     """A figure with what it says in words."""
 
     id: str
-    title: str
     words: str
-    #: What can be chosen, and the figure of each choice.
-    variants: Sequence[tuple[str, Mapping[str, Any]]]
+    variants: Variants
     #: What is chosen.
     choice: str = ""
+
+    @property
+    def title(self) -> str:
+        """Its heading."""
+        return _TITLES[self.id]
 
 
 def sections(given: ReportContext) -> list[Section]:
     """The figures in the order of the page."""
-    state, trials, objective = given.state, given.trials, given.state.objective
-    axes = _most_important_first(columns(trials, given.domains), given.importances)
-    places = scores.scored(trials)
+    state = given.state
+    axes = _most_important_first(columns(given.trials, given.domains), given.importances)
     bars = timeline.bars(state)
-    return [
-        Section(
-            id="history",
-            title="How the best score came about",
-            words=history.history_words(given),
-            variants=_drawable(history.variants(given)),
-            choice="against",
-        ),
-        Section(
-            id="curves",
-            title="Learning curves",
-            words=curves.curves_words(state, given.best),
-            variants=_drawable([("", curves.curves_figure(state, given.best))]),
-        ),
+    found = [
+        Section("history", history.history_words(given), history.variants(given), "against"),
+        _one("curves", curves.curves_words(state, given.best), curves.curves_figure(state, given.best)),
         *_front(given),
-        Section(
-            id="importance",
-            title="Which hyperparameters matter",
-            words=importance.importance_words(given.importances),
-            variants=_drawable([("", importance.importance_figure(given.importances))]),
+        _one(
+            "importance",
+            importance.importance_words(given.importances),
+            importance.importance_figure(given.importances),
         ),
-        Section(
-            id="scatter",
-            title="Score against a hyperparameter",
-            words=_scatter_words(axes, given),
-            variants=_drawable(
-                [
-                    (column.name, scores.scatter(column, trials, objective, given.best, places))
-                    for column in axes
-                ]
-            ),
-            choice="hyperparameter",
-        ),
-        Section(
-            id="scatter3d",
-            title="Score over two hyperparameters",
-            words="In three dimensions, for each two of the most important hyperparameters. Drag to turn.",
-            variants=_drawable(
-                [
-                    (f"{pair[0].name} and {pair[1].name}", scores.scatter3d(pair, trials, objective, places))
-                    for pair in scores.pairs(axes)
-                ]
-            ),
-            choice="hyperparameters",
-        ),
-        Section(
-            id="parallel",
-            title="All hyperparameters at once",
-            words=_parallel_words(axes, given),
-            variants=_drawable([("", scores.parallel(axes, trials, objective, places))]),
-        ),
-        Section(
-            id="slots",
-            title="Who used which slot when",
-            words=timeline.slots_words(bars),
-            variants=_drawable([("", timeline.slots_figure(bars))]),
-        ),
-        Section(
-            id="costs",
-            title="Where it went",
-            words=costs.cost_words(given),
-            variants=_drawable(costs.cost_variants(given)),
-            choice="in",
-        ),
+        *_scored(axes, given),
+        _one("slots", timeline.slots_words(bars), timeline.slots_figure(bars)),
+        Section("costs", costs.cost_words(given), costs.cost_variants(given), "in"),
     ]
+    return [replace(each, variants=_drawable(each.variants)) for each in found]
+
+
+def _one(id: str, words: str, figure: Figure) -> Section:  # noqa: A002 - the attribute of HTML
+    return Section(id, words, [("", figure)])
 
 
 def _front(given: ReportContext) -> list[Section]:
     if not given.state.objective.others:
         return []
+    return [Section("front", pareto.front_words(given), pareto.front_variants(given), "objectives")]
+
+
+def _scored(axes: Sequence[Column], given: ReportContext) -> list[Section]:
+    """Every trial's score, over one hyperparameter, over two, and over all."""
+    trials, objective = given.trials, given.state.objective
+    places = scores.scored(trials)
+    over_one = [
+        (column.name, scores.scatter(column, trials, objective, given.best, places)) for column in axes
+    ]
+    over_two = [
+        (f"{x.name} and {y.name}", scores.scatter3d((x, y), trials, objective, places))
+        for x, y in scores.pairs(axes)
+    ]
+    in_words = "In three dimensions, for each two of the most important hyperparameters. Drag to turn."
     return [
-        Section(
-            id="front",
-            title="One objective against another",
-            words=pareto.front_words(given),
-            variants=_drawable(pareto.front_variants(given)),
-            choice="objectives",
-        )
+        Section("scatter", _scatter_words(axes, given), over_one, "hyperparameter"),
+        Section("scatter3d", in_words, over_two, "hyperparameters"),
+        _one("parallel", _parallel_words(axes, given), scores.parallel(axes, trials, objective, places)),
     ]
 
 
-def _drawable(variants: Sequence[tuple[str, Mapping[str, Any]]]) -> list[tuple[str, Mapping[str, Any]]]:
+def _drawable(variants: Variants) -> Variants:
     return [(name, figure) for name, figure in variants if figure["data"]]
 
 

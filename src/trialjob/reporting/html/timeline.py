@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
 
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Attempt, Trial
 from trialjob.reporting import formatting
-
-Figure: TypeAlias = dict[str, Any]
+from trialjob.reporting.html.columns import Figure
 
 _TALLEST = 900
 _MARGINS = 110

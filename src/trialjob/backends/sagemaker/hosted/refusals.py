@@ -13,6 +13,7 @@ from trialjob.backends.sagemaker.hosted.parents import count_problems
 from trialjob.backends.sagemaker.hosted.ranges import CATEGORIES_MAX, space_problems
 from trialjob.backends.sagemaker.hosted.tuning_request import ALIKE, ELSEWHERE, Tuned
 from trialjob.errors import Problem
+from trialjob.model.limits import Limits
 from trialjob.model.metric import Score
 from trialjob.orchestrator.core.search import Search
 from trialjob.orchestrator.samplers.random import RandomSearch
@@ -32,6 +33,25 @@ _TYPES_MAX: Final = 6
 _STATIC_MAX: Final = 100
 _RESOURCE_MAX: Final = 20_000
 _OURS: Final = "leave engine out, and trialjob itself runs it"
+_CANARY: Final = Problem(
+    field="canary",
+    message="SageMaker's tuner starts all that may run at one time together",
+    remedy=f"remove it, and try the job with `trialjob run … --set limits.max_trials=1`; or {_OURS}",
+)
+#: What is true of every search that is handed over.
+_ALWAYS: Final = (
+    Problem(
+        field="engine",
+        message="max_failures, metric_deadline, stall_timeout and on_log hold only while somebody looks",
+        remedy="run `trialjob resume NAME`, or `trialjob step` by a schedule",
+    ),
+    Problem(
+        field="engine",
+        message="a tuning job cannot be changed or continued, starts every machine cold, and stopping early "
+        "frees none of max_cost",
+        remedy="leave engine out where that matters",
+    ),
+)
 
 
 def refusals(tuned: Tuned, *, canary: bool) -> list[Problem]:
@@ -41,7 +61,9 @@ def refusals(tuned: Tuned, *, canary: bool) -> list[Problem]:
         *_sampler(handover),
         *_stopping(handover),
         *_objective(handover),
-        *_limits(handover, canary=canary, size=handover.search.space.size() if tuned.grid else None),
+        *_counts(handover, size=handover.search.space.size() if tuned.grid else None),
+        *_ends(handover.search.limits),
+        *([_CANARY] if canary else []),
         *_machines(tuned),
         *_program(tuned),
         *count_problems(tuned),
@@ -142,7 +164,8 @@ def jobs_most(search: Search) -> int:
     return RANDOM_JOBS_MAX if random else JOBS_MAX
 
 
-def _limits(handover: Handover, *, canary: bool, size: int | None) -> Iterator[Problem]:
+def _counts(handover: Handover, *, size: int | None) -> Iterator[Problem]:
+    """How many jobs there may be, in all and at one time."""
     search = handover.search
     limits = search.limits
     most = jobs_most(search)
@@ -165,6 +188,10 @@ def _limits(handover: Handover, *, canary: bool, size: int | None) -> Iterator[P
             "has at one time",
             remedy=f"write at most {PARALLEL_MAX}",
         )
+
+
+def _ends(limits: Limits) -> Iterator[Problem]:
+    """When the search may end before all have been tried."""
     if limits.timeout is not None and not _RUNTIME[0] <= limits.timeout <= _RUNTIME[1]:
         yield Problem(
             field="limits.timeout",
@@ -183,12 +210,6 @@ def _limits(handover: Handover, *, canary: bool, size: int | None) -> Iterator[P
             field="limits.min_gain_per_dollar",
             message="SageMaker's tuner knows no such rule",
             remedy=f"write engine: {{kind: hosted, until_convergence: true}}; or {_OURS}",
-        )
-    if canary:
-        yield Problem(
-            field="canary",
-            message="SageMaker's tuner starts all that may run at one time together",
-            remedy=f"remove it, and try the job with `trialjob run … --set limits.max_trials=1`; or {_OURS}",
         )
 
 
@@ -308,14 +329,4 @@ def doubts(tuned: Tuned) -> Iterator[Problem]:
             "it starts",
             remedy="keep in checkpoint_dir, which is the trial's own, and keep little",
         )
-    yield Problem(
-        field="engine",
-        message="max_failures, metric_deadline, stall_timeout and on_log hold only while somebody looks",
-        remedy="run `trialjob resume NAME`, or `trialjob step` by a schedule",
-    )
-    yield Problem(
-        field="engine",
-        message="a tuning job cannot be changed or continued, starts every machine cold, and stopping early "
-        "frees none of max_cost",
-        remedy="leave engine out where that matters",
-    )
+    yield from _ALWAYS
