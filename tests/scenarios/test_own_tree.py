@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -53,6 +55,36 @@ def test_it_is_there_for_the_script_and_for_nobody_else(jobs: LocalJobs, tmp_pat
     assert (tree / "model/model.bin").read_text() == "weights"
     assert (tree / "checkpoints/last").read_text() == "3"
     assert listed() == before
+
+
+MACHINE = """
+import os
+out = "/opt/ml/model"
+for line in open("/proc/self/mountinfo"):
+    number, above, device, root, place, options = line.split()[:6]
+    if place.split("/")[1] in ("dev", "proc", "sys"):
+        print(device, root, place, options, line.rpartition(" - ")[2].split()[0])
+for node in os.environ["NODES"].split():
+    print(node, os.stat(node).st_rdev, os.open(node, os.O_RDWR) > 0)
+print(*sorted(os.listdir("/sys")), *sorted(os.getgroups()))
+"""
+
+
+def test_devices_and_what_drivers_say_are_there_as_ever(jobs: LocalJobs, tmp_path: Path) -> None:
+    """A GPU is nodes in /dev, and what its driver says in /proc and /sys."""
+    nodes = ["/dev/null", "/dev/zero"]
+    with suppress(PermissionError):  # a node of the kind that a driver makes, where one may be made
+        os.mknod(tmp_path / "nvidia0", stat.S_IFCHR | 0o666, os.makedev(1, 3))
+        os.close(os.open(tmp_path / "nvidia0", os.O_RDWR))
+        nodes.append(str(tmp_path / "nvidia0"))
+    told = {"NODES": " ".join(nodes)}
+    jobs.write("train.py", MACHINE)
+    inside, end = jobs.run(jobs.request(environment=told))
+    assert end.outcome is Outcome.COMPLETED, inside
+    outside = subprocess.run(
+        [sys.executable, "-c", MACHINE], env=told, capture_output=True, text=True, check=True
+    )
+    assert sorted(inside) == sorted(outside.stdout.splitlines())
 
 
 def test_a_script_that_does_not_say_it_is_started_as_ever(jobs: LocalJobs) -> None:

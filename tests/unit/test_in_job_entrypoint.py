@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tarfile
@@ -432,3 +433,44 @@ def test_requirements_are_installed_only_when_asked(root: Path) -> None:
         assert child.communicate()[0] == "ran\n"
     with pytest.raises(SetupError, match=r"requirements\.txt could not be installed"):
         code_setup.install_requirements(root, sys.executable)
+
+
+# What is printed
+
+
+def pieces(root: Path, python: Path, script: str) -> list[bytes]:
+    """What each write of a script's brought."""
+    (root / "code" / "train.py").write_text(script)
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    environment = entrypoint.environment(
+        root, {"PATH": os.defpath, "PYTHONPATH": f"{root}/outer:{root}/mine"}
+    )
+    with ours, theirs:
+        subprocess.run(
+            [python, "train.py"],
+            cwd=root / "code",
+            env=environment,
+            stdout=theirs.fileno(),
+            stderr=theirs.fileno(),
+            check=True,
+        )
+        theirs.close()
+        return [*iter(lambda: ours.recv(1 << 16), b"")]
+
+
+@pytest.mark.parametrize("python", PYTHONS, ids=lambda path: path.parts[-3])
+def test_a_line_is_written_in_one_piece(root: Path, python: Path) -> None:
+    script = (
+        "import sys\nfor file in (sys.stdout, sys.stderr): print(7, 0.93, file=file)\nprint('a\\rb', end='')"
+    )
+    assert pieces(root, python, script) == [b"7 0.93\n", b"7 0.93\n", b"a\rb"]
+
+
+@pytest.mark.parametrize("python", PYTHONS, ids=lambda path: path.parts[-3])
+def test_somebody_elses_sitecustomize_runs_too(root: Path, python: Path) -> None:
+    (root / "mine").mkdir()
+    (root / "mine" / "sitecustomize.py").write_text("place = __file__\nprint('mine', 1)\n")
+    # A job of a job has two of ours on its path.
+    shutil.copytree(root / "shim", root / "outer")
+    found = pieces(root, python, "import sitecustomize\nprint(sitecustomize.place)")
+    assert found == [b"mine 1\n", f"{root}/mine/sitecustomize.py\n".encode()]

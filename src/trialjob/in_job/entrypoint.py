@@ -38,7 +38,7 @@ if not __package__:  # A container runs this very file, and the others of its pa
         sys.modules[_name] = types.ModuleType(_name)
         sys.modules[_name].__path__ = [str(Path(__file__).resolve().parent)]
 
-from trialjob.in_job import command_line, logged, variables
+from trialjob.in_job import command_line, logged, variables, whole_lines
 from trialjob.in_job.attendant import Attendant
 from trialjob.in_job.code_setup import SetupError, install_requirements, unpack
 from trialjob.in_job.log_reader import LogReader
@@ -86,6 +86,7 @@ SHIPPED = (
     "__init__.py", "attendant.py", "code_setup.py", "command_line.py", "context.py", "function.py",
     "event_files.py", "hosted.py", "huggingface.py", "keras.py", "lightning.py", "log_reader.py", "logged.py",
     "mlflow_files.py", "ranks.py", "report.py", "scales.py", "variables.py",
+    "whole_lines.py",
 )  # fmt: skip
 
 
@@ -227,6 +228,7 @@ def lay_out(root: Path) -> None:
         (root / "shim" / name).write_text(text, encoding="utf-8")
     for name in SHIPPED:
         shutil.copyfile(Path(__file__).with_name(name), shipped / name)
+    shutil.copyfile(shipped / "whole_lines.py", root / "shim" / f"{whole_lines.NAME}.py")
 
 
 def _lend_reporter(root: Path, entry_point: str) -> None:
