@@ -346,6 +346,45 @@ def test_a_list_is_one_request_and_says_what_a_list_of_the_store_says(
     assert (capsys.readouterr().out, len(script.asked)) == (said["table", True], 1)
 
 
+def test_a_plan_through_a_server_says_what_the_budget_has_for_it(
+    scripted: Any,  # noqa: ANN401 - a fixture
+    code: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    where, script = scripted
+    monkeypatch.setattr(logins, "token_of", lambda _address: "token")
+    room = {
+        "name": "red",
+        "month": "2026-12",
+        "budget": 500.0,
+        "spent": 60.0,
+        "held": 40.0,
+        "free": 400.0,
+        "max_concurrent": 16,
+        "jobs": 4,
+        "allow": [],
+        "refusals": ["max_cost of $900.00 does not fit"],
+    }
+    path = str(spec_file(code))
+    script.answers[:] = [fine({"tenant": "red", "role": "submit"}), fine({"tenant": room})]
+    assert main(["plan", path, "--store", where]) == 0
+    said = capsys.readouterr().out
+    assert "budget      of red: $400.00 of $500.00 are free in 2026-12, and 12 of 16 jobs\n" in said
+    assert "REFUSED     max_cost of $900.00 does not fit\n" in said
+    for tenant, role in (("red", "read"), ("", "admin")):  # who starts nothing has no use for it
+        script.answers[:] = [fine({"tenant": tenant, "role": role})]
+        assert main(["plan", path, "--store", where]) == 0
+        assert "budget" not in capsys.readouterr().out
+    refused = json.dumps({"problems": [{"field": "backend.kind", "message": "no", "remedy": "ask"}]}).encode()
+    script.answers[:] = [
+        fine({"tenant": "red", "role": "submit"}),
+        (422, {"content-type": "application/problem+json"}, refused),
+    ]
+    assert main(["plan", path, "--store", where]) == 2
+    assert "backend.kind" in capsys.readouterr().err
+
+
 def test_a_stop_is_waited_for_and_who_leaves_leaves_it_running(
     server: ServerThread,
     code: Path,

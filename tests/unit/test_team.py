@@ -322,6 +322,29 @@ def test_what_does_not_fit_is_told_what_is_free(team: Team) -> None:
     assert taken(team) == 90.0
 
 
+def test_a_plan_says_what_is_free_and_why_it_would_be_refused(team: Team) -> None:
+    started(team, "red", limits={"max_trials": 9, "max_concurrent_trials": 3, "max_cost": 60})
+    made, token = team.app(), team.token("submit", "red")
+
+    def room(**limits: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever a spec may say
+        body = {"spec": spec(limits={"max_trials": 9, **limits})}
+        tenant: dict[str, Any] = ask(made, "POST", "/v1/plan", token, body).json()["tenant"]
+        return tenant
+
+    fits = room(max_concurrent_trials=1, max_cost=40)
+    assert (fits["name"], fits["free"], fits["jobs"], fits["max_concurrent"]) == ("red", 40.0, 3, 4)
+    assert fits["refusals"] == []
+    money, jobs = room(max_concurrent_trials=2, max_cost=41)["refusals"]
+    assert "$40.00 of $100.00 are free" in money
+    assert "1 of 4 are free" in jobs
+    (missing,) = room(max_concurrent_trials=1)["refusals"]
+    assert missing.startswith("limits.max_cost is missing")
+    code = {"kind": "script", "source_dir": ".", "entry_point": "train.py"}
+    sent = ask(made, "POST", "/v1/archives/plan", token, archive(spec(estimator=code), **{"train.py": "1"}))
+    assert sent.json()["tenant"]["free"] == 40.0
+    assert taken(team) == 60.0  # a plan takes nothing
+
+
 def taken(team: Team) -> float:
     tenant = team.house.tenant_desk("red").ledger.tenant()
     return tenant.taken(team.house.tenant_desk("red").ledger.month()) / 1e6

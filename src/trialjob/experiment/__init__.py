@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from trialjob.experiment.opening import attach, open_session
     from trialjob.experiment.removal import StillRuns, remove
     from trialjob.experiment.resolving import ResolvedSpec, resolve
+    from trialjob.experiment.sending import room_for
     from trialjob.experiment.session import Session
     from trialjob.experiment.stores import open_store, place
     from trialjob.experiment.tenants import allowed, decisions_of
@@ -48,6 +49,7 @@ __all__ = [
     "place",
     "remove",
     "resolve",
+    "room_for",
     "spec_of_archive",
     "spec_of_document",
     "spec_of_file",
@@ -67,6 +69,7 @@ _HOME = {
         "opening": "attach open_session",
         "removal": "StillRuns remove",
         "resolving": "ResolvedSpec resolve",
+        "sending": "room_for",
         "session": "Session",
         "stores": "open_store place",
         "tenants": "allowed decisions_of",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from trialjob.config import ExperimentSpec, SourceSpec
 from trialjob.errors import Problem, SpecError
@@ -21,19 +23,34 @@ def send(
 
     It is agreed to here that nothing may bound the cost, as whoever starts an experiment is told of that.
     """
-    spec = resolve(given, to_run=False).spec
-    _check_told(spec)
-    document, left_out = spec.document(), list[str]()
+    spec, left_out = resolve(given, to_run=False).spec, list[str]()
     if code_of is not None and code_of.state.bundle:
-        data = whole(document, store.bundle(code_of.name, code_of.state.bundle))
+        _check_told(spec)
+        data = whole(spec.document(), store.bundle(code_of.name, code_of.state.bundle))
     else:
-        folder = Path(spec.estimator.source_dir) if isinstance(spec.estimator, SourceSpec) else None
-        data = archive(document, folder, left_out)
+        data = _archive(spec, left_out)
     session = open_session(store, service.send(data, name=spec.name, accept_uncapped=True))
     if isinstance(session, ServedSession):
         session.just_started = True
     session.notes = tuple(left_out)
     return session
+
+
+def room_for(spec: ExperimentSpec, store: BaseStore) -> Mapping[str, Any] | None:
+    """What the budget says from which a server's tenant would pay for it; None where none is asked.
+
+    Raises SpecError for what the tenant may not ask for.
+    """
+    service = store.service()
+    if service is None:
+        return None
+    return service.room(lambda: _archive(spec, []))
+
+
+def _archive(spec: ExperimentSpec, left_out: list[str]) -> bytes:
+    _check_told(spec)
+    folder = Path(spec.estimator.source_dir) if isinstance(spec.estimator, SourceSpec) else None
+    return archive(spec.document(), folder, left_out)
 
 
 def _check_told(spec: ExperimentSpec) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -38,6 +38,8 @@ def lines(plan: Plan) -> Iterator[str]:
         )
     if plan.caps:
         yield _labelled("caps", plan.caps)
+    if plan.tenant is not None:
+        yield from _budget(plan.tenant)
     if plan.settings:
         yield _labelled("settings", f"{', '.join(plan.settings)}: from {plan.settings_file}")
     for what in plan.unasked:
@@ -274,7 +276,18 @@ def document(plan: Plan) -> dict[str, Any]:
         "doubts": [asdict(doubt) for doubt in plan.doubts],
         "assumptions": asdict(case.assumptions),
         "seen": list(plan.seen),
+        "tenant": None if plan.tenant is None else dict(plan.tenant),
     }
+
+
+def _budget(tenant: Mapping[str, Any]) -> Iterator[str]:
+    slots = tenant["max_concurrent"]
+    free = f"${tenant['free']:,.2f} of ${tenant['budget']:,.2f} are free in {tenant['month']}"
+    yield _labelled(
+        "budget", f"of {tenant['name']}: {free}, and {max(0, slots - tenant['jobs'])} of {slots} jobs"
+    )
+    for why in tenant["refusals"]:
+        yield _labelled("REFUSED", why.replace("\n    →", "\n→"))
 
 
 def _price(case: Case) -> float | None:

@@ -93,6 +93,8 @@ class Plan:
     #: Others that an earlier experiment has told, likewise.
     seen: Sequence[str] = ()
     advice: Sequence[str] = ()
+    #: Of a server: whose budget it would be paid from, what is free there, and why it would be refused now.
+    tenant: Mapping[str, Any] | None = None
 
     @property
     def written(self) -> Variant:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -90,6 +90,14 @@ class Client:
         query = {"epochs": epochs, "epoch_seconds": epoch_seconds}
         data = archive(document, folder, [])
         return dict(self._door.ask("POST", "/v1/archives/plan", query=query, body=data, again=True).json())
+
+    def room(self, data: Callable[[], bytes]) -> Mapping[str, Json] | None:
+        """What the tenant's budget has for an archive of spec and code; None for who starts nothing here."""
+        who = self.me()
+        if not who["tenant"] or who["role"] == "read":
+            return None
+        told = self._door.ask("POST", "/v1/archives/plan", body=data(), again=True).json()
+        return dict(told["tenant"]) if told.get("tenant") else None
 
     def start(
         self,

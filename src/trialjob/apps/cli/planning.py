@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 
-from trialjob import config
+from trialjob import config, experiment
 from trialjob.apps.cli.errors import ExitStatus
 from trialjob.apps.cli.running import by_engine
 from trialjob.apps.cli.showing import print_out
-from trialjob.errors import Problem, SpecError
+from trialjob.config import ExperimentSpec
+from trialjob.errors import Problem, SpecError, StoreUnavailable
 from trialjob.model.durations import parse_duration
 from trialjob.planning.page import document, lines
 from trialjob.planning.plan import Plan
@@ -44,6 +45,7 @@ def plan_spec(
             assume=assume,
         )
         planned = plan(spec, asked, store=store)
+        planned = _with_room(planned, spec, store)
     except SpecError as error:
         if form != "json":
             raise
@@ -55,6 +57,14 @@ def plan_spec(
     else:
         _print(planned)
     return ExitStatus.DONE
+
+
+def _with_room(planned: Plan, spec: ExperimentSpec, store: str | None) -> Plan:
+    """With what a server says of the budget; a plan is made without one, too."""
+    try:
+        return replace(planned, tenant=experiment.room_for(spec, experiment.open_store(store)))
+    except StoreUnavailable as error:
+        return replace(planned, unasked=(*planned.unasked, f"what the budget has for it: {error}"))
 
 
 def _seconds(text: str | None) -> float | None:

@@ -13,11 +13,9 @@ from trialjob.apps.service.desk import Desk
 from trialjob.apps.service.runner import Runner
 from trialjob.apps.service.tenant_desk import TenantDesk
 from trialjob.apps.team.audit import Act, AuditLog
-from trialjob.apps.team.ledger import Tenant
 from trialjob.apps.team.tenants import Tenants
 from trialjob.apps.team.tokens import Role, TokenBook, Tokens, digest_of
 from trialjob.errors import StoreError, TrialjobError
-from trialjob.model.money import dollars
 from trialjob.orchestrator.journals.store import BaseStore
 from trialjob.orchestrator.ports import Clock
 
@@ -159,7 +157,7 @@ class TeamHouse:
     def tenants(self, caller: Caller) -> Sequence[Mapping[str, Any]]:
         names = self.names() if caller.role is Role.ADMIN else [caller.tenant]
         desks = [self.tenant_desk(name) for name in names]
-        return [_told(desk.ledger.tenant(), desk.ledger.month()) for desk in desks]
+        return [desk.ledger.tenant().standing(desk.ledger.month()) for desk in desks]
 
     def note(self, act: Act) -> None:
         self._audit.add(act)
@@ -180,19 +178,3 @@ class TeamHouse:
             desks = list(self._desks.values())
         for desk in desks:
             desk.runner.close()
-
-
-def _told(tenant: Tenant, month: str) -> dict[str, Any]:
-    spent = sum(entry.counts(month) for entry in tenant.entries.values() if entry.closed)
-    held = tenant.taken(month) - spent
-    return {
-        "name": tenant.name,
-        "month": month,
-        "budget": dollars(tenant.budget),
-        "spent": dollars(spent),
-        "held": dollars(held),
-        "free": dollars(max(0, tenant.budget - spent - held)),
-        "max_concurrent": tenant.max_concurrent,
-        "jobs": tenant.jobs(),
-        "allow": list(tenant.allow),
-    }

@@ -11,6 +11,7 @@ import json
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -69,7 +70,9 @@ class TenantDesk(Desk):
             return self._planned(spec, asked)
 
     def _planned(self, spec: config.ExperimentSpec, asked: Mapping[str, Any]) -> dict[str, Any]:
-        return plan_page.document(plan(spec, Asked(**asked), store=self.where))
+        limits = spec.to_limits()
+        room = self.ledger.room(cap=limits.max_cost, jobs=limits.max_concurrent_trials)
+        return plan_page.document(replace(plan(spec, Asked(**asked), store=self.where), tenant=room))
 
     def start(
         self,

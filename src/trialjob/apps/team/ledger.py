@@ -95,6 +95,32 @@ class Tenant:
     def jobs(self, *, but: str = "") -> int:
         return sum(e.jobs for name, e in self.entries.items() if name != but and not e.closed)
 
+    def refusals(self, *, cap: Micros, jobs: int, at: float) -> list[str]:
+        """Why an experiment that is new would not be opened now."""
+        said = []
+        for money, slots in ((cap, 0), (0, jobs)):
+            try:
+                self.opened("", cap=money, jobs=slots, since=0, at=at)
+            except NoRoom as error:
+                said.append(str(error))
+        return said
+
+    def standing(self, month: str) -> dict[str, Any]:
+        """Its budget, for people and programs."""
+        spent = sum(entry.counts(month) for entry in self.entries.values() if entry.closed)
+        held = self.taken(month) - spent
+        return {
+            "name": self.name,
+            "month": month,
+            "budget": dollars(self.budget),
+            "spent": dollars(spent),
+            "held": dollars(held),
+            "free": dollars(max(0, self.budget - spent - held)),
+            "max_concurrent": self.max_concurrent,
+            "jobs": self.jobs(),
+            "allow": list(self.allow),
+        }
+
     # What changes
 
     def opened(self, name: str, *, cap: Micros, jobs: int, since: int, at: float, ran: bool = False) -> Self:

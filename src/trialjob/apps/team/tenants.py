@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from trialjob.apps.team import papers
 from trialjob.apps.team.ledger import JournalStatus, Tenant, month_of
@@ -24,6 +24,11 @@ _FOLDER: Final = f"{papers.FOLDER}/tenants"
 _NAME: Final = re.compile(r"[a-z][a-z0-9]{0,15}", re.ASCII)
 _BUDGET: Final = re.compile(r"\$?([0-9]{1,9}(?:\.[0-9]{1,6})?)/month", re.ASCII)
 
+#: What an experiment of a tenant may not be.
+UNCAPPED: Final = (
+    "limits.max_cost is missing, and what a tenant starts is paid from its budget\n"
+    "    → write the most that it may cost, in dollars"
+)
 #: Where the journals of these experiments stand; None for one that has none. One that cannot be read is
 #: left out.
 Look = Callable[[list[str]], Mapping[str, JournalStatus | None]]
@@ -107,6 +112,14 @@ class Ledger:
         """What its specs may ask for."""
         tenant = papers.read(self._documents, _key(self.name), Tenant.parse, None)
         return () if tenant is None else tenant.allow
+
+    def room(self, *, cap: float | None, jobs: int) -> dict[str, Any]:
+        """What there is, and under ``refusals`` why a new experiment would be refused now."""
+        tenant, now = self.tenant(), self._clock.now()
+        said = tenant.refusals(cap=cap_micros(cap or 0.0), jobs=jobs, at=now)
+        if cap is None:
+            said.insert(0, UNCAPPED)
+        return {**tenant.standing(month_of(now)), "refusals": said}
 
     def month(self) -> str:
         return month_of(self._clock.now())

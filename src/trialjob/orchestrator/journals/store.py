@@ -6,7 +6,7 @@ where journals and code are; everything else has a default that means "nothing t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Protocol, Self
@@ -116,6 +116,10 @@ class Service(Protocol):
         self, data: bytes, *, name: str | None = None, key: str | None = None, accept_uncapped: bool = False
     ) -> str:
         """Start what an archive of spec and code asks for; returns its name."""
+        ...
+
+    def room(self, data: Callable[[], bytes]) -> Mapping[str, Json] | None:
+        """What the budget says from which an archive's experiment would be paid; None where none is asked."""
         ...
 
     def listed(self) -> Sequence[Mapping[str, Json]]:

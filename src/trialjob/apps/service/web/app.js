@@ -305,7 +305,7 @@ async function create() {
   };
   main.replaceChildren(make("h1", {}, "New experiment"), make("form", { onsubmit: attempt(async () => {
     const told = await (sent() ? await post("/v1/archives/plan", sent()) : await post("/v1/plan", body())).json();
-    plan.replaceChildren(make("h2", {}, "Plan"), make("pre", { tabindex: "0" }, JSON.stringify(told, null, 2)),
+    plan.replaceChildren(make("h2", {}, "Plan"), ...room(told.tenant), make("pre", { tabindex: "0" }, JSON.stringify(told, null, 2)),
       make("button", { type: "button", class: "primary", onclick: attempt(async () => {
         try { await start(false); } catch (error) {
           if (error.status !== 409 || !/max_cost/.test(error.message) || !confirm(`${error.message}\n\nStart it all the same?`)) throw error;
@@ -317,6 +317,13 @@ async function create() {
     : [make("label", { for: "archive" }, "Spec and code, as a .tar.gz with the spec at its top"), archive]),
   make("label", { for: "spec" }, alone() ? "Spec (paste it, or drop a file)" : "Or a spec that needs no code (paste it, or drop a file)"), spec,
   make("div", { class: "actions" }, make("button", { class: "primary" }, "Show the plan"))), plan);
+}
+
+// What the budget has for it: what is free, and why it would be refused now.
+function room(tenant) {
+  if (!tenant) return [];
+  const free = `${money(tenant.free)} of ${money(tenant.budget)} are free in ${tenant.month}, and ${Math.max(0, tenant.max_concurrent - tenant.jobs)} of ${tenant.max_concurrent} jobs.`;
+  return [make("p", {}, free), ...tenant.refusals.map((why) => make("p", { class: "failed" }, `It would be refused: ${why}`))];
 }
 
 // Which view
