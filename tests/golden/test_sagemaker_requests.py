@@ -100,6 +100,10 @@ CASES: dict[str, tuple[SageMakerSettings, JobRequest]] = {
         ),
         JOB,
     ),
+    "any-machine": (
+        replace(PLAIN, fallback_instance_types=TYPES, instance_count=2),
+        replace(JOB, any_machine=True),
+    ),
     "fallback-attempt": (
         replace(PLAIN, spot=SPOT, fallback_instance_types=TYPES),
         replace(JOB, job=job_name(NAME, TrialId(7), 4), attempt=4, capacity_failures=3),

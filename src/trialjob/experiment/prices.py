@@ -88,7 +88,7 @@ def _unpriced(limits: Limits, tariff: Tariff, priced_by: str) -> Iterator[Proble
 
 def _too_small(limits: Limits, tariff: Tariff) -> Iterator[Problem]:
     # A warm pool that cannot be paid for is not asked for.
-    terms = replace(tariff.terms[0], keep_alive=0.0)
+    terms = replace(tariff.after(0), keep_alive=0.0)
     worst = terms.worst(limits.trial_timeout)
     fitting = _fitting_timeout(limits, terms)
     longest = f", or limits.trial_timeout: {fitting}s" if fitting else ""
@@ -137,7 +137,7 @@ def _fitting_timeout(limits: Limits, terms: Terms) -> int:
 
 def caps_note(limits: Limits, tariff: Tariff) -> str:
     """How many jobs the caps let run at one time, when that is fewer than asked for; else ""."""
-    worst = replace(tariff.terms[0], keep_alive=0.0).worst(limits.trial_timeout)
+    worst = replace(tariff.after(0), keep_alive=0.0).worst(limits.trial_timeout)
     room = [limits.max_concurrent_trials]
     if limits.max_cost is not None and worst.micros:
         room.append(cap_micros(limits.max_cost) // worst.micros)

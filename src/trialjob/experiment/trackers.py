@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from importlib.metadata import entry_points
 from importlib.util import find_spec
 from types import TracebackType
 from typing import Self
 
 from trialjob.backends.vault import Vault
 from trialjob.config import ExperimentSpec
-from trialjob.config.mlflow import MlflowSpec
+from trialjob.config.mlflow import MlflowSpec, managed_problem
 from trialjob.errors import UsageError
 from trialjob.model.secret import Secret
 from trialjob.orchestrator.core.events import Event
@@ -23,14 +25,25 @@ from trialjob.reporting.mlflow import MlflowRuns, active_run
 
 def check_mirrors(spec: ExperimentSpec) -> None:
     """Raise UsageError, with what to install, when this machine cannot show the experiment as asked."""
-    if spec.mlflow is not None and find_spec("mlflow") is None:
+    if spec.mlflow is None:
+        return
+    if find_spec("mlflow") is None:
         raise UsageError("mlflow: it is not installed here; run pip install 'trialjob[mlflow]', or remove it")
+    if lacking := managed_problem(spec.mlflow.tracking_uri, _kinds_of_address()):
+        raise UsageError(lacking)
+
+
+def _kinds_of_address() -> set[str]:
+    """The schemes of what MLflow has learned to reach from other packages."""
+    return {each.name for each in entry_points(group="mlflow.tracking_store")}
 
 
 def mlflow_runs(given: MlflowSpec | None, vault: Vault, active: str | None = None) -> MlflowRuns:
     """The runs of an experiment in MLflow."""
     given = given or MlflowSpec()
     uri = vault.reveal(given.tracking_uri) if isinstance(given.tracking_uri, Secret) else given.tracking_uri
+    if lacking := managed_problem(uri or os.environ.get("MLFLOW_TRACKING_URI"), _kinds_of_address()):
+        raise UsageError(lacking)
     return MlflowRuns(tracking_uri=uri, experiment=given.experiment, active=active)
 
 

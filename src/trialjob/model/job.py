@@ -79,6 +79,8 @@ class JobEnd:
     pool_seconds: float | None = None
     #: Seconds that it took on its instances; of spot capacity fewer are paid for. None when not known.
     training_seconds: float | None = None
+    #: The machine that it had, where several were asked for in one call; "" when that is not known.
+    machine: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +135,8 @@ class JobRequest:
     arguments: Arguments | None = None
     #: How many earlier attempts of the trial found no machine; a backend may then ask for another kind.
     capacity_failures: int = 0
+    #: All kinds of machine may be asked for in one call: whichever the backend takes, it can be paid for.
+    any_machine: bool = False
     #: Its machine may be kept warm for a later job, where the backend is to keep machines at all.
     keeps_pool: bool = True
     #: The trial whose checkpoints are copied to this one's, once, before its first job begins.

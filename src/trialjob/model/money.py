@@ -95,6 +95,8 @@ class Terms:
     upload: float = 0.0
     #: Seconds that its instances are kept, and billed, after its end.
     keep_alive: float = 0.0
+    #: The machine is one of those of the tariff, all of which one call asks for; the service takes one.
+    one_of: bool = False
 
     def of(self, seconds: float) -> Spend:
         """What so many billed seconds, on each instance, come to. Without a price only time is counted."""
@@ -147,11 +149,25 @@ class Tariff:
     source: str = ""
 
     def after(self, capacity_failures: int) -> Terms:
-        """The terms of an attempt of a trial that has so many times found no machine."""
+        """The terms of an attempt of a trial that has so many times found no machine.
+
+        Those of the dearest machine where one call asks for all of them.
+        """
+        if self.terms[0].one_of:
+            return self.dearest
         if capacity_failures < len(self.terms):
             return self.terms[capacity_failures]
         turns = len(self.terms) - self.repeat_from
         return self.terms[self.repeat_from + (capacity_failures - self.repeat_from) % turns]
+
+    def taken(self, terms: Terms, machine: str) -> Terms:
+        """By what a job that was counted by ``terms`` is paid, once it is known which machine it had.
+
+        Never more than was committed: where prices have changed since, it stays at the dearest.
+        """
+        if not terms.one_of or terms != self.dearest:
+            return terms
+        return next((each for each in self.terms if each.machine == machine), terms)
 
     @property
     def priced(self) -> bool:

@@ -29,6 +29,7 @@ _FIELDS: Final[dict[Path, str]] = {
     ("OutputDataConfig", "KmsKeyId"): "backend.output_kms_key",
     ("CheckpointConfig", "S3Uri"): "backend.s3_uri",
     ("ResourceConfig", "InstanceType"): "backend.instance_type",
+    ("ResourceConfig", "InstancePreferences"): "backend.fallback_instance_types",
     ("ResourceConfig", "InstanceCount"): "backend.instance_count",
     ("ResourceConfig", "VolumeSizeInGB"): "backend.volume_size",
     ("ResourceConfig", "VolumeKmsKeyId"): "backend.volume_kms_key",

@@ -28,7 +28,8 @@ class Machines(SpecPart):
     role: str | None = None
     #: Such as `ml.g4dn.xlarge`. Default: required.
     instance_type: str | None = None
-    #: Tried in this order, again and again, each time there was no capacity.
+    #: Other types, in this order: up to four in the one call, and SageMaker takes the first that it has; with
+    #: `spot` or `keep_alive`, or if there are more, one after the other, each time there was no capacity.
     fallback_instance_types: Texts = ()
     #: Instances of each job.
     instance_count: int = Field(default=1, ge=1)

@@ -12,7 +12,7 @@ from typing import Any, Final
 from trialjob.backends.sagemaker.fields import Flaw, Path, problem_of, raw_field, value_at
 from trialjob.backends.sagemaker.image_fit import unsuited
 from trialjob.backends.sagemaker.image_tables import unpublished
-from trialjob.backends.sagemaker.request import Request, build, code_uri
+from trialjob.backends.sagemaker.request import Request, asks_for_any, build, code_uri
 from trialjob.backends.sagemaker.rules import instance_types, one_each, problems
 from trialjob.backends.sagemaker.schema_validation import shown
 from trialjob.backends.sagemaker.settings import SageMakerSettings
@@ -64,6 +64,9 @@ def _requests(settings: SageMakerSettings, job: JobRequest) -> Iterator[Request]
     """The calls that ``job`` may lead to, one for each kind of machine."""
     for failures in _turns(settings):
         asked = replace(job, capacity_failures=failures)
+        yield build(settings, asked, code_uri=code_uri(settings, job.bundle), owner="")
+    if asks_for_any(settings):
+        asked = replace(job, any_machine=True)
         yield build(settings, asked, code_uri=code_uri(settings, job.bundle), owner="")
 
 

@@ -20,6 +20,7 @@ from trialjob.backends.plugin import Check
 from trialjob.backends.sagemaker.check import Case
 from trialjob.backends.sagemaker.client import SageMakerClient
 from trialjob.backends.sagemaker.price_book import UNREADABLE, hourly, known
+from trialjob.backends.sagemaker.request import asks_for_any
 from trialjob.backends.sagemaker.settings import SageMakerSettings
 from trialjob.model.money import Micros, PriceOrigin, Tariff, Terms, price_micros
 
@@ -138,6 +139,7 @@ def tariff_of(settings: SageMakerSettings, price_of: Callable[[str], Price | Non
             stop_grace=STOP_GRACE,
             upload=settings.max_upload,
             keep_alive=0.0 if on_spot else ceil(settings.keep_alive or 0.0),
+            one_of=asks_for_any(settings),
         )
 
     on_demand_turns = [terms(machine, on_spot=False) for machine in machines]

@@ -36,6 +36,8 @@ _VALUES_MAX: Final = 100
 VALUE_MAX: Final = 256
 #: And on the value of an environment variable.
 _VARIABLE_MAX: Final = 512
+#: The service's limit on InstancePreferences.
+_PREFERENCES_MAX: Final = 5
 #: Begins the keys of the tags by which jobs are found again.
 TAG_PREFIX: Final = "trialjob:"
 
@@ -68,6 +70,17 @@ def placement(settings: SageMakerSettings, capacity_failures: int) -> Placement:
     on_spot = spot is not None and (limit is None or capacity_failures < limit)
     turn = capacity_failures if on_spot or limit is None else capacity_failures - limit
     return Placement(instance_type=types[turn % len(types)], spot=on_spot)
+
+
+def asks_for_any(settings: SageMakerSettings) -> bool:
+    """Whether one call asks for all types, of which the service takes the first that it has.
+
+    ``InstancePreferences`` does not go with spot, and nobody says whether it does with warm pools; there the
+    types take turns from call to call. It also stays out of what the user has written raw.
+    """
+    types = settings.instance_types
+    several = 1 < len(set(types)) == len(types) <= _PREFERENCES_MAX
+    return several and not (settings.spot or settings.keep_alive or settings.request.get("ResourceConfig"))
 
 
 def folder(settings: SageMakerSettings, experiment: str, *parts: str) -> str:
@@ -154,7 +167,7 @@ def build(
         "AlgorithmSpecification": _algorithm(settings, job),
         "HyperParameters": _narrow(wide) if wide else _texts(job),
         "OutputDataConfig": {"S3OutputPath": folder(settings, job.experiment, "output")},
-        "ResourceConfig": _resources(settings, where, keeps_pool=job.keeps_pool),
+        "ResourceConfig": _resources(settings, where, job),
         "StoppingCondition": {"MaxRuntimeInSeconds": max(1, math.ceil(job.max_runtime))},
         "CheckpointConfig": {
             "S3Uri": checkpoint_uri(settings, job.experiment, job.trial),
@@ -279,15 +292,15 @@ def _channel(name: str, uri: str) -> Request:
     return {"ChannelName": name, "DataSource": {"S3DataSource": source}}
 
 
-def _resources(settings: SageMakerSettings, where: Placement, *, keeps_pool: bool) -> Request:
-    resources: Request = {
-        "InstanceType": where.instance_type,
-        "InstanceCount": settings.instance_count,
-        "VolumeSizeInGB": settings.volume_size,
-    }
+def _resources(settings: SageMakerSettings, where: Placement, job: JobRequest) -> Request:
+    count = settings.instance_count
+    types = settings.instance_types if job.any_machine and asks_for_any(settings) else (where.instance_type,)
+    rows = [{"InstanceType": kind, "InstanceCount": count} for kind in types]
+    machines: Request = dict(rows[0]) if len(rows) == 1 else {"InstancePreferences": rows}
+    resources = machines | {"VolumeSizeInGB": settings.volume_size}
     if settings.volume_kms_key:
         resources["VolumeKmsKeyId"] = settings.volume_kms_key
-    if settings.keep_alive and keeps_pool:
+    if settings.keep_alive and job.keeps_pool:
         resources["KeepAlivePeriodInSeconds"] = math.ceil(settings.keep_alive)
     return resources
 

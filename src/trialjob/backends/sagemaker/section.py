@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
@@ -192,10 +193,9 @@ class SageMaker(Machines, BaseBackend):
         """What SageMaker's own tuner is given; None where trialjob itself searches."""
         from trialjob.backends.sagemaker.hosted.tuning_request import Tuned  # noqa: PLC0415 - as below
 
-        handover = jobs.handover
-        if handover is None:
+        if jobs.handover is None:
             return None
-        return Tuned(settings=self.settings(jobs), handover=handover, job=jobs.first())
+        return Tuned(settings=self.settings(jobs), handover=jobs.handover, job=jobs.first())
 
     def handover_problems(self, jobs: Jobs) -> Iterator[Problem]:
         from trialjob.backends.sagemaker.hosted.refusals import refusals  # noqa: PLC0415 - as below
@@ -342,7 +342,12 @@ class SageMaker(Machines, BaseBackend):
             from trialjob.backends.sagemaker.hosted.tuning_request import tuning_request  # noqa: PLC0415 - as above
 
             return tuning_request(tuned, archive=f"{settings.s3_uri}/…", owner=jobs.owner, identity="…")
-        return build(settings, jobs.first(), code_uri=f"{settings.s3_uri}/…", owner=jobs.owner)
+        return build(
+            settings,
+            replace(jobs.first(), any_machine=True),
+            code_uri=f"{settings.s3_uri}/…",
+            owner=jobs.owner,
+        )
 
     def rates(self) -> Mapping[str, float]:
         return self.requests_per_second.model_dump()

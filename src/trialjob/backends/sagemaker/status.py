@@ -89,6 +89,9 @@ def is_settled(facts: Facts) -> bool:
         and all(isinstance(facts.get(name), kind) for name, kind in _TOLD.items())
         and all(isinstance(facts.get(name), kind | None) for name, kind in _MAY_BE_TOLD.items())
         and facts["BillableTimeInSeconds"] >= 0
+        # Of several machines only a description says for certain which it was.
+        and ("InstancePreferences" in facts["ResourceConfig"])
+        <= ("SelectedInstanceType" in facts["ResourceConfig"])
     )
 
 
@@ -141,6 +144,7 @@ def end_of(facts: Facts, tail: str = "", *, reused_pool: bool = False) -> JobEnd
         reused_pool=reused_pool,
         pool_seconds=_pool_seconds(facts),
         training_seconds=_number(facts.get("TrainingTimeInSeconds")),
+        machine=str((facts.get("ResourceConfig") or {}).get("SelectedInstanceType") or ""),
     )
 
 

@@ -201,6 +201,7 @@ class SimulatedJob:
             pool_until=self.pool_until if self.keeps_pool else None,
             reused_pool=self.reused_pool,
             pool_seconds=self.pool_seconds(now),
+            machine=self.terms.machine if self.terms.one_of else "",
         )
 
     def _tail(self) -> str:

@@ -59,6 +59,8 @@ class SimulatedService:
         """Accept a job; None when a quota is used up."""
         self._pass(now)
         terms = self._tariff.after(request.capacity_failures)
+        if terms.one_of:
+            terms = self._tariff.terms[0]  # it has the first that is asked for
         if not request.keeps_pool:
             terms = replace(terms, keep_alive=0.0)
         left_by = None if terms.spot else self._pools.fitting(terms)

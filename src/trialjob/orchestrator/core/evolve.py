@@ -16,7 +16,7 @@ from trialjob.errors import InvariantError, JournalCorrupt
 from trialjob.model.ids import JobName
 from trialjob.model.job import JobEnd
 from trialjob.model.metric import Report
-from trialjob.model.money import Tariff
+from trialjob.model.money import Tariff, Terms
 from trialjob.model.trial import EndReason, Phase, TrialStatus
 from trialjob.orchestrator.core import stall, transitions
 from trialjob.orchestrator.core.events import (
@@ -50,7 +50,7 @@ from trialjob.orchestrator.core.events import (
 from trialjob.orchestrator.core.evolve_trial import TrialEvent, apply_to_trial, with_rung
 from trialjob.orchestrator.core.rung import Rung
 from trialjob.orchestrator.core.state import Hosted, PendingBill, Pool, State
-from trialjob.orchestrator.core.trial import NO_MACHINE, Trial
+from trialjob.orchestrator.core.trial import NO_MACHINE, Attempt, Trial
 
 if TYPE_CHECKING:
     from dataclasses import replace  # for what type checkers know of it
@@ -198,10 +198,23 @@ def _to_experiment(state: State, event: _Course) -> State:
 def _to_trial(state: State, event: TrialEvent, at: float) -> State:
     old = state.trials[event.trial]
     new = apply_to_trial(old, event, at, state.objective)
+    if isinstance(event, JobEnded | AttemptEnded) and event.end.machine and state.tariff is not None:
+        new = _on_its_machine(new, event, state.tariff)
     state = _put(state, old, new)
     if isinstance(event, AttemptIntended | JobEnded | AttemptEnded | BillLearned):
         return _with_spend(state, old, new, event.attempt)
     return state
+
+
+def _on_its_machine(trial: Trial, event: JobEnded | AttemptEnded, tariff: Tariff) -> Trial:
+    """``trial``, whose job is paid by the machine that it had, of those that were asked for."""
+    old = trial.attempts[event.attempt - 1]
+    if old.terms is None:
+        return trial
+    new = replace(old, terms=tariff.taken(old.terms, event.end.machine))
+    return replace(
+        trial, attempts=(*trial.attempts[: event.attempt - 1], new, *trial.attempts[event.attempt :])
+    )
 
 
 def _with_spend(state: State, old: Trial, new: Trial, attempt: int) -> State:
@@ -224,7 +237,7 @@ def _with_prices(state: State, tariff: Tariff) -> State:
         attempts = []
         for attempt in trial.attempts:
             known = attempt.terms is not None and attempt.terms.price is not None
-            attempts.append(attempt if known else replace(attempt, terms=tariff.after(failures)))
+            attempts.append(attempt if known else replace(attempt, terms=_terms(tariff, attempt, failures)))
             if attempt.end is not None and attempt.end.failure in NO_MACHINE:
                 failures += 1
         new = replace(trial, attempts=tuple(attempts))
@@ -232,6 +245,12 @@ def _with_prices(state: State, tariff: Tariff) -> State:
         for attempt in new.attempts:
             state = _with_spend(state, trial, new, attempt.number)
     return state
+
+
+def _terms(tariff: Tariff, attempt: Attempt, failures: int) -> Terms:
+    """What an attempt is paid by that had no price, after so many without a machine."""
+    terms = tariff.after(failures)
+    return terms if attempt.end is None else tariff.taken(terms, attempt.end.machine)
 
 
 def _with_sums(state: State, event: TrialEvent, known: JobEnd | None, at: float) -> State:

@@ -79,6 +79,7 @@ def _submit(state: State, command: SubmitJob, backend: JobBackend, estimator: Es
         replace(
             request,
             capacity_failures=trial.capacity_failures,
+            any_machine=attempt.terms is not None and attempt.terms.one_of,
             source=trial.source,
             # What is kept, and paid for, is what was committed.
             keeps_pool=attempt.terms is None or attempt.terms.keep_alive > 0,
