@@ -74,6 +74,29 @@ def test_all_regions_are_those_of_the_index(lists: Path, tmp_path: Path) -> None
     assert not fetched()
 
 
+def test_a_region_without_a_list_of_training_keeps_no_other_from_being_fetched(
+    lists: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "prices.json"
+    words = ["prices", "--update", "--all-regions", "--from", str(lists), "--output", str(table)]
+    assert main(words) == 0
+    before = json.loads(table.read_text())["regions"]["eu-west-1"]
+    offer = json.loads((lists / "eu-west-1" / "index.json").read_text())
+    (lists / "eu-west-1" / "index.json").write_text(json.dumps(offer | {"products": {}}))
+    (lists / "us-west-2" / "index.json").unlink()
+    (lists / "newer").mkdir()
+    write_price_list(lists / "newer", published="2027-01-01T00:00:00Z")
+    newer = (lists / "newer" / "us-east-1" / "index.json").read_bytes()
+    (lists / "us-east-1" / "index.json").write_bytes(newer)
+    assert main(words) == 2  # a folder that is no mirror of all it lists
+    (lists / "us-west-2" / "index.json").write_bytes(newer)
+    capsys.readouterr()
+    assert main(words) == 1
+    assert "eu-west-1 keeps what was known of it" in capsys.readouterr().err
+    made = json.loads(table.read_text())["regions"]
+    assert (made["eu-west-1"], made["us-east-1"]["date"]) == (before, "2027-01-01")
+
+
 def test_yuan_are_shown_and_never_taken_for_dollars(lists: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["prices", "--update", "--region", "cn-north-1", "--from", str(lists)]) == 0
     assert main(["prices", "--region", "cn-north-1"]) == 0

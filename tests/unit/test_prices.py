@@ -13,6 +13,7 @@ from trialjob.backends.sagemaker.client import SageMakerClient
 from trialjob.backends.sagemaker.prices import Price, on_demand, prices, table_price, tariff_of
 from trialjob.backends.sagemaker.rates import RATES
 from trialjob.backends.sagemaker.settings import SageMakerSettings, Spot
+from trialjob.backends.sagemaker.ways import ways
 from trialjob.errors import SpecError
 from trialjob.experiment.prices import caps_note, check_caps, worth_learning
 from trialjob.model.limits import Limits
@@ -118,6 +119,18 @@ def test_machines_of_a_raw_request_have_no_price_but_are_counted() -> None:
     groups = {"InstanceGroups": [{"InstanceCount": 2}, {"InstanceCount": 3}]}
     (terms,) = of(replace(SETTINGS, instance_type="a", request={"ResourceConfig": groups})).terms
     assert (terms.price, terms.instances) == (None, 5)
+
+
+def test_the_machines_of_a_training_plan_cost_nothing_more(service: FakeService) -> None:
+    plan = {"ResourceConfig": {"TrainingPlanArn": "arn:aws:sagemaker:us-east-1:123456789012:training-plan/p"}}
+    settings = replace(SETTINGS, instance_type="ml.p5.48xlarge", request=plan)
+    tariff = tariff_of(settings, prices(client(service), settings))
+    assert (tariff.terms[0].price, tariff.terms[0].machine, tariff.priced) == (0, "ml.p5.48xlarge", True)
+    check_caps(Limits(max_trials=1, max_cost=1.0), tariff)
+    (way,) = ways(settings, client(service), Limits(max_trials=1), ask=False)
+    assert (way.written, way.tariff) == (True, tariff)
+    shared = replace(settings, price_per_hour=12.5)
+    assert tariff_of(shared, prices(client(service), shared)).terms[0].price == 12_500_000
 
 
 _HOUR = Tariff(terms=(Terms(price=1_000_000, machine="ml.x", stop_grace=120.0, upload=300.0),))

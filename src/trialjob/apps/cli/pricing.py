@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from trialjob.apps.cli.errors import ExitStatus, say
-from trialjob.errors import UsageError
+from trialjob.errors import BackendUnavailable, UsageError
 from trialjob.model.region import region_said
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def prices(
 ) -> int:
     """Show what an hour of a type of instance costs on demand, by a price list that needs no account.
 
-    Exit status 1 when a TYPE that was named has no price.
+    Exit status 1 when a TYPE that was named has no price, or the list of one of all regions cannot be read.
     """
     import json  # noqa: PLC0415 - the help does without
     from pathlib import Path  # noqa: PLC0415 - as above
@@ -52,7 +52,7 @@ def prices(
         raise UsageError(f"{'--from' if address else '--output'} is of use with --update only; add --update")
     book = _list(address if update else None)
     chosen = _regions(regions, every=book.regions if all_regions else None)
-    tables = {region: book.prices(region) for region in chosen}
+    tables = dict(_each(book, chosen, goes_on=all_regions))
     if update:
         fresh = {region: each for region, each in tables.items() if each}
         place = book.keep(fresh, Path(output) if output else None)
@@ -76,6 +76,20 @@ def _list(fetched_from: str | None) -> PriceList:
         if (found := BACKENDS.get(kind).price_list(fetched_from)) is not None:
             return found
     raise UsageError("no backend has a price list")
+
+
+def _each(
+    book: PriceList, regions: Sequence[str], *, goes_on: bool
+) -> Iterator[tuple[str, RegionPrices | None]]:
+    """The prices of each; of all regions, one that cannot be read keeps no other from being fetched."""
+    for region in regions:
+        try:
+            yield region, book.prices(region)
+        except BackendUnavailable as error:
+            if not goes_on:
+                raise
+            say(f"{region} keeps what was known of it: {error}")
+            yield region, None
 
 
 def _regions(named: Sequence[str], *, every: Callable[[], list[str]] | None) -> list[str]:

@@ -104,7 +104,8 @@ def _bytes(where: str) -> bytes:
             content = bytes(answer.read(_MOST + 1))
     except HTTPError as error:
         remedy = (
-            "see that the region's name is right, or that --from is"
+            "see that the region's name is right, or that --from is; of a partition that is in no list, such "
+            "as aws-iso, write backend.price_per_hour"
             if error.code in (403, 404)
             else "try later"
         )

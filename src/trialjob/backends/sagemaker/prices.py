@@ -27,7 +27,7 @@ from trialjob.model.money import Micros, PriceOrigin, Tariff, Terms, price_micro
 #: Seconds from SIGTERM to SIGKILL (StoppingCondition in the CreateTrainingJob API reference).
 STOP_GRACE: Final = 120.0
 #: What a raw request may put in place of one type of instance; we do not know what that costs.
-_OTHER_MACHINES: Final = ("InstanceGroups", "InstancePreferences", "TrainingPlanArn")
+_OTHER_MACHINES: Final = ("InstanceGroups", "InstancePreferences")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +37,12 @@ class Price:
     micros: Micros
     origin: PriceOrigin
     source: str
+
+
+#: Of the machines of a training plan, whose fee is due when it is bought, whatever runs on them.
+_BEFOREHAND: Final = Price(
+    micros=0, origin=PriceOrigin.SPEC, source="the training plan, whose fee is paid beforehand"
+)
 
 
 def prices(
@@ -52,6 +58,8 @@ def prices(
     if own is not None:
         said = Price(micros=price_micros(own), origin=PriceOrigin.SPEC, source="backend.price_per_hour")
         return lambda _machine: said
+    if settings.training_plan:
+        return lambda _machine: _BEFOREHAND
     region = ""
     with suppress(faults.Fault):
         region = client.region()
@@ -117,7 +125,8 @@ def check(case: Case) -> Iterator[Check]:
             )
             yield Check(name="price", ok=None, detail=f"{machine}: no price is known{denied}", remedy=remedy)
             continue
-        detail = f"{machine}: ${price.micros / 1e6:g} an hour on demand, by {price.source}{denied}"
+        kind = "" if case.settings.training_plan else " on demand"
+        detail = f"{machine}: ${price.micros / 1e6:g} an hour{kind}, by {price.source}{denied}"
         yield Check(name="price", ok=True, detail=detail)
 
 

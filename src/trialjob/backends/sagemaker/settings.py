@@ -86,6 +86,11 @@ class SageMakerSettings:
         """Every type a job of this experiment may run on, in the order they are tried."""
         return (self.instance_type, *self.fallback_instance_types)
 
+    @property
+    def training_plan(self) -> str:
+        """The training plan on whose machines all jobs run; "" for none."""
+        return str((self.request.get("ResourceConfig") or {}).get("TrainingPlanArn") or "")
+
 
 def settings_of(section: SageMaker, jobs: Jobs) -> SageMakerSettings:
     """The parts of a spec that every training job has in common; what is required has been checked."""

@@ -45,6 +45,7 @@ def ways(given: SageMakerSettings, client: SageMakerClient, limits: Limits, *, a
             max_wait=each.spot.max_wait if each.spot else math.inf,
         )
         for (name, how), each in settings.items()
+        if each == given or not given.training_plan  # a plan's machines are neither spot nor kept warm
     ]
 
 
@@ -54,7 +55,8 @@ def _price_of(
     asked, region = prices(client, given), _region(client, given)
 
     def price_of(machine: str) -> Price | None:
-        said = asked(machine) if ask or given.price_per_hour is not None else None
+        is_said = given.price_per_hour is not None or given.training_plan
+        said = asked(machine) if ask or is_said else None
         return said or table_price(region, machine)
 
     return cache(price_of)
