@@ -92,7 +92,11 @@ def _take_beside(raw: dict[str, Any], document: dict[str, Any], sections: Sequen
     limits = document.get("limits")
     if runtime and isinstance(limits, Mapping):
         document["limits"] = {"trial_timeout": runtime, **limits}
+    algorithm = raw.get("AlgorithmSpecification") or {}
+    takes_none = "MetricDefinitions" in algorithm and algorithm["MetricDefinitions"] is None
     definitions = _take(raw, ("AlgorithmSpecification", "MetricDefinitions"))
+    if takes_none:  # the image is one of SageMaker's own algorithms
+        algorithm["MetricDefinitions"] = None
     if definitions and not document.get("metrics"):
         document["metrics"] = [{"name": row["Name"], "regex": row["Regex"]} for row in definitions]
     place = raw.get("OutputDataConfig", {}).get("S3OutputPath")

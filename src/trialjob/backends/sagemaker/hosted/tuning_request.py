@@ -116,6 +116,12 @@ class Tuned:
         return objective.score is Score.BEST and not self._own_pattern and self.is_code
 
     @property
+    def knows_its_metrics(self) -> bool:
+        """The image is one of SageMaker's own algorithms, which takes no definitions of its metrics."""
+        raw = self.settings.request.get("AlgorithmSpecification") or {}
+        return "MetricDefinitions" in raw and raw["MetricDefinitions"] is None
+
+    @property
     def _own_pattern(self) -> str:
         """The user's pattern for the objective, if there is one."""
         known = {each.name: each.regex for each in self.settings.metric_definitions}
@@ -216,7 +222,9 @@ def _definition(tuned: Tuned, archive: str, owner: str, reveal: Reveal) -> Reque
     definition = {name: value for name, value in base.items() if name in ALIKE}
     definition["StaticHyperParameters"] = _static(tuned, archive)
     algorithm = {k: v for k, v in base["AlgorithmSpecification"].items() if not k.startswith("Container")}
-    definition["AlgorithmSpecification"] = algorithm | {"MetricDefinitions": tuned.definitions()}
+    if not tuned.knows_its_metrics:
+        algorithm["MetricDefinitions"] = tuned.definitions()
+    definition["AlgorithmSpecification"] = algorithm
     definition.update(_machines(settings, base["ResourceConfig"]))
     definition.setdefault("RetryStrategy", {"MaximumRetryAttempts": 3})
     channels = [
