@@ -56,7 +56,7 @@ def made(folder: Path, kind: str) -> dict[str, Any]:
         estimator |= {"hyperparameters": {"epochs": 3}, "environment": {"MODE": "quick"}}
     if "source_dir" in estimator:
         estimator["source_dir"] = str(folder)
-    document = {
+    document: dict[str, Any] = {
         "name": "digits",
         "engine": "hosted",
         "estimator": estimator,

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from trialjob.backends.sagemaker.prices import Price, tariff_of
+from trialjob.backends.sagemaker.raw_request import translated
 from trialjob.backends.sagemaker.request import asks_for_any, build
 from trialjob.backends.sagemaker.settings import SageMakerSettings, Spot
 from trialjob.backends.sagemaker.status import is_settled
@@ -115,6 +116,32 @@ def test_where_it_does_not_go_the_types_take_turns(changes: dict[str, Any], any_
         made = build(settings, given, code_uri="s3://bucket/code", owner="")["ResourceConfig"]
         assert ("InstancePreferences" in made) is several
         assert ("InstanceType" in made) is not several
+
+
+@pytest.mark.parametrize(
+    ("resources", "found"),
+    [
+        ([{"InstanceType": CHEAP, "InstanceCount": 2}, {"InstanceType": DEAR, "InstanceCount": 2}], 2),
+        ([{"InstanceType": CHEAP}, {"InstanceType": DEAR}], 3),  # as ResourceConfig says for all
+        ([{"InstanceType": CHEAP, "InstanceCount": 2}, {"InstanceType": DEAR, "InstanceCount": 4}], None),
+        ([{"InstanceType": CHEAP, "TrainingPlanArns": ["arn"]}, {"InstanceType": DEAR}], None),
+    ],
+)
+def test_a_request_that_asks_for_several_types_gets_the_words_of_a_spec(
+    resources: list[dict[str, Any]], found: int | None
+) -> None:
+    given = {"InstancePreferences": resources, "VolumeSizeInGB": 30}
+    if "InstanceCount" not in resources[0]:
+        given["InstanceCount"] = 3
+    request = {"AlgorithmSpecification": {"TrainingImage": "image"}, "ResourceConfig": given}
+    estimator = translated({"estimator": {"kind": "request", "request": request}}, [])["estimator"]
+    if found is None:
+        assert estimator["request"]["ResourceConfig"]["InstancePreferences"] == resources
+        assert "instance_type" not in estimator
+    else:
+        assert not estimator["request"].get("ResourceConfig")
+        assert (estimator["instance_type"], estimator["fallback_instance_types"]) == (CHEAP, [DEAR])
+        assert estimator["instance_count"] == found
 
 
 def test_which_machine_it_was_only_a_description_says_for_certain() -> None:

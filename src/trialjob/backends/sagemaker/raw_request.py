@@ -57,7 +57,7 @@ def _as_container(document: Mapping[str, Any], sections: Sequence[dict[str, Any]
     raw: dict[str, Any] = json.loads(json.dumps(given.pop("request", {}), default=str))
     result = {**document, "estimator": {}}
     _take_beside(raw, result, sections)
-    found = _program(raw) | _values(raw) | _inputs(raw) | _spot(raw)
+    found = _program(raw) | _values(raw) | _inputs(raw) | _spot(raw) | _any_machine(raw)
     for path, name in _FIELDS.items():
         value = _take(raw, path)
         if value is not None:
@@ -149,6 +149,21 @@ def _is_plain(row: Mapping[str, Any]) -> bool:
     rest = {**usual, **source, "S3Uri": None}
     known = {"ChannelName", "DataSource", "ContentType", "InputMode"}
     return "S3Uri" in source and rest == {**usual, "S3Uri": None} and row.keys() <= known
+
+
+def _any_machine(raw: dict[str, Any]) -> dict[str, Any]:
+    """The types of which the service is to take the first that it has, where a spec asks for them alike."""
+    resources = raw.get("ResourceConfig") or {}
+    rows = resources.get("InstancePreferences") or []
+    counts = {row.get("InstanceCount", resources.get("InstanceCount", 1)) for row in rows}
+    plain = all(row.keys() <= {"InstanceType", "InstanceCount"} for row in rows)
+    others = resources.keys() - {"InstancePreferences", "InstanceCount", "VolumeSizeInGB", "VolumeKmsKeyId"}
+    if len(counts) != 1 or not plain or others:
+        return {}
+    for name in ("InstancePreferences", "InstanceCount"):
+        resources.pop(name, None)
+    first, *rest = (row["InstanceType"] for row in rows)
+    return {"instance_type": first, "fallback_instance_types": rest, "instance_count": counts.pop()}
 
 
 def _spot(raw: dict[str, Any]) -> dict[str, Any]:
