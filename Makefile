@@ -12,7 +12,7 @@ EXTRAS := pandas fake-aws qmc examples syne-tune report serve mlflow tensorboard
 COMPILE = $(BIN)/uv pip compile pyproject.toml --override requirements/overrides.txt --universal \
     --generate-hashes --no-emit-index-url --no-header --quiet
 
-.PHONY: demo test test-fast test-lowest check lint types contracts docs bench soak lock clean
+.PHONY: demo test test-fast test-lowest check lint types contracts docs bench soak fuzz-api lock clean
 
 demo: .demo/.ready
 	.demo/bin/trialjob run examples/digits/sweep.yaml --store $(STORE)
@@ -60,6 +60,10 @@ soak: .venv/.ready
 	$(BIN)/python -m pytest -n auto --hypothesis-profile=searching tests/properties tests/unit
 	TRIALJOB_SCHEDULES=$(SCHEDULES) TRIALJOB_SEED=$${TRIALJOB_SEED:-$$(date +%s)} \
 	    $(BIN)/python -m pytest -s tests/scenarios/test_chaos.py
+
+# make fuzz-api SCHEMATHESIS=/tmp/fuzz/bin/schemathesis
+fuzz-api: .venv/.ready
+	$(BIN)/python tools/fuzz_api.py $(SCHEMATHESIS)
 
 bench: .venv/.ready
 	$(BIN)/python benchmarks/run.py

@@ -239,6 +239,22 @@ def test_a_route_without_a_rule_stops_the_server(team: Team) -> None:
         check_rules(made)
 
 
+def test_the_description_has_every_kind_of_answer(team: Team) -> None:
+    made, token = team.app(), team.token("submit", "red")
+    described = ask(made, "GET", "/v1/openapi.json", token).json()
+    for path, methods in described["paths"].items():
+        for method, call in methods.items():
+            answers = call["responses"]
+            assert [*answers["default"]["content"]] == ["application/problem+json"], (method, path)
+            assert "422" not in answers, (method, path)
+    (lines,) = described["paths"]["/v1/experiments/{name}/records"]["get"]["responses"]["200"]["content"]
+    assert lines == "application/x-ndjson"
+    refused = ask(made, "TRACE", "/v1/experiments", token)
+    assert (refused.status, refused.headers["allow"]) == (405, "GET, POST")
+    refused = ask(made, "PUT", "/v1/experiments/red-one", token)
+    assert (refused.status, refused.headers["allow"]) == (405, "DELETE, GET")
+
+
 def test_one_user_alone_needs_his_token_on_every_route(tmp_path: Path) -> None:
     house = Alone(Desk(str(tmp_path / "store"), Runner(), tmp_path), "trialjob_of_a_test")
     made = app(house)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 from fastapi import Depends, Header, Request, Response
 
@@ -24,9 +24,18 @@ def _caller_of(request: Request) -> Caller:
     return caller
 
 
+#: What is answered to a request that has started something already.
+AGAIN: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"model": Started, "description": "The same request has started it before"}
+}
 #: The experiments of whoever calls.
 OneDesk = Annotated[AnyDesk, Depends(_desk_of)]
 OneCaller = Annotated[Caller, Depends(_caller_of)]
+
+
+def only(kind: str) -> type[Response]:
+    """What an answer of another kind than JSON is described by."""
+    return type("Answer", (Response,), {"media_type": kind})
 
 
 def json_of(value: Json, **headers: str) -> Response:

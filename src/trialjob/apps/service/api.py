@@ -6,7 +6,7 @@ started. The desk that a route works on is its caller's, so it cannot reach what
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from http import HTTPStatus
 from importlib import resources
@@ -22,13 +22,14 @@ from starlette.routing import Match
 from trialjob._version import __version__
 from trialjob.apps.service.access import ARCHIVES, REPORT_POLICY, Access, Listening, Scope, problem
 from trialjob.apps.service.admin_desk import NotForAdmins
-from trialjob.apps.service.answering import Key, OneCaller, OneDesk, json_of, started
+from trialjob.apps.service.answering import AGAIN, Key, OneCaller, OneDesk, json_of, only, started
 from trialjob.apps.service.artifact_api import add_artifacts
 from trialjob.apps.service.bodies import (
     NewExperiment,
     Page,
     PlanRequest,
     Started,
+    Wrong,
 )
 from trialjob.apps.service.callers import AnyDesk, House
 from trialjob.apps.service.desk import Uncapped
@@ -70,6 +71,11 @@ _STATUS: Final = (
 )
 
 
+#: What is answered where a request is not done, as /v1/openapi.json describes it.
+_WRONG: Final = {
+    "description": "Why it is not done (RFC 9457), by field under `problems` where fields are wrong",
+    "content": {"application/problem+json": {"schema": Wrong.model_json_schema(ref_template="{model}")}},
+}
 _ARCHIVE: Final = {"requestBody": {"required": True, "content": {"application/gzip": {}}}}
 
 
@@ -94,6 +100,7 @@ def api(house: House) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url="/v1/openapi.json",
+        responses={"default": _WRONG},
     )
     _errors(made)
     _files(made)
@@ -131,13 +138,16 @@ def _errors(made: FastAPI) -> None:
             return _problem(status, HTTPStatus(status).phrase)
         wrong = error.problems if isinstance(error, SpecError) else ()
         problems = [{key: desk.told(text) for key, text in asdict(each).items()} for each in wrong]
-        return _problem(status, desk.told(str(error)), **({"problems": problems} if problems else {}))
+        return _problem(status, desk.told(str(error)), problems=problems)
 
-    async def of_http(_request: Request, error: Exception) -> Response:
+    async def of_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - narrows the type
         if error.status_code == HTTPStatus.BAD_REQUEST:  # FastAPI's word for a body that is no text at all
             return _not_as_described([("body", str(error.detail))])
-        return _problem(error.status_code, str(error.detail))
+        headers = dict(error.headers or {})
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:  # the first route with that path knows its own
+            headers["allow"] = _methods(made, request)
+        return _problem(error.status_code, str(error.detail), headers=headers)
 
     async def of_a_body(_request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)  # noqa: S101 - narrows the type
@@ -150,6 +160,12 @@ def _errors(made: FastAPI) -> None:
     made.add_exception_handler(RequestValidationError, of_a_body)
 
 
+def _methods(made: FastAPI, request: Request) -> str:
+    """All that may be done with a path."""
+    found = [route for route in made.routes if route.matches(request.scope)[0] is not Match.NONE]
+    return ", ".join(sorted({method for route in found for method in getattr(route, "methods", ())}))
+
+
 def _not_as_described(wrong: Sequence[tuple[str, str]]) -> Response:
     """What is wrong with a request, by field."""
     problems = [
@@ -158,10 +174,20 @@ def _not_as_described(wrong: Sequence[tuple[str, str]]) -> Response:
     return _problem(422, "the request is not as described", problems=problems)
 
 
-def _problem(status: int, detail: str, **more: object) -> Response:
-    retry = {"retry-after": "5"} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
+def _problem(
+    status: int,
+    detail: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    problems: Sequence[Mapping[str, str]] = (),
+) -> Response:
+    retry = {"retry-after": "5"} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+    more = {"problems": problems} if problems else {}
     return JSONResponse(
-        problem(status, detail, **more), status, headers=retry, media_type="application/problem+json"
+        problem(status, detail, **more),
+        status,
+        headers={**retry, **(headers or {})},
+        media_type="application/problem+json",
     )
 
 
@@ -244,7 +270,7 @@ def _reading(made: FastAPI) -> None:
         text = desk.look(name, lambda session: session.result().to_json())
         return Response(desk.told(text), media_type="application/json")
 
-    @made.get("/v1/experiments/{name}/results.csv")
+    @made.get("/v1/experiments/{name}/results.csv", response_class=only("text/csv"))
     def get_table(name: str, desk: OneDesk) -> Response:
         text = desk.look(name, lambda session: session.result().to_csv())
         return Response(desk.told(text), media_type="text/csv")
@@ -254,7 +280,7 @@ def _reading(made: FastAPI) -> None:
         told = desk.look(name, lambda session: dict(session.state.document))
         return json_of(told)
 
-    @made.get(f"{ONE}/records")
+    @made.get(f"{ONE}/records", response_class=only("application/x-ndjson"))
     def get_records(name: str, desk: OneDesk, after: Annotated[int, Query(ge=0)] = 0) -> Response:
         """What has been journaled behind a version, a record a line."""
         records = desk.look(name, lambda session: news(session, after))
@@ -284,7 +310,7 @@ def _reading(made: FastAPI) -> None:
 
 
 def _of_jobs(made: FastAPI) -> None:
-    @made.get(f"{ONE}/code", response_class=Response)
+    @made.get(f"{ONE}/code", response_class=only("application/gzip"))
     def get_code(name: str, desk: OneDesk) -> Response:
         """The code of an experiment as it was packed; its digest is in the journal."""
         return Response(desk.code(name), media_type="application/gzip")
@@ -309,7 +335,7 @@ def _writing(made: FastAPI) -> None:
         data, asked = await request.body(), _asked(epochs, epoch_seconds)
         return json_of(await run_in_threadpool(desk.plan_archive, data, asked))
 
-    @made.post("/v1/experiments", status_code=201)
+    @made.post("/v1/experiments", status_code=201, responses=AGAIN)
     def start_experiment(
         body: NewExperiment, desk: OneDesk, response: Response, idempotency_key: Key = ""
     ) -> Started:
@@ -318,7 +344,7 @@ def _writing(made: FastAPI) -> None:
         )
         return started(response, *made)
 
-    @made.post(ARCHIVES, status_code=201, openapi_extra=_ARCHIVE)
+    @made.post(ARCHIVES, status_code=201, responses=AGAIN, openapi_extra=_ARCHIVE)
     async def start_archive(  # noqa: PLR0917 - as a route is written
         request: Request,
         desk: OneDesk,

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from fastapi import FastAPI, Header
 from fastapi.responses import Response, StreamingResponse
 
-from trialjob.apps.service.answering import OneDesk
+from trialjob.apps.service.answering import OneDesk, only
 from trialjob.apps.service.rules import ARTIFACTS
 from trialjob.orchestrator.ports import Kept
 
@@ -26,7 +26,7 @@ def add_artifacts(made: FastAPI) -> None:
         parts = {part.value: [_told(each) for each in files] for part, files in kept.parts.items()}
         return {"attempt": kept.attempt, **parts}
 
-    @made.get(f"{ARTIFACTS}/{{part}}", response_class=StreamingResponse)
+    @made.get(f"{ARTIFACTS}/{{part}}", response_class=only("application/octet-stream"))
     def get_artifact(  # noqa: PLR0917 - as a route is written
         name: str,
         trial: int,

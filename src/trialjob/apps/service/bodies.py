@@ -88,3 +88,13 @@ class Page(BaseModel):
 
     items: list[dict[str, Any]]
     next: str
+
+
+class Wrong(BaseModel):
+    """Why a request is not done."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    problems: list[dict[str, str]] | None = Field(None, description="Each with field, message and remedy.")

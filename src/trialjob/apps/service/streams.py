@@ -19,7 +19,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
-from trialjob.apps.service.answering import OneCaller, OneDesk
+from trialjob.apps.service.answering import OneCaller, OneDesk, only
 from trialjob.apps.service.callers import AnyDesk, House
 from trialjob.apps.service.live_logs import LogPart
 from trialjob.apps.service.rules import ONE, TRIAL
@@ -83,7 +83,7 @@ def add_streams(made: FastAPI, house: House) -> None:
         seats.take(who)
         return _Seated(_told(tell, still_in), lambda: seats.leave(who))
 
-    @made.get(f"{ONE}/events")
+    @made.get(f"{ONE}/events", response_class=only("text/event-stream"))
     async def get_events(  # noqa: PLR0917 - as a route is written
         name: str,
         request: Request,
@@ -97,7 +97,7 @@ def add_streams(made: FastAPI, house: House) -> None:
         await run_in_threadpool(desk.look, name, lambda _session: None)
         return listens(request, caller.id, _Records(desk, name, version))
 
-    @made.get(f"{TRIAL}/logs")
+    @made.get(f"{TRIAL}/logs", response_class=only("text/event-stream"))
     async def get_logs(  # noqa: PLR0917 - as a route is written
         name: str,
         trial: int,

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI, Response
 
-from trialjob.apps.service.answering import Key, OneDesk, json_of, started
+from trialjob.apps.service.answering import AGAIN, Key, OneDesk, json_of, started
 from trialjob.apps.service.bodies import (
     Started,
     SuggestionRequest,
@@ -20,7 +20,7 @@ from trialjob.apps.service.studies import Study
 
 
 def add_studies(made: FastAPI) -> None:
-    @made.post(STUDIES, status_code=201)
+    @made.post(STUDIES, status_code=201, responses=AGAIN)
     def start_study(
         body: dict[str, Any], desk: OneDesk, response: Response, idempotency_key: Key = ""
     ) -> Started:
