@@ -26,19 +26,24 @@ NUMBER: Final = (
 )
 _NUMBER: Final = re.compile(NUMBER)
 _SPACES: Final = "\u00a0\u2002-\u200a\u202f\u205f"
+#: Other points of a decimal, and what nobody sees between two digits.
+_POINTS: Final = r"\u00b7\u066b\u066c\u2024\u2027\u2e33\uff0e\u200b-\u200f\u2060\ufeff"
+#: What stands before a power, as people write one.
+_TEN: Final = r"[0-9.]\s?[*xX\u00d7\u00b7\u22c5]\s?10"
 #: What stands between thousands beside spaces, commas and points.
 _MARKS: Final = "'`\u00b4\u02bc\u2018\u2019"
 #: What goes on behind digits and belongs to them.
 _GOES_ON: Final = re.compile(
-    r"[0-9]|\.[0-9]|_[0-9]"
+    r"[0-9]|\.[0-9]|_+[0-9]"
     r"|\.?#(?:INF|IND|NAN|QNAN|SNAN)"
     # An exponent, also a torn one; Fortran's d and q; but "3epochs" and "5d12h" are units.
     r"|[eE](?:[-+0-9]|(?![A-Za-z]))|[dDqQ][-+]?[0-9]+(?![0-9A-Za-z_])"
     r"|(?:[-+][0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?)?[jJ](?![0-9A-Za-z_])"
-    r"|\s?[*xX\u00d7\u00b7\u22c5]\s?10(?:\^|\*\*|[\u2070-\u207b\u00b9\u00b2\u00b3])|(?:\^|\*\*)[-+(]?[0-9]|[\u2070-\u207b]"
+    r"|\s?[*xX\u00d7\u00b7\u22c5]\s?10(?:\s?(?:\^|\*\*)|[-+\u2212]?[\u2070-\u207b\u00b9\u00b2\u00b3]"
+    # The exponent has lost its place: 1.5x10-3.
+    r"|[-+\u2212][0-9])|(?:\^|\*\*)[-+(]?[0-9]|[\u2070-\u207b]"
     rf"|[{_MARKS}{_SPACES}][0-9]{{3}}(?![0-9])"
-    # Other points of a decimal, and what nobody sees between two digits.
-    r"|[\u00b7\u066b\u066c\u200b-\u200f\u2060\ufeff][0-9]"
+    rf"|[{_POINTS}][0-9]"
 )
 #: A date or a time that begins another process's line, whose first digits have run into the number before.
 _DATE: Final = re.compile(
@@ -48,14 +53,14 @@ _OF_DATE: Final = re.compile(r"[0-9]{1,4}")
 _OTHER_BASE: Final = re.compile(r"[xX][0-9A-Fa-f]|[bB][01]|[oO][0-7]")
 #: What stands before digits and belongs to them.
 _BEGAN: Final = re.compile(
-    r"(?:[0-9]|[0-9][.\u00b7\u066b\u066c\u200b-\u200f\u2060\ufeff]|(?:^|[^0-9A-Za-z.])\.|[0-9.][eEdDqQ][-+]?|[0-9.]#[QS]?|\^[-+(]?"
+    rf"(?:[0-9]|[0-9][.{_POINTS}]|(?:^|[^0-9A-Za-z.])\.|[0-9.][eEdDqQ][-+]?|[0-9.]#[QS]?|\^[-+(]?"
     # A power and not bold type; a type's name, as NumPy writes np.float64(0.93).
     r"|[0-9.)\]]\s?\*\*[-+(]?|(?<![A-Za-z])(?:b?float|u?int|complex)"
     r"|(?:^|[^0-9A-Za-z])0(?:[xX][0-9A-Fa-f]*\.?[0-9A-Fa-f]*(?:[pP][-+]?)?|[bB][01]*|[oO][0-7]*)"
     # A sign that the group has left out, and not a dash between words.
-    r"|\u2212|(?:^|[\s=:(\[{,;|\"'])[-\u2013])$"
+    rf"|\u2212|(?:^|[\s=:(\[{{,;|\"'])[-\u2013]|{_TEN}(?:\s?(?:\^|\*\*)\s?)?[-+(]?)$"
 )
-_SIGNED: Final = re.compile(r"(?:[-+\u00b1\u2212]|[0-9.][eEdDqQ])$")
+_SIGNED: Final = re.compile(rf"(?:[-+\u00b1\u2212]|[0-9.][eEdDqQ]|{_TEN}(?:\s?(?:\^|\*\*)\s?)?)$")
 _GROUPED: Final = re.compile(rf"[0-9][{_MARKS}{_SPACES}]$")
 _THREE: Final = re.compile(r"[0-9]{3}(?![0-9])")
 _WHOLE: Final = re.compile(r"[0-9]+(?![0-9]|\.[0-9])")
@@ -152,7 +157,8 @@ def _began(text: str, start: int, end: int) -> bool:
         return is_two and _HOURS.search(before) is not None
     if before[-1] == "_":
         return (
-            before[-2:-1].isdigit() and (_WHOLE.match(text, start) or _THREE.match(text, start)) is not None
+            before.rstrip("_")[-1:].isdigit()
+            and (_WHOLE.match(text, start) or _THREE.match(text, start)) is not None
         )
     if _GROUPED.search(before):
         return _THREE.match(text, start) is not None
