@@ -1,7 +1,8 @@
 """What a job of a SLURM cluster costs beside a process of this machine, on a cluster of this machine alone.
 
 ``python -m benchmarks.slurm`` prints the rows; ``tools/slurm_soak.py`` measures hundreds of trials at once.
-Syne Tune 0.16.0 is not beside it: its package has no backend for SLURM. A bare ``sbatch`` is.
+Syne Tune 0.16.0 is not beside it: neither its wheel nor its sources on PyPI have a backend for SLURM. A bare
+``sbatch`` is.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def main() -> None:
     cluster.start()
     try:
         slurm, local = SlurmJobs(folder / "slurm"), LocalJobs(folder / "local")
-        emit(_first_line(slurm, local), _throughput(slurm, local), *_polls(slurm))
+        emit(_first_line(slurm, local), _stops(slurm, local), _throughput(slurm, local), *_polls(slurm))
     finally:
         cluster.stop()
         shutil.rmtree(folder, ignore_errors=True)
@@ -62,6 +63,28 @@ def _first_line(slurm: ScriptJobs, local: ScriptJobs) -> Row:
             jobs.wait_until(reader.ended)
     return Row(
         what="from the launch to the script's first line",
+        trialjob=milliseconds(median(ours)),
+        beside=f"local: {milliseconds(median(beside))}",
+        ratio=f"{median(ours) / median(beside):.2g}",
+    )
+
+
+def _stops(slurm: ScriptJobs, local: ScriptJobs) -> Row:
+    """From the call of ``stop``, for a trial whose report has lost, to the end of its job, in turns."""
+    ours: list[float] = []
+    beside: list[float] = []
+    for trial in range(101, 101 + _STARTS):
+        for jobs, found in ((slurm, ours), (local, beside)):
+            jobs.write("train.py", "import time; print('hello', flush=True); time.sleep(600)")
+            request = jobs.request(trial=trial)
+            reader = jobs.start(request)
+            jobs.wait_until(lambda reader=reader: reader.ended() or bool(reader.lines))  # type: ignore[misc]
+            began = time.perf_counter()
+            reader.backend.stop(request.job)
+            jobs.wait_until(reader.ended)
+            found.append(time.perf_counter() - began)
+    return Row(
+        what="from the stop of a trial to the end of its job",
         trialjob=milliseconds(median(ours)),
         beside=f"local: {milliseconds(median(beside))}",
         ratio=f"{median(ours) / median(beside):.2g}",

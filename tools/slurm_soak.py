@@ -106,6 +106,9 @@ class Soak:
                 # Two go on from what one has begun: whoever comes late has to find the experiment taken.
                 lines = [["resume", NAME]] * 2 if self._journal().exists() else [_FIRST]
                 processes = [ends.enter_context(self._orchestrator(line)) for line in lines]
+                while not self.runs() and processes[0].poll() is None:  # there is nothing to lose yet
+                    self._check_time()
+                    time.sleep(0.05)
                 while sum(self.killed.values()) < kills and self._wait(processes, 2.5):
                     self._strike(processes)
                 while self._wait(processes, 1.0):

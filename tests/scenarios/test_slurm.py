@@ -119,6 +119,25 @@ def test_a_call_of_which_nobody_heard_is_found_in_the_queue(jobs: SlurmJobs) -> 
     assert len(queued(jobs, request.job)) == 1
 
 
+def test_a_number_that_was_given_out_again_ends_nobody_elses_job(jobs: SlurmJobs, slurm: Cluster) -> None:
+    line = ["sbatch", "--parsable", "--hold", "--output=/dev/null", "--job-name=theirs", "--wrap=true"]
+    theirs = slurm.ask(*line).strip()
+    request = jobs.request(LONG)
+    backend = jobs.backend("--begin=now+1hour")
+    backend.submit(request)
+    folder = SlurmFolder(jobs.job_folder(request.job))
+    # As after a slurmctld that was killed: the number that sbatch had answered is another's.
+    (ours,) = queued(jobs, request.job)
+    commands.cancel(replace(ours, number=theirs))
+    commands.cancel(ours)
+    folder.write_submission({**folder.submission(), "number": theirs})
+    reader = Reader(backend, request.job)
+    jobs.wait_until(reader.ended)
+    backend.stop(request.job)
+    assert slurm.ask("squeue", "-h", f"--jobs={theirs}", "--format=%T").strip() == "PENDING"
+    slurm.ask("scancel", theirs)
+
+
 def test_another_experiments_job_of_the_same_name_is_left_alone(jobs: SlurmJobs, tmp_path: Path) -> None:
     other = SlurmJobs(tmp_path / "other")
     other.write("train.py", SCRIPT)
