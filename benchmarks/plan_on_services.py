@@ -153,6 +153,7 @@ def run(spec: Spec, world: World, folder: Path) -> tuple[State, float, float]:
         faults=world.faults,
         durations=world.durations,
         rule=spec.rule,
+        by_pace=True,
         clock=VirtualClock(1e6),
     )
     simulation.service.script(partial(world.epoch, last=spec.epochs))
@@ -172,6 +173,7 @@ def case_of(spec: Spec, assumptions: Assumptions) -> Case:
         tariff=Tariff(terms=(spec.terms,)),
         max_wait=72_000.0,
         poll_interval=10.0,
+        by_pace=True,
         rates=RATES,
         epochs=Epochs(count=float(spec.epochs), count_from="", seconds=spec.seconds, seconds_from=""),
         assumptions=assumptions,

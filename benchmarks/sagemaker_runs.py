@@ -22,7 +22,6 @@ from trialjob.backends.sagemaker.settings import SageMakerSettings
 from trialjob.model.job import JobSeen, Watch
 from trialjob.model.limits import Limits
 from trialjob.orchestrator.core.state import State
-from trialjob.orchestrator.engine.loop import Loop
 from trialjob.orchestrator.journals.jsonl import JsonlJournal
 from trialjob.orchestrator.stopping.asha import Asha
 from trialjob.testing.fake_aws import Durations, Epoch, FakeService, Faults, VirtualClock
@@ -113,6 +112,7 @@ def run(case: Case, folder: Path) -> Done:
         settings=case.settings,
         rule=Asha(max_resource=_EPOCHS, reduction_factor=2),
         poll_interval=_POLL_INTERVAL,
+        by_pace=True,
         journal=JsonlJournal(folder / "journal"),
         # Not today: floats of so many seconds are coarse enough to have a call in time seem too early.
         clock=VirtualClock(1e6),
@@ -120,9 +120,7 @@ def run(case: Case, folder: Path) -> Done:
     service = _service(simulation)
     backend = CountedBackend(simulation.backend())
     began, cpu = simulation.clock.now(), time.process_time()
-    state = Loop(simulation.stepper(backend=backend), simulation.clock, _POLL_INTERVAL).run(
-        lambda _state, _events: None
-    )
+    state = simulation.loop(simulation.stepper(backend=backend)).run(lambda _state, _events: None)
     return Done(
         case=case,
         simulation=simulation,

@@ -132,6 +132,8 @@ class BaseBackend(SpecPart):
     #: What a plan takes the service to be like.
     assumptions: ClassVar[Assumptions] = THIS_MACHINE
 
+    #: Each look costs calls that are counted: it is made when it is likely to be worth them.
+    looks_by_pace: ClassVar[bool] = False
     #: Where nothing says what to audit, such as a store that was lost, it is this.
     audited_by_default: ClassVar[bool] = False
     #: Fields that may be asked for through an inbox; none of a backend that takes no such jobs.

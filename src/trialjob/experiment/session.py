@@ -233,7 +233,12 @@ class Session:
             parts = self._parts(spec, wake, self._mirrors)
             known, self._records = self._records, []
             stepper = self._stepper(spec, parts, known, self.state)
-            self._loop = loop = Loop(stepper, self._clock, spec.backend.poll_interval)
+            self._loop = loop = Loop(
+                stepper,
+                self._clock,
+                spec.backend.poll_interval,
+                by_pace=spec.backend.looks_by_pace and not spec.is_hosted,
+            )
             try:
                 if self._leaving:
                     loop.leave()

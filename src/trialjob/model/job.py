@@ -160,6 +160,8 @@ class Watch:
     cursor: str = ""
     #: When the backend was first known to have it, by the clock of the journal; None when that is not known.
     submitted_at: float | None = None
+    #: It has been asked to end.
+    stopping: bool = False
     #: It has ended, and all that is asked is what it came to.
     bill: bool = False
     #: Say something of it also when nothing is new: how long it is silent counts.

@@ -138,6 +138,7 @@ def _variant(spec: ExperimentSpec, epochs: Epochs, assumptions: Assumptions, way
         tariff=way.tariff,
         max_wait=way.max_wait,
         poll_interval=spec.backend.poll_interval,
+        by_pace=spec.backend.looks_by_pace,
         rates=spec.backend.rates(),
         epochs=epochs,
         assumptions=assumptions,

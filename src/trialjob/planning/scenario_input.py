@@ -52,6 +52,8 @@ class Case:
     #: Seconds that a spot job may take in all.
     max_wait: float
     poll_interval: float
+    #: Looks are made sooner or later than that, as something is expected.
+    by_pace: bool = False
     #: Calls a second that the service grants; none where nobody counts them.
     rates: Mapping[str, float] = field(default_factory=dict)
     epochs: Epochs

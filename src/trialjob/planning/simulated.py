@@ -82,7 +82,9 @@ def simulate(case: Case, seed: int) -> Outcome:
         readers=readers((), case.objective),
         clock=clock,
     )
-    loop = Loop(Stepper(parts), clock, case.poll_interval, quiet_until=backend.quiet_until)
+    loop = Loop(
+        Stepper(parts), clock, case.poll_interval, by_pace=case.by_pace, quiet_until=backend.quiet_until
+    )
     state = loop.run(lambda _state, _events: None)
     return _outcome(state, service, clock.now())
 

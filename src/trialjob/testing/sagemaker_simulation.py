@@ -65,6 +65,8 @@ class SageMakerSimulation:
     rule: StoppingRule = field(default_factory=lambda: Asha(max_resource=8))
     seed: int = 0
     poll_interval: float = 10.0
+    #: It is looked at by the pace of its trials, as a user's is.
+    by_pace: bool = False
     rates: Mapping[str, float] = field(default_factory=lambda: RATES)
     options: Mapping[str, Any] = field(default_factory=dict)
     clock: VirtualClock = field(default_factory=VirtualClock)
@@ -101,6 +103,7 @@ class SageMakerSimulation:
             ),
             clock=clock or self.clock,
             owner="simulation",
+            usual_pause=self.poll_interval if self.by_pace else 0.0,
             **self.options,
         )
 
@@ -126,4 +129,7 @@ class SageMakerSimulation:
 
     def run(self, watch: Watcher = lambda _state, _events: None) -> State:
         """Run to the end with one orchestrator."""
-        return Loop(self.stepper(), self.clock, self.poll_interval).run(watch)
+        return self.loop(self.stepper()).run(watch)
+
+    def loop(self, stepper: Stepper) -> Loop:
+        return Loop(stepper, self.clock, self.poll_interval, by_pace=self.by_pace)

@@ -76,6 +76,7 @@ class Simulation:
     course: Callable[[JobRequest], JobScript] = course
     rules: LogRules = field(default_factory=lambda: LogPatterns(()))
     poll_interval: float = 10.0
+    by_pace: bool = False
     keep_alive: float = 0.0
     #: By what jobs are paid; by default they cost nothing, and leave their machine for ``keep_alive``.
     tariff: Tariff | None = None
@@ -121,7 +122,7 @@ class Simulation:
         stepper = self.stepper(
             journal=FusedJournal(self.journal, fuse), backend=FusedBackend(self.backend, fuse)
         )
-        return Loop(stepper, self.clock, self.poll_interval).run(watch)
+        return Loop(stepper, self.clock, self.poll_interval, by_pace=self.by_pace).run(watch)
 
     def run_dying(self, calls: int, *, away: float = 0.0) -> tuple[State, int]:
         """Run to the end with orchestrators that die at their ``calls``-th call, before or after its effect.

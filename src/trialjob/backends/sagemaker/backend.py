@@ -67,15 +67,21 @@ class SageMakerBackend:
         reveal: Reveal = unknown,
         log_overlap: float = 30.0,
         log_settle: float = 10.0,
+        usual_pause: float = 0.0,
     ) -> None:
-        """``prefix`` begins the names of the jobs where it is not the experiment's own."""
+        """``prefix`` begins the names of the jobs where it is not the experiment's own.
+
+        Looks are ``usual_pause`` seconds apart, but for those that are made sooner as something is expected.
+        """
         self._client = client
         self._settings = settings
         self._experiment = experiment
         self._clock = clock
         self._owner = owner
         self._reveal = reveal
-        self._job_table = JobTable(client, clock, prefix or experiment, is_ours=not prefix)
+        self._job_table = JobTable(
+            client, clock, prefix or experiment, is_ours=not prefix, usual_pause=usual_pause
+        )
         self._follower = Follower(client, prefix or experiment, overlap=log_overlap, settle=log_settle)
         self._tombstones = Tombstones(client, settings, experiment, clock)
         self._launches = Launches(
@@ -121,7 +127,8 @@ class SageMakerBackend:
             patience, self._patience = self._patience, 0.0
             with self._client.patiently(patience):
                 waited_for = [watch.job for watch in running if watch.prompt]
-                self._job_table.look([watch.job for watch in running], waited_for)
+                ending = [watch.job for watch in running if watch.stopping]
+                self._job_table.look([watch.job for watch in running], waited_for, ending)
                 for watch in running:
                     self._follow(watch)
                 if any(self._may_have_printed(watch.job) for watch in running):

@@ -33,6 +33,10 @@ _ASK: Final = 60.0
 _SURE: Final = 600.0
 #: What an ended job came to is asked for so often; what is not told so long after its end will not be.
 _SETTLE: Final = 30.0
+#: A list is asked for again after such a part of the usual pause between two looks; and so many jobs at most
+#: whose end is awaited are asked for by their names instead.
+_LIST_EVERY: Final = 0.6
+_FEW: Final = 2
 #: What is shown may be so many seconds old.
 _STALE: Final = 10.0
 
@@ -40,8 +44,19 @@ _STALE: Final = 10.0
 class JobTable:
     """What is known of the jobs. It remembers only to spare calls; a new one finds the same."""
 
-    def __init__(self, client: SageMakerClient, clock: Clock, prefix: str, *, is_ours: bool = True) -> None:
-        """``is_ours`` says that the names behind the prefix are made by us, and not by the service."""
+    def __init__(
+        self,
+        client: SageMakerClient,
+        clock: Clock,
+        prefix: str,
+        *,
+        is_ours: bool = True,
+        usual_pause: float = 0.0,
+    ) -> None:
+        """``is_ours`` says that the names behind the prefix are made by us, and not by the service.
+
+        Looks may be more frequent than the ``usual_pause``, and not each of them needs a list.
+        """
         self._client = client
         self._clock = clock
         self._prefix = prefix
@@ -52,6 +67,8 @@ class JobTable:
         self._full = True
         self._since: float | None = None
         self._last_full = float("-inf")
+        #: When a list was asked for last, and how old it may become.
+        self._listed_at, self._list_every = float("-inf"), usual_pause * _LIST_EVERY
         self._newest = float("-inf")
         #: Whom the look has shown so far.
         self._shown: set[JobName] = set()
@@ -113,10 +130,16 @@ class JobTable:
         facts = self._facts.get(job)
         return facts is not None and (tells_its_end(facts) or self.is_described(job))
 
-    def look(self, watched: Iterable[JobName], waited_for: Iterable[JobName] = ()) -> None:
+    def look(
+        self,
+        watched: Iterable[JobName],
+        waited_for: Iterable[JobName] = (),
+        ending: Iterable[JobName] = (),
+    ) -> None:
         """Bring up to date what is known, as far as the tokens reach. Raises a Fault.
 
-        What an ended job came to is left to ``settle``, but for those of ``waited_for``.
+        What an ended job came to is left to ``settle``, but for those of ``waited_for``. Jobs that are
+        ``ending`` were asked to.
         """
         at_once = set(waited_for)
 
@@ -126,7 +149,7 @@ class JobTable:
         wanted = [job for job in watched if not is_known(job)]
         if not wanted:
             return
-        whole = self._list(wanted)
+        whole = self._seen_of(wanted, frozenset(ending))
         for job in wanted:
             facts = self._facts.get(job)
             if is_known(job):
@@ -137,6 +160,21 @@ class JobTable:
                     self._describe(job)
                 except faults.Throttled:
                     return
+
+    def _seen_of(self, wanted: list[JobName], ending: frozenset[JobName]) -> bool:
+        """List them, or ask for the few that are ending; False when not all is known of this moment."""
+        ends = [job for job in wanted if job in ending]
+        age = self._clock.now() - self._listed_at
+        if 0 < len(ends) <= _FEW and age < 2 * self._list_every:
+            # What a job says by itself is newer than a list, and has all that it came to.
+            for job in ends:
+                with suppress(faults.Throttled):
+                    self._describe(job)
+            return False
+        if self._token is None and age < self._list_every:
+            return False
+        self._listed_at = self._clock.now()
+        return self._list(wanted)
 
     def _list(self, wanted: list[JobName]) -> bool:
         """Read the pages of one look; False when it goes on in the next step."""

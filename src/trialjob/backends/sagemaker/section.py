@@ -73,6 +73,7 @@ class SageMaker(Machines, BaseBackend):
     kind: ClassVar[str] = "sagemaker"
     mounts_file_systems: ClassVar[bool] = True
     assumptions: ClassVar[Assumptions] = Assumptions()
+    looks_by_pace: ClassVar[bool] = True
     audited_by_default: ClassVar[bool] = True
     draft: ClassVar[Sequence[str]] = (
         "On SageMaker, with estimator.image_uri; `trialjob doctor SPEC` says what is missing:",
@@ -123,7 +124,8 @@ class SageMaker(Machines, BaseBackend):
     region: str | None = None
     #: As whom the calls are made. Default: boto3's.
     profile: str | None = None
-    #: Pause between two looks at the jobs.
+    #: Usual pause between two looks at the jobs. One is made sooner, after a quarter of it at the least, when
+    #: a rung or the end of a stopped job is due, and after up to twice as long while nothing can come.
     poll_interval: Duration = 10.0
     #: Calls a second of each operation; lower them to leave room for others in the account.
     requests_per_second: RatesSpec = RatesSpec()
@@ -278,6 +280,7 @@ class SageMaker(Machines, BaseBackend):
             owner=jobs.owner,
             check=partial(refuse, settings=settings, region=self.region or ""),
             reveal=place.reveal,
+            usual_pause=self.poll_interval,
         )
 
     def links(self) -> Callable[[JobName], Mapping[str, str]]:

@@ -10,6 +10,7 @@ from trialjob.model.trial import Phase
 from trialjob.orchestrator.core.commands import idle_until
 from trialjob.orchestrator.core.events import Event
 from trialjob.orchestrator.core.state import State
+from trialjob.orchestrator.engine.looks import pause
 from trialjob.orchestrator.engine.step import Step, Stepper
 from trialjob.orchestrator.ports import Clock
 
@@ -30,9 +31,14 @@ class Loop:
         clock: Clock,
         poll_interval: float,
         *,
+        by_pace: bool = False,
         quiet_until: Callable[[], float] | None = None,
     ) -> None:
-        """``quiet_until`` knows until when no job has any news; looks before that are left out."""
+        """With ``by_pace`` the pause is longer or shorter, as something is expected (``looks``).
+
+        ``quiet_until`` knows until when no job has any news; looks before that are left out.
+        """
+        self._by_pace = by_pace
         self._quiet_until = quiet_until
         self._stepper = stepper
         self._clock = clock
@@ -74,13 +80,18 @@ class Loop:
         return self._stepper.state
 
     def _next_look(self, now: float) -> float:
-        look_at = now + self._poll_interval
+        look_at = self._look_after(now)
         if self._quiet_until is not None:
             quiet = min(self._quiet_until(), idle_until(self._stepper.state, now), now + _LONGEST_QUIET)
             # Added up as it would be without leaving any out, so that the looks are at the same times.
             while look_at < quiet:
-                look_at += self._poll_interval
+                look_at = self._look_after(look_at)
         return look_at
+
+    def _look_after(self, now: float) -> float:
+        if not self._by_pace:
+            return now + self._poll_interval
+        return now + pause(self._stepper.state, now, self._poll_interval)
 
     def _step(self, *, look: bool) -> Step:
         """A step; a store that does not answer is asked again when the jobs are looked at again."""

@@ -84,6 +84,7 @@ class Observer:
                 job=job,
                 cursor=self._reading(job, trial, live).cursor,
                 submitted_at=live.submitted_at,
+                stopping=live.stop is not None,
                 listens=listens,
                 prompt=prompt,
             )
