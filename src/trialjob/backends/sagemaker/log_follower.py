@@ -22,7 +22,7 @@ _PATIENCE: Final = 60.0
 #: One log is read from so many milliseconds before its mark on: lines come out of order.
 _OVERLAP_MS: Final = 60_000
 #: Logs that nobody waits for are read together, so many seconds of ends at a time, and so many logs.
-_TOGETHER: Final = 90.0
+_TOGETHER: Final = 45.0
 _MOST: Final = 100
 
 
