@@ -15,7 +15,7 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from trialjob.config.descriptions import description, meaning_and_default
+from trialjob.config.descriptions import description
 from trialjob.config.grammar import KINDS
 from trialjob.config.mlflow import MlflowSpec
 from trialjob.config.notify import NotifySpec
@@ -34,6 +34,8 @@ from trialjob.config.spec import (
 ROOT: Final = Path(__file__).parents[1]
 PAGE: Final = ROOT / "docs" / "spec.md"
 SCHEMA: Final = ROOT / "src" / "trialjob" / "spec.schema.json"
+#: The last sentence of a description, where it says the default.
+_DEFAULT: Final = re.compile(r"\s*Default: (.+)\.$")
 _TABLE: Final = re.compile(r"(<!-- (fields|kinds): (\S+)((?: \w+)*) -->\n\n)(?:\|.*\n)*")
 _PLAIN: Final[dict[str, type[BaseModel]]] = {
     "spec": ExperimentSpec,
@@ -95,8 +97,10 @@ def _fields(section: str, names: Sequence[str] = ()) -> Iterator[Row]:
     for name in names or [*dict.fromkeys((*required, *model.model_fields))]:
         if name == "kind":
             continue
-        meaning, default = meaning_and_default(description(cls, name))
-        yield f"`{name}`", default or _default(model, name), meaning
+        meaning = description(cls, name)
+        if said := _DEFAULT.search(meaning):
+            meaning = meaning[: said.start()]
+        yield f"`{name}`", said[1] if said else _default(model, name), meaning
 
 
 def _default(model: type[BaseModel], name: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeAlias
 
@@ -44,8 +44,3 @@ def _limits(limits: Limits) -> Document:
     """What differs from the defaults; ``canary`` has a place of its own in a spec."""
     given = {field.name: (getattr(limits, field.name), field.default) for field in fields(limits)}
     return {name: value for name, (value, usual) in given.items() if value != usual and name != "canary"}
-
-
-def mappings(values: Sequence[Mapping[str, Any]]) -> list[Document]:
-    """A list of sections."""
-    return [section(value) for value in values]

@@ -15,18 +15,11 @@ from functools import cache
 from typing import Final
 
 _LINK: Final = re.compile(r"\[([^]]+)\]\((?:[^()]|\([^()]*\))*\)")
-_DEFAULT: Final = re.compile(r"\s*Default: (.+)\.$")
 
 
 def description(cls: type, field: str) -> str:
     """What stands above ``field`` in ``cls`` or the nearest class before it that says something."""
     return next((found for each in cls.__mro__ if (found := _comments(each).get(field))), "")
-
-
-def meaning_and_default(text: str) -> tuple[str, str]:
-    """A description without its last sentence "Default: …", and what that says."""
-    found = _DEFAULT.search(text)
-    return (text[: found.start()], found[1]) if found else (text, "")
 
 
 def without_links(text: str) -> str:

@@ -60,8 +60,7 @@ def create(
     resolved = resolve(given)
     spec = resolved.spec
     limits, tariff = spec.to_limits(), resolved.tariff
-    _check(resolved, limits)
-    check_parents(resolved, opened)
+    _check(resolved, limits, opened)
     known, notes = _known(spec, opened)
     bundle, left_out = _code(spec, opened, name, code_of)
     created = ExperimentCreated(
@@ -107,7 +106,7 @@ def _taken(name: ExperimentName, store: BaseStore) -> UsageError:
     )
 
 
-def _check(resolved: ResolvedSpec, limits: Limits) -> None:
+def _check(resolved: ResolvedSpec, limits: Limits, store: BaseStore) -> None:
     """Have everything say what it lacks, before anything is written."""
     spec, tariff = resolved.spec, resolved.tariff
     _, sampler = search_of(spec)
@@ -116,6 +115,7 @@ def _check(resolved: ResolvedSpec, limits: Limits) -> None:
     vault_of(spec).check(spec.secrets())
     check_caps(limits, tariff, spec.backend.priced_by)
     check_handover(resolved.jobs.handover, tariff)
+    check_parents(resolved, store)
 
 
 def _code(

@@ -15,9 +15,7 @@ ExperimentName = NewType("ExperimentName", str)
 TrialId = NewType("TrialId", int)
 JobName = NewType("JobName", str)
 
-#: SageMaker's limit on TrainingJobName (CreateTrainingJob API reference).
-MAX_JOB_NAME = 63
-#: Leaves room for "-<6-digit trial>-<3-digit attempt>".
+#: Leaves room for "-<6-digit trial>-<3-digit attempt>" in the 63 characters of SageMaker's TrainingJobName.
 MAX_EXPERIMENT_NAME = 52
 
 #: SageMaker's limit on a tuning job's name, from which it makes those of its training jobs.

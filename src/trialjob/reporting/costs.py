@@ -49,8 +49,6 @@ class Costs:
     saved_by_stopping: float | None
     #: Against the on-demand price of the same seconds.
     saved_by_spot: float | None
-    #: Jobs of which it is not known yet what they came to.
-    open_jobs: int
     #: Who says what an hour costs.
     prices: str
 
@@ -91,7 +89,6 @@ def costs_of(state: State) -> Costs:
         wasted_dollars=dollars(_wasted(trial, attempt) for trial, attempt in attempts),
         saved_by_stopping=_saved_by_stopping(state) if priced else None,
         saved_by_spot=dollars(_saved_by_spot(attempt) for _, attempt in attempts),
-        open_jobs=sum(not attempt.is_settled for _, attempt in attempts),
         prices="" if state.tariff is None else state.tariff.source,
     )
 

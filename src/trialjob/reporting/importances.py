@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import math
 import random
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from statistics import pstdev
 from types import MappingProxyType
 
@@ -22,6 +20,7 @@ from trialjob.model.space import Space
 from trialjob.model.trial import TrialStatus
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial
+from trialjob.orchestrator.samplers.optuna import quiet
 from trialjob.reporting.optuna_space import parameters
 
 #: Fewer trials say nothing.
@@ -55,7 +54,7 @@ def importances(state: State, space: Space) -> Importances:
     found.reason = _why_none(losses)
     if found.reason:
         return found
-    with _quiet():
+    with quiet():
         chosen = sorted(zip(losses, trials, strict=True), key=lambda pair: pair[0])
         frozen = [_frozen(trial, loss, space) for loss, trial in chosen[:: -(-len(chosen) // _MOST)]]
         found.update(sorted(_shares(frozen).items(), key=lambda item: -item[1]))
@@ -87,19 +86,6 @@ def _spread(trials: Sequence[FrozenTrial], shares: Mapping[str, float]) -> dict[
 def _frozen(trial: Trial, loss: float, space: Space) -> FrozenTrial:
     values, distributions = parameters(trial.config, space.domains)
     return create_trial(state=TrialState.COMPLETE, value=loss, params=values, distributions=distributions)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep what Optuna tells its own users from ours."""
-    level = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        optuna.logging.set_verbosity(level)
 
 
 def _losses(trials: list[Trial], state: State) -> list[float]:

@@ -106,10 +106,13 @@ def api(house: House) -> FastAPI:
     _files(made)
     _people(made, house)
     _reading(made)
-    _of_jobs(made)
+    _reports(made)
+    _raw(made)
     add_artifacts(made)
     add_streams(made, house)
-    _writing(made)
+    _plans(made)
+    _starting(made)
+    _steering(made)
     add_studies(made)
     check_rules(made)
     return made
@@ -280,12 +283,8 @@ def _reading(made: FastAPI) -> None:
         told = desk.look(name, lambda session: dict(session.state.document))
         return json_of(told)
 
-    @made.get(f"{ONE}/records", response_class=only("application/x-ndjson"))
-    def get_records(name: str, desk: OneDesk, after: Annotated[int, Query(ge=0)] = 0) -> Response:
-        """What has been journaled behind a version, a record a line."""
-        records = desk.look(name, lambda session: news(session, after))
-        return Response(b"".join(map(encode, records)), media_type="application/x-ndjson")
 
+def _reports(made: FastAPI) -> None:
     tickets: Tickets[tuple[AnyDesk, str]] = Tickets()
 
     def report(desk: AnyDesk, name: str) -> HTMLResponse:
@@ -309,7 +308,13 @@ def _reading(made: FastAPI) -> None:
         return report(*what)
 
 
-def _of_jobs(made: FastAPI) -> None:
+def _raw(made: FastAPI) -> None:
+    @made.get(f"{ONE}/records", response_class=only("application/x-ndjson"))
+    def get_records(name: str, desk: OneDesk, after: Annotated[int, Query(ge=0)] = 0) -> Response:
+        """What has been journaled behind a version, a record a line."""
+        records = desk.look(name, lambda session: news(session, after))
+        return Response(b"".join(map(encode, records)), media_type="application/x-ndjson")
+
     @made.get(f"{ONE}/code", response_class=only("application/gzip"))
     def get_code(name: str, desk: OneDesk) -> Response:
         """The code of an experiment as it was packed; its digest is in the journal."""
@@ -322,7 +327,7 @@ def _of_jobs(made: FastAPI) -> None:
         return desk.log(name, trial, attempt, cursor).document()
 
 
-def _writing(made: FastAPI) -> None:
+def _plans(made: FastAPI) -> None:
     @made.post("/v1/plan")
     def plan(body: PlanRequest, desk: OneDesk) -> Response:
         return json_of(desk.plan(body.spec, body.folder, _asked(body.epochs, body.epoch_seconds)))
@@ -335,6 +340,8 @@ def _writing(made: FastAPI) -> None:
         data, asked = await request.body(), _asked(epochs, epoch_seconds)
         return json_of(await run_in_threadpool(desk.plan_archive, data, asked))
 
+
+def _starting(made: FastAPI) -> None:
     @made.post("/v1/experiments", status_code=201, responses=AGAIN)
     def start_experiment(
         body: NewExperiment, desk: OneDesk, response: Response, idempotency_key: Key = ""
@@ -360,6 +367,8 @@ def _writing(made: FastAPI) -> None:
         )
         return started(response, *made)
 
+
+def _steering(made: FastAPI) -> None:
     @made.delete(ONE, status_code=204, response_model=None)  # some versions of FastAPI make one of None
     def remove_experiment(name: str, desk: OneDesk) -> None:
         """Remove an experiment that does not run for good: journal, code and logs."""

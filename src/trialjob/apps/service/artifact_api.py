@@ -40,16 +40,11 @@ def add_artifacts(made: FastAPI) -> None:
         """A file, whole or, with the header Range, from a byte on."""
         kept = desk.kept(name, trial, attempt)
         which, file = kept.find(part, path)
-        tag = _tag(file)
-        headers = {
-            "accept-ranges": "bytes",
-            "etag": tag,
-            "content-disposition": f"attachment; filename*=UTF-8''{quote(path.rpartition('/')[2], safe='')}",
-        }
-        asked = _RANGE.fullmatch(range_) if if_range in ("", tag) else None
+        asked = _RANGE.fullmatch(range_) if if_range in ("", _tag(file)) else None
         start, end = (
             (int(asked[1]), min(file.size, int(asked[2] or file.size) + 1)) if asked else (0, file.size)
         )
+        headers = _headers(path, file)
         if asked and start >= end:
             return Response(status_code=416, headers={**headers, "content-range": f"bytes */{file.size}"})
         if asked:
@@ -60,6 +55,14 @@ def add_artifacts(made: FastAPI) -> None:
             {**headers, "content-length": str(end - start)},
             "application/octet-stream",
         )
+
+
+def _headers(path: str, file: Kept) -> dict[str, str]:
+    return {
+        "accept-ranges": "bytes",
+        "etag": _tag(file),
+        "content-disposition": f"attachment; filename*=UTF-8''{quote(path.rpartition('/')[2], safe='')}",
+    }
 
 
 def _told(kept: Kept) -> dict[str, object]:

@@ -40,12 +40,21 @@ Tell = Callable[[], "Iterable[bytes] | None"]
 class _Seats:
     """Who listens."""
 
-    def __init__(self) -> None:
+    def __init__(self, house: House) -> None:
+        self._house = house
         self._taken: Counter[str] = Counter()
         self._lock = threading.Lock()
 
-    def take(self, who: str) -> None:
-        """Raises HTTPException when there is none."""
+    def listens(self, request: Request, who: str, tell: Tell) -> StreamingResponse:
+        """What ``tell`` says, as long as the token is good. Raises HTTPException when no seat is free."""
+
+        def still_in() -> bool:
+            return self._house.caller(request.scope["token"]) is not None
+
+        self._take(who)
+        return _Seated(_told(tell, still_in), lambda: self._leave(who))
+
+    def _take(self, who: str) -> None:
         with self._lock:
             if self._taken.total() >= _LISTENERS or self._taken[who] >= _OF_ONE:
                 raise HTTPException(
@@ -53,7 +62,7 @@ class _Seats:
                 )
             self._taken[who] += 1
 
-    def leave(self, who: str) -> None:
+    def _leave(self, who: str) -> None:
         with self._lock:
             self._taken[who] -= 1
             self._taken += Counter()  # forgets those who have none
@@ -74,14 +83,7 @@ class _Seated(StreamingResponse):
 
 
 def add_streams(made: FastAPI, house: House) -> None:
-    seats = _Seats()
-
-    def listens(request: Request, who: str, tell: Tell) -> StreamingResponse:
-        def still_in() -> bool:
-            return house.caller(request.scope["token"]) is not None
-
-        seats.take(who)
-        return _Seated(_told(tell, still_in), lambda: seats.leave(who))
+    seats = _Seats(house)
 
     @made.get(f"{ONE}/events", response_class=only("text/event-stream"))
     async def get_events(  # noqa: PLR0917 - as a route is written
@@ -95,7 +97,7 @@ def add_streams(made: FastAPI, house: House) -> None:
         """What is journaled, as server-sent events; the id of each is the version of the journal."""
         version = int(last_event_id) if last_event_id and last_event_id.isdecimal() else after
         await run_in_threadpool(desk.look, name, lambda _session: None)
-        return listens(request, caller.id, _Records(desk, name, version))
+        return seats.listens(request, caller.id, _Records(desk, name, version))
 
     @made.get(f"{TRIAL}/logs", response_class=only("text/event-stream"))
     async def get_logs(  # noqa: PLR0917 - as a route is written
@@ -115,7 +117,7 @@ def add_streams(made: FastAPI, house: House) -> None:
         """
         number, mark = _marked(last_event_id, attempt, cursor)
         first = await run_in_threadpool(desk.log, name, trial, number, mark)
-        return listens(request, caller.id, _Lines(desk, name, trial, first, mark))
+        return seats.listens(request, caller.id, _Lines(desk, name, trial, first, mark))
 
 
 class _Records:

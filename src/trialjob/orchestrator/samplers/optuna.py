@@ -117,7 +117,7 @@ class OptunaSampler:
 
     def _propose(self, trial: TrialId) -> _Proposal | None:
         """A configuration that is new, or None when only repetitions were drawn."""
-        with _quiet(), one_thread() if self._kind == "gp" else nullcontext():
+        with quiet(), one_thread() if self._kind == "gp" else nullcontext():
             return self._drawn(trial)
 
     def _drawn(self, trial: TrialId) -> _Proposal | None:
@@ -269,7 +269,7 @@ def check_installed(kind: Kind) -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep what Optuna tells its own users from ours: they can do nothing about it."""
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -283,7 +283,7 @@ def _quiet() -> Iterator[None]:
 
 def _study(objectives: int = 1) -> tuple[Study, int]:
     """A study in memory."""
-    with _quiet():
+    with quiet():
         storage = optuna.storages.InMemoryStorage()
         id_ = storage.create_new_study([StudyDirection.MINIMIZE] * objectives, "trialjob")
         return Study("trialjob", storage), id_
