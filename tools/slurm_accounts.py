@@ -90,11 +90,9 @@ class Accounts:
         kept = [line for line in lines if not line.startswith("AccountingStorage")]
         self._cluster.conf.write_text("\n".join([*kept, _CONF.format(**told)]))
         subprocess.run([program("slurmdbd")], env=self._environment(), check=True)
-        # The first one is asked again until slurmdbd has made its tables.
-        self._cluster.wait(lambda: self.manage(_SETTINGS[0]), "an answer of slurmdbd")
-        for line in _SETTINGS[1:]:
-            if not self.manage(line.format(**told)):
-                raise RuntimeError(f"sacctmgr has refused: {line}")
+        for line in _SETTINGS:  # the first of which is asked again until slurmdbd has made its tables
+            words = line.format(**told)
+            self._cluster.wait(lambda words=words: self.manage(words), f"sacctmgr {words}")  # type: ignore[misc]
         for name in ("slurmctld", "slurmd"):
             self._cluster.kill(name, signal.SIGTERM)
             self._cluster.launch(name)
@@ -104,18 +102,18 @@ class Accounts:
         """Have sacctmgr do something; whether it has, or had been done before."""
         words = ["sacctmgr", "-i", *line.split()]
         done = subprocess.run(words, env=self._environment(), capture_output=True, text=True, check=False)
-        return done.returncode == 0 or "already exist" in done.stdout
+        return done.returncode == 0 or "already exist" in done.stdout.lower()
 
     def stop(self) -> None:
         """End both, the database last."""
         for name in ("slurmdbd", "mariadb"):
             place = self._folder / f"{name}.pid"
-            if place.exists():
-                pid = int(place.read_text())
+            if place.exists() and _lives(pid := int(place.read_text())):
                 os.kill(pid, signal.SIGTERM)
                 self._cluster.wait(lambda pid=pid: not _lives(pid), f"the end of {name}")  # type: ignore[misc]
         if self._database is not None:
-            self._database.wait()
+            self._database.terminate()  # for one that has not written its number yet
+            self._database.wait(60)
 
     def _start_database(self, port: int) -> None:
         place = self._folder / "db"
