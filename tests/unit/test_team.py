@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from server_thread import wait_for
 from trialjob import config, experiment
 from trialjob.apps.service.access import Access, Listening
 from trialjob.apps.service.api import api, app, check_rules, routes
@@ -397,6 +398,45 @@ def test_the_end_gives_back_what_was_not_spent(tmp_path: Path) -> None:
         house.close()
 
 
+def test_what_one_server_leaves_another_goes_on_with(tmp_path: Path) -> None:
+    """Two servers on one store: nothing runs twice, and nothing stays behind."""
+    team = Team(tmp_path / "store")
+    wait = tmp_path / "wait"
+    wait.touch()
+    script = 'while [ -e "$WAIT" ]; do sleep 0.05; done; echo loss=1'
+    data = archive(
+        spec(
+            estimator={
+                "kind": "script",
+                "source_dir": ".",
+                "entry_point": "train.sh",
+                "environment": {"WAIT": str(wait)},
+            },
+            limits={"max_trials": 1, "max_cost": 10.0},
+            backend={"kind": "local", "poll_interval": 0.1},
+        ),
+        **{"train.sh": script},
+    )
+    one, two = TeamHouse(team.store, team.clock), TeamHouse(team.store, team.clock)
+    try:
+        name, _ = one.tenant_desk("red").start_archive(data, name="one", key="", uncapped=False)
+        wait_for(lambda: one.tenant_desk("red").look(name, lambda session: bool(session.state.live)))
+        two.resume_all()
+        assert two.tenant_desk("red").runner.running() == []  # the other has it
+        two.take_over(every=0.05)
+        one.close()  # its jobs run on
+        wait_for(lambda: two.tenant_desk("red").runner.running() == [name])
+        wait.unlink()
+        wait_for(lambda: two.tenant_desk("red").status(name)[0]["state"] == "finished")
+        trials = two.tenant_desk("red").look(name, lambda session: session.state.trials)
+        assert [len(trial.attempts) for trial in trials] == [1]
+    finally:
+        wait.unlink(missing_ok=True)
+        one.close()
+        two.close()
+        team.house.close()
+
+
 def test_months_and_budgets_are_read_as_written() -> None:
     assert parse_budget("500/month") == parse_budget("$500.00/month") == 500_000_000
     for wrong in ("500", "-1/month", "1e9/month", "500/day", ""):
@@ -521,6 +561,19 @@ def test_what_an_admin_allows_by_pattern_is_free_and_nothing_else() -> None:
     experiment.spec_of_document(spec(backend=SAGEMAKER, engine="hosted"), decisions)
     with pytest.raises(UsageError, match="FIELD=PATTERN"):
         experiment.allowed("colour=red")
+
+
+def test_a_tenant_with_a_profile_of_its_own_calls_aws_by_nothing_else(team: Team) -> None:
+    rights = ("kind=sagemaker", "profile=vision", "role=*:role/vision", "s3_uri=s3://vision/*")
+    team.tenants.set("red", allow=tuple(experiment.allowed(each) for each in rights))
+    made, token = team.app(), team.token("submit", "red")
+    for path in ("/v1/plan", "/v1/experiments"):
+        refused = ask(made, "POST", path, token, {"spec": spec(backend=SAGEMAKER)})
+        (problem,) = refused.json()["problems"]
+        assert (refused.status, problem["field"]) == (422, "backend.profile")
+        assert problem["remedy"] == "write backend.profile: vision"
+    other = ask(made, "POST", "/v1/plan", token, {"spec": spec(backend={**SAGEMAKER, "profile": "admin"})})
+    assert (other.status, "backend.profile" in other.json()["detail"]) == (422, True)
 
 
 def test_two_tenants_jobs_have_no_name_in_common(team: Team) -> None:

@@ -5,21 +5,25 @@ from __future__ import annotations
 import hmac
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias
 
 from trialjob.apps.service.admin_desk import AdminDesk
 from trialjob.apps.service.desk import Desk
+from trialjob.apps.service.log import log
 from trialjob.apps.service.runner import Runner
 from trialjob.apps.service.tenant_desk import TenantDesk
 from trialjob.apps.team.audit import Act, AuditLog
 from trialjob.apps.team.tenants import Tenants
 from trialjob.apps.team.tokens import Role, TokenBook, Tokens, digest_of
-from trialjob.errors import StoreError, TrialjobError
+from trialjob.errors import TrialjobError
 from trialjob.orchestrator.journals.store import BaseStore
 from trialjob.orchestrator.ports import Clock
 
 AnyDesk: TypeAlias = Desk | AdminDesk
+#: Seconds between two looks for what nobody runs.
+_SWEEP: Final = 30.0
 #: Seconds for which a look at the tokens is good; so long one that is revoked may still open.
 _FRESH: Final = 1.0
 
@@ -112,6 +116,7 @@ class TeamHouse:
         self._desks: dict[str, TenantDesk] = {}
         self._lock = threading.Lock()
         self._admin = AdminDesk(self.names, self.tenant_desk)
+        self._closed = threading.Event()
 
     def caller(self, token: str) -> Caller | None:
         if not token:
@@ -167,13 +172,26 @@ class TeamHouse:
         return self._audit.read(day or self._audit.today(), last=last, tenant=tenant)
 
     def resume_all(self) -> None:
-        for name in self.names():
-            try:
-                self.tenant_desk(name).resume_all()
-            except (StoreError, TrialjobError):
-                continue  # the page shows what cannot be read, and why
+        """Go on with whatever has not ended and is run by nobody."""
+        with suppress(TrialjobError):  # the store is away; there is a next time
+            for name in self.names():
+                with suppress(TrialjobError):  # the page shows what cannot be read, and why
+                    self.tenant_desk(name).resume_all()
+
+    def take_over(self, every: float = _SWEEP) -> None:
+        """Go on so from now on, so that what a server that died ran goes on here once its lease is over."""
+
+        def sweep() -> None:
+            while not self._closed.wait(every):
+                try:
+                    self.resume_all()
+                except Exception as error:  # noqa: BLE001 - whatever one experiment has, the next time comes
+                    log("sweep", trouble=f"{type(error).__name__}: {error}")
+
+        threading.Thread(target=sweep, name="take over", daemon=True).start()
 
     def close(self) -> None:
+        self._closed.set()
         with self._lock:
             desks = list(self._desks.values())
         for desk in desks:

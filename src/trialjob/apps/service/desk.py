@@ -7,7 +7,7 @@ import json
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -34,6 +34,8 @@ T = TypeVar("T")
 #: So many experiments are kept in memory, those looked at last.
 _KEPT: Final = 256
 _SUFFIX: Final = 10
+#: One that has ended is looked at so many times more seldom.
+_RESTS: Final = 20
 
 
 class Uncapped(UsageError):
@@ -50,6 +52,8 @@ class Desk:
         self._sessions: OrderedDict[str, tuple[threading.Lock, Session]] = OrderedDict()
         self._lock = threading.Lock()
         self._logs = LiveLogs()
+        #: What has ended, and how often it is passed over when what is left is looked for.
+        self._resting: dict[str, int] = {}
 
     def told(self, text: str) -> str:
         """``text`` as whoever asks here may read it."""
@@ -260,16 +264,19 @@ class Desk:
     def resume_all(self) -> None:
         """Go on with whatever has not ended and is run by nobody."""
         for name in self._store.names():
-            try:
-                session = experiment.open_session(self._store, name)
-                if (
-                    session.state.phase is not Phase.ENDED
-                    and not session.state.moved_to
-                    and not session.holder()
-                ):
-                    self._run(session)
-            except TrialjobError:
-                continue  # the page shows what cannot be read, and why
+            if self._resting.get(name, 0) > 0:
+                self._resting[name] -= 1
+                continue
+            with suppress(TrialjobError):  # the page shows what cannot be read, and why
+                if self.look(name, self._is_left):
+                    self._run(experiment.open_session(self._store, name))
+
+    def _is_left(self, session: Session) -> bool:
+        state = session.state
+        if state.phase is Phase.ENDED or state.moved_to:
+            self._resting[session.name] = _RESTS
+            return False
+        return session.name not in self.runner.running() and not session.holder()
 
     @contextmanager
     def _session(self, name: str) -> Iterator[Session]:

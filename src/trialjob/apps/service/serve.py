@@ -71,6 +71,8 @@ def serve(*, store: str | None, listener: Listener, resume: bool, ready: Callabl
     socket_ = _listen(listener)
     if resume:
         house.resume_all()
+        if isinstance(house, TeamHouse):
+            house.take_over()
     with socket_:
         scheme = "http" if listener.tls is None else "https"
         ready(

@@ -38,6 +38,7 @@ _LEAST: Final = 0.01
 #: What a tenant reads in place of an address of the store.
 _HERE: Final = "the service"
 _ARCHIVE: Final = "sent.tar.gz"
+_PROFILE: Final = "backend.profile="
 
 
 class TenantDesk(Desk):
@@ -70,6 +71,7 @@ class TenantDesk(Desk):
             return self._planned(spec, asked)
 
     def _planned(self, spec: config.ExperimentSpec, asked: Mapping[str, Any]) -> dict[str, Any]:
+        self._check_profile(spec)
         limits = spec.to_limits()
         room = self.ledger.room(cap=limits.max_cost, jobs=limits.max_concurrent_trials)
         return plan_page.document(replace(plan(spec, Asked(**asked), store=self.where), tenant=room))
@@ -108,6 +110,18 @@ class TenantDesk(Desk):
     def _rights(self) -> Mapping[str, Any]:
         return experiment.decisions_of(self.ledger.rights())
 
+    def _check_profile(self, spec: config.ExperimentSpec) -> None:
+        """A tenant with a profile of its own calls AWS by nothing else: not by the server's own rights."""
+        allowed = [right.partition("=")[2] for right in self.ledger.rights() if right.startswith(_PROFILE)]
+        if allowed and "profile" in spec.backend.aws and spec.backend.aws["profile"] is None:
+            raise SpecError(
+                Problem(
+                    field="backend.profile",
+                    message="is missing, and this tenant calls AWS by a profile of its own",
+                    remedy=f"write backend.profile: {allowed[0]}",
+                )
+            )
+
     def _sent(self, document: object, folder: str | None) -> config.ExperimentSpec:
         if folder:
             raise UsageError("no folder of the server is a tenant's; send an archive with spec and code")
@@ -121,6 +135,7 @@ class TenantDesk(Desk):
         self, spec: config.ExperimentSpec, name: str | None, key: str, content: str
     ) -> tuple[str, bool]:
         spec = spec.model_copy(update={"name": self._named(spec.name, name, key)})
+        self._check_profile(spec)
         limits = spec.to_limits()
         _check_capped(limits)
         digest = hashlib.sha256(json.dumps([key, content, name]).encode()).hexdigest() if key else ""
