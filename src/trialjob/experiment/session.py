@@ -336,12 +336,7 @@ class Session:
         """What a person should know now of store and backend, such as credentials that have expired."""
         trouble = [self._loop.trouble] if self._loop is not None and self._loop.trouble else []
         mirrors = self._mirrors.notices() if self._mirrors is not None else []
-        return [
-            *trouble,
-            *mirrors,
-            *untold(self.state),
-            *self._backend.notices(),
-        ]
+        return [*trouble, *mirrors, *untold(self.state), *self._backend.notices()]
 
     @cached_property
     def _backend(self) -> Backend:

@@ -65,7 +65,6 @@ class SageMakerBackend:
         owner: str,
         check: Callable[[Request], None] = lambda _request: None,
         reveal: Reveal = unknown,
-        log_overlap: float = 30.0,
         log_settle: float = 10.0,
         usual_pause: float = 0.0,
     ) -> None:
@@ -79,10 +78,9 @@ class SageMakerBackend:
         self._clock = clock
         self._owner = owner
         self._reveal = reveal
-        self._job_table = JobTable(
-            client, clock, prefix or experiment, is_ours=not prefix, usual_pause=usual_pause
-        )
-        self._follower = Follower(client, prefix or experiment, overlap=log_overlap, settle=log_settle)
+        names = prefix or experiment
+        self._job_table = JobTable(client, clock, names, is_ours=not prefix, usual_pause=usual_pause)
+        self._follower = Follower(client, names, settle=log_settle)
         self._tombstones = Tombstones(client, settings, experiment, clock)
         self._launches = Launches(
             client,

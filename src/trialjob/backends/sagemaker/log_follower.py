@@ -21,6 +21,8 @@ _LONGEST_SETTLE: Final = 120.0
 _PATIENCE: Final = 60.0
 #: One log is read from so many milliseconds before its mark on: lines come out of order.
 _OVERLAP_MS: Final = 60_000
+#: And those of all jobs, or of one that has ended, from so many before.
+_BEFORE_MS: Final = 30_000
 #: Logs that nobody waits for are read together, so many seconds of ends at a time, and so many logs.
 _TOGETHER: Final = 45.0
 _MOST: Final = 100
@@ -58,13 +60,11 @@ class Follower:
         client: SageMakerClient,
         prefix: str,
         *,
-        overlap: float,
         settle: float,
     ) -> None:
         self.book = LogBuffer()
         self._client = client
         self._prefix = prefix
-        self._overlap = round(overlap * 1000)
         self._settle = settle
         self._shared: _Read | None = None
         #: All that there was of all jobs was read by the newest look.
@@ -92,7 +92,7 @@ class Follower:
             if since is None:
                 return
             # The prefix ends in a hyphen, so that run1 does not read the logs of run10.
-            self._shared = _Read(streams=f"{self._prefix}-", jobs=self.book.jobs, since=since - self._overlap)
+            self._shared = _Read(streams=f"{self._prefix}-", jobs=self.book.jobs, since=since - _BEFORE_MS)
         if self._pages(self._shared):
             read, self._shared = self._shared, None
             self.book.absorb(read.rows, read.jobs)
@@ -137,7 +137,7 @@ class Follower:
             self._single |= dict.fromkeys(read.jobs, read)
 
     def _beginning(self, began: float) -> int:
-        return round(began * 1000) - self._overlap
+        return round(began * 1000) - _BEFORE_MS
 
     def _drain(self, one: Ended) -> None:
         job = one.job

@@ -13,15 +13,7 @@ from pydantic import Field
 from trialjob.aws import faults
 from trialjob.backends.assumptions import Assumptions
 from trialjob.backends.auditing import Auditor, Knows, Together
-from trialjob.backends.plugin import (
-    Backend,
-    BaseBackend,
-    Check,
-    Jobs,
-    Place,
-    Translator,
-    Way,
-)
+from trialjob.backends.plugin import Backend, BaseBackend, Check, Jobs, Place, Translator, Way
 from trialjob.backends.price_list import PriceList
 from trialjob.backends.sagemaker.machines import Machines
 from trialjob.backends.sagemaker.rates import RATES
