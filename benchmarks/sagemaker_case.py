@@ -30,13 +30,13 @@ CASES = (
     Case(name="8, spot", trials=32, workers=8, settings=replace(SETTINGS, spot=Spot(max_wait=4 * 3600.0))),
 )
 _NOTES = """
-ASHA with reduction factor 2 up to 8 epochs of 50 to 80 s; a look every 10 s. A cold start takes 180 s and a
-warm one 25 s, the download included; a pool waits 240 s. A job prints 30 lines an epoch and its report. The
-service has a hard day (`Faults.hard_day`, `Durations.hard_day`): a line is seen up to 3 s late, and 2 of
-1,000 lines 10 to 30 s later; a stop takes 20 to 60 s, which are billed; lists show rows of 4.5 s ago. On
-spot, 3 of 10 launches are interrupted within 5 minutes, and billable seconds are what a discount of 70 %
-leaves. The service refuses calls beyond its published rates. All times
-are virtual, but for the CPU; calls take no virtual time.
+ASHA with reduction factor 2 up to 8 epochs of 50 to 80 s; a usual pause of 10 s between looks. A cold start
+takes 180 s and a warm one 25 s, the download included; a pool waits 240 s. A job prints 30 lines an epoch and
+its report. The service has a hard day (`Faults.hard_day`, `Durations.hard_day`): a line is seen up to 3 s
+late, and 2 of 1,000 lines 10 to 30 s later; a stop takes 20 to 60 s, which are billed; lists show rows of 4.5
+s ago. On spot, 3 of 10 launches are interrupted within 5 minutes, and billable seconds are what a discount of
+70 % leaves. The service refuses calls beyond its published rates. All times are virtual, but for the CPU;
+calls take no virtual time.
 
 - *Owed*: what the jobs are billed for, less the time from the line that lost a trial its job to the call that
   stopped it. A *warm gap* is from a job's end to the launch that takes its machine over.
@@ -51,17 +51,44 @@ are virtual, but for the CPU; calls take no virtual time.
   calls with 8 workers and 1,986 with 64; and 379 and 1,426 on the way.
 - CPU is that of the orchestrating process, boto3 and a journal on disk with it, the fake's own left out.
 
-Every line is *delivered* once and fetched about five times. FilterLogEvents takes a line's own time and not
-that of its arrival, so whoever waits for late lines reads others again: a look begins 30 s before the
-newest line, which is each line four times at a look in 10 s (1.5 times at a look a minute), and the log of
-an ended job is read once more as a whole, for lines that came later still. A shorter overlap with a longer
-look once a minute would save, by reckoning, a quarter of the lines and no call, as a page has room for
-10,000; but then either every mark in the journal names each line since the last longer look, which in a
-chatty log grows without bound, or a line that comes 5 to 20 s late is taken for delivered and lost.
+Every line is *delivered* once and fetched about six times, where 1.5 times was the aim. FilterLogEvents takes
+a line's own time and not that of its arrival, so whoever waits for late lines reads others again: a look
+begins 30 s before the newest line, which is each line once for every look in 30 s, and the log of an ended
+job is read once more as a whole, for lines that came later still. What was considered, and is not safe:
+
+- GetLogEvents' forward token. It is the place in one stream by time, not by arrival (boto3's issue 4472), so
+  a line that comes late with an earlier time stands before it and is never shown; a follower by that token
+  has lost whole bursts (aws-sdk-cpp's issue 1073). It is also a call a job, where FilterLogEvents is one.
+- No call takes an ingestion time (aws-sdk's issue 213, closed).
+- A filter pattern would spare the lines that are no reports. But a report may come cut in two events, whose
+  second has no mark; regexes and `on_log` need all lines; and silence (`stall_timeout`) is told by any line.
+- A shorter overlap with a longer look once a minute would save, by reckoning, a quarter of the lines and no
+  call. But then either every mark in the journal names each line since the last longer look, which in a
+  chatty log grows without bound, or a line that comes 5 to 20 s late is taken for delivered and lost.
+
+A look is made when it is likely to be worth one (`orchestrator/engine/looks.py`): soon after a rung is due by
+a trial's own pace, or by that of the others where it has none yet; when jobs that are being stopped are
+likely to have ended; and after twice the usual pause while nothing can come. One or two jobs whose end is
+awaited are asked for by name, where a list is as old as 4.5 s. Until 2026-11-29 a look was made every 10 s:
+from the losing line to StopTrainingJob it took 7.2 s with 8 workers and 7.7 s with 64, with 312 and 894
+calls. 4 s at 64 workers would take about 1,000 calls (3.5 s were had with 1,060): there something comes every
+two seconds, so only more looks can see it sooner.
+
+What is billed above what is owed with 8 workers, 459 s of which are 8 % (5 % was the aim), is by cause:
+
+| what                                                        | how many | seconds | each   |
+| ----------------------------------------------------------- | -------- | ------- | ------ |
+| machines that wait between a job's end and the next launch  | 24       | 254     | 10.6 s |
+| losing line to StopTrainingJob                              | 30       | 147     | 4.9 s  |
+| pools that are given back after the last launch             | 8        | 58      | 7.2 s  |
+
+The first is the largest: when a stop ends, 20 to 60 s after it was asked for, cannot be foretold, a list
+shows it 4.5 s late, and each job asked for by name is a call. With up to four jobs asked for by name it was
+1.066, for 421 calls; the aims of 5 % and of 350 calls were not had together.
 
 A slot is handed on when the service says that the job has ended; its log is read to its end beside that.
 Until 2026-11-29 it was handed on when the log had been read, for which the longest delay that any line had
-ever had was waited. The same service and the same day, before and after:
+ever had was waited. The same service and the same day, before and after, with a look every 10 s:
 
 | what                                | 8, before     | 8, after      | 64, before     | 64, after     |
 | ----------------------------------- | ------------- | ------------- | -------------- | ------------- |
@@ -73,9 +100,6 @@ ever had was waited. The same service and the same day, before and after:
 | last pools after the last job       | 49 s          | 9 s           | 51 s           | 13 s          |
 | calls, all                          | 447           | 425           | 2,049          | 1,986         |
 | log lines: fetched / printed        | 5.19          | 5.27          | 4.93           | 4.93          |
-
-What is left above what is owed is a look every 10 s: half of one, and lists of 4.5 s ago, pass before an end
-is seen, and before a losing line is.
 
 One launch a second is what the service grants an account. It fills 64 slots in a minute, and reuses the
 pools of 64 jobs that end together long before their 240 s are over. Beyond about 100 workers, with trials
@@ -215,13 +239,15 @@ def _measured(case: Case) -> dict[str, str]:
 
 _AIMS = {
     "billable ÷ owed": "≤ 1.05",
+    "calls, all; a trial": "≤ 350; ≤ 900 with 64",
+    "losing line to StopTrainingJob, median; max": "≤ 4 s",
     "idle a warm gap, median; 95 %; the longest": "≤ 15 s; ≤ 25 s",
     "last pools given back after the last job": "≤ 15 s",
     "… after the first wave": "≥ 95 %",
     "trials; jobs; surplus": "0 surplus",
     "most instances at once": "the workers",
     "watching: calls a look": "2 up to 100 jobs",
-    "log lines: fetched / printed": "1; see below",
+    "log lines: fetched / printed": "≤ 1.5; see below",
     "reports: journaled / printed": "each once",
     "throttled calls": "0",
 }
