@@ -89,12 +89,14 @@ const alone = () => me.id === "alone";
 const may = {
   start: () => alone() || (Boolean(me.tenant) && me.role !== "read"),
   change: () => me.role !== "read",
+  audit: () => !alone() && ["manage", "admin"].includes(me.role),
 };
 
 async function greet() {
   me = await read("/v1/me");
   document.getElementById("who").textContent = alone() ? "" : `${me.tenant || "all tenants"} (${me.role})`;
   document.getElementById("new").hidden = !may.start();
+  document.getElementById("acts").hidden = !may.audit();
 }
 
 function askForToken() {
@@ -326,6 +328,28 @@ function room(tenant) {
   return [make("p", {}, free), ...tenant.refusals.map((why) => make("p", { class: "failed" }, `It would be refused: ${why}`))];
 }
 
+// Who has done what
+
+async function audit() {
+  const day = make("input", { type: "date", id: "day", value: new Date().toISOString().slice(0, 10) });
+  const place = make("div");
+  const columns = [
+    { title: "At (UTC)", cell: (row) => row.at },
+    { title: "Token", cell: (row) => row.who || "none" },
+    { title: "Tenant", cell: (row) => row.tenant },
+    { title: "What", cell: (row) => row.what },
+    { title: "From", cell: (row) => row.origin },
+    { title: "Outcome", cell: (row) => row.outcome },
+  ];
+  const look = attempt(async () => {
+    const { items } = await read(`/v1/audit?last=500&day=${encodeURIComponent(day.value)}`);
+    place.replaceChildren(items.length ? grid(columns, items, "Audit log") : make("p", {}, "Nothing was changed or refused on that day."));
+  });
+  day.addEventListener("change", look);
+  main.replaceChildren(make("h1", {}, "Audit log"), make("label", { for: "day" }, "Day, the newest first, 500 at most"), day, place);
+  await look();
+}
+
 // Which view
 
 const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
@@ -354,6 +378,7 @@ async function view() {
     await greet();
     if (where === "e") await one(decodeURIComponent(name));
     else if (where === "new") await create();
+    else if (where === "audit" && may.audit()) await audit();
     else await list();
   } catch (error) {
     if (error.status === 401) askForToken();
