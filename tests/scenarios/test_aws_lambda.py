@@ -12,6 +12,7 @@ import sys
 import tarfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from trialjob.apps.aws_lambda import handler
 from trialjob.errors import BackendUnavailable, SpecError, StoreError, StoreUnavailable, UsageError
 from trialjob.model.trial import Phase
 from trialjob.orchestrator.journals.s3_store import S3Store
-from trialjob.testing.fake_aws import FakeAws, ScaledClock, jobs_by_tags
+from trialjob.testing.fake_aws import Durations, FakeAws, ScaledClock, jobs_by_tags
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "lambda"
 IMAGE = "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.8.0-gpu-py312"
@@ -107,15 +108,30 @@ class World:
         assert all(job.terminal for job in jobs)
 
 
-@pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[World]:
-    # A start takes minutes of the fake's time.
-    with FakeAws(clock=ScaledClock(1.0)) as fake:
-        fake.service.lifecycle.durations.cold_start = 0.5
+@contextmanager
+def world_of(clock: ScaledClock, store: str, **durations: float) -> Iterator[World]:
+    with (
+        FakeAws(clock=clock, durations=Durations(**durations)) as fake,
+        pytest.MonkeyPatch.context() as patch,
+    ):
         for name, value in fake.env.items():
-            monkeypatch.setenv(name, value)
-        world = World(fake, tmp_path.name)
-        monkeypatch.setenv("TRIALJOB_STORE", world.store)
+            patch.setenv(name, value)
+        world = World(fake, store)
+        patch.setenv("TRIALJOB_STORE", world.store)
+        yield world
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """Where jobs take a while."""
+    with world_of(ScaledClock(1), tmp_path.name, cold_start=0.5) as world:
+        yield world
+
+
+@pytest.fixture
+def hasty(tmp_path: Path) -> Iterator[World]:
+    """Where they end soon, and their last log lines are there soon after."""
+    with world_of(ScaledClock(10), tmp_path.name, cold_start=5, download=1, upload=1) as world:
         yield world
 
 
@@ -155,15 +171,15 @@ def state_machine(data: dict[str, Any]) -> Any:  # noqa: ANN401 - its output
         name = state["Next"]
 
 
-def test_from_an_event_to_the_end(world: World, capsys: pytest.CaptureFixture[str]) -> None:
-    told = handler({"start": world.spec("digits"), "for": "1s"}, Remaining(60))
+def test_from_an_event_to_the_end(hasty: World, capsys: pytest.CaptureFixture[str]) -> None:
+    told = handler({"start": hasty.spec("digits"), "for": "1s"}, Remaining(60))
     assert told["started"] == ["digits"]
     assert told["experiments"] == {"digits": "running"}
     # The same event once more, as Lambda delivers it at least once.
-    assert handler({"start": world.spec("digits"), "for": "1s"}, Remaining(60))["started"] == ["digits"]
-    told = state_machine({"spec": world.spec("digits")})
+    assert handler({"start": hasty.spec("digits"), "for": "1s"}, Remaining(60))["started"] == ["digits"]
+    told = state_machine({"spec": hasty.spec("digits")})
     assert (told["experiment"], told["state"], told["best"]["score"]) == ("digits", "finished", 0.2)
-    world.check("digits")
+    hasty.check("digits")
     logged = lines(capsys)
     assert {line["experiment"] for line in logged} == {"digits"}
     last = logged[-1]
@@ -180,9 +196,9 @@ def test_from_an_event_to_the_end(world: World, capsys: pytest.CaptureFixture[st
     }
     # It is over, so nobody reads it again.
     handler({"for": "1s"}, Remaining(60))
-    world.fake.ledger.calls.clear()
+    hasty.fake.ledger.calls.clear()
     assert handler({}, Remaining(60))["experiments"] == {}
-    assert {call.operation for call in world.fake.ledger.calls} == {"ListBucket"}
+    assert {call.operation for call in hasty.fake.ledger.calls} == {"ListBucket"}
 
 
 #: As Lambda does it: each container of the function is a process, which is used again.
@@ -199,17 +215,17 @@ for _ in range(3):
 """
 
 
-def test_doubled_overlapping_and_missing_invocations(world: World) -> None:
+def test_doubled_overlapping_and_missing_invocations(hasty: World) -> None:
     for name in ("one", "two"):
-        world.put(f"inbox/{name}.json", json.dumps(world.spec(name)))
+        hasty.put(f"inbox/{name}.json", json.dumps(hasty.spec(name)))
     containers = [subprocess.Popen([sys.executable, "-c", CONTAINER]) for _ in range(3)]
     assert [container.wait(400) for container in containers] == [0, 0, 0]
-    assert world.keys("inbox/") == []
-    assert world.keys("inbox-failed/") == []
-    assert world.keys("inbox-done/") == ["inbox-done/one.json", "inbox-done/two.json"]
+    assert hasty.keys("inbox/") == []
+    assert hasty.keys("inbox-failed/") == []
+    assert hasty.keys("inbox-done/") == ["inbox-done/one.json", "inbox-done/two.json"]
     time.sleep(4)  # noqa: TID251 - nobody comes for a while
-    world.to_the_end("one", "two")
-    world.check("one", "two")
+    hasty.to_the_end("one", "two")
+    hasty.check("one", "two")
 
 
 def archive(files: dict[str, str]) -> bytes:
@@ -222,23 +238,23 @@ def archive(files: dict[str, str]) -> bytes:
     return held.getvalue()
 
 
-def test_code_comes_in_an_archive(world: World) -> None:
-    spec = world.spec("coded")
+def test_code_comes_in_an_archive(hasty: World) -> None:
+    spec = hasty.spec("coded")
     spec["estimator"] = {
         "kind": "script",
         "source_dir": "src",
         "entry_point": "train.sh",
         "image_uri": IMAGE,
-        "role": world.role,
+        "role": hasty.role,
         "instance_type": "ml.g5.xlarge",
     }
     files = {"sweep.yaml": json.dumps(spec), "src/train.sh": "echo acc=0.5\n"}
-    world.put("inbox/coded.tar.gz", archive(files))
+    hasty.put("inbox/coded.tar.gz", archive(files))
     told = handler({"for": "1s"}, Remaining(60))
     assert told["refused"] == {}
     assert told["started"] == ["coded"]
-    world.to_the_end("coded")
-    world.check("coded")
+    hasty.to_the_end("coded")
+    hasty.check("coded")
 
 
 def handed_over(world: World, name: str) -> dict[str, Any]:

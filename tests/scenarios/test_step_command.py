@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from trialjob.testing.fake_aws import FakeAws, ScaledClock, jobs_by_tags
+from trialjob.testing.fake_aws import Durations, FakeAws, ScaledClock, jobs_by_tags
 
 SCRIPT = "for epoch in 1 2; do echo acc=0.$epoch; done\n"
 SPEC = """\
@@ -78,9 +78,7 @@ class Steps:
 
 @pytest.fixture
 def steps(tmp_path: Path) -> Iterator[Steps]:
-    # A start takes minutes of the fake's time, and so does waiting for late log lines.
-    with FakeAws(clock=ScaledClock(1.0)) as fake:
-        fake.service.lifecycle.durations.cold_start = 0.5
+    with FakeAws(clock=ScaledClock(10), durations=Durations(cold_start=5, download=1, upload=1)) as fake:
         yield Steps(fake, tmp_path)
 
 

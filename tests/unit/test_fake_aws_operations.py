@@ -9,6 +9,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,14 @@ def refusal(call: Client, **params: Value) -> tuple[str, str]:
 def status(sagemaker: Client, name: str) -> tuple[str, str]:
     answer = sagemaker.describe_training_job(TrainingJobName=name)
     return answer["TrainingJobStatus"], answer["SecondaryStatus"]
+
+
+def test_an_answer_is_dated_by_the_clock_that_dates_what_is_in_it(fake: FakeAws, sagemaker: Client) -> None:
+    """A client takes an answer's date for the service's time, by which it waits for what comes late."""
+    for _ in range(2):
+        told = sagemaker.list_training_jobs()["ResponseMetadata"]["HTTPHeaders"]["date"]
+        assert parsedate_to_datetime(told).timestamp() == fake.clock.now()
+        fake.clock.sleep(HOUR)
 
 
 # --- life ---

@@ -29,6 +29,7 @@ from trialjob.model.limits import Limits
 from trialjob.orchestrator.ports import Part, Postponed, Rejected, Submitted
 from trialjob.orchestrator.stopping.none import NoStopping
 from trialjob.reporting.downloads import fetch
+from trialjob.testing.chaos_orchestrator import SkewedClock
 from trialjob.testing.fake_aws import ConnectionLost, VirtualClock
 from trialjob.testing.fake_aws.errors import ServiceError
 from trialjob.testing.fake_aws.requests import LOG_GROUP, training_request
@@ -578,6 +579,24 @@ def test_a_pool_that_another_job_took_is_not_ended(world: SageMakerSimulation) -
     assert look.end is not None
     assert look.end.reused_pool
     assert look.end.pool_until is not None
+
+
+@pytest.mark.parametrize("behind", [0.0, 3600.0])
+def test_a_pool_that_was_never_kept_is_told_by_the_services_clock(
+    world: SageMakerSimulation, behind: float
+) -> None:
+    """Its job's end is of that clock, too: a slow one here does not make the bill wait."""
+    world.settings = replace(SETTINGS, keep_alive=600.0)
+    world.service.quotas.set("ml.g5.xlarge", warm_pool=0)
+    clock = SkewedClock(world.clock)
+    clock.skew = -behind
+    backend = world.backend(clock)
+    backend.submit(request())
+    follow(world, backend)
+    world.clock.sleep(120)
+    (bill,) = [one.bill for one in backend.observe([Watch(job=JOB, cursor="", bill=True)])]
+    assert bill is not None
+    assert bill.pool_seconds == 0.0
 
 
 def test_pools_beyond_the_rate_are_ended_in_later_steps(world: SageMakerSimulation) -> None:

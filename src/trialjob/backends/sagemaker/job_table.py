@@ -75,7 +75,7 @@ class JobTable:
         #: When a job was last shown, or asked for by its name.
         self._asked: dict[JobName, float] = {}
         self._missing: dict[JobName, int] = {}
-        #: When a job was last described.
+        #: When a job was last described, by the service's clock, as its end is.
         self._described: dict[JobName, float] = {}
         #: When the newest job was started.
         self._launched = float("-inf")
@@ -232,7 +232,7 @@ class JobTable:
             self._missing.pop(job, None)
         except faults.NotFound:
             self._missing[job] = self._missing.get(job, 0) + 1
-        self._asked[job] = self._described[job] = self._clock.now()
+        self._asked[job], self._described[job] = self._clock.now(), self._client.time()
 
     def settle(self, jobs: Iterable[JobName]) -> None:
         """Have it told what ended jobs came to: of many by one search, of the others one by one."""
@@ -274,7 +274,7 @@ class JobTable:
 
     def ask_again(self, job: JobName) -> None:
         """Describe an ended job once more, of which not all is known; now and then, not each time."""
-        if self._clock.now() - self._described.get(job, float("-inf")) >= _SETTLE:
+        if self._client.time() - self._described.get(job, float("-inf")) >= _SETTLE:
             with suppress(faults.Throttled):
                 self._describe(job)
 

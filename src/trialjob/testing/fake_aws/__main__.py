@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until interrupted, after printing the environment to export."""
     parser = argparse.ArgumentParser(prog="python -m trialjob.testing.fake_aws", description=__doc__)
     parser.add_argument("--port", type=int, default=5055, help="0 takes any free port (default: 5055)")
-    scale = "how many times as fast its time runs; a command keeps real time, and waits longer for its logs"
+    scale = "how many times as fast its time runs; a command's pauses, such as poll_interval, keep real time"
     parser.add_argument("--time-scale", type=float, default=1.0, help=scale)
     parser.add_argument("--region", default="us-east-1")
     chosen = parser.parse_args(arguments)
