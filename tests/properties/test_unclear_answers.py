@@ -18,6 +18,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from trialjob.aws import faults
+from trialjob.backends.sagemaker.backend import SageMakerBackend
 from trialjob.backends.sagemaker.client import SageMakerClient
 from trialjob.backends.sagemaker.prices import on_demand
 from trialjob.errors import BackendUnavailable, StoreUnavailable
@@ -110,34 +111,49 @@ def test_a_page_is_no_answer_to_any_call(operation: str, page: Interposed, when:
         world.faults.hook = None
 
 
+@cache
+def launches() -> SageMakerSimulation:
+    """One for all jobs that are launched here: to begin takes longer than they do."""
+    return simulation()
+
+
+def launched() -> tuple[SageMakerSimulation, SageMakerBackend, JobRequest]:
+    """A new backend, a job that there has not been, and nothing else that runs."""
+    world = launches()
+    world.clock.sleep(86_400)
+    world.service.quotas.set("ml.g5.xlarge", training=1)
+    trial = TrialId(next(_NUMBERS) + 1)
+    job = job_name(NAME, trial, 1)
+    return world, world.backend(), BUNDLED.request(job, trial, 1, {"lr": 0.5, "hidden": 16}, 3600.0)
+
+
 @given(page=pages, when=moments, refused_next=st.booleans())
 def test_a_launch_without_a_clear_answer_makes_one_job(
     page: Interposed, when: str, *, refused_next: bool
 ) -> None:
-    world = simulation()
-    backend = world.backend()
+    world, backend, request = launched()
+    others = list(world.service.jobs)
     interpose(world.faults, when, "CreateTrainingJob", page)
     with pytest.raises(BackendUnavailable):
-        backend.submit(request())
+        backend.submit(request)
     world.faults.hook = None
     if refused_next and when == "after":
         # What is there already needs neither room in the quota nor a role.
         world.service.quotas.set("ml.g5.xlarge", training=0)
-    assert backend.submit(request()) == Submitted(adopted=when == "after")
-    assert list(world.service.jobs) == [JOB]
+    assert backend.submit(request) == Submitted(adopted=when == "after")
+    assert list(world.service.jobs) == [*others, request.job]
 
 
 @given(page=pages, when=moments)
 def test_a_stop_without_a_clear_answer_is_made_again(page: Interposed, when: str) -> None:
-    world = simulation()
-    backend = world.backend()
-    backend.submit(request())
+    world, backend, request = launched()
+    backend.submit(request)
     interpose(world.faults, when, "StopTrainingJob", page)
     with pytest.raises(BackendUnavailable):
-        backend.stop(JOB)
+        backend.stop(request.job)
     world.faults.hook = None
-    assert backend.stop(JOB)
-    assert world.service.jobs[JOB].status in {"Stopping", "Stopped"}
+    assert backend.stop(request.job)
+    assert world.service.jobs[request.job].status in {"Stopping", "Stopped"}
 
 
 @given(page=pages, when=moments)
@@ -244,7 +260,3 @@ def test_an_answer_that_is_torn_is_none(operation: str, cut: float) -> None:
             CALLS[operation](world.client)
     finally:
         world.faults.rewrite = None
-
-
-def request() -> JobRequest:
-    return BUNDLED.request(JOB, TrialId(1), 1, {"lr": 0.5, "hidden": 16}, 3600.0)
