@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from trialjob.apps.cli.main import main
@@ -59,7 +60,7 @@ def state(name: str, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
 def test_it_returns_and_a_process_without_a_terminal_goes_on(
     gate: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["run", "sweep.yaml", "--name", "long", "--detach"]) == 0
+    assert main(["--verbose", "run", "sweep.yaml", "--name", "long", "--detach"]) == 0
     told = capsys.readouterr().out
     found = re.search(r"process (\d+) runs it in the background; what it says is in (\S+)\n", told)
     assert found is not None
@@ -68,6 +69,7 @@ def test_it_returns_and_a_process_without_a_terminal_goes_on(
     assert log.stat().st_mode & 0o077 == 0
     assert "  trialjob watch long\n" in told
     assert "  trialjob logs long 1 --follow\n" in told
+    assert "trialjob --verbose resume long" in " ".join(psutil.Process(pid).cmdline())
     assert os.getsid(pid) == pid  # what ends the terminal's session does not end it
     for words in ([], ["--detach"]):
         assert main(["resume", "long", *words]) == 2

@@ -15,6 +15,7 @@ from trialjob.errors import JournalCorrupt, StoreError
 from trialjob.model.ids import ExperimentName
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.journals.folder import FolderStore
+from trialjob.orchestrator.journals.locks import store_errors
 from trialjob.orchestrator.journals.memory import MemoryStore
 from trialjob.orchestrator.journals.objects import Objects
 from trialjob.orchestrator.journals.s3_head import MOST, Head, Segment, decode_head
@@ -62,6 +63,17 @@ def test_a_digest_is_looked_at_before_it_is_a_path_and_the_code_before_it_is_kep
         store.keep_bundle(NAME, DIGEST, DATA)
         assert store.bundle(NAME, DIGEST) == DATA
     assert not (tmp_path / "out.tar.gz").exists()
+
+
+def test_where_nothing_can_be_made_nothing_is_missing() -> None:
+    """No backup holds what was never there."""
+    if not Path("/proc/self").exists():
+        pytest.skip("this system has no /proc")
+    with (
+        pytest.raises(StoreError, match=r"nothing can be made in /proc; choose another --store"),
+        store_errors(Path("/proc/x")),
+    ):
+        Path("/proc/x").mkdir(parents=True, exist_ok=True)
 
 
 def test_code_that_was_changed_in_a_folder_is_refused(tmp_path: Path) -> None:

@@ -57,15 +57,19 @@ class NotBegun:
 Left: TypeAlias = GoesOn | HasEnded | NotBegun
 
 
-def leave_to_process(session: Session, words: Sequence[str]) -> Left:
+def leave_to_process(session: Session, words: Sequence[str], *, verbose: bool) -> Left:
     """Have ``trialjob resume`` with these words run the experiment of ``session`` from now on.
+
+    ``verbose``: its log has every call to a service, too.
 
     Raises ExperimentBusy when somebody runs it already.
     """
     if (holder := session.holder()) is not None:
         raise ExperimentBusy(f"{session.name} is being run by {holder}; stop or detach it there first")
     log = _log_of(session)
-    process = _started([sys.executable, "-P", "-m", "trialjob", "resume", session.name, *words], log, session)
+    told = ["--verbose"] if verbose else []
+    resume = [sys.executable, "-P", "-m", "trialjob", *told, "resume", session.name, *words]
+    process = _started(resume, log, session)
     clock = SystemClock()
     until = clock.now() + _PATIENCE
     while clock.now() < until:

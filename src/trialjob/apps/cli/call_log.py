@@ -6,11 +6,19 @@ import os
 import sys
 from collections.abc import Callable
 
+import click
+
 from trialjob.errors import UsageError
 
 VARIABLE = "TRIALJOB_LOG"
 #: What is no name of a file.
 _STDERR = ("1", "-", "stderr", "true", "yes")
+
+
+def is_verbose() -> bool:
+    """Whether this command was given ``--verbose``, which the environment does not hand on."""
+    context = click.get_current_context(silent=True)
+    return context is not None and bool(context.find_root().params.get("verbose"))
 
 
 def begin(*, verbose: bool) -> Callable[[], None] | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, assert_never
 import click
 
 from trialjob import config, experiment
+from trialjob.apps.cli.call_log import is_verbose
 from trialjob.apps.cli.errors import Begun, ExitStatus, say
 from trialjob.apps.detached_run import GoesOn, HasEnded, Left, NotBegun, leave_to_process
 from trialjob.apps.interactive_run import Attended, OnInterrupt, attend, farewell
@@ -149,7 +150,8 @@ def _go_on(
         return ExitStatus.DONE
     if detach:
         words = ["--store", session.store, "--on-interrupt", on_interrupt or "detach"]
-        return _show_left(begun, session, out, leave_to_process(session, words), store=store)
+        left = leave_to_process(session, words, verbose=is_verbose())
+        return _show_left(begun, session, out, left, store=store)
     attended = attend(session, out, on_interrupt)
     if session.unsent:
         say(f"notice: {session.unsent}")

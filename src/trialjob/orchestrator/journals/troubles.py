@@ -15,6 +15,12 @@ _ANOTHER: Final = {errno.EISDIR, errno.ELOOP, errno.EEXIST, errno.EINVAL, None}
 def trouble(error: OSError, path: Path, *, doing: str) -> str:
     """``error`` about ``path`` or what is below it, in words, with what to do."""
     place = error.filename if isinstance(error.filename, str) else path
+    is_new = doing == "written" and error.filename2 is None
+    if error.errno == errno.ENOENT and is_new and Path(place).parent.is_dir():
+        # Nothing is missing: such a file system, of which /proc is one, makes no file or folder for anybody.
+        return (
+            f"{place} cannot be {doing}: nothing can be made in {Path(place).parent}; choose another --store"
+        )
     return f"{place} cannot be {doing}: {error.strerror or error}; {_remedy(error)}"
 
 
