@@ -12,7 +12,7 @@ EXTRAS := pandas fake-aws qmc examples syne-tune report serve mlflow tensorboard
 COMPILE = $(BIN)/uv pip compile pyproject.toml --override requirements/overrides.txt --universal \
     --generate-hashes --no-emit-index-url --no-header --quiet
 
-.PHONY: demo test test-fast test-lowest check lint types contracts docs bench soak fuzz-api lock clean
+.PHONY: demo test test-fast test-lowest test-newest check lint types contracts docs bench soak fuzz-api dist lock clean
 
 demo: .demo/.ready
 	.demo/bin/trialjob run examples/digits/sweep.yaml --store $(STORE)
@@ -24,17 +24,24 @@ test: .venv/.ready
 test-fast: .venv/.ready
 	$(BIN)/python -m pytest -n auto -m fast
 
-# The quick tests on the lowest versions that pyproject.toml allows of what it names itself, resolved anew each
-# time. Tests of tools that are not installed there are skipped, and the tools of the tests are those of the lock.
+# The quick tests on the lowest versions that pyproject.toml allows of what it names itself, or on the newest,
+# resolved anew each time. Tests of tools that are not installed there are skipped, and the tools of the tests are
+# those of the lock.
 LOWEST_EXTRAS := pandas,fake-aws,qmc,examples,report,serve,tensorboard
 test-lowest:
-	$(PYTHON) -m venv --clear .lowest
-	.lowest/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	VIRTUAL_ENV=.lowest .lowest/bin/uv pip install --quiet --resolution lowest-direct \
-	    --editable '.[$(LOWEST_EXTRAS)]'
-	VIRTUAL_ENV=.lowest .lowest/bin/uv pip install --quiet --constraints requirements/dev.txt \
+	$(call quick,.lowest,lowest-direct)
+
+test-newest:
+	$(call quick,.newest,highest)
+
+define quick
+	$(PYTHON) -m venv --clear $(1)
+	$(1)/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	VIRTUAL_ENV=$(1) $(1)/bin/uv pip install --quiet --resolution $(2) --editable '.[$(LOWEST_EXTRAS)]'
+	VIRTUAL_ENV=$(1) $(1)/bin/uv pip install --quiet --constraints requirements/dev.txt \
 	    hypothesis pytest pytest-timeout pytest-xdist
-	.lowest/bin/python -m pytest -n auto tests/unit tests/golden
+	$(1)/bin/python -m pytest -n auto tests/unit tests/golden
+endef
 
 check: lint types contracts test
 
@@ -68,6 +75,12 @@ fuzz-api: .venv/.ready
 bench: .venv/.ready
 	$(BIN)/python benchmarks/run.py
 
+# What is published for a tag: make dist TAG=v1.2.3. The table of prices in it is of that day.
+dist: .demo/.ready
+	$(PYTHON) tools/release_check.py "$(TAG)"
+	.demo/bin/trialjob prices --update --all-regions --output src/trialjob/backends/sagemaker/prices.json
+	.demo/bin/uv build --out-dir dist
+
 lock: .venv/.ready
 	$(COMPILE) $(EXTRAS:%=--extra %) --group dev -o requirements/dev.txt
 	$(COMPILE) --extra examples -c requirements/dev.txt -o requirements/demo.txt
@@ -96,4 +109,4 @@ endef
 	touch $@
 
 clean:
-	rm -rf .venv .demo .lowest .docs .site .mypy_cache .ruff_cache .import_linter_cache .hypothesis $(STORE)
+	rm -rf .venv .demo .lowest .newest .docs .site .mypy_cache .ruff_cache .import_linter_cache .hypothesis $(STORE)
