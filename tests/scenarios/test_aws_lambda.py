@@ -109,9 +109,9 @@ class World:
 
 
 @contextmanager
-def world_of(clock: ScaledClock, store: str, **durations: float) -> Iterator[World]:
+def world_of(clock: ScaledClock, store: str, durations: Durations) -> Iterator[World]:
     with (
-        FakeAws(clock=clock, durations=Durations(**durations)) as fake,
+        FakeAws(clock=clock, durations=durations) as fake,
         pytest.MonkeyPatch.context() as patch,
     ):
         for name, value in fake.env.items():
@@ -124,14 +124,15 @@ def world_of(clock: ScaledClock, store: str, **durations: float) -> Iterator[Wor
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     """Where jobs take a while."""
-    with world_of(ScaledClock(1), tmp_path.name, cold_start=0.5) as world:
+    with world_of(ScaledClock(1), tmp_path.name, Durations(cold_start=0.5)) as world:
         yield world
 
 
 @pytest.fixture
 def hasty(tmp_path: Path) -> Iterator[World]:
     """Where they end soon, and their last log lines are there soon after."""
-    with world_of(ScaledClock(10), tmp_path.name, cold_start=5, download=1, upload=1) as world:
+    quick = Durations(cold_start=5, download=1, upload=1)
+    with world_of(ScaledClock(10), tmp_path.name, quick) as world:
         yield world
 
 

@@ -97,12 +97,17 @@ def test_sagemaker_is_tuned_without_posix(tmp_path: Path, fake: FakeAws) -> None
     for words in (["--help"], ["list"], ["plan", "sweep.yaml"]):
         status, said = trialjob(tmp_path, fake, *words)
         assert status == 0, (words, said)
-    for _ in range(2):
-        status, said = trialjob(tmp_path, fake, "step", "windows", "sweep.yaml")
-        assert status == 3, said
-        assert "running: 1 running" in said
-    assert len(fake.service.jobs) == 1
+    status, said = trialjob(tmp_path, fake, "step", "windows", "sweep.yaml")
+    assert status == 3, said
+    assert "running: 1 running" in said
     wait_until_ended(fake)
+    for _ in range(10):
+        status, said = trialjob(tmp_path, fake, "step", "windows", "sweep.yaml")
+        if status != 3:
+            break
+    assert status == 0, said
+    assert "1 of 1 trials ended, best acc 0.5" in said
+    assert len(fake.service.jobs) == 1
     for words in (["list"], ["status", "windows"], ["logs", "windows", "1"]):
         status, said = trialjob(tmp_path, fake, *words)
         assert status == 0, (words, said)
