@@ -14,7 +14,7 @@ from trialjob.apps.tuner import Experiment
 from trialjob.config import load, parse
 from trialjob.model.ids import ExperimentName, TrialId
 from trialjob.orchestrator.core.events import ExperimentCreated
-from trialjob.testing.fake_aws import Durations, FakeAws
+from trialjob.testing.fake_aws import Durations, FakeAws, ScaledClock
 
 QUICK = Durations(cold_start=0.3, warm_start=0.1, download=0.1, upload=0.1, stop=0.1)
 CLOUD = {
@@ -27,7 +27,7 @@ BOTH = pytest.mark.parametrize("where", ["local", "sagemaker"])
 
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Any:  # noqa: ANN401 - a generator of one
-    with FakeAws(durations=QUICK) as fake:
+    with FakeAws(clock=ScaledClock(10), durations=QUICK) as fake:
         fake.create_bucket("bucket")
         fake.create_role("SageMakerExecution")
         for name, value in fake.env.items():

@@ -18,7 +18,7 @@ from trialjob.apps.specs import Estimator
 from trialjob.apps.tuner import Experiment
 from trialjob.config import parse
 from trialjob.errors import UsageError
-from trialjob.testing.fake_aws import Durations, FakeAws
+from trialjob.testing.fake_aws import Durations, FakeAws, ScaledClock
 
 QUICK = Durations(cold_start=0.3, warm_start=0.1, download=0.1, upload=0.1, stop=0.1)
 ROLE = "arn:aws:iam::123456789012:role/SageMakerExecution"
@@ -28,7 +28,7 @@ PROGRAM = 'echo "epoch=1 acc=$1"; echo "$@"; env | grep ^TRIALJOB_TRIAL='
 
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Any:  # noqa: ANN401 - a generator of one
-    with FakeAws(durations=QUICK) as fake:
+    with FakeAws(clock=ScaledClock(10), durations=QUICK) as fake:
         fake.create_bucket("bucket")
         fake.create_role("SageMakerExecution")
         for name, value in fake.env.items():

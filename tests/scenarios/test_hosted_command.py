@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from trialjob.testing.fake_aws import Durations, FakeAws
+from trialjob.testing.fake_aws import Durations, FakeAws, ScaledClock
 
 SPEC = """\
 name: tuned
@@ -70,7 +70,7 @@ def check_a_script(tmp_path: Path, spec: str) -> None:
     (tmp_path / "sweep.yaml").write_text(spec)
     (tmp_path / "train.py").write_text(SCRIPT)
     quick = Durations(cold_start=0.5, warm_start=0.1, download=0.1, upload=0.1, stop=0.1)
-    with FakeAws(durations=quick) as aws:
+    with FakeAws(clock=ScaledClock(5), durations=quick) as aws:
         aws.create_bucket("bucket")
         aws.create_role("SageMakerExecution")
         assert "tried again" not in call(tmp_path, aws, "plan", "sweep.yaml")  # a tuning job tries none again

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from trialjob.testing.fake_aws import Durations, FakeAws
+from trialjob.testing.fake_aws import Durations, FakeAws, ScaledClock
 
 PYTHON_38 = sorted(Path("~/.pyenv/versions").expanduser().glob("3.8.*/bin"))
 QUICK = Durations(cold_start=0.3, warm_start=0.1, download=0.1, upload=0.1, stop=0.1)
@@ -65,7 +65,7 @@ def test_it_arrives_and_runs(python: Path, tmp_path: Path) -> None:
         "backend": {"kind": "sagemaker", "s3_uri": "s3://bucket/tuning", "poll_interval": 0.2},
     }
     (tmp_path / "sweep.yaml").write_text(json.dumps(document))
-    with FakeAws(durations=QUICK) as aws:
+    with FakeAws(clock=ScaledClock(10), durations=QUICK) as aws:
         aws.create_bucket("bucket")
         aws.create_role("SageMakerExecution")
         variables = {**os.environ, **aws.env, "TRIALJOB_STORE": str(tmp_path / "store")}

@@ -20,7 +20,7 @@ from trialjob.in_job.report import NEEDED, RUNNING_BEST
 from trialjob.model.ids import TrialId
 from trialjob.model.job import Outcome
 from trialjob.model.trial import TrialStatus
-from trialjob.testing.fake_aws import Durations, FakeAws
+from trialjob.testing.fake_aws import Durations, FakeAws, ScaledClock
 from trialjob.testing.slurm_jobs import SlurmJobs
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "logged"
@@ -100,7 +100,7 @@ def test_all_points_are_reported_with_their_epochs(kind: str, tmp_path: Path) ->
 def test_in_a_container_of_the_service_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given = {**document(tmp_path, "mlflow", MLFLOW), **CLOUD}
     given["estimator"] |= IMAGE
-    with FakeAws(durations=QUICK) as fake:
+    with FakeAws(clock=ScaledClock(10), durations=QUICK) as fake:
         fake.create_bucket("bucket")
         fake.create_role("SageMakerExecution")
         for name, value in fake.env.items():

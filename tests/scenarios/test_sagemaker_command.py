@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from trialjob.testing.fake_aws import Durations, FakeAws
+from trialjob.testing.fake_aws import Durations, FakeAws, ScaledClock
 
 SPEC = """\
 name: cloud
@@ -59,7 +59,7 @@ def test_killed_in_the_middle_and_resumed(tmp_path: Path) -> None:
     (tmp_path / "sweep.yaml").write_text(SPEC)
     (tmp_path / "train.sh").write_text(SCRIPT)
     quick = Durations(cold_start=0.5, warm_start=0.1, download=0.1, upload=0.1, stop=0.1)
-    with FakeAws(durations=quick) as aws:
+    with FakeAws(clock=ScaledClock(10), durations=quick) as aws:
         aws.create_bucket("bucket")
         aws.create_role("SageMakerExecution")
         with command(tmp_path, aws, "run", "sweep.yaml", "--name", "cloud") as process:

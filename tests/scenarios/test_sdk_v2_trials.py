@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from trialjob import TrainingJobRequest, Tuner, maximize, uniform
-from trialjob.testing.fake_aws import Durations, FakeAws
+from trialjob.testing.fake_aws import Durations, FakeAws, ScaledClock
 
 RECORDED: dict[str, Any] = json.loads(
     (Path(__file__).parents[1] / "golden" / "sdk-v2-request.json").read_text()
@@ -63,7 +63,7 @@ def test_every_trial_is_that_request_with_its_own_values(
     (tmp_path / "train").write_text(TOOLKIT)
     (tmp_path / "train").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    with FakeAws(durations=QUICK) as aws:
+    with FakeAws(clock=ScaledClock(10), durations=QUICK) as aws:
         aws.create_bucket("bucket")
         aws.create_role("SageMakerExecution")
         for name, value in aws.env.items():

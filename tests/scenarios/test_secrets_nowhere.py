@@ -18,7 +18,7 @@ import pytest
 from trialjob import Script, Secret, Tuner, experiment, maximize
 from trialjob.apps.cli.main import main
 from trialjob.errors import SpecError
-from trialjob.testing.fake_aws import Durations, FakeAws
+from trialjob.testing.fake_aws import Durations, FakeAws, ScaledClock
 
 CANARY = "canary-5f1c9a77b2e84d06"
 FROM_HERE = "elsewhere-77b2e84d065f1c9a"
@@ -225,7 +225,7 @@ def test_on_sagemaker(folder: Path) -> None:
     spec = SPEC.replace("space:", estimator + "space:", 1) + CLOUD
     (folder / "sweep.yaml").write_text(spec)
     quick = Durations(cold_start=0.2, warm_start=0.1, download=0.1, upload=0.1, stop=0.1)
-    with FakeAws(durations=quick) as aws:
+    with FakeAws(clock=ScaledClock(10), durations=quick) as aws:
         aws.create_bucket("bucket")
         aws.create_role("SageMakerExecution")
         for words in (

@@ -17,7 +17,7 @@ import pytest
 
 from trialjob import config, experiment
 from trialjob.apps.aws_lambda import handler
-from trialjob.testing.fake_aws import FakeAws, ScaledClock
+from trialjob.testing.fake_aws import Durations, FakeAws, ScaledClock
 from trialjob.testing.installed import install
 
 PLUGINS = Path(__file__).parents[2] / "examples" / "plugins"
@@ -189,8 +189,7 @@ def test_what_breaks_is_the_package_s_and_the_experiment_is_kept(machine: Machin
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAws]:
-    with FakeAws(clock=ScaledClock(1.0)) as fake:
-        fake.service.lifecycle.durations.cold_start = 0.5
+    with FakeAws(clock=ScaledClock(10), durations=Durations(cold_start=5, download=1, upload=1)) as fake:
         for name, value in fake.env.items():
             monkeypatch.setenv(name, value)
         yield fake
