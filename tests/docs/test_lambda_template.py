@@ -12,7 +12,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from trialjob.apps.job_events import jobs_named
+from trialjob.backends.job_events import jobs_named
 from trialjob.backends.sagemaker.client import LOG_GROUP
 from trialjob.in_job.report import PREFIX
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from trialjob.apps.job_events import experiments_of, jobs_named
+from trialjob.backends.job_events import experiments_of, jobs_named
 from trialjob.errors import UsageError
 from trialjob.model.ids import ExperimentName, is_job_of, tuning_name
 

@@ -9,10 +9,11 @@ import pytest
 
 from trialjob import config
 from trialjob.backends.vault import Vault
-from trialjob.config.mlflow import MlflowSpec, managed_problem
+from trialjob.config.mlflow import MlflowSpec
 from trialjob.errors import SpecError, UsageError
 from trialjob.experiment import trackers
 from trialjob.experiment.trackers import check_mirrors, mlflow_runs
+from trialjob.reporting.managed_mlflow import managed_problem
 
 SERVER = "arn:aws:sagemaker:us-east-1:123456789012:mlflow-tracking-server/team"
 APP = "arn:aws-us-gov:sagemaker:us-gov-west-1:123456789012:mlflow-app/app-0A1B"

@@ -23,10 +23,10 @@ from typing import Any, Final, Protocol, TypeVar, assert_never
 
 from trialjob import experiment
 from trialjob.apps.embedded_metrics import embedded, metrics_of
-from trialjob.apps.job_events import experiments_of, jobs_named
 from trialjob.apps.stepping import step, summary
 from trialjob.apps.summary import summary_of
 from trialjob.apps.turns import LeftBehind, Turns
+from trialjob.backends.job_events import experiments_of, jobs_named
 from trialjob.errors import BackendUnavailable, SpecError, StoreError, StoreUnavailable, UsageError
 from trialjob.experiment import Session
 from trialjob.model.durations import FORMS, parse_duration

@@ -11,7 +11,7 @@ from typing import Self
 
 from trialjob.backends.vault import Vault
 from trialjob.config import ExperimentSpec
-from trialjob.config.mlflow import MlflowSpec, managed_problem
+from trialjob.config.mlflow import MlflowSpec
 from trialjob.errors import UsageError
 from trialjob.model.secret import Secret
 from trialjob.orchestrator.core.events import Event
@@ -20,6 +20,7 @@ from trialjob.orchestrator.engine.loop import Watcher
 from trialjob.orchestrator.ports import Clock, JobBackend
 from trialjob.reporting import formatting
 from trialjob.reporting.background_sync import BackgroundSync, LinkedBackend
+from trialjob.reporting.managed_mlflow import managed_problem
 from trialjob.reporting.mlflow import MlflowRuns, active_run
 
 
