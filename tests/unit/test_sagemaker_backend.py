@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import subprocess
@@ -12,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,7 +33,7 @@ from trialjob.orchestrator.stopping.none import NoStopping
 from trialjob.reporting.downloads import fetch
 from trialjob.testing.chaos_orchestrator import SkewedClock
 from trialjob.testing.fake_aws import ConnectionLost, VirtualClock
-from trialjob.testing.fake_aws.errors import ServiceError
+from trialjob.testing.fake_aws.errors import Interposed, ServiceError
 from trialjob.testing.fake_aws.requests import LOG_GROUP, training_request
 from trialjob.testing.sagemaker_simulation import BUNDLED, SETTINGS, SageMakerSimulation
 from trialjob.testing.simulation import NAME
@@ -302,6 +304,34 @@ def test_a_job_is_followed_to_its_end(world: SageMakerSimulation, backend: SageM
     assert look.end.outcome is Outcome.COMPLETED
     assert look.end.seconds == pytest.approx(495, abs=2)
     assert world.service.ledger.count("DescribeTrainingJob") == 1
+
+
+@pytest.mark.parametrize(
+    "change", [{"BillableTimeInSeconds": -5}, {"TrainingTimeInSeconds": -1}, {"TrainingJobName": "another"}]
+)
+def test_an_answer_that_cannot_be_true_is_no_answer(
+    world: SageMakerSimulation, backend: SageMakerBackend, change: dict[str, Any]
+) -> None:
+    backend.submit(request())
+    told: list[str] = []
+
+    def hook(moment: str, name: str) -> None:
+        if (moment, name) == ("before", "DescribeTrainingJob") and not told:
+            told.append(name)
+            answer = world.service.call("sagemaker", name, {"TrainingJobName": JOB})
+            body = json.dumps({**answer, **change}, default=lambda at: at.timestamp())
+            raise Interposed(200, body.encode(), "application/x-amz-json-1.1")
+
+    world.faults.hook = hook
+    try:
+        _, look = follow(world, backend)
+    except BackendUnavailable:  # the engine looks again
+        _, look = follow(world, backend)
+    assert told
+    assert look.end is not None
+    assert (look.end.outcome, look.end.failure) == (Outcome.COMPLETED, None)
+    assert look.end.seconds is not None
+    assert look.end.seconds > 0
 
 
 def test_lines_of_a_second_instance_are_not_reports(

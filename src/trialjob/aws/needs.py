@@ -58,6 +58,8 @@ _TYPES: Final[Mapping[str, tuple[type[Any], ...]]] = {
     "timestamp": (datetime,),
 }
 _NUMBERS: Final = frozenset({"integer", "long", "float", "double"})
+#: Sizes, times and amounts: none is less than nothing.
+_COUNTS: Final = frozenset({"integer", "long"})
 
 
 def flaw_of(answer: Any, method: str, shape: Any) -> str:  # noqa: ANN401 - botocore has no types
@@ -114,7 +116,9 @@ def _is(value: object, kind: str) -> bool:
         return True
     if isinstance(value, bool) and kind != "boolean":
         return False
-    return isinstance(value, wanted) and (kind not in _NUMBERS or math.isfinite(value))
+    if not isinstance(value, wanted) or (kind in _NUMBERS and not math.isfinite(value)):
+        return False
+    return kind not in _COUNTS or value >= 0
 
 
 def _has(value: Any, path: str) -> bool:  # noqa: ANN401 - a member of any kind

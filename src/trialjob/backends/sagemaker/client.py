@@ -38,6 +38,11 @@ class SageMakerClient(ObjectCalls):
     def describe(self, job: str) -> Facts:
         """DescribeTrainingJob."""
         answer: Facts = self._read("describe", "sagemaker", "describe_training_job", TrainingJobName=job)
+        if answer["TrainingJobName"] != job:
+            # Something in between keeps answers, and has given that to another question.
+            raise faults.Unreachable(
+                f"no clear answer to DescribeTrainingJob of {job}: it is about {answer['TrainingJobName']}"
+            )
         return answer
 
     def tags(self, arn: str) -> dict[str, str]:

@@ -253,4 +253,4 @@ def seconds_of(moment: datetime | float | None) -> float | None:
 
 
 def _number(value: float | None) -> float | None:
-    return None if value is None else float(value)
+    return None if value is None or value < 0 else float(value)
