@@ -125,6 +125,7 @@ def test_every_command_works_in_it(run: Run, tmp_path: Path) -> None:
     assert json.loads(run("results", "strange", "--format", "json"))["trials"]
     assert "strange" in run("list")
     run("status", "strange")
+    assert "no experiment of this store has jobs" in run("audit")
     run("watch", "strange")
     run("logs", "strange", "1")
     run("run", "spec.json", "--name", "other", "--set", "limits.max_trials=2")

@@ -106,7 +106,9 @@ def machine(tmp_path: Path) -> Machine:
 
 def test_they_work_in_every_command(machine: Machine) -> None:
     assert "small_gp over rate" in machine.trialjob("plan", "sweep.json")
+    assert "nothing wrong" in machine.trialjob("doctor", "sweep.json")
     machine.trialjob("run", "sweep.json", "--name", "strange")
+    assert "no experiment of this store has jobs" in machine.trialjob("audit")
     machine.trialjob("resume", "strange", "--set", "limits.max_trials=6")
     result = json.loads(machine.trialjob("results", "strange", "--format", "json"))
     trials = result["trials"]
