@@ -16,8 +16,6 @@ _WORDS = re.compile(
 )
 #: Where a vendor is named all the same, and why.
 _EXCEPTIONS = {
-    "apps/job_events.py": "events as EventBridge sends them to the Lambda, whose source is named in them",
-    "config/mlflow.py": "ARNs of an MLflow that is managed, and the package that reads them",
     "config/reporters.py": "names of packages that scripts import",
 }
 
