@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from trialjob.testing.fake_aws import Durations, FakeAws
+from trialjob.testing.fake_aws import Durations, FakeAws, ScaledClock
 
 ROOT = Path(__file__).parents[2]
 TUTORIALS = ROOT / "docs" / "tutorials"
@@ -88,7 +88,7 @@ def test_a_tutorial_does_what_it_shows(page: str, tmp_path: Path) -> None:
 
 def test_the_one_on_sagemaker_does_so_on_the_fake(tmp_path: Path) -> None:
     quick = Durations(cold_start=0.2, warm_start=0.1, download=0.1, upload=0.1, stop=0.1)
-    with FakeAws(durations=quick) as fake:
+    with FakeAws(clock=ScaledClock(10), durations=quick) as fake:
         fake.create_bucket("trialjob-demo")
         fake.create_role("SageMakerExecution")
         follow("sagemaker.md", tmp_path, fake.env)

@@ -22,7 +22,7 @@ from trialjob import Script
 from trialjob.apps.syne_tune import TrialjobBackend
 from trialjob.errors import BackendError
 from trialjob.orchestrator.engine.clock import SystemClock
-from trialjob.testing.fake_aws import Durations, FakeAws
+from trialjob.testing.fake_aws import Durations, FakeAws, ScaledClock
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 QUICK = Durations(cold_start=0.3, warm_start=0.1, download=0.1, upload=0.1, stop=0.1)
@@ -101,7 +101,7 @@ def test_asha_of_syne_tune_on_this_machine(script: Script, tmp_path: Path) -> No
 
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Any:  # noqa: ANN401 - a generator of one
-    with FakeAws(durations=QUICK) as fake:
+    with FakeAws(clock=ScaledClock(10), durations=QUICK) as fake:
         fake.create_bucket("bucket")
         fake.create_role("SageMakerExecution")
         for name, value in fake.env.items():
