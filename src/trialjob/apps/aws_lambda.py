@@ -136,7 +136,8 @@ class _Invocation:
             for name, head in self._store.heads().items()
             if _over.get((self._where, name)) != head.etag
         }
-        chosen = set(heads) if self._jobs is None else experiments_of(self._jobs, heads)
+        ours: Collection[ExperimentName] = heads if self._jobs is None else experiments_of(self._jobs, heads)
+        chosen = [name for name in heads if name in ours]  # the order is the heads'
         if chosen:
             self._step_all(heads, chosen)
         if wrong is not None:
