@@ -20,6 +20,7 @@ from trialjob.experiment.creation import ship
 from trialjob.experiment.stores import open_store
 from trialjob.model.ids import ExperimentName
 from trialjob.orchestrator.engine.clock import SystemClock
+from trialjob.testing.slurm_jobs import SlurmJobs
 
 MARK = Mark(token="t", job="a-0001-1", folder="/shared/a b|c/jobs", owner="me@here")  # noqa: S106 - no password
 
@@ -216,3 +217,15 @@ def test_what_all_jobs_have_left_is_no_part_of_the_next_ones_code(tmp_path: Path
     estimator = SimpleNamespace(source_dir=str(shared))
     (problem,) = section.problems_here(estimator)
     assert (problem.field, str(shared / "jobs") in problem.remedy) == ("backend.folder", True)
+
+
+def test_an_end_that_was_being_written_when_we_were_killed_is_no_stop(tmp_path: Path) -> None:
+    class Killed(SlurmFolder):
+        def ask_stop(self) -> None:
+            raise KeyboardInterrupt
+
+    folder = Killed(tmp_path)
+    lost = {"outcome": "failed", "failure": "lost", "message": "its node failed"}
+    with pytest.raises(KeyboardInterrupt):
+        SlurmJobs(tmp_path / "jobs").backend()._end(folder, lost)
+    assert (folder.status() or {})["failure"] == "lost"

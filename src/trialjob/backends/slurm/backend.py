@@ -327,11 +327,12 @@ class SlurmBackend(FolderBackend):
 
     def _end(self, folder: SlurmFolder, word: Facts) -> Facts:
         """Write the end of a job that will write none itself; what may still live of it ends by it, too."""
-        folder.ask_stop()
         seconds = folder.seconds_run()
         status: Facts = {"ended_at": self._clock.now(), "seconds": seconds, **word, "state": "ended"}
         status["seconds"] = max(seconds, float(status["seconds"]))
         folder.write_status(status)
+        # Not before: were we killed in between, the job would look like one that was asked to stop.
+        folder.ask_stop()
         return status
 
     def _end_leftovers(self, queue: Sequence[Queued], known: Sequence[JobName]) -> None:
