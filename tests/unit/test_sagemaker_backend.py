@@ -170,6 +170,21 @@ def test_a_bucket_that_is_not_there_is_no_failure_of_a_trial(tmp_path: Path) -> 
         backend.stop(JOB)
 
 
+@pytest.mark.parametrize("code", ["PermanentRedirect", "KMS.DisabledException", "MethodNotAllowed"])
+def test_what_s3_refuses_of_the_code_is_no_failure_of_a_trial(
+    world: SageMakerSimulation, backend: SageMakerBackend, code: str
+) -> None:
+    def hook(_moment: str, name: str) -> None:
+        if name == "PutObject":
+            raise ServiceError(code, "no", 400)
+
+    world.faults.hook = hook
+    with pytest.raises(BackendError, match=rf"{code}.*\n.*can be written from here, and resume"):
+        backend.submit(request())
+    world.faults.hook = None
+    assert backend.submit(request()) == Submitted()
+
+
 def test_a_job_of_that_name_that_cannot_be_described_yet_is_asked_for_again(
     world: SageMakerSimulation, backend: SageMakerBackend
 ) -> None:

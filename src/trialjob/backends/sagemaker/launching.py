@@ -6,7 +6,7 @@ Rule: a job's name is its idempotency key. What is not answered may have taken e
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeVar
 
 from trialjob.aws import faults
 from trialjob.backends.sagemaker.checkpoints import copy_checkpoints
@@ -22,6 +22,8 @@ from trialjob.model.ids import JobName
 from trialjob.model.job import JobRequest
 from trialjob.model.secret import Reveal
 from trialjob.orchestrator.ports import Clock, Postponed, Rejected, Submitted
+
+T = TypeVar("T")
 
 #: After a quota was found used up, no launch is tried for so many seconds.
 _QUOTA_PAUSE: Final = 30.0
@@ -98,10 +100,10 @@ class Launches:
         if self._tombstones.had(job.job):
             self._end_if_ours(job.job, job.digest)
             return Submitted(adopted=True)
-        code_uri = self._uploads.uri(job) if job.bundle else ""
+        code_uri = self._sent(lambda: self._uploads.uri(job)) if job.bundle else ""
         request = build(self._settings, job, code_uri=code_uri, owner=self._owner, reveal=self._reveal)
         self._check(request)
-        self._uploads.bring_values(job)
+        self._sent(lambda: self._uploads.bring_values(job))
         if job.source is not None:
             copy_checkpoints(self._client, self._settings, job, job.source)
         try:
@@ -120,6 +122,16 @@ class Launches:
         self._job_table.started(job.job)
         self._tombstones.created(job.job)
         return Submitted()
+
+    def _sent(self, send: Callable[[], T]) -> T:
+        """What S3 refuses of ours is about the bucket, its key or its region, and no fault of a trial."""
+        try:
+            return send()
+        except faults.Invalid as fault:
+            raise BackendError(
+                f"{fault}\n    → see that {self._settings.s3_uri} can be written from here, and resume; "
+                "`trialjob doctor SPEC` looks at it"
+            ) from fault
 
     def _is_there(self, job: JobRequest) -> bool:
         """Whether the job was created before. Raises Unreachable as long as that cannot be known."""
