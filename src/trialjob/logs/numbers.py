@@ -18,11 +18,12 @@ from typing import Final
 
 #: What ``{number}`` stands for: a regular expression for a float as programs print it, without groups.
 #: A number never starts inside of another one, which also keeps a search through a flood of digits linear;
-#: nor does it start a word, so that the "INF" of "INFO" is none.
+#: nor does it start a word, so that the "INF" of "INFO" is none. It goes to the service as it is, whose
+#: dialect of regular expressions is not published: so no flags, and no words of Python's own.
 NUMBER: Final = (
     r"[-+]?(?:(?<![0-9])(?<![0-9]\.)(?<![0-9.][eE])(?<![0-9.][eE][-+])"
     r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
-    r"|(?ai:nan|inf(?:inity)?)(?![0-9A-Za-z_]))"
+    r"|(?:[nN][aA][nN]|[iI][nN][fF](?:[iI][nN][iI][tT][yY])?)(?![0-9A-Za-z_]))"
 )
 _NUMBER: Final = re.compile(NUMBER)
 _SPACES: Final = "\u00a0\u2002-\u200a\u202f\u205f"
