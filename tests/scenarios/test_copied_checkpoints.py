@@ -20,7 +20,7 @@ from trialjob.backends.limiter import Limiter
 from trialjob.backends.sagemaker.client import SageMakerClient
 from trialjob.backends.sagemaker.object_calls import Stored
 from trialjob.backends.sagemaker.rates import RATES
-from trialjob.errors import BackendUnavailable
+from trialjob.errors import BackendError, BackendUnavailable
 from trialjob.experiment import attach
 from trialjob.model.ids import JobName, TrialId, job_name
 from trialjob.model.limits import Limits
@@ -198,8 +198,16 @@ def test_in_s3_a_copy_is_made_before_the_job_and_never_over_what_it_has_saved(in
     assert in_s3.saved() == {"a/weights": b"1", "step": b"8"}
 
 
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (faults.Unreachable("no answer"), BackendUnavailable),
+        (faults.Invalid("AccessControlListNotSupported"), BackendError),
+    ],
+    ids=["unclear", "refused"],
+)
 def test_in_s3_a_copy_that_was_broken_off_is_made_again_before_there_is_a_job(
-    in_s3: InS3, monkeypatch: pytest.MonkeyPatch
+    in_s3: InS3, monkeypatch: pytest.MonkeyPatch, fault: faults.Fault, told: type[BackendError]
 ) -> None:
     copied: list[str] = []
     copy = in_s3.client.copy
@@ -207,11 +215,11 @@ def test_in_s3_a_copy_that_was_broken_off_is_made_again_before_there_is_a_job(
     def broken(stored: Stored, to: str) -> None:
         copied.append(stored.uri)
         if len(copied) == 2:
-            raise faults.Unreachable("no answer")
+            raise fault
         copy(stored, to)
 
     monkeypatch.setattr(in_s3.client, "copy", broken)
-    with pytest.raises(BackendUnavailable):
+    with pytest.raises(told):
         in_s3.simulation.backend().submit(in_s3.request)
     assert not in_s3.aws.service.jobs
     assert in_s3.simulation.backend().submit(in_s3.request) == Submitted()

@@ -349,6 +349,26 @@ def test_an_answer_that_cannot_be_true_is_no_answer(
     assert look.end.seconds > 0
 
 
+@pytest.mark.parametrize("moment", ["before", "after"], ids=["not started", "started"])
+def test_another_job_s_arn_does_not_say_that_this_one_was_started(
+    world: SageMakerSimulation, backend: SageMakerBackend, moment: str
+) -> None:
+    kept: list[str] = []
+
+    def hook(at: str, name: str) -> None:
+        if (at, name) == (moment, "CreateTrainingJob") and not kept:
+            kept.append(name)
+            body = json.dumps({"TrainingJobArn": "arn:aws:sagemaker:us-east-1:1:training-job/another"})
+            raise Interposed(200, body.encode(), "application/x-amz-json-1.1")
+
+    world.faults.hook = hook
+    with pytest.raises(BackendUnavailable, match=f"no clear answer about {JOB}"):
+        backend.submit(request())
+    world.clock.sleep(600)
+    assert backend.submit(request()) == Submitted(adopted=moment == "after")
+    assert len(world.service.jobs) == 1
+
+
 def test_lines_of_a_second_instance_are_not_reports(
     world: SageMakerSimulation, backend: SageMakerBackend
 ) -> None:

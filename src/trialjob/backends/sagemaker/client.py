@@ -26,6 +26,16 @@ class Page:
     token: str | None = None
 
 
+def _check_about(named: str, asked: str) -> None:
+    """Raises Unreachable: something in between keeps answers, and has given one to another question."""
+    if named != asked:
+        raise faults.Unreachable(f"no clear answer about {asked}: it is about {named}")
+
+
+def _check_arn(arn: str, name: str) -> None:
+    _check_about(arn.rpartition("/")[2].lower(), name.lower())  # services have written ARNs in small letters
+
+
 class SageMakerClient(ObjectCalls):
     """One account in one region."""
 
@@ -33,16 +43,13 @@ class SageMakerClient(ObjectCalls):
 
     def create(self, request: Mapping[str, Any]) -> None:
         """CreateTrainingJob. A reply that was lost shows as a duplicate name next time."""
-        self._write("create", "sagemaker", "create_training_job", **request)
+        answer = self._write("create", "sagemaker", "create_training_job", **request)
+        _check_arn(answer["TrainingJobArn"], request["TrainingJobName"])
 
     def describe(self, job: str) -> Facts:
         """DescribeTrainingJob."""
         answer: Facts = self._read("describe", "sagemaker", "describe_training_job", TrainingJobName=job)
-        if answer["TrainingJobName"] != job:
-            # Something in between keeps answers, and has given that to another question.
-            raise faults.Unreachable(
-                f"no clear answer to DescribeTrainingJob of {job}: it is about {answer['TrainingJobName']}"
-            )
+        _check_about(answer["TrainingJobName"], job)
         return answer
 
     def tags(self, arn: str) -> dict[str, str]:
@@ -111,7 +118,8 @@ class SageMakerClient(ObjectCalls):
 
     def create_tuning(self, request: Mapping[str, Any]) -> None:
         """CreateHyperParameterTuningJob. A reply that was lost shows as a duplicate name next time."""
-        self._write("create", "sagemaker", "create_hyper_parameter_tuning_job", **request)
+        answer = self._write("create", "sagemaker", "create_hyper_parameter_tuning_job", **request)
+        _check_arn(answer["HyperParameterTuningJobArn"], request["HyperParameterTuningJobName"])
 
     def describe_tuning(self, name: str) -> Facts:
         """DescribeHyperParameterTuningJob."""
@@ -121,6 +129,7 @@ class SageMakerClient(ObjectCalls):
             "describe_hyper_parameter_tuning_job",
             HyperParameterTuningJobName=name,
         )
+        _check_about(answer["HyperParameterTuningJobName"], name)
         return answer
 
     def stop_tuning(self, name: str) -> None:

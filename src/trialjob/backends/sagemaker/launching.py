@@ -104,8 +104,8 @@ class Launches:
         request = build(self._settings, job, code_uri=code_uri, owner=self._owner, reveal=self._reveal)
         self._check(request)
         self._sent(lambda: self._uploads.bring_values(job))
-        if job.source is not None:
-            copy_checkpoints(self._client, self._settings, job, job.source)
+        if (source := job.source) is not None:
+            self._sent(lambda: copy_checkpoints(self._client, self._settings, job, source))
         try:
             self._client.create(request)
         except faults.DuplicateName:
