@@ -26,7 +26,7 @@ parser.add_argument("--lr", type=float)
 
 def told(folder: Path, line: str, backend: str = "local", **estimator: object) -> list[Problem]:
     (folder / "train.py").write_text(SCRIPT.format(line))
-    places = {"sagemaker": {"s3_uri": "s3://bucket/x"}, "slurm": {"folder": str(folder)}}
+    places = {"sagemaker": {"s3_uri": "s3://bucket/x"}, "slurm": {"folder": str(folder / "jobs")}}
     given = estimator.get("environment")
     document: dict[str, Any] = {
         "name": "x",
