@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from trialjob.orchestrator.core.state import State
-from trialjob.reporting.results import Result, document, whole_row
+from trialjob.reporting.results import Result, best_trial, document, experiment_state, whole_row
 
 if TYPE_CHECKING:
     from trialjob.experiment import Look, Session
@@ -54,6 +54,21 @@ def member_of(state: State, name: str) -> dict[str, object]:
         "trials": len(state.trials),
         "ended": len(state.trials) - len(state.open),
         "running": len(state.live),
+    }
+
+
+def line_of(state: State, name: str) -> dict[str, object]:
+    """Those of the members of an experiment in a list that a line for people shows."""
+    best = best_trial(state.trials, state.objective)
+    return {
+        "name": name,
+        "problem": None,
+        "state": experiment_state(state),
+        "metric": state.objective.metric,
+        "best": None if best is None else {"score": best.score},
+        "ended": len(state.trials) - len(state.open),
+        "max_trials": state.limits.max_trials,
+        "updated_at": iso(state.updated_at),
     }
 
 

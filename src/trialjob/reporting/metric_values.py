@@ -10,8 +10,9 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
-from trialjob.model.metric import MetricGoal, Mode, Objective, Report, Score
+from trialjob.model.metric import Mode, Objective, Report, Score
 from trialjob.orchestrator.core.trial import Trial
 
 _LOWER = re.compile(
@@ -39,6 +40,11 @@ def direction(metric: str, objective: Objective) -> Mode | None:
     for goal in (objective, *objective.others):
         if goal.metric == metric:
             return goal.mode
+    return _by_name(metric)
+
+
+@lru_cache(maxsize=1024)
+def _by_name(metric: str) -> Mode | None:
     words = re.split(r"[^a-z0-9]+", metric.lower())
     lower, higher = (any(map(known.fullmatch, words)) for known in (_LOWER, _HIGHER))
     if lower == higher:
@@ -93,4 +99,4 @@ def _best(name: str, reports: Iterable[Report], mode: Mode | None) -> float | No
         return None
     values = [report.metrics[name] for report in reports if name in report.metrics]
     numbers = [value for value in values if not math.isnan(value)]
-    return max(numbers, key=MetricGoal(metric=name, mode=mode).key, default=None)
+    return (max if mode is Mode.MAX else min)(numbers, default=None)

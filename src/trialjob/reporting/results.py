@@ -152,7 +152,8 @@ class Result:
         attempt = model_attempt(trial)
         row = whole_row(trial, self._state.objective)
         if self._links is not None and trial.attempts:
-            row = replace(row, links=self._links(self._state.job(trial.id, len(trial.attempts))))
+            links = self._links(self._state.job(trial.id, len(trial.attempts)))
+            row = replace(row, links=links) if links else row
         if self._artifacts is None or attempt is None:
             return row
         job = self._state.job(trial.id, attempt.number)
@@ -295,11 +296,15 @@ def _beats(trial: Trial, other: Trial, objective: Objective) -> bool:
 
 def whole_row(trial: Trial, objective: Objective) -> Row:
     """The row of one trial with all of its metrics, for which every report is looked at."""
-    return replace(row_of(trial, objective), metrics=metrics_of(trial, objective))
+    return _row(trial, objective, metrics_of(trial, objective))
 
 
 def row_of(trial: Trial, objective: Objective) -> Row:
     """The row of one trial, without its ``metrics``."""
+    return _row(trial, objective, {})
+
+
+def _row(trial: Trial, objective: Objective, metrics: Mapping[str, MetricValues]) -> Row:
     ends, cost = [attempt.end for attempt in trial.attempts], cost_of(trial)
     return Row(
         trial=trial.id,
@@ -320,6 +325,7 @@ def row_of(trial: Trial, objective: Objective) -> Row:
         dollars=cost.dollars,
         wasted_dollars=cost.wasted_dollars,
         reason=_first_line(trial.reason or _failure(ends)),
+        metrics=metrics,
     )
 
 

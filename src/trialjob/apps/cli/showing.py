@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from trialjob import experiment
 from trialjob.apps.cli.errors import ExitStatus
-from trialjob.apps.summary import member_of, status_of, unreadable
+from trialjob.apps.summary import line_of, member_of, status_of, unreadable
 from trialjob.errors import TrialjobError
 from trialjob.model.ids import ExperimentName
+from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.journals.snapshot import state_of
 from trialjob.orchestrator.ports import ExperimentStore
@@ -83,8 +84,9 @@ def show_list(*, form: str, store: str | None) -> int:
     """The experiments in the store; one that cannot be read does not hide the others."""
     opened = experiment.open_store(store)
     service = opened.service()
+    told = member_of if form == "json" else line_of
     listed: Sequence[Mapping[str, object]] = (
-        [_listed(opened, name) for name in opened.names()] if service is None else service.listed()
+        [_listed(opened, name, told) for name in opened.names()] if service is None else service.listed()
     )
     if form == "json":
         print_out(strict_json({"experiments": listed}) + "\n")
@@ -95,10 +97,12 @@ def show_list(*, form: str, store: str | None) -> int:
     return ExitStatus.DONE
 
 
-def _listed(store: ExperimentStore, name: ExperimentName) -> Mapping[str, object]:
+def _listed(
+    store: ExperimentStore, name: ExperimentName, told: Callable[[State, str], Mapping[str, object]]
+) -> Mapping[str, object]:
     try:
         state = state_of(store.journal(name), store.where(name))
-        return unreadable(name, "its journal is empty") if state is None else member_of(state, name)
+        return unreadable(name, "its journal is empty") if state is None else told(state, name)
     except TrialjobError as error:
         return unreadable(name, one_line(str(error)))
     except Exception as error:  # noqa: BLE001 - whatever is in one journal, the others are shown
