@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from trialjob.apps.cli.serving import serve
-from trialjob.apps.service.callers import Caller, TeamHouse
+from trialjob.apps.service.callers import Alone, Caller, TeamHouse
 from trialjob.apps.service.desk import Desk
 from trialjob.apps.service.metrics import metrics
 from trialjob.apps.service.rules import RULES
@@ -78,6 +79,45 @@ def test_what_a_label_says_stays_in_its_quotes(tmp_path: Path) -> None:
     text = metrics(Desk(str(tmp_path), Runner(), tmp_path), [tenant])
     assert 'trialjob_budget_dollars{tenant="a\\"b\\\\c\\nd"} 1.5\n' in text
     assert all(LINE.fullmatch(line) for line in text.splitlines())
+
+
+class Begun:
+    """Goes on with experiments for as long as it is left to."""
+
+    def __init__(self) -> None:
+        self.has_begun, self.may_end, self.over = threading.Event(), threading.Event(), threading.Event()
+
+    def __call__(self) -> None:
+        self.has_begun.set()
+        self.may_end.wait(240)
+        self.over.set()
+
+
+class LongDesk(Desk):
+    def __init__(self, store: Path, begun: Begun) -> None:
+        super().__init__(str(store), Runner(), store)
+        self.resume_all = begun  # type: ignore[method-assign]
+
+
+class LongHouse(TeamHouse):
+    def __init__(self, store: Path, begun: Begun) -> None:
+        super().__init__(FolderStore(store), SystemClock())
+        self.resume_all = begun  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("is_team", [False, True])
+def test_who_asks_is_answered_before_all_that_was_left_goes_on(tmp_path: Path, *, is_team: bool) -> None:
+    begun = Begun()
+    house = LongHouse(tmp_path, begun) if is_team else Alone(LongDesk(tmp_path, begun), "token")
+    house.take_over()
+    try:
+        assert begun.has_begun.wait(240)
+        assert not begun.over.is_set()
+        house.ready()
+    finally:
+        begun.may_end.set()
+        house.close()
+    assert begun.over.wait(240)
 
 
 def manifests() -> list[dict[str, Any]]:

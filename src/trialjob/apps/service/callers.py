@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias
@@ -97,9 +97,13 @@ class Alone:
     def acts(self, caller: Caller, day: str, last: int) -> Sequence[Mapping[str, str]]:  # noqa: ARG002 - none
         return ()
 
-    def resume_all(self) -> None:
-        """Go on with whatever has not ended and is run by nobody."""
-        self._desk.resume_all()
+    def take_over(self) -> None:
+        """Go on with whatever has not ended and is run by nobody, while others are answered.
+
+        Raises StoreError when the store cannot be read.
+        """
+        self.ready()
+        _beside(lambda: _sweep(self._desk.resume_all))
 
     def close(self) -> None:
         self._desk.runner.close()
@@ -181,14 +185,12 @@ class TeamHouse:
     def take_over(self, every: float = _SWEEP) -> None:
         """Go on so from now on, so that what a server that died ran goes on here once its lease is over."""
 
-        def sweep() -> None:
-            while not self._closed.wait(every):
-                try:
-                    self.resume_all()
-                except Exception as error:  # noqa: BLE001 - whatever one experiment has, the next time comes
-                    log("sweep", trouble=f"{type(error).__name__}: {error}")
+        def sweeps() -> None:
+            while not self._closed.is_set():
+                _sweep(self.resume_all)
+                self._closed.wait(every)
 
-        threading.Thread(target=sweep, name="take over", daemon=True).start()
+        _beside(sweeps)
 
     def close(self) -> None:
         self._closed.set()
@@ -196,3 +198,15 @@ class TeamHouse:
             desks = list(self._desks.values())
         for desk in desks:
             desk.runner.close()
+
+
+def _sweep(resume_all: Callable[[], None]) -> None:
+    try:
+        resume_all()
+    except Exception as error:  # noqa: BLE001 - whatever one experiment has, the others are answered for
+        log("sweep", trouble=f"{type(error).__name__}: {error}")
+
+
+def _beside(work: Callable[[], None]) -> None:
+    """With hundreds of experiments it takes a while, and whoever asks meanwhile is answered."""
+    threading.Thread(target=work, name="take over", daemon=True).start()

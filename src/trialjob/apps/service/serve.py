@@ -70,9 +70,7 @@ def serve(*, store: str | None, listener: Listener, resume: bool, ready: Callabl
     settings = _settings(house, listener)
     socket_ = _listen(listener)
     if resume:
-        house.resume_all()
-        if isinstance(house, TeamHouse):
-            house.take_over()
+        house.take_over()
     with socket_:
         scheme = "http" if listener.tls is None else "https"
         ready(
