@@ -196,7 +196,9 @@ def _fill_mlflow(connection: sqlite3.Connection, state: State) -> None:
     for trial in state.trials:
         run = f"{int(trial.id):032x}"
         ended = "FAILED" if row_of(trial, state.objective).score is None else "FINISHED"
-        runs.append((run, f"trial-{trial.id}", "LOCAL", "", ended, 1000, 2000, "active", f"/{run}", 1))
+        runs.append(
+            (run, f"trial-{trial.id}", "LOCAL", "", "user", ended, 1000, 2000, "active", f"/{run}", 1)
+        )
         given += [(name, str(value), run) for name, value in trial.config.items()]
         told = [
             (name, value, int((report.at or 0) * 1000), int(report.resource), 0, run)
@@ -205,8 +207,11 @@ def _fill_mlflow(connection: sqlite3.Connection, state: State) -> None:
         ]
         metrics += told
         latest += {each[0]: each for each in told}.values()
-    _insert(connection, "experiments", "experiment_id, name, lifecycle_stage", [(1, LARGE, "active")])
-    columns = "run_uuid, name, source_type, source_name, status, start_time, end_time, lifecycle_stage"
+    columns = "experiment_id, name, artifact_location, lifecycle_stage, creation_time, last_update_time"
+    _insert(connection, "experiments", columns, [(1, LARGE, "/large", "active", 1000, 2000)])
+    columns = (
+        "run_uuid, name, source_type, source_name, user_id, status, start_time, end_time, lifecycle_stage"
+    )
     _insert(connection, "runs", f"{columns}, artifact_uri, experiment_id", runs)
     _insert(connection, "params", "key, value, run_uuid", given)
     for table, found in (("metrics", metrics), ("latest_metrics", latest)):

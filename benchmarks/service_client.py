@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 #: Seconds for an answer; what takes longer counts as none.
-PATIENCE = 60.0
+PATIENCE = 120.0
 _LONGEST_LINE = 8 << 20
 
 
