@@ -192,7 +192,8 @@ def _mlflow(browser: Browser, folder: Path, trials: int) -> Row:
 
 
 def _fill_mlflow(connection: sqlite3.Connection, state: State) -> None:
-    runs, given, metrics, latest = [], [], [], []
+    runs, given, metrics = [], [], []
+    latest: list[tuple[object, ...]] = []
     for trial in state.trials:
         run = f"{int(trial.id):032x}"
         ended = "FAILED" if row_of(trial, state.objective).score is None else "FINISHED"

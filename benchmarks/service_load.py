@@ -14,7 +14,7 @@ import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -211,7 +211,7 @@ async def crowd(told: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-KINDS: dict[str, Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]] = {
+KINDS: dict[str, Callable[[dict[str, Any]], Coroutine[Any, Any, dict[str, Any]]]] = {
     each.__name__: each for each in (reads, fast_reads, submits, reports, listeners, idle, crowd)
 }
 

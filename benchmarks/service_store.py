@@ -71,9 +71,9 @@ def make(root: Path, *, ended: int) -> Made:
         tokens[tenant], _ = book.create(tenant=tenant, role=Role.SUBMIT, seconds=None)
     stores = [FolderStore(Path(address_for(store, tenant))) for tenant in tokens]
     for number in range(ended):
-        tenant = number % TENANTS
-        name = f"team{tenant}-old-{number:03d}"
-        _write(stores[tenant], name, FEW)
+        place = number % TENANTS
+        name = f"team{place}-old-{number:03d}"
+        _write(stores[place], name, FEW)
         names.append(name)
     return Made(tokens=tokens, admin=admin, ended=names)
 
