@@ -21,6 +21,7 @@ from trialjob.backends.slurm import commands
 from trialjob.backends.slurm.commands import Queued
 from trialjob.backends.slurm.job_comment import Mark
 from trialjob.backends.slurm.outcomes import advice, broken_off, hopeless, never_began
+from trialjob.backends.slurm.running import SLOW, Running
 from trialjob.backends.slurm.scripts import batch_script, start_script, step_script
 from trialjob.backends.slurm.settings import SlurmSettings
 from trialjob.backends.slurm.slurm_folder import SlurmFolder
@@ -35,8 +36,6 @@ from trialjob.private_files import FILE, make_private
 #: Seconds in which another machine's view of a shared folder catches up with what was written: NFS may show a
 #: folder as it was a minute ago.
 LAG = 65.0
-#: Seconds that SLURM itself takes to end a job.
-_SLOW = 60.0
 #: Seconds in which a job is gone that has written its end.
 _EXIT = 15.0
 #: Seconds before a job that SLURM has no room for is offered again.
@@ -73,6 +72,7 @@ class SlurmBackend(FolderBackend):
         self._settings = settings
         self._owner = owner
         self._lag = lag
+        self._running = Running(clock, settings.stop_grace)
         #: Jobs that wait, with what for; and why the queue could not be asked.
         self._waiting: dict[str, Queued] = {}
         self._silence = ""
@@ -287,8 +287,7 @@ class SlurmBackend(FolderBackend):
         if not all(each.is_pending for each in live):
             if folder.has("missing.json"):
                 folder.write_missing(None)
-            if self._outstays(folder):
-                _cancel(live)
+            self._running.mind(folder, status, live)
             return status
         self._waiting[folder.path.name] = live[0]
         end = _STOPPED if folder.stop_asked() else hopeless(live[0])
@@ -305,13 +304,6 @@ class SlurmBackend(FolderBackend):
         """Whether nothing of a job runs: by the word of its last run, or as it shows no sign of life."""
         said = status is not None and status["state"] == "interrupted"
         return said or self._is_silent(folder)
-
-    def _outstays(self, folder: SlurmFolder) -> bool:
-        """Whether a job was asked to end so long ago that its supervisor cannot do it."""
-        with suppress(FileNotFoundError):
-            asked = (folder.path / "stop").stat().st_mtime
-            return self._clock.now() > asked + self._stop_grace + _SLOW
-        return False
 
     def _is_silent(self, folder: SlurmFolder) -> bool:
         """Whether a job that the queue does not have has shown no sign of life for long enough."""
@@ -376,7 +368,7 @@ def time_options(request: JobRequest, stop_grace: float) -> tuple[str, str]:
 
     Less room for the end is enough: a partition of a day takes trials of a day.
     """
-    minutes = math.ceil((request.max_runtime + stop_grace + _SLOW) / 60)
+    minutes = math.ceil((request.max_runtime + stop_grace + SLOW) / 60)
     return f"--time={minutes}", f"--time-min={least_minutes(request)}"
 
 

@@ -67,6 +67,8 @@ class Queued:
     mark: Mark
     #: When it was submitted, in seconds since the epoch.
     since: float | None = None
+    #: Seconds since its present run began, as SLURM counts them.
+    running: float = 0.0
 
     @property
     def is_pending(self) -> bool:
@@ -133,7 +135,7 @@ _UNCLEAR: Final = re.compile(
 
 def queue(name: str = "") -> list[Queued]:
     """All jobs of ours, or those of a name; raises BackendUnavailable when the cluster does not answer."""
-    line = ["squeue", "--me", "--noheader", "--states=all", "--format=%A|%T|%V|%k|%j|%r"]
+    line = ["squeue", "--me", "--noheader", "--states=all", "--format=%A|%T|%V|%M|%k|%j|%r"]
     done = run([*line, f"--name={name}"] if name else line)
     if done.returncode:
         raise BackendUnavailable(f"squeue gave no answer: {said_by(done)}")
@@ -145,6 +147,7 @@ def _queued(line: str) -> Queued | None:
     number, _, rest = line.partition("|")
     state, _, rest = rest.partition("|")
     since, _, rest = rest.partition("|")
+    running, _, rest = rest.partition("|")
     comment, _, rest = rest.partition("|")
     mark = mark_of(comment)
     if mark is None:
@@ -157,6 +160,7 @@ def _queued(line: str) -> Queued | None:
         mark=mark,
         reason=re.sub(r"^\((.*)\)$", r"\1", reason.strip()),
         since=_seconds(since),
+        running=_duration(running),
     )
 
 
@@ -168,6 +172,13 @@ def _seconds(text: str) -> float | None:
         return None
 
 
+def _duration(text: str) -> float:
+    """Seconds of ``days-hours:minutes:seconds``, without the first of them where they are 0."""
+    found = re.fullmatch(r"(?:(?:(\d+)-)?(\d+):)?(\d+):(\d+)", text.strip())
+    days, hours, minutes, seconds = (int(part or 0) for part in found.groups()) if found else (0, 0, 0, 0)
+    return float(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
+
+
 def cancel(job: Queued) -> None:
     """End a job; one that waits, only if it still does. Raises BackendUnavailable."""
     _scancel(["--state=PENDING"] if job.is_pending else [], job)
@@ -176,6 +187,15 @@ def cancel(job: Queued) -> None:
 def nudge(job: Queued) -> None:
     """Have the supervisor of a running job look into its folder now. Raises BackendUnavailable."""
     _scancel(["--batch", "--signal=TERM", "--state=RUNNING"], job)
+
+
+def requeue(job: Queued) -> None:
+    """Have SLURM end the present run of a job and put it into the queue again, where it may.
+
+    By its number alone, as there is no other way: only for a job that has run for minutes, which no slurmctld
+    forgets. Raises BackendUnavailable, or BackendError where there is no scontrol.
+    """
+    run(["scontrol", "requeue", job.number])
 
 
 #: As scancel ends, mostly without a word, for ESLURM_ALREADY_DONE and ESLURM_INVALID_JOB_ID (slurm_errno.h):

@@ -7,6 +7,7 @@ Beside what every job's folder has::
     run.json         which run of the job is the present one: a job that is requeued has several
     alive.json       written every few seconds while a run lives: how long the job has run by then
     missing.json     since when the queue has known nothing of a job that was claimed
+    requeued.json    how often we had SLURM requeue it, as no run of it had begun
     start.sh         what is done before the script
     step.sh          what starts it in several tasks
     slurm.out        what SLURM itself says
@@ -110,6 +111,12 @@ class SlurmFolder(JobFolder):
             self._write("missing.json", facts)
         else:
             (self.path / "missing.json").unlink(missing_ok=True)
+
+    def requeues(self) -> int:
+        return int((self._read("requeued.json") or {}).get("times", 0))
+
+    def write_requeues(self, times: int) -> None:
+        self._write("requeued.json", {"times": times})
 
     def said_by_slurm(self) -> str:
         """The end of what SLURM itself has printed."""

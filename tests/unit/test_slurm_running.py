@@ -1,0 +1,163 @@
+"""A job that SLURM shows as running, and that never begins, is put into the queue again; no other one is.
+
+The commands are programs of a few lines: what squeue prints, and a list of what the others were asked.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from trialjob.backends.folders.job_folder import Facts
+from trialjob.backends.slurm.job_comment import Mark
+from trialjob.backends.slurm.running import UNBEGUN
+from trialjob.backends.slurm.slurm_folder import SlurmFolder
+from trialjob.model.ids import JobName
+from trialjob.model.job import Watch
+from trialjob.testing.slurm_jobs import SlurmJobs
+
+JOB = JobName("a-0001-1")
+#: Of which no test is near to a limit.
+LONG, SHORT = "1:00:00", "0:05"
+
+
+class Cluster:
+    """What the commands say, and what they were asked."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._jobs = SlurmJobs(folder)
+        jobs = self._jobs.job_folder(JOB).parent
+        self._mark = Mark(token="t", job=JOB, folder=str(jobs), owner="me@here")  # noqa: S106 - no password
+        self.folder = SlurmFolder(jobs / JOB)
+        self.folder.path.mkdir(parents=True)
+        self.folder.write_request({"job": JOB})
+        self.folder.write_submission({"token": "t", "number": "7", "calls": 1})
+        self._program("squeue", f'echo "$(<{folder}/queue)"')
+        self.scontrol_says(0)
+        self._program("scancel", f'echo "scancel $*" >> {folder}/asked')
+
+    def scontrol_says(self, code: int) -> None:
+        self._program("scontrol", f'echo "scontrol $*" >> {self._folder}/asked\nexit {code}')
+
+    def _program(self, name: str, line: str) -> None:
+        program = self._folder / "bin" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(f"#!/bin/bash\n{line}\n")
+        program.chmod(0o755)
+
+    def forget_scontrol(self) -> None:
+        (self._folder / "bin" / "scontrol").unlink()
+
+    def look(self, state: str, running: str) -> None:
+        """Look once, as each step under cron does, while the queue shows this."""
+        line = f"7|{state}|2026-11-29T09:00:00|{running}|{self._mark.comment()}|{JOB}|None\n"
+        (self._folder / "queue").write_text(line)
+        (seen,) = self._jobs.backend().observe([Watch(job=JOB)])
+        assert seen.end is None
+
+    def asked(self) -> list[str]:
+        place = self._folder / "asked"
+        return place.read_text().splitlines() if place.exists() else []
+
+    def kept(self, status: Facts, *, ago: float) -> None:
+        """The last word of the job's supervisor."""
+        self.folder.write_status(status)
+        self.touch("status.json", ago=ago)
+
+    def touch(self, name: str, *, ago: float) -> None:
+        at = self._jobs.clock.now() - ago
+        os.utime(self.folder.path / name, (at, at))
+
+    def names(self) -> list[str]:
+        return sorted(path.name for path in self.folder.path.iterdir())
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin")  # and no real cluster is asked for anything
+    return Cluster(tmp_path)
+
+
+REQUEUED = ["scontrol requeue 7"]
+INTERRUPTED: Facts = {"state": "interrupted", "restarts": 0}
+
+
+def test_a_job_that_never_began_is_requeued_and_its_folder_is_left_as_it_is(cluster: Cluster) -> None:
+    before = cluster.names()
+    cluster.look("RUNNING", LONG)
+    assert cluster.asked() == REQUEUED
+    # No claim, no end and no stop: whichever run begins, late or again, is the job's only one.
+    assert cluster.names() == sorted([*before, "requeued.json"])
+
+
+def test_a_run_that_was_interrupted_and_shown_as_running_ever_since_is_requeued(cluster: Cluster) -> None:
+    cluster.folder.claim({"token": "t"})
+    cluster.kept(INTERRUPTED, ago=2 * UNBEGUN)
+    cluster.look("RUNNING", LONG)
+    assert cluster.asked() == REQUEUED
+    assert (cluster.folder.status() or {})["state"] == "interrupted"
+    assert not cluster.folder.stop_asked()
+
+
+def test_a_run_that_was_claimed_and_said_nothing_is_requeued(cluster: Cluster) -> None:
+    cluster.folder.claim({"token": "t"})
+    cluster.look("RUNNING", LONG)
+    assert cluster.asked() == REQUEUED
+
+
+@pytest.mark.parametrize("state", ["PENDING", "COMPLETING", "CONFIGURING", "SUSPENDED"])
+def test_only_what_runs_is_requeued(cluster: Cluster, state: str) -> None:
+    cluster.look(state, LONG)
+    assert cluster.asked() == []
+
+
+def test_a_run_has_time_to_begin(cluster: Cluster) -> None:
+    cluster.look("RUNNING", SHORT)
+    cluster.kept(INTERRUPTED, ago=2 * UNBEGUN)
+    cluster.look("RUNNING", SHORT)
+    assert cluster.asked() == []
+
+
+def test_a_long_run_that_was_interrupted_just_now_is_left_to_slurm(cluster: Cluster) -> None:
+    cluster.kept(INTERRUPTED, ago=-UNBEGUN)
+    cluster.look("RUNNING", LONG)
+    assert cluster.asked() == []
+
+
+@pytest.mark.parametrize("state", ["starting", "training"])
+def test_a_run_that_has_begun_is_left_alone_also_without_signs_of_life(cluster: Cluster, state: str) -> None:
+    cluster.folder.claim({"token": "t"})
+    cluster.folder.beat({"run": "1", "seconds": 1.0, "over": False})
+    cluster.kept({"state": state, "restarts": 0}, ago=0.0)
+    for name in cluster.names():
+        cluster.touch(name, ago=100 * UNBEGUN)
+    cluster.look("RUNNING", LONG)
+    assert cluster.asked() == []
+
+
+def test_a_job_that_is_to_stop_is_not_begun_again(cluster: Cluster) -> None:
+    cluster.folder.claim({"token": "t"})
+    cluster.folder.ask_stop()
+    cluster.touch("stop", ago=-UNBEGUN)
+    cluster.look("RUNNING", LONG)
+    assert cluster.asked() == []
+    cluster.touch("stop", ago=UNBEGUN)
+    cluster.look("RUNNING", LONG)
+    assert [each.split()[0] for each in cluster.asked()] == ["scancel"]
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_whoever_takes_long_to_begin_is_given_more_time_at_each_requeue(cluster: Cluster, code: int) -> None:
+    cluster.scontrol_says(code)
+    for running in ("10:00", "19:59", "20:00", "39:59"):
+        cluster.look("RUNNING", running)
+    assert cluster.asked() == REQUEUED * 2
+
+
+def test_without_scontrol_it_is_waited_for(cluster: Cluster) -> None:
+    cluster.forget_scontrol()
+    cluster.look("RUNNING", LONG)
+    assert cluster.asked() == []
