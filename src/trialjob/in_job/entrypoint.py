@@ -42,6 +42,7 @@ from trialjob.in_job import command_line, logged, variables, whole_lines
 from trialjob.in_job.attendant import Attendant
 from trialjob.in_job.code_setup import SetupError, install_requirements, unpack
 from trialjob.in_job.log_reader import LogReader
+from trialjob.in_job.use import UseSampler
 
 #: Where the tree is when it is not at its place in a container.
 ML_ROOT = "TRIALJOB_ML_ROOT"
@@ -85,7 +86,7 @@ _SHIM = {
 SHIPPED = (
     "__init__.py", "attendant.py", "code_setup.py", "command_line.py", "context.py", "function.py",
     "event_files.py", "hosted.py", "huggingface.py", "keras.py", "lightning.py", "log_reader.py", "logged.py",
-    "mlflow_files.py", "ranks.py", "report.py", "scales.py", "variables.py",
+    "mlflow_files.py", "ranks.py", "report.py", "scales.py", "use.py", "variables.py",
     "whole_lines.py",
 )  # fmt: skip
 
@@ -331,7 +332,8 @@ def run(
             install_requirements(root, python, attend)
         if attend.asked:
             return 128 + attend.asked[0]
-        reader = LogReader(root, environment(root, os.environ))
+        told = environment(root, os.environ)
+        reader, use = LogReader(root, told), UseSampler(root, told)
         attend.to(start(root, entry_point, python, os.environ, how))
     except (SetupError, OSError) as error:
         if attend.asked:  # not a failure: what was asked to end did
@@ -339,7 +341,10 @@ def run(
         write_failure(root, str(error))
         sys.stderr.write(f"trialjob: {error}\n")
         return 1
+    if told[HOST_RANK] == "0":  # each host has the same file
+        use.start()
     status = attend.until_end()
+    use.finish()
     wrong = reader.finish()
     if status:
         write_failure(root, how_it_ended(entry_point, status))

@@ -11,8 +11,10 @@ from trialjob.errors import UsageError
 from trialjob.experiment import Session
 from trialjob.model.ids import TrialId
 from trialjob.model.job import LogLine
+from trialjob.model.trial import AttemptStatus
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Attempt
+from trialjob.reporting.machine_use import use_of
 from trialjob.reporting.terminal import Output, check_written, clean_log
 
 
@@ -31,6 +33,10 @@ def print_log(name: str, trial: int, *, attempt: int | None, follow: bool, store
         if output.closed_early:
             break
     check_written(output)
+    job = session.state.job(TrialId(trial), number)
+    if session.state.trials[TrialId(trial)].attempts[number - 1].status is AttemptStatus.ENDED:
+        for told in use_of(session.artifacts, job):
+            say(f"trial {trial} {told}")
     return ExitStatus.DONE
 
 

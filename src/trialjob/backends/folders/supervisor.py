@@ -26,6 +26,7 @@ from trialjob.in_job import attendant, code_setup, entrypoint
 from trialjob.in_job.command_line import FIRST, SDK_V3, How, text_of
 from trialjob.in_job.entrypoint import VALUES_CHANNEL
 from trialjob.in_job.log_reader import LogReader
+from trialjob.in_job.use import UseSampler
 from trialjob.in_job.variables import local_resources
 from trialjob.private_files import tighten, tighten_below
 
@@ -132,7 +133,10 @@ class Supervisor:
             return {"outcome": why, "message": "stopped before the script was started"}
         told = {name: value for name, value in self._environment().items() if name != MARK}
         reader = LogReader(self._folder.tree, entrypoint.environment(self._folder.tree, told))
+        # Of a machine that is shared, only the GPUs that the script was given are its own.
+        use = UseSampler(self._folder.tree, {"CUDA_VISIBLE_DEVICES": "", **told})
         child = self._start()
+        use.start()
         self._group = child.pid
         started, began = _now(), time.monotonic()
         self._status.update(state="training", started_at=started, script=[child.pid, start_of(child.pid)])
@@ -141,6 +145,7 @@ class Supervisor:
         why = self._watch(child, began + self._seconds_left()) or self._why_it_ended(child.returncode)
         # By the monotonic clock, because the other one may be set while a script runs.
         self._status["ended_at"] = started + time.monotonic() - began
+        use.finish()
         wrong = reader.finish()
         if wrong and not why and child.returncode == 0:
             entrypoint.write_failure(self._folder.tree, wrong)

@@ -27,6 +27,7 @@ from trialjob.backends.folders.supervisor import Supervisor
 from trialjob.backends.slurm.slurm_folder import BEAT, SlurmFolder
 from trialjob.in_job import attendant
 from trialjob.in_job.entrypoint import NODES
+from trialjob.in_job.use import USE
 from trialjob.private_files import FILE
 
 #: EX_TEMPFAIL: it was interrupted.
@@ -112,6 +113,7 @@ class SlurmSupervisor(Supervisor):
             "MASTER_ADDR": socket.gethostname(),
             "MASTER_PORT": str(_free_port(int(self._status["number"] or 0))),
             NODES: str(self._request.get("nodes", 1)),
+            USE: "off",  # the tasks of a step are children of SLURM's, and not ours
         }
         return {**told, **ours, **self._request["environment"]}
 
