@@ -178,3 +178,10 @@ def test_torchrun_is_told_where_the_others_are(jobs: SlurmJobs) -> None:
     master = ["--master_addr", socket.gethostname(), "--master_port", "29999"]
     words = ["--nproc_per_node", "4", "--nnodes", "2", *master]
     assert sorted(reader.lines) == [f"{node} {words}" for node in (0, 1)]
+
+
+def test_tasks_which_are_children_of_slurm_are_not_sampled(jobs: SlurmJobs) -> None:
+    jobs.write("train.py", "import os\nos.write(1, (os.environ['TRIALJOB_USE'] + '\\n').encode())")
+    reader = started(jobs, jobs.request())
+    assert end_of(jobs, reader).outcome is Outcome.COMPLETED
+    assert reader.lines == ["off"] * 3
