@@ -229,9 +229,9 @@ def test_logs_of_a_trial_here_say_what_it_used(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "train.py").write_text(AWAITS_A_SAMPLE)
     (tmp_path / "spec.yaml").write_text(SPEC)
-    main(["run", "spec.yaml", "--name", "tiny"])
+    main(["run", "spec.yaml", "--name", "tiny", "--store", str(tmp_path / "store")])
     capsys.readouterr()
-    assert main(["logs", "tiny", "1"]) == 0
+    assert main(["logs", "tiny", "1", "--store", str(tmp_path / "store")]) == 0
     told = capsys.readouterr()
     assert told.out == "left alone: []\n"
     assert told.err.startswith("trial 1 used ")
