@@ -178,7 +178,7 @@ def container(tmp_path: Path, python: Path, script: str, host: str = "algo-1") -
     hosts = {"current_host": host, "hosts": ["algo-1", "algo-2"]}
     (root / "input" / "config" / "resourceconfig.json").write_text(json.dumps(hosts))
     (root / "code" / "train.py").write_text(script)
-    line = [python, "-S", place / "entrypoint.py", "--root", root, "--entry-point", "train.py"]
+    line = [str(python), "-S", str(place / "entrypoint.py"), "--root", str(root), "--entry-point", "train.py"]
     told = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
         line,
