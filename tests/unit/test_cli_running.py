@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -51,6 +52,26 @@ def results(name: str, capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
 def command(*arguments: str) -> list[str]:
     program = "import sys; from trialjob.apps.cli.main import main; sys.exit(main())"
     return [sys.executable, "-c", program, *arguments]
+
+
+def told(capsys: pytest.CaptureFixture[str], before: str, after: str) -> list[str]:
+    """The words of the command that stands between the two in what went wrong."""
+    return shlex.split(capsys.readouterr().err.partition(before)[2].partition(after)[0])
+
+
+def test_what_to_do_about_a_name_works_as_it_is_printed(
+    spec: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = str(tmp_path / "another store")
+    assert main(["run", str(spec), "--name", "one", "--store", store]) == 0
+    assert main(["run", str(spec), "--name", "one", "--store", store]) == 2
+    resume = told(capsys, "→ trialjob ", "\n")
+    assert resume == ["resume", "one", "--store", store]
+    assert main(resume) == 0
+    assert main(["status", "nobody", "--store", store]) == 2
+    shown = told(capsys, "`trialjob ", "`")
+    assert main(shown) == 0
+    assert "one" in capsys.readouterr().out
 
 
 def test_a_run_gets_a_unique_name_and_ends_with_status_0(

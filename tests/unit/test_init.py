@@ -13,6 +13,7 @@ import pytest
 
 from trialjob import config
 from trialjob.apps.cli.main import main
+from trialjob.config.draft.programs import programs
 from trialjob.config.estimators import CodeSpec
 from trialjob.config.schema import spec_schema
 from trialjob.config.space import BranchesSpec
@@ -126,6 +127,61 @@ def test_a_metric_is_to_be_looked_for_where_none_was_found(line: str, said: str,
     (tmp_path / "train.py").write_text(f"{options}\nparser.parse_args()\n{line}\n")
     assert main(["init", str(tmp_path), "--yes"]) == 0
     assert said in (tmp_path / "sweep.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("shown", "regex"),
+    [
+        ('{"eval_loss": loss, "epoch": 1}', r"\beval_loss':\s+({number})"),
+        ('json.dumps({"eval_loss": loss, "epoch": 1}, sort_keys=True)', r'\beval_loss":\s+({number})'),
+    ],
+)
+def test_a_dictionary_is_read_as_it_is_printed(shown: str, regex: str, tmp_path: Path) -> None:
+    options = (
+        "import argparse, json\nparser = argparse.ArgumentParser()\nparser.add_argument('--lr', type=float)"
+    )
+    source = f"{options}\nloss = parser.parse_args().lr or 0.5\nprint({shown})\n"
+    (tmp_path / "train.py").write_text(source)
+    assert main(["init", str(tmp_path), "--yes"]) == 0
+    spec = config.load(tmp_path / "sweep.yaml")
+    assert {each.name: each.regex for each in spec.metrics}["eval_loss"] == regex
+    done = subprocess.run([sys.executable, "train.py"], cwd=tmp_path, capture_output=True, check=True)
+    (tmp_path / "log.txt").write_bytes(done.stdout)
+    assert main(["check-metrics", str(tmp_path / "sweep.yaml"), "--log", str(tmp_path / "log.txt")]) == 0
+
+
+@pytest.mark.parametrize(
+    ("files", "found"),
+    [
+        (["train.py", "data.py"], ["train.py"]),
+        (["model.py"], ["model.py"]),
+        (["model.py", "data.py"], []),
+        (["utils.py"], []),
+    ],
+)
+def test_a_program_without_a_word_of_training_is_told_by_its_name(
+    files: list[str], found: list[str], tmp_path: Path
+) -> None:
+    for name in files:
+        (tmp_path / name).write_text("LR = 0.1\nprint('loss', LR)\n")
+    assert programs(tmp_path) == found
+
+
+def test_what_is_left_open_is_doubtful_until_it_is_filled_in(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(
+        "import argparse\np = argparse.ArgumentParser()\n"
+        "p.add_argument('--lr', type=float, default=0.1)\np.add_argument('--corpus-dir', required=True)\n"
+        "p.parse_args()\nprint('val_loss=0.5')\n"
+    )
+    assert main(["init", str(tmp_path), "--yes"]) == 0
+    [doubt] = config.warnings(config.load(tmp_path / "sweep.yaml"))
+    assert doubt.field == "estimator.hyperparameters.corpus-dir"
+    assert "TODO" in doubt.message
+    assert doubt.remedy is not None
+    override = doubt.remedy.partition("--set ")[2].strip("'").replace("VALUE", "/data")
+    filled = config.load(tmp_path / "sweep.yaml", overrides=[override])
+    assert filled.estimator.hyperparameters["corpus-dir"] == "/data"
+    assert config.warnings(filled) == []
 
 
 def test_what_was_there_is_not_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

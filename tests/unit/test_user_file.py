@@ -169,6 +169,14 @@ def test_a_problem_with_one_of_its_values_says_where_it_comes_from(
     assert f"it comes from {file}; `trialjob config unset sagemaker.s3_uri` takes it away" in told
 
 
+def test_so_does_one_that_only_the_service_would_find(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    set_all("sagemaker.s3_uri s3://bucket/tuning", "sagemaker.role mine", "sagemaker.region eu-west-1")
+    assert main(["plan", "sweep.yaml"]) == 2
+    told = capsys.readouterr().err
+    assert "backend.role: 'mine' does not have the form" in told
+    assert f"it comes from {file}; `trialjob config unset sagemaker.role` takes it away" in told
+
+
 def test_the_store_is_where_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     set_all(f"store {tmp_path}/mine")
     assert open_store().where() == f"{tmp_path}/mine"

@@ -20,6 +20,8 @@ from trialjob.model.masking import is_secret
 from trialjob.model.paths import path_text
 from trialjob.orchestrator.core.worth import ENOUGH
 
+#: What a draft writes in the place of a value that it cannot know.
+LEFT_OPEN = "TODO"
 #: How programs print small, negative, whole and missing values.
 _SAMPLES = ("9.5e-05", "1e-4", "-0.5", "12", "nan")
 _CHECKPOINTS = re.compile(rb"checkpoint", re.IGNORECASE)
@@ -36,6 +38,7 @@ def warnings(spec: ExperimentSpec) -> list[Problem]:
     return [
         *old_places(spec),
         *_secrets(spec),
+        *_left_open(spec),
         *metric_doubts(spec),
         *_narrow_groups(spec),
         *_every_process(spec),
@@ -73,6 +76,18 @@ def _secrets(spec: ExperimentSpec) -> Iterator[Problem]:
                 field=place,
                 message=f"{secret}, in which its value should be, is not set here",
                 remedy=f"export {secret.name}=… before you run it",
+            )
+
+
+def _left_open(spec: ExperimentSpec) -> Iterator[Problem]:
+    """What a draft could not know is not for a trial: it would be taken for a name, and paid for."""
+    for name, value in spec.estimator.hyperparameters.items():
+        if value == LEFT_OPEN:
+            field = path_text(("estimator", "hyperparameters", name))
+            yield Problem(
+                field=field,
+                message=f"is still {LEFT_OPEN}, and every trial would be given that",
+                remedy=f"write its value, or --set '{field}=VALUE'",
             )
 
 

@@ -48,8 +48,13 @@ class _NoPlace(Exception):
 def _apply(document: dict[str, Any], override: str) -> None:
     written, equals, text = override.partition("=")
     path = parse_path(written.strip())
-    if not equals or path is None or not text.strip():
+    if not equals or path is None:
         raise _NoPlace("is not PATH=VALUE", "write for example --set limits.max_trials=8")
+    if not text.strip():
+        raise _NoPlace(
+            "is not PATH=VALUE: there is no value",
+            f"write it behind the '='; nothing at all is {path_text(path)}=null",
+        )
     value = load_yaml(text, "--set")
     path = _moved(document, path)
     place: Any = document
@@ -97,7 +102,8 @@ def _check(place: object, path: list[Part], part: Part) -> None:
     where = path_text(path) or "the spec"
     if isinstance(place, list):
         if not isinstance(part, int) or part >= len(place):
-            raise _NoPlace(f"{where} has no {part!r}", f"it has the places 0 to {len(place) - 1}")
+            places = f"it has the places {where}[0] to {where}[{len(place) - 1}]" if place else "it is empty"
+            raise _NoPlace(f"{where} has no {part!r}", places)
         return
     if not isinstance(place, dict):
         raise _NoPlace(f"{where} is {shown(place)}, which has no parts", f"set {where} itself")

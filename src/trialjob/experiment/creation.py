@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -102,7 +103,8 @@ def _free(name: ExperimentName, store: BaseStore, *, is_missed: bool) -> Journal
 
 def _taken(name: ExperimentName, store: BaseStore) -> UsageError:
     return UsageError(
-        f"an experiment named {name} exists in {store.where()}; resume it, or choose another name"
+        f"an experiment named {name} exists in {store.where()}; resume it, or choose another name\n"
+        f"  → trialjob resume {name} --store {shlex.quote(store.where())}"
     )
 
 

@@ -6,6 +6,7 @@ Rule: nothing is loaded here that only who runs an experiment needs, so that a l
 from __future__ import annotations
 
 import difflib
+import shlex
 from dataclasses import dataclass
 
 from trialjob.errors import NoSuchExperiment
@@ -52,5 +53,6 @@ def missing(store: BaseStore, name: str) -> NoSuchExperiment:
                 f"does `trialjob resume {name}` on the old store; if it was being started, start it again"
             )
     near = difflib.get_close_matches(name, store.names(), n=1)
-    hint = f"did you mean {near[0]}?" if near else "`trialjob list` shows what there is"
+    command = f"trialjob list --store {shlex.quote(store.where())}"
+    hint = f"did you mean {near[0]}?" if near else f"`{command}` shows what there is"
     return NoSuchExperiment(f"no experiment named {name!r} in {store.where()}; {hint}")

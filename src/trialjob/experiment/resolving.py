@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from trialjob.backends.plugin import Jobs
-from trialjob.config import ExperimentSpec
+from trialjob.config import ExperimentSpec, user_file
 from trialjob.errors import Problem, SpecError
 from trialjob.experiment.images import with_image
 from trialjob.experiment.jobs import check_passing, jobs_of
@@ -50,7 +50,10 @@ def resolve(given: ExperimentSpec | ResolvedSpec, *, to_run: bool = True) -> Res
     try:
         return _resolved(given, SystemClock(), to_run=to_run)
     except SpecError as error:
-        raise SpecError([given.written.place(each) for each in error.problems], error.source) from error
+        placed = [
+            user_file.placed(given.written.place(each), given.written.filled) for each in error.problems
+        ]
+        raise SpecError(placed, error.source) from error
 
 
 def _resolved(given: ExperimentSpec, clock: Clock, *, to_run: bool) -> ResolvedSpec:

@@ -157,14 +157,21 @@ def _text(node: ast.expr, before: str = "") -> str:
             return _text(left) + _text(right)
         case ast.IfExp(body=body):
             return _text(body)
-        case ast.Call(func=ast.Attribute(attr="dumps"), args=[ast.Dict() as shown]) | (ast.Dict() as shown):
-            pairs = [f'"{literal(key)}": {_number(str(literal(key)))}' for key in shown.keys]
-            return "{" + ", ".join(pairs) + "}"
+        case ast.Call(func=ast.Attribute(attr="dumps"), args=[ast.Dict(keys=keys), *_]):
+            return _pairs(keys, '"')
+        case ast.Dict(keys=keys):
+            return _pairs(keys, "'")
         case ast.FormattedValue(value=value):
             # `f"{epoch=}"` is a name and a value to the parser, too.
             return _number(before or ast.unparse(value))
         case _:
             return _number(ast.unparse(node))
+
+
+def _pairs(keys: Sequence[ast.expr | None], quote: str) -> str:
+    """A dictionary as it is printed: by Python in single quotes, and as JSON in double ones."""
+    names = [str(literal(key)) for key in keys]
+    return "{" + ", ".join(f"{quote}{name}{quote}: {_number(name)}" for name in names) + "}"
 
 
 def _is_text(node: ast.expr) -> bool:

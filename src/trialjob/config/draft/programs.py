@@ -20,8 +20,12 @@ _DEPTH: Final = 2
 
 
 def programs(folder: Path) -> list[str]:
-    """The files that look like a program that trains, the likeliest first, as paths in the folder."""
+    """The files that look like a program that trains, the likeliest first, as paths in the folder.
+
+    Where no text looks like one, names decide, or that there is one file only.
+    """
     found: list[tuple[tuple[bool, bool, int, str], str]] = []
+    plain: list[tuple[tuple[bool, bool, int, str], str]] = []
     for path in code_files(folder):
         if path is None:
             break
@@ -29,9 +33,11 @@ def programs(folder: Path) -> list[str]:
         if len(inner.parts) > _DEPTH or path.suffix not in (".py", ".sh") or _NO_PROGRAM.search(path.stem):
             continue
         text = path.read_text("utf-8", "replace")[:_MOST_BYTES]
-        if path.suffix == ".py" and not _RUNS.search(text):
-            continue
+        runs = path.suffix != ".py" or bool(_RUNS.search(text))
         named = bool(re.match("train", path.stem, re.IGNORECASE)), bool(_NAMED.search(path.stem))
         rank = (not named[0], not named[1], path.suffix != ".py", len(inner.parts))
-        found.append(((rank[0], rank[1], rank[2] + 2 * rank[3], inner.as_posix()), inner.as_posix()))
+        place = (rank[0], rank[1], rank[2] + 2 * rank[3], inner.as_posix()), inner.as_posix()
+        (found if runs else plain).append(place)
+    if not found:
+        found = [each for each in plain if not each[0][1]] or (plain if len(plain) == 1 else [])
     return [name for _, name in sorted(found)]

@@ -13,6 +13,7 @@ from trialjob.backends.plugin import BACKENDS
 from trialjob.config.draft.declared import OTHERS, Declared, Interface
 from trialjob.config.draft.domains import Domain, guessed, plain_name
 from trialjob.config.draft.metrics import Metric, Metrics
+from trialjob.config.lints import LEFT_OPEN
 from trialjob.config.schema import SCHEMA_FILE
 from trialjob.model.json import Json
 
@@ -57,7 +58,7 @@ class Draft:
     @property
     def open_values(self) -> list[str]:
         """What a person must say."""
-        return [name for name, value in self.constants.items() if value == _OPEN]
+        return [name for name, value in self.constants.items() if value == LEFT_OPEN]
 
     def _is_length(self, option: Declared) -> bool:
         return bool(_EPOCHS.search(plain_name(option.name))) and option.default is not None
@@ -75,7 +76,7 @@ class Draft:
         if _OUTPUT.search(name):
             return next(place for pattern, place in _PLACES if re.search(pattern, name))
         data = sorted(path.name for path in self.folder.iterdir() if path.name.lower().startswith("data"))
-        return data[0] if data and re.search(r"data|path|dir|file|input|csv|root", name) else _OPEN
+        return data[0] if data and re.search(r"data|path|dir|file|input|csv|root", name) else LEFT_OPEN
 
     @property
     def arguments(self) -> list[str] | None:
@@ -94,9 +95,6 @@ class Draft:
         return {
             name: defaults[name] for name, domain in self.space.items() if _lies_in(defaults[name], domain)
         }
-
-
-_OPEN: Final = "TODO"
 
 
 def _lies_in(value: Json, domain: Mapping[str, Any]) -> bool:
@@ -130,7 +128,7 @@ def _estimator(draft: Draft) -> Iterator[str]:
     if draft.constants:
         yield "  hyperparameters:             # the same for every trial"
         for name, value in draft.constants.items():
-            todo = "  # TODO: the program does not start without it" if value == _OPEN else ""
+            todo = "  # TODO: the program does not start without it" if value == LEFT_OPEN else ""
             yield f"    {flow(name)}: {flow(value)}{todo}"
     if draft.arguments is not None:
         yield "  # The program's words; {name} is a value, {others} every value that no other word names."
