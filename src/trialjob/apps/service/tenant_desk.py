@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -58,7 +59,7 @@ class TenantDesk(Desk):
     def told(self, text: str) -> str:
         """Without where this machine keeps it."""
         for place in self._places:
-            text = text.replace(place, _HERE)
+            text = text.replace(f" --store {shlex.quote(place)}", "").replace(place, _HERE)
         return text
 
     # What is asked for
