@@ -69,7 +69,7 @@ def test_what_to_do_about_a_name_works_as_it_is_printed(
     assert resume == ["resume", "one", "--store", store]
     assert main(resume) == 0
     assert main(["status", "nobody", "--store", store]) == 2
-    shown = told(capsys, "`trialjob ", "`")
+    shown = told(capsys, "→ trialjob ", "\n")
     assert main(shown) == 0
     assert "one" in capsys.readouterr().out
 

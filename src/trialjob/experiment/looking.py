@@ -54,5 +54,5 @@ def missing(store: BaseStore, name: str) -> NoSuchExperiment:
             )
     near = difflib.get_close_matches(name, store.names(), n=1)
     command = f"trialjob list --store {shlex.quote(store.where())}"
-    hint = f"did you mean {near[0]}?" if near else f"`{command}` shows what there is"
+    hint = f"did you mean {near[0]}?" if near else f"`trialjob list` shows what there is\n  → {command}"
     return NoSuchExperiment(f"no experiment named {name!r} in {store.where()}; {hint}")
