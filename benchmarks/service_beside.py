@@ -215,6 +215,8 @@ def _fill_mlflow(connection: sqlite3.Connection, state: State) -> None:
     )
     _insert(connection, "runs", f"{columns}, artifact_uri, experiment_id", runs)
     _insert(connection, "params", "key, value, run_uuid", given)
+    names = [("mlflow.runName", run[1], run[0]) for run in runs]  # its page takes no run without a tag
+    _insert(connection, "tags", "key, value, run_uuid", names)
     for table, found in (("metrics", metrics), ("latest_metrics", latest)):
         _insert(connection, table, "key, value, timestamp, step, is_nan, run_uuid", found)
 
