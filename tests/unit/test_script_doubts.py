@@ -180,3 +180,61 @@ def test_click_is_known(tmp_path: Path) -> None:
 def test_a_source_that_is_no_python_is_passed_over(text: str, tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(text)
     assert script_options(tmp_path, "train.py") == []
+
+
+STRICT = 'parser.add_argument("--lr", type=float)\nparser.add_argument("--batch-size", type=int, default=1)\n'
+
+
+@pytest.mark.parametrize("place", ["space", "constants", "others"])
+def test_an_option_that_a_strict_parser_does_not_declare_is_told(tmp_path: Path, place: str) -> None:
+    estimator: dict[str, Any] = {"hyperparameters": {"seed": 1}} if place == "constants" else {}
+    if place == "others":
+        estimator = {"arguments": ["--batch-size", "2", "{others}"]}
+    values = {"lr": 0.1} if place == "constants" else {"lr": 0.1, "seed": 1}
+    (problem,) = doubts(tmp_path, STRICT, values, **estimator)
+    assert problem.field == ("estimator.hyperparameters.seed" if place == "constants" else "space.seed")
+    assert problem.message == "train.py takes no --seed, and ends when it is given one"
+    assert "unrecognized arguments: --seed" in run(tmp_path, {"lr": 0.1, "seed": 1})
+    # Each of the two remedies.
+    assert doubts(tmp_path, STRICT + 'parser.add_argument("--seed")\n', values, **estimator) == []
+    assert "'seed'" in run(tmp_path, {"lr": 0.1, "seed": 1})
+    assert doubts(tmp_path, STRICT, {"lr": 0.1}) == []
+    assert "'lr', 0.1" in run(tmp_path, {"lr": 0.1})
+
+
+@pytest.mark.parametrize(
+    ("script", "values"),
+    [
+        (STRICT, {"lr": 0.1, "batch": 2}),  # the beginning of a name is taken
+        (STRICT + 'for name in ("seed",): parser.add_argument(f"--{name}")\n', {"seed": 1}),
+        (STRICT + "names = ['--seed']\nparser.add_argument(*names)\n", {"seed": 1}),
+        (STRICT + "def more(p): p.add_argument('--seed')\nmore(parser)\n", {"seed": 1}),
+        (STRICT + "import sys\nsys.argv = sys.argv[:1]\n", {"seed": 1}),
+        (STRICT + "parser.parse_known_args()\nparser.parse_args = lambda: parser\n", {"seed": 1}),
+        (STRICT + "parser = argparse.ArgumentParser()\nparser.add_argument('--seed')\n", {"seed": 1}),
+        (STRICT + "group = parser.add_argument_group('g')\ngroup.add_argument('--seed')\n", {"seed": 1}),
+    ],
+)
+def test_what_may_be_taken_is_not_told(tmp_path: Path, script: str, values: Mapping[str, Any]) -> None:
+    assert doubts(tmp_path, script, values) == []
+    assert "unrecognized" not in run(tmp_path, values)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "import argparse\nfrom pathlib import Path\nparser = argparse.ArgumentParser(parents=[])\n",
+        "import argparse\nclass Parser(argparse.ArgumentParser): pass\nparser = Parser()\n",
+        "import argparse\nparser = argparse.ArgumentParser(exit_on_error=False)\n",
+        "import argparse\ndef f():\n    parser = argparse.ArgumentParser()\n    return parser\nparser=f()\n",
+    ],
+)
+def test_a_parser_that_may_take_more_is_let_be(tmp_path: Path, head: str) -> None:
+    (tmp_path / "train.py").write_text(head + STRICT + TAIL)
+    told = [doubt for doubt in warnings(spec_of(tmp_path, {"seed": 1})) if "metric" not in doubt.field]
+    assert told == []
+
+
+def test_a_word_of_its_own_form_is_no_option(tmp_path: Path) -> None:
+    words = {"arguments": ["--lr", "{seed}"]}
+    assert doubts(tmp_path, STRICT, {"seed": 0.5}, **words) == []

@@ -15,6 +15,7 @@ from trialjob.config.script_options import OptionKind, ScriptOption, script_opti
 from trialjob.config.space import BranchesSpec
 from trialjob.config.space_checks import all_domains, all_names
 from trialjob.config.spec import ExperimentSpec
+from trialjob.config.strict_parser import refuses_others
 from trialjob.errors import Problem
 from trialjob.in_job.command_line import OTHERS, SDK_V2, SDK_V3, mentions_values_file, slots
 from trialjob.model.paths import path_text
@@ -33,6 +34,7 @@ def script_doubts(spec: ExperimentSpec) -> Iterator[Problem]:
         for option in exact or [option for option in options if option.means(name)]:
             yield from _of_option(spec, path_text(path), _Given(name, values), option)
     yield from _one_letter(spec, estimator, options)
+    yield from _refused(spec, estimator, options)
     yield from _given_by_nothing(spec, estimator)
 
 
@@ -176,6 +178,33 @@ def _one_letter(
                 message=f"the script declares {other}{name}, and {estimator.dialect} gives {given}{name}",
                 remedy=f"write estimator.dialect: {dialect}",
             )
+
+
+def _refused(spec: ExperimentSpec, estimator: CodeSpec, options: Sequence[ScriptOption]) -> Iterator[Problem]:
+    """Options that the script's parser does not know, and ends by."""
+    if not refuses_others(Path(estimator.source_dir), estimator.entry_point):
+        return
+    spellings = [spelling for option in options for spelling in option.names]
+    for path, name in _names(spec):
+        # argparse takes the beginning of a name, too.
+        known = any(spelling.startswith(f"--{name}") for spelling in spellings)
+        if len(name) == 1 or known or not _is_option(estimator, name):
+            continue
+        if not any(option.means(name) for option in options):
+            yield Problem(
+                field=path_text(path),
+                message=f"{estimator.entry_point} takes no --{name}, and ends when it is given one",
+                remedy=f'let its parser declare it (add_argument("--{name}")), or remove {name}',
+            )
+
+
+def _is_option(estimator: CodeSpec, name: str) -> bool:
+    """Whether --name will be among the words."""
+    if estimator.arguments is None:
+        return True
+    forms = {slot.form for word in estimator.arguments for slot in slots(word) if slot.name == name}
+    others = {slot.form for word in estimator.arguments for slot in slots(word) if slot.name == OTHERS}
+    return "option" in forms or (not forms and bool(others & {"", "option"}))
 
 
 def _given_by_nothing(spec: ExperimentSpec, estimator: CodeSpec) -> Iterator[Problem]:
