@@ -474,3 +474,34 @@ def test_somebody_elses_sitecustomize_runs_too(root: Path, python: Path) -> None
     shutil.copytree(root / "shim", root / "outer")
     found = pieces(root, python, "import sitecustomize\nprint(sitecustomize.place)")
     assert found == [b"mine 1\n", f"{root}/mine/sitecustomize.py\n".encode()]
+
+
+ATTENDS = """
+import os, signal, subprocess, sys, threading, time
+from trialjob.in_job.attendant import Attendant
+
+attend = Attendant()
+attend.listen()
+started = "import time; print(flush=True); time.sleep(600)"
+child = subprocess.Popen([sys.executable, "-c", started], stdout=subprocess.PIPE, start_new_session=True)
+child.stdout.readline()
+
+
+def ask():
+    time.sleep(0.5)  # by then the child is waited for
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(600)
+
+
+threading.Thread(target=ask, daemon=True).start()
+attend.to(child)
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])  # so the other thread takes it
+sys.exit(-attend.until_end())
+"""
+
+
+def test_a_signal_that_does_not_break_off_the_wait_is_heard(root: Path) -> None:
+    """One that another thread takes, or that comes just before the wait, does not."""
+    (root / "attends.py").write_text(ATTENDS)
+    done = subprocess.run([sys.executable, str(root / "attends.py")], timeout=60, check=False)
+    assert done.returncode == signal.SIGTERM

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 
 #: Seconds for the last processes of a script whose first one has ended.
 _LAST_WORDS = 30.0
@@ -55,19 +57,44 @@ class Attendant:
         child = self._child
         if child is None:
             return 0
-        while hasattr(os, "waitid") and child.returncode is None:
-            # Looked at before it is taken away: until then its group's number cannot be another's.
-            found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
-            if found is None or found.si_pid == child.pid:
-                if not self.asked:
-                    signal_group(child, signal.SIGKILL)  # what it left behind would end with the container
-                break
-            os.waitpid(found.si_pid, 0)
+        with _signals_told() as signals:
+            while hasattr(os, "waitid") and child.returncode is None:
+                # Looked at before it is taken away: until then its group's number cannot be another's.
+                found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT | os.WNOHANG)
+                if found is None:
+                    select.select([signals], [], [])
+                    os.read(signals, 4096)
+                elif found.si_pid == child.pid:
+                    if not self.asked:
+                        signal_group(child, signal.SIGKILL)  # what it left would end with the container
+                    break
+                else:
+                    os.waitpid(found.si_pid, 0)
         self._child = None
         status = child.wait()
         if self.asked:
             _let_finish(child.pid)
         return status
+
+
+@contextlib.contextmanager
+def _signals_told() -> Iterator[int]:
+    """A file that has something to read once a signal has come, also the one of a child's end.
+
+    A wait for the child itself would miss a signal that comes just before it, or that another thread takes:
+    Python hears it when the wait is over, and the script would never be told to save.
+    """
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    other = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    before = signal.signal(signal.SIGCHLD, lambda *_: None)
+    try:
+        yield reading
+    finally:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL if before is None else before)
+        signal.set_wakeup_fd(other)
+        os.close(reading)
+        os.close(writing)
 
 
 def _let_finish(group: int) -> None:
