@@ -47,7 +47,7 @@ from trialjob.orchestrator.core.events import (
     TrialEnded,
     TrialProposed,
 )
-from trialjob.orchestrator.core.evolve_trial import TrialEvent, apply_to_trial, with_rung
+from trialjob.orchestrator.core.evolve_trial import TrialEvent, apply_to_trial, with_attempt, with_rung
 from trialjob.orchestrator.core.rung import Rung
 from trialjob.orchestrator.core.state import Hosted, PendingBill, Pool, State
 from trialjob.orchestrator.core.trial import NO_MACHINE, Attempt, Trial
@@ -211,10 +211,7 @@ def _on_its_machine(trial: Trial, event: JobEnded | AttemptEnded, tariff: Tariff
     old = trial.attempts[event.attempt - 1]
     if old.terms is None:
         return trial
-    new = replace(old, terms=tariff.taken(old.terms, event.end.machine))
-    return replace(
-        trial, attempts=(*trial.attempts[: event.attempt - 1], new, *trial.attempts[event.attempt :])
-    )
+    return with_attempt(trial, replace(old, terms=tariff.taken(old.terms, event.end.machine)))
 
 
 def _with_spend(state: State, old: Trial, new: Trial, attempt: int) -> State:

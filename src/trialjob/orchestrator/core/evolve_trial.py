@@ -149,9 +149,12 @@ def _with_bill(trial: Trial, event: BillLearned) -> Trial:
         billed=old.billed if event.seconds is None else event.seconds,
         pool_billed=old.pool_billed if event.pool_seconds is None else event.pool_seconds,
     )
-    return replace(
-        trial, attempts=(*trial.attempts[: event.attempt - 1], new, *trial.attempts[event.attempt :])
-    )
+    return with_attempt(trial, new)
+
+
+def with_attempt(trial: Trial, new: Attempt) -> Trial:
+    """The trial with one of its attempts replaced."""
+    return replace(trial, attempts=(*trial.attempts[: new.number - 1], new, *trial.attempts[new.number :]))
 
 
 def with_rung(trial: Trial, event: RungReached) -> Trial:
