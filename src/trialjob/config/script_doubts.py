@@ -146,20 +146,31 @@ def _remedy(spec: ExperimentSpec, name: str, words: str) -> str:
 def _gets_value(spec: ExperimentSpec, name: str, option: ScriptOption) -> bool:
     """Whether its option will be followed by its value."""
     words = spec.estimator.arguments if isinstance(spec.estimator, CodeSpec) else None
+    if words is None or _is_option(words, name):
+        return True
+    return option.kind is not OptionKind.VALUE and any(
+        slot.name == name and slot.form == "" and _before(words, place) in option.names
+        for place, word in enumerate(words)
+        for slot in slots(word)
+    )
+
+
+def _before(words: Sequence[str], place: int) -> str:
+    """What stands before the value that a word is or has."""
+    name, equals, _ = words[place].partition("=")
+    if equals:
+        return name
+    return words[place - 1] if place else ""
+
+
+def _is_option(words: Sequence[str] | None, name: str) -> bool:
+    """Whether --name will be among the words, which are ``estimator.arguments``."""
     if words is None:
         return True
-    named = False
-    for place, word in enumerate(words):
-        for slot in (slot for slot in slots(word) if slot.name == name):
-            named = True
-            before = word.partition("=")[0] if "=" in word else words[place - 1] if place else ""
-            if slot.form == "option" or (
-                slot.form == "" and before in option.names and option.kind is not OptionKind.VALUE
-            ):
-                return True
-    return not named and any(
-        slot.name == OTHERS and slot.form in ("", "option") for word in words for slot in slots(word)
-    )
+    found = [slot for word in words for slot in slots(word)]
+    forms = {slot.form for slot in found if slot.name == name}
+    others = {slot.form for slot in found if slot.name == OTHERS}
+    return "option" in forms or (not forms and not others.isdisjoint({"", "option"}))
 
 
 def _one_letter(
@@ -188,7 +199,7 @@ def _refused(spec: ExperimentSpec, estimator: CodeSpec, options: Sequence[Script
     for path, name in _names(spec):
         # argparse takes the beginning of a name, too.
         known = any(spelling.startswith(f"--{name}") for spelling in spellings)
-        if len(name) == 1 or known or not _is_option(estimator, name):
+        if len(name) == 1 or known or not _is_option(estimator.arguments, name):
             continue
         if not any(option.means(name) for option in options):
             yield Problem(
@@ -196,15 +207,6 @@ def _refused(spec: ExperimentSpec, estimator: CodeSpec, options: Sequence[Script
                 message=f"{estimator.entry_point} takes no --{name}, and ends when it is given one",
                 remedy=f'let its parser declare it (add_argument("--{name}")), or remove {name}',
             )
-
-
-def _is_option(estimator: CodeSpec, name: str) -> bool:
-    """Whether --name will be among the words."""
-    if estimator.arguments is None:
-        return True
-    forms = {slot.form for word in estimator.arguments for slot in slots(word) if slot.name == name}
-    others = {slot.form for word in estimator.arguments for slot in slots(word) if slot.name == OTHERS}
-    return "option" in forms or (not forms and bool(others & {"", "option"}))
 
 
 def _given_by_nothing(spec: ExperimentSpec, estimator: CodeSpec) -> Iterator[Problem]:
