@@ -94,9 +94,8 @@ class Meter:
         self._visible = visible
         self._nvml = None  # type: Any
         self._asked = False
+        # What was used before is next to nothing: it is made when the script is started.
         self._at, self._ticks = time.monotonic(), 0
-        with contextlib.suppress(OSError, ValueError):
-            self._ticks, _pages = tree_use(os.getpid())
 
     def sample(self) -> dict[str, Any]:
         """What is used now, as far as it can be had."""
