@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Self
 
 from trialjob.errors import NoSuchExperiment, UsageError
@@ -31,7 +30,7 @@ def started_attempt(session: Session, trial: int, number: int | None) -> Attempt
     return attempts[-1 if number is None else number - 1]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KeptFiles:
     """What one attempt has left behind."""
 
@@ -56,15 +55,15 @@ class KeptFiles:
         job = session.state.job(TrialId(trial), attempt.number)
         return cls(attempt=attempt.number, job=job, source=session.artifacts)
 
-    @cached_property
+    @property
     def parts(self) -> Mapping[Part, Sequence[Kept]]:
         """All files. Raises BackendUnavailable."""
         return {part: tuple(self.source.kept(self.job, part)) for part in Part}
 
     def find(self, part: str, path: str) -> tuple[Part, Kept]:
         """A file of a part. Raises NoSuchExperiment."""
-        for each, files in self.parts.items():
-            for kept in files if each.value == part else ():
+        for each in Part:
+            for kept in self.source.kept(self.job, each) if each.value == part else ():
                 if kept.path == path:
                     return each, kept
         raise NoSuchExperiment(f"{self.job} has left no such file; GET …/artifacts lists what there is")

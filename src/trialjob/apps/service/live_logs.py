@@ -59,9 +59,8 @@ class LiveLogs:
     def read(self, session: Session, trial: int, attempt: int | None, cursor: str) -> LogPart:
         """Raises NoSuchExperiment for no such attempt, SpecError for a cursor that is none."""
         one = started_attempt(session, trial, attempt)
-        ended = (
-            one.status is AttemptStatus.ENDED
-        )  # known before its log is read, so nothing comes behind that
+        # Known before its log is read, so nothing comes behind that.
+        ended = one.status is AttemptStatus.ENDED
         key = (f"{session.name}{'.' if ended else ''}", trial, one.number, cursor)
         lines = self._known(key)
         if lines is None:
