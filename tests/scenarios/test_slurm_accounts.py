@@ -19,7 +19,7 @@ import slurm_cluster
 from trialjob.backends.slurm import commands
 from trialjob.backends.slurm.doctor import examine
 from trialjob.backends.slurm.section import Slurm
-from trialjob.model.job import FailureKind, JobRequest, Watch
+from trialjob.model.job import FailureKind, JobRequest
 from trialjob.orchestrator.ports import Postponed, Submitted
 from trialjob.testing.backend_contract import Reader
 from trialjob.testing.slurm_jobs import SlurmJobs
@@ -48,16 +48,6 @@ def jobs(tmp_path: Path, accounts: slurm_accounts.Accounts) -> Iterator[SlurmJob
     made.write("train.py", "print('trained')")
     yield made
     made.end_all()
-
-
-def waits_for(jobs: SlurmJobs, request: JobRequest, what: str) -> None:
-    backend = jobs.backend()
-
-    def shown() -> bool:
-        backend.observe([Watch(job=request.job)])
-        return what in " ".join(backend.notices())
-
-    jobs.wait_until(shown)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +85,7 @@ def test_a_qos_of_few_jobs_has_them_wait_and_then_come_later(jobs: SlurmJobs) ->
     requests = [jobs.request(trial=trial, max_runtime=700.0) for trial in (1, 2, 3)]
     backend = jobs.backend("--qos=single")
     assert [backend.submit(request) for request in requests[:2]] == [Submitted(), Submitted()]
-    waits_for(jobs, requests[1], "QOSMaxJobsPerUserLimit")
+    jobs.wait_for_notice(requests[1], "QOSMaxJobsPerUserLimit")
     later = backend.submit(requests[2])
     assert isinstance(later, Postponed)
     assert "QOSMaxSubmitJobPerUserLimit" in later.reason
@@ -108,7 +98,7 @@ def test_a_qos_of_few_jobs_has_them_wait_and_then_come_later(jobs: SlurmJobs) ->
 def test_what_all_jobs_of_an_account_may_have_is_waited_for(jobs: SlurmJobs) -> None:
     request = jobs.request()
     jobs.backend(f"--cpus-per-task={slurm_accounts.CPUS + 1}").submit(request)
-    waits_for(jobs, request, "AssocGrpCpuLimit; others of the group have it")
+    jobs.wait_for_notice(request, "AssocGrpCpuLimit; others of the group have it")
 
 
 def test_the_doctor_knows_accounts_and_the_qos_of_each(jobs: SlurmJobs) -> None:

@@ -17,7 +17,7 @@ from trialjob.backends.slurm import commands
 from trialjob.backends.slurm.backend import SlurmBackend
 from trialjob.backends.slurm.slurm_folder import SlurmFolder
 from trialjob.errors import StoreError
-from trialjob.model.job import FailureKind, JobEnd, JobRequest, Outcome, Watch
+from trialjob.model.job import FailureKind, JobEnd, Outcome
 from trialjob.orchestrator.ports import Submitted
 from trialjob.testing.backend_contract import Reader
 from trialjob.testing.slurm_jobs import SlurmJobs
@@ -48,17 +48,6 @@ def end_of(jobs: SlurmJobs, reader: Reader) -> JobEnd:
     return reader.end
 
 
-def waits_for(jobs: SlurmJobs, request: JobRequest, what: str) -> None:
-    """Return when the reason is shown."""
-    backend = jobs.backend()
-
-    def shown() -> bool:
-        backend.observe([Watch(job=request.job)])
-        return what in " ".join(backend.notices())
-
-    jobs.wait_until(shown)
-
-
 # Nodes and partitions
 
 
@@ -66,7 +55,7 @@ def test_a_partition_that_is_down_is_waited_for(jobs: SlurmJobs, slurm: Cluster)
     slurm.ask("scontrol", "update", "partition=main", "state=down")
     request = jobs.request({"epochs": 1})
     reader = jobs.start(request)
-    waits_for(jobs, request, "the partition is down; it starts when that is up again")
+    jobs.wait_for_notice(request, "the partition is down; it starts when that is up again")
     slurm.ask("scontrol", "update", "partition=main", "state=up")
     assert end_of(jobs, reader).outcome is Outcome.COMPLETED
 
@@ -75,7 +64,7 @@ def test_a_node_that_is_drained_is_waited_for(jobs: SlurmJobs, slurm: Cluster) -
     slurm.ask("scontrol", "update", NODE, "state=drain", "reason=by hand")
     request = jobs.request({"epochs": 1})
     reader = jobs.start(request)
-    waits_for(jobs, request, "the nodes that it needs are down or reserved")
+    jobs.wait_for_notice(request, "the nodes that it needs are down or reserved")
     slurm.ask("scontrol", "update", NODE, "state=resume")
     assert end_of(jobs, reader).outcome is Outcome.COMPLETED
 

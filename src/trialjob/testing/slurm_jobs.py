@@ -9,7 +9,7 @@ from trialjob.backends.plugin import Jobs
 from trialjob.backends.slurm.backend import SlurmBackend
 from trialjob.backends.slurm.settings import SlurmSettings
 from trialjob.model.ids import ExperimentName
-from trialjob.model.job import JobRequest
+from trialjob.model.job import JobRequest, Watch
 from trialjob.model.limits import Limits
 from trialjob.model.metric import Mode, Objective
 from trialjob.testing.local_jobs import ScriptJobs
@@ -61,6 +61,16 @@ class SlurmJobs(ScriptJobs):
             clock=self.clock,
             first=lambda: request,
         )
+
+    def wait_for_notice(self, request: JobRequest, words: str) -> None:
+        """Return when a person is told why a job waits, in these words."""
+        backend = self.backend()
+
+        def shown() -> bool:
+            backend.observe([Watch(job=request.job)])
+            return words in " ".join(backend.notices())
+
+        self.wait_until(shown)
 
     def job_folder(self, job: str) -> Path:
         return self.shared / "local" / "jobs" / job
