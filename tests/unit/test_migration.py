@@ -203,6 +203,14 @@ def test_a_sweep_of_azure(tmp_path: Path) -> None:
     assert "still to be said" not in found["said"]
 
 
+def test_what_azures_sdk_leaves_out_by_a_zero(tmp_path: Path) -> None:
+    zeros = "evaluation_interval: 0, delay_evaluation: 0"
+    policy = f"{{type: truncation_selection, truncation_percentage: 20, {zeros}}}"
+    head, _, tail = AZURE.partition("early_termination: ")
+    found = imported(tmp_path, f"{head}early_termination: {policy}\n{tail.partition(chr(10))[2]}")
+    assert found["stopping"] == {"kind": "truncation", "truncation_percentage": 20}
+
+
 def test_a_sweep_of_wandb(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("")
     found = imported(tmp_path, WANDB)
@@ -271,6 +279,7 @@ def test_a_tuning_job_of_sagemaker(tmp_path: Path) -> None:
     }  # fmt: skip
     assert "WarmStartConfig" in found["said"]
     assert "ConvergenceDetected" in found["said"]
+    assert "by 1 %" in found["said"]
     found.pop("said")
     spec = parse(found)
     document: Any = spec.document()
@@ -278,6 +287,18 @@ def test_a_tuning_job_of_sagemaker(tmp_path: Path) -> None:
     assert document["backend"]["role"] == "arn:aws:iam::123456789012:role/Tuning"
     assert document["estimator"]["hyperparameters"] == {"num_round": "100"}
     assert [each.name for each in spec.metrics] == ["loss", "validation:auc"]
+
+
+@pytest.mark.parametrize(("values", "most"), [({"epochs": "54"}, 54), ({"n-epochs": "9"}, 9), ({}, 27)])
+def test_hyperband_ends_where_sagemaker_finds_its_end(
+    tmp_path: Path, values: dict[str, str], most: int
+) -> None:
+    config = {**TUNING["HyperParameterTuningJobConfig"], "Strategy": "Hyperband"}
+    definition = {**TUNING["TrainingJobDefinition"], "StaticHyperParameters": values}
+    job = {"HyperParameterTuningJobConfig": config, "TrainingJobDefinition": definition}
+    found = imported(tmp_path, json.dumps(job), "tuning.json")
+    assert found["stopping"] == {"kind": "hyperband", "min_resource": 1, "max_resource": most}
+    assert ("says no MaxResource" in found["said"]) is not bool(values)
 
 
 def test_a_configuration_of_a_tuning_job_alone_will_do(tmp_path: Path) -> None:

@@ -240,8 +240,8 @@ def _stopping(policy: Section) -> dict[str, Any]:
     )
     for word in words:
         value = policy.number(word)
-        # A slack of 0 is how the other one of the two is left out.
-        if value is not None and not (word.startswith("slack") and value == 0):
+        # A 0 is how Azure's SDK writes that a slack, or an interval, is left out.
+        if value:
             found[word] = value
     if policy.take("exclude_finished_jobs"):
         found["exclude_finished_jobs"] = True

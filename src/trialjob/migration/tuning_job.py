@@ -21,6 +21,8 @@ _SEEN: Final = (
     "BestTrainingJob", "OverallBestTrainingJob", "FailureReason", "TuningJobCompletionDetails",
     "ConsumedResources", "ResponseMetadata",
 )  # fmt: skip
+#: What a fixed hyperparameter is called by whose value SageMaker knows a MaxResource that is not said.
+_EPOCHS: Final = ("epochs", "numepochs", "n-epochs", "n_epochs", "num_epochs")
 _SCALES: Final = {"Logarithmic": "loguniform", "ReverseLogarithmic": "reverseloguniform"}
 #: Parts of a definition that a training job's request has in the same words.
 _ALIKE: Final = (
@@ -41,17 +43,18 @@ def translate(document: Mapping[str, Any]) -> Translation:
     config = job.section(_CONFIG)
     definition = _definition(job)
     objective, metrics = _objective(config.section("HyperParameterTuningJobObjective"), definition)
+    request = _request(definition)
     strategy = config.text("Strategy", "Bayesian")
     if strategy not in _SAMPLERS:
         raise Wrong(config.path("Strategy"), strategy, "Bayesian, Random, Grid or Hyperband")
     into.spec = {
         "name": job.text("HyperParameterTuningJobName", "sweep"),
-        "estimator": {"kind": "request", "request": _request(definition)},
+        "estimator": {"kind": "request", "request": request},
         "space": _space(config.section("ParameterRanges")),
         "objective": objective,
         **({"metrics": metrics} if metrics else {}),
         "sampler": _sampler(strategy, config),
-        "stopping": _stopping(strategy, config),
+        "stopping": _stopping(strategy, config, request["HyperParameters"]),
         "limits": _limits(config),
         "backend": {"kind": "sagemaker"},
     }
@@ -171,11 +174,14 @@ def _sampler(strategy: str, config: Section) -> dict[str, Any]:
     }
 
 
-def _stopping(strategy: str, config: Section) -> dict[str, Any]:
+def _stopping(strategy: str, config: Section, fixed: Mapping[str, Any]) -> dict[str, Any]:
     early = config.text("TrainingJobEarlyStoppingType", "Off")
     bounds = config.section("StrategyConfig").section("HyperbandStrategyConfig")
     if strategy == "Hyperband":
         least, most = bounds.number("MinResource"), bounds.number("MaxResource")
+        if most is None:
+            epochs = next((fixed[name] for name in _EPOCHS if name in fixed), None)
+            most = None if epochs is None else number(epochs, "StaticHyperParameters")
         if most is None:
             config.into.tell(config.path("StrategyConfig"), "says no MaxResource; `max_resource` is 27 here")
         return {"kind": "hyperband", "min_resource": int(least or 1), "max_resource": int(most or 27)}
@@ -196,6 +202,10 @@ def _limits(config: Section) -> dict[str, Any]:
         limits["target"] = number(target, ends.path("TargetObjectiveMetricValue"))
     patience = ends.section("BestObjectiveNotImproving").number("MaxNumberOfTrainingJobsNotImproving")
     if patience is not None:
+        ends.into.tell(
+            ends.path("BestObjectiveNotImproving"),
+            "there a job must be better than the best by 1 % to count as an improvement, here by anything",
+        )
         limits["max_trials_without_improvement"] = int(patience)
     ends.leave("ConvergenceDetected", "only with `engine: {kind: hosted, until_convergence: true}`")
     resources.done()
