@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -146,6 +147,14 @@ def test_a_ratio_on_a_negative_best_ends_the_experiment_with_the_remedy() -> Non
     assert Play(Bandit(slack_factor=0.2), 2).at(1, [0.0, -1.0]) == [False, True]
 
 
+@pytest.mark.parametrize(("objective", "worst"), [(MAX, -5.0), (MIN, 5.0)])
+def test_what_is_infinite_does_not_lead(objective: Objective, worst: float) -> None:
+    """One model that diverges to the good side ends no other trial, and not the experiment."""
+    infinite = objective.value_of(math.inf)
+    for rule in (Bandit(slack_amount=0.5), Bandit(slack_factor=0.5)):
+        assert Play(rule, 4, objective).at(1, [infinite, 1.0, 1.0, worst]) == [False, False, False, True]
+
+
 # The last epoch
 
 
@@ -233,6 +242,12 @@ def test_median_of_an_even_number_is_the_mean_of_the_two_in_the_middle() -> None
     assert play.at(1, [0.2, 0.1, 0.14])[2]
 
 
+@pytest.mark.parametrize("variant", ["azure", "amt"])
+def test_a_median_is_not_infinite_for_one_infinite_value_of_two(variant: Literal["azure", "amt"]) -> None:
+    values = [0.2, math.inf, 0.3] if variant == "amt" else [math.inf, 0.2, 0.3]
+    assert not any(Play(MedianStopping(variant=variant), 3).at(1, values))
+
+
 def test_median_viziers_compares_with_completed_trials() -> None:
     play = Play(MedianStopping(variant="vizier"), trials=3)
     assert play.see(1, [(1, 0.5), (2, 0.7), (3, 0.9)]) is None
@@ -272,6 +287,21 @@ def test_truncation_ends_the_lowest_fifth() -> None:
     stopped = play.at(1, [0.5, 0.6, 0.7, 0.8, 0.4, 0.45, 0.55, 0.65, 0.42, 0.41])
     # 0.4 is the lowest of five. Of nine, one fifth is one, which 0.4 is; of ten it is two, 0.4 and 0.41.
     assert stopped == [False, False, False, False, True, False, False, False, False, True]
+
+
+@pytest.mark.parametrize("exclude", [False, True])
+def test_truncation_takes_equals_in_their_order(*, exclude: bool) -> None:
+    """Where nine of ten are at chance, none of them is the lowest fifth; what has no number is."""
+    rule = TruncationSelection(truncation_percentage=20, exclude_finished_jobs=exclude)
+    assert Play(rule, trials=10).at(1, [0.9, *[0.1] * 9]) == [False] * 10
+    assert Play(rule, trials=10).at(1, [0.9, *[math.nan] * 9]) == [False] * 4 + [True] * 6
+
+
+@pytest.mark.parametrize(("percentage", "stopped"), [(1, 1), (99, 99)])
+def test_truncation_at_its_bounds(percentage: int, stopped: int) -> None:
+    """In descending order each is the last so far. 1 % of 99 is none; and the first leads."""
+    values = [1 - place / 100 for place in range(100)]
+    assert sum(Play(TruncationSelection(truncation_percentage=percentage), 100).at(1, values)) == stopped
 
 
 def test_truncation_can_leave_out_finished_jobs() -> None:
@@ -354,6 +384,16 @@ def test_trials_without_improvement() -> None:
     assert play.state.reason is not None
     assert play.state.reason.kind is EndKind.NO_IMPROVEMENT
     assert play.state.reason.detail == "3 trials in a row ended without a score better than 0.6"
+
+
+def test_an_infinite_score_is_no_improvement_and_hides_none() -> None:
+    play = Play(NoStopping(), trials=5, max_trials_without_improvement=2)
+    for trial, value in enumerate([math.inf, 0.5, 0.6, math.inf], start=1):
+        play.see(trial, [(1, value)], end=COMPLETED)
+        assert play.state.phase is Phase.RUNNING
+    play.see(5, [(1, 0.6)], end=COMPLETED)
+    assert play.state.reason is not None
+    assert play.state.reason.detail == "2 trials in a row ended without a score better than 0.6"
 
 
 @pytest.mark.parametrize("end", [None, COMPLETED])

@@ -344,7 +344,7 @@ def _with_improvement(state: State, ended: Trial) -> State:
         return replace(state, scoreless_since_resume=state.scoreless_since_resume + 1)
     if ended.status is TrialStatus.FAILED:
         return state
-    if state.best_score is None or state.objective.better(ended.score, state.best_score):
+    if state.best_score is None or state.objective.beats(ended.score, state.best_score):
         return replace(state, best_score=ended.score, without_improvement=0)
     return replace(state, without_improvement=state.without_improvement + 1)
 

@@ -27,16 +27,20 @@ class Rung:
         return len(self.keys) - bisect_right(self.keys, key)
 
     def best(self) -> float:
-        """The best value; -inf when there is none."""
-        return self.keys[-1] if self.keys else -math.inf
+        """The best value that is not infinite; -inf when there is none."""
+        end = bisect_left(self.keys, math.inf)
+        return self.keys[end - 1] if end else -math.inf
 
     def median(self) -> float:
-        """The middle value, or the mean of the two in the middle; -inf when there is none."""
+        """The middle value, or the mean of the two in the middle; -inf when there is none.
+
+        Where an infinity stands in the middle it is the lesser of the two, as they have no mean.
+        """
         if not self.keys:
             return -math.inf
         low, high = self.keys[(len(self.keys) - 1) // 2], self.keys[len(self.keys) // 2]
-        # Halved before they are added, as two large numbers may have no sum; infinities have no mean at all.
-        return low if low == high or math.isinf(low) else low / 2 + high / 2
+        # Halved before they are added, as two large numbers may have no sum.
+        return low if low == high or math.isinf(low) or math.isinf(high) else low / 2 + high / 2
 
     def worse_than(self, key: float) -> int:
         """How many values are strictly worse."""

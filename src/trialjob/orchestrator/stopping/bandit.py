@@ -4,7 +4,8 @@ Azure ML's policy of that name, described at
 https://learn.microsoft.com/azure/machine-learning/how-to-tune-hyperparameters#bandit-policy. When more is
 better a trial is ended below ``best / (1 + slack_factor)`` or ``best - slack_amount``; when less is better,
 above ``best * (1 + slack_factor)`` or ``best + slack_amount``. ``best`` is the best value that any trial had
-at the same interval. The leader is never ended.
+at the same interval. The leader is never ended. An infinite value does not lead, as every other trial
+would be behind it.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ class Bandit(IntervalRule):
         if level is None:
             return Judgement()
         own = best(curve, objective)
-        leader = max(own, state.rungs.get(level, Rung()).best())
+        leader = state.rungs.get(level, Rung()).enter(own).best()
         enters = ((level, objective.value_of(own)),)
         if leader == -math.inf:
             return Judgement(enters=enters)

@@ -3,11 +3,14 @@
 Azure ML's policy of that name, described at
 https://learn.microsoft.com/azure/machine-learning/how-to-tune-hyperparameters#truncation-selection-policy. A
 trial is compared, when it reaches an interval, with the trials that have reached the same interval so far,
-each by its best value up to there. The leader is never ended, not even at 99 percent.
+each by its best value up to there. Of equals those that came first are the worse ones: where all are at
+chance, the last of them is not among the worst few percent. The leader is never ended, not even at 99
+percent.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -45,11 +48,13 @@ class TruncationSelection(IntervalRule):
         enters = ((level, objective.value_of(own)),)
         others = self._running(state, trial, level) if self.exclude_finished_jobs else state.rungs.get(level)
         rung = others or Rung()
-        count, worse = len(rung) + 1, rung.worse_than(own)
-        if not rung.better_than(own) or worse >= count * self.truncation_percentage // 100:
+        count, better = len(rung) + 1, rung.better_than(own)
+        # Without a number yet it is the worst, however many others have none.
+        behind = len(rung) - better if own > -math.inf else 0
+        if not better or behind >= count * self.truncation_percentage // 100:
             return Judgement(enters=enters)
         detail = (
-            f"only {worse} of {count} trials were worse at {objective.resource} {level:g}; "
+            f"only {behind} of {count} trials were not better at {objective.resource} {level:g}; "
             f"the worst {self.truncation_percentage} % are ended"
         )
         return Judgement(enters=enters, stop=StopReason(kind=StopKind.PRUNED, detail=detail))
