@@ -25,8 +25,8 @@ from trialjob.model.json import canonical_json
 from trialjob.model.space import Config
 from trialjob.orchestrator.samplers.random import RandomSampler
 
-#: Seeds that no loop has had.
-JUDGES = tuple(range(1000, 1005))
+#: Seeds that no loop has had, from the first to before the last.
+JUDGES = (1000, 1005)
 #: Random configurations that say what is low and what is usual, and which of them, sorted, is low.
 REFERENCES, LOW = 60, 2
 #: No training counts for more than this.
@@ -64,7 +64,9 @@ class Trainings:
         return min(WORST_SCORE, (loss - low) / (middle - low))
 
 
-def judged(run: Mapping[str, Any], ways: Iterable[str], trainings: Trainings) -> dict[str, dict[str, Any]]:
+def judged(
+    run: Mapping[str, Any], ways: Iterable[str], trainings: Trainings, judges: tuple[int, int] = JUDGES
+) -> dict[str, dict[str, Any]]:
     """For each way the trial it chose, and the scores of (a) its checkpoint and (b) its retraining."""
 
     def anew(config: Config, seed: int) -> Sequence[float]:
@@ -75,7 +77,7 @@ def judged(run: Mapping[str, Any], ways: Iterable[str], trainings: Trainings) ->
         trial = WAYS[name](run, anew)
         config = config_of(run, trial)
         own = trainings.of(config, run["seed"])[: len(curves(run)[trial])]
-        again = [min(trainings.of(config, seed))[1] for seed in JUDGES]
+        again = [min(trainings.of(config, seed))[1] for seed in range(*judges)]
         found[name] = {
             "trial": trial,
             "seen": trainings.score(min(own)[0]),
@@ -85,15 +87,15 @@ def judged(run: Mapping[str, Any], ways: Iterable[str], trainings: Trainings) ->
     return found
 
 
-def _of_task(given: tuple[Path, Path, str, Sequence[str]]) -> list[dict[str, Any]]:
+def _of_task(given: tuple[Path, Path, str, Sequence[str], tuple[int, int]]) -> list[dict[str, Any]]:
     """All runs of a task, its trainings in a file beside the others'."""
-    runs, trainings, task, ways = given
+    runs, trainings, task, ways, judges = given
     kept = Trainings(TASKS[task], trainings.with_suffix(f".{task.replace(' ', '-')}.jsonl"))
     rows = []
     for run in read(runs):
         if run["task"] == task:
             about = {name: run[name] for name in ("loop", "task", "seed", "workers")}
-            rows.append({**about, "ways": judged(run, ways, kept)})
+            rows.append({**about, "ways": judged(run, ways, kept, judges)})
     return rows
 
 
@@ -125,11 +127,13 @@ def main() -> None:
     parser.add_argument("--trainings", type=Path, required=True)
     parser.add_argument("--judged", type=Path, required=True, help="the scores are added to this file")
     parser.add_argument("--ways", nargs="+", default=list(WAYS))
+    parser.add_argument("--judges", type=int, nargs=2, default=JUDGES, help="the seeds of the retrainings")
     parser.add_argument("--processes", type=int, default=1)
     given = parser.parse_args()
     tasks = list(dict.fromkeys(run["task"] for run in read(given.runs)))
     with ProcessPoolExecutor(given.processes) as pool:
-        parts = pool.map(_of_task, [(given.runs, given.trainings, task, given.ways) for task in tasks])
+        asked = [(given.runs, given.trainings, task, given.ways, tuple(given.judges)) for task in tasks]
+        parts = pool.map(_of_task, asked)
         rows = [row for part in parts for row in part]
     given.judged.write_text("".join(json.dumps(row) + "\n" for row in rows))
     for loop in dict.fromkeys(row["loop"] for row in rows):

@@ -64,6 +64,12 @@ def of_way(rows: Sequence[Row], way: str, what: str) -> Difference:
     return difference([(row["ways"][way][what], row["ways"]["best"][what]) for row in rows])
 
 
+def read(file: Path) -> list[Row]:
+    """What ``judge.py`` has written, compressed or not."""
+    with gzip.open(file, "rt") if file.suffix == ".gz" else file.open() as lines:
+        return [json.loads(line) for line in lines]
+
+
 def _key(row: Row) -> tuple[str, int]:
     return row["task"], row["seed"]
 
@@ -130,8 +136,7 @@ def main() -> None:
     parser.add_argument("judged", type=Path)
     parser.add_argument("--picture", type=Path)
     given = parser.parse_args()
-    with gzip.open(given.judged, "rt") as file:
-        rows = [json.loads(line) for line in file]
+    rows = read(given.judged)
     print("\n".join(table(rows)))
     if given.picture:
         picture(rows, given.picture)
