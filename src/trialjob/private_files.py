@@ -28,9 +28,11 @@ def make_private(folder: Path, *, root: Path | None = None, disk: Disk = DISK) -
             continue
         new = not path.is_dir()
         disk.make_folder(path, mode=FOLDER)
+        if not _is_loose(path):
+            continue
+        if path is folder:
+            tighten_below(path)
         if new or path is folder or _holds_only_experiments(path):
-            if path is folder and _is_loose(path):
-                tighten_below(path)
             tighten(path)
 
 

@@ -226,3 +226,14 @@ def test_the_first_end_is_the_end() -> None:
     assert late.outcome is Outcome.TIMED_OUT
     assert lease.stopped(5.0).over(Outcome.COMPLETED, 6.0).outcome is Outcome.STOPPED
     assert Lease.parse(lost.written()) == lost
+
+
+@pytest.mark.parametrize(("due", "steps"), [(1e12, False), (0.0, True), (None, True)])
+def test_a_look_takes_a_step_only_when_one_is_due(tmp_path: Path, due: float | None, steps: bool) -> None:
+    """Many pages look at one study at once, and a step reads and writes several files."""
+    desk = Desk(str(tmp_path), Runner(), tmp_path)
+    desk.start_study(told(), key="")
+    desk.look(NAME, lambda session: setattr(session, "next_at", due))
+    (tmp_path / NAME / "orchestrator.json").unlink()
+    desk.status(NAME)
+    assert (tmp_path / NAME / "orchestrator.json").exists() == steps

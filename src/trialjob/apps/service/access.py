@@ -19,7 +19,7 @@ from http import HTTPStatus
 from typing import Any, ClassVar, Final
 from urllib.parse import urlsplit
 
-from trialjob.apps.service.callers import Caller, House
+from trialjob.apps.service.callers import AnyDesk, Caller, House
 from trialjob.apps.service.log import log
 from trialjob.apps.service.rates import Rates
 from trialjob.apps.service.tickets import TICKETS
@@ -119,10 +119,9 @@ class Access:
         scheme, _, token = headers.get("authorization", "").partition(" ")
         token = token.strip() if scheme.lower() == "bearer" else ""
         try:
-            caller = await asyncio.to_thread(self._house.caller, token)
+            caller, desk = await asyncio.to_thread(self._known, token)
             if caller is not None:
-                scope["caller"], scope["token"] = caller, token
-                scope["desk"] = await asyncio.to_thread(self._house.desk, caller)
+                scope["caller"], scope["token"], scope["desk"] = caller, token, desk
         except StoreError as error:
             status = 503 if isinstance(error, StoreUnavailable) else 500
             raise _Refusal(status=status, detail=str(error)) from error
@@ -133,6 +132,10 @@ class Access:
             raise _Refusal(status=401, detail="the token is missing, wrong, expired or revoked")
         self._check_rate(self._rates.waits(caller.id))
         return caller
+
+    def _known(self, token: str) -> tuple[Caller | None, AnyDesk | None]:
+        caller = self._house.caller(token)
+        return caller, None if caller is None else self._house.desk(caller)
 
     @staticmethod
     def _check_rate(seconds: float) -> None:

@@ -94,7 +94,7 @@ class Desk:
         """Where it stands, and at which version of its journal."""
 
         def at(session: Session) -> tuple[dict[str, object], int]:
-            if is_study(session) and session.state.phase is not Phase.ENDED:
+            if is_study(session) and session.state.phase is not Phase.ENDED and self._is_due(session):
                 advance(session)  # time may have ended something
             told = {
                 **status_of(session),
@@ -106,6 +106,9 @@ class Desk:
             return told, session.state.version
 
         return self.look(name, at)
+
+    def _is_due(self, session: Session) -> bool:
+        return session.next_at is None or clock_of(self._store).now() >= session.next_at
 
     def log(self, name: str, trial: int, attempt: int | None, cursor: str) -> LogPart:
         """Some lines of a trial's log behind ``cursor``. Raises SpecError for a cursor that is none."""

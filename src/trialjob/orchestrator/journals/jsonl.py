@@ -159,6 +159,8 @@ class JsonlJournal:
     def _read_on(self) -> list[Record]:
         """The whole records behind the offset; moves the offset behind them."""
         try:
+            if self._offset and self._path.stat().st_size == self._offset:  # most looks find nothing new
+                return []
             data = _content(self._path, after=self._offset)
         except FileNotFoundError:
             return []
