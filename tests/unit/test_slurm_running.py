@@ -6,6 +6,7 @@ The commands are programs of a few lines: what squeue prints, and a list of what
 from __future__ import annotations
 
 import os
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -51,9 +52,10 @@ class Cluster:
     def forget_scontrol(self) -> None:
         (self._folder / "bin" / "scontrol").unlink()
 
-    def look(self, state: str, running: str) -> None:
-        """Look once, as each step under cron does, while the queue shows this."""
-        line = f"7|{state}|2026-11-29T09:00:00|{running}|{self._mark.comment()}|{JOB}|None\n"
+    def look(self, state: str, running: str, *, ago: float = 3600.0) -> None:
+        """Look once, as each step under cron does, while the queue shows a run that began so long ago."""
+        began = datetime.fromtimestamp(self._jobs.clock.now() - ago).isoformat(timespec="seconds")  # noqa: DTZ006 - as squeue does
+        line = f"7|{state}|{began}|{running}|{began}|{self._mark.comment()}|{JOB}|None\n"
         (self._folder / "queue").write_text(line)
         (seen,) = self._jobs.backend().observe([Watch(job=JOB)])
         assert seen.end is None
@@ -70,6 +72,15 @@ class Cluster:
     def touch(self, name: str, *, ago: float) -> None:
         at = self._jobs.clock.now() - ago
         os.utime(self.folder.path / name, (at, at))
+
+    def has_begun(self, state: str, *, ago: float) -> None:
+        """A run of it has, and has said nothing since."""
+        self.folder.claim({"token": "t"})
+        self.folder.write_run({"run": "1", "runs": 1})
+        self.folder.beat({"run": "1", "seconds": 1.0, "over": False})
+        self.folder.write_status({"state": state, "restarts": 0})
+        for name in self.names():
+            self.touch(name, ago=ago)
 
     def names(self) -> list[str]:
         return sorted(path.name for path in self.folder.path.iterdir())
@@ -129,12 +140,28 @@ def test_a_long_run_that_was_interrupted_just_now_is_left_to_slurm(cluster: Clus
 
 @pytest.mark.parametrize("state", ["starting", "training"])
 def test_a_run_that_has_begun_is_left_alone_also_without_signs_of_life(cluster: Cluster, state: str) -> None:
-    cluster.folder.claim({"token": "t"})
-    cluster.folder.beat({"run": "1", "seconds": 1.0, "over": False})
-    cluster.kept({"state": state, "restarts": 0}, ago=0.0)
-    for name in cluster.names():
-        cluster.touch(name, ago=100 * UNBEGUN)
-    cluster.look("RUNNING", LONG)
+    cluster.has_begun(state, ago=100 * UNBEGUN)
+    cluster.look("RUNNING", LONG, ago=100 * UNBEGUN + 2)
+    assert cluster.asked() == []
+
+
+@pytest.mark.parametrize("state", ["starting", "training"])
+def test_a_run_that_no_node_was_given_is_requeued_whatever_the_one_before_it_said(
+    cluster: Cluster, state: str
+) -> None:
+    cluster.has_begun(state, ago=UNBEGUN + 2)
+    cluster.look("RUNNING", "10:00", ago=UNBEGUN)
+    assert cluster.asked() == REQUEUED
+    cluster.has_begun(state, ago=0.0)
+    cluster.look("RUNNING", LONG, ago=UNBEGUN - 2)
+    assert cluster.asked() == REQUEUED
+
+
+def test_a_run_whose_clock_is_behind_shows_signs_of_life(cluster: Cluster) -> None:
+    """The file system's clock and that of slurmctld are two."""
+    cluster.has_begun("training", ago=UNBEGUN + 30)
+    cluster.touch("alive.json", ago=35)
+    cluster.look("RUNNING", "10:00", ago=UNBEGUN)
     assert cluster.asked() == []
 
 

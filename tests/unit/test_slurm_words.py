@@ -30,18 +30,22 @@ def job(state: str = "PENDING", reason: str = "None") -> Queued:
 
 
 def test_a_line_of_the_queue_is_read_whatever_the_job_is_called() -> None:
-    found = _queued(f"12|RUNNING|2026-11-29T09:00:00|1-02:03:04|{MARK.comment()}|odd|name|None")
+    times = "2026-11-29T09:00:00|1-02:03:04|2026-11-29T10:00:00"
+    found = _queued(f"12|RUNNING|{times}|{MARK.comment()}|odd|name|None")
     assert found is not None
     assert (found.number, found.state, found.name, found.reason) == ("12", "RUNNING", "odd|name", "None")
     assert found.mark == MARK
     assert found.running == ((24 + 2) * 60 + 3) * 60 + 4
-    assert _queued("13|RUNNING|N/A|0:07|(null)|theirs|None") is None
+    assert found.since is not None
+    assert found.began == found.since + 3600
+    assert _queued("13|RUNNING|N/A|0:07|N/A|(null)|theirs|None") is None
     assert _queued("") is None
     down = _queued(
-        f"1|PENDING|N/A|0:00|{MARK.comment()}|a|(Nodes required for job are DOWN, DRAINED or reserved)"
+        f"1|PENDING|N/A|0:00|N/A|{MARK.comment()}|a|(Nodes required for job are DOWN, DRAINED or reserved)"
     )
     assert down is not None
     assert down.since is None
+    assert down.began is None
     assert "nodes" in advice(down)
 
 

@@ -67,8 +67,10 @@ class Queued:
     mark: Mark
     #: When it was submitted, in seconds since the epoch.
     since: float | None = None
-    #: Seconds since its present run began, as SLURM counts them.
+    #: Seconds since its present run began, as SLURM counts them, which leaves out those of a suspension;
     running: float = 0.0
+    #: and when that was, in seconds since the epoch.
+    began: float | None = None
 
     @property
     def is_pending(self) -> bool:
@@ -135,7 +137,7 @@ _UNCLEAR: Final = re.compile(
 
 def queue(name: str = "") -> list[Queued]:
     """All jobs of ours, or those of a name; raises BackendUnavailable when the cluster does not answer."""
-    line = ["squeue", "--me", "--noheader", "--states=all", "--format=%A|%T|%V|%M|%k|%j|%r"]
+    line = ["squeue", "--me", "--noheader", "--states=all", "--format=%A|%T|%V|%M|%S|%k|%j|%r"]
     done = run([*line, f"--name={name}"] if name else line)
     if done.returncode:
         raise BackendUnavailable(f"squeue gave no answer: {said_by(done)}")
@@ -148,6 +150,7 @@ def _queued(line: str) -> Queued | None:
     state, _, rest = rest.partition("|")
     since, _, rest = rest.partition("|")
     running, _, rest = rest.partition("|")
+    began, _, rest = rest.partition("|")
     comment, _, rest = rest.partition("|")
     mark = mark_of(comment)
     if mark is None:
@@ -161,6 +164,7 @@ def _queued(line: str) -> Queued | None:
         reason=re.sub(r"^\((.*)\)$", r"\1", reason.strip()),
         since=_seconds(since),
         running=_duration(running),
+        began=_seconds(began),
     )
 
 

@@ -2,7 +2,8 @@
 
 Rule: what may be healthy loses no more than a requeue would cost it. So a job that seems never to have begun
 is given back to SLURM, which ends a run before it starts the next one; no end is written, and no attempt is
-made beside it. That a job shows no sign of life is not enough, as a full or slow disk hides them.
+made beside it. That a job shows no sign of life is not enough, as a full or slow disk hides them; a run
+writes that it begins before it starts anything.
 """
 
 from __future__ import annotations
@@ -54,18 +55,19 @@ class Running:
     def _has_not_begun(self, folder: SlurmFolder, status: Facts | None, job: Queued) -> bool:
         """Whether a run must have told of its beginning by now, and has not.
 
-        A slurmctld that is killed while it requeues a job may show it as running for ever, since its last run
-        began, and no node knows of it.
+        A slurmctld that is killed while it requeues a job may show it as running for ever, and no node knows
+        of it: since its last run began, which was interrupted, or since a run that none of them was given.
         """
         patience = UNBEGUN * 2 ** folder.requeues()
         if job.running < patience:
             return False
         if status is None:
             return True
-        with suppress(FileNotFoundError):
-            told = (folder.path / "status.json").stat().st_mtime
-            return bool(status["state"] == "interrupted") and self._clock.now() >= told + patience
-        return False
+        now = self._clock.now()
+        if status["state"] == "interrupted":
+            return folder.age("status.json", now) >= patience
+        before_this_run = job.began is not None and folder.age("run.json", now) > now - job.began
+        return before_this_run and folder.age("alive.json", now) >= patience
 
 
 def _requeue(folder: SlurmFolder, job: Queued) -> None:

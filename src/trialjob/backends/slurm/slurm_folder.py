@@ -93,6 +93,12 @@ class SlurmFolder(JobFolder):
             json.dump(facts, file)
         fresh.replace(self.path / "alive.json")
 
+    def age(self, name: str, now: float) -> float:
+        """Seconds since a file was written; none for one that is not there."""
+        with contextlib.suppress(FileNotFoundError):
+            return now - (self.path / name).stat().st_mtime
+        return 0.0
+
     def log_size(self) -> int:
         """How many bytes of the log are seen here."""
         with contextlib.suppress(FileNotFoundError):
