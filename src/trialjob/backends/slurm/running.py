@@ -58,7 +58,7 @@ class Running:
         A slurmctld that is killed while it requeues a job may show it as running for ever, and no node knows
         of it: since its last run began, which was interrupted, or since a run that none of them was given.
         """
-        patience = UNBEGUN * 2 ** folder.requeues()
+        patience: float = UNBEGUN * 2 ** folder.requeues()
         if job.running < patience:
             return False
         if status is None:
