@@ -16,6 +16,8 @@ PAGE = (ROOT / "docs" / "failures.md").read_text()
 
 def row(failure: Failure) -> str:
     tried = f"{failure.retries} times" if failure.retries > 1 else ("once" if failure.retries else "no")
+    if failure.unbegun_retries is not None:
+        tried += f", {failure.unbegun_retries} where it had not begun"
     last = min(failure.longest_wait, failure.wait * 2 ** max(0, failure.retries - 1))
     pauses = duration(failure.wait) + (f" … {duration(last)}" if last > failure.wait else "")
     waits = pauses if failure.retries else ""

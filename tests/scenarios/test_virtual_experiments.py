@@ -169,6 +169,18 @@ def test_what_the_cloud_took_away_is_tried_again_within_its_budget(kind: Failure
     assert statuses(state) == [TrialStatus.FAILED]
 
 
+def test_what_was_lost_before_it_began_is_counted_apart() -> None:
+    def course_of(request: JobRequest) -> JobScript:
+        begun = request.attempt % 4 == 0
+        return JobScript(runs_for=5.0 if begun else 0.0, failure=FailureKind.LOST)
+
+    sim = Simulation(limits=Limits(max_trials=1), course=course_of, rule=NoStopping())
+    (trial,) = sim.run().trials
+    paid = [attempt.end.seconds for attempt in trial.attempts if attempt.end is not None]
+    assert (sum(map(bool, paid)), len(paid)) == (3, 14)
+    assert trial.reason.startswith("lost")
+
+
 def test_a_retried_trial_comes_before_new_ones_and_repeats_no_rung() -> None:
     def course_of(request: JobRequest) -> JobScript:
         if request.trial == 1 and request.attempt == 1:

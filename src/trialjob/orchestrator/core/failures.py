@@ -35,6 +35,9 @@ class Failure:
     retries: int = 0
     wait: float = 0.0
     longest_wait: float = 600.0
+    #: How often where it had not begun, and so cost nothing, which is counted apart; None where that is no
+    #: different.
+    unbegun_retries: int | None = None
 
 
 _MEMORY: Final = (
@@ -76,6 +79,7 @@ TABLE: Final[tuple[Failure, ...]] = (
         remedy="none",
         retries=3,
         wait=1.0,
+        unbegun_retries=10,
     ),
     Failure(
         kind=FailureKind.STALLED,

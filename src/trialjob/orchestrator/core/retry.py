@@ -24,8 +24,14 @@ def retry_wait(trial: Trial, kind: FailureKind) -> float | None:
     if LogAction.RETRY in actions:
         return RULED_WAIT if sum(map(_ruled, trial.attempts)) <= RULED_RETRIES else None
     budget = OF[kind]
-    failed = sum(1 for attempt in trial.attempts if attempt.end is not None and attempt.end.failure is kind)
-    if failed > budget.retries:
+    ends = [end for attempt in trial.attempts if (end := attempt.end) is not None and end.failure is kind]
+    retries = budget.retries
+    if budget.unbegun_retries is not None and ends:
+        unbegun = ends[-1].seconds == 0
+        ends = [end for end in ends if (end.seconds == 0) == unbegun]
+        retries = budget.unbegun_retries if unbegun else retries
+    failed = len(ends)
+    if failed > retries:
         return None
     return float(min(budget.longest_wait, budget.wait * 2 ** (failed - 1)))
 
