@@ -19,7 +19,8 @@ from trialjob.errors import BackendUnavailable, UsageError
 from trialjob.model.ids import JobName
 from trialjob.orchestrator.ports import Kept, Part
 from trialjob.reporting import downloads
-from trialjob.reporting.downloads import FREELY, Bounds, fetch, unpack
+from trialjob.reporting.downloads import fetch
+from trialjob.reporting.unpacking import FREELY, Bounds, unpack
 from trialjob.testing.forgetful_disk import ForgetfulDisk
 
 JOB = JobName("e-0001-1")

@@ -16,11 +16,12 @@ import uvicorn
 
 from server_thread import spec
 from trialjob.apps.service import log
-from trialjob.apps.service.access import Access, Listening, _Bounded
+from trialjob.apps.service.access import Access, Listening
 from trialjob.apps.service.api import app
 from trialjob.apps.service.callers import Alone
 from trialjob.apps.service.connections import Connection
 from trialjob.apps.service.desk import Desk
+from trialjob.apps.service.receiving import Body, Refusal, Room
 from trialjob.apps.service.runner import Runner
 from trialjob.errors import UsageError
 
@@ -143,22 +144,51 @@ def test_who_takes_nothing_of_an_answer_is_given_no_more() -> None:
         assert b"here" in served.ask()
 
 
-def test_a_body_that_comes_too_slowly_ends() -> None:
-    class Soon(_Bounded):
+def received(*pieces: bytes, length: str = "", most: int = 100, room: Room | None = None) -> int:
+    """The status that a body is refused with, 0 for none; behind its last piece nothing comes any more."""
+
+    class Soon(Body):
         begins_within: ClassVar[float] = 0.01
 
-    async def received() -> list[str]:
-        pieces = iter([{"type": "http.request", "body": b"x", "more_body": True}])
+    async def work() -> int:
+        left = iter([{"type": "http.request", "body": piece, "more_body": True} for piece in pieces])
 
         async def receive() -> Any:  # noqa: ANN401 - ASGI
-            if (piece := next(pieces, None)) is None:
+            if (piece := next(left, None)) is None:
                 await asyncio.Event().wait()
             return piece
 
-        bounded = Soon(receive, "", 100)
-        return [(await bounded())["type"] for _ in range(2)]
+        body = Soon(receive, room or Room())
+        try:
+            await body.read("ann", length, most)
+        except Refusal as refusal:
+            return refusal.status
+        finally:
+            body.close()
+        return 0
 
-    assert asyncio.run(received()) == ["http.request", "http.disconnect"]
+    return asyncio.run(work())
+
+
+def test_a_body_that_comes_too_slowly_ends() -> None:
+    assert received(b"x") == 408
+
+
+def test_a_body_is_refused_as_soon_as_it_is_too_large_told_or_not() -> None:
+    assert received(length="101") == 413
+    assert received(length="-1") == 413
+    assert received(length="9" * 5000) == 413
+    assert received(*[b"x" * 60] * 9) == 413
+
+
+def test_of_all_bodies_at_once_no_more_is_held_than_there_is_room_for() -> None:
+    room = Room(in_all=100, of_one=60)
+    room.take("bob", 50)
+    assert received(length="61", room=room) == 503
+    assert received(b"x" * 60, room=room) == 503
+    assert received(length="50", room=room) == 408  # it was let in
+    room.give_back("bob", 50)
+    room.take("ann", 60)  # what was refused, and what has ended, is held no more
 
 
 # The log

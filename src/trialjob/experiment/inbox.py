@@ -15,21 +15,28 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from trialjob import config
 from trialjob.config import ExperimentSpec, SourceSpec
-from trialjob.errors import NoSuchExperiment, SpecError, UsageError
+from trialjob.errors import NoSuchExperiment, Problem, SpecError, UsageError
 from trialjob.experiment.admission import Decision, admit, check_kinds
 from trialjob.experiment.creation import create
 from trialjob.experiment.opening import attach
 from trialjob.experiment.session import Session
 from trialjob.model.json import Json
-from trialjob.reporting.downloads import Bounds, unpack
+from trialjob.reporting.terminal import one_line
+from trialjob.reporting.unpacking import Bounds, unpack
 
 _ARCHIVE, _SPECS = (".tar.gz", ".tgz"), (".yaml", ".yml", ".json")
 #: What an archive may become: a function of AWS Lambda has 512 MB of disk unless it is given more.
-_BOUNDS: Final = Bounds(files=20_000, size=256 << 20)
+_BOUNDS: Final = Bounds(files=20_000, size=256 << 20, once=True)
+_PACK: Final = (
+    "pack the spec and the code that it needs, regular files and folders below 256 MB and 20,000 files: "
+    "`tar czf code.tar.gz sweep.yaml train.py`"
+)
+#: Characters of a name that somebody else has chosen.
+_LONGEST: Final = 300
 
 
 def start_document(document: Mapping[str, Json], *, store: str) -> Session:
@@ -109,7 +116,7 @@ def _unpacked(name: str, data: bytes) -> Iterator[Path]:
 
 def _told(folder: Path, name: str, text: str) -> str:
     """Without where it was unpacked for a moment, which means nothing to anybody."""
-    return text.replace(f"{folder}/code/", "").replace(str(folder), name)
+    return text.replace(f"{folder}/code/", "").replace(f"{folder}/{name}", name).replace(str(folder), name)
 
 
 def _spec_file(name: str, data: bytes, folder: Path) -> Path:
@@ -124,7 +131,10 @@ def _spec_file(name: str, data: bytes, folder: Path) -> Path:
     if not name.endswith(_ARCHIVE):
         raise UsageError(f"{name} is neither a spec (.yaml, .yml, .json) nor an archive (.tar.gz)")
     (folder / name).write_bytes(data)
-    unpack(folder / name, code, lambda _left_out: None, bounds=_BOUNDS)
+    try:
+        unpack(folder / name, code, _refuse, bounds=_BOUNDS)
+    except UsageError as error:
+        raise SpecError(Problem(field="archive", message=str(error), remedy=_PACK), name) from error
     stem = name.removesuffix(".tgz").removesuffix(".tar.gz")
     found = sorted(path for path in code.iterdir() if path.suffix in _SPECS)
     named = [path for path in found if path.stem == stem]
@@ -132,6 +142,12 @@ def _spec_file(name: str, data: bytes, folder: Path) -> Path:
         there = ", ".join(path.name for path in found) or "none"
         raise UsageError(f"{name} should have one spec at its top, or {stem}.yaml; it has {there}")
     return (named or found)[0]
+
+
+def _refuse(left_out: str) -> NoReturn:
+    """What would be missing in the jobs, and what is there to do harm, is not left out silently."""
+    told = one_line(left_out.replace("\n", " "), _LONGEST)
+    raise UsageError(f"it has {told}")
 
 
 def _admitted(

@@ -13,24 +13,25 @@ import asyncio
 import json
 import sys
 import time
+import traceback
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from trialjob.apps.service.callers import AnyDesk, Caller, House
 from trialjob.apps.service.log import log
 from trialjob.apps.service.rates import Rates
+from trialjob.apps.service.receiving import Body, Message, Receive, Refusal, Room
 from trialjob.apps.service.tickets import TICKETS
 from trialjob.apps.team.audit import Act
 from trialjob.apps.team.tokens import Role
 from trialjob.errors import StoreError, StoreUnavailable, TrialjobError
+from trialjob.reporting.terminal import clean
 from trialjob.served.archive import MOST_CODE
 
 Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 #: What a route asks of a caller; None where nobody's token is asked for, "" where there is no such route.
@@ -67,18 +68,13 @@ class Listening:
     behind_proxy: bool = False
 
 
-class _Refusal(Exception):
-    def __init__(self, *, status: int, detail: str) -> None:
-        self.status, self.detail = status, detail
-
-
 class Access:
     """ASGI middleware."""
 
     def __init__(self, app: App, house: House, rule_of: RuleOf, listening: Listening | None = None) -> None:
         self._app, self._house, self._rule_of = app, house, rule_of
         self._listening = listening or Listening()
-        self._rates = Rates()
+        self._rates, self._room = Rates(), Room()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request that is not to be let in; else let it in, within bounds."""
@@ -91,29 +87,32 @@ class Access:
         }
         origin = self._origin(scope, headers)
         answer, began = _Answer(send), time.monotonic()
+        body = Body(receive, self._room)
         try:
-            bounded = await self._let_in(scope, receive, headers, origin)
-        except _Refusal as refusal:
+            await self._let_in(scope, body, headers, origin)
+            await self._app(scope, body, answer)
+        except Refusal as refusal:
             await _refuse(answer, refusal)
-        else:
-            await self._app(scope, bounded, answer)
-        _log(scope, origin, answer, began)
-        await self._note(scope, origin, answer)
+        except Exception:
+            if not answer.is_whole:  # the connection is to break, or half of it would look like the whole
+                raise
+            _tell_of(scope)
+        finally:
+            body.close()
+            _log(scope, origin, answer, began)
+            await self._note(scope, origin, answer)
 
-    async def _let_in(self, scope: Scope, receive: Receive, headers: dict[str, str], origin: str) -> Receive:
+    async def _let_in(self, scope: Scope, body: Body, headers: dict[str, str], origin: str) -> None:
         self._check_origin(headers)
         rule = self._rule_of(scope)
         if rule is not None:
             caller = await self._caller(scope, headers, origin)
             if isinstance(rule, Role) and caller.role < rule:
-                raise _Refusal(
+                raise Refusal(
                     status=403, detail=f"this needs the role {rule.word}, and yours is {caller.role.word}"
                 )
-        most = MOST_CODE if scope["path"].startswith(ARCHIVES) else MOST_BYTES
-        bounded = _Bounded(receive, headers.get("content-length", ""), most)
-        if bounded.too_large:
-            raise _Refusal(status=413, detail=f"more than {most >> 20} MB")
-        return bounded
+            most = MOST_CODE if scope["path"].startswith(ARCHIVES) else MOST_BYTES
+            await body.read(caller.id, headers.get("content-length", ""), most)
 
     async def _caller(self, scope: Scope, headers: dict[str, str], origin: str) -> Caller:
         scheme, _, token = headers.get("authorization", "").partition(" ")
@@ -124,12 +123,12 @@ class Access:
                 scope["caller"], scope["token"], scope["desk"] = caller, token, desk
         except StoreError as error:
             status = 503 if isinstance(error, StoreUnavailable) else 500
-            raise _Refusal(status=status, detail=str(error)) from error
+            raise Refusal(status=status, detail=str(error)) from error
         except TrialjobError as error:
-            raise _Refusal(status=403, detail=str(error)) from error
+            raise Refusal(status=403, detail=str(error)) from error
         if caller is None:
             self._check_rate(self._rates.waits(f"wrong {origin}"))
-            raise _Refusal(status=401, detail="the token is missing, wrong, expired or revoked")
+            raise Refusal(status=401, detail="the token is missing, wrong, expired or revoked")
         self._check_rate(self._rates.waits(caller.id))
         return caller
 
@@ -140,20 +139,18 @@ class Access:
     @staticmethod
     def _check_rate(seconds: float) -> None:
         if seconds:
-            raise _Refusal(status=429, detail=f"too many requests; ask again in {seconds:.0f} s")
+            raise Refusal(status=429, detail=f"too many requests; ask again in {seconds:.0f} s")
 
     def _check_origin(self, headers: dict[str, str]) -> None:
         """Who asks by another name than ours, or from another page, is not answered."""
         host = headers.get("host", "")
         name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() else host
         if self._listening.is_local and not self._listening.behind_proxy and name not in _LOCAL:
-            raise _Refusal(
-                status=421, detail=f"{host!r} is no name of this machine for itself; use 127.0.0.1"
-            )
+            raise Refusal(status=421, detail=f"{host!r} is no name of this machine for itself; use 127.0.0.1")
         origin = headers.get("origin")
         ours = [host, *([headers.get("x-forwarded-host", "")] if self._listening.behind_proxy else [])]
-        if origin is not None and (not (asked := urlsplit(origin).netloc) or asked not in ours):
-            raise _Refusal(status=403, detail="asked from another page")
+        if origin is not None and _host_of(origin) not in ours:
+            raise Refusal(status=403, detail="asked from another page")
 
     def _origin(self, scope: Scope, headers: dict[str, str]) -> str:
         """Whose address asks: behind a proxy, the one that the proxy has added itself."""
@@ -182,6 +179,13 @@ class Access:
             print(f"the audit log cannot be written: {error}", file=sys.stderr)  # noqa: T201 - the server's log
 
 
+def _host_of(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc or None
+    except ValueError:  # half of an address of IPv6
+        return None
+
+
 def _log(scope: Scope, origin: str, answer: _Answer, began: float) -> None:
     caller: Caller | None = scope.get("caller")
     path = f"{TICKETS}…" if scope["path"].startswith(TICKETS) else scope["path"]  # a ticket opens something
@@ -204,6 +208,8 @@ class _Answer:
         self._send = send
         self.status: int | None = None
         self.location = ""
+        #: All of it was sent.
+        self.is_whole = False
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -213,44 +219,21 @@ class _Answer:
             added = [(name.encode(), value.encode()) for name, value in more if name.encode() not in given]
             message = {**message, "headers": [*message["headers"], *added]}
         await self._send(message)
+        self.is_whole = message["type"] == "http.response.body" and not message.get("more_body", False)
 
 
-class _Bounded:
-    """What is received, which ends when it becomes too much, or comes too slowly."""
+def _tell_of(scope: Scope) -> None:
+    """Write down what went wrong with a request that the server should have answered otherwise.
 
-    #: Seconds for a body of a few bytes, and bytes a second that a longer one is to have.
-    begins_within: ClassVar[float] = 30.0
-    slowest: ClassVar[float] = 4096.0
-
-    def __init__(self, receive: Receive, length: str, most: int) -> None:
-        self._receive = receive
-        self._left = most
-        self._until: float | None = None
-        self._whole = False
-        self.too_large = bool(length) and (not length.isdecimal() or int(length) > most)
-
-    async def __call__(self) -> Message:
-        if self._whole:  # what is waited for now is that the other side goes away
-            return await self._receive()
-        now = asyncio.get_running_loop().time()
-        if self._until is None:
-            self._until = now + self.begins_within
-        try:
-            message = await asyncio.wait_for(self._receive(), max(0.0, self._until - now))
-        except TimeoutError:
-            return {"type": "http.disconnect"}
-        if message["type"] == "http.request":
-            size = len(message.get("body", b""))
-            self._left -= size
-            self._until += size / self.slowest
-            self._whole = not message.get("more_body", False)
-            if self._left < 0:  # a body without a length; whoever sends it is not listened to any more
-                return {"type": "http.disconnect"}
-        return message
+    No text that somebody has sent can begin a line, or steer a terminal.
+    """
+    told = clean(traceback.format_exc()).replace("\n", "\n  ")
+    print(f"{scope['method']} {scope['path']!a} failed:\n  {told}", file=sys.stderr)  # noqa: T201 - the server's log
 
 
-async def _refuse(send: _Answer, refusal: _Refusal) -> None:
-    body = json.dumps(problem(refusal.status, refusal.detail)).encode()
+async def _refuse(send: _Answer, refusal: Refusal) -> None:
+    problems = {"problems": refusal.problems} if refusal.problems else {}
+    body = json.dumps(problem(refusal.status, refusal.detail, **problems)).encode()
     more = {
         HTTPStatus.UNAUTHORIZED: [(b"www-authenticate", b"Bearer")],
         HTTPStatus.TOO_MANY_REQUESTS: [(b"retry-after", b"2")],

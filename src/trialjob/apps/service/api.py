@@ -6,6 +6,7 @@ started. The desk that a route works on is its caller's, so it cannot reach what
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from http import HTTPStatus
@@ -14,27 +15,21 @@ from typing import Annotated, Any, Final
 
 from fastapi import FastAPI, Header, Query, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, JSONResponse, Response
-from starlette.concurrency import run_in_threadpool
+from fastapi.responses import HTMLResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from trialjob._version import __version__
-from trialjob.apps.service.access import ARCHIVES, REPORT_POLICY, Access, Listening, Scope, problem
+from trialjob.apps.service.access import REPORT_POLICY, Access, Listening, Scope, problem
 from trialjob.apps.service.admin_desk import NotForAdmins
-from trialjob.apps.service.answering import AGAIN, Key, OneCaller, OneDesk, json_of, only, started
+from trialjob.apps.service.answering import OneCaller, OneDesk, json_of, only
 from trialjob.apps.service.artifact_api import add_artifacts
-from trialjob.apps.service.bodies import (
-    NewExperiment,
-    Page,
-    PlanRequest,
-    Started,
-    Wrong,
-)
+from trialjob.apps.service.bodies import Page, Wrong
 from trialjob.apps.service.callers import AnyDesk, House
 from trialjob.apps.service.desk import Uncapped
 from trialjob.apps.service.metrics import MEDIA_TYPE, metrics
 from trialjob.apps.service.rules import ONE, RULES, TRIAL
+from trialjob.apps.service.starting_api import add_starting
 from trialjob.apps.service.streams import add_streams, news
 from trialjob.apps.service.study_api import add_studies
 from trialjob.apps.service.tickets import TICKETS, Tickets
@@ -52,7 +47,6 @@ from trialjob.errors import (
     TrialjobError,
     UsageError,
 )
-from trialjob.model.durations import parse_duration
 from trialjob.orchestrator.journals.codec import encode
 from trialjob.reporting.html.document import page
 
@@ -76,7 +70,6 @@ _WRONG: Final = {
     "description": "Why it is not done (RFC 9457), by field under `problems` where fields are wrong",
     "content": {"application/problem+json": {"schema": Wrong.model_json_schema(ref_template="{model}")}},
 }
-_ARCHIVE: Final = {"requestBody": {"required": True, "content": {"application/gzip": {}}}}
 
 
 def app(house: House, listening: Listening | None = None) -> Access:
@@ -110,8 +103,7 @@ def api(house: House) -> FastAPI:
     _raw(made)
     add_artifacts(made)
     add_streams(made, house)
-    _plans(made)
-    _starting(made)
+    add_starting(made)
     _steering(made)
     add_studies(made)
     check_rules(made)
@@ -158,7 +150,13 @@ def _errors(made: FastAPI) -> None:
             [(".".join(map(str, each["loc"])), str(each["msg"])) for each in error.errors()]
         )
 
+    async def of_anything(_request: Request, _error: Exception) -> Response:
+        return _problem(
+            500, "the server failed, and has written down why; ask again, or ask who runs it"
+        )
+
     made.add_exception_handler(TrialjobError, of_ours)
+    made.add_exception_handler(Exception, of_anything)
     made.add_exception_handler(HTTPException, of_http)
     made.add_exception_handler(RequestValidationError, of_a_body)
 
@@ -186,8 +184,8 @@ def _problem(
 ) -> Response:
     retry = {"retry-after": "5"} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
     more = {"problems": problems} if problems else {}
-    return JSONResponse(
-        problem(status, detail, **more),
+    return Response(
+        json.dumps(problem(status, detail, **more)),  # ASCII, as what was sent may be no text
         status,
         headers={**retry, **(headers or {})},
         media_type="application/problem+json",
@@ -327,47 +325,6 @@ def _raw(made: FastAPI) -> None:
         return desk.log(name, trial, attempt, cursor).document()
 
 
-def _plans(made: FastAPI) -> None:
-    @made.post("/v1/plan")
-    def plan(body: PlanRequest, desk: OneDesk) -> Response:
-        return json_of(desk.plan(body.spec, body.folder, _asked(body.epochs, body.epoch_seconds)))
-
-    @made.post(f"{ARCHIVES}/plan", openapi_extra=_ARCHIVE)
-    async def plan_archive(
-        request: Request, desk: OneDesk, epochs: float | None = None, epoch_seconds: str | None = None
-    ) -> Response:
-        """What the spec in an archive would take and cost."""
-        data, asked = await request.body(), _asked(epochs, epoch_seconds)
-        return json_of(await run_in_threadpool(desk.plan_archive, data, asked))
-
-
-def _starting(made: FastAPI) -> None:
-    @made.post("/v1/experiments", status_code=201, responses=AGAIN)
-    def start_experiment(
-        body: NewExperiment, desk: OneDesk, response: Response, idempotency_key: Key = ""
-    ) -> Started:
-        made = desk.start(
-            body.spec, body.folder, name=body.name, key=idempotency_key, uncapped=body.accept_uncapped
-        )
-        return started(response, *made)
-
-    @made.post(ARCHIVES, status_code=201, responses=AGAIN, openapi_extra=_ARCHIVE)
-    async def start_archive(  # noqa: PLR0917 - as a route is written
-        request: Request,
-        desk: OneDesk,
-        response: Response,
-        name: str | None = None,
-        accept_uncapped: bool = False,  # noqa: FBT001, FBT002 - a parameter of the query
-        idempotency_key: Key = "",
-    ) -> Started:
-        """Start what an archive asks for: a tar.gz with a spec at its top, and the code that it names."""
-        data = await request.body()
-        made = await run_in_threadpool(
-            desk.start_archive, data, name=name, key=idempotency_key, uncapped=accept_uncapped
-        )
-        return started(response, *made)
-
-
 def _steering(made: FastAPI) -> None:
     @made.delete(ONE, status_code=204, response_model=None)  # some versions of FastAPI make one of None
     def remove_experiment(name: str, desk: OneDesk) -> None:
@@ -390,11 +347,3 @@ def _steering(made: FastAPI) -> None:
         desk.change_limits(name, body)
         limits = desk.look(name, lambda session: session.spec.document()["limits"])
         return json_of(limits)
-
-
-def _asked(epochs: float | None, epoch_seconds: str | float | None) -> dict[str, float | None]:
-    try:
-        seconds = None if epoch_seconds is None else parse_duration(epoch_seconds)
-    except ValueError as error:
-        raise UsageError(f"epoch_seconds: {error}") from None
-    return {"epochs": epochs, "epoch_seconds": seconds}
