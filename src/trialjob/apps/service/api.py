@@ -151,9 +151,7 @@ def _errors(made: FastAPI) -> None:
         )
 
     async def of_anything(_request: Request, _error: Exception) -> Response:
-        return _problem(
-            500, "the server failed, and has written down why; ask again, or ask who runs it"
-        )
+        return _problem(500, "the server failed, and has written down why; ask again, or ask who runs it")
 
     made.add_exception_handler(TrialjobError, of_ours)
     made.add_exception_handler(Exception, of_anything)
