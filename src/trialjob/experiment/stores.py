@@ -8,6 +8,7 @@ from pathlib import Path
 
 from trialjob import user_settings
 from trialjob.errors import UsageError
+from trialjob.model.address import shown_address
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.journals import STORES
 from trialjob.orchestrator.journals.folder import FolderStore
@@ -36,7 +37,9 @@ def open_store(location: str | Path | None = None) -> BaseStore:
     except UnknownKind as unknown:
         raise UsageError(f"{unknown}; or {remedy}") from None
     except ValueError as error:
-        raise UsageError(f"{chosen!r} is no place for experiments: {error}; {remedy}") from None
+        raise UsageError(
+            f"{shown_address(chosen)!r} is no place for experiments: {error}; {remedy}"
+        ) from None
 
 
 def clock_of(store: BaseStore) -> SystemClock:

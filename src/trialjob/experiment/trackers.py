@@ -13,6 +13,7 @@ from trialjob.backends.vault import Vault
 from trialjob.config import ExperimentSpec
 from trialjob.config.mlflow import MlflowSpec
 from trialjob.errors import UsageError
+from trialjob.model.address import mask_address
 from trialjob.model.secret import Secret
 from trialjob.orchestrator.core.events import Event
 from trialjob.orchestrator.core.state import State
@@ -61,7 +62,8 @@ class Trackers:
             runs = mlflow_runs(spec.mlflow, vault, active_run())
             self._mirror = BackgroundSync(runs, state, clock)
         except Exception as error:  # noqa: BLE001 - whatever is wrong there, the experiment goes on
-            self._problem = vault.mask(f"nothing is sent to MLflow: {error}")
+            said = mask_address(str(error), os.environ.get("MLFLOW_TRACKING_URI", ""))
+            self._problem = vault.mask(f"nothing is sent to MLflow: {said}")
 
     def __enter__(self) -> Self:
         if self._mirror is not None:

@@ -39,11 +39,16 @@ _SHAPES: Final = re.compile(
     r"|\bdapi[0-9a-f]{32}\b|\bnvapi-[\w-]{16,}|\bdckr_pat_[\w-]{16,}"
     r"|\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----(?:.*?-----END [A-Z ]*PRIVATE KEY-----)?"
-    r"|(?<=://)[^\s/@:\"']{0,256}:[^\s/@\"']{1,1024}(?=@)|(?<=://)[^\s/@:\"']{16,1024}(?=@)"
+    # What stands before a host. A password may have @ and / in it, as nobody has to write %40 and %2F; a port
+    # with a path behind it is none.
+    r"|(?<=://)[^\s/@:\"']{0,256}:(?!\d{1,5}[/?#])(?:[^\s/\"']{1,1024}|[^\s\"']{1,1024})(?=@)"
+    r"|(?<=://)[^\s/@:\"']{16,1024}(?=@)"
     r"|(?<=hooks\.slack\.com/)[^\s\"'?#]{8,}|(?<=/api/webhooks/)[^\s\"'?#]{8,}"
     r"|(?<=webhook\.office\.com/)[^\s\"'?#]{8,}|(?<=chat\.googleapis\.com/)[^\s\"'#]{8,}"
-    r"|(?<=[?&])(?i:X-Amz-(?:Signature|Credential|Security-Token)|sig|signature|token|access_token|key|secret"
-    r"|api_key|apikey|password)=[^\s\"'&#]{4,}",
+    r"|(?<=[?&#;])(?i:X-Amz-(?:Signature|Credential|Security-Token)|sig|signature|token|access_token|key|secret"
+    r"|api_key|apikey|client_secret|auth)=[^\s\"'&#]{4,}"
+    r"|(?<=[?&#;])(?i:password|passwd|pwd|odbc_connect)=[^\s\"'&#;]+"
+    r"|(?<=\bBearer )[\w.~+/=-]{8,}|(?<=\bBasic )(?=[A-Za-z+/]*[\d=])[\w+/=]{8,}",
     re.DOTALL,
 )
 #: ``WANDB_API_KEY=…``, as programs print their environment.
@@ -73,6 +78,11 @@ def names_secret(name: str, value: str = "") -> bool:
         return False
     counts = found[0] == "TOKEN" and "TOKENS" in upper
     return not (counts and _NUMBER.fullmatch(value.strip()))
+
+
+def mask_shapes(text: str) -> str:
+    """``text`` without what looks like a secret by itself, whatever it is named; for all that is said."""
+    return _SHAPES.sub(MASK, text)
 
 
 def opens_a_door(address: str) -> bool:

@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
+from trialjob.model.address import mask_address
 from trialjob.model.ids import JobName, TrialId
 from trialjob.model.job import JobRequest, JobSeen, Watch
-from trialjob.model.masking import is_secret, mask
+from trialjob.model.masking import is_secret
 from trialjob.model.secret import Secret
 from trialjob.orchestrator.core.observations import Postponed, Rejected, Submitted
 from trialjob.orchestrator.core.state import State
@@ -126,7 +127,9 @@ class BackgroundSync:
             try:
                 self._catch_up(self._state)
             except Exception as error:  # noqa: BLE001 - whatever it is, the experiment goes on
-                self.trouble = one_line(mask(str(error))) or type(error).__name__
+                self.trouble = (
+                    one_line(mask_address(str(error), self._runs.tracking_uri)) or type(error).__name__
+                )
                 if self._closing:
                     return
                 with self._news:

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from trialjob.aws import faults
 from trialjob.aws.door import Door, again
+from trialjob.model.address import basic, mask_address
 from trialjob.orchestrator.ports import Clock
 from trialjob.reporting.notification import Notice
 from trialjob.reporting.public_address import NotPublic, post_publicly
@@ -87,11 +88,13 @@ def _post(notice: Notice, url: str, *, public: bool) -> None:
         "Idempotency-Key": notice.id,
         "User-Agent": "trialjob",
     }
+    whole, (url, told) = url, basic(url)
+    headers |= told
     try:
         status = post_publicly(url, data, headers, _PATIENCE) if public else _posted(url, data, headers)
     except (NotPublic, OSError, http.client.HTTPException, ValueError) as error:
         # Not the address, which may be a secret.
-        raise NotTold(one_line(str(error)) or type(error).__name__) from error
+        raise NotTold(one_line(mask_address(str(error), whole)) or type(error).__name__) from error
     if status not in _OK:
         raise NotTold(f"HTTP {status}")
 

@@ -21,6 +21,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from trialjob._version import __version__
 from trialjob.errors import UsageError
+from trialjob.model.address import mask_address, shown_address
 from trialjob.model.ids import TrialId
 from trialjob.model.metric import Mode
 from trialjob.model.space import Space
@@ -87,8 +88,8 @@ class OptunaStudy:
             if study.study_name == state.name:
                 if study.directions != directions:
                     raise UsageError(
-                        f"{self._where} holds a study named {state.name} with other objectives; "
-                        "choose another storage, or delete that study"
+                        f"{shown_address(self._where)} holds a study named {state.name} with other "
+                        "objectives; choose another storage, or delete that study"
                     )
                 return study._study_id  # noqa: SLF001 - the one way Optuna offers
         created = optuna.create_study(
@@ -154,9 +155,9 @@ class OptunaStudy:
         except UsageError:
             raise
         except Exception as error:  # each database has errors of its own
-            why = one_line(str(error)) or type(error).__name__
+            why = one_line(mask_address(str(error), self._where)) or type(error).__name__
             raise UsageError(
-                f"the Optuna storage {self._where} cannot be used: {why}\n"
+                f"the Optuna storage {shown_address(self._where)} cannot be used: {why}\n"
                 "    → write a URL such as sqlite:///study.db, or the path of a journal file"
             ) from error
         finally:

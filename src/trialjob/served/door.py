@@ -23,6 +23,7 @@ from urllib.request import HTTPRedirectHandler, OpenerDirector, ProxyHandler, Re
 
 from trialjob._version import __version__
 from trialjob.errors import StoreUnavailable, TrialjobError, UsageError
+from trialjob.model.address import shown_address
 from trialjob.model.json import Json
 from trialjob.orchestrator.ports import Clock
 from trialjob.served import logins
@@ -65,7 +66,7 @@ class Door:
         try:
             self.address = normal(address)
         except ValueError as error:
-            raise UsageError(f"{address!r}: {error}") from None
+            raise UsageError(f"{shown_address(address)!r}: {error}") from None
         self._clock, self._token = clock, token
         here = [ProxyHandler({})] if is_here(self.address) else []
         self._opener: OpenerDirector = build_opener(_Stay, *here)

@@ -77,11 +77,12 @@ def guarded(command: Callable[[Begun], object]) -> int:
 
 
 def say(text: str) -> None:
-    """A line or more on stderr; if nobody can read it, nothing happens."""
-    from trialjob.reporting.terminal import Output, clean  # noqa: PLC0415 - the help does without
+    """A line or more on stderr, without secrets that a library repeats; it never fails."""
+    from trialjob.model.masking import mask_shapes  # noqa: PLC0415 - the help does without
+    from trialjob.reporting.terminal import Output, clean  # noqa: PLC0415 - as above
 
     output = Output(sys.stderr)
-    output.write(f"{clean(text)}\n")
+    output.write(f"{clean(mask_shapes(text))}\n")
     output.flush()
 
 

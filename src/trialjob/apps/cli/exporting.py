@@ -8,6 +8,7 @@ from trialjob import experiment
 from trialjob.apps.cli.errors import ExitStatus
 from trialjob.errors import TrialjobError, UsageError
 from trialjob.experiment import Session
+from trialjob.model.address import mask_address, shown_address
 from trialjob.model.trial import Phase
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.engine.clock import SystemClock
@@ -29,7 +30,8 @@ def export_experiment(
     sends += [_to_tensorboard(tensorboard)] if tensorboard is not None else []
     into_mlflow, where = _to_mlflow(session) if mlflow else (None, "")
     sends += [into_mlflow] if into_mlflow is not None else []
-    out, places = console(), " and ".join(place for place in (optuna, tensorboard, where) if place)
+    told = [*map(shown_address, filter(None, (optuna, tensorboard))), *([where] if where else [])]
+    out, places = console(), " and ".join(told)
     while True:
         state = session.state
         for send in sends:
@@ -57,6 +59,7 @@ def _to_tensorboard(where: str) -> Callable[[State], object]:
 
 def _to_mlflow(session: Session) -> tuple[Callable[[State], object], str]:
     runs = experiment.mlflow_runs(session.spec.mlflow, session.vault)
+    where = session.vault.mask(shown_address(runs.tracking_uri))
 
     def send(state: State) -> None:
         try:
@@ -64,10 +67,10 @@ def _to_mlflow(session: Session) -> tuple[Callable[[State], object], str]:
         except TrialjobError:
             raise
         except Exception as error:
-            why = one_line(session.vault.mask(str(error))) or type(error).__name__
+            why = one_line(mask_address(session.vault.mask(str(error)), runs.tracking_uri))
             raise UsageError(
-                f"MLflow at {session.vault.mask(runs.tracking_uri)} cannot be used: {why}\n"
+                f"MLflow at {where} cannot be used: {why or type(error).__name__}\n"
                 "    → start it, or set mlflow.tracking_uri; what is there already is not sent twice"
             ) from error
 
-    return send, session.vault.mask(runs.tracking_uri)
+    return send, where

@@ -20,15 +20,16 @@ def login(*, address: str, token_stdin: bool, insecure: bool) -> int:
     From then on `--store https://…`, or TRIALJOB_STORE, is a store as any other. The token is asked for
     without being shown, and kept in your own folder of settings, where nobody else can read it.
     """
-    from trialjob.served import logins  # noqa: PLC0415 - the help does without
+    from trialjob.model.address import shown_address  # noqa: PLC0415 - the help does without
+    from trialjob.served import logins  # noqa: PLC0415 - as above
     from trialjob.served.client import Client  # noqa: PLC0415 - as above
 
     address, _, fragment = address.partition("#")  # `trialjob serve` prints its address with the token
     given = fragment.removeprefix("token=")
     if address.lower().startswith("http:") and not insecure:
         raise UsageError(
-            f"{address} is not encrypted\n  → write https://, or --insecure where the server is on this "
-            "machine or at the other end of a tunnel"
+            f"{shown_address(address)} is not encrypted\n  → write https://, or --insecure where the server "
+            "is on this machine or at the other end of a tunnel"
         )
     client = Client(address)
     token = given or _asked(client.address, from_stdin=token_stdin)
@@ -56,13 +57,14 @@ def _asked(address: str, *, from_stdin: bool) -> str:
 @click.argument("address", metavar="https://…")
 def logout(*, address: str) -> int:
     """Forget the token of a server; `trialjob token revoke` is what makes it open nothing any more."""
-    from trialjob.served import logins  # noqa: PLC0415 - the help does without
+    from trialjob.model.address import shown_address  # noqa: PLC0415 - the help does without
+    from trialjob.served import logins  # noqa: PLC0415 - as above
     from trialjob.served.address import normal  # noqa: PLC0415 - as above
 
     try:
         kept = normal(address.partition("#")[0])
     except ValueError as error:
-        raise UsageError(f"{address!r}: {error}") from None
+        raise UsageError(f"{shown_address(address)!r}: {error}") from None
     if not logins.forget(kept):
         known = ", ".join(logins.known())
         raise UsageError(

@@ -62,10 +62,15 @@ def list_values(*, form: str) -> int:
     """Print all that is set, a line each."""
     from trialjob.apps.cli.showing import print_out  # noqa: PLC0415 - the help does without
     from trialjob.config import user_file  # noqa: PLC0415 - as above
+    from trialjob.model.address import shown_address  # noqa: PLC0415 - as above
+    from trialjob.model.masking import masked  # noqa: PLC0415 - as above
     from trialjob.reporting.results import strict_json  # noqa: PLC0415 - as above
-    from trialjob.user_settings import read, where  # noqa: PLC0415 - as above
+    from trialjob.user_settings import STORE, read, where  # noqa: PLC0415 - as above
 
-    settings = read()
+    settings = {
+        key: shown_address(str(value)) if key == STORE else masked(value, key)
+        for key, value in read().items()
+    }
     if form == "json":
         print_out(strict_json({"file": str(where()), "settings": settings}) + "\n")
     else:

@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 from trialjob.backends.price_list import RegionPrices
 from trialjob.backends.sagemaker.price_book import UNREADABLE, PriceBook, hourly
 from trialjob.errors import BackendUnavailable, UsageError
+from trialjob.model.address import basic, mask_address, shown_address
 
 #: Where the lists are; China's regions have their own list, in yuan.
 WORLD: Final = "https://pricing.us-east-1.amazonaws.com/offers/v1.0/aws/AmazonSageMaker/current"
@@ -38,7 +39,7 @@ class PriceFeed(PriceBook):
     def __init__(self, address: str = "") -> None:
         """``address`` is a URL or a folder; "" is AWS's own. Raises UsageError for what is neither."""
         if address and urlsplit(address).scheme not in ("http", "https") and not Path(address).is_dir():
-            raise UsageError(f"--from {address!r} is neither a folder nor an http(s) address")
+            raise UsageError(f"--from {shown_address(address)!r} is neither a folder nor an http(s) address")
         self._address = address.rstrip("/")
 
     def regions(self) -> list[str]:
@@ -49,7 +50,9 @@ class PriceFeed(PriceBook):
             try:
                 found.update(map(str, _json(where)["regions"]))
             except UNREADABLE as error:
-                raise BackendUnavailable(f"{where} is no index of price lists: {error}") from error
+                raise BackendUnavailable(
+                    f"{shown_address(where)} is no index of price lists: {error}"
+                ) from error
         return sorted(found)
 
     def prices(self, region: str) -> RegionPrices:
@@ -59,7 +62,7 @@ class PriceFeed(PriceBook):
         try:
             return read_prices(_json(where))
         except UNREADABLE as error:
-            raise BackendUnavailable(f"{where} is no price list: {error!r}") from error
+            raise BackendUnavailable(f"{shown_address(where)} is no price list: {error!r}") from error
 
 
 def read_prices(offer: Mapping[str, Any]) -> RegionPrices:
@@ -99,8 +102,13 @@ def _bytes(where: str) -> bytes:
             raise UsageError(
                 f"{where} cannot be read: {error.strerror}; --from takes a tree as AWS's"
             ) from error
+    shown = shown_address(where)
     try:
-        with urlopen(where, timeout=_PATIENCE) as answer:  # noqa: S310 - http(s) only, by the line above
+        address, headers = basic(where)
+        asked = Request(address)  # noqa: S310 - http(s) only, by the line above
+        for name, value in headers.items():
+            asked.add_unredirected_header(name, value)
+        with urlopen(asked, timeout=_PATIENCE) as answer:  # noqa: S310 - as above
             content = bytes(answer.read(_MOST + 1))
     except HTTPError as error:
         remedy = (
@@ -109,13 +117,13 @@ def _bytes(where: str) -> bytes:
             if error.code in (403, 404)
             else "try later"
         )
-        raise BackendUnavailable(f"{where} answered {error.code}; {remedy}") from error
+        raise BackendUnavailable(f"{shown} answered {error.code}; {remedy}") from error
     except (URLError, HTTPException, ssl.SSLError, OSError) as error:
-        reason = getattr(error, "reason", error)
+        reason = mask_address(str(getattr(error, "reason", error)), where)
         raise BackendUnavailable(
-            f"{where} cannot be reached: {reason}; without a way out, fetch it elsewhere and name its folder "
+            f"{shown} cannot be reached: {reason}; without a way out, fetch it elsewhere and name its folder "
             "by --from"
         ) from error
     if len(content) > _MOST:
-        raise BackendUnavailable(f"{where} is larger than {_MOST >> 30} GiB, which no price list is")
+        raise BackendUnavailable(f"{shown} is larger than {_MOST >> 30} GiB, which no price list is")
     return content
