@@ -2,14 +2,16 @@
 
 OMP_NUM_THREADS=1 python -m benchmarks.search.live.replicate build/replicated
 
-A round is written when it is whole, so that what is stopped by the clock has whole rounds alone.
+A run is kept when it is made, and judged when its round is whole; another sitting goes on from there.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from benchmarks.search.live.decide import NEW, WAY
 from benchmarks.search.live.judge import Trainings, judged
@@ -33,28 +35,35 @@ def of_round(number: int) -> list[Run]:
     ]
 
 
+def recorded(asked: Sequence[Run], file: Path) -> list[dict[str, Any]]:
+    """These runs, each kept as soon as it is made."""
+    have = {key(run): run for run in read(file)}
+    for run in asked:
+        if run not in have:
+            have[run] = made(run)
+            with file.open("a") as kept:
+                print(json.dumps(have[run]), file=kept)
+    return [have[run] for run in asked]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
-    have = {key(row) for row in read(folder / "judged.jsonl")}
+    done = {key(row) for row in read(folder / "judged.jsonl")}
     kept = {task: Trainings(TASKS[task], folder / f"made.{task.replace(' ', '-')}.jsonl") for task in ROUND}
     for number in range(ROUNDS):
         asked = of_round(number)
-        if have.issuperset(asked):
+        if done.issuperset(asked):
             continue
-        runs = [made(run) for run in asked]
-        rows = [
-            {
-                **{name: run[name] for name in ("loop", "task", "seed", "workers")},
-                "ways": judged(run, WAYS, kept[run["task"]], JUDGES),
-            }
-            for run in runs
-        ]
-        for name, lines in (("runs", runs), ("judged", rows)):
-            with (folder / f"{name}.jsonl").open("a") as file:
-                file.write("".join(json.dumps(line) + "\n" for line in lines))
+        lines = []
+        for run in recorded(asked, folder / "runs.jsonl"):
+            about = {name: run[name] for name in ("loop", "task", "seed", "workers")}
+            ways = judged(run, WAYS, kept[run["task"]], JUDGES)
+            lines.append(json.dumps({**about, "ways": ways}) + "\n")
+        with (folder / "judged.jsonl").open("a") as file:
+            file.write("".join(lines))
 
 
 if __name__ == "__main__":
