@@ -12,7 +12,7 @@ EXTRAS := pandas fake-aws qmc examples syne-tune report serve mlflow tensorboard
 COMPILE = $(BIN)/uv pip compile pyproject.toml --override requirements/overrides.txt --universal \
     --generate-hashes --no-emit-index-url --no-header --quiet
 
-.PHONY: demo test test-fast test-lowest test-newest check lint types contracts docs bench soak fuzz-api dist lock clean
+.PHONY: demo test test-fast test-lowest test-newest check lint types contracts docs bench bench-search soak fuzz-api dist lock clean
 
 demo: .demo/.ready
 	.demo/bin/trialjob run examples/digits/sweep.yaml --store $(STORE)
@@ -74,6 +74,17 @@ fuzz-api: .venv/.ready
 
 bench: .venv/.ready
 	$(BIN)/python benchmarks/run.py
+
+# Loops beside random search under ASHA on live trainings, judged by training each choice anew. What is here takes
+# minutes and decides nothing; runs are kept, so more may follow: make bench-search SEARCH='--seeds 0 40'
+# benchmarks/search/live/README.md says what else there is, and what it found.
+SEARCH ?= --seeds 0 3 --tasks "dense digits" "kernel digits"
+LIVE := OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.search.live
+KEPT := build/bench-search
+bench-search: .venv/.ready
+	$(LIVE).runs --keep $(KEPT)/runs.jsonl $(SEARCH)
+	$(LIVE).judge $(KEPT)/runs.jsonl --trainings $(KEPT)/made --judged $(KEPT)/judged.jsonl --ways best "confirm 3 x 2"
+	$(LIVE).show $(KEPT)/judged.jsonl
 
 # What is published for a tag: make dist TAG=v1.2.3. The table of prices in it is of that day.
 dist: .demo/.ready

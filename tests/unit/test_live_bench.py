@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("sklearn")
 pytest.importorskip("optuna")
 
-from benchmarks.search.live import choices, judge, live, runs, show, tasks
+from benchmarks.search.live import choices, decide, judge, live, replicate, runs, show, tasks
 
 from trialjob.model.space import Config, Space, Uniform
 
@@ -90,6 +90,15 @@ def test_what_is_seen_may_be_luck() -> None:
     assert choices.confirm(2, 1)(run, _anew) == 2
 
 
+def test_the_mean_of_repeats_is_with_the_lucky_figure_or_without() -> None:
+    def anew(config: Config, _seed: int) -> Sequence[float]:
+        return [{1.0: 0.5, 2.0: 0.4}[float(str(config["x"]))]]
+
+    run = _run([0.0] * 27, [0.3] * 27)
+    assert choices.confirm(2, 1)(run, anew) == 1
+    assert choices.confirm(2, 1, own=False)(run, anew) == 2
+
+
 def test_repeats_are_paid_by_the_search() -> None:
     """30 trials of 27 epochs are the budget: two that are repeated twice leave 26 of them."""
     late = [*([[0.9] * 27] * 26), LUCKY, LUCKY, LUCKY, LUCKY]
@@ -126,6 +135,7 @@ def test_a_forest_proposes_what_is_least_and_nothing_twice() -> None:
         ([-0.011, -0.01], "better"),
         ([-0.05, 0.01], "level"),
         ([0.02, 0.021], "behind"),
+        ([-0.05], "not known"),
     ],
 )
 def test_a_loop_is_judged_by_its_pairs(less: list[float], verdict: str) -> None:
@@ -135,5 +145,31 @@ def test_a_loop_is_judged_by_its_pairs(less: list[float], verdict: str) -> None:
     rows = [row(show.BASE, seed, float(seed)) for seed in range(5)]
     rows += [row("tpe + asha", seed, seed + each) for seed, each in enumerate(less, start=1)]
     found = show.of_loop(rows, "tpe + asha", 8, "anew")
-    assert (found.runs, found.verdict) == (2, verdict)
-    assert found.less == pytest.approx(sum(less) / 2)
+    assert (found.runs, found.verdict) == (len(less), verdict)
+    assert found.less == pytest.approx(sum(less) / len(less))
+
+
+def test_tasks_weigh_alike_and_sets_of_runs_by_how_sure_they_are() -> None:
+    def row(task: str, seed: int, less: float) -> dict[str, Any]:
+        ways = {decide.WAY: {"anew": 1 + less}, "best": {"anew": 1.0}}
+        return {"task": task, "seed": seed, "ways": ways}
+
+    rows = [row("one", 200 + seed, less) for seed, less in enumerate([-0.1, -0.3])]
+    rows += [row("two", 200 + seed, less) for seed, less in enumerate([0.1, 0.1, 0.1, 0.1, 0.3, 0.5])]
+    found = decide.over_tasks(rows, decide.WAY, "anew")
+    assert (found.runs, found.less) == (8, pytest.approx(0.0))
+    errors = (0.1, np.std([0.1] * 4 + [0.3, 0.5], ddof=1) / 6**0.5)
+    assert found.error == pytest.approx(np.hypot(*errors) / 2)
+
+    def known(less: float, error: float) -> show.Difference:
+        return show.Difference(runs=4, value=1 + less, less=less, error=error)
+
+    both = decide.pooled([known(-0.1, 0.01), known(0.0, 0.02)])
+    assert (both.runs, both.less, both.error) == (8, pytest.approx(-0.08), pytest.approx(0.02 / 5**0.5))
+
+
+def test_rounds_share_no_run_and_no_seed_of_before() -> None:
+    asked = [run for number in range(replicate.ROUNDS) for run in replicate.of_round(number)]
+    assert len(set(asked)) == len(asked) == 9 * replicate.ROUNDS
+    spent = {*choices.CONFIRMERS, *range(*judge.JUDGES), *range(*replicate.JUDGES), *range(decide.NEW)}
+    assert spent.isdisjoint(seed for _, _, seed, _ in asked)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any
 
 from benchmarks.search.live.choices import WAYS, curves
 from benchmarks.search.live.runs import config_of, read
+from benchmarks.search.live.show import of_way
 from benchmarks.search.live.tasks import TASKS, Losses, Task
 
 from trialjob.model.ids import TrialId
@@ -99,24 +100,13 @@ def _of_task(given: tuple[Path, Path, str, Sequence[str], tuple[int, int]]) -> l
     return rows
 
 
-def paired(
-    rows: Sequence[Mapping[str, Any]],
-    value: Callable[[Mapping[str, Any]], float],
-    base: Callable[[Mapping[str, Any]], float],
-) -> tuple[float, float]:
-    """The mean difference and its standard error."""
-    differences = [value(row) - base(row) for row in rows]
-    return statistics.fmean(differences), statistics.stdev(differences) / len(differences) ** 0.5
-
-
 def table(rows: Sequence[Mapping[str, Any]], ways: Sequence[str]) -> str:
     lines = ["| choice | retrained | less best | checkpoint | less best |", "|---|--:|--:|--:|--:|"]
     for way in ways:
         cells = []
         for what in ("anew", "checkpoint"):
-            mean = statistics.fmean(row["ways"][way][what] for row in rows)
-            less, error = paired(rows, lambda r: r["ways"][way][what], lambda r: r["ways"]["best"][what])  # noqa: B023
-            cells += [f"{mean:.3f}", f"{less:+.3f} ± {error:.3f}"]
+            found = of_way(rows, way, what)
+            cells += [f"{found.value:.3f}", f"{found.less:+.3f} ± {found.error:.3f}"]
         lines.append(f"| {way} | {' | '.join(cells)} |")
     return "\n".join(lines)
 

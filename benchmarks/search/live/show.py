@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """A paired difference with its standard error."""
+    """A paired difference with its standard error, which is not known of one run."""
 
     runs: int
     value: float
@@ -36,6 +37,8 @@ class Difference:
 
     @property
     def verdict(self) -> str:
+        if math.isnan(self.error):
+            return "not known"
         if self.less + SURE * self.error < AHEAD:
             return "ahead"
         if self.less + SURE * self.error < 0:
@@ -49,7 +52,7 @@ def difference(pairs: Sequence[tuple[float, float]]) -> Difference:
         runs=len(pairs),
         value=statistics.fmean(value for value, _ in pairs),
         less=statistics.fmean(less),
-        error=statistics.stdev(less) / len(less) ** 0.5,
+        error=statistics.stdev(less) / len(less) ** 0.5 if len(less) > 1 else math.nan,
     )
 
 
