@@ -23,8 +23,8 @@ from trialjob.apps.service.rates import Rates
 from trialjob.apps.service.rules import RULES
 from trialjob.apps.service.runner import Runner
 from trialjob.apps.service.serve import Listener, serve
-from trialjob.apps.team.ledger import NoRoom, Tenant
-from trialjob.apps.team.tenants import Tenants, parse_budget
+from trialjob.apps.team.ledger import JournalStatus, NoRoom, Tenant, month_before
+from trialjob.apps.team.tenants import Ledger, Tenants, parse_budget
 from trialjob.apps.team.tokens import Role, TokenBook
 from trialjob.errors import InvariantError, SpecError, StoreError, UsageError
 from trialjob.orchestrator.engine.clock import SystemClock
@@ -451,6 +451,49 @@ def test_an_end_of_a_month_frees_what_is_over_and_not_what_is_open() -> None:
     with pytest.raises(NoRoom):
         tenant.opened("red-b", cap=41, jobs=1, since=0, at=december)
     assert tenant.opened("red-b", cap=40, jobs=1, since=0, at=december).taken("2026-12") == 100
+
+
+@pytest.mark.parametrize("behind", [600.0, 86_400.0])
+def test_servers_whose_clocks_differ_spend_no_month_twice(tmp_path: Path, behind: float) -> None:
+    """The end of November by the one is December by the other, and somebody writes journals by a third."""
+    december = 1_796_083_200.0
+    store = FolderStore(tmp_path)
+    ended: dict[str, JournalStatus] = {}
+
+    class Late(SystemClock):
+        at = december - 3600
+
+        def __init__(self, seconds: float) -> None:
+            super().__init__()
+            self._late = seconds
+
+        def now(self) -> float:
+            return Late.at - self._late
+
+    def server(late: float) -> Ledger:
+        return Ledger(store.documents(), "red", Late(late), lambda names: {n: ended.get(n) for n in names})
+
+    ahead, slow = server(0.0), server(behind)
+    Tenants(store, SystemClock()).add("red", budget=parse_budget("100/month"), max_concurrent=9, allow=())
+    ahead.open("red-a", cap=60, jobs=1, since=0)
+    ahead.begin("red-a", cap=60, jobs=1, since=1)
+    # It ended in November, says a journal that was written by a clock of October; it is settled in December.
+    ended["red-a"] = JournalStatus(version=2, ended=True, committed=60_000_000, at=december - 40 * 86_400)
+    Late.at = december + 60
+    assert ahead.month() == "2026-12"
+    assert slow.month() == "2026-11"
+    ahead.open("red-b", cap=100, jobs=1, since=0)
+    for each in (ahead, slow):  # who is behind does not spend November's dollars again
+        with pytest.raises(NoRoom):
+            each.open("red-c", cap=1, jobs=1, since=0)
+    ended["red-b"] = JournalStatus(version=2, ended=True, committed=0, at=december + 60)
+    with pytest.raises(NoRoom, match=r"\$40.00 of \$100.00 are free in 2026-11"):
+        slow.open("red-c", cap=41, jobs=1, since=0)
+    ahead.open("red-c", cap=100, jobs=1, since=0)
+
+
+def test_a_month_comes_behind_another() -> None:
+    assert [month_before(each) for each in ("2026-12", "2026-01")] == ["2026-11", "2025-12"]
 
 
 # What a tenant's spec may ask for

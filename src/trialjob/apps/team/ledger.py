@@ -6,6 +6,8 @@ to; so the budget holds even if nobody looks again.
 Rule 2: an experiment that goes on over the end of a month counts in each of its months as a whole.
 Rule 3: what is open is closed by an end that came behind the version of the journal at which it was opened.
 So nobody closes what another is about to go on with.
+Rule 4: clocks differ, and are set. What is over counts in the month of whichever clock is ahead, and is kept
+for a month more, so that whoever is behind still counts it.
 """
 
 from __future__ import annotations
@@ -161,7 +163,8 @@ class Tenant:
         return self if new == self else replace(new, serial=self.serial + 1)
 
     def _with(self, month: str, entries: Mapping[str, Entry]) -> Self:
-        kept = {name: e for name, e in entries.items() if not e.closed or e.closed >= month}
+        since = month_before(month)
+        kept = {name: e for name, e in entries.items() if not e.closed or e.closed >= since}
         return replace(self, entries=kept, serial=self.serial + 1)
 
     # In words
@@ -195,12 +198,17 @@ def _settled(entry: Entry, standing: JournalStatus | None, now: float) -> Entry 
         return replace(entry, closed=month_of(now), charge=entry.cap) if entry.ran else None
     if not standing.ended or (standing.version <= entry.since and not late):
         return entry
-    return replace(entry, closed=month_of(standing.at), charge=standing.committed)
+    return replace(entry, closed=month_of(max(standing.at, entry.at)), charge=standing.committed)
 
 
 def month_of(at: float) -> str:
     """The month of a moment, in UTC."""
     return datetime.fromtimestamp(at, tz=UTC).strftime("%Y-%m")
+
+
+def month_before(month: str) -> str:
+    year, number = map(int, month.split("-"))
+    return f"{year - (number == 1)}-{(number - 2) % 12 + 1:02d}"
 
 
 def next_month(month: str) -> str:
