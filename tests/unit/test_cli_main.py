@@ -84,6 +84,19 @@ def test_a_wrong_command_is_status_2_and_no_traceback(
     assert "Traceback" not in told.err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["logs", "name", "x"], "'TRIAL': 'x' is no whole number; write one of at least 1"),
+        (["logs", "name", "0"], "'TRIAL': there is no 0; write a number of at least 1"),
+        (["confirm", "name", "--top", "101"], "'--top': there is no 101; write a number from 1 to 100"),
+    ],
+)
+def test_a_number_that_is_none(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == ExitStatus.WRONG
+    assert words in capsys.readouterr().err
+
+
 def test_help_and_version_are_status_0(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
     assert main(["--help"]) == 0

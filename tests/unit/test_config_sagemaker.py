@@ -116,6 +116,29 @@ def test_what_a_training_job_needs_is_asked_for(path: Path, field: str) -> None:
     assert load(path, overrides=["backend.kind=local"]).backend == Local()
 
 
+@pytest.mark.parametrize("written", ["backend", "backends"])
+def test_all_that_is_missing_is_said_at_once(path: Path, written: str) -> None:
+    document: Any = load(path).document()
+    document["estimator"]["image_uri"] = None
+    del document["backend"]
+    if written == "backend":
+        place, document["backend"] = "backend", {"kind": "sagemaker"}
+    else:
+        place, document["backend"] = "backends.cloud", "here"
+        document["backends"] = {"here": {"kind": "local"}, "cloud": {"kind": "sagemaker"}}
+    with pytest.raises(SpecError) as caught:
+        parse(document)
+    fields = [problem.field for problem in caught.value.problems]
+    needed = [f"{place}.s3_uri", "estimator.image_uri", f"{place}.role", f"{place}.instance_type"]
+    assert fields == needed
+    assert "write s3_uri: s3://my-bucket/tuning" in str(caught.value)
+
+
+def test_a_section_that_is_wrong_in_more_than_what_it_lacks_is_not_guessed_at(path: Path) -> None:
+    found = problems(path, "backend={kind: sagemaker, poll_interval: soon}")
+    assert sorted(found) == ["backend.poll_interval", "backend.s3_uri"]
+
+
 @pytest.mark.parametrize(
     ("override", "field", "words"),
     [

@@ -360,7 +360,7 @@ def test_nothing_configured(checks: Examine, monkeypatch: pytest.MonkeyPatch, tm
         "region": "nothing says which region of AWS",
         "credentials": "Unable to locate credentials",
     }
-    assert "arameter" not in found["price"][0].detail
+    assert found["price"][0].detail == "not looked at: nothing says which region of AWS"
     profile = wrong(checks(profile="nope"))
     assert profile == {"region": "The config profile (nope) could not be found"}
 

@@ -9,7 +9,7 @@ from pydantic_core import ErrorDetails
 
 from trialjob.config.grammar import KINDS, kinds_at, known_keys
 from trialjob.config.paths import nearest, shown, shown_at
-from trialjob.config.plugins import once_in_estimator, translators
+from trialjob.config.plugins import PLUGINS, example_of, once_in_estimator, section_model, translators
 from trialjob.config.space import BRANCHES, DOMAINS
 from trialjob.errors import Problem
 from trialjob.model.durations import FORMS
@@ -55,7 +55,7 @@ def problem_of(error: ErrorDetails, document: Mapping[str, Any]) -> Problem:
             moved = nearest(str(path[-1]), once_in_estimator())
             remedy = moved.replace("'", "'backend.", 1) if moved.startswith("did") else remedy
     elif kind == "missing":
-        message, remedy = "is missing", f"write {path_text(path)}:{_example(path)}"
+        message, remedy = "is missing", f"write {_example(path, document)}"
     elif kind in _UNTAGGED or (kind == "literal_error" and path[-1] in ("kind", "type")):
         path, message, remedy = _unknown_kind(path, value, tagged=kind in _UNTAGGED)
     elif kind == "literal_error":
@@ -140,11 +140,15 @@ def _form(path: list[Part], kind: str, value: object) -> tuple[str, str]:
     return f"{what} {message}", remedy
 
 
-def _example(path: list[Part]) -> str:
+def _example(path: list[Part], document: Mapping[str, Any]) -> str:
+    kind = _at(document, [path[0], "kind"]) if path[0] in PLUGINS and len(path) > 1 else None
+    example = example_of(section_model(str(path[0]), str(kind)), path[1:]) if kind else None
+    if example is not None:
+        return f"{path[-1]}: {example}"
     examples = {
-        "estimator": " {kind: script, source_dir: ., entry_point: train.py}",
-        "space": " {lr: {type: loguniform, lower: 1.0e-4, upper: 1.0}}",
-        "objective": " {metric: val_accuracy, mode: max}",
-        "limits": " {max_trials: 32}",
+        "estimator": "{kind: script, source_dir: ., entry_point: train.py}",
+        "space": "{lr: {type: loguniform, lower: 1.0e-4, upper: 1.0}}",
+        "objective": "{metric: val_accuracy, mode: max}",
+        "limits": "{max_trials: 32}",
     }
-    return examples.get(str(path[0]), " …") if len(path) == 1 else " …"
+    return f"{path_text(path)}: {examples.get(str(path[0]), '…') if len(path) == 1 else '…'}"

@@ -23,7 +23,8 @@ from trialjob.orchestrator.core.worth import ENOUGH
 #: What a draft writes in the place of a value that it cannot know.
 LEFT_OPEN = "TODO"
 #: How programs print small, negative, whole and missing values.
-_SAMPLES = ("9.5e-05", "1e-4", "-0.5", "12", "nan")
+_WHOLE = ("12",)
+_SAMPLES = ("9.5e-05", "1e-4", "-0.5", *_WHOLE, "nan")
 _CHECKPOINTS = re.compile(rb"checkpoint", re.IGNORECASE)
 #: How code asks whether it is the first of several processes, or leaves that to a library.
 _RANKS = re.compile(
@@ -155,14 +156,48 @@ def _has(pattern: re.Pattern[bytes], path: Path) -> bool:
 def _narrow_groups(spec: ExperimentSpec) -> Iterator[Problem]:
     for place, metric in enumerate(spec.metrics):
         # Progress is counted in whole numbers; a group that takes no others is right for it.
-        samples = ("12",) if metric.name == spec.objective.resource else _SAMPLES
+        samples = _WHOLE if metric.name == spec.objective.resource else _SAMPLES
         missed = _missed(expand(metric.regex), samples)
-        if missed:
+        if missed and (instead := _number_first(metric.regex)):
+            yield Problem(
+                field=path_text(("metrics", place, "regex")),
+                message=f"the first group of {shown(metric.regex)} is what is read, and takes no number",
+                remedy=f"write {instead}, in which (?:…) holds together and is not read",
+            )
+        elif missed:
             yield Problem(
                 field=path_text(("metrics", place, "regex")),
                 message=f"the group of {shown(metric.regex)} cannot match {', '.join(missed)} whole",
                 remedy="write ({number}) for the group",
             )
+
+
+def _number_first(regex: str) -> str:
+    """``regex`` with the group that takes a number as its first; "" where it is, or where there is none."""
+    groups = [token.start() for token in _TOKEN.finditer(regex) if token[0] == "("]
+    # A group for words takes whole numbers as well, and is seldom meant.
+    marks = ("{number}", "0.5", *_WHOLE)
+    found = (place for mark in marks for place in groups if _takes(regex[place:], mark))
+    number = next(found, groups[0])
+    instead = regex
+    for place in reversed([place for place in groups if place < number]):
+        name = _NAME.match(instead, place + 1)
+        instead = f"{instead[:place]}(?:{instead[name.end() if name else place + 1 :]}"
+    try:
+        return "" if instead == regex or _missed(expand(instead), _WHOLE) else instead
+    except ValueError:  # a group that is referred to
+        return ""
+
+
+def _takes(regex: str, mark: str) -> bool:
+    """Whether the group that ``regex`` begins with takes that number, or has ``{number}`` in it."""
+    group = _first_group(regex)
+    if group is None or mark == "{number}":
+        return group is not None and mark in group and _takes(regex, _WHOLE[0])
+    try:
+        return re.fullmatch(expand(group), mark) is not None
+    except re.error:  # as below
+        return False
 
 
 def _every_process(spec: ExperimentSpec) -> Iterator[Problem]:
@@ -195,6 +230,7 @@ def _missed(regex: str, samples: tuple[str, ...]) -> list[str]:
     return [sample for sample in samples if not pattern.fullmatch(sample)]
 
 
+_NAME = re.compile(r"\?P<\w+>")
 _TOKEN = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?(?!P<)|\(|\)|.", re.DOTALL)
 
 

@@ -147,15 +147,22 @@ def _examined(
 
 def _other_problems(section: object, sections: Mapping[str, object]) -> list[Problem]:
     """What is wrong with the section of a backend that is not chosen."""
+    problems = list[Problem]()
     try:
         backend = read_section("backend", section)
     except WrongSection as error:
-        return [*error.problems, *(problem_of(each, {"backend": section}) for each in error.details)]
+        problems = [*error.problems, *(problem_of(each, {"backend": section}) for each in error.details)]
+        backend = error.instead
+    if backend is None:
+        return problems
     together = {**sections, "backend": backend}
     made = [
         (check, needs) for check, needs in CHECKS if "backend" in needs and all(n in together for n in needs)
     ]
-    return [problem for check, needs in made for problem in check(*(together[need] for need in needs))]
+    return [
+        *problems,
+        *(problem for check, needs in made for problem in check(*(together[need] for need in needs))),
+    ]
 
 
 def _read(
@@ -186,8 +193,11 @@ def _plugins(document: dict[str, Any]) -> tuple[dict[str, object], set[str], lis
         try:
             found[name] = read_section(name, document[name])
         except WrongSection as error:
-            wrong.add(name)
             problems += [*error.problems, *(problem_of(detail, document) for detail in error.details)]
+            if error.instead is None:
+                wrong.add(name)
+            else:
+                found[name] = error.instead
     for name in wrong:
         del document[name]
     return found, wrong, problems

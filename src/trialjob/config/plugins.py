@@ -6,7 +6,7 @@ every other part of a spec. An unknown kind ends here, before anything is writte
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import cache
@@ -35,10 +35,15 @@ PLUGINS: Final[Mapping[str, Registry[Any]]] = {
 class WrongSection(Exception):
     """A section is not what its kind takes."""
 
-    def __init__(self, problems: list[Problem], details: list[ErrorDetails]) -> None:
+    def __init__(
+        self, problems: list[Problem], details: list[ErrorDetails], *, instead: object = None
+    ) -> None:
         super().__init__()
         #: In words already, and as pydantic has them.
         self.problems, self.details = problems, details
+        #: The section with an example of each field that is missing, where nothing else is wrong: what is
+        #: wrong beside it is found by that, and said at the same time.
+        self.instead = instead
 
 
 def read_section(name: str, value: object) -> Any:  # noqa: ANN401 - whatever the kind is
@@ -63,7 +68,8 @@ def read_section(name: str, value: object) -> Any:  # noqa: ANN401 - whatever th
         given = model.model_validate({key: value[key] for key in value if key != "kind"})
     except ValidationError as error:
         details = [{**each, "loc": (name, *each["loc"])} for each in error.errors(include_url=False)]
-        raise WrongSection([], details) from error  # type: ignore[arg-type]
+        instead = _with_examples(name, value, model, error)
+        raise WrongSection([], details, instead=instead) from error  # type: ignore[arg-type]
     except Exception as error:  # of a stranger's own checks, which are no part of pydantic's
         message = f"{registry.described(found)} is wrong: its checks raised {type(error).__name__}: {error}"
         problem = Problem(field=name, message=message, remedy=PluginError.remedy)
@@ -72,6 +78,26 @@ def read_section(name: str, value: object) -> Any:  # noqa: ANN401 - whatever th
         return given if isinstance(given, found) else found(**dict(given))
     except Exception as error:  # of a stranger's own checks
         raise WrongSection([Problem(field=name, message=f"{type(error).__name__}: {error}")], []) from error
+
+
+def _with_examples(
+    name: str, value: Mapping[str, Any], model: type[BaseModel], error: ValidationError
+) -> object:
+    """The section with an example of each field that is missing; None where more is wrong with it."""
+    details = error.errors(include_url=False)
+    examples: dict[str, Any] = {str(each["loc"][0]): example_of(model, each["loc"]) for each in details}
+    if any(each["type"] != "missing" for each in details) or None in examples.values():
+        return None
+    try:
+        return read_section(name, {**value, **examples})
+    except WrongSection:
+        return None
+
+
+def example_of(model: type[BaseModel], path: Sequence[object]) -> Any:  # noqa: ANN401 - whatever the field is
+    """What may be written for a field of a section; None where it names no example."""
+    field = model.model_fields.get(str(path[0])) if len(path) == 1 else None
+    return field.examples[0] if field is not None and field.examples else None
 
 
 def section_document(section: object) -> dict[str, Json]:

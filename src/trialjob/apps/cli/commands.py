@@ -18,6 +18,7 @@ from trialjob.apps.cli.call_log import begin
 from trialjob.apps.cli.init import init
 from trialjob.apps.cli.login import login, logout
 from trialjob.apps.cli.options import (
+    WholeNumber,
     backend_option,
     detach_option,
     engine_option,
@@ -201,7 +202,7 @@ def rm() -> None:
 @click.option(
     "--sort", metavar="COLUMN", help="Metrics the best first, others ascending; -COLUMN: turned round."
 )
-@click.option("--top", type=click.IntRange(min=1), help="So many trials at most, the best unless sorted.")
+@click.option("--top", type=WholeNumber(min=1), help="So many trials at most, the best unless sorted.")
 @click.option(
     "--columns", metavar="A,B,…", help="These columns of the CSV in this order, such as lr,val_loss.last."
 )
@@ -243,8 +244,8 @@ def export() -> None:
 
 @cli.command()
 @click.argument("name")
-@click.argument("trial", type=click.IntRange(min=1))
-@click.option("--attempt", type=click.IntRange(min=1), help="Which attempt [default: the newest].")
+@click.argument("trial", type=WholeNumber(min=1))
+@click.option("--attempt", type=WholeNumber(min=1), help="Which attempt [default: the newest].")
 @click.option("-f", "--follow", is_flag=True, help="Go on until the attempt ends.")
 @store_option
 @done_by("logs", "print_log")
@@ -256,7 +257,7 @@ def logs() -> None:
 @click.argument("name")
 @click.option("--best", is_flag=True, help="The best trial [default].")
 @click.option(
-    "--trial", "trials", type=click.IntRange(min=1), multiple=True, help="This trial; may be repeated."
+    "--trial", "trials", type=WholeNumber(min=1), multiple=True, help="This trial; may be repeated."
 )
 @click.option("--all", "every", is_flag=True, help="Every trial that has left something.")
 @click.option("--logs", is_flag=True, help="The logs too.")
@@ -306,8 +307,8 @@ def compare() -> None:
 
 @cli.command()
 @click.argument("name")
-@click.option("--top", type=click.IntRange(1, 100), default=3, show_default=True, help="How many of them.")
-@click.option("--seeds", type=click.IntRange(1, 100), default=3, show_default=True, help="How often each.")
+@click.option("--top", type=WholeNumber(1, 100), default=3, show_default=True, help="How many of them.")
+@click.option("--seeds", type=WholeNumber(1, 100), default=3, show_default=True, help="How often each.")
 @click.option(
     "--seed-name", default="seed", show_default=True, help="The hyperparameter that takes the seed."
 )

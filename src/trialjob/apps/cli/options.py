@@ -7,6 +7,24 @@ from typing import Any, TypeVar
 
 import click
 
+
+class WholeNumber(click.IntRange):
+    """A whole number within bounds, refused in words of ours: click's are those of its classes."""
+
+    name = "integer"
+
+    def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number, or an error that says which there may be."""
+        least = f" from {self.min} to {self.max}" if self.max is not None else f" of at least {self.min}"
+        try:
+            number = int(value)
+        except ValueError:
+            self.fail(f"{value!r} is no whole number; write one{least}", param, ctx)
+        if (self.min is not None and number < self.min) or (self.max is not None and number > self.max):
+            self.fail(f"there is no {number}; write a number{least}", param, ctx)
+        return number
+
+
 #: The spec file of a command that cannot do without one.
 spec_argument = click.argument("path", type=click.Path(), metavar="SPEC")
 

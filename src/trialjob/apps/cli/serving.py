@@ -7,7 +7,7 @@ import sys
 import click
 
 from trialjob.apps.cli.errors import ExitStatus, say
-from trialjob.apps.cli.options import store_option
+from trialjob.apps.cli.options import WholeNumber, store_option
 from trialjob.errors import UsageError
 
 _NEEDED = ("fastapi", "uvicorn")
@@ -15,7 +15,7 @@ _NEEDED = ("fastapi", "uvicorn")
 
 @click.command()
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="0 takes a free one."
+    "--port", type=WholeNumber(0, 65535), default=8765, show_default=True, help="0 takes a free one."
 )
 @click.option(
     "--host", default="127.0.0.1", show_default=True, help="Another address needs tokens, and TLS or a proxy."

@@ -8,7 +8,7 @@ from __future__ import annotations
 import click
 
 from trialjob.apps.cli.errors import ExitStatus, say
-from trialjob.apps.cli.options import store_option
+from trialjob.apps.cli.options import WholeNumber, store_option
 
 _ROLES = ("read", "submit", "manage", "admin")
 _allow_option = click.option(
@@ -18,9 +18,7 @@ _allow_option = click.option(
     multiple=True,
     help="What specs may ask for, such as kind=local or instance_type=ml.g4dn.*. May be repeated.",
 )
-_jobs_option = click.option(
-    "--max-concurrent", type=click.IntRange(min=1), help="Jobs at once, all together."
-)
+_jobs_option = click.option("--max-concurrent", type=WholeNumber(min=1), help="Jobs at once, all together.")
 
 
 @click.group()

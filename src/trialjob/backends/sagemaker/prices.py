@@ -120,6 +120,7 @@ def check(case: Case) -> Iterator[Check]:
     for machine in filter(None, case.settings.instance_types):
         price = price_of(machine)
         if price is None:
+            case.client.region()  # without one there is nothing to look a price up by, which it says
             remedy = (
                 "for limits.max_cost, write backend.price_per_hour in dollars, or `trialjob prices --update`"
             )

@@ -109,7 +109,7 @@ class SageMaker(Machines, BaseBackend):
     #: prefix (`#`, `?` and `%` are themselves); below it a folder for each experiment, and `_code`, which all
     #: share: the same code is not sent again. A lifecycle rule may delete what is older than any experiment
     #: that still starts jobs.
-    s3_uri: str
+    s3_uri: str = Field(examples=["s3://my-bucket/tuning"])
     #: Where the jobs run, as every call of trialjob's finds it (boto3 alone does not heed `AWS_REGION`);
     #: nothing is created before it is known. Default: `AWS_REGION`, else `AWS_DEFAULT_REGION`, else the
     #: profile's.

@@ -68,7 +68,7 @@ class Slurm(BaseBackend):
 
     #: A full path that the machine on which trialjob runs and all compute nodes share; code, logs,
     #: checkpoints and outputs are below it, in a folder for each experiment.
-    folder: str
+    folder: str = Field(examples=["/shared/tuning"])
     #: As the option of `sbatch`. Default: the cluster's.
     partition: str | None = None
     #: As the option of `sbatch`. Default: the cluster's.
