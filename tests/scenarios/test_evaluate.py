@@ -10,9 +10,10 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from trialjob import Script, SpecError, TrialFailed, Tuner, UsageError
+from trialjob import Choice, Script, SpecError, TrialFailed, Tuner, UsageError
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "tuners"
 TRAINING = """\
@@ -39,6 +40,25 @@ def test_one_job_gives_its_last_metrics(script: Script, tmp_path: Path) -> None:
     assert values == {"epoch": 3, "acc": 1.5, "loss": 1.0}
     trial = Tuner.attach("one", store=tmp_path / "store").result().trials[0]
     assert (trial.status, trial.config) == ("completed", {"lr": 0.5})
+
+
+def test_what_others_draw_is_taken_and_an_option_that_is_none_is_told(tmp_path: Path) -> None:
+    """Hyperopt's integers are NumPy's; and a script that ignores a value would be scored as if it did not."""
+    (tmp_path / "train.py").write_text(
+        "import argparse\nparser = argparse.ArgumentParser()\n"
+        "parser.add_argument('--n', type=int, default=7)\n"
+        "print(f'acc={parser.parse_known_args()[0].n}')\n"
+    )
+    amp: Any = np.True_
+    sizes: Any = np.arange(2)
+    own = Script("train.py", str(tmp_path), {"amp": amp})
+    config: dict[str, Any] = {"n": np.int64(3), "lr": np.float32(0.5), "sizes": sizes}
+    store, metrics = tmp_path / "store", {"acc": "acc=({number})"}
+    with pytest.warns(UserWarning, match="declares --n"):
+        own.evaluate(config, metrics=metrics, store=store, name="one")
+    found = Tuner.attach("one", store=store).result().trials[0].config
+    assert found == {"n": 3, "lr": 0.5, "sizes": [0, 1]}
+    assert Choice(sizes) == Choice([0, 1])
 
 
 def test_false_ends_the_job(script: Script, tmp_path: Path) -> None:

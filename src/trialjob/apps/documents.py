@@ -28,6 +28,8 @@ def section(value: object) -> Any:  # noqa: ANN401 - JSON, or nearly
             return _of_dataclass(value)
         case _ if callable(dump := getattr(value, "model_dump", None)):  # the section of a backend
             return {"kind": getattr(value, "kind", None), **dump(mode="json", exclude_unset=True)}
+        case _ if callable(plain := getattr(value, "tolist", None)):
+            return plain()  # NumPy's scalars and arrays, which Hyperopt and others draw
         case _:
             return value
 

@@ -6,6 +6,7 @@ journaled before it is launched, retried, capped, found by ``trialjob list`` and
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -39,6 +40,7 @@ def evaluate(
 ) -> dict[str, float]:
     """Run one job with ``config`` and return the last value of each metric; see ``Estimator.evaluate``."""
     from trialjob import experiment  # noqa: PLC0415 - importing trialjob stays light
+    from trialjob.config import warnings as doubts_about  # noqa: PLC0415 - as above
     from trialjob.reporting.terminal import print_notes  # noqa: PLC0415 - as above
 
     objective = metric or next(iter(metrics or {}), None)
@@ -59,6 +61,8 @@ def evaluate(
         backend=backend,
         name=name,
     )
+    for problem in doubts_about(spec):
+        warnings.warn(str(problem), stacklevel=3)
     session = experiment.create(spec, store=store)
     print_notes(session.notes)
     values: dict[str, float] = {}

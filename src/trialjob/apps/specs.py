@@ -37,7 +37,7 @@ def spec_of(
 
     document: Document = {
         "name": _name(estimator) if name is None else name,
-        "estimator": estimator.document(),
+        "estimator": section(estimator.document()),
         "metrics": [{"name": key, "regex": regex} for key, regex in (metrics or {}).items()],
         **{key: section(value) for key, value in sections.items() if value is not None},
     }

@@ -20,6 +20,12 @@ def _check(values: Sequence[Json]) -> None:
         raise ValueError(f"values lists {', '.join(twice)} more than once; list each value once")
 
 
+def _plain(value: Json) -> Json:
+    """``value``; of NumPy's scalars and arrays, which are no JSON, what they hold."""
+    tolist = getattr(value, "tolist", None)
+    return tolist() if callable(tolist) else value
+
+
 @dataclass(frozen=True, slots=True)
 class _Listed:
     __pydantic_config__: ClassVar = {"extra": "forbid"}
@@ -28,8 +34,8 @@ class _Listed:
     values: Sequence[Json]
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "values", tuple(_plain(value) for value in self.values))
         _check(self.values)
-        object.__setattr__(self, "values", tuple(self.values))
 
     def at(self, u: float) -> Json:
         return self.values[min(len(self.values) - 1, int(u * len(self.values)))]
