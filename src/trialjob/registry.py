@@ -16,10 +16,12 @@ import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import EntryPoint, distributions
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from trialjob.errors import UsageError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 T = TypeVar("T")
 
@@ -190,6 +192,8 @@ def _packages(entries: Sequence[_Entry]) -> str:
 @cache
 def _installed(path: tuple[str, ...]) -> list[_Entry]:
     """All that packages on ``path`` bring for us; one whose metadata cannot be read brings nothing."""
+    from importlib.metadata import distributions  # noqa: PLC0415 - our own kinds do without
+
     found: dict[str, list[_Entry]] = {}
     for package in distributions(path=[*path]):
         try:

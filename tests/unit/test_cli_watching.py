@@ -16,11 +16,12 @@ import pytest
 from trialjob.apps.cli.main import main
 from trialjob.model.ids import ExperimentName
 from trialjob.model.metric import Mode, Objective
+from trialjob.orchestrator.core.best import after, best_so_far
 from trialjob.orchestrator.core.events import Record
 from trialjob.orchestrator.core.evolve import evolve
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.journals.folder import FolderStore
-from trialjob.reporting.sparkline import after, best_so_far, spark
+from trialjob.reporting.sparkline import spark
 from trialjob.testing.histories import History
 
 HISTORY = History(trials=8, name="digits")

@@ -21,6 +21,7 @@ from trialjob.model.json import Json
 from trialjob.model.limits import Limits
 from trialjob.model.metric import Mode, Objective, Report
 from trialjob.model.trial import EndKind, EndReason, TrialStatus
+from trialjob.orchestrator.core.best import best_trial
 from trialjob.orchestrator.core.events import (
     AttemptEnded,
     AttemptIntended,
@@ -39,7 +40,6 @@ from trialjob.orchestrator.core.evolve import apply, replay
 from trialjob.orchestrator.core.state import State
 from trialjob.reporting.console import Leader, LiveView, PlainLines, watcher
 from trialjob.reporting.reproduce import command
-from trialjob.reporting.results import best_trial
 from trialjob.reporting.tables import print_results, print_summary
 from trialjob.reporting.terminal import Output, clean, console, one_line
 from trialjob.testing.simulation import Simulation

@@ -14,6 +14,7 @@ from trialjob.model.limits import Limits
 from trialjob.model.metric import Mode, Objective, Report
 from trialjob.model.money import Tariff, Terms
 from trialjob.model.trial import StopKind, StopReason, TrialStatus
+from trialjob.orchestrator.core.costs import cost_of, costs_of
 from trialjob.orchestrator.core.events import (
     AttemptEnded,
     AttemptIntended,
@@ -29,7 +30,6 @@ from trialjob.orchestrator.core.events import (
 )
 from trialjob.orchestrator.core.evolve import evolve
 from trialjob.orchestrator.core.state import State
-from trialjob.reporting.costs import cost_of, costs_of
 
 #: A dollar a second for a thousand seconds: a tenth of a cent a second.
 TERMS = Terms(price=3_600_000, stop_grace=120.0, keep_alive=60.0)

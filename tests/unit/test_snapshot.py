@@ -5,15 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
 from trialjob.apps.cli.main import main
+from trialjob.apps.summary import line_of, member_of
 from trialjob.errors import JournalCorrupt
 from trialjob.model.ids import TrialId
 from trialjob.model.limits import Limits
@@ -21,11 +26,15 @@ from trialjob.model.metric import MetricGoal, Mode
 from trialjob.model.trial import EndKind, EndReason
 from trialjob.orchestrator.core.events import NoticeFailed, NoticeSent, Record
 from trialjob.orchestrator.core.evolve import evolve, replay
+from trialjob.orchestrator.core.overview import Seen, overview_of
 from trialjob.orchestrator.core.state import Hosted, State
 from trialjob.orchestrator.journals.codec import checked, encode
 from trialjob.orchestrator.journals.jsonl import JsonlJournal
 from trialjob.orchestrator.journals.memory import MemoryJournal
-from trialjob.orchestrator.journals.snapshot import Snapshot, is_worth, packed, state_of, unpacked
+from trialjob.orchestrator.journals.packed_trials import PackedTrials
+from trialjob.orchestrator.journals.snapshot import is_worth, packed, state_of, unpacked
+from trialjob.reporting.listing import print_status
+from trialjob.reporting.results import strict_json
 from trialjob.testing.chaos import World
 from trialjob.testing.chaos_schedule import Schedule
 from trialjob.testing.histories import History
@@ -44,10 +53,23 @@ def state_after(records: Sequence[Record]) -> State:
 
 def carried(state: State) -> State:
     """The state as whoever finds its snapshot has it."""
-    found = unpacked(packed(Snapshot(of="7-abc", state=state)))
+    return kept(state).state
+
+
+def kept(state: State) -> Seen:
+    """The same with the figures that are kept beside it."""
+    found = unpacked(packed("7-abc", state))
     assert found is not None
     assert found.of == "7-abc"
-    return found.state
+    return found.seen
+
+
+def shown(seen: Seen) -> list[object]:
+    """What `status` and `list` say of it, to people and to programs."""
+    out = StringIO()
+    for width in (50, 120):
+        print_status(Console(file=out, width=width), seen, holder=None, where="here", now=2e9)
+    return [out.getvalue(), line_of(seen, "one"), strict_json(member_of(seen, "one"))]
 
 
 @pytest.fixture
@@ -63,7 +85,8 @@ def folder(tmp_path: Path) -> Path:
 def read_again(folder: Path) -> int:
     """How many records the next one who looks reads; what he finds is what all of them say."""
     journal = JsonlJournal(folder)
-    known = journal.recall()
+    recalled = journal.recall()
+    known = recalled.state if recalled is not None else None
     state, records = known, journal.read(known.version if known else 0)
     for record in records:
         state = evolve(state, record)
@@ -78,7 +101,10 @@ def test_going_on_from_a_snapshot_is_replaying_everything(schedule: Schedule, pa
     world.play()
     records = world.journal.read()
     cut = 1 + round(part * (len(records) - 1))
-    state = carried(state_after(records[:cut]))
+    seen = kept(state_after(records[:cut]))
+    assert shown(seen) == shown(Seen.of(state_after(records[:cut])))
+    assert repr(seen.overview) == repr(overview_of(seen.state))
+    state = seen.state
     assert state == state_after(records[:cut])
     for record in records[cut:]:
         state = evolve(state, record)
@@ -104,6 +130,23 @@ def test_what_strict_json_has_no_word_for_is_carried() -> None:
     score = replace(trial.standing, score=math.nan, others=(None, math.inf))
     unknown = replace(state, trials=state.trials.put(replace(trial, standing=score)))
     assert repr(carried(unknown)) == repr(unknown)
+
+
+def test_whoever_only_looks_decodes_no_trial() -> None:
+    seen = kept(state_after(RECORDS))
+    assert shown(seen) == shown(Seen.of(state_after(RECORDS)))
+    spoilt = tuple(PackedTrials(b"spoilt", size=9, count=len(chunk)) for chunk in seen.state.trials.chunks)
+    trials = replace(seen.state.trials, chunks=spoilt)
+    assert shown(replace(seen, state=replace(seen.state, trials=trials))) == shown(seen)
+    with pytest.raises(zlib.error):
+        list(trials)
+
+
+def test_what_could_not_be_read_back_is_not_kept() -> None:
+    state = state_after(RECORDS)
+    huge = replace(state.trials[TrialId(1)], config={"lr": 10**5000})
+    with pytest.raises(ValueError, match="out of range"):
+        packed("7-abc", replace(state, trials=state.trials.put(huge)))
 
 
 def test_only_what_came_since_is_read_again(folder: Path) -> None:
@@ -223,12 +266,14 @@ def test_the_commands_say_the_same_with_one(folder: Path, capsys: pytest.Capture
     def told() -> str:
         for command in ("status", "results", "list"):
             name = [] if command == "list" else ["made-up"]
-            assert main([command, *name, "--format", "json", "--store", str(folder.parent)]) == 0
-        return capsys.readouterr().out
+            for form in ([], ["--format", "json"]):
+                assert main([command, *name, *form, "--store", str(folder.parent)]) == 0
+        return re.sub(r"time .*", "", capsys.readouterr().out)  # of the live view
 
-    with_one = told()
+    behind = told()
     (folder / "snapshot").unlink()
-    assert told() == with_one
+    assert told() == behind
+    assert told() == behind
     assert read_again(folder) == 0
 
 

@@ -9,9 +9,9 @@ import math
 from collections.abc import Mapping
 from typing import Final
 
+from trialjob.orchestrator.core.best import best_trial
+from trialjob.orchestrator.core.costs import costs_of
 from trialjob.orchestrator.core.state import State
-from trialjob.reporting.costs import costs_of
-from trialjob.reporting.results import best_trial
 
 NAMESPACE: Final = "trialjob"
 

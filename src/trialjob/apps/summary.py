@@ -6,36 +6,36 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from trialjob.orchestrator.core.state import State
-from trialjob.reporting.results import Result, best_trial, document, experiment_state, whole_row
+from trialjob.orchestrator.core.overview import Seen
+from trialjob.reporting.results import Result, document, experiment_state, whole_row
 
 if TYPE_CHECKING:
     from trialjob.experiment import Look, Session
 
 
-def status_of(session: Session | Look) -> dict[str, object]:
-    """The members of `status --format json`."""
-    state = session.state
+def status_of(session: Session | Look, seen: Seen) -> dict[str, object]:
+    """The members of `status --format json`, of what was just seen."""
+    state = seen.state
     return {
-        **summary_of(state),
+        **summary_of(seen),
         "open": [document(whole_row(trial, state.objective)) for trial in state.open_trials()],
         "run_by": session.holder(),
         "kept_in": session.where,
     }
 
 
-def summary_of(state: State) -> dict[str, object]:
+def summary_of(seen: Seen) -> dict[str, object]:
     """What the journal says of an experiment as a whole."""
-    result = Result(state)
-    best = result.best_or_none()
+    state, overview = seen.state, seen.overview
+    result, best = Result(state), overview.best
     return {
         "experiment": result.experiment,
         "state": result.state,
         "reason": result.reason,
         "detail": result.detail,
         "objective": {"metric": state.objective.metric, "mode": state.objective.mode.value},
-        "best": None if best is None else document(best),
-        "costs": asdict(result.costs),
+        "best": None if best is None else document(whole_row(best, state.objective)),
+        "costs": asdict(overview.costs),
         "counts": {status.value: count for status, count in state.counts.items() if count},
         "max_trials": state.limits.max_trials,
         "created_at": iso(state.created_at),
@@ -43,10 +43,11 @@ def summary_of(state: State) -> dict[str, object]:
     }
 
 
-def member_of(state: State, name: str) -> dict[str, object]:
+def member_of(seen: Seen, name: str) -> dict[str, object]:
     """An experiment in a list, under the names of `GET /v1/experiments` as well."""
+    state = seen.state
     return {
-        **summary_of(state),
+        **summary_of(seen),
         "experiment": name,
         "name": name,
         "problem": None,
@@ -57,9 +58,9 @@ def member_of(state: State, name: str) -> dict[str, object]:
     }
 
 
-def line_of(state: State, name: str) -> dict[str, object]:
+def line_of(seen: Seen, name: str) -> dict[str, object]:
     """Those of the members of an experiment in a list that a line for people shows."""
-    best = best_trial(state.trials, state.objective)
+    state, best = seen.state, seen.overview.best
     return {
         "name": name,
         "problem": None,

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from trialjob.errors import NoSuchExperiment
 from trialjob.model.ids import ExperimentName, experiment_name_problem
-from trialjob.orchestrator.core.state import State
-from trialjob.orchestrator.journals.snapshot import state_of
+from trialjob.orchestrator.core.overview import Seen
+from trialjob.orchestrator.journals.snapshot import seen
 from trialjob.orchestrator.journals.store import BaseStore
 from trialjob.orchestrator.ports import Journal
 
@@ -21,7 +21,7 @@ from trialjob.orchestrator.ports import Journal
 class Look:
     """What was found."""
 
-    state: State
+    seen: Seen
     #: Where the experiment is kept, for people.
     where: str
     journal: Journal
@@ -36,9 +36,9 @@ def look(store: BaseStore, name: str) -> Look:
     # What is no name is no part of a path either.
     if not experiment_name_problem(name):
         journal = store.journal(ExperimentName(name))
-        state = state_of(journal, store.where(name))
-        if state is not None:
-            return Look(state=state, where=store.where(name), journal=journal)
+        found = seen(journal, store.where(name))
+        if found is not None:
+            return Look(seen=found, where=store.where(name), journal=journal)
     raise missing(store, name)
 
 

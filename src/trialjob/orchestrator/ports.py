@@ -19,6 +19,7 @@ from trialjob.model.space import Config
 from trialjob.model.trial import LogMatch
 from trialjob.orchestrator.core.events import Event, Record
 from trialjob.orchestrator.core.observations import HostedObserved, Postponed, Rejected, Submitted
+from trialjob.orchestrator.core.overview import Seen
 from trialjob.orchestrator.core.search import Sampler
 from trialjob.orchestrator.core.state import State
 
@@ -79,8 +80,8 @@ class Journal(Protocol):
 class Recalling(Protocol):
     """A journal that keeps beside its records what they amount to."""
 
-    def recall(self) -> State | None:
-        """The state after some of its first records; None when that is not known, or in doubt."""
+    def recall(self) -> Seen | None:
+        """What some of its first records amount to; None when that is not known, or in doubt."""
         ...
 
     def remember(self, state: State) -> None:

@@ -19,10 +19,11 @@ from rich.text import Text
 from trialjob.model.json import Json, canonical_json
 from trialjob.model.masking import masked
 from trialjob.model.trial import TrialStatus
+from trialjob.orchestrator.core.best import best_trial, counts_as_best
+from trialjob.orchestrator.core.costs import cost_of, costs_of
 from trialjob.orchestrator.core.state import State
 from trialjob.reporting import formatting
-from trialjob.reporting.costs import cost_of, costs_of
-from trialjob.reporting.results import best_trial, counts_as_best, experiment_state
+from trialjob.reporting.results import experiment_state
 from trialjob.reporting.tables import counts
 from trialjob.reporting.terminal import clean, one_line
 

@@ -20,14 +20,15 @@ from rich.text import Text
 from trialjob.model.ids import TrialId
 from trialjob.model.metric import Objective
 from trialjob.model.trial import Phase, TrialStatus
+from trialjob.orchestrator.core.best import after, best_so_far, best_trial, counts_as_best
 from trialjob.orchestrator.core.early_abort import holds
 from trialjob.orchestrator.core.events import Event, ReportsRead, TrialEnded
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial
 from trialjob.reporting import formatting
 from trialjob.reporting.event_lines import news
-from trialjob.reporting.results import best_trial, counts_as_best, experiment_state
-from trialjob.reporting.sparkline import after, best_so_far, spark
+from trialjob.reporting.results import experiment_state
+from trialjob.reporting.sparkline import spark
 from trialjob.reporting.tables import score_of
 from trialjob.reporting.terminal import clean, one_line
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from trialjob.model.json import Json, canonical_json
 from trialjob.model.metric import Objective
+from trialjob.orchestrator.core.costs import Costs
 from trialjob.orchestrator.core.trial import Trial
-from trialjob.reporting.costs import Costs
 from trialjob.reporting.terminal import clean
 
 

@@ -11,11 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from trialjob.orchestrator.core.state import State
+from trialjob.orchestrator.core.overview import Seen
 from trialjob.reporting import formatting
 from trialjob.reporting.console import Picture
-from trialjob.reporting.results import best_trial
-from trialjob.reporting.sparkline import best_so_far
 from trialjob.reporting.tables import print_costs
 from trialjob.reporting.terminal import clean
 from trialjob.reporting.typed_commands import command, program
@@ -67,12 +65,12 @@ def _cells(member: Mapping[str, Any]) -> list[str]:
 
 
 def print_status(
-    console: Console, state: State, *, holder: str | None, where: str, now: float, store: str | None = None
+    console: Console, seen: Seen, *, holder: str | None, where: str, now: float, store: str | None = None
 ) -> None:
     """One experiment as the live view would show it now, and who runs it."""
-    best = best_trial(state.trials, state.objective)
-    console.print(Picture(state, best, lambda: now, best_so_far(state)))
-    print_costs(console, state)
+    state, overview = seen.state, seen.overview
+    console.print(Picture(state, overview.best, lambda: now, overview.curve))
+    print_costs(console, state, overview.costs, overview.forecast)
     if state.moved_to is not None:
         text = (
             f"moved to {state.moved_to}, where it goes on; if it is not there, the move was broken off, and "

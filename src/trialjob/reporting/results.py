@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,12 +19,13 @@ from trialjob.model.job import JobEnd, Outcome
 from trialjob.model.json import Json
 from trialjob.model.metric import Objective
 from trialjob.model.space import Space
-from trialjob.model.trial import EndKind, Phase, TrialStatus
+from trialjob.model.trial import EndKind, Phase
+from trialjob.orchestrator.core.best import best_trial, ended_at
+from trialjob.orchestrator.core.costs import Costs, cost_of, costs_of
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Attempt, Trial
 from trialjob.orchestrator.ports import ArtifactSource, Part
 from trialjob.reporting.choosing import Choice, chosen
-from trialjob.reporting.costs import Costs, cost_of, costs_of
 from trialjob.reporting.doubts import doubts
 from trialjob.reporting.downloads import fetch
 from trialjob.reporting.frames import Table, iso, report_table, trial_table
@@ -276,24 +277,6 @@ def experiment_state(state: State) -> str:
     return "stopped" if state.reason is not None and state.reason.kind is EndKind.STOPPED else "finished"
 
 
-def counts_as_best(trial: Trial) -> bool:
-    """True when the trial's score is a number and the trial did not fail: what failed cannot be relied on."""
-    return trial.score is not None and not math.isnan(trial.score) and trial.status is not TrialStatus.FAILED
-
-
-def best_trial(trials: Iterable[Trial], objective: Objective) -> Trial | None:
-    """The trial with the best score, the first of equals; None when no score is a number."""
-    best: Trial | None = None
-    for trial in trials:
-        if counts_as_best(trial) and (best is None or _beats(trial, best, objective)):
-            best = trial
-    return best
-
-
-def _beats(trial: Trial, other: Trial, objective: Objective) -> bool:
-    return trial.score is not None and other.score is not None and objective.better(trial.score, other.score)
-
-
 def whole_row(trial: Trial, objective: Objective) -> Row:
     """The row of one trial with all of its metrics, for which every report is looked at."""
     return _row(trial, objective, metrics_of(trial, objective))
@@ -346,12 +329,6 @@ def model_attempt(trial: Trial) -> Attempt | None:
         ),
         None,
     )
-
-
-def ended_at(trial: Trial) -> float | None:
-    """When the last job of a trial that has ended was over; None when that is not known."""
-    last = trial.last
-    return last.end.ended_at if trial.ended and last is not None and last.end is not None else None
 
 
 def _failure(ends: list[JobEnd | None]) -> str:

@@ -17,19 +17,20 @@ from trialjob.model.job import JobEnd
 from trialjob.model.json import Json
 from trialjob.model.metric import Objective
 from trialjob.model.trial import EndKind, TrialStatus
+from trialjob.orchestrator.core.best import best_trial, counts_as_best
+from trialjob.orchestrator.core.costs import Costs, costs_of
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial
-from trialjob.orchestrator.core.worth import forecast
+from trialjob.orchestrator.core.worth import Forecast, forecast
 from trialjob.reporting import formatting
 from trialjob.reporting.choosing import Choice
-from trialjob.reporting.costs import costs_of
 from trialjob.reporting.doubts import doubts
 from trialjob.reporting.frames import Table as Columns
 from trialjob.reporting.frames import iso
 from trialjob.reporting.pareto import pareto_front
 from trialjob.reporting.repeats import expected_of, repeats
 from trialjob.reporting.reproduce import command
-from trialjob.reporting.results import Result, Row, best_trial, counts_as_best, experiment_state, row_of
+from trialjob.reporting.results import Result, Row, experiment_state, row_of
 from trialjob.reporting.terminal import clean, clean_log, one_line
 from trialjob.reporting.typed_commands import command as hint
 
@@ -195,18 +196,16 @@ def print_headline(console: Console, state: State) -> None:
         console.print(Text("lines of its log that came closest:"))
         _print_lines(console, state.reason.lines)
     console.print(Text(counts(state)))
-    print_costs(console, state)
+    print_costs(console, state, costs_of(state), forecast(state))
 
 
-def print_costs(console: Console, state: State) -> None:
+def print_costs(console: Console, state: State, costs: Costs, expected: Forecast | None) -> None:
     """What it has come to, where anything costs anything."""
-    costs = costs_of(state)
     told = formatting.costs(costs, max_cost=state.limits.max_cost)
     hours = state.limits.max_instance_hours
     if hours is not None:
         used = f"{costs.committed_instance_hours:.2f} of max_instance_hours {hours:g}"
         told = [*told, f"{used} used or held"]
-    expected = forecast(state)
     if expected is not None and not state.objective.others:
         gain = f"{expected.gain_per_dollar:.2g}"
         told = [*told, f"another dollar is expected to better {state.objective.metric} by {gain}"]

@@ -16,11 +16,12 @@ from trialjob.apps.cli.logs import every_line
 from trialjob.errors import UsageError
 from trialjob.experiment import Session
 from trialjob.model.trial import AttemptStatus
+from trialjob.orchestrator.core.best import best_trial
 from trialjob.orchestrator.core.trial import Trial
 from trialjob.orchestrator.ports import Part
 from trialjob.reporting.downloads import Progress as Told
 from trialjob.reporting.downloads import fetch
-from trialjob.reporting.results import best_trial, model_attempt, trial_folder
+from trialjob.reporting.results import model_attempt, trial_folder
 from trialjob.reporting.terminal import clean, console
 
 

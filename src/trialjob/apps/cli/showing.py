@@ -10,13 +10,14 @@ from trialjob.apps.cli.errors import ExitStatus
 from trialjob.apps.summary import line_of, member_of, status_of, unreadable
 from trialjob.errors import TrialjobError
 from trialjob.model.ids import ExperimentName
-from trialjob.orchestrator.core.state import State
+from trialjob.orchestrator.core.best import best_trial
+from trialjob.orchestrator.core.overview import Seen
 from trialjob.orchestrator.engine.clock import SystemClock
-from trialjob.orchestrator.journals.snapshot import state_of
+from trialjob.orchestrator.journals.snapshot import seen
 from trialjob.orchestrator.ports import ExperimentStore
 from trialjob.reporting.choosing import Choice
 from trialjob.reporting.listing import print_list, print_status
-from trialjob.reporting.results import best_trial, strict_json
+from trialjob.reporting.results import strict_json
 from trialjob.reporting.tables import print_results
 from trialjob.reporting.terminal import Output, check_written, clean, console, one_line
 
@@ -53,12 +54,14 @@ def show_status(name: str, *, verbose: bool, form: str, store: str | None) -> in
     found = experiment.look(experiment.open_store(store), name)
     links = _links(name, store) if verbose else {}
     if form == "json":
-        print_out(strict_json({**status_of(found), **({"links": links} if verbose else {})}) + "\n")
+        print_out(
+            strict_json({**status_of(found, found.seen), **({"links": links} if verbose else {})}) + "\n"
+        )
     else:
         out = console()
         print_status(
             out,
-            found.state,
+            found.seen,
             holder=found.holder(),
             where=found.where,
             now=SystemClock().now(),
@@ -98,11 +101,11 @@ def show_list(*, form: str, store: str | None) -> int:
 
 
 def _listed(
-    store: ExperimentStore, name: ExperimentName, told: Callable[[State, str], Mapping[str, object]]
+    store: ExperimentStore, name: ExperimentName, told: Callable[[Seen, str], Mapping[str, object]]
 ) -> Mapping[str, object]:
     try:
-        state = state_of(store.journal(name), store.where(name))
-        return unreadable(name, "its journal is empty") if state is None else told(state, name)
+        found = seen(store.journal(name), store.where(name))
+        return unreadable(name, "its journal is empty") if found is None else told(found, name)
     except TrialjobError as error:
         return unreadable(name, one_line(str(error)))
     except Exception as error:  # noqa: BLE001 - whatever is in one journal, the others are shown

@@ -11,9 +11,10 @@ from trialjob.errors import NoSuchExperiment, StoreUnavailable, UsageError
 from trialjob.experiment import Session
 from trialjob.model.durations import FORMS, parse_duration
 from trialjob.model.trial import Phase, TrialStatus
+from trialjob.orchestrator.core.best import best_trial
 from trialjob.orchestrator.core.state import State
 from trialjob.reporting import formatting
-from trialjob.reporting.results import best_trial, experiment_state, strict_json
+from trialjob.reporting.results import experiment_state, strict_json
 from trialjob.reporting.terminal import clean, console
 from trialjob.reporting.typed_commands import command
 

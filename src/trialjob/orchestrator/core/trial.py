@@ -7,7 +7,7 @@ putting one of 10,000 trials copies two short tuples.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -167,28 +167,29 @@ class Trials:
 
     CHUNK: ClassVar[int] = 64
 
-    _chunks: tuple[tuple[Trial, ...], ...] = ()
+    #: They are given by who knows them as they are kept.
+    chunks: tuple[Sequence[Trial], ...] = ()
 
     def __len__(self) -> int:
-        return (len(self._chunks) - 1) * self.CHUNK + len(self._chunks[-1]) if self._chunks else 0
+        return (len(self.chunks) - 1) * self.CHUNK + len(self.chunks[-1]) if self.chunks else 0
 
     def __iter__(self) -> Iterator[Trial]:
-        for chunk in self._chunks:
+        for chunk in self.chunks:
             yield from chunk
 
     def __getitem__(self, trial: TrialId) -> Trial:
         chunk, place = divmod(trial - 1, self.CHUNK)
-        if chunk < 0 or chunk >= len(self._chunks) or place >= len(self._chunks[chunk]):
+        if chunk < 0 or chunk >= len(self.chunks) or place >= len(self.chunks[chunk]):
             raise KeyError(trial)
-        return self._chunks[chunk][place]
+        return self.chunks[chunk][place]
 
     def put(self, trial: Trial) -> Trials:
         """These trials with one replaced, or added at the end."""
         chunk, place = divmod(trial.id - 1, self.CHUNK)
         if not 1 <= trial.id <= len(self) + 1:
             raise InvariantError(f"trial {trial.id} does not follow trial {len(self)}")
-        if chunk == len(self._chunks):
-            return Trials((*self._chunks, (trial,)))
-        old = self._chunks[chunk]
+        if chunk == len(self.chunks):
+            return Trials((*self.chunks, (trial,)))
+        old = self.chunks[chunk]
         new = (*old[:place], trial, *old[place + 1 :])
-        return Trials((*self._chunks[:chunk], new, *self._chunks[chunk + 1 :]))
+        return Trials((*self.chunks[:chunk], new, *self.chunks[chunk + 1 :]))

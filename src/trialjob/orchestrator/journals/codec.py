@@ -13,12 +13,14 @@ import json
 import math
 import re
 import zlib
-from typing import Any, Final, get_args
-
-from pydantic import TypeAdapter, ValidationError
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 from trialjob.errors import JournalCorrupt, JournalTooNew
 from trialjob.orchestrator.core.events import Event, Record
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 #: Counted up when an older trialjob could misread what this one writes.
 FORMAT: Final = 1
@@ -28,8 +30,6 @@ _KINDS: Final[dict[str, type[Any]]] = {kind.__name__: kind for kind in get_args(
 #: What a line without a checksum may have.
 _MEMBERS: Final = frozenset({"v", "n", "at", "by", "events"})
 _CHECKSUM: Final = re.compile(rb', "crc": "([0-9a-f]{8})"\}\n?\Z')
-
-_ADAPTERS: Final = {name: TypeAdapter(kind) for name, kind in _KINDS.items()}
 
 
 def encode(record: Record, *, by: str = "") -> bytes:
@@ -48,7 +48,7 @@ def checked(line: bytes) -> bytes:
 
 def _encode_event(event: Event) -> bytes:
     name = type(event).__name__
-    body = _ADAPTERS[name].dump_json(event, exclude_defaults=True)
+    body = _adapter(name).dump_json(event, exclude_defaults=True)
     tag = b'{"type":"' + name.encode() + b'"'
     return tag + (b"}" if body == b"{}" else b"," + body[1:])
 
@@ -73,7 +73,7 @@ def decode(line: bytes, where: str, *, remedy: str = "restore it from a backup")
         if not math.isfinite(at := float(row["at"])):
             raise ValueError("no time")  # noqa: TRY301 - as above
         return Record(version=row["n"], at=at, events=events)
-    except (ValueError, KeyError, TypeError, OverflowError, ValidationError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise JournalCorrupt(
             f"{where}: not a record of a journal ({type(error).__name__}); {remedy}"
         ) from error
@@ -81,7 +81,15 @@ def decode(line: bytes, where: str, *, remedy: str = "restore it from a backup")
 
 def _decode_event(row: dict[str, Any], where: str) -> Event:
     name = row.pop("type")
-    if name not in _ADAPTERS:
+    if name not in _KINDS:
         raise JournalTooNew(f"{where}: unknown event {name!r}, written by a newer trialjob; upgrade trialjob")
-    event: Event = _ADAPTERS[name].validate_python(row)
+    event: Event = _adapter(name).validate_python(row)
     return event
+
+
+@cache
+def _adapter(name: str) -> TypeAdapter[Any]:
+    """Made when it is first needed: who looks reads the records of few kinds, or none."""
+    from pydantic import TypeAdapter  # noqa: PLC0415 - slow to import, and not needed where all is known
+
+    return TypeAdapter(_KINDS[name])

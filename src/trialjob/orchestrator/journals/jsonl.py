@@ -23,11 +23,12 @@ from pathlib import Path
 from trialjob.errors import ExperimentBusy, JournalConflict, JournalCorrupt, JournalTooNew, StoreError
 from trialjob.files import DISK, Disk
 from trialjob.orchestrator.core.events import Event, Record
+from trialjob.orchestrator.core.overview import Seen
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.journals.beginnings import begins_alike
 from trialjob.orchestrator.journals.codec import checked, decode, encode
 from trialjob.orchestrator.journals.locks import hold, is_held, store_errors, this_process, turn
-from trialjob.orchestrator.journals.snapshot import Snapshot, is_worth, packed, unpacked
+from trialjob.orchestrator.journals.snapshot import is_worth, packed, unpacked
 from trialjob.orchestrator.journals.troubles import trouble
 from trialjob.private_files import FILE, make_private, tighten
 
@@ -93,16 +94,17 @@ class JsonlJournal:
         for line in lines:
             self._pass(line)
 
-    def recall(self) -> State | None:
+    def recall(self) -> Seen | None:
         with suppress(OSError, ValueError):
             snapshot = unpacked(_content(self._snapshot))
             if snapshot is not None:
                 size = int(snapshot.of.partition("-")[0])
                 digest = hashlib.sha256(_content(self._path, size))
                 if snapshot.of == f"{size}-{digest.hexdigest()}":
-                    self._version, self._offset, self._digest = snapshot.state.version, size, digest
-                    self._kept = self._version
-                    return snapshot.state
+                    version = snapshot.seen.state.version
+                    self._version, self._offset, self._digest = version, size, digest
+                    self._kept = version
+                    return snapshot.seen
         return None
 
     def remember(self, state: State) -> None:
@@ -111,7 +113,7 @@ class JsonlJournal:
         self._kept = self._version  # or not to be tried again and again
         with suppress(OSError, ValueError):
             of = f"{self._offset}-{self._digest.hexdigest()}"
-            _UNSAFE.write(self._snapshot, packed(Snapshot(of=of, state=state)))
+            _UNSAFE.write(self._snapshot, packed(of, state))
 
     @contextmanager
     def hold(self, seconds: float = 60.0) -> Iterator[None]:  # noqa: ARG002 - the system sees who dies

@@ -33,13 +33,14 @@ from trialjob.errors import (
 )
 from trialjob.model.ids import ExperimentName
 from trialjob.orchestrator.core.events import Event, Record
+from trialjob.orchestrator.core.overview import Seen
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.journals.beginnings import begins_alike
 from trialjob.orchestrator.journals.codec import decode, encode
 from trialjob.orchestrator.journals.locks import this_process
 from trialjob.orchestrator.journals.objects import NotMet, Objects
 from trialjob.orchestrator.journals.s3_head import Head, Lease, Segment, decode_head, unzipped
-from trialjob.orchestrator.journals.snapshot import Snapshot, is_worth, packed, unpacked
+from trialjob.orchestrator.journals.snapshot import is_worth, packed, unpacked
 from trialjob.orchestrator.ports import Clock
 
 #: The head's lines are sealed when they are longer than this, in bytes; benchmarks/store.md says why.
@@ -153,17 +154,17 @@ class S3Journal:
 
     # What no look has to work out again. Where nothing is sealed, one request has all there is.
 
-    def recall(self) -> State | None:
+    def recall(self) -> Seen | None:
         with self._lock, suppress(StoreError):
             head = self._fetch()
             self._is_fresh = True
             found = self._objects.get(self._snapshot) if head.sealed else None
             snapshot = unpacked(found.data or b"") if found is not None else None
             if snapshot is not None:
-                state, sealed = snapshot.state, int(snapshot.of.partition("-")[0])
-                if snapshot.of == self._beginning(head, sealed, state.version):
-                    self._kept = self._decoded = state.version
-                    return state
+                version, sealed = snapshot.seen.state.version, int(snapshot.of.partition("-")[0])
+                if snapshot.of == self._beginning(head, sealed, version):
+                    self._kept = self._decoded = version
+                    return snapshot.seen
         return None
 
     def remember(self, state: State) -> None:
@@ -172,7 +173,7 @@ class S3Journal:
             if head is not None and head.sealed and head.version == version and is_worth(version, self._kept):
                 self._kept = version  # or not to be tried again and again
                 of = self._beginning(head, len(head.sealed), version)
-                self._objects.keep(self._snapshot, packed(Snapshot(of=of, state=state)))
+                self._objects.keep(self._snapshot, packed(of, state))
 
     @property
     def _snapshot(self) -> str:

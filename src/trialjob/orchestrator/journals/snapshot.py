@@ -4,6 +4,7 @@ Rule 1: it is derived, and the journal is the truth. A snapshot says which recor
 that the journal takes of them itself; which code made it; and what its own content was. Where one of these
 does not fit, or it cannot be read for whatever reason, it is as if there were none.
 Rule 2: a store that cannot be written has no snapshots, and nobody is told.
+Rule 3: what follows from all trials together is kept beside them, and they are decoded when one is asked for.
 """
 
 from __future__ import annotations
@@ -11,18 +12,21 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Final
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
-
 from trialjob import model
 from trialjob._version import __version__
-from trialjob.orchestrator import core
+from trialjob.orchestrator import core, journals
 from trialjob.orchestrator.core.evolve import learned
+from trialjob.orchestrator.core.overview import Seen
 from trialjob.orchestrator.core.state import State
+from trialjob.orchestrator.core.trial import Trials
+from trialjob.orchestrator.journals.packed_trials import PackedTrials
+from trialjob.orchestrator.journals.plain_values import dumped, loaded
 from trialjob.orchestrator.ports import Journal, Recalling
 
 #: Bytes that a state may be as JSON; one of 10,000 trials is 20 MB. Who reads it may have little memory.
@@ -34,39 +38,55 @@ _DIGEST: Final = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """The state after the records that ``of`` stands for, in the journal's own words."""
+    """What was seen after the records that ``of`` stands for, in the journal's own words."""
 
     of: str
-    state: State
+    seen: Seen
 
 
-def packed(snapshot: Snapshot) -> bytes:
-    """The bytes to be kept: the digest of all that follows, a line that says what it is of, and the state.
+def packed(of: str, state: State) -> bytes:
+    """The bytes to be kept: the digest of all that follows, a line that says what they are, and they.
 
-    Raises ValueError for a state of more than anybody would read.
+    First what is read by each who looks, then the trials. Raises ValueError for a state of more than anybody
+    would read.
     """
-    state = _adapter().dump_json((snapshot.state,), exclude_defaults=True)
-    if len(state) > _MOST:
-        raise ValueError(f"the state is {len(state)} bytes")
-    head = json.dumps({"code": _code(), "of": snapshot.of}).encode() + b"\n"
-    content = head + zlib.compress(state, level=1)
+    trials = [PackedTrials.of(chunk) for chunk in state.trials.chunks]
+    rest = replace(Seen.of(state), state=replace(state, trials=Trials()))
+    seen = dumped(rest)
+    size = len(seen) + sum(chunk.size for chunk in trials)
+    if size > _MOST:
+        raise ValueError(f"the state is {size} bytes")
+    body = zlib.compress(seen, level=1)
+    told = [(len(chunk.data), chunk.size, len(chunk)) for chunk in trials]
+    head = json.dumps({"code": _code(), "of": of, "seen": len(body), "trials": told}).encode() + b"\n"
+    content = b"".join((head, body, *(chunk.data for chunk in trials)))
     return hashlib.sha256(content).hexdigest().encode() + content
 
 
 def unpacked(data: bytes) -> Snapshot | None:
     """The snapshot of these bytes; None when they are not as they were written, or by other code."""
-    content = data[_DIGEST:]
+    content = memoryview(data)[_DIGEST:]
     if hashlib.sha256(content).hexdigest().encode() != data[:_DIGEST]:
         return None
-    head, _, body = content.partition(b"\n")
+    head, _, body = data[_DIGEST:].partition(b"\n")
     try:
         told = json.loads(head)
         if told["code"] != _code():
             return None
-        (state,) = _adapter().validate_json(zlib.decompressobj().decompress(body, _MOST))
-        return Snapshot(of=str(told["of"]), state=state)
-    except (ValueError, KeyError, TypeError, zlib.error, ValidationError, RecursionError):
+        return Snapshot(of=str(told["of"]), seen=_seen(body, told["seen"], told["trials"]))
+    except (ValueError, KeyError, TypeError, ImportError, zlib.error, RecursionError):
         return None
+
+
+def _seen(body: bytes, end: int, told: Sequence[tuple[int, int, int]]) -> Seen:
+    seen = loaded(zlib.decompressobj().decompress(body[:end], _MOST))
+    if not isinstance(seen, Seen):
+        raise TypeError("it is something else")
+    chunks = list[PackedTrials]()
+    for length, size, count in told:
+        begin, end = end, end + length
+        chunks.append(PackedTrials(body[begin:end], size=size, count=count))
+    return replace(seen, state=replace(seen.state, trials=Trials(tuple(chunks))))
 
 
 def is_worth(version: int, kept: int) -> bool:
@@ -76,7 +96,8 @@ def is_worth(version: int, kept: int) -> bool:
 
 def recalled(journal: Journal) -> State | None:
     """What some of its first records amount to, if that is known; ``read`` has those behind them."""
-    return journal.recall() if isinstance(journal, Recalling) else None
+    known = _recalled(journal)
+    return known.state if known is not None else None
 
 
 def remember(journal: Journal, state: State | None) -> None:
@@ -87,7 +108,23 @@ def remember(journal: Journal, state: State | None) -> None:
 
 def state_of(journal: Journal, where: str) -> State | None:
     """The state after all records of a journal; None when there are none. Raises as ``replay``."""
-    state = recalled(journal)
+    return _read_on(journal, recalled(journal), where)
+
+
+def seen(journal: Journal, where: str) -> Seen | None:
+    """The same with its figures."""
+    known = _recalled(journal)
+    state = _read_on(journal, known.state if known else None, where)
+    if known is not None and state is known.state:
+        return known
+    return None if state is None else Seen.of(state)
+
+
+def _recalled(journal: Journal) -> Seen | None:
+    return journal.recall() if isinstance(journal, Recalling) else None
+
+
+def _read_on(journal: Journal, state: State | None, where: str) -> State | None:
     for record in journal.read(state.version if state else 0):
         state = learned(state, record, where)
     remember(journal, state)
@@ -95,15 +132,10 @@ def state_of(journal: Journal, where: str) -> State | None:
 
 
 @cache
-def _adapter() -> TypeAdapter[tuple[State]]:
-    return TypeAdapter(tuple[State], config=ConfigDict(ser_json_inf_nan="constants"))
-
-
-@cache
 def _code() -> str:
-    """Tells the code that makes states of records from all other, that of a release and that of a day."""
+    """Tells the code that makes states of records, and bytes of them, from that of another release or day."""
     digest = hashlib.sha256(__version__.encode())
-    for package in (core, model):
+    for package in (core, model, journals):
         for path in sorted(Path(str(package.__file__)).parent.rglob("*.py")):
             digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from trialjob.model.ids import JobName
 from trialjob.model.space import Domain, Space
+from trialjob.orchestrator.core.best import best_trial
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial
 from trialjob.reporting.pareto import pareto_front
-from trialjob.reporting.results import Result, Row, best_trial
+from trialjob.reporting.results import Result, Row
 
 if TYPE_CHECKING:
     from trialjob.reporting.importances import Importances

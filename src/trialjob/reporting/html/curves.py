@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from trialjob.model.trial import TrialStatus
+from trialjob.orchestrator.core.best import counts_as_best
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial
 from trialjob.reporting import formatting
 from trialjob.reporting.html.columns import Figure, label, rounded
 from trialjob.reporting.html.scales import axis_range, evenly
-from trialjob.reporting.results import counts_as_best
 from trialjob.reporting.terminal import clean
 
 MOST_CURVES = 200

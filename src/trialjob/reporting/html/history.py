@@ -8,6 +8,7 @@ from itertools import accumulate
 from typing import TypeAlias
 
 from trialjob.model.metric import Objective
+from trialjob.orchestrator.core.best import counts_as_best
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial
 from trialjob.reporting import formatting
@@ -15,7 +16,6 @@ from trialjob.reporting.html.columns import Figure, finite, label, rounded
 from trialjob.reporting.html.context import ReportContext
 from trialjob.reporting.html.scales import axis_range, evenly
 from trialjob.reporting.html.scores import MOST_MARKERS
-from trialjob.reporting.results import counts_as_best
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

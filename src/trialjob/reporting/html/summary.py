@@ -13,15 +13,16 @@ from statistics import median
 from trialjob.model.metric import Objective, Score
 from trialjob.model.space import Domain
 from trialjob.model.trial import TrialStatus
+from trialjob.orchestrator.core.best import counts_as_best
+from trialjob.orchestrator.core.costs import costs_of
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial
 from trialjob.reporting import formatting
-from trialjob.reporting.costs import costs_of
 from trialjob.reporting.doubts import infinite
 from trialjob.reporting.html.columns import Scale, columns, finite
 from trialjob.reporting.html.context import ReportContext
 from trialjob.reporting.repeats import expected_of
-from trialjob.reporting.results import counts_as_best, experiment_state
+from trialjob.reporting.results import experiment_state
 from trialjob.reporting.terminal import clean, one_line
 
 #: Optuna's samplers begin with so many random configurations, where the spec does not say how many.

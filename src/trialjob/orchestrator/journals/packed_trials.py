@@ -1,0 +1,73 @@
+"""Trials as bytes, and from them when one is first asked for: who looks wants few of 10,000.
+
+Rule: the bytes are not what decides whether they can be read. They are kept only where they could be, and who
+has them has checked their digest.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, overload
+
+from trialjob.orchestrator.core.trial import Trial
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+
+class PackedTrials(Sequence[Trial]):
+    """Some trials; in all but its speed the tuple of them."""
+
+    def __init__(self, data: bytes, *, size: int, count: int) -> None:
+        #: Whoever keeps these trials again need not encode them; and bytes that they are as JSON.
+        self.data, self.size = data, size
+        self._count = count
+        self._found: tuple[Trial, ...] | None = None
+
+    @classmethod
+    def of(cls, trials: Sequence[Trial]) -> PackedTrials:
+        """These trials. Raises ValueError where they could not be read back."""
+        if isinstance(trials, PackedTrials):
+            return trials
+        text = _adapter().dump_json(tuple(trials), exclude_defaults=True)
+        _adapter().validate_json(text)
+        return cls(zlib.compress(text, level=1), size=len(text), count=len(trials))
+
+    def _all(self) -> tuple[Trial, ...]:
+        if self._found is None:
+            text = zlib.decompressobj().decompress(self.data, self.size)
+            self._found = _adapter().validate_json(text)
+        return self._found
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, place: int) -> Trial: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[Trial, ...]: ...
+    def __getitem__(self, place: int | slice) -> Trial | tuple[Trial, ...]:
+        return self._all()[place]
+
+    def __iter__(self) -> Iterator[Trial]:
+        return iter(self._all())
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, PackedTrials):
+            return self._all() == other._all()
+        return self._all() == other
+
+    def __hash__(self) -> int:
+        return hash(self._all())
+
+    def __repr__(self) -> str:
+        return repr(self._all())
+
+
+@cache
+def _adapter() -> TypeAdapter[tuple[Trial, ...]]:
+    from pydantic import ConfigDict, TypeAdapter  # noqa: PLC0415 - slow to import, and seldom needed
+
+    return TypeAdapter(tuple[Trial, ...], config=ConfigDict(ser_json_inf_nan="constants"))
