@@ -25,7 +25,10 @@ from trialjob.in_job import entrypoint
 from trialjob.in_job.use import NAME, Meter, UseSampler, gpu_use, pauses, tree_use
 from trialjob.model.ids import JobName
 from trialjob.orchestrator.ports import Kept, Part
-from trialjob.reporting.machine_use import use_in_words, use_of
+from trialjob.reporting.html.document import page
+from trialjob.reporting.machine_use import NotAtHand, Use, measured, use_in_words, use_of
+from trialjob.reporting.use_of_trials import MOST_JOBS, UseOfTrials, UseReader
+from trialjob.testing.histories import SPACE, History
 
 PYTHONS = [Path(sys.executable), *sorted(Path.home().glob(".pyenv/versions/3.8.*/bin/python"))[-1:]]
 JOB = JobName("digits-wn4hs-0003-1")
@@ -237,6 +240,10 @@ def test_logs_of_a_trial_here_say_what_it_used(
     assert told.err.startswith("trial 1 used ")
     assert "of memory" in told.err
     assert "GPU" not in told.err  # it was given none, whatever this machine has
+    where = str(tmp_path / "tiny.html")
+    monkeypatch.setattr("trialjob.apps.cli.reporting.PATIENCE", LONG)
+    assert main(["report", "tiny", "-o", where, "--store", str(tmp_path / "store")]) == 0
+    assert "One of 1 trial used, on average, " in Path(where).read_text()
 
 
 # In words
@@ -246,17 +253,22 @@ def lines(*samples: dict[str, Any]) -> list[str]:
     return [json.dumps(sample) for sample in samples]
 
 
+def in_words(text: list[str]) -> list[str]:
+    use = measured(text)
+    return [] if use is None else use_in_words(use)
+
+
 def test_the_words() -> None:
     one = {"cpus": 3.0, "cpus_there": 8, "memory_gb": 4.0, "gpu_percent": [10], "gpu_memory_gb": [2.0]}
     two = {"cpus": 5.0, "cpus_there": 8, "memory_gb": 6.0, "gpu_percent": [20], "gpu_memory_gb": [1.0]}
-    used, idle = use_in_words(lines(one, two))
+    used, idle = in_words(lines(one, two))
     assert used == (
         "used 4.0 of 8 CPUs on average, at most 6.0 GB of memory, 15% of 1 GPU, "
         "at most 2.0 GB of GPU memory (2 samples)"
     )
     assert idle.startswith("left its GPU idle, busy for less than 20% of the time: ")
-    assert use_in_words(lines({"at": 1.0})) == []
-    assert use_in_words([]) == []
+    assert in_words(lines({"at": 1.0})) == []
+    assert in_words([]) == []
 
 
 @pytest.mark.parametrize(
@@ -269,7 +281,7 @@ def test_the_words() -> None:
     ],
 )
 def test_each_idle_gpu_is_said(percents: list[int], said: str | None) -> None:
-    told = use_in_words(lines({"gpu_percent": percents}))[1:]
+    told = in_words(lines({"gpu_percent": percents}))[1:]
     assert [each.partition(",")[0] for each in told] == ([] if said is None else [said])
 
 
@@ -281,7 +293,7 @@ samples = st.dictionaries(names, values, max_size=5).map(json.dumps)
 
 @given(st.lists(st.text(max_size=9) | samples, max_size=4))
 def test_whatever_the_file_says_breaks_nothing(text: list[str]) -> None:
-    assert all("\n" not in told for told in use_in_words(text))
+    assert all("\n" not in told for told in in_words(text))
 
 
 class Left:
@@ -314,24 +326,104 @@ def archive(name: str, data: bytes) -> bytes:
 
 
 SAMPLE = json.dumps({"memory_gb": 1.5}).encode()
-WORDS = ["used at most 1.5 GB of memory (1 sample)"]
+FOUND = Use(samples=1, memory_gb=1.5)
 
 
 @pytest.mark.parametrize("name", [NAME, f"./{NAME}"])
 def test_it_is_found_in_an_archive(name: str) -> None:
     packed = archive(name, SAMPLE)
     kept = Kept(path="output.tar.gz", size=len(packed), archive=True)
-    assert use_of(Left([kept], packed), JOB) == WORDS
+    assert use_of(Left([kept], packed), JOB) == FOUND
     for cut in (0, 20, len(packed) // 2):
-        assert use_of(Left([kept], packed[:cut]), JOB) in ([], WORDS)
-    assert use_of(Left([kept], archive("another", SAMPLE)), JOB) == []
-    assert use_of(Left([Kept(path="away", size=9, archive=True)], packed), JOB) == []
+        assert use_of(Left([kept], packed[:cut]), JOB) in (None, FOUND)
+    assert use_of(Left([kept], archive("another", SAMPLE)), JOB) is None
+    with pytest.raises(NotAtHand):
+        use_of(Left([Kept(path="away", size=9, archive=True)], packed), JOB)
 
 
 def test_it_is_found_in_a_folder_and_nothing_large_is_brought_for_it() -> None:
     others = [Kept(path="plot.png", size=10**12), Kept(path=NAME, size=len(SAMPLE))]
-    assert use_of(Left(others, SAMPLE), JOB) == WORDS
-    assert use_of(Left(others[:1], SAMPLE), JOB) == []
-    assert use_of(Left([Kept(path=NAME, size=10**12)], SAMPLE), JOB) == []
-    assert use_of(Left([Kept(path="output.tar.gz", size=10**12, archive=True)], SAMPLE), JOB) == []
-    assert use_of(Left([], SAMPLE), JOB) == []
+    assert use_of(Left(others, SAMPLE), JOB) == FOUND
+    assert use_of(Left(others[:1], SAMPLE), JOB) is None
+    for large in (Kept(path=NAME, size=10**12), Kept(path="output.tar.gz", size=10**12, archive=True)):
+        with pytest.raises(NotAtHand, match="1,000,000 MB of output"):
+            use_of(Left([large], SAMPLE), JOB)
+    assert use_of(Left([], SAMPLE), JOB) is None
+
+
+# In the report
+
+#: Seconds that no machine is too busy for.
+LONG = 400.0
+
+
+class OfEach(Left):
+    """What each job has left: a sample with the number of its trial as its GPU's percent."""
+
+    def __init__(self, *, away: frozenset[int] = frozenset(), large: frozenset[int] = frozenset()) -> None:
+        super().__init__([], b"")
+        self.asked: list[int] = []
+        self.away, self.large = away, large
+
+    def kept(self, job: JobName, part: Part) -> Sequence[Kept]:
+        assert part is Part.OUTPUT
+        self.asked.append(self._trial(job))
+        if self.asked[-1] in self.away:
+            raise BackendUnavailable("no answer")
+        return [Kept(path=NAME, size=10**9 if self.asked[-1] in self.large else 100)]
+
+    def read(self, job: JobName, _part: Part, _path: str, _start: int = 0) -> Iterator[bytes]:
+        yield json.dumps({"cpus": 2, "cpus_there": 8, "gpu_percent": [self._trial(job)]}).encode()
+
+    @staticmethod
+    def _trial(job: JobName) -> int:
+        return int(job.rpartition("-")[0][-4:])
+
+
+def test_the_report_names_who_left_a_gpu_idle() -> None:
+    history, source = History(trials=25), OfEach(large=frozenset({7}))
+    state, reader = history.state(), UseReader(source, LONG)
+    use = reader.look(state)
+    assert sorted(use.of) == [each for each in range(1, 26) if each != 7]
+    assert reader.look(state) == use
+    assert source.asked.count(3) == 1
+    text = page(state, history.space, use=use)
+    assert "How much of their machines the trials used" in text
+    assert "One of 24 trials used, on average, 13% of the time of its GPUs, 2.0 of 8 CPUs." in text
+    assert (
+        "18 trials left a GPU idle, busy for less than 20% of the time: trial 1 (1%), trial 2 (2%)," in text
+    )
+    assert "trial 13 (13%) and 6 more. Where one is idle, look whether" in text
+    assert "Of 1 other trial it is not at hand here; `trialjob logs made-up TRIAL` says it of one." in text
+
+
+def test_few_are_looked_at_and_who_does_not_answer_is_asked_no_more() -> None:
+    state = History(trials=MOST_JOBS + 5).state()
+    source = OfEach(away=frozenset(range(1, 100)))
+    use = UseReader(source, LONG).look(state)
+    assert use == UseOfTrials(of={}, away=MOST_JOBS, passed_over=5)
+    assert len(source.asked) == 1
+    text = page(state, SPACE, use=use)
+    assert f"Of {MOST_JOBS} trials it is not at hand here" in text
+    assert "Of 5 shorter trials it was not asked" in text
+
+
+def test_a_call_that_hangs_holds_no_report_up() -> None:
+    class Hangs(OfEach):
+        free = threading.Event()
+
+        def kept(self, job: JobName, part: Part) -> Sequence[Kept]:
+            self.free.wait()
+            return super().kept(job, part)
+
+    source = Hangs()
+    reader, state = UseReader(source, 0.01), History(trials=2).state()
+    assert reader.look(state).away == 2
+    source.free.set()
+    assert UseReader(source, LONG).look(state).away == 0
+
+
+def test_without_anything_to_say_there_is_no_section() -> None:
+    state = History(trials=3).state()
+    for use in (None, UseOfTrials(), UseOfTrials(passed_over=3)):
+        assert "How much of their machines" not in page(state, SPACE, use=use)

@@ -11,6 +11,7 @@ import posixpath
 import tarfile
 import zlib
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from statistics import fmean
 from typing import Final
 
@@ -22,51 +23,90 @@ from trialjob.reporting.formatting import several
 
 #: A GPU that is busy for less than this, in percent, is called idle.
 IDLE: Final = 20.0
+#: What to do about one.
+ADVICE: Final = (
+    "look whether the script uses it, and whether it waits for data (more loader workers, larger batches); "
+    "or take a smaller machine"
+)
 #: More than so many bytes of output are not brought for a sentence.
 _MOST: Final = 16_000_000
 _UNPACKED: Final = 100_000_000
 _NO_MORE: Final = 1e9
 
 
-def use_in_words(lines: Iterable[str]) -> list[str]:
-    """What samples say, and whether GPUs were idle; nothing where there is no sample."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use:
+    """What a job's samples say; None and empty where they say nothing of it."""
+
+    samples: int
+    #: How many CPUs were busy, on average, and how many there were.
+    cpus: float | None = None
+    cpus_there: int = 0
+    #: At most.
+    memory_gb: float | None = None
+    #: How busy each GPU was on average, in percent, and how much of its memory was taken at most.
+    gpus: tuple[float, ...] = ()
+    gpu_memory_gb: tuple[float, ...] = ()
+
+    @property
+    def idle(self) -> int:
+        """How many of its GPUs had next to nothing to do."""
+        return sum(percent < IDLE for percent in self.gpus)
+
+
+class NotAtHand(Exception):
+    """What a job used is not known without bringing more than it is worth, or not now."""
+
+
+def measured(lines: Iterable[str]) -> Use | None:
+    """What samples say; None where there is no sample."""
     samples = [*_samples(lines)]
     cpus, there = _numbers(samples, "cpus"), _numbers(samples, "cpus_there")
-    memory = _numbers(samples, "memory_gb")
-    gpus = [fmean(values) for values in _columns(samples, "gpu_percent")]
-    taken = [max(values) for values in _columns(samples, "gpu_memory_gb")]
+    found = Use(
+        samples=len(samples),
+        cpus=fmean(cpus) if cpus and there else None,
+        cpus_there=round(max(there, default=0)),
+        memory_gb=max(_numbers(samples, "memory_gb"), default=None),
+        gpus=tuple(fmean(values) for values in _columns(samples, "gpu_percent")),
+        gpu_memory_gb=tuple(max(values) for values in _columns(samples, "gpu_memory_gb")),
+    )
+    return found if found != Use(samples=len(samples), cpus_there=found.cpus_there) else None
+
+
+def use_in_words(use: Use) -> list[str]:
+    """The same, and whether GPUs were idle."""
     parts = [
-        *([f"{fmean(cpus):.1f} of {several(round(max(there)), 'CPU')} on average"] if cpus and there else []),
-        *([f"at most {max(memory):.1f} GB of memory"] if memory else []),
-        *([f"{_each(gpus, '.0f')}% of {several(len(gpus), 'GPU')}"] if gpus else []),
-        *([f"at most {_each(taken, '.1f')} GB of GPU memory"] if taken else []),
+        *([f"{use.cpus:.1f} of {several(use.cpus_there, 'CPU')} on average"] if use.cpus is not None else []),
+        *([f"at most {use.memory_gb:.1f} GB of memory"] if use.memory_gb is not None else []),
+        *([f"{_each(use.gpus, '.0f')}% of {several(len(use.gpus), 'GPU')}"] if use.gpus else []),
+        *([f"at most {_each(use.gpu_memory_gb, '.1f')} GB of GPU memory"] if use.gpu_memory_gb else []),
     ]
-    idle = sum(percent < IDLE for percent in gpus)
-    told = [f"used {', '.join(parts)} ({several(len(samples), 'sample')})"] if parts else []
-    if idle:
-        which = "left its GPU idle" if len(gpus) == 1 else f"left {idle} of its {len(gpus)} GPUs idle"
-        told.append(
-            f"{which}, busy for less than {IDLE:.0f}% of the time: look whether the script uses it, and "
-            "whether it waits for data (more loader workers, larger batches); or take a smaller machine"
-        )
+    told = [f"used {', '.join(parts)} ({several(use.samples, 'sample')})"]
+    if use.idle:
+        of = len(use.gpus)
+        which = "left its GPU idle" if of == 1 else f"left {use.idle} of its {of} GPUs idle"
+        told.append(f"{which}, busy for less than {IDLE:.0f}% of the time: {ADVICE}")
     return told
 
 
-def use_of(source: ArtifactSource, job: JobName) -> list[str]:
-    """The same of an ended job, as far as that can be read without bringing much."""
+def use_of(source: ArtifactSource, job: JobName, most: int = _MOST) -> Use | None:
+    """What an ended job used; None where it has left no sample.
+
+    Raises NotAtHand where more than ``most`` bytes would have to be brought, or there is no answer.
+    """
     try:
-        return use_in_words(_lines(source, job))
-    except (TrialjobError, OSError):  # a sentence less
-        return []
+        return measured(_lines(source, job, most))
+    except (TrialjobError, OSError) as error:
+        raise NotAtHand(str(error)) from error
 
 
-def _lines(source: ArtifactSource, job: JobName) -> list[str]:
-    kept = [each for each in source.kept(job, Part.OUTPUT) if each.size <= _MOST]
+def _lines(source: ArtifactSource, job: JobName, most: int) -> list[str]:
+    kept = [each for each in source.kept(job, Part.OUTPUT) if each.archive or each.path == NAME]
     for each in kept:
-        if each.archive:
-            return _cut(_from_archive(b"".join(source.read(job, Part.OUTPUT, each.path))))
-        if each.path == NAME:
-            return _cut(b"".join(source.read(job, Part.OUTPUT, NAME)))
+        if each.size > most:
+            raise NotAtHand(f"it is in {each.size / 1e6:,.0f} MB of output")
+        data = b"".join(source.read(job, Part.OUTPUT, each.path))
+        return _cut(_from_archive(data) if each.archive else data)
     return []
 
 
@@ -122,5 +162,5 @@ def _columns(samples: Iterable[dict[str, object]], name: str) -> list[list[float
     return [column for column in columns if column]
 
 
-def _each(values: list[float], form: str) -> str:
+def _each(values: Iterable[float], form: str) -> str:
     return " / ".join(f"{value:{form}}" for value in values)

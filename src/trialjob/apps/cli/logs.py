@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from trialjob import experiment
 from trialjob.apps.cli.errors import ExitStatus, say
@@ -14,7 +15,7 @@ from trialjob.model.job import LogLine
 from trialjob.model.trial import AttemptStatus
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Attempt
-from trialjob.reporting.machine_use import use_of
+from trialjob.reporting.machine_use import NotAtHand, use_in_words, use_of
 from trialjob.reporting.terminal import Output, check_written, clean_log
 
 
@@ -35,8 +36,10 @@ def print_log(name: str, trial: int, *, attempt: int | None, follow: bool, store
     check_written(output)
     job = session.state.job(TrialId(trial), number)
     if session.state.trials[TrialId(trial)].attempts[number - 1].status is AttemptStatus.ENDED:
-        for told in use_of(session.artifacts, job):
-            say(f"trial {trial} {told}")
+        with suppress(NotAtHand):  # a sentence less
+            use = use_of(session.artifacts, job)
+            for told in [] if use is None else use_in_words(use):
+                say(f"trial {trial} {told}")
     return ExitStatus.DONE
 
 

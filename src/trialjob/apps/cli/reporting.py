@@ -8,34 +8,47 @@ from pathlib import Path
 
 from trialjob import experiment
 from trialjob.apps.cli.errors import ExitStatus
-from trialjob.errors import UsageError
+from trialjob.errors import TrialjobError, UsageError
 from trialjob.experiment import Session
 from trialjob.model.trial import Phase
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.reporting.html.document import REFRESH, page
 from trialjob.reporting.terminal import clean, console
+from trialjob.reporting.use_of_trials import UseReader
+
+#: Seconds in which the report waits for what jobs have left, which may be far away.
+PATIENCE = 10.0
 
 
 def write_report(name: str, *, output: str | None, live: bool, store: str | None) -> int:
     """Write the page once, or again and again until the experiment has ended."""
     session = experiment.attach(name, store=store)
     path = Path(output or f"{session.name}.html")
-    _write(session, path, live=live)
+    reader = _reader(session)
+    _write(session, path, reader, live=live)
     console().print(clean(str(path.absolute())), soft_wrap=True)
     written = session.state.version
     while live and session.state.phase is not Phase.ENDED and session.state.moved_to is None:
         SystemClock().sleep(REFRESH)
         if session.refresh().version != written:
-            _write(session, path, live=True)
+            _write(session, path, reader, live=True)
             written = session.state.version
     return ExitStatus.DONE
 
 
-def _write(session: Session, path: Path, *, live: bool) -> None:
+def _reader(session: Session) -> UseReader | None:
+    """What looks for the use of machines; None where what jobs have left cannot be reached from here."""
+    with suppress(TrialjobError):  # another version's spec, a broken package, or jobs of another machine
+        return UseReader(session.artifacts, PATIENCE)
+    return None
+
+
+def _write(session: Session, path: Path, reader: UseReader | None, *, live: bool) -> None:
     """Replace the file as a whole, so that a browser never loads half of it."""
     if path.is_dir():
         raise UsageError(f"{path} is a folder; write the name of a file, such as {path / session.name}.html")
-    text = page(session.state, session.space(), session.links, live=live)
+    use = reader.look(session.state) if reader is not None else None
+    text = page(session.state, session.space(), session.links, use=use, live=live)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         beside.write_text(text, encoding="utf-8")

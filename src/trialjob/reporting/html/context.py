@@ -16,6 +16,7 @@ from trialjob.reporting.results import Result, Row
 
 if TYPE_CHECKING:
     from trialjob.reporting.importances import Importances
+    from trialjob.reporting.use_of_trials import UseOfTrials
 
 
 #: The addresses of a job in a browser.
@@ -36,6 +37,8 @@ class ReportContext:
     domains: Mapping[str, Domain]
     #: How much each hyperparameter matters: shares of 1.
     importances: Importances
+    #: How much of their machines they used; None where nobody has looked.
+    use: UseOfTrials | None = None
 
     @property
     def time_word(self) -> str:
@@ -43,7 +46,9 @@ class ReportContext:
         return "paid time" if any(row.dollars for row in self.rows) else "machine time"
 
 
-def material(state: State, space: Space, links: Links | None = None) -> ReportContext:
+def material(
+    state: State, space: Space, links: Links | None = None, use: UseOfTrials | None = None
+) -> ReportContext:
     """What the page is made from."""
     result = Result(state, _space=space, _links=links)
     return ReportContext(
@@ -54,4 +59,5 @@ def material(state: State, space: Space, links: Links | None = None) -> ReportCo
         front=tuple(pareto_front(state.trials, state.objective)) if state.objective.others else (),
         domains=space.domains,
         importances=result.importances(),
+        use=use,
     )

@@ -29,6 +29,7 @@ from trialjob.reporting.html.table import table
 from trialjob.reporting.reproduce import command
 from trialjob.reporting.tables import counts
 from trialjob.reporting.terminal import clean
+from trialjob.reporting.use_of_trials import UseOfTrials
 
 #: What JSON writes for what is not seen, beside line breaks and tabs.
 _STEERS: Final = re.compile(r"\\[bfru]")
@@ -36,14 +37,21 @@ _STEERS: Final = re.compile(r"\\[bfru]")
 REFRESH = 10
 
 
-def page(state: State, space: Space, links: Links | None = None, *, live: bool = False) -> str:
+def page(
+    state: State,
+    space: Space,
+    links: Links | None = None,
+    *,
+    use: UseOfTrials | None = None,
+    live: bool = False,
+) -> str:
     """The whole page; a ``live`` one loads itself again until the experiment has ended.
 
-    ``links`` has the addresses of each job in a browser.
+    ``links`` has the addresses of each job in a browser; ``use`` is what their machines were used for.
 
     Raises UsageError when plotly is not installed.
     """
-    given = material(state, space, links)
+    given = material(state, space, links, use)
     shown = sections(given)
     data = {
         "name": state.name,

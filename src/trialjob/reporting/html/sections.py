@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from trialjob.reporting import formatting
-from trialjob.reporting.html import costs, curves, history, importance, pareto, scores, timeline
+from trialjob.reporting.html import costs, curves, history, importance, pareto, scores, timeline, use
 from trialjob.reporting.html.columns import Column, Figure, columns
 from trialjob.reporting.html.context import ReportContext
 from trialjob.reporting.terminal import clean
@@ -24,6 +24,7 @@ _TITLES: Final = {
     "scatter3d": "Score over two hyperparameters",
     "parallel": "All hyperparameters at once",
     "slots": "Who used which slot when",
+    "use": "How much of their machines the trials used",
     "costs": "Where it went",
 }
 
@@ -60,6 +61,7 @@ def sections(given: ReportContext) -> list[Section]:
         ),
         *_scored(axes, given),
         _one("slots", timeline.slots_words(bars), timeline.slots_figure(bars)),
+        *([Section("use", words, [])] if (words := use.use_words(given)) else []),
         Section("costs", costs.cost_words(given), costs.cost_variants(given), "in"),
     ]
     return [replace(each, variants=_drawable(each.variants)) for each in found]
