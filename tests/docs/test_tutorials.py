@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from trialjob.config import load
 from trialjob.testing.fake_aws import Durations, FakeAws, ScaledClock
 
 ROOT = Path(__file__).parents[2]
@@ -92,6 +95,16 @@ def test_the_one_on_sagemaker_does_so_on_the_fake(tmp_path: Path) -> None:
         fake.create_bucket("trialjob-demo")
         fake.create_role("SageMakerExecution")
         follow("sagemaker.md", tmp_path, fake.env)
+
+
+def test_what_is_set_in_commands_that_are_not_run_can_be_set(tmp_path: Path) -> None:
+    (tmp_path / "train.py").touch()
+    for page in TUTORIALS.glob("*.md"):
+        for name, text in files(page.name):
+            (tmp_path / name).write_text(text)
+        for line in re.findall(r"^\$ trialjob plan (.*--set .*)", page.read_text(), re.MULTILINE):
+            words = shlex.split(line)
+            load(tmp_path / words[0], overrides=[b for a, b in pairwise(words) if a == "--set"])
 
 
 def test_the_spec_of_the_one_on_huggingface_is_the_example() -> None:
