@@ -10,6 +10,7 @@ import pytest
 
 import trialjob
 from trialjob.config import load, parse
+from trialjob.config.paths import nearest
 from trialjob.errors import SpecError
 from trialjob.experiment.search import search_of
 from trialjob.model.ids import TrialId
@@ -336,3 +337,12 @@ def test_a_nested_domain_can_be_set_from_the_command_line(path: Path) -> None:
     assert spec.limits.target == 0.5
     with pytest.raises(SpecError, match="did you mean 'upper'"):
         load(path, overrides=[f"{OPTIMIZER}.adam.beta1.uper=0.9"])
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [("median_stopping", "median"), ("truncation_selection", "truncation"), ("medain", "median")],
+)
+def test_the_longer_name_of_another_product_leads_to_ours(theirs: str, ours: str) -> None:
+    known = ["none", "asha", "bandit", "median", "truncation", "mo_asha"]
+    assert nearest(theirs, known) == f"did you mean {ours!r}?"

@@ -308,6 +308,17 @@ def test_a_configuration_of_a_tuning_job_alone_will_do(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("rows", "other"), [("IntegerParameterRanges", "lograndint"), ("ContinuousParameterRanges", "loguniform")]
+)
+def test_a_scale_that_sagemaker_chooses_is_told_with_the_other_one(
+    tmp_path: Path, rows: str, other: str
+) -> None:
+    ranges = {rows: [{"Name": "n", "MinValue": "1", "MaxValue": "9"}]}
+    config = {**TUNING["HyperParameterTuningJobConfig"], "ParameterRanges": ranges}
+    assert f"write {other} for another" in imported(tmp_path, json.dumps(config), "tuning.json")["said"]
+
+
+@pytest.mark.parametrize(
     ("command", "expected"),
     [
         ("python -u main.py --lr 1", ("main.py", ["--lr", "1"], {})),

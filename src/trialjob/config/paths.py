@@ -53,7 +53,10 @@ def shown_at(path: Sequence[Part], value: object) -> str:
 def nearest(name: str, known: Iterable[str]) -> str:
     """What to write instead of an unknown name."""
     names = list(known)
-    close = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.6)
+    word = name.lower()
+    # Other products have longer names for the same, such as median_stopping.
+    begun = [each for each in names if word.startswith(f"{each}_")]
+    close = difflib.get_close_matches(word, names, n=1, cutoff=0.6) or sorted(begun, key=len)[-1:]
     if close:
         return f"did you mean {close[0]!r}?"
     return f"known here: {', '.join(names)}" if names else "nothing can be written here"

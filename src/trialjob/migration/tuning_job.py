@@ -114,13 +114,13 @@ def _space(ranges: Section) -> dict[str, Domain]:
         lower, upper = row.required("MinValue"), row.required("MaxValue")
         scale = row.text("ScalingType", "Auto")
         space[row.text("Name")] = reals(lower, upper, row.where, kind=_SCALES.get(scale, "uniform"))
-        _done(row, scale)
+        _done(row, scale, "loguniform")
     for row in ranges.sections("IntegerParameterRanges"):
         scale = row.text("ScalingType", "Auto")
         space[row.text("Name")] = integers(
             row.required("MinValue"), row.required("MaxValue"), row.where, log=scale == "Logarithmic"
         )
-        _done(row, scale)
+        _done(row, scale, "lograndint")
     for row in ranges.sections("CategoricalParameterRanges"):
         space[row.text("Name")] = choice([_plain(each) for each in row.items("Values")])
         row.done()
@@ -129,11 +129,9 @@ def _space(ranges: Section) -> dict[str, Domain]:
     return space
 
 
-def _done(row: Section, scale: str) -> None:
+def _done(row: Section, scale: str, other: str) -> None:
     if scale == "Auto":
-        row.into.tell(
-            row.where, "SageMaker chooses the scale; here it is linear: write loguniform for another"
-        )
+        row.into.tell(row.where, f"SageMaker chooses the scale; here it is linear: write {other} for another")
     row.done()
 
 

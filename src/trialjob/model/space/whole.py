@@ -13,7 +13,9 @@ from trialjob.model.space.domain import MOST_LISTED, check_logarithmic, is_whole
 
 def _check(lower: int, upper: int) -> None:
     if lower >= upper:
-        raise ValueError(f"lower {lower} must be less than upper {upper}; the upper end is exclusive")
+        raise ValueError(
+            f"lower {lower} must be less than upper {upper}; raise upper, as the upper end is exclusive"
+        )
 
 
 @dataclass(frozen=True, slots=True)
