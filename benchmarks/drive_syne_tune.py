@@ -28,7 +28,7 @@ def main() -> None:
     script = Path(__file__).with_name("empty_script") / "train.py"
     tuner = Tuner(
         trial_backend=LocalBackend(entry_point=str(script), rotate_gpus=False),
-        scheduler=RandomSearch({"x": uniform(0, 1), "say": say}, metrics=["loss"], random_seed=0),
+        scheduler=RandomSearch({"lr": uniform(0, 1), "say": say}, metrics=["loss"], random_seed=0),
         stop_criterion=lambda status: status.num_trials_started >= int(trials),
         wait_trial_completion_when_stopping=True,
         n_workers=2,

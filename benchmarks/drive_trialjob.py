@@ -20,7 +20,7 @@ def main() -> None:
     source = Path(__file__).with_name("empty_script")
     tuner = Tuner(
         estimator=Script("train.py", source_dir=str(source), hyperparameters={"say": say}),
-        space={"x": uniform(0, 1)},
+        space={"lr": uniform(0, 1)},
         objective=minimize("loss"),
         limits={"max_trials": int(trials), "max_concurrent_trials": 2},
         sampler=random_search(seed=0),
