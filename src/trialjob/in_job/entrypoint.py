@@ -89,6 +89,15 @@ SHIPPED = (
     "mlflow_files.py", "ranks.py", "report.py", "scales.py", "use.py", "variables.py",
     "whole_lines.py",
 )  # fmt: skip
+#: Those of them that a script may import.
+_LENT = (
+    "__init__.py",
+    "context.py",
+    "function.py",
+    "ranks.py",
+    "report.py",
+    *(f"{name}.py" for name in _CALLBACKS),
+)
 
 
 # What is in the tree
@@ -227,9 +236,9 @@ def lay_out(root: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     for name, text in _SHIM.items():
         (root / "shim" / name).write_text(text, encoding="utf-8")
-    for name in SHIPPED:
+    for name in _LENT:
         shutil.copyfile(Path(__file__).with_name(name), shipped / name)
-    shutil.copyfile(shipped / "whole_lines.py", root / "shim" / f"{whole_lines.NAME}.py")
+    shutil.copyfile(Path(__file__).with_name("whole_lines.py"), root / "shim" / f"{whole_lines.NAME}.py")
 
 
 def _lend_reporter(root: Path, entry_point: str) -> None:

@@ -26,6 +26,7 @@ from trialjob.in_job import attendant, code_setup, entrypoint
 from trialjob.in_job.command_line import FIRST, SDK_V3, How, text_of
 from trialjob.in_job.entrypoint import VALUES_CHANNEL
 from trialjob.in_job.log_reader import LogReader
+from trialjob.in_job.logged import METRICS_FROM
 from trialjob.in_job.use import UseSampler
 from trialjob.in_job.variables import local_resources
 from trialjob.private_files import tighten, tighten_below
@@ -132,7 +133,10 @@ class Supervisor:
         if why := self._why():
             return {"outcome": why, "message": "stopped before the script was started"}
         told = {name: value for name, value in self._environment().items() if name != MARK}
-        reader = LogReader(self._folder.tree, entrypoint.environment(self._folder.tree, told))
+        reads = told.get(METRICS_FROM)
+        reader = LogReader(
+            self._folder.tree, entrypoint.environment(self._folder.tree, told) if reads else {}
+        )
         # Of a machine that is shared, only the GPUs that the script was given are its own.
         use = UseSampler(self._folder.tree, {"CUDA_VISIBLE_DEVICES": "", **told})
         child = self._start()

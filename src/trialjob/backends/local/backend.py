@@ -1,13 +1,12 @@
 """Jobs on this machine: one supervised process tree each.
 
-It decides what a job's folder means. It keeps nothing in memory, so any number of these objects, in any
+It decides what a job's folder means. It keeps no job in memory, so any number of these objects, in any
 number of processes, see the same jobs.
 """
 
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,18 +14,18 @@ from pathlib import Path
 
 from trialjob.backends.folders.backend import FolderBackend, files_of, is_other
 from trialjob.backends.folders.job_folder import Facts, JobFolder
-from trialjob.backends.folders.log import tail
 from trialjob.backends.folders.machine import elsewhere, terminate
 from trialjob.backends.folders.status import state_of
 from trialjob.backends.local.gpus import GpuClaims
+from trialjob.backends.local.starter import Starter
 from trialjob.backends.local.status import doubt, lost, without_folder
-from trialjob.errors import BackendError, BackendUnavailable, StoreError
+from trialjob.errors import BackendUnavailable
 from trialjob.files import DISK, Disk
 from trialjob.model.ids import JobName
 from trialjob.model.job import JobRequest, JobSeen, Watch
 from trialjob.model.secret import Reveal, unknown
 from trialjob.orchestrator.ports import Clock, Postponed, Rejected, Submitted
-from trialjob.private_files import FILE, make_private
+from trialjob.private_files import make_private
 
 
 class LocalBackend(FolderBackend):
@@ -60,6 +59,7 @@ class LocalBackend(FolderBackend):
         )
         self._gpus_per_trial = gpus_per_trial
         self._claims = GpuClaims(gpus)
+        self._starter = Starter(self._jobs)
         #: Of which jobs nobody here can say whether they live, and why.
         self._doubts: dict[str, str] = {}
 
@@ -88,7 +88,7 @@ class LocalBackend(FolderBackend):
                         return Postponed(reason=f"no free GPU: required {self._gpus_per_trial}, free {free}")
                     self._bring_code(request.bundle)
                     folder.write_request({**self._facts(request), "gpus": [*claimed]})
-                    _start_supervisor(folder, lock, tuple(claimed.values()), secrets)
+                    self._starter.start(folder, lock, tuple(claimed.values()), {**os.environ, **secrets})
         return Submitted()
 
     def stop(self, job: JobName, digest: str = "") -> bool:
@@ -116,6 +116,10 @@ class LocalBackend(FolderBackend):
     def observe(self, watched: Sequence[Watch]) -> Sequence[JobSeen]:
         """What became of these jobs, with the log lines behind each one's cursor."""
         return [seen for watch in watched if not watch.bill and (seen := self._look(watch)) is not None]
+
+    def close(self) -> None:
+        """Let go of what starts supervisors; jobs run on."""
+        self._starter.close()
 
     def notices(self) -> Sequence[str]:
         """What a person should know now."""
@@ -166,44 +170,3 @@ def _locked(folder: JobFolder) -> Iterator[int | None]:
     finally:
         if lock is not None:
             os.close(lock)
-
-
-def _start_supervisor(
-    folder: JobFolder, lock: int, claims: Sequence[int], secrets: Mapping[str, str]
-) -> None:
-    """Start it with the job's lock and claims in its hands, and return when it has accepted the job."""
-    answer, ack = os.pipe()
-    # Its log is the owner's alone from the start, whatever the umask.
-    log_file = os.open(folder.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, FILE)
-    with os.fdopen(answer, "rb") as answers, os.fdopen(log_file, "ab") as log:
-        try:
-            starter = subprocess.Popen(  # noqa: S603 - ourselves
-                [
-                    sys.executable,
-                    "-P",
-                    "-m",
-                    "trialjob.backends.local.supervisor",
-                    str(folder.path),
-                    str(ack),
-                    *map(str, claims),
-                ],
-                env={**os.environ, **secrets},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                pass_fds=(lock, ack, *claims),
-                start_new_session=True,
-            )
-        finally:
-            os.close(ack)
-        said = answers.read().decode("utf-8", "replace")
-        code = starter.wait()
-    if said == "ok":
-        return
-    if said:
-        raise StoreError(f"the supervisor of {folder.path} could not begin: {said}")
-    if code > 0:
-        raise BackendError(
-            f"the supervisor of {folder.path} ended with exit status {code}: {tail(folder.log)}"
-        )
-    raise BackendUnavailable(f"the supervisor of {folder.path} was killed before it accepted the job")

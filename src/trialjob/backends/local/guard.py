@@ -13,8 +13,9 @@ from pathlib import Path
 
 from trialjob.backends.folders.descendants import become_subreaper, end_descendants
 
-_NAME = b"trialjob-guard"
 _ARGUMENTS = slice(45, 47)
+#: Bytes of a command line for the name of a process and of a job.
+NAME_LENGTH = 128
 
 
 def leave_guard(folder: Path, answer: int) -> None:
@@ -24,23 +25,24 @@ def leave_guard(folder: Path, answer: int) -> None:
     if not child:
         become_subreaper()
         return
-    os.close(answer)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    _rename()
+    rename("trialjob-guard")
+    os.close(answer)  # who waits for the answer waits for all this, too
     _, status = os.waitpid(child, 0)
     if status:
         end_descendants(folder)
     os._exit(0)
 
 
-def _rename() -> None:
-    """Have another command line than the supervisor, so that what is aimed at that one spares this one."""
+def rename(*words: str) -> None:
+    """Be known by these words in a list of processes, so that what is aimed at another spares this one."""
     with contextlib.suppress(OSError, ValueError):
         import ctypes  # noqa: PLC0415 - as above
 
         fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
         begin, end = map(int, fields[_ARGUMENTS])
-        if 0 < begin < end - len(_NAME):
+        line = b"\0".join(map(os.fsencode, words))
+        if 0 < begin < end - len(line):
             ctypes.memset(begin, 0, end - begin)
-            ctypes.memmove(begin, _NAME, len(_NAME))
+            ctypes.memmove(begin, line, len(line))

@@ -1,6 +1,7 @@
 """The supervisor of a trial on this machine: cuts itself loose from whoever started it.
 
-It is started by the backend with the job's lock in its hands, and needs nobody after that.
+The backend's starter runs this once, and it is copied for each job, with the job's lock in its hands. A copy
+needs nobody after that.
 
 Rule: whatever happens here ends in a status, or in a free lock, from which the backend concludes.
 """
@@ -9,7 +10,10 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import gc
+import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -17,10 +21,13 @@ from pathlib import Path
 
 from trialjob.backends.folders.job_folder import Facts, JobFolder
 from trialjob.backends.folders.supervisor import Supervisor
-from trialjob.backends.local.guard import leave_guard
+from trialjob.backends.local.guard import leave_guard, rename
 from trialjob.backends.local.literal_tree import is_said
 from trialjob.backends.local.own_tree import OFF, SWITCH, why_not, words
 from trialjob.in_job.command_line import FIRST
+
+#: Of descriptors that Linux passes on at once.
+_MOST = 253
 
 
 class LocalSupervisor(Supervisor):
@@ -52,16 +59,55 @@ class LocalSupervisor(Supervisor):
 
 
 def main() -> None:
-    """``python -m trialjob.backends.local.supervisor FOLDER ACK CLAIM…``.
+    """``python -m trialjob.backends.local.supervisor LINE NAME``: be copied for each job that LINE asks for.
 
-    ACK is the descriptor to answer on, each CLAIM one that has a GPU.
+    LINE is the descriptor of a socket, NAME says for a list of processes whose jobs these are.
     """
-    folder = JobFolder(Path(sys.argv[1]))
-    answer, *claims = map(int, sys.argv[2:])
+    line = socket.socket(fileno=int(sys.argv[1]))
     if os.fork():
-        os._exit(0)
+        os._exit(0)  # it is known to begin, and nobody has to wait for its end
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for standard in (1, 2):
+        os.dup2(nowhere, standard)
+    os.close(nowhere)
+    gc.freeze()  # what copies share is not to be written to
+    while asked := _received(line):
+        child = os.fork()
+        if not child:
+            line.close()
+            if not os.fork():  # one whose end nobody here waits for
+                _supervise(*asked)
+            os._exit(0)
+        for descriptor in asked[1]:
+            os.close(descriptor)
+        os.waitpid(child, 0)
+
+
+def _received(line: socket.socket) -> tuple[Facts, list[int]] | None:
+    """What is told of the next job, and its descriptors; None when nobody can ask any more."""
+    size, descriptors, _, _ = socket.recv_fds(line, 4, _MOST)
+    left = int.from_bytes(size, "big")
+    pieces = []
+    while left and (piece := line.recv(left)):
+        pieces.append(piece)
+        left -= len(piece)
+    return None if left or not pieces else (json.loads(b"".join(pieces)), descriptors)
+
+
+def _supervise(told: Facts, descriptors: Sequence[int]) -> None:
+    """Run one job; its descriptors are the one to answer on, its log, its lock, and one for each GPU."""
+    answer, log, _, *claims = descriptors
     os.setsid()
+    for standard in (1, 2):
+        os.dup2(log, standard)
+    os.close(log)
+    folder = JobFolder(Path(told["folder"]))
+    os.environ.clear()
+    os.environ.update(told["environment"])
+    with contextlib.suppress(OSError):  # it may have been removed
+        os.chdir(told["cwd"])
     leave_guard(folder.path, answer)
+    rename("trialjob-supervisor", told["folder"])
     try:
         folder.keep_log(sys.stdout.fileno())
         supervisor = LocalSupervisor(folder, folder.request() or {}, claims)

@@ -1,0 +1,113 @@
+"""One process starts the supervisors of a backend: what it hands on, and what is left when it goes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from trialjob.backends.folders.job_folder import JobFolder
+from trialjob.backends.local.backend import LocalBackend
+from trialjob.errors import BackendError
+from trialjob.model.job import JobRequest, Outcome
+from trialjob.orchestrator.ports import Submitted
+from trialjob.testing.backend_contract import Reader
+from trialjob.testing.local_jobs import LocalJobs
+
+WAITS = "import os, time\nwhile not os.path.exists({sign!r}): time.sleep(0.01)"
+
+
+@pytest.fixture
+def jobs(tmp_path: Path) -> Iterator[LocalJobs]:
+    jobs = LocalJobs(tmp_path, stop_grace=0.3)
+    yield jobs
+    jobs.end_all()
+
+
+@pytest.fixture
+def backend(jobs: LocalJobs) -> Iterator[LocalBackend]:
+    backend = jobs.backend()
+    yield backend
+    backend.close()
+
+
+def run(jobs: LocalJobs, backend: LocalBackend, request: JobRequest) -> Reader:
+    assert backend.submit(request) == Submitted()
+    reader = Reader(backend, request.job)
+    jobs.wait_until(reader.ended)
+    return reader
+
+
+def starters(jobs: LocalJobs) -> list[psutil.Process]:
+    """The processes that can start a supervisor of these jobs."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or [""]
+        if words[-1].rstrip() == f"{jobs.folder / 'jobs'}{os.sep}":
+            found.append(process)
+    return found
+
+
+def test_a_job_has_the_environment_of_its_own_submit(
+    jobs: LocalJobs, backend: LocalBackend, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    jobs.write("train.py", "import os; print(os.environ.get('FIRST'), os.environ.get('SECOND'))")
+    monkeypatch.setenv("FIRST", "1")
+    before = run(jobs, backend, jobs.request())
+    monkeypatch.delenv("FIRST")
+    monkeypatch.setenv("SECOND", "\u00fc\udcff")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    after = run(jobs, backend, jobs.request(trial=2, inputs={"train": "data"}))
+    assert (before.lines, after.lines) == (["1 None"], ["None \u00fc\ufffd"])
+    assert after.end is not None
+    assert after.end.outcome is Outcome.COMPLETED
+    assert len(starters(jobs)) == 1
+
+
+def test_a_starter_that_is_killed_is_replaced_and_its_jobs_run_on(
+    jobs: LocalJobs, backend: LocalBackend, tmp_path: Path
+) -> None:
+    sign = tmp_path / "sign"
+    jobs.write("train.py", WAITS.format(sign=str(sign)))
+    backend.submit(jobs.request())
+    (starter,) = starters(jobs)
+    starter.kill()
+    jobs.wait_until(lambda: not starters(jobs))
+    request = jobs.request(trial=2)
+    assert backend.submit(request) == Submitted()
+    sign.touch()
+    for job in (jobs.request().job, request.job):
+        reader = Reader(backend, job)
+        jobs.wait_until(reader.ended)
+        assert reader.end is not None
+        assert reader.end.outcome is Outcome.COMPLETED
+
+
+def test_a_closed_backend_leaves_its_jobs_and_nothing_else(jobs: LocalJobs, tmp_path: Path) -> None:
+    sign = tmp_path / "sign"
+    jobs.write("train.py", WAITS.format(sign=str(sign)))
+    backend = jobs.backend()
+    backend.submit(jobs.request())
+    backend.close()
+    jobs.wait_until(lambda: not starters(jobs))
+    sign.touch()
+    reader = Reader(backend, jobs.request().job)
+    jobs.wait_until(reader.ended)
+    assert reader.end is not None
+    assert reader.end.outcome is Outcome.COMPLETED
+
+
+def test_a_starter_that_cannot_begin_says_why_and_the_job_may_be_submitted_again(
+    jobs: LocalJobs, backend: LocalBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs.write("train.py", "")
+    monkeypatch.setenv("PYTHONHOME", "/nowhere")
+    with pytest.raises(BackendError, match=r"(?s)ended with exit status 1: .*No module named 'encodings'"):
+        backend.submit(jobs.request())
+    assert JobFolder(jobs.folder / "jobs" / jobs.request().job).status() is None
+    monkeypatch.delenv("PYTHONHOME")
+    assert run(jobs, backend, jobs.request()).end is not None
