@@ -1,0 +1,21 @@
+"""Two servers on one store in S3, killed while they are asked: nothing is lost, doubled or still held."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from trialjob import experiment
+from trialjob.testing.fake_aws import FakeAws
+from two_servers import TwoServers
+
+
+def test_kills_of_either_of_two_servers_lose_and_double_nothing(
+    aws_here: FakeAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert aws_here.url
+    servers = TwoServers(store=experiment.open_store("s3://bucket/team"), studies=2)
+    servers.run(kills=3)
+    assert servers.faults() == []
