@@ -6,8 +6,10 @@ import asyncio
 import io
 import json
 import re
+import sys
 import tarfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +29,10 @@ from trialjob.apps.team.ledger import JournalStatus, NoRoom, Tenant, month_befor
 from trialjob.apps.team.tenants import Ledger, Tenants, parse_budget
 from trialjob.apps.team.tokens import Role, TokenBook
 from trialjob.errors import InvariantError, SpecError, StoreError, UsageError
+from trialjob.experiment.admission import DECISIONS
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.journals.folder import FolderStore
+from trialjob.testing.fake_aws import FakeAws
 
 ALLOW = ("backend.kind=local",)
 
@@ -703,3 +707,104 @@ def test_tokens_go_over_no_open_line(team: Team, listener: Listener, remedy: str
 def test_one_user_alone_is_listened_to_here_only(tmp_path: Path, listener: Listener) -> None:
     with pytest.raises(UsageError, match="token create --role admin"):
         serve(store=str(tmp_path), listener=listener, resume=False, ready=lambda _address: None)
+
+
+# What a text of a tenant's names is not asked: each field is tried as the spec's model has it, also a new one
+
+#: Nothing listens there; who connects is seen all the same.
+HOST, PORT, HOST_OF_AWS = "127.0.0.99", 9, "127.0.0.1"
+ADDRESS = f"http://{HOST}:{PORT}/x"
+LISTS, NAMED = ("metrics", "objective.others", "on_log"), ("estimator.inputs", "space")
+#: What is looked up or connected to while somebody watches.
+_seen: list[object] | None = None
+
+
+def _heard(event: str, details: tuple[Any, ...]) -> None:
+    if _seen is None or event not in ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname"):
+        return
+    _seen.append(details[1][:2] if event == "socket.connect" else details[0])
+
+
+@contextmanager
+def watched() -> Iterator[list[object]]:
+    global _seen  # noqa: PLW0603 - an audit hook stays for good
+    if not hasattr(sys, "_trialjob_hears"):
+        sys.addaudithook(_heard)
+        sys._trialjob_hears = True  # type: ignore[attr-defined]
+    found: list[object] = []
+    _seen = found
+    try:
+        yield found
+    finally:
+        _seen = None
+
+
+def with_field(document: dict[str, Any], path: str, value: object) -> dict[str, Any]:
+    """The document with ``value`` at a path of ``DECISIONS``."""
+    made: dict[str, Any] = json.loads(json.dumps(document))
+    at, *rest, last = made, *path.split(".")
+    walked: list[str] = []
+    for part in rest:
+        walked.append(part)
+        inner = at.get(part)
+        at[part] = inner = {"kind": inner} if isinstance(inner, str) else inner or {}
+        if ".".join(walked) in LISTS:
+            at[part] = inner = inner or [
+                {"name": "x", "metric": "x", "mode": "min", "match": "x", "then": "fail"}
+            ]
+            at = inner[0]
+        elif ".".join(walked) in NAMED:
+            at = inner.setdefault("train", {})
+        else:
+            at = inner
+    at[last] = value
+    return made
+
+
+async def send(team: Team, token: str, document: dict[str, Any], field: str, *, study: bool) -> list[int]:
+    """An address in ``field``, as a text and in a list, by every door."""
+    made = team.app()  # a new one for each field, whose rates are its own
+    bodies = [with_field(document, field, value) for value in (ADDRESS, [ADDRESS], {"x": ADDRESS})]
+    sent: list[tuple[str, object]] = [("/v1/plan", {"spec": body}) for body in bodies]
+    sent += [("/v1/experiments", {"spec": bodies[0]}), ("/v1/archives/plan", archive(bodies[0]))]
+    if study:
+        asks = {name: document[name] for name in ("space", "objective", "limits")}
+        sent.append(("/v1/studies", with_field(asks, field, ADDRESS)))
+    answers = [await asked(made, "POST", path, token, body) for path, body in sent]
+    assert {answer.status for answer in answers} <= {200, 201, 409, 422}, (field, answers)
+    return [answer.status for answer in answers]
+
+
+def test_whatever_a_field_names_is_not_asked(tmp_path: Path) -> None:
+    team = Team(tmp_path / "store")
+    token = team.token("submit", "red")
+    taken = set()
+    for field in sorted(DECISIONS):
+        with watched() as seen:
+            statuses = asyncio.run(send(team, token, spec(), field, study=True))
+        # A webhook's host is looked up, to be refused where it is not public, and not connected to.
+        assert set(seen) <= ({HOST} if field == "notify.webhook" else set()), field
+        taken |= {field} if {200, 201} & set(statuses) else set()
+    team.house.close()
+    assert {"estimator.image_uri", "estimator.environment", "estimator.arguments"} <= taken
+
+
+def test_of_jobs_on_aws_nothing_but_aws_is_asked(
+    tmp_path: Path, aws_here: FakeAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where an admin allows whatever there is."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    team = Team(tmp_path / "store")
+    fields = sorted(field for field in DECISIONS if field.startswith("backend."))
+    rights = [f"{field}=*" for field in fields if field != "backend.kind"]
+    team.tenants.set("red", allow=("backend.kind=sagemaker", *rights))
+    token = team.token("submit", "red")
+    ours = (HOST_OF_AWS, int(aws_here.url.rpartition(":")[2]))
+    document = spec(backend=SAGEMAKER)
+    for field in (*fields, "estimator.image_uri", "estimator.inputs.location"):
+        if field == "backend.kind":
+            continue
+        with watched() as seen:
+            asyncio.run(send(team, token, document, field, study=False))
+        assert set(seen) <= {ours, HOST_OF_AWS}, field
+    team.house.close()
