@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from trialjob.apps.service.desk import Desk
+from trialjob.apps.service.figures import Drawn
 from trialjob.apps.service.left_behind import KeptFiles
 from trialjob.apps.service.live_logs import LogPart
 from trialjob.apps.service.studies import Study
@@ -53,6 +54,9 @@ class AdminDesk:
 
     def log(self, name: str, trial: int, attempt: int | None, cursor: str) -> LogPart:
         return self._of(name).log(name, trial, attempt, cursor)
+
+    def figure(self, name: str, figure: str) -> tuple[Drawn, float | None]:
+        return self._of(name).figure(name, figure)
 
     def kept(self, name: str, trial: int, attempt: int | None) -> KeptFiles:
         return self._of(name).kept(name, trial, attempt)

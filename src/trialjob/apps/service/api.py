@@ -13,7 +13,7 @@ from http import HTTPStatus
 from importlib import resources
 from typing import Annotated, Any, Final
 
-from fastapi import FastAPI, Header, Query, Request
+from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, Response
 from starlette.exceptions import HTTPException
@@ -22,15 +22,17 @@ from starlette.routing import Match
 from trialjob._version import __version__
 from trialjob.apps.service.access import REPORT_POLICY, Access, Listening, Scope, problem
 from trialjob.apps.service.admin_desk import NotForAdmins
-from trialjob.apps.service.answering import OneCaller, OneDesk, json_of, only
+from trialjob.apps.service.answering import OneCaller, OneDesk, json_of
 from trialjob.apps.service.artifact_api import add_artifacts
-from trialjob.apps.service.bodies import Page, Wrong
+from trialjob.apps.service.bodies import Wrong
 from trialjob.apps.service.callers import AnyDesk, House
 from trialjob.apps.service.desk import Uncapped
+from trialjob.apps.service.figure_api import add_figures
 from trialjob.apps.service.metrics import MEDIA_TYPE, metrics
-from trialjob.apps.service.rules import ONE, RULES, TRIAL
+from trialjob.apps.service.reading_api import add_reading
+from trialjob.apps.service.rules import ONE, RULES, WEB
 from trialjob.apps.service.starting_api import add_starting
-from trialjob.apps.service.streams import add_streams, news
+from trialjob.apps.service.streams import add_streams
 from trialjob.apps.service.study_api import add_studies
 from trialjob.apps.service.tickets import TICKETS, Tickets
 from trialjob.apps.team.tenants import NoSuchTenant
@@ -47,7 +49,6 @@ from trialjob.errors import (
     TrialjobError,
     UsageError,
 )
-from trialjob.orchestrator.journals.codec import encode
 from trialjob.reporting.html.document import page
 
 _STATUS: Final = (
@@ -70,6 +71,7 @@ _WRONG: Final = {
     "description": "Why it is not done (RFC 9457), by field under `problems` where fields are wrong",
     "content": {"application/problem+json": {"schema": Wrong.model_json_schema(ref_template="{model}")}},
 }
+_KINDS: Final = {"html": "text/html", "js": "text/javascript", "css": "text/css"}
 
 
 def app(house: House, listening: Listening | None = None) -> Access:
@@ -98,10 +100,10 @@ def api(house: House) -> FastAPI:
     _errors(made)
     _files(made)
     _people(made, house)
-    _reading(made)
+    add_reading(made)
     _reports(made)
-    _raw(made)
     add_artifacts(made)
+    add_figures(made)
     add_streams(made, house)
     add_starting(made)
     _steering(made)
@@ -192,12 +194,9 @@ def _problem(
 
 def _files(made: FastAPI) -> None:
     web = resources.files("trialjob.apps.service").joinpath("web")
-    kinds = {
-        "/": ("index.html", "text/html"),
-        "/app.js": ("app.js", "text/javascript"),
-        "/app.css": ("app.css", "text/css"),
-    }
-    for path, (name, kind) in kinds.items():
+    for path in WEB:
+        name = path.removeprefix("/") or "index.html"
+        kind = _KINDS[name.rpartition(".")[2]]
         content = web.joinpath(name).read_bytes()
 
         def file(content: bytes = content, kind: str = kind) -> Response:
@@ -242,49 +241,11 @@ def _people(made: FastAPI, house: House) -> None:
         return {"items": house.acts(caller, day, last)}
 
 
-def _reading(made: FastAPI) -> None:
-    @made.get("/v1/experiments", response_model=Page)
-    def list_experiments(
-        desk: OneDesk,
-        after: str = "",
-        limit: Annotated[int, Query(ge=1, le=500)] = 100,
-        details: bool = False,  # noqa: FBT001, FBT002 - a parameter of the query
-    ) -> Response:
-        """Experiments by name; with `details` each as `trialjob list --format json` tells of it."""
-        items, following = desk.page(after, limit, details=details)
-        return json_of({"items": items, "next": following})
-
-    @made.get("/v1/experiments/{name}")
-    def get_experiment(
-        name: str, desk: OneDesk, if_none_match: Annotated[str | None, Header()] = None
-    ) -> Response:
-        told, version = desk.status(name)
-        tag = f'W/"{version}"'
-        if if_none_match == tag:
-            return Response(status_code=304, headers={"etag": tag})
-        return json_of(told, etag=tag)
-
-    @made.get("/v1/experiments/{name}/results")
-    def get_results(name: str, desk: OneDesk) -> Response:
-        text = desk.look(name, lambda session: session.result().to_json())
-        return Response(desk.told(text), media_type="application/json")
-
-    @made.get("/v1/experiments/{name}/results.csv", response_class=only("text/csv"))
-    def get_table(name: str, desk: OneDesk) -> Response:
-        text = desk.look(name, lambda session: session.result().to_csv())
-        return Response(desk.told(text), media_type="text/csv")
-
-    @made.get("/v1/experiments/{name}/spec")
-    def get_spec(name: str, desk: OneDesk) -> Response:
-        told = desk.look(name, lambda session: dict(session.state.document))
-        return json_of(told)
-
-
 def _reports(made: FastAPI) -> None:
     tickets: Tickets[tuple[AnyDesk, str]] = Tickets()
 
     def report(desk: AnyDesk, name: str) -> HTMLResponse:
-        text = desk.look(name, lambda session: page(session.state, session.space()))
+        text = desk.look(name, lambda session: page(session.state, session.space(), session.links))
         return HTMLResponse(text, headers={"content-security-policy": REPORT_POLICY})
 
     @made.get("/v1/experiments/{name}/report.html", response_class=HTMLResponse)
@@ -302,25 +263,6 @@ def _reports(made: FastAPI) -> None:
         if (what := tickets.opens(ticket)) is None:
             raise HTTPException(404, "the ticket is not valid any more; open the report again")
         return report(*what)
-
-
-def _raw(made: FastAPI) -> None:
-    @made.get(f"{ONE}/records", response_class=only("application/x-ndjson"))
-    def get_records(name: str, desk: OneDesk, after: Annotated[int, Query(ge=0)] = 0) -> Response:
-        """What has been journaled behind a version, a record a line."""
-        records = desk.look(name, lambda session: news(session, after))
-        return Response(b"".join(map(encode, records)), media_type="application/x-ndjson")
-
-    @made.get(f"{ONE}/code", response_class=only("application/gzip"))
-    def get_code(name: str, desk: OneDesk) -> Response:
-        """The code of an experiment as it was packed; its digest is in the journal."""
-        return Response(desk.code(name), media_type="application/gzip")
-
-    @made.get(f"{TRIAL}/log")
-    def get_log(
-        name: str, trial: int, desk: OneDesk, attempt: int | None = None, cursor: str = ""
-    ) -> dict[str, Any]:
-        return desk.log(name, trial, attempt, cursor).document()
 
 
 def _steering(made: FastAPI) -> None:

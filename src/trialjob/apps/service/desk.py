@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 
 from trialjob import config, experiment
 from trialjob.apps.naming import unique_name, with_suffix
+from trialjob.apps.service.figures import Drawn, LiveFigures
 from trialjob.apps.service.left_behind import KeptFiles
 from trialjob.apps.service.live_logs import LiveLogs, LogPart
 from trialjob.apps.service.runner import Runner
@@ -54,6 +55,7 @@ class Desk:
         self._sessions: OrderedDict[str, tuple[threading.Lock, Session]] = OrderedDict()
         self._lock = threading.Lock()
         self._logs = LiveLogs()
+        self._figures = LiveFigures(self.told)
         #: What has ended, and how often it is passed over when what is left is looked for.
         self._resting: dict[str, int] = {}
 
@@ -115,6 +117,11 @@ class Desk:
     def log(self, name: str, trial: int, attempt: int | None, cursor: str) -> LogPart:
         """Some lines of a trial's log behind ``cursor``. Raises SpecError for a cursor that is none."""
         return self.look(name, lambda session: self._logs.read(session, trial, attempt, cursor))
+
+    def figure(self, name: str, figure: str) -> tuple[Drawn, float | None]:
+        """One of the report's figures, and in how many seconds there can be a newer one, if there is any."""
+        state = self.look(name, lambda session: session.state)
+        return self._figures.read(figure, state, lambda: self.look(name, Session.space))
 
     def kept(self, name: str, trial: int, attempt: int | None) -> KeptFiles:
         """What an ended attempt has left behind, which is read with nothing held. Raises NoSuchExperiment."""

@@ -12,11 +12,15 @@ from trialjob.apps.team.tokens import Role
 ONE: Final = "/v1/experiments/{name}"
 TRIAL: Final = f"{ONE}/trials/{{trial}}"
 ARTIFACTS: Final = f"{TRIAL}/artifacts"
+#: The page that draws figures in a frame.
+FRAME: Final = "/figures.html"
+#: The page's own files.
+WEB: Final = ("/", "/app.css", "/app.js", "/common.js", "/compare.js", "/experiment.js", "/figures.js")
 STUDIES: Final = "/v1/studies"
 STUDY_TRIAL: Final = f"{STUDIES}/{{name}}/trials/{{trial}}"
 #: What each route asks of whoever calls it; None asks for no token.
 RULES: Final[Mapping[tuple[str, str], Role | None]] = {
-    **{(method, path): None for method in ("GET", "HEAD") for path in ("/", "/app.js", "/app.css")},
+    **{(method, path): None for method in ("GET", "HEAD") for path in (*WEB, FRAME)},
     ("GET", "/healthz"): None,
     ("GET", "/readyz"): None,
     ("GET", f"{TICKETS}{{ticket}}"): None,
@@ -31,6 +35,9 @@ RULES: Final[Mapping[tuple[str, str], Role | None]] = {
     ("GET", f"{ONE}/results.csv"): Role.READ,
     ("GET", f"{ONE}/spec"): Role.READ,
     ("GET", f"{ONE}/records"): Role.READ,
+    ("GET", f"{ONE}/trials"): Role.READ,
+    ("GET", f"{ONE}/figures"): Role.READ,
+    ("GET", f"{ONE}/figures/{{figure}}"): Role.READ,
     ("GET", f"{ONE}/code"): Role.READ,
     ("GET", f"{ONE}/events"): Role.READ,
     ("GET", f"{ONE}/report.html"): Role.READ,

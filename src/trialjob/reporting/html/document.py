@@ -1,28 +1,21 @@
-"""Puts the page together: one HTML text with plotly.js in it.
-
-Rule 1: it is the only file here that knows where plotly is, and loads it when a page is asked for.
-Rule 2: the page fetches nothing, and no script runs in it but the two whose digests its policy names.
-"""
+"""Puts the page together: one HTML text with plotly.js in it."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import html
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from importlib import resources
 from typing import Final
 
 from trialjob._version import __version__
-from trialjob.errors import UsageError
 from trialjob.model.space import Space
 from trialjob.model.trial import Phase
 from trialjob.orchestrator.core.state import State
 from trialjob.reporting import formatting
 from trialjob.reporting.html.context import Links, ReportContext, material
+from trialjob.reporting.html.scripts import elements, head, scripts
 from trialjob.reporting.html.sections import Section, sections
 from trialjob.reporting.html.summary import headline, story
 from trialjob.reporting.html.table import table
@@ -58,30 +51,22 @@ def page(
         "figures": [{"id": each.id, "variants": each.variants} for each in shown if each.variants],
         "table": table(given),
     }
-    scripts = [_plotly(), resources.files(__package__).joinpath("page.js").read_text("utf-8")]
+    allowed = scripts("figures.js", "page.js")
     refresh = live and state.phase is not Phase.ENDED
+    again = f'<meta http-equiv="refresh" content="{REFRESH}">\n' if refresh else ""
     return "".join(
         [
-            _head(state, scripts, refresh=refresh),
+            head(state.name, allowed, again),
+            "<body>\n",
             _summary(given, refresh=refresh),
             *(_section(each) for each in shown),
             _TABLE,
             _footer(state),
             f'<script id="data" type="application/json">{_json(data)}</script>\n',
-            *(f"<script>{script}</script>\n" for script in scripts),
+            elements(allowed),
             "</body>\n</html>\n",
         ]
     )
-
-
-def _plotly() -> str:
-    try:
-        from plotly.offline import get_plotlyjs  # noqa: PLC0415 - an extra, and slow to import
-    except ImportError:
-        raise UsageError(
-            "a report needs plotly, which is not installed\n    → pip install 'trialjob[report]'"
-        ) from None
-    return str(get_plotlyjs())
 
 
 def _json(value: object) -> str:
@@ -103,27 +88,6 @@ def _clean(value: object) -> object:
 
 def _text(text: str) -> str:
     return html.escape(clean(text))
-
-
-def _head(state: State, scripts: Sequence[str], *, refresh: bool) -> str:
-    # regl, with which plotly draws on the graphics card, compiles its shaders' callers.
-    allowed = " ".join(f"'sha256-{_digest(script)}'" for script in scripts)
-    policy = (
-        f"default-src 'none'; script-src {allowed} 'unsafe-eval'; "
-        "style-src 'unsafe-inline'; img-src data: blob:"
-    )
-    style = resources.files(__package__).joinpath("page.css").read_text("utf-8")
-    again = f'<meta http-equiv="refresh" content="{REFRESH}">\n' if refresh else ""
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"{again}<title>{_text(state.name)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
-    )
-
-
-def _digest(script: str) -> str:
-    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
 def _summary(given: ReportContext, *, refresh: bool) -> str:

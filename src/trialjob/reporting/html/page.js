@@ -1,38 +1,12 @@
-/* Draws the figures when they come into view, in the reader's colours, and lists the trials. */
-"use strict";
+/* Draws the figures when they come into view, and lists the trials. */
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
-  const dark = matchMedia("(prefers-color-scheme: dark)");
   const store = {
     get(key) { try { return sessionStorage.getItem(data.name + key); } catch { return null; } },
     set(key, value) { try { sessionStorage.setItem(data.name + key, value); } catch { /* not kept, then */ } },
   };
 
   // Figures
-
-  const colours = () => dark.matches
-    ? { front: "#e4e8ee", line: "#2c343f", card: "#1b2129", dim: "#9aa5b4", scale: [[0, "#46515f"], [0.5, "#4f8fdc"], [1, "#ffb057"]] }
-    : { front: "#1c2430", line: "#dfe3e8", card: "#ffffff", dim: "#5b6675", scale: [[0, "#c3cbd6"], [0.5, "#4f8ad0"], [1, "#8a2c02"]] };
-
-  function dressed(layout) {
-    const { front, line, card, dim } = colours();
-    const axis = { gridcolor: line, linecolor: line, zerolinecolor: line, automargin: true, exponentformat: "power" };
-    const result = {
-      margin: { l: 60, r: 16, t: 16, b: 48 }, height: 420, showlegend: false,
-      legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 },
-      ...layout,
-      modebar: { bgcolor: "rgba(0,0,0,0)", color: dim, activecolor: front },
-      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: front, size: 12 },
-      hoverlabel: { bgcolor: card, bordercolor: line, font: { color: front }, align: "left" },
-    };
-    for (const key of ["xaxis", "yaxis"]) result[key] = { ...axis, ...layout[key] };
-    if (layout.scene) {
-      const side = { gridcolor: line, color: front, backgroundcolor: "rgba(0,0,0,0)", zerolinecolor: line };
-      result.scene = { ...layout.scene };
-      for (const key of ["xaxis", "yaxis", "zaxis"]) result.scene[key] = { ...side, ...layout.scene[key] };
-    }
-    return structuredClone(result);
-  }
 
   const chosen = (figure) => {
     const select = document.getElementById(figure.id + "-choice");
@@ -41,12 +15,7 @@
 
   function draw(figure) {
     figure.drawn = true;
-    const { data: traces, layout } = chosen(figure);
-    const shown = structuredClone(traces);
-    for (const { line, marker } of shown)
-      for (const part of [line, marker]) if (part?.colorscale) part.colorscale = colours().scale;
-    Plotly.react(figure.id, shown, dressed(layout),
-      { responsive: true, displaylogo: false, displayModeBar: "hover" });
+    drawFigure(document.getElementById(figure.id), chosen(figure));
   }
 
   const seen = new IntersectionObserver((entries) => {
@@ -66,7 +35,7 @@
     seen.observe(document.getElementById(figure.id));
   }
   const redraw = (all) => { for (const figure of data.figures) if (all || figure.drawn) draw(figure); };
-  dark.addEventListener("change", () => redraw(false));
+  inTheDark.addEventListener("change", () => redraw(false));
   addEventListener("beforeprint", () => redraw(true));
 
   // The table

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
+from trialjob.model.metric import Objective
 from trialjob.reporting import formatting
 from trialjob.reporting.html import costs, curves, history, importance, pareto, scores, timeline, use
-from trialjob.reporting.html.columns import Column, Figure, columns
+from trialjob.reporting.html.columns import Column, Figure
 from trialjob.reporting.html.context import ReportContext
 from trialjob.reporting.terminal import clean
 
@@ -47,61 +48,104 @@ class Section:
 
 def sections(given: ReportContext) -> list[Section]:
     """The figures in the order of the page."""
-    state = given.state
-    axes = _most_important_first(columns(given.trials, given.domains), given.importances)
-    bars = timeline.bars(state)
-    found = [
-        Section("history", history.history_words(given), history.variants(given), "against"),
-        _one("curves", curves.curves_words(state, given.best), curves.curves_figure(state, given.best)),
-        *_front(given),
-        _one(
-            "importance",
-            importance.importance_words(given.importances),
-            importance.importance_figure(given.importances),
-        ),
-        *_scored(axes, given),
-        _one("slots", timeline.slots_words(bars), timeline.slots_figure(bars)),
-        *([Section("use", words, [])] if (words := use.use_words(given)) else []),
-        Section("costs", costs.cost_words(given), costs.cost_variants(given), "in"),
-    ]
-    return [replace(each, variants=_drawable(each.variants)) for each in found]
+    found = [section(given, id) for id in [*titles(given.state.objective), "use"]]  # noqa: A001 - as of HTML
+    order = list(_TITLES)
+    said = (each for each in found if each.words or each.id != "use")
+    return sorted(said, key=lambda each: order.index(each.id))
+
+
+def titles(objective: Objective) -> dict[str, str]:
+    """The figures that there are of an experiment, and what they are called."""
+    without = {"use", *([] if objective.others else ["front"])}  # words alone, and a figure of two objectives
+    return {id: title for id, title in _TITLES.items() if id not in without}  # noqa: A001 - as of HTML
+
+
+def section(given: ReportContext, id: str) -> Section:  # noqa: A002 - the attribute of HTML
+    """One of the figures that ``titles`` names."""
+    made = _MAKERS[id](given)
+    return replace(made, variants=_drawable(made.variants))
 
 
 def _one(id: str, words: str, figure: Figure) -> Section:  # noqa: A002 - the attribute of HTML
     return Section(id, words, [("", figure)])
 
 
-def _front(given: ReportContext) -> list[Section]:
-    if not given.state.objective.others:
-        return []
-    return [Section("front", pareto.front_words(given), pareto.front_variants(given), "objectives")]
+def _history(given: ReportContext) -> Section:
+    return Section("history", history.history_words(given), history.variants(given), "against")
 
 
-def _scored(axes: Sequence[Column], given: ReportContext) -> list[Section]:
-    """Every trial's score, over one hyperparameter, over two, and over all."""
-    trials, objective = given.trials, given.state.objective
-    places = scores.scored(trials)
+def _curves(given: ReportContext) -> Section:
+    state, best = given.state, given.best
+    return _one("curves", curves.curves_words(state, best), curves.curves_figure(state, best))
+
+
+def _front(given: ReportContext) -> Section:
+    return Section("front", pareto.front_words(given), pareto.front_variants(given), "objectives")
+
+
+def _importance(given: ReportContext) -> Section:
+    found = given.importances
+    return _one("importance", importance.importance_words(found), importance.importance_figure(found))
+
+
+def _scatter(given: ReportContext) -> Section:
+    trials, places = given.trials, scores.scored(given.trials)
     over_one = [
-        (column.name, scores.scatter(column, trials, objective, given.best, places)) for column in axes
+        (column.name, scores.scatter(column, trials, given.state.objective, given.best, places))
+        for column in given.axes
     ]
+    return Section("scatter", _scatter_words(given.axes, given), over_one, "hyperparameter")
+
+
+def _scatter3d(given: ReportContext) -> Section:
+    trials, places = given.trials, scores.scored(given.trials)
     over_two = [
-        (f"{x.name} and {y.name}", scores.scatter3d((x, y), trials, objective, places))
-        for x, y in scores.pairs(axes)
+        (f"{x.name} and {y.name}", scores.scatter3d((x, y), trials, given.state.objective, places))
+        for x, y in scores.pairs(given.axes)
     ]
     in_words = "In three dimensions, for each two of the most important hyperparameters. Drag to turn."
-    return [
-        Section("scatter", _scatter_words(axes, given), over_one, "hyperparameter"),
-        Section("scatter3d", in_words, over_two, "hyperparameters"),
-        _one("parallel", _parallel_words(axes, given), scores.parallel(axes, trials, objective, places)),
-    ]
+    return Section("scatter3d", in_words, over_two, "hyperparameters")
+
+
+def _parallel(given: ReportContext) -> Section:
+    trials, places = given.trials, scores.scored(given.trials)
+    figure = scores.parallel(given.axes, trials, given.state.objective, places)
+    return _one("parallel", _parallel_words(given.axes, given), figure)
+
+
+def _slots(given: ReportContext) -> Section:
+    bars = timeline.bars(given.state)
+    words, drawn = timeline.slots_words(bars), bars
+    if given.live and len(bars) > timeline.MOST_LIVE:
+        words += f" The newest {timeline.MOST_LIVE} are drawn."
+        drawn = bars[-timeline.MOST_LIVE :]
+    return _one("slots", words, timeline.slots_figure(drawn))
+
+
+def _use(given: ReportContext) -> Section:
+    return Section("use", use.use_words(given), [])
+
+
+def _costs(given: ReportContext) -> Section:
+    return Section("costs", costs.cost_words(given), costs.cost_variants(given), "in")
+
+
+_MAKERS: Final[Mapping[str, Callable[[ReportContext], Section]]] = {
+    "history": _history,
+    "curves": _curves,
+    "front": _front,
+    "importance": _importance,
+    "scatter": _scatter,
+    "scatter3d": _scatter3d,
+    "parallel": _parallel,
+    "slots": _slots,
+    "use": _use,
+    "costs": _costs,
+}
 
 
 def _drawable(variants: Variants) -> Variants:
     return [(name, figure) for name, figure in variants if figure["data"]]
-
-
-def _most_important_first(found: list[Column], importances: Mapping[str, float]) -> list[Column]:
-    return sorted(found, key=lambda column: -importances.get(column.name, 0.0))
 
 
 def _scatter_words(axes: Sequence[Column], given: ReportContext) -> str:

@@ -14,6 +14,8 @@ from trialjob.orchestrator.core.trial import Attempt, Trial
 from trialjob.reporting import formatting
 from trialjob.reporting.html.columns import Figure
 
+#: Jobs that are drawn where the figure is sent again and again: 10,000 are four megabytes.
+MOST_LIVE = 1000
 _TALLEST = 900
 _MARGINS = 110
 _UNITS = (("hours", 3600.0), ("minutes", 60.0), ("seconds", 1.0))
@@ -121,13 +123,18 @@ def slots_figure(found: list[Bar]) -> Figure:
     for trace in traces:
         trace["x"] = [None if x is None else float(f"{x / seconds:.6g}") for x in trace["x"]]
     layout: Figure = {
-        "xaxis": {"title": {"text": f"{unit} since the start"}, "rangemode": "tozero"},
+        "xaxis": {"title": {"text": f"{unit} since the start"}, "rangemode": _range_mode(found, longest)},
         "yaxis": {"title": {"text": "slot"}, "range": [slots + 0.5, 0.5], "dtick": max(1, slots // 10)},
         "height": max(220, height),
         "hovermode": "closest",
         "showlegend": True,
     }
     return {"data": [trace for trace in traces if trace["x"]], "layout": layout}
+
+
+def _range_mode(found: list[Bar], longest: float) -> str:
+    """From the very start, unless the jobs of most of the time are not among them."""
+    return "tozero" if not found or found[0].asked < longest / 2 else "normal"
 
 
 def _begin(bar: Bar) -> float:

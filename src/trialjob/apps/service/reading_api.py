@@ -1,0 +1,95 @@
+"""The routes that only read experiments: all of them, one, and what is in its journal."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Header, Query
+from fastapi.responses import Response
+
+from trialjob.apps.service.answering import OneDesk, json_of, only
+from trialjob.apps.service.bodies import Page
+from trialjob.apps.service.rules import ONE, TRIAL
+from trialjob.apps.service.streams import news
+from trialjob.apps.service.trial_pages import Order, trial_page
+from trialjob.model.trial import TrialStatus
+from trialjob.orchestrator.journals.codec import encode
+from trialjob.reporting.results import strict_json
+
+
+def add_reading(made: FastAPI) -> None:
+    _wholes(made)
+    _parts(made)
+
+
+def _wholes(made: FastAPI) -> None:
+    @made.get("/v1/experiments", response_model=Page)
+    def list_experiments(
+        desk: OneDesk,
+        after: str = "",
+        limit: Annotated[int, Query(ge=1, le=500)] = 100,
+        details: bool = False,  # noqa: FBT001, FBT002 - a parameter of the query
+    ) -> Response:
+        """Experiments by name; with `details` each as `trialjob list --format json` tells of it."""
+        items, following = desk.page(after, limit, details=details)
+        return json_of({"items": items, "next": following})
+
+    @made.get(ONE)
+    def get_experiment(
+        name: str, desk: OneDesk, if_none_match: Annotated[str | None, Header()] = None
+    ) -> Response:
+        told, version = desk.status(name)
+        tag = f'W/"{version}"'
+        if if_none_match == tag:
+            return Response(status_code=304, headers={"etag": tag})
+        return json_of(told, etag=tag)
+
+
+def _parts(made: FastAPI) -> None:
+    @made.get(f"{ONE}/results")
+    def get_results(name: str, desk: OneDesk) -> Response:
+        text = desk.look(name, lambda session: session.result().to_json())
+        return Response(desk.told(text), media_type="application/json")
+
+    @made.get(f"{ONE}/trials")
+    def get_trials(  # noqa: PLR0917 - as a route is written
+        name: str,
+        desk: OneDesk,
+        order: Order = "oldest",
+        status: TrialStatus | None = None,
+        skip: Annotated[int, Query(ge=0)] = 0,
+        limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    ) -> Response:
+        """Some of its trials, behind `skip` others, and the `total` of those there are."""
+        told = desk.look(
+            name,
+            lambda session: trial_page(session, order=order, status=status, skip=skip, limit=limit),
+        )
+        return Response(desk.told(strict_json(told)), media_type="application/json")
+
+    @made.get(f"{ONE}/results.csv", response_class=only("text/csv"))
+    def get_table(name: str, desk: OneDesk) -> Response:
+        text = desk.look(name, lambda session: session.result().to_csv())
+        return Response(desk.told(text), media_type="text/csv")
+
+    @made.get(f"{ONE}/spec")
+    def get_spec(name: str, desk: OneDesk) -> Response:
+        told = desk.look(name, lambda session: dict(session.state.document))
+        return json_of(told)
+
+    @made.get(f"{ONE}/records", response_class=only("application/x-ndjson"))
+    def get_records(name: str, desk: OneDesk, after: Annotated[int, Query(ge=0)] = 0) -> Response:
+        """What has been journaled behind a version, a record a line."""
+        records = desk.look(name, lambda session: news(session, after))
+        return Response(b"".join(map(encode, records)), media_type="application/x-ndjson")
+
+    @made.get(f"{ONE}/code", response_class=only("application/gzip"))
+    def get_code(name: str, desk: OneDesk) -> Response:
+        """The code of an experiment as it was packed; its digest is in the journal."""
+        return Response(desk.code(name), media_type="application/gzip")
+
+    @made.get(f"{TRIAL}/log")
+    def get_log(
+        name: str, trial: int, desk: OneDesk, attempt: int | None = None, cursor: str = ""
+    ) -> dict[str, Any]:
+        return desk.log(name, trial, attempt, cursor).document()

@@ -1,0 +1,175 @@
+// What every view of the page of `trialjob serve` is made with.
+// Rule: what comes from an experiment becomes text nodes and never markup.
+"use strict";
+
+const KEY = "trialjob-token";
+const main = document.getElementById("main");
+const notice = document.getElementById("notice");
+let leave = () => {}; // ends what the present view has going on
+
+const given = /(?:^#|&)token=([^&]+)/.exec(location.hash);
+if (given) {
+  localStorage.setItem(KEY, given[1]);
+  history.replaceState(null, "", location.pathname + (location.hash.replace(given[0], "") || "#/"));
+}
+
+function make(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (value !== false) element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children.filter((child) => child !== null && child !== undefined).map((child) =>
+    child instanceof Node ? child : document.createTextNode(String(child))));
+  return element;
+}
+
+function say(text) {
+  notice.textContent = text;
+  notice.hidden = !text;
+}
+
+async function ask(path, options = {}) {
+  const headers = { authorization: `Bearer ${localStorage.getItem(KEY) || ""}`, ...options.headers };
+  if (options.body instanceof Blob) {
+    headers["content-type"] = "application/gzip";
+  } else if (options.body !== undefined) {
+    headers["content-type"] = "application/json";
+    options = { ...options, body: JSON.stringify(options.body) };
+  }
+  const answer = await fetch(path, { ...options, headers });
+  if (answer.ok) return answer;
+  const told = await answer.json().catch(() => ({ detail: `${path} answered ${answer.status}` }));
+  const problems = (told.problems || []).map((each) => `${each.field}: ${each.message}${each.remedy ? ` → ${each.remedy}` : ""}`);
+  const error = new Error(problems.length ? problems.join("\n") : told.detail);
+  error.status = answer.status;
+  throw error;
+}
+
+const read = async (path) => (await ask(path)).json();
+const post = (path, body) => ask(path, { method: "POST", body });
+const experiment = (name) => `/v1/experiments/${encodeURIComponent(name)}`;
+
+function attempt(work) {
+  return async (event) => {
+    if (event) event.preventDefault();
+    say("");
+    try {
+      await work();
+    } catch (error) {
+      say(error.message);
+    }
+  };
+}
+
+function number(value) {
+  if (value === null || value === undefined) return "–";
+  return typeof value === "number" && !Number.isInteger(value) ? Number(value.toPrecision(5)).toString() : String(value);
+}
+
+function ago(moment) {
+  const seconds = Math.max(0, (Date.now() - Date.parse(moment)) / 1000);
+  for (const [unit, length] of [["d", 86400], ["h", 3600], ["min", 60]]) {
+    if (seconds >= length) return `${Math.floor(seconds / length)} ${unit} ago`;
+  }
+  return "now";
+}
+
+function grid(columns, rows, caption) {
+  const kind = (column) => (column.number ? { class: "number" } : {});
+  return make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption }, make("table", {},
+    make("thead", {}, make("tr", {}, ...columns.map((column) => make("th", { scope: "col", ...kind(column) }, column.title)))),
+    make("tbody", {}, ...rows.map((row) => make("tr", {}, ...columns.map((column) => make("td", kind(column), column.cell(row))))))));
+}
+
+// Puts `elements` where others were, without taking the keyboard or the place from who is in them.
+function inPlace(place, ...elements) {
+  const focused = place.contains(document.activeElement) ? document.activeElement.id : "";
+  const left = place.querySelector(".scroll")?.scrollLeft || 0;
+  place.replaceChildren(...elements);
+  if (left) place.querySelector(".scroll").scrollLeft = left;
+  if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
+}
+
+// Who asks: one user alone, somebody of a tenant, or an admin
+
+let me = { role: "admin", tenant: "" };
+const alone = () => me.id === "alone";
+const may = {
+  start: () => alone() || (Boolean(me.tenant) && me.role !== "read"),
+  change: () => me.role !== "read",
+  audit: () => !alone() && ["manage", "admin"].includes(me.role),
+};
+
+async function greet() {
+  me = await read("/v1/me");
+  document.getElementById("who").textContent = alone() ? "" : `${me.tenant || "all tenants"} (${me.role})`;
+  document.getElementById("new").hidden = !may.start();
+  document.getElementById("acts").hidden = !may.audit();
+}
+
+function askForToken() {
+  const token = make("input", { id: "token", type: "password", autocomplete: "off", required: true, size: "50" });
+  main.replaceChildren(make("h1", {}, "Who are you?"), make("form", { onsubmit: (event) => {
+    event.preventDefault();
+    localStorage.setItem(KEY, token.value.trim());
+    view();
+  } }, make("label", { for: "token" }, "Your token"), token,
+  make("div", { class: "actions" }, make("button", { class: "primary" }, "Come in"))),
+  make("p", { class: "soft" }, "An admin makes one with ", make("code", {}, "trialjob token create TENANT --role submit"), "."));
+  token.focus();
+}
+
+const money = (dollars) => `$${dollars.toFixed(2)}`;
+
+async function budgets() {
+  if (alone()) return [];
+  const { items } = await read("/v1/tenants");
+  const columns = [
+    { title: "Tenant", cell: (row) => row.name },
+    { title: "A month", number: true, cell: (row) => money(row.budget) },
+    { title: "Spent", number: true, cell: (row) => money(row.spent) },
+    { title: "Held", number: true, cell: (row) => money(row.held) },
+    { title: "Free", number: true, cell: (row) => money(row.free) },
+    { title: "Jobs", number: true, cell: (row) => `${row.jobs} of ${row.max_concurrent}` },
+    { title: "Allowed", cell: (row) => row.allow.join(", ") || "nothing" },
+  ];
+  const none = make("p", {}, "No tenant yet. Add one with ", make("code", {}, "trialjob tenant add NAME --budget 500/month"), ".");
+  return [make("h2", {}, items.length === 1 ? `Budget of ${items[0].month}` : "Budgets"), items.length ? grid(columns, items, "Budgets") : none];
+}
+
+const state = (word) => make("span", { class: word }, word);
+
+const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+// Server-sent events by fetch, as EventSource sends no token. `heard` is given those that came at once, and
+// says whether they were the last; a line that breaks is opened again behind what was heard.
+async function listen(path, last, signal, heard) {
+  while (!signal.aborted) {
+    try {
+      const answer = await ask(path, { signal, headers: last === "" ? {} : { "last-event-id": last } });
+      const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+      for (let rest = ""; ; ) {
+        const { done, value } = await reader.read();
+        if (done) break;
+        const parts = (rest + value).split("\n\n");
+        rest = parts.pop();
+        const events = parts.map(eventOf).filter(({ id }) => id);
+        if (!events.length) continue;
+        last = events.at(-1).id;
+        if (await heard(events)) return;
+        say("");
+      }
+    } catch (error) {
+      if (signal.aborted) return;
+      say(error.status && error.status < 500 && error.status !== 429 ? error.message : `The server does not answer (${error.message}); trying again.`);
+      if (error.status && error.status < 500 && error.status !== 429) return;
+    }
+    if (!signal.aborted) await pause(2000);
+  }
+}
+
+function eventOf(part) {
+  const field = (name) => (new RegExp(`^${name}: (.*)$`, "m").exec(part) || [])[1] || "";
+  return { kind: field("event"), id: field("id"), data: field("data") };
+}

@@ -1,0 +1,210 @@
+// One experiment, as it goes on: what it has come to, its figures, its trials, and the log of one of them.
+"use strict";
+
+const LOG_PARTS = 20; // pieces of a log on the page, the newest; each has at most a megabyte
+const TRIALS = 100; // on the page at once
+const OVER = ["finished", "failed", "stopped", "moved"];
+
+async function one(name) {
+  const stopped = new AbortController();
+  leave = () => stopped.abort();
+  const told = await read(experiment(name));
+  const cards = make("div", { class: "cards" });
+  const trouble = make("p", { class: "failed" });
+  const figures = liveFigures(name, stopped.signal);
+  const trial = oneTrial(name, stopped.signal);
+  const trials = trialTable(name, trial.show);
+  if (stopped.signal.aborted) return; // another view is shown by now
+  const steer = steering(name, () => refresh());
+  main.replaceChildren(make("h1", {}, name), trouble, cards, steer.element, figures.element,
+    make("h2", {}, "Trials"), trials.element, trial.element, steer.report);
+
+  async function look() {
+    const now = await read(experiment(name));
+    show(now);
+    await trials.look(now);
+  }
+
+  function show(now) {
+    trouble.textContent = [now.trouble, now.detail].filter(Boolean).join("; ");
+    const facts = [
+      ["State", now.state + (now.reason ? ` (${now.reason})` : "")],
+      ["Best", now.best ? `${number(now.best.score)} (trial ${now.best.trial})` : "–"],
+      ["Trials", `${Object.values(now.counts).reduce((a, b) => a + b, 0)} of ${now.max_trials}`],
+      ["Dollars", now.costs.dollars === null ? "unknown" : money(now.costs.dollars)],
+      ["Run by", now.run_by || "no process"],
+      ["Changed", ago(now.updated_at)],
+    ];
+    cards.replaceChildren(...facts.map(([title, fact]) => make("div", { class: "card" }, make("span", {}, title), make("strong", {}, fact))));
+    steer.show(now);
+    figures.changed(now.version);
+  }
+
+  const refresh = paced(look, stopped.signal);
+  show(told);
+  await trials.look(told);
+  listen(`${experiment(name)}/events`, told.version, stopped.signal, (events) => {
+    figures.changed(Number(events.at(-1).id));
+    refresh();
+  });
+}
+
+// Does `work` at once, and again when it was asked for meanwhile, with pauses that grow with what it takes.
+function paced(work, signal) {
+  let going = false;
+  let again = false;
+  return async () => {
+    again = true;
+    if (going) return;
+    going = true;
+    while (again && !signal.aborted) {
+      again = false;
+      const began = Date.now();
+      await work().catch((error) => say(error.message));
+      await pause(Math.max(250, 4 * (Date.now() - began)));
+    }
+    going = false;
+  };
+}
+
+// What can be done with it
+
+function steering(name, done) {
+  const report = make("div");
+  const limit = make("input", { type: "number", min: "1", id: "limit", required: true });
+  const act = (work) => attempt(async () => { await work(); done(); });
+  const buttons = {
+    stop: make("button", { class: "danger", onclick: act(async () => {
+      if (confirm(`Stop ${name}? Its running jobs are ended; results are kept.`)) await post(`${experiment(name)}/stop`);
+    }) }, "Stop"),
+    resume: make("button", { onclick: act(() => post(`${experiment(name)}/resume`)) }, "Resume here"),
+    report: make("button", { onclick: attempt(async () => {
+      const { path } = await (await post(`${experiment(name)}/report-tickets`)).json();
+      report.replaceChildren(make("h2", {}, "Report"), make("iframe", { src: path, title: `Report of ${name}`, sandbox: "allow-scripts allow-downloads allow-popups" }));
+      report.scrollIntoView();
+    }) }, "Show the report"),
+  };
+  const raise = make("form", { class: "actions", onsubmit: act(async () => {
+    await ask(`${experiment(name)}/limits`, { method: "PATCH", body: { max_trials: Number(limit.value) } });
+    limit.value = "";
+  }) }, make("div", {}, make("label", { for: "limit" }, "max_trials"), limit), make("button", {}, "Change the limit"));
+  const show = (now) => {
+    const over = OVER.includes(now.state);
+    buttons.stop.hidden = over || !may.change();
+    raise.hidden = !may.change();
+    buttons.resume.hidden = !may.change() || now.state === "moved" || (!over && Boolean(now.run_by));
+  };
+  return { element: make("div", {}, make("div", { class: "actions" }, ...Object.values(buttons)), raise), report, show };
+}
+
+// Its trials, a hundred at once
+
+function trialTable(name, show) {
+  const place = make("div");
+  const where = make("span", { class: "soft", role: "status" });
+  const order = make("select", { id: "order" }, ...[["newest", "newest first"], ["best", "best first"], ["oldest", "oldest first"]].map(([value, text]) => make("option", { value }, text)));
+  const status = make("select", { id: "status" });
+  const back = make("button", { type: "button", onclick: attempt(() => turn(-1)) }, "← back");
+  const on = make("button", { type: "button", onclick: attempt(() => turn(1)) }, "on →");
+  let page = 0;
+  let before = "";
+  for (const each of [order, status]) each.addEventListener("change", attempt(() => turn(-page)));
+
+  async function turn(pages) {
+    page += pages;
+    await fill();
+  }
+
+  async function look(now) {
+    const states = ["", ...Object.keys(now.counts)];
+    if (states.join() !== [...status.options].map((option) => option.value).join()) {
+      const chosen = status.value;
+      status.replaceChildren(...states.map((each) => make("option", { value: each, selected: each === chosen }, each.replaceAll("_", " ") || "all")));
+    }
+    await fill();
+  }
+
+  async function fill() {
+    const asked = new URLSearchParams({ order: order.value, skip: page * TRIALS, limit: TRIALS, ...(status.value ? { status: status.value } : {}) });
+    const text = await (await ask(`${experiment(name)}/trials?${asked}`)).text();
+    if (text === before) return;
+    before = text;
+    const { items, total } = JSON.parse(text);
+    const pages = Math.max(1, Math.ceil(total / TRIALS));
+    if (page >= pages) {
+      page = pages - 1;
+      await fill();
+      return;
+    }
+    where.textContent = `${total} ${total === 1 ? "trial" : "trials"}, page ${page + 1} of ${pages}`;
+    back.disabled = page === 0;
+    on.disabled = page === pages - 1;
+    const none = total || status.value ? "None." : "None has been started yet.";
+    inPlace(place, items.length ? rows(items) : make("p", { class: "soft" }, none));
+  }
+
+  function rows(items) {
+    const names = [...new Set(items.flatMap((row) => Object.keys(row.config)))];
+    const having = (column, any) => (items.some(any) ? [column] : []);
+    return grid([
+      { title: "Trial", number: true, cell: (row) => make("button", { id: `trial-${row.trial}`, onclick: attempt(() => show(row)), "aria-label": `Trial ${row.trial}: its log` }, row.trial) },
+      { title: "State", cell: (row) => state(row.status) },
+      { title: "Score", number: true, cell: (row) => number(row.score) },
+      ...names.map((each) => ({ title: each, cell: (row) => (each in row.config ? number(row.config[each]) : "") })),
+      ...having({ title: "Dollars", number: true, cell: (row) => (row.dollars === null ? "–" : money(row.dollars)) }, (row) => row.dollars),
+      ...having({ title: "Look", cell: (row) => make("span", {}, ...links(row)) }, (row) => row.links),
+      ...having({ title: "Why", cell: (row) => make("span", { class: "why", title: row.reason }, row.reason) }, (row) => row.reason),
+    ], items, "Trials");
+  }
+
+  const bar = make("div", { class: "actions" }, make("div", {}, make("label", { for: "order" }, "Order"), order), make("div", {}, make("label", { for: "status" }, "State"), status), back, on, where);
+  return { element: make("div", {}, bar, place), look };
+}
+
+// Where a person can look at a trial's newest job: its console and its logs. Other addresses become no links.
+function links(row) {
+  return Object.entries(row.links || {}).filter(([, address]) => /^https?:\/\//.test(address)).flatMap(([what, address]) =>
+    [make("a", { href: address, target: "_blank", rel: "noopener noreferrer", "aria-label": `${what} of trial ${row.trial}` }, what), " "]);
+}
+
+// One trial: what it was given, where to look at it, and its log as it grows
+
+function oneTrial(name, signal) {
+  const element = make("div");
+  let shown = new AbortController();
+  signal.addEventListener("abort", () => shown.abort());
+
+  function show(row) {
+    const lines = make("pre", { tabindex: "0", role: "log", "aria-label": `Log of trial ${row.trial}` });
+    const status = make("p", { class: "soft", role: "status" });
+    const attempts = make("select", { id: "attempt", onchange: () => follow(Number(attempts.value)) },
+      ...Array.from({ length: row.attempts }, (_, place) => make("option", { value: place + 1, selected: place + 1 === row.attempts }, place + 1)));
+    const title = make("h2", { tabindex: "-1" }, `Trial ${row.trial}`);
+    const config = Object.entries(row.config).flatMap(([key, value]) => [make("dt", {}, key), make("dd", {}, number(value))]);
+    element.replaceChildren(title, make("dl", {}, ...config), make("p", {}, ...links(row)),
+      ...(row.attempts > 1 ? [make("label", { for: "attempt" }, "Attempt"), attempts] : []), status, lines);
+    title.focus();
+
+    function follow(attempt) {
+      shown.abort();
+      shown = new AbortController();
+      lines.replaceChildren();
+      status.textContent = row.attempts ? "Live: new lines come as they are printed." : "It has not been started yet, and has no log.";
+      if (row.attempts) listen(`${experiment(name)}/trials/${row.trial}/logs?attempt=${attempt}`, "", shown.signal, heard);
+    }
+
+    function heard(events) {
+      const atEnd = lines.scrollHeight - lines.scrollTop - lines.clientHeight < 40; // who reads further up is left there
+      for (const { kind, data } of events) {
+        if (kind === "end") status.textContent = `Attempt ${JSON.parse(data).attempt} has ended.`;
+        else lines.append(JSON.parse(data).lines.map((line) => line.text + "\n").join(""));
+      }
+      while (lines.childNodes.length > LOG_PARTS) lines.firstChild.remove();
+      if (atEnd) lines.scrollTop = lines.scrollHeight;
+      return events.some(({ kind }) => kind === "end");
+    }
+
+    follow(row.attempts);
+  }
+  return { element, show };
+}

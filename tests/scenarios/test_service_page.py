@@ -1,0 +1,146 @@
+"""The page of a server in a real browser, while an experiment goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from browser import CHROMIUM, Tab, browser
+from server_thread import TOKEN, ServerThread, spec
+from trialjob import config
+from trialjob.model.ids import ExperimentName
+from trialjob.model.metric import Mode, Objective
+from trialjob.model.space import Choice, Space, Uniform
+from trialjob.orchestrator.core.events import Record
+from trialjob.orchestrator.journals.folder import FolderStore
+from trialjob.testing.histories import History
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium here to look at the page with")
+
+HOSTILE = "</script><script>document.title='taken'</script><img src=x onerror=document.title='taken'>\"'%{x}"
+SPACE = {
+    "lr": {"type": "loguniform", "lower": 1e-4, "upper": 1.0},
+    "hidden": {"type": "choice", "values": [16, 32, 64, 128]},
+    "dropout": {"type": "uniform", "lower": 0.0, "upper": 0.5},
+    "layers": {"type": "randint", "lower": 1, "upper": 6},
+}
+
+
+def document(name: str, folder: Path) -> Mapping[str, Any]:
+    given = spec(
+        name=name,
+        space=SPACE,
+        objective={"metric": "val_accuracy", "mode": "max"},
+        metrics=[{"name": "val_accuracy", "regex": "acc=([0-9.]+)"}],
+    )
+    return config.parse(given, source="spec", base=folder, files=False).document()
+
+
+@dataclass(kw_only=True)
+class Shown:
+    """A server, the page of it, and what happens in its store."""
+
+    store: Path
+    server: ServerThread
+    tab: Tab
+    _left: dict[str, Iterator[Record]] = field(default_factory=dict)
+
+    def happens(self, history: History, records: int | None = None) -> None:
+        """So many more records of a journal, or the rest of it."""
+        left = self._left.setdefault(history.name, history.records())
+        journal = FolderStore(self.store).journal(ExperimentName(history.name))
+        for record in islice(left, records):
+            journal.append(record.events, after=record.version - 1, at=record.at)
+
+    def open(self, view: str = "") -> None:
+        self.tab.open(f"http://127.0.0.1:{self.server.port}/#token={TOKEN}")
+        self.tab.until("document.querySelector('#main h1')")
+        self.tab.ask(f"location.hash = '#/{view}'")
+
+    def drag(self, where: str, begin: tuple[float, float], end: tuple[float, float]) -> None:
+        """With the mouse, from a share of an element's width and height in the frame to another."""
+        rect = "(({x, y, width, height}) => [x, y, width, height])({}.getBoundingClientRect())"
+        left, top, *_ = self.tab.ask(rect.replace("{}", "document.querySelector('iframe')"))
+        x, y, width, height = self.tab.ask(
+            rect.replace("{}", f"document.querySelector('{where}')"), frame=True
+        )
+        places = [(left + x + width * share, top + y + height * down) for share, down in (begin, end)]
+        self.tab.drag(*places)
+
+
+@pytest.fixture
+def shown(tmp_path: Path) -> Iterator[Shown]:
+    server = ServerThread(tmp_path / "store", tmp_path)
+    try:
+        with browser(tmp_path) as tab:
+            yield Shown(store=tmp_path / "store", server=server, tab=tab)
+            assert not tab.complaints, tab.complaints
+    finally:
+        server.close()
+
+
+def drawn(figure: str, more: str = "") -> str:
+    return f"document.querySelector('#{figure}.js-plotly-plot')?.data{more}"
+
+
+def test_figures_and_table_go_on_and_what_is_zoomed_stays(shown: Shown, tmp_path: Path) -> None:
+    history = History(trials=40, name="digits", document=document("digits", tmp_path))
+    tab = shown.tab
+    shown.happens(history, 200)
+    tab.look(width=1280)
+    shown.open("e/digits")
+    tab.until(drawn("history"), frame=True)
+    assert not tab.ask(drawn("slots"), frame=True)  # which is fetched when it comes into view
+    tab.look(width=1280, height=1700)
+    for figure in ("history", "curves", "parallel", "slots"):
+        tab.until(drawn(figure), frame=True)
+    before = tab.ask(drawn("history", "[0].x.length"), frame=True)
+    shown.drag("#history .nsewdrag", (0.2, 0.2), (0.6, 0.6))
+    zoomed = "document.querySelector('#history').layout.xaxis.range"
+    tab.until(f"{zoomed}[0] > 1", frame=True)
+    kept = tab.ask(zoomed, frame=True)
+    shown.drag("#parallel .axis-brush .background", (0.5, 0.3), (0.5, 0.7))
+    picked = drawn("parallel", "[0].dimensions[0].constraintrange")
+    tab.until(picked, frame=True)
+    brushed = tab.ask(picked, frame=True)
+    tab.ask("document.getElementById('trial-3').focus({preventScroll: true})")
+
+    shown.happens(history)
+    tab.until("document.body.innerText.includes('finished')")
+    tab.until(f"{drawn('history', '[0].x.length')} > {before}", frame=True)
+    tab.until(f"{drawn('parallel', '[0].dimensions[0].values.length')} > {before}", frame=True)
+    tab.until("document.body.innerText.includes('40 trials, page 1 of 1')")
+    assert tab.ask(zoomed, frame=True) == kept
+    assert tab.ask(picked, frame=True) == brushed
+    assert tab.ask("document.activeElement.id") == "trial-3"
+    tab.press("Enter", "\r")
+    tab.until("document.activeElement.innerText === 'Trial 3'")
+    for width in (390, 1280):
+        tab.look(width=width)
+        tab.until(f"document.documentElement.scrollWidth <= {width}")
+
+
+def test_what_strangers_wrote_is_shown_and_not_run(shown: Shown) -> None:
+    space = Space({HOSTILE: Choice(values=(HOSTILE, "other")), "x": Uniform(lower=0.0, upper=1.0)})
+    objective = Objective(metric=HOSTILE, mode=Mode.MIN, resource=HOSTILE)
+    history = History(trials=20, name="hostile", space=space, objective=objective, message=HOSTILE)
+    shown.happens(history)
+    shown.tab.look(width=1280, height=1700)
+    shown.open("e/hostile")
+    for figure in ("history", "curves", "slots"):
+        shown.tab.until(drawn(figure), frame=True)
+    shown.tab.until("document.querySelector('td .why')")
+    for frame in (False, True):
+        assert shown.tab.ask("document.title", frame=frame) != "taken"
+        assert not shown.tab.ask("document.querySelector('img')", frame=frame)
+    assert (
+        shown.tab.ask(
+            "(() => { try { return localStorage.length } catch (e) { return e.name } })()", frame=True
+        )
+        == "SecurityError"
+    )
