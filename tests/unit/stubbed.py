@@ -18,7 +18,8 @@ from typing import Any
 
 _HEAVY = {
     "torch", "sklearn", "keras", "tensorflow", "lightning", "pytorch_lightning", "xgboost", "lightgbm",
-    "transformers", "tqdm", "hydra", "fire", "syne_tune", "trialjob",
+    "transformers", "tqdm", "hydra", "fire", "syne_tune", "trialjob", "tyro", "simple_parsing",
+    "jsonargparse",
 }  # fmt: skip
 #: Light, and there in most environments.
 _LIGHT = {"click", "typer", "absl"}
@@ -32,12 +33,16 @@ class Nothing(ModuleType):
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the script makes of it
         if name.startswith("__"):
             raise AttributeError(name)
-        if name == "parse_args_into_dataclasses":
+        if name in ("parse_args_into_dataclasses", "add_arguments") or (name == "cli" and _is_tyro(self)):
             sys.exit(0)  # whose fields nobody knows without the library
         return type(name, (Nothing,), {"__init__": lambda *_, **__: None})
 
     def __call__(self, *_: object, **__: object) -> Any:  # noqa: ANN401 - as above
         return self
+
+
+def _is_tyro(module: ModuleType) -> bool:
+    return vars(module).get("__name__") == "tyro"
 
 
 class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):

@@ -167,6 +167,47 @@ def test_a_program_without_a_word_of_training_is_told_by_its_name(
     assert programs(tmp_path) == found
 
 
+@pytest.mark.parametrize(
+    ("name", "advice", "changes"),
+    [
+        (
+            "bash_defaults",
+            "LR=${SM_HP_LR:-0.1} in line 3",
+            {'LR="${LR:-0.1}"': "LR=${SM_HP_LR:-0.1}", "loss=0.$epoch": "loss=$LR"},
+        ),
+        (
+            "yaml_read",
+            "sys.argv[1] in place of 'config.yaml' in line 3",
+            {"import yaml": "import sys, yaml", '"config.yaml"': "sys.argv[1]"},
+        ),
+        (
+            "json_read",
+            "sys.argv[1] in place of 'config.json' in line 4",
+            {"import json": "import sys, json", '"config.json"': "sys.argv[1]"},
+        ),
+    ],
+)
+def test_what_it_says_is_to_be_changed_works(
+    name: str, advice: str, changes: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = next(each for each in SCRIPTS if each.name == name)
+    drafted(script, tmp_path / "code")
+    assert advice in capsys.readouterr().out
+    path = tmp_path / "code" / next(iter(script.files))
+    text = path.read_text()
+    for old, new in changes.items():
+        assert old in text
+        text = text.replace(old, new)
+    path.write_text(text)
+    where = ["--store", str(tmp_path / "store")]
+    spec = str(tmp_path / "code/sweep.yaml")
+    assert main(["run", spec, "--name", "x", "--set", "limits.max_trials=2", *where]) == 0
+    capsys.readouterr()
+    assert main(["results", "x", "--format", "json", *where]) == 0
+    scores = {each["score"] for each in json.loads(capsys.readouterr().out)["trials"]}
+    assert len(scores) == 2
+
+
 def test_what_is_left_open_is_doubtful_until_it_is_filled_in(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(
         "import argparse\np = argparse.ArgumentParser()\n"

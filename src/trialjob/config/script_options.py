@@ -1,7 +1,7 @@
 """The options that a Python script declares, read off its source; nothing is run.
 
 Rule: what cannot be seen for sure is not reported. It reads the entry point and what that imports of the same
-folder, and knows argparse and click.
+folder, and knows argparse, optparse and click.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def _imported(tree: ast.Module) -> Iterator[str]:
 
 def _option(call: ast.Call, file: str) -> ScriptOption | None:
     name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-    if name not in ("add_argument", "option"):
+    if name not in ("add_argument", "add_option", "option"):
         return None
     names = tuple(
         word.value
@@ -130,7 +130,7 @@ def _option(call: ast.Call, file: str) -> ScriptOption | None:
     if not names:
         return None
     given = {word.arg: word.value for word in call.keywords if word.arg}
-    kind, said = _argparse(given) if name == "add_argument" else _click(names, given)
+    kind, said = _click(names, given) if name == "option" else _argparse(given)
     dest = given.get("dest")
     return ScriptOption(
         names=tuple(spelling.partition("/")[0].strip() for spelling in names),

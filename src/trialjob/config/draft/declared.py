@@ -53,6 +53,21 @@ class Interface:
     advice: str = ""
 
 
+def called(name: str, default: Json) -> Declared:
+    """An option of which the name and the default are known."""
+    return Declared(name=name, default=default, type="" if default is None else type(default).__name__)
+
+
+def plain_value(text: str) -> Json:
+    """A number where ``text`` is one; None where it is empty."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text or None
+
+
 def of_arguments(folder: Path, program: str) -> Interface | None:
     """By argparse, click, or a dataclass of HuggingFace's parser."""
     options = [_declared(option) for option in script_options(folder, program)]

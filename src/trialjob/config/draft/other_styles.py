@@ -8,39 +8,39 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from trialjob.config.draft.declared import Declared, Interface, parameters_of
+from trialjob.config.draft.dataclasses_read import of_dataclass
+from trialjob.config.draft.declared import Declared, Interface, called, parameters_of, plain_value
 from trialjob.config.draft.literals import literal, name_of
+from trialjob.config.draft.shell import of_shell
+from trialjob.config.draft.values_file import of_read_file
 from trialjob.config.script_options import parsed, source_files
 from trialjob.config.yaml_text import load_yaml
 from trialjob.errors import TrialjobError
 from trialjob.model.json import Json
 
-_CASE: Final = re.compile(r"^\s*(?:-\w\s*\|\s*)?--([\w-]+)(?:=\*)?(?:\s*\|\s*-\w)?\s*\)", re.MULTILINE)
-_ASSIGNED: Final = re.compile(
-    r"^\s*(?:export\s+|local\s+)?([A-Za-z_]\w*)=[\"']?([^\s\"'$]+)[\"']?\s*$", re.MULTILINE
-)
-_PLACE: Final = re.compile(r"([A-Za-z_]\w*)=[\"']?\$\{?([1-9])(?::-([^}]*))?\}?")
-_HANDED: Final = re.compile(r"\$\{?SM_HP_([A-Z0-9_]+)(?::-([^}]*))?\}?")
 _CONSTANT: Final = re.compile(r"[A-Z][A-Z0-9_]*$")
 
 
 def of_other_styles(folder: Path, program: str) -> Interface | None:
-    """Hydra, LightningCLI, Fire, Typer, absl, variables of the environment, shell; constants last."""
+    """Whatever names what a program takes; a file that it reads and constants at its top last."""
     if program.endswith((".sh", ".bash")):
-        return _of_shell((folder / program).read_text("utf-8", "replace"))
+        return of_shell((folder / program).read_text("utf-8", "replace"), program)
     trees = {path: tree for path in source_files(folder, program) if (tree := parsed(path))}
     for path, tree in trees.items():
         found = (
             _of_hydra(path.parent, tree)
             or _of_lightning(tree, trees)
             or _of_fire(tree)
+            or of_dataclass(tree, trees)
             or _of_typer(tree)
             or _of_absl(tree)
             or _of_environment(tree)
         )
         if found is not None:
             return found
-    return _of_constants(trees[folder / program], program) if folder / program in trees else None
+    if (whole := trees.get(folder / program)) is None:
+        return None
+    return of_read_file(folder, program, whole) or _of_constants(whole, program)
 
 
 def _calls(tree: ast.AST, *names: str) -> Iterator[ast.Call]:
@@ -123,9 +123,20 @@ def _functions(tree: ast.Module, name: str) -> Iterator[ast.FunctionDef]:
 
 
 def _of_fire(tree: ast.Module) -> Interface | None:
+    """A function, or the one method of a class, whose own options may stand behind it."""
     for call in _calls(tree, "Fire"):
-        for function in _functions(tree, name_of(call.args[0]) if call.args else ""):
+        named = name_of(call.args[0]) if call.args else ""
+        for function in _functions(tree, named):
             return Interface(how="Fire", options=tuple(parameters_of(function, str)))
+        for cls in (node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == named):
+            methods = {each.name: each for each in cls.body if isinstance(each, ast.FunctionDef)}
+            shown = [name for name in methods if not name.startswith("_")]
+            chosen = next((name for name in ("train", "fit", "run", "main") if name in shown), "")
+            chosen = chosen or (shown[0] if len(shown) == 1 else "")
+            found = [methods[name] for name in ("__init__", chosen) if name in methods]
+            options = [each for one in found for each in parameters_of(one, str, skip=1)]
+            if chosen:
+                return Interface(how="Fire", options=tuple(options), before=(chosen,))
     return None
 
 
@@ -180,48 +191,9 @@ def _of_environment(tree: ast.Module) -> Interface | None:
         name = literal(call.args[0]) if call.args else None
         if isinstance(name, str) and name.startswith("SM_HP_"):
             default = literal(call.args[1]) if len(call.args) > 1 else None
-            plain = _read(default) if isinstance(default, str) else default
-            found.append(_called(name.removeprefix("SM_HP_").lower(), plain))
+            plain = plain_value(default) if isinstance(default, str) else default
+            found.append(called(name.removeprefix("SM_HP_").lower(), plain))
     return Interface(how="variables of the environment", options=tuple(found)) if found else None
-
-
-def _of_shell(text: str) -> Interface | None:
-    """``--lr)`` in a case, ``$1``, and ``${SM_HP_LR:-0.1}``, each with the value that stands above."""
-    above = {name.lower(): _read(value) for name, value in _ASSIGNED.findall(text)}
-    if options := dict.fromkeys(_CASE.findall(text)):
-        found = [_called(name, above.get(name.replace("-", "_").lower())) for name in options]
-        return Interface(how="the options of a case", options=tuple(found))
-    places = {int(place): (name.lower(), _read(value)) for name, place, value in _PLACE.findall(text)}
-    if places:
-        ordered = [places.get(number, (f"argument{number}", None)) for number in range(1, max(places) + 1)]
-        return Interface(
-            how="words in their order",
-            options=tuple(
-                Declared(
-                    name=name, default=value, type=type(value).__name__, required=True, words=(f"{{{name}}}",)
-                )
-                for name, value in ordered
-            ),
-            others="",
-        )
-    handed = {name.lower(): _read(value) for name, value in _HANDED.findall(text)}
-    if handed:
-        found = [_called(name, value) for name, value in handed.items()]
-        return Interface(how="variables of the environment", options=tuple(found))
-    return None
-
-
-def _called(name: str, default: Json) -> Declared:
-    return Declared(name=name, default=default, type="" if default is None else type(default).__name__)
-
-
-def _read(text: str) -> Json:
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text or None
 
 
 def _of_constants(tree: ast.Module, program: str) -> Interface | None:
@@ -237,10 +209,11 @@ def _of_constants(tree: ast.Module, program: str) -> Interface | None:
     if not plain:
         return None
     example, now = next(iter(plain.items()))
+    line = next(node.lineno for node in tree.body if example in ast.dump(node))
     return Interface(
         how="constants at its top",
-        options=tuple(_called(name.lower(), value) for name, value in plain.items()),
+        options=tuple(called(name.lower(), value) for name, value in plain.items()),
         advice=f"{program} sets {', '.join(plain)} itself, whatever a trial is given; have it ask for each: "
         f"from trialjob.reporting import get_context; values = get_context().hyperparameters; "
-        f'{example} = values.get("{example.lower()}", {now!r})',
+        f'{example} = values.get("{example.lower()}", {now!r}) in line {line}',
     )
