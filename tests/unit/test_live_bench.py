@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("sklearn")
 pytest.importorskip("optuna")
 
-from benchmarks.search.live import choices, decide, judge, live, replicate, runs, show, tasks
+from benchmarks.search.live import choices, decide, differences, judge, live, replicate, runs, tasks
 
 from trialjob.model.space import Config, Space, Uniform
 
@@ -142,9 +142,9 @@ def test_a_loop_is_judged_by_its_pairs(less: list[float], verdict: str) -> None:
     def row(loop: str, seed: int, anew: float) -> dict[str, Any]:
         return {"loop": loop, "task": "t", "seed": seed, "workers": 8, "ways": {"best": {"anew": anew}}}
 
-    rows = [row(show.BASE, seed, float(seed)) for seed in range(5)]
+    rows = [row(differences.BASE, seed, float(seed)) for seed in range(5)]
     rows += [row("tpe + asha", seed, seed + each) for seed, each in enumerate(less, start=1)]
-    found = show.of_loop(rows, "tpe + asha", 8, "anew")
+    found = differences.of_loop(rows, "tpe + asha", 8, "anew")
     assert (found.runs, found.verdict) == (len(less), verdict)
     assert found.less == pytest.approx(sum(less) / len(less))
 
@@ -156,16 +156,16 @@ def test_tasks_weigh_alike_and_sets_of_runs_by_how_sure_they_are() -> None:
 
     rows = [row("one", 200 + seed, less) for seed, less in enumerate([-0.1, -0.3])]
     rows += [row("two", 200 + seed, less) for seed, less in enumerate([0.1, 0.1, 0.1, 0.1, 0.3, 0.5])]
-    found = decide.over_tasks(rows, decide.WAY, "anew")
+    found = differences.over_tasks(rows, decide.WAY, "anew")
     assert found.runs == 8
     assert found.less == pytest.approx(0.0)
     errors = (0.1, np.std([0.1] * 4 + [0.3, 0.5], ddof=1) / 6**0.5)
     assert found.error == pytest.approx(np.hypot(*errors) / 2)
 
-    def known(less: float, error: float) -> show.Difference:
-        return show.Difference(runs=4, value=1 + less, less=less, error=error)
+    def known(less: float, error: float) -> differences.Difference:
+        return differences.Difference(runs=4, value=1 + less, less=less, error=error)
 
-    both = decide.pooled([known(-0.1, 0.01), known(0.0, 0.02)])
+    both = differences.pooled([known(-0.1, 0.01), known(0.0, 0.02)])
     assert both.runs == 8
     assert [both.less, both.error] == pytest.approx([-0.08, 0.02 / 5**0.5])
 

@@ -8,10 +8,18 @@ Each task counts alike, however many runs it has.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.search.live.show import JUDGED, Difference, Row, of_way, read
+from benchmarks.search.live.differences import (
+    JUDGED,
+    Difference,
+    Row,
+    of_way,
+    over_tasks,
+    pooled,
+    read,
+)
 from benchmarks.search.live.tasks import HELD_OUT
 
 WAY = "confirm 3 x 2"
@@ -19,53 +27,40 @@ WAY = "confirm 3 x 2"
 NEW = 200
 
 
-def over_tasks(rows: Sequence[Row], way: str, what: str) -> Difference:
-    """The mean over the tasks of each one's mean difference to the best figure."""
-    tasks = dict.fromkeys(row["task"] for row in rows)
-    parts = [of_way([row for row in rows if row["task"] == task], way, what) for task in tasks]
-    return Difference(
-        runs=len(rows),
-        value=sum(part.value for part in parts) / len(parts),
-        less=sum(part.less for part in parts) / len(parts),
-        error=sum(part.error**2 for part in parts) ** 0.5 / len(parts),
-    )
-
-
-def pooled(parts: Iterable[Difference]) -> Difference:
-    """The mean of several, weighed by how sure each is."""
-    weighed = [(1 / part.error**2, part) for part in parts]
-    whole = sum(weight for weight, _ in weighed)
-    return Difference(
-        runs=sum(part.runs for _, part in weighed),
-        value=sum(weight * part.value for weight, part in weighed) / whole,
-        less=sum(weight * part.less for weight, part in weighed) / whole,
-        error=whole**-0.5,
-    )
-
-
 def line(name: str, of_what: Sequence[Difference], verdict: str) -> str:
     cells = [f"{each.value:.3f} | {each.less:+.3f} ± {each.error:.3f}" for each in of_what]
     return f"| {name} | {of_what[0].runs} | {' | '.join(cells)} | {verdict} |"
 
 
-def table(rows: Sequence[Row], way: str) -> list[str]:
-    """By task the new runs, then all of them, those of before, and both."""
+def decided(rows: Sequence[Row], way: str) -> dict[str, dict[str, Difference]]:
+    """By retraining and by the checkpoint: the new runs, and where there are others those and both."""
     held = [row for row in rows if row["task"] in HELD_OUT and way in row["ways"]]
-    new = [row for row in held if row["seed"] >= NEW]
-    old = [row for row in held if row["seed"] < NEW]
+    sets = {
+        "new runs": [row for row in held if row["seed"] >= NEW],
+        "those of before": [row for row in held if row["seed"] < NEW],
+    }
+    found = {
+        name: {what: over_tasks(of_set, way, what) for what in JUDGED}
+        for name, of_set in sets.items()
+        if of_set
+    }
+    if len(found) > 1:
+        found["both"] = {what: pooled([each[what] for each in found.values()]) for what in JUDGED}
+    return found
+
+
+def table(rows: Sequence[Row], way: str) -> list[str]:
+    """The new runs by task, then what is decided."""
     lines = [
         f"| {way} | runs | retrained | less best | checkpoint | less best | |",
         "|---|--:|--:|--:|--:|--:|---|",
     ]
+    new = [row for row in rows if row["seed"] >= NEW and way in row["ways"]]
     for task in dict.fromkeys(row["task"] for row in new):
         of_task = [row for row in new if row["task"] == task]
         lines.append(line(task, [of_way(of_task, way, what) for what in JUDGED], ""))
-    found = [over_tasks(new, way, what) for what in JUDGED]
-    lines.append(line("all new runs", found, found[0].verdict))
-    if old:
-        before = [over_tasks(old, way, what) for what in JUDGED]
-        both = [pooled(pair) for pair in zip(found, before, strict=True)]
-        lines += [line("those of before", before, before[0].verdict), line("both", both, both[0].verdict)]
+    for name, found in decided(rows, way).items():
+        lines.append(line(name, [found[what] for what in JUDGED], found["anew"].verdict))
     return lines
 
 

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.search.live.choices import WAYS, curves
+from benchmarks.search.live.differences import of_way
 from benchmarks.search.live.runs import config_of, read
-from benchmarks.search.live.show import of_way
 from benchmarks.search.live.tasks import TASKS, Losses, Task
 
 from trialjob.model.ids import TrialId

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.search.live.decide import NEW, WAY
+from benchmarks.search.live.differences import BASE
 from benchmarks.search.live.judge import Trainings, judged
 from benchmarks.search.live.runs import Run, key, made, read
-from benchmarks.search.live.show import BASE
 from benchmarks.search.live.tasks import TASKS
 
 #: Runs of each task in a round: about as its differences vary, and the fewer the more seconds they take.

@@ -6,75 +6,13 @@ python -m benchmarks.search.live.show benchmarks/search/live/judged.jsonl.gz --p
 from __future__ import annotations
 
 import argparse
-import gzip
-import json
-import math
-import statistics
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from benchmarks.search.live.tasks import HELD_OUT
+from benchmarks.search.live.decide import WAY, decided
+from benchmarks.search.live.differences import BASE, JUDGED, SURE, Row, of_loop, read
 
-BASE = "random + asha"
-#: What a user is to gain for a loop to be ahead, and how sure it must be, in standard errors.
-AHEAD, SURE = -0.015, 2.0
-#: By retraining, by the checkpoint.
-JUDGED = {"anew": "#1f77b4", "checkpoint": "#bbbbbb"}
-
-Row = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
-    """A paired difference with its standard error, which is not known of one run."""
-
-    runs: int
-    value: float
-    less: float
-    error: float
-
-    @property
-    def verdict(self) -> str:
-        if math.isnan(self.error):
-            return "not known"
-        if self.less + SURE * self.error < AHEAD:
-            return "ahead"
-        if self.less + SURE * self.error < 0:
-            return "better"
-        return "behind" if self.less - SURE * self.error > 0 else "level"
-
-
-def difference(pairs: Sequence[tuple[float, float]]) -> Difference:
-    less = [value - base for value, base in pairs]
-    return Difference(
-        runs=len(pairs),
-        value=statistics.fmean(value for value, _ in pairs),
-        less=statistics.fmean(less),
-        error=statistics.stdev(less) / len(less) ** 0.5 if len(less) > 1 else math.nan,
-    )
-
-
-def of_loop(rows: Sequence[Row], loop: str, workers: int, what: str) -> Difference:
-    """A loop less random search under ASHA, with as many workers, over the runs that both have."""
-    base = {_key(row): row for row in rows if (row["loop"], row["workers"]) == (BASE, workers)}
-    found = [row for row in rows if (row["loop"], row["workers"]) == (loop, workers) and _key(row) in base]
-    return difference([(row["ways"]["best"][what], base[_key(row)]["ways"]["best"][what]) for row in found])
-
-
-def of_way(rows: Sequence[Row], way: str, what: str) -> Difference:
-    return difference([(row["ways"][way][what], row["ways"]["best"][what]) for row in rows])
-
-
-def read(file: Path) -> list[Row]:
-    """What ``judge.py`` has written, compressed or not."""
-    with gzip.open(file, "rt") if file.suffix == ".gz" else file.open() as lines:
-        return [json.loads(line) for line in lines]
-
-
-def _key(row: Row) -> tuple[str, int]:
-    return row["task"], row["seed"]
+COLOURS = {"anew": "#1f77b4", "checkpoint": "#bbbbbb"}
 
 
 def loops(rows: Sequence[Row]) -> list[tuple[str, int]]:
@@ -104,18 +42,16 @@ def picture(rows: Sequence[Row], where: Path) -> None:
     mpl.rcParams["svg.hashsalt"] = "trialjob"
     from matplotlib import pyplot as plt  # noqa: PLC0415 - as above
 
-    held = [row for row in rows if row["task"] in HELD_OUT]
     drawn = {
         f"{loop}, {workers} worker{'s' if workers > 1 else ''}": {
             what: of_loop(rows, loop, workers, what) for what in JUDGED
         }
         for loop, workers in loops(rows)
     }
-    drawn["random + asha, then confirm 3 x 2"] = {
-        what: of_way(held, "confirm 3 x 2", what) for what in JUDGED
-    }
+    for name, found in decided(rows, WAY).items():
+        drawn[f"random + asha, then {WAY}, {name}"] = found
     figure, axes = plt.subplots(figsize=(8, 0.45 * len(drawn) + 1.2), layout="constrained")
-    for shift, (what, colour) in zip((0.0, 0.25), JUDGED.items(), strict=True):
+    for shift, (what, colour) in zip((0.0, 0.25), COLOURS.items(), strict=True):
         axes.errorbar(
             [each[what].less for each in drawn.values()],
             [place + shift for place in range(len(drawn))],
