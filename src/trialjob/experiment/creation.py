@@ -177,7 +177,8 @@ def _known(spec: ExperimentSpec, store: BaseStore) -> tuple[list[KnownResult], t
                 f"sampler.warm_start: {source} has no trial that lies in this space"
                 f" ({known.dropped} lie outside of it{unread}); remove it, widen the space, or mend the table"
             )
-        learned = f"{len(known.results)} results learned, {known.dropped} outside of this space left out"
+        count = len(known.results)
+        learned = f"{count} result{'' if count == 1 else 's'} learned, {known.dropped} outside of this space left out"
         if known.unread:
             learned += f"; {_unread(known)}"
         notes.append(f"warm start from {source}: {learned}")
