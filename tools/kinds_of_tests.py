@@ -27,6 +27,7 @@ KINDS: Final[Mapping[str, tuple[str, ...]]] = {
         "scenarios/test_huggingface_trainer.py",
         "scenarios/test_logged_elsewhere.py",
         "scenarios/test_mlflow_server.py",
+        "scenarios/test_page_in_browser.py",
         "scenarios/test_report_in_browser.py",
         "scenarios/test_sdk_v2_trials.py",
         "scenarios/test_slurm.py",

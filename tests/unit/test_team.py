@@ -618,6 +618,32 @@ def test_pages_of_other_origins_are_not_answered(team: Team) -> None:
     assert asyncio.run(with_origin(public, token, "https://tuning.example.com", **behind)).status == 403
 
 
+def test_what_is_no_text_and_no_address_is_refused_in_words(team: Team) -> None:
+    token, made = team.token("submit", "red"), team.app()
+    for body in (spec(name="\ud800"), spec(space={"\udfff": {"type": "uniform", "lower": 0, "upper": 1}})):
+        answer = ask(made, "POST", "/v1/experiments", token, {"spec": body})
+        assert (answer.status, answer.json()["title"]) == (422, "Unprocessable Entity")
+    large = ask(made, "POST", "/v1/plan", token, {"spec": "a: " + "x" * 1_000_001})
+    assert (large.status, "1,000,000 bytes" in large.json()["problems"][0]["message"]) == (422, True)
+    assert asyncio.run(with_origin(made, token, "http://[")).status == 403
+
+
+def test_what_fails_in_the_server_is_told_and_written_down(
+    team: Team, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(*_given: object) -> None:
+        raise RuntimeError("a text\nFALSE line\x1b[2J")
+
+    team.house.tenant_desk("red").status = fails  # type: ignore[assignment, method-assign]
+    answer = ask(team.app(), "GET", "/v1/experiments/red-one", team.token("read", "red"))
+    assert (answer.status, answer.headers["content-type"]) == (500, "application/problem+json")
+    assert "FALSE" not in answer.body.decode()
+    told = capsys.readouterr().err
+    assert "RuntimeError" in told
+    assert "\nFALSE" not in told
+    assert "\x1b" not in told
+
+
 async def with_origin(made: Access, token: str, page: str, **headers: str) -> Answer:
     return await asked(made, "GET", "/v1/experiments", token, None, origin="10.0.0.9", page=page, **headers)
 

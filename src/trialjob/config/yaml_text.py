@@ -33,9 +33,7 @@ def read_text(path: Path) -> str:
         why = getattr(error, "strerror", None) or str(error)
         _refuse(source, f"cannot be read: {why}", "check the path")
     if len(data) > MAX_BYTES:
-        _refuse(
-            source, f"is larger than {MAX_BYTES:,} bytes", "a spec is a small file; is this the right one?"
-        )
+        _refuse_large(source)
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -45,6 +43,8 @@ def read_text(path: Path) -> str:
 
 def load_yaml(text: str, source: str) -> Any:  # noqa: ANN401 - whatever the text holds
     """The value of a YAML text with one document; None when it is empty."""
+    if len(text) > MAX_BYTES:  # reading it takes a minute a megabyte on a busy machine
+        _refuse_large(source)
     yaml = YAML(typ="safe", pure=True)
     try:
         node = yaml.compose(text)
@@ -124,6 +124,10 @@ def _remedy(problem: str) -> str:
     if "constructor for the tag" in problem:
         return "tags are not used in a spec; write the plain value"
     return "correct the YAML at this line"
+
+
+def _refuse_large(source: str) -> NoReturn:
+    _refuse(source, f"is larger than {MAX_BYTES:,} bytes", "a spec is a small file; is this the right one?")
 
 
 def _refuse(source: str, message: str, remedy: str) -> NoReturn:
