@@ -177,8 +177,8 @@ def _known(spec: ExperimentSpec, store: BaseStore) -> tuple[list[KnownResult], t
                 f"sampler.warm_start: {source} has no trial that lies in this space"
                 f" ({known.dropped} lie outside of it{unread}); remove it, widen the space, or mend the table"
             )
-        count = len(known.results)
-        learned = f"{count} result{'' if count == 1 else 's'} learned, {known.dropped} outside of this space left out"
+        told = _counted(len(known.results), "result")
+        learned = f"{told} learned, {known.dropped} outside of this space left out"
         if known.unread:
             learned += f"; {_unread(known)}"
         notes.append(f"warm start from {source}: {learned}")
@@ -187,8 +187,7 @@ def _known(spec: ExperimentSpec, store: BaseStore) -> tuple[list[KnownResult], t
 
 
 def _unread(known: Earlier) -> str:
-    rows = f"{known.unread} row{'' if known.unread == 1 else 's'}"
-    return f"{rows} that cannot be read left out, the first at {known.first_unread}"
+    return f"{_counted(known.unread, 'row')} that cannot be read left out, the first at {known.first_unread}"
 
 
 def _known_by(source: str, store: BaseStore, present: Present) -> Earlier:
@@ -199,3 +198,7 @@ def _known_by(source: str, store: BaseStore, present: Present) -> Earlier:
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"sampler.warm_start: {source} cannot be read: {error}") from error
     return of_table(text, source, present)
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
