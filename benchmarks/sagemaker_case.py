@@ -105,6 +105,28 @@ One launch a second is what the service grants an account. It fills 64 slots in 
 pools of 64 jobs that end together long before their 240 s are over. Beyond about 100 workers, with trials
 of a few minutes, slots wait for turns and pools wait with them, paid for: with 200 workers and 600 trials,
 not in the table, jobs held 61 % of the slots' time, and 46 % of the billable seconds were idle ones.
+
+Beside Syne Tune 0.13, the last release with a SageMaker backend (`benchmarks/sagemaker_beside.py` says how it
+is installed and run): the case of 8 workers, the same service on the same hard day, the same configurations
+in the same order, rungs at 1, 2, 4 and 8 and warm pools of 240 s; its other settings are its defaults, with
+all 32 trials waited for. It runs unchanged, with SDK 2.257.7. Without waiting for ended jobs
+(`start_jobs_without_delay`), which is its default, it needs up to 15 machines for 8 workers. *5 s* and
+*10 s* are between its looks, *waits* is with that switched off. *Training* is all time in which jobs trained,
+also behind the line that lost a trial its job: it stops them later, so that they print more reports. CPU is
+that of the tuning process, on a busy machine.
+
+| what                                | trialjob    | Syne Tune, 5 s | 5 s, waits    | 10 s, waits   |
+| ----------------------------------- | ----------- | -------------- | ------------- | ------------- |
+| trials; jobs                        | 32; 32      | 32; 32         | 32; 32        | 32; 32        |
+| wall-clock                          | 17.8 min    | 20.1 min       | 22.0 min      | 22.7 min      |
+| billable seconds: jobs + idle pools | 5,568 + 312 | 5,677 + 5,447  | 5,876 + 2,210 | 6,099 + 2,284 |
+| billable ÷ training                 | 1.51        | 2.49           | 1.70          | 1.70          |
+| idle of all billable                | 5.3%        | 49.0%          | 27.3%         | 27.2%         |
+| launches that reused a pool         | 75%         | 53%            | 75%           | 75%           |
+| most instances at once              | 8           | 15             | 8             | 8             |
+| reports that were printed           | 59          | 68             | 73            | 75            |
+| calls; refused as too many          | 341; 0      | 3,680; 163     | 6,458; 451    | 4,212; 322    |
+| CPU                                 | 1.4 s       | 58.3 s         | 79.4 s        | 54.0 s        |
 """
 
 

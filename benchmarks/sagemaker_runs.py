@@ -24,15 +24,16 @@ from trialjob.model.limits import Limits
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.journals.jsonl import JsonlJournal
 from trialjob.orchestrator.stopping.asha import Asha
-from trialjob.testing.fake_aws import Durations, Epoch, FakeService, Faults, VirtualClock
+from trialjob.testing.fake_aws import Durations, Epoch, FakeService, Faults, VirtualClock, most_instances
 from trialjob.testing.fake_aws.in_process import boto3_session
 from trialjob.testing.fake_aws.job import Job
 from trialjob.testing.sagemaker_simulation import SETTINGS, SageMakerSimulation
 from trialjob.testing.simulation import curve
 
-WARM = replace(SETTINGS, keep_alive=240.0)
+EPOCHS, KEEP_ALIVE = 8, 240.0
+WARM = replace(SETTINGS, keep_alive=KEEP_ALIVE)
 _POLL_INTERVAL = 10.0
-_EPOCHS, _STEPS, _STEP_LINES = 8, 6, 5
+_STEPS, _STEP_LINES = 6, 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,13 +96,17 @@ class Done:
 def chatter(told: Mapping[str, str], step: int) -> Epoch | None:
     """A job with a pace of its own that prints all the time and reports the simulation's curve."""
     epoch, place = divmod(step - 1, _STEPS)
-    if epoch >= _EPOCHS:
+    if epoch >= EPOCHS:
         return None
     config = {name: json.loads(value) for name, value in told.items()}
     lines = [f"epoch {epoch + 1} step {place}.{number} loss 0.123" for number in range(_STEP_LINES)]
     if place == _STEPS - 1:
-        report = {"seq": epoch + 1, "metrics": {"epoch": epoch + 1, "accuracy": curve(config, epoch + 1)}}
-        lines.append("[trialjob] " + json.dumps(report))
+        metrics = {"epoch": epoch + 1, "accuracy": curve(config, epoch + 1)}
+        if "st_checkpoint_dir" in told:  # it is one of Syne Tune's
+            stamps = {"st_worker_timestamp": 0.0, "st_worker_time": 0.0, "st_worker_iter": epoch}
+            lines.append("[tune-metric]: " + json.dumps({**metrics, **stamps}))
+        else:
+            lines.append("[trialjob] " + json.dumps({"seq": epoch + 1, "metrics": metrics}))
     return Epoch(seconds=(50.0 + 30.0 * float(config["lr"])) / _STEPS, lines=lines)
 
 
@@ -110,7 +115,7 @@ def run(case: Case, folder: Path) -> Done:
         limits=Limits(max_trials=case.trials, max_concurrent_trials=case.workers, trial_timeout=4 * 3600.0),
         folder=folder,
         settings=case.settings,
-        rule=Asha(max_resource=_EPOCHS, reduction_factor=2),
+        rule=Asha(max_resource=EPOCHS, reduction_factor=2),
         poll_interval=_POLL_INTERVAL,
         by_pace=True,
         journal=JsonlJournal(folder / "journal"),
@@ -134,17 +139,46 @@ def run(case: Case, folder: Path) -> Done:
 
 def _service(simulation: SageMakerSimulation) -> TimedService:
     """Put a service whose CPU is known, and that says no as often as the real one, behind the simulation."""
-    service = TimedService(
-        simulation.clock,
-        faults=replace(Faults.hard_day(), interruption=0.3),
-        durations=Durations.hard_day(),
-        quota=1000,
-    )
-    service.script(chatter)
-    service.world.write("bucket", "there", b"")
+    service = harsh_service(simulation.clock)
     simulation.service = service
     simulation.session = boto3_session(service)
     simulation.client = SageMakerClient(
         simulation.clock, Limiter(simulation.clock, RATES), session=simulation.session
     )
     return service
+
+
+def harsh_service(clock: VirtualClock) -> TimedService:
+    """A service on a hard day."""
+    service = TimedService(
+        clock,
+        faults=replace(Faults.hard_day(), interruption=0.3),
+        durations=Durations.hard_day(),
+        quota=1000,
+    )
+    service.script(chatter)
+    service.world.write("bucket", "there", b"")
+    return service
+
+
+def beside(service: TimedService, wall: float, cpu: float) -> dict[str, float]:
+    """What can be asked of anybody's jobs."""
+    jobs, paid = [*service.jobs.values()], service.bill()
+    return {
+        "jobs": len(jobs),
+        "wall": wall,
+        "billable": paid.billable,
+        "idle": paid.idle,
+        "training": sum(
+            following.at - moment.at
+            for job in jobs
+            for moment, following in zip(job.history, job.history[1:], strict=False)
+            if moment.secondary == "Training"
+        ),
+        "warm": paid.warm_starts,
+        "most": most_instances(jobs),
+        "calls": len(service.ledger.calls),
+        "refused": service.ledger.count(outcome="ThrottlingException"),
+        "reports": sum("accuracy" in line.message for line in service.lines()),
+        "cpu": cpu,
+    }
