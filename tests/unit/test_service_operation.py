@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from trialjob import config, experiment
 from trialjob.apps.cli.serving import serve
+from trialjob.apps.service import desk as desk_module
 from trialjob.apps.service.callers import Alone, Caller, TeamHouse
 from trialjob.apps.service.desk import Desk
 from trialjob.apps.service.metrics import metrics
@@ -20,8 +22,10 @@ from trialjob.apps.service.rules import RULES
 from trialjob.apps.service.runner import Runner
 from trialjob.apps.team.tenants import Tenants, parse_budget
 from trialjob.apps.team.tokens import Role
+from trialjob.experiment import Session
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.journals.folder import FolderStore
+from trialjob.orchestrator.journals.store import BaseStore
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "service"
 #: A comment, or a name, its labels and a number.
@@ -79,6 +83,31 @@ def test_what_a_label_says_stays_in_its_quotes(tmp_path: Path) -> None:
     text = metrics(Desk(str(tmp_path), Runner(), tmp_path), [tenant])
     assert 'trialjob_budget_dollars{tenant="a\\"b\\\\c\\nd"} 1.5\n' in text
     assert all(LINE.fullmatch(line) for line in text.splitlines())
+
+
+def test_a_list_longer_than_what_is_kept_reads_no_more_than_what_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk_module, "_KEPT", 4)
+    store, opened = str(tmp_path / "store"), list[str]()
+    for number in range(6):
+        experiment.create(config.parse({**SPEC, "name": f"e{number}"}), store=store)
+    desk = Desk(store, Runner(), tmp_path)
+    desk.runner.close()
+    open_session = experiment.open_session
+
+    def counted(store: BaseStore, name: str) -> Session:
+        opened.append(name)
+        return open_session(store, name)
+
+    monkeypatch.setattr(experiment, "open_session", counted)
+    lines, _ = desk.page("", 100)
+    assert [line["name"] for line in lines] == opened == [f"e{number}" for number in range(6)]
+    assert desk.page("", 100)[0] == lines
+    assert opened[6:] == ["e4", "e5"]
+    desk.status("e5")  # who is looked at takes the place of who was looked at longest ago
+    desk.status("e5")
+    assert opened[8:] == ["e5"]
 
 
 class Begun:

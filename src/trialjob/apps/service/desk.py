@@ -81,7 +81,7 @@ class Desk:
         Of one that cannot be read only its name and why.
         """
         try:
-            return self.look(name, _member if details else _summary)
+            return self.look(name, _member if details else _summary, in_passing=True)
         except TrialjobError as error:
             why = str(error)
         except Exception as error:  # noqa: BLE001 - whatever is in one journal, the others are shown
@@ -89,9 +89,13 @@ class Desk:
         told = one_line(self.told(why))
         return unreadable(name, told) if details else {"name": name, "state": "unreadable", "detail": told}
 
-    def look(self, name: str, at: Callable[[Session], T]) -> T:
-        """What ``at`` says of an experiment as it is now. Raises NoSuchExperiment."""
-        with self._session(name) as session:
+    def look(self, name: str, at: Callable[[Session], T], *, in_passing: bool = False) -> T:
+        """What ``at`` says of an experiment as it is now. Raises NoSuchExperiment.
+
+        ``in_passing``: one of all, looked at one by one. More of them than are kept would otherwise each put
+        out the one that is looked at next.
+        """
+        with self._session(name, in_passing=in_passing) as session:
             return at(session)
 
     def status(self, name: str) -> tuple[dict[str, object], int]:
@@ -280,7 +284,7 @@ class Desk:
                 self._resting[name] -= 1
                 continue
             with suppress(TrialjobError):  # the page shows what cannot be read, and why
-                if self.look(name, self._is_left):
+                if self.look(name, self._is_left, in_passing=True):
                     self._run(experiment.open_session(self._store, name))
 
     def _is_left(self, session: Session) -> bool:
@@ -291,13 +295,14 @@ class Desk:
         return session.name not in self.runner.running() and not session.holder()
 
     @contextmanager
-    def _session(self, name: str) -> Iterator[Session]:
+    def _session(self, name: str, *, in_passing: bool) -> Iterator[Session]:
         with self._lock:
             kept = self._sessions.get(name)
         if kept is None:
             kept = threading.Lock(), experiment.open_session(self._store, name)
             with self._lock:
-                kept = self._sessions.setdefault(name, kept)
+                if not in_passing or len(self._sessions) < _KEPT:
+                    kept = self._sessions.setdefault(name, kept)
                 while len(self._sessions) > _KEPT:
                     self._sessions.popitem(last=False)
         lock, session = kept

@@ -216,7 +216,7 @@ class TenantDesk(Desk):
         found: dict[str, JournalStatus | None] = {}
         for name in names:
             try:
-                found[name] = self.look(name, _standing)
+                found[name] = self.look(name, _standing, in_passing=True)
             except NoSuchExperiment:
                 found[name] = None
             except TrialjobError:
