@@ -31,6 +31,9 @@ from trialjob.apps.team.tenants import Ledger, Tenants, parse_budget
 from trialjob.apps.team.tokens import Role, TokenBook
 from trialjob.errors import InvariantError, SpecError, StoreError, UsageError
 from trialjob.experiment.admission import DECISIONS
+from trialjob.model.ids import ExperimentName
+from trialjob.model.money import Tariff, Terms
+from trialjob.orchestrator.core.events import PricesLearned
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.journals.folder import FolderStore
 from trialjob.testing.fake_aws import FakeAws
@@ -216,6 +219,29 @@ def test_the_list_has_ones_own_and_an_admins_all(team: Team) -> None:
     red = ask(made, "GET", "/v1/tenants", team.token("read", "red")).json()["items"]
     assert [(each["name"], each["held"], each["free"]) for each in red] == [("red", 10.0, 90.0)]
     assert len(ask(made, "GET", "/v1/tenants", team.token("admin")).json()["items"]) == 2
+
+
+def test_what_other_limits_would_cost_is_said_before(team: Team, tmp_path: Path) -> None:
+    limits = {"max_trials": 1, "max_cost": 20.0, "trial_timeout": "1h"}
+    name = started(team, "red", limits=limits)
+    made, token = team.app(), team.token("read", "red")
+
+    def cost(query: str = "") -> dict[str, Any]:
+        told: dict[str, Any] = ask(made, "GET", f"/v1/experiments/{name}/limits/cost{query}", token).json()
+        return told
+
+    assert (cost()["trials"], cost()["at_most"]) == (1, 0.0)  # this machine costs nothing
+    version = ask(made, "GET", f"/v1/experiments/{name}", token).json()["version"]
+    tariff = Tariff(terms=(Terms(price=2_000_000),))
+    journal = FolderStore(tmp_path / "store" / "_team" / "stores" / "red").journal(ExperimentName(name))
+    journal.append([PricesLearned(tariff=tariff)], after=version, at=team.clock.now())
+    one, two = cost(), cost("?max_trials=2")
+    assert 2.0 <= one["more"] < two["more"]
+    assert (one["at_most"], one["tenant"]["refusals"]) == (one["more"], [])
+    assert cost("?max_trials=1000")["at_most"] == 20.0  # its max_cost
+    (refused,) = cost("?max_trials=1000&max_cost=200")["tenant"]["refusals"]
+    assert "max_cost of $200.00 does not fit" in refused
+    assert ask(made, "GET", f"/v1/experiments/{name}", token).json()["max_trials"] == 1
 
 
 def test_a_tenant_reads_no_path_of_the_server(team: Team, tmp_path: Path) -> None:

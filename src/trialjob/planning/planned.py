@@ -131,7 +131,7 @@ def _variant(spec: ExperimentSpec, epochs: Epochs, assumptions: Assumptions, way
         objective=spec.to_objective(),
         # How good the trials will be nobody knows, so what ends an experiment by it is left out.
         limits=replace(spec.to_limits(), target=None, min_gain_per_dollar=None),
-        rule=_rule(spec),
+        rule=rule_of(spec),
         sampler=_sampler(spec),
         configurations=spec.to_space().size(),
         learns=spec.sampler.learns,
@@ -155,7 +155,7 @@ def _variant(spec: ExperimentSpec, epochs: Epochs, assumptions: Assumptions, way
     )
 
 
-def _rule(spec: ExperimentSpec) -> StoppingRule:
+def rule_of(spec: ExperimentSpec) -> StoppingRule:
     """The stopping rule; for a scheduler that also proposes configurations, one without a memory like it."""
     if spec.is_hosted:
         return NoStopping()  # how the service would stop trials early is not known here

@@ -10,8 +10,9 @@ import math
 from dataclasses import dataclass
 
 from trialjob.model.limits import Limits
-from trialjob.model.money import Spend, cap_instance_ms, cap_micros
+from trialjob.model.money import Spend, Tariff, cap_instance_ms, cap_micros
 from trialjob.orchestrator.core.failures import OF
+from trialjob.orchestrator.core.rule import StoppingRule
 from trialjob.planning.scenario_input import Case
 
 
@@ -31,23 +32,28 @@ class Worst:
     at_cap: bool = False
 
 
-def jobs_each(case: Case) -> int:
+def _jobs_each(rule: StoppingRule) -> int:
     """How many jobs a trial has at most when none has to be made again: one for each pause, and one."""
-    levels: tuple[float, ...] = getattr(case.rule, "levels", tuple)()
-    return sum(case.rule.pauses_at(level) for level in levels) + 1
+    levels: tuple[float, ...] = getattr(rule, "levels", tuple)()
+    return sum(rule.pauses_at(level) for level in levels) + 1
 
 
 def worst(case: Case) -> Worst:
     """The worst case of ``case``; what its caps keep from happening is left out."""
-    terms, timeout = case.tariff.dearest, case.limits.trial_timeout
-    planned = jobs_each(case)
-    retries = sum(budget.retries for budget in OF.values()) if case.retried else 0
+    return worst_of(case.limits, case.tariff, case.rule, retried=case.retried)
+
+
+def worst_of(limits: Limits, tariff: Tariff, rule: StoppingRule, *, retried: bool) -> Worst:
+    """As ``worst``; a trial whose job fails by the service's own doing may be ``retried``."""
+    terms, timeout = tariff.dearest, limits.trial_timeout
+    planned = _jobs_each(rule)
+    retries = sum(budget.retries for budget in OF.values()) if retried else 0
     spends = [
         # Each job's own maximum is rounded up to whole seconds, and is a second at least.
-        _times(terms.of(math.ceil(timeout) + jobs) + _times(terms.worst(0.0), jobs), case.limits.max_trials)
+        _times(terms.of(math.ceil(timeout) + jobs) + _times(terms.worst(0.0), jobs), limits.max_trials)
         for jobs in (planned, planned + retries)
     ]
-    capped = [_capped(spend, case.limits) for spend in spends]
+    capped = [_capped(spend, limits) for spend in spends]
     return Worst(
         spend=capped[0],
         with_retries=capped[1],

@@ -76,6 +76,9 @@ class AdminDesk:
     def change_limits(self, name: str, limits: Mapping[str, Any]) -> None:
         self._of(name).change_limits(name, limits)
 
+    def further(self, name: str, limits: Mapping[str, Any]) -> dict[str, Any]:
+        return self._of(name).further(name, limits)
+
     def study(self, name: str, at: Callable[[Study], T]) -> T:
         return self._of(name).study(name, at)
 

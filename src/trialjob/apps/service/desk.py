@@ -8,6 +8,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -29,6 +30,7 @@ from trialjob.orchestrator.core.best import best_trial
 from trialjob.orchestrator.core.overview import Seen
 from trialjob.orchestrator.journals.store import BaseStore
 from trialjob.planning import page as plan_page
+from trialjob.planning.further import further
 from trialjob.planning.planned import Asked, at_worst, plan
 from trialjob.reporting.results import experiment_state
 from trialjob.reporting.terminal import one_line
@@ -269,6 +271,12 @@ class Desk:
     def change_limits(self, name: str, limits: Mapping[str, Any]) -> None:
         """Agree to other limits; None takes one away. Raises SpecError, UsageError."""
         self.look(name, lambda session: session.change(self._with_limits(session, limits)))
+
+    def further(self, name: str, limits: Mapping[str, Any]) -> dict[str, Any]:
+        """What it may still cost under these limits in place of its own. Raises SpecError."""
+        return self.look(
+            name, lambda session: asdict(further(session.state, self._with_limits(session, limits)))
+        )
 
     @staticmethod
     def _with_limits(session: Session, limits: Mapping[str, Any]) -> config.ExperimentSpec:

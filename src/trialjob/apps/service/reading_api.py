@@ -77,6 +77,23 @@ def _parts(made: FastAPI) -> None:
         told = desk.look(name, lambda session: dict(session.state.document))
         return json_of(told)
 
+    @made.get(f"{ONE}/limits/cost")
+    def get_cost(
+        name: str,
+        desk: OneDesk,
+        max_trials: Annotated[int | None, Query(ge=1)] = None,
+        max_cost: Annotated[float | None, Query(gt=0)] = None,
+        max_concurrent_trials: Annotated[int | None, Query(ge=1)] = None,
+    ) -> Response:
+        """The most that it may still cost: as it is, or under other limits, before they are agreed to."""
+        asked = {
+            "max_trials": max_trials,
+            "max_cost": max_cost,
+            "max_concurrent_trials": max_concurrent_trials,
+        }
+        told = desk.further(name, {key: value for key, value in asked.items() if value is not None})
+        return Response(desk.told(strict_json(told)), media_type="application/json")
+
     @made.get(f"{ONE}/records", response_class=only("application/x-ndjson"))
     def get_records(name: str, desk: OneDesk, after: Annotated[int, Query(ge=0)] = 0) -> Response:
         """What has been journaled behind a version, a record a line."""

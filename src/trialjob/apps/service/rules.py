@@ -36,6 +36,7 @@ RULES: Final[Mapping[tuple[str, str], Role | None]] = {
     ("GET", f"{ONE}/spec"): Role.READ,
     ("GET", f"{ONE}/records"): Role.READ,
     ("GET", f"{ONE}/trials"): Role.READ,
+    ("GET", f"{ONE}/limits/cost"): Role.READ,
     ("GET", f"{ONE}/figures"): Role.READ,
     ("GET", f"{ONE}/figures/{{figure}}"): Role.READ,
     ("GET", f"{ONE}/code"): Role.READ,

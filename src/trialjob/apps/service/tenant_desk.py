@@ -210,6 +210,11 @@ class TenantDesk(Desk):
         with self._opened(name, wanted, since=since):
             super().change_limits(name, limits)
 
+    def further(self, name: str, limits: Mapping[str, Any]) -> dict[str, Any]:
+        wanted = self.look(name, lambda session: self._with_limits(session, limits).to_limits())
+        room = self.ledger.room(name, cap=wanted.max_cost, jobs=wanted.max_concurrent_trials)
+        return {**super().further(name, limits), "tenant": room}
+
     # What the ledger asks
 
     def _standings(self, names: list[str]) -> Mapping[str, JournalStatus | None]:

@@ -97,12 +97,12 @@ class Tenant:
     def jobs(self, *, but: str = "") -> int:
         return sum(e.jobs for name, e in self.entries.items() if name != but and not e.closed)
 
-    def refusals(self, *, cap: Micros, jobs: int, at: float) -> list[str]:
-        """Why an experiment that is new would not be opened now."""
+    def refusals(self, name: str = "", *, cap: Micros, jobs: int, at: float) -> list[str]:
+        """Why an experiment, a new one unless it is named, would not be opened now."""
         said = []
         for money, slots in ((cap, 0), (0, jobs)):
             try:
-                self.opened("", cap=money, jobs=slots, since=0, at=at)
+                self.opened(name, cap=money, jobs=slots, since=0, at=at)
             except NoRoom as error:
                 said.append(str(error))
         return said

@@ -113,10 +113,10 @@ class Ledger:
         tenant = papers.read(self._documents, _key(self.name), Tenant.parse, None)
         return () if tenant is None else tenant.allow
 
-    def room(self, *, cap: float | None, jobs: int) -> dict[str, Any]:
-        """What there is, and under ``refusals`` why a new experiment would be refused now."""
+    def room(self, experiment: str = "", *, cap: float | None, jobs: int) -> dict[str, Any]:
+        """What there is, and under ``refusals`` why one, new unless it is named, would be refused."""
         tenant, now = self.tenant(), self._clock.now()
-        said = tenant.refusals(cap=cap_micros(cap or 0.0), jobs=jobs, at=now)
+        said = tenant.refusals(experiment, cap=cap_micros(cap or 0.0), jobs=jobs, at=now)
         if cap is None:
             said.insert(0, UNCAPPED)
         return {**tenant.standing(month_of(now)), "refusals": said}

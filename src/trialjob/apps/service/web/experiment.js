@@ -71,30 +71,67 @@ function paced(work, signal) {
 
 function steering(name, done) {
   const report = make("div");
-  const limit = make("input", { type: "number", min: "1", id: "limit", required: true });
+  const fields = {
+    max_trials: make("input", { type: "number", min: "1", id: "max_trials" }),
+    max_cost: make("input", { type: "number", min: "0.01", step: "0.01", id: "max_cost" }),
+  };
+  const cost = make("p", { class: "soft", id: "cost", role: "status" });
+  const asked = () => Object.fromEntries(Object.entries(fields).filter(([, field]) => field.value).map(([key, field]) => [key, Number(field.value)]));
+  const labels = { max_trials: "max_trials, all in all", max_cost: "max_cost, in dollars" };
   const act = (work) => attempt(async () => { await work(); done(); });
   const buttons = {
     stop: make("button", { class: "danger", onclick: act(async () => {
       if (confirm(`Stop ${name}? Its running jobs are ended; results are kept.`)) await post(`${experiment(name)}/stop`);
     }) }, "Stop"),
-    resume: make("button", { onclick: act(() => post(`${experiment(name)}/resume`)) }, "Resume here"),
+    resume: make("button", { "aria-describedby": "cost", onclick: act(() => post(`${experiment(name)}/resume`)) }, "Resume here"),
     report: make("button", { onclick: attempt(async () => {
       const { path } = await (await post(`${experiment(name)}/report-tickets`)).json();
       report.replaceChildren(make("h2", {}, "Report"), make("iframe", { src: path, title: `Report of ${name}`, sandbox: "allow-scripts allow-downloads allow-popups" }));
       report.scrollIntoView();
     }) }, "Show the report"),
   };
+  const change = make("button", { "aria-describedby": "cost" }, "Change the limits");
   const raise = make("form", { class: "actions", onsubmit: act(async () => {
-    await ask(`${experiment(name)}/limits`, { method: "PATCH", body: { max_trials: Number(limit.value) } });
-    limit.value = "";
-  }) }, make("div", {}, make("label", { for: "limit" }, "max_trials"), limit), make("button", {}, "Change the limit"));
+    await ask(`${experiment(name)}/limits`, { method: "PATCH", body: asked() });
+    for (const field of Object.values(fields)) field.value = "";
+    known = "";
+  }) }, ...Object.entries(fields).map(([key, field]) => make("div", {}, make("label", { for: key }, labels[key]), field)), change);
+  let known = "";
+
+  // What it will cost, said before it is asked for: as it is, or with the limits that are written down.
+  async function tell(version) {
+    change.disabled = !Object.keys(asked()).length;
+    const body = asked();
+    const key = JSON.stringify([version, body]);
+    if (key === known) return;
+    known = key;
+    const told = await read(`${experiment(name)}/limits/cost?${new URLSearchParams(body)}`);
+    if (key === known) cost.replaceChildren(...costs(told, Object.keys(body).length > 0));
+  }
+  let seen = 0;
+  const later = () => tell(seen).catch((error) => { cost.textContent = error.message; });
+  for (const field of Object.values(fields)) field.addEventListener("input", later);
   const show = (now) => {
     const over = OVER.includes(now.state);
     buttons.stop.hidden = over || !may.change();
     raise.hidden = !may.change();
+    seen = now.version;
+    if (may.change()) later();
     buttons.resume.hidden = !may.change() || now.state === "moved" || (!over && Boolean(now.run_by));
   };
-  return { element: make("div", {}, make("div", { class: "actions" }, ...Object.values(buttons)), raise), report, show };
+  return { element: make("div", {}, make("div", { class: "actions" }, ...Object.values(buttons)), raise, cost), report, show };
+}
+
+// What limits would cost, in words.
+function costs(told, other) {
+  const begin = other ? "With these limits" : "As it is";
+  const trials = `${told.trials} ${told.trials === 1 ? "trial" : "trials"}`;
+  const said = !told.trials ? `${begin}, no further trial may run.`
+    : told.more === null ? `${begin}, ${trials} may still run; their jobs have no price here.`
+    : !told.at_most ? `${begin}, ${trials} may still run; they cost nothing.`
+    : `${begin}, ${trials} may still run, for ${money(told.more)} at most: ${money(told.at_most)} in all, of which ${money(told.committed)} are committed.`;
+  return [said, ...(told.tenant ? [` ${money(told.tenant.free)} of ${money(told.tenant.budget)} are free in ${told.tenant.month}.`,
+    ...told.tenant.refusals.map((why) => make("span", { class: "failed refusal" }, `It would be refused: ${why}`))] : [])];
 }
 
 // Its trials, a hundred at once
