@@ -39,7 +39,7 @@ _SHAPES: Final = re.compile(
     r"|\bdapi[0-9a-f]{32}\b|\bnvapi-[\w-]{16,}|\bdckr_pat_[\w-]{16,}"
     r"|\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----(?:.*?-----END [A-Z ]*PRIVATE KEY-----)?"
-    # What stands before a host. A password may have @ and / in it, as nobody has to write %40 and %2F; a port
+    # What stands before a host. A password may have @ and / in it, which not all write as %40 and %2F; a port
     # with a path behind it is none.
     r"|(?<=://)[^\s/@:\"']{0,256}:(?!\d{1,5}[/?#])(?:[^\s/\"']{1,1024}|[^\s\"']{1,1024})(?=@)"
     r"|(?<=://)[^\s/@:\"']{16,1024}(?=@)"

@@ -33,7 +33,7 @@ class ReportContext:
     state: State
     space: Space
     links: Links | None = None
-    #: How much of their machines the trials used; None where nobody has looked.
+    #: How much of their machines the trials used; None where it was not looked for.
     use: UseOfTrials | None = None
     #: It is drawn again and again: axes stay where they are, and of very many jobs the newest are drawn.
     live: bool = False
