@@ -24,22 +24,25 @@ from trialjob.model.ids import TrialId
 from trialjob.model.limits import Limits
 from trialjob.model.metric import MetricGoal, Mode
 from trialjob.model.trial import EndKind, EndReason
-from trialjob.orchestrator.core.events import NoticeFailed, NoticeSent, Record
+from trialjob.orchestrator.core.events import Event, NoticeFailed, NoticeSent, Record, TrialProposed
 from trialjob.orchestrator.core.evolve import evolve, replay
 from trialjob.orchestrator.core.overview import Seen, overview_of
+from trialjob.orchestrator.core.search import Sampler
 from trialjob.orchestrator.core.state import Hosted, State
 from trialjob.orchestrator.journals.codec import checked, encode
 from trialjob.orchestrator.journals.jsonl import JsonlJournal
 from trialjob.orchestrator.journals.memory import MemoryJournal
 from trialjob.orchestrator.journals.packed_trials import PackedTrials
 from trialjob.orchestrator.journals.snapshot import is_worth, packed, state_of, unpacked
+from trialjob.orchestrator.samplers.initial_points import PointsFirst
+from trialjob.orchestrator.samplers.random import RandomSampler
 from trialjob.reporting.listing import print_status
 from trialjob.reporting.results import strict_json
 from trialjob.testing.chaos import World
 from trialjob.testing.chaos_schedule import Schedule
 from trialjob.testing.histories import History
 from trialjob.testing.schedules import schedules
-from trialjob.testing.simulation import Simulation
+from trialjob.testing.simulation import SPACE, Simulation
 
 RECORDS = list(History(trials=30).records())
 CUT = 200
@@ -289,12 +292,38 @@ class Noted(MemoryJournal):
         return super().read(after)
 
 
-def test_an_orchestrator_reads_the_rest_only_for_a_sampler_that_is_asked() -> None:
-    journal = Noted()
-    simulation = Simulation(limits=Limits(max_trials=3, max_concurrent_trials=2), journal=journal)
-    first = simulation.stepper()
-    first.step()
-    known = carried(first.state)
+class Told(RandomSampler):
+    """Knows what it was told."""
+
+    def __init__(self) -> None:
+        super().__init__(SPACE, 0)
+        self.told: list[Event] = []
+
+    def tell(self, events: Sequence[Event]) -> None:
+        self.told += events
+        super().tell(events)
+
+
+class LearnsMore(Told):
+    only_proposals = False
+
+
+@pytest.mark.parametrize("kind", [Told, LearnsMore])
+@pytest.mark.parametrize("first", [False, True])
+def test_an_orchestrator_reads_the_rest_only_for_a_sampler_that_learns_more(
+    kind: type[Told], *, first: bool
+) -> None:
+    journal, made = Noted(), list[Told]()
+
+    def sampler() -> Sampler:
+        made.append(kind())
+        return PointsFirst([{}], SPACE, 0, made[-1]) if first else made[-1]
+
+    limits = Limits(max_trials=3, max_concurrent_trials=2)
+    simulation = Simulation(limits=limits, journal=journal, sampler=sampler)
+    before = simulation.stepper()
+    before.step()
+    known = carried(before.state)
     journal.read_after.clear()
     stepper = simulation.stepper(state=known)
     stepper.step()  # both slots are taken
@@ -302,4 +331,8 @@ def test_an_orchestrator_reads_the_rest_only_for_a_sampler_that_is_asked() -> No
     while len(stepper.state.trials) == 2:
         simulation.clock.sleep(60.0)
         stepper.step()
-    assert journal.read_after.count(0) == 1
+    assert journal.read_after.count(0) == (1 if kind is LearnsMore else 0)
+    events = [event for record in journal.read() for event in record.events]
+    proposed = [event for event in events if isinstance(event, TrialProposed)]
+    assert [event for event in made[-1].told if isinstance(event, TrialProposed)] == proposed
+    assert kind is Told or made[-1].told == events

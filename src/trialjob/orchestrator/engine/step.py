@@ -15,11 +15,12 @@ from trialjob.model.ids import TrialId
 from trialjob.model.trial import LogMatch
 from trialjob.orchestrator.core.commands import Command, due, due_of, pools_due
 from trialjob.orchestrator.core.decide import Decision, decide
-from trialjob.orchestrator.core.events import Event, Record
+from trialjob.orchestrator.core.events import Event, Record, TrialProposed
 from trialjob.orchestrator.core.evolve import as_of, evolve
 from trialjob.orchestrator.core.launching import wanted
 from trialjob.orchestrator.core.observations import Observation, Suggested
 from trialjob.orchestrator.core.rule import BaseRule, StoppingRule
+from trialjob.orchestrator.core.search import only_proposals
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.engine.act import act
 from trialjob.orchestrator.engine.observe import Observer
@@ -70,7 +71,8 @@ class Stepper:
     def __init__(self, parts: Parts, known: Sequence[Record] = (), state: State | None = None) -> None:
         """``known`` is the beginning of the journal, for who has read it, and ``state`` what one says.
 
-        With a ``state`` alone, what is behind it is read, and the rest only for a rule or a sampler to learn.
+        With a ``state`` alone, what is behind it is read, and the rest only for a rule or a sampler that
+        learns from more than which trials there are.
         """
         self._parts = parts
         self._state: State | None = None
@@ -83,9 +85,9 @@ class Stepper:
         """Forget everything and learn it again from the journal."""
         #: The sampler may have been told what is not in the journal.
         self._in_doubt = True
-        #: So many records at the beginning were not read, as nobody had to learn from them.
-        self._unread = state.version if state and not known and not _remembers(self._parts.rule) else 0
-        read = known[-1].version if known else self._unread
+        #: What the records at the beginning amount to that were not read, as nobody had to learn from them.
+        self._beginning = None if known or _remembers(self._parts.rule) else state
+        read = known[-1].version if known else self._beginning.version if self._beginning else 0
         records = [*known, *self._parts.journal.read(read)]
         told = self._state.version if self._state is not None else 0
         self._state = state
@@ -221,10 +223,24 @@ class Stepper:
         """The sampler, which has been told everything."""
         if self._sampler is None:
             sampler = self._parts.sampler()
-            before = self._parts.journal.read()[: self._unread] if self._unread else ()
-            sampler.tell([*(event for record in before for event in record.events), *self._untold])
+            sampler.tell([*self._before(sampler), *self._untold])
             self._sampler, self._untold = sampler, []
         return self._sampler
+
+    def _before(self, sampler: Sampler) -> list[Event]:
+        """What the sampler is to learn from of the records that were not read."""
+        if self._beginning is None:
+            return []
+        if only_proposals(sampler):
+            return [
+                TrialProposed(trial=trial.id, config=trial.config, source=trial.source, job=trial.job or "")
+                for trial in self._beginning.trials
+            ]
+        return [
+            event
+            for record in self._parts.journal.read()[: self._beginning.version]
+            for event in record.events
+        ]
 
     def _learn(self, record: Record, *, is_news: bool = True) -> None:
         self._state = evolve(self._state, record)

@@ -43,6 +43,9 @@ class GridSampler:
     Raises ValueError when a domain is continuous.
     """
 
+    #: It learns from nothing else.
+    only_proposals: ClassVar[bool] = True
+
     def __init__(self, space: Space) -> None:
         space.nth(0)
         self._space = space

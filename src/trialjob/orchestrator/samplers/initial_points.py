@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from trialjob.model.ids import TrialId
 from trialjob.model.space import Config, Space
 from trialjob.orchestrator.core.events import Event
+from trialjob.orchestrator.core.search import only_proposals
 from trialjob.orchestrator.ports import Sampler
 
 
@@ -22,6 +23,7 @@ class PointsFirst:
         self._space = space
         self._seed = seed
         self._after = after
+        self.only_proposals = only_proposals(after)
 
     def ask(self, trial: TrialId) -> Config | None:
         if trial > len(self._points):

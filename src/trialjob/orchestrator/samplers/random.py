@@ -39,6 +39,9 @@ class RandomSearch(BaseSampler):
 class RandomSampler:
     """Draws each hyperparameter independently."""
 
+    #: It learns from nothing else.
+    only_proposals: ClassVar[bool] = True
+
     def __init__(self, space: Space, seed: int) -> None:
         self._space = space
         self._seed = seed

@@ -39,6 +39,9 @@ class Sobol(BaseSampler):
 class SobolSampler:
     """Points of a low-discrepancy sequence. Raises UsageError when SciPy is missing."""
 
+    #: It learns from nothing else.
+    only_proposals: ClassVar[bool] = True
+
     def __init__(self, space: Space, seed: int) -> None:
         check_installed()
         self._space = space
