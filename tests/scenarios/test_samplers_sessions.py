@@ -122,7 +122,7 @@ def test_warm_start_from_an_experiment_and_a_table(
     assert session.notes == (
         "warm start from first: 3 results learned, 0 outside of this space left out",
         f"warm start from {tmp_path}/old.csv: 3 results learned, 0 outside of this space left out",
-        f"warm start from {tmp_path}/other.csv: 1 results learned, 1 outside of this space left out",
+        f"warm start from {tmp_path}/other.csv: 1 result learned, 1 outside of this space left out",
     )
     (record,) = FolderStore(store).journal(session.name).read()
     known = [event for event in record.events if isinstance(event, KnownResult)]
