@@ -221,6 +221,22 @@ def test_the_list_has_ones_own_and_an_admins_all(team: Team) -> None:
     assert len(ask(made, "GET", "/v1/tenants", team.token("admin")).json()["items"]) == 2
 
 
+def test_only_ones_own_are_compared(team: Team) -> None:
+    red, blue = started(team, "red"), started(team, "blue")
+    desk = team.house.tenant_desk("red")
+    other = desk.start(
+        spec(limits={"max_trials": 5, "max_cost": 10.0}), None, name="two", key="", uncapped=False
+    )[0]
+    made, token = team.app(), team.token("read", "red")
+    told = ask(made, "GET", f"/v1/compare?name={red}&name={other}", token).json()
+    assert told["experiments"] == [red, other]
+    assert {"head": "limits.max_trials", "cells": ["2", "5"]} in told["differing"]
+    assert "best" in {line["head"] for line in told["outcome"]}
+    assert ask(made, "GET", f"/v1/compare?name={red}&name={blue}", token).status == 404
+    assert ask(made, "GET", f"/v1/compare?name={red}&name={blue}", team.token("admin")).status == 200
+    assert ask(made, "GET", f"/v1/compare?name={red}", token).status == 422
+
+
 def test_what_other_limits_would_cost_is_said_before(team: Team, tmp_path: Path) -> None:
     limits = {"max_trials": 1, "max_cost": 20.0, "trial_timeout": "1h"}
     name = started(team, "red", limits=limits)

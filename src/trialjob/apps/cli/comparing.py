@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
-from trialjob import config, experiment
+from trialjob import experiment
 from trialjob.apps.cli.errors import ExitStatus
+from trialjob.apps.comparing import comparable
 from trialjob.errors import UsageError
-from trialjob.orchestrator.core.state import State
 from trialjob.reporting.comparison import print_comparison
 from trialjob.reporting.terminal import check_written, console
 
@@ -19,11 +18,6 @@ def compare(names: Sequence[str], *, store: str | None) -> int:
     if len(different) == 1:
         raise UsageError(f"compare {different[0]} with another experiment: name two or more")
     out = console()
-    print_comparison(out, [_comparable(experiment.attach(name, store=store).state) for name in different])
+    print_comparison(out, [comparable(experiment.attach(name, store=store).state) for name in different])
     check_written(out.file)
     return ExitStatus.DONE
-
-
-def _comparable(state: State) -> State:
-    """``state`` with its document as one of today: what an older version wrote elsewhere is no difference."""
-    return replace(state, document=config.in_todays_words(state.document))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import FastAPI, Header, Query
 from fastapi.responses import Response
 
+from trialjob.apps.comparing import side_by_side
 from trialjob.apps.service.answering import OneDesk, json_of, only
 from trialjob.apps.service.bodies import Page
 from trialjob.apps.service.rules import ONE, TRIAL
@@ -15,6 +16,9 @@ from trialjob.apps.service.trial_pages import Order, trial_page
 from trialjob.model.trial import TrialStatus
 from trialjob.orchestrator.journals.codec import encode
 from trialjob.reporting.results import strict_json
+
+#: Experiments that are compared at once.
+_SIDE_BY_SIDE: Final = 20
 
 
 def add_reading(made: FastAPI) -> None:
@@ -33,6 +37,14 @@ def _wholes(made: FastAPI) -> None:
         """Experiments by name; with `details` each as `trialjob list --format json` tells of it."""
         items, following = desk.page(after, limit, details=details)
         return json_of({"items": items, "next": following})
+
+    @made.get("/v1/compare")
+    def compare_experiments(
+        desk: OneDesk, name: Annotated[list[str], Query(min_length=2, max_length=_SIDE_BY_SIDE)]
+    ) -> Response:
+        """Experiments side by side, as `trialjob compare` has them; each is a `name`."""
+        states = [desk.look(each, lambda session: session.state) for each in dict.fromkeys(name)]
+        return Response(desk.told(strict_json(side_by_side(states))), media_type="application/json")
 
     @made.get(ONE)
     def get_experiment(

@@ -30,6 +30,7 @@ RULES: Final[Mapping[tuple[str, str], Role | None]] = {
     ("GET", "/v1/tenants"): Role.READ,
     ("GET", "/v1/audit"): Role.MANAGE,
     ("GET", "/v1/experiments"): Role.READ,
+    ("GET", "/v1/compare"): Role.READ,
     ("GET", ONE): Role.READ,
     ("GET", f"{ONE}/results"): Role.READ,
     ("GET", f"{ONE}/results.csv"): Role.READ,

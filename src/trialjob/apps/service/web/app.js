@@ -15,8 +15,16 @@ async function everything() {
 
 async function list() {
   const place = make("div");
-  main.replaceChildren(make("h1", {}, "Experiments"), place);
+  const bar = make("div", { class: "actions" });
+  main.replaceChildren(make("h1", {}, "Experiments"), bar, place);
+  const chosen = new Set();
+  const compare = make("button", { type: "button", disabled: true, onclick: () => { location.hash = `#/compare/${[...chosen].map(encodeURIComponent).join("/")}`; } }, "Compare");
+  const tick = (name) => make("input", { type: "checkbox", id: `c-${name}`, checked: chosen.has(name), "aria-label": `Compare ${name}`, onchange: (event) => {
+    chosen[event.target.checked ? "add" : "delete"](name);
+    compare.disabled = chosen.size < 2;
+  } });
   const columns = [
+    { title: "Compare", cell: (row) => tick(row.name) },
     { title: "Name", cell: (row) => make("a", { id: `e-${row.name}`, href: `#/e/${encodeURIComponent(row.name)}` }, row.name) },
     { title: "State", cell: (row) => state(row.state) },
     { title: "Best", number: true, cell: (row) => (row.state === "unreadable" ? row.detail : `${row.metric} ${number(row.best)}`) },
@@ -24,10 +32,12 @@ async function list() {
     { title: "Running", number: true, cell: (row) => number(row.running) },
     { title: "Changed", cell: (row) => (row.updated_at ? ago(row.updated_at) : "") },
   ];
+  bar.append(compare, make("span", { class: "soft" }, "two or more, by the boxes in front"));
   await every(4000, async () => {
     const items = await everything();
     items.sort((a, b) => String(b.updated_at || "").localeCompare(String(a.updated_at || "")));
     const none = may.start() ? ["No experiment yet. ", make("a", { href: "#/new" }, "Start one here"), "."] : ["No experiment yet."];
+    bar.hidden = items.length < 2;
     inPlace(place, items.length ? grid(columns, items, "Experiments") : make("p", {}, ...none), ...await budgets());
   });
 }
@@ -122,12 +132,13 @@ async function view() {
   leave();
   leave = () => {};
   say("");
-  const [, where = "", name = ""] = location.hash.replace(/^#/, "").split("/");
+  const [, where = "", name = "", ...others] = location.hash.replace(/^#/, "").split("/");
   document.title = name ? `${decodeURIComponent(name)} – trialjob` : "trialjob";
   main.replaceChildren(make("p", { class: "soft" }, "Loading …"));
   try {
     await greet();
     if (where === "e") await one(decodeURIComponent(name));
+    else if (where === "compare") await compareAll([name, ...others].map(decodeURIComponent));
     else if (where === "new") await create();
     else if (where === "audit" && may.audit()) await audit();
     else await list();
