@@ -125,10 +125,13 @@ def test_figures_and_table_go_on_and_what_is_zoomed_stays(shown: Shown, tmp_path
         tab.until(f"document.documentElement.scrollWidth <= {width}")
 
 
-def test_what_strangers_wrote_is_shown_and_not_run(shown: Shown) -> None:
+def test_what_strangers_wrote_is_shown_and_not_run(shown: Shown, tmp_path: Path) -> None:
     space = Space({HOSTILE: Choice(values=(HOSTILE, "other")), "x": Uniform(lower=0.0, upper=1.0)})
     objective = Objective(metric=HOSTILE, mode=Mode.MIN, resource=HOSTILE)
-    history = History(trials=20, name="hostile", space=space, objective=objective, message=HOSTILE)
+    given = document("hostile", tmp_path)
+    history = History(
+        trials=20, name="hostile", space=space, objective=objective, message=HOSTILE, document=given
+    )
     shown.happens(history)
     shown.tab.look(width=1280, height=1700)
     shown.open("e/hostile")
