@@ -5,9 +5,10 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import posixpath
 import tarfile
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -62,9 +63,31 @@ def _add_code(made: tarfile.TarFile, bundle: bytes) -> None:
     folder.type, folder.mode = tarfile.DIRTYPE, 0o755
     made.addfile(folder)
     with tarfile.open(fileobj=io.BytesIO(bundle), mode="r:gz") as code:
-        for member in code:
-            content = code.extractfile(member) if member.isreg() else None
-            made.addfile(member.replace(name=f"{_CODE}/{member.name}"), content)
+        members = {member.name: member for member in code}
+        for name in members:
+            for place, member in _followed(name, name, members, ()):
+                content = code.extractfile(member) if member.isreg() else None
+                made.addfile(member.replace(name=f"{_CODE}/{place}"), content)
+
+
+def _followed(
+    place: str, name: str, members: Mapping[str, tarfile.TarInfo], within: tuple[str, ...]
+) -> Iterator[tuple[str, tarfile.TarInfo]]:
+    """What is sent at ``place`` for the member ``name``: a server takes no links, so what a link leads to.
+
+    One that leads to nothing has nothing to be read; nor has one to a folder that it lies in an end.
+    """
+    member = members[name]
+    if not member.issym():
+        yield place, member
+        return
+    target = posixpath.normpath(posixpath.join(posixpath.dirname(name), member.linkname))
+    if target not in members or target in within or name.startswith(f"{target}/"):
+        return
+    yield place, members[target]
+    for below in members:
+        if below.startswith(f"{target}/"):
+            yield from _followed(place + below[len(target) :], below, members, (*within, target))
 
 
 def _add_spec(made: tarfile.TarFile, document: Mapping[str, Json]) -> None:

@@ -120,7 +120,10 @@ class Door:
     def _secret(self) -> str:
         token = self._token or logins.token_of(self.address)
         if token is None:
-            raise UsageError(f"no token for {self.address} is kept here\n  → trialjob login {self.address}")
+            more = "" if self.address.startswith("https:") else " --insecure"
+            raise UsageError(
+                f"no token for {self.address} is kept here\n  → trialjob login {self.address}{more}"
+            )
         return token
 
     @contextmanager
