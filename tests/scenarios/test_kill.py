@@ -62,11 +62,14 @@ class Run:
             output, _ = process.communicate(timeout=400)
         return process.returncode, output
 
-    def begin(self, seconds: float) -> None:
-        """Start the experiment, and kill the command so long after the journal has been created."""
+    def begin(self, seconds: float, *, started: bool = False) -> None:
+        """Start the experiment, and kill the command so long after the journal, or a script, has begun."""
         with self.start("run", "sweep.yaml", "--name", "killed") as process:
             assert process.stdout is not None
             assert process.stdout.readline().startswith("experiment killed")
+            while started and not self.starts.exists() and process.poll() is None:
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(timeout=0.02)
             with suppress(subprocess.TimeoutExpired):
                 process.wait(timeout=seconds)
             os.kill(process.pid, signal.SIGKILL)
@@ -131,7 +134,7 @@ def test_thirteen_kills_lose_and_double_nothing(tmp_path: Path, seed: int) -> No
 def test_stop_after_a_kill_leaves_no_process(tmp_path: Path, seed: int) -> None:
     run = Run(tmp_path, trials=100, seed=seed)
     moments = random.Random(100 + seed)  # noqa: S311 - no secret
-    run.begin(moments.uniform(0.5, 1.0))
+    run.begin(moments.uniform(0.5, 1.0), started=True)
     run.kill_after(moments.uniform(0.3, 0.8), "stop", "killed")
     status, output = run.call("stop", "killed")
     assert status == 0, output
