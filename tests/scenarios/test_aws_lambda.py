@@ -309,7 +309,7 @@ def test_a_search_that_was_handed_over_is_not_resumed_once_it_has_ended(world: W
         ("a.txt", "hello", "is neither a spec"),
         ("a.tar.gz", "no archive", "no sound archive"),
         ("a.tar.gz", archive({"b.yaml": "{}", "c.yaml": "{}"}), "one spec at its top, or a.yaml"),
-        ("a.tar.gz", archive({"../a.yaml": "{}"}), "it has none"),
+        ("a.tar.gz", archive({"../a.yaml": "{}"}), "leads out of the archive"),
         ("a.yaml", "{name: a, estimator: {kind: script, source_dir: /etc, entry_point: passwd}}", "space"),
     ],
 )
