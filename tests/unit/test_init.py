@@ -178,12 +178,12 @@ def test_a_program_without_a_word_of_training_is_told_by_its_name(
         (
             "yaml_read",
             "sys.argv[1] in place of 'config.yaml' in line 3",
-            {"import yaml": "import sys, yaml", '"config.yaml"': "sys.argv[1]"},
+            {"import yaml": "import sys, yaml", '"config.yaml"': "sys.argv[1]", ":.5f": ":.9f"},
         ),
         (
             "json_read",
             "sys.argv[1] in place of 'config.json' in line 4",
-            {"import json": "import sys, json", '"config.json"': "sys.argv[1]"},
+            {"import json": "import sys, json", '"config.json"': "sys.argv[1]", "%.3f": "%.9f"},
         ),
     ],
 )
