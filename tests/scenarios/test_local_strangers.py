@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -176,7 +177,7 @@ def test_a_job_is_not_over_while_a_process_of_it_cannot_be_seen(jobs: LocalJobs)
     for process in (supervisor.parent(), supervisor):
         assert process is not None
         process.kill()
-        jobs.wait_until(lambda pid=process.pid: is_gone(pid))  # it may wait for the disk, and hold its lock
+        jobs.wait_until(partial(is_gone, process.pid))  # it may wait for the disk, and hold its lock
     state, outcome, (notice,) = from_another_container(jobs, reader.job, "look")
     assert (state, outcome) == (JobState.TRAINING.value, None)
     assert "cannot be seen from here" in notice
