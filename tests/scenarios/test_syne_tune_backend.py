@@ -28,7 +28,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 QUICK = Durations(cold_start=0.3, warm_start=0.1, download=0.1, upload=0.1, stop=0.1)
 # The line as Syne Tune's Reporter prints it; importing that takes seconds in every trial.
 SCRIPT = """\
-import argparse, json, os, time
+import argparse, json, os, signal, time
 parser = argparse.ArgumentParser()
 parser.add_argument("--lr", type=float)
 parser.add_argument("--epochs", type=int)
@@ -42,8 +42,11 @@ start = int(open(done).read()) if os.path.exists(done) else 0
 for epoch in range(start + 1, told.epochs + 1):
     said = {"epoch": epoch, "loss": told.lr / epoch}
     said.update(st_worker_timestamp=time.time(), st_worker_iter=epoch - 1)
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])  # or a pause comes between the two
     print("[tune-metric]: " + json.dumps(said), flush=True)
-    open(done, "w").write(str(epoch))
+    with open(done, "w") as file:
+        file.write(str(epoch))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
     time.sleep(0.3)
 """
 
@@ -139,6 +142,7 @@ def until(backend: TrialjobBackend, trial: int, *statuses: str) -> list[dict[str
         found += [result for _, result in results]
         if states[trial][1] in statuses:
             return found
+        assert states[trial][1] != Status.failed, backend.stderr(trial)
         SystemClock().sleep(0.05)
 
 
