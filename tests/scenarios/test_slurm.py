@@ -37,7 +37,8 @@ while epoch < int(sys.argv[sys.argv.index("--epochs") + 1]):
     time.sleep(0.3)
     epoch += 1
     print(f"epoch {epoch}", flush=True)
-    kept.write_text(str(epoch))
+    kept.with_name("new").write_text(str(epoch))
+    kept.with_name("new").replace(kept)  # or a kill leaves an empty file
 """
 LONG = {"epochs": 1000}
 
