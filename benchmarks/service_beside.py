@@ -33,6 +33,8 @@ from trialjob.testing.histories import OBJECTIVE, SPACE
 
 #: Seconds for a page, and for a server to begin.
 _PAGE, _BEGIN = 40.0, 60.0
+#: Trials that our page shows at once.
+_AT_ONCE = 100
 #: Where the commands of others are.
 _BESIDE = Path(sys.executable).parent
 
@@ -66,7 +68,7 @@ def _ours(browser: Browser, folder: Path, trials: int) -> Row:
         server.start()
         _, _, token = server.address.partition("#")
         page = f"http://127.0.0.1:{server.port}/#/e/{LARGE}&{token}"
-        shown = f"document.querySelectorAll('tbody tr').length >= {trials}"
+        shown = f"document.querySelectorAll('tbody tr').length >= {min(trials, _AT_ONCE)}"
         return _row(browser, "trialjob", trials, page, shown)
 
 
