@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -28,6 +29,9 @@ os.execv(sys.argv[3], sys.argv[3:])
 _PATIENCE = 240.0
 #: What drawing on a graphics card that is not there makes the browser say.
 _HARMLESS = ("GL Driver Message", "Canvas2D: Multiple readback", "GPU stall", "swiftshader", "WebGL")
+#: The same, as it stands in the log of a browser that is not talked to.
+_LOGGED = re.compile(r"GL Driver Message|Canvas2D: Multiple readback|GPU stall|swiftshader", re.IGNORECASE)
+_HEADLESS = ("--headless=new", "--no-sandbox", "--enable-unsafe-swiftshader", "--hide-scrollbars")
 
 
 class BrowserError(Exception):
@@ -164,19 +168,26 @@ class Tab:
         path.write_bytes(base64.b64decode(data))
 
 
+def browse(address: str, profile: Path, *options: str) -> str:
+    """The page without its own scripts, if it is dumped; raises where it logs more than harmless things."""
+    command = [
+        *(str(CHROMIUM), *_HEADLESS, "--enable-logging=stderr", "--virtual-time-budget=10000"),
+        *(f"--user-data-dir={profile}", *options, address),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=400)
+    logged = [line for line in done.stderr.splitlines() if "CONSOLE" in line and not _LOGGED.search(line)]
+    if logged:
+        raise BrowserError("\n".join(logged))
+    return re.sub(r"<script.*?</script>", "", done.stdout, flags=re.DOTALL)
+
+
 @contextmanager
 def browser(folder: Path) -> Iterator[Tab]:
     """A tab of a Chromium of one's own, which keeps what it keeps in ``folder``."""
     to_it, from_it = os.pipe(), os.pipe()
     command = [
         *(sys.executable, "-c", _AS_3_AND_4, str(to_it[0]), str(from_it[1])),
-        *(
-            str(CHROMIUM),
-            "--headless=new",
-            "--no-sandbox",
-            "--enable-unsafe-swiftshader",
-            "--hide-scrollbars",
-        ),
+        *(str(CHROMIUM), *_HEADLESS),
         *("--remote-debugging-pipe", f"--user-data-dir={folder / 'profile'}"),
     ]
     process = subprocess.Popen(

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import re
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from browser import CHROMIUM, browse
 from server_thread import TOKEN, ServerThread
 from trialjob import Client
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium here to look at the page with")
 
-HARMLESS = re.compile(r"GL Driver Message|Canvas2D: Multiple readback|GPU stall|swiftshader", re.IGNORECASE)
 TAKE = "document.title='taken'"
 HOSTILE = (
     f'</script><script>{TAKE}</script><img src=x onerror="{TAKE};alert(1)"><svg onload={TAKE}>'
@@ -51,27 +47,11 @@ def taken_by_its_texts(server: ServerThread) -> None:
     study.complete(second.trial, HOSTILE[:200], step=1, **{HOSTILE: 0.5})
 
 
-def browse(address: str, profile: Path) -> str:
-    """The page without its own scripts; fails when the browser has complained, as of the page's policy."""
-    assert CHROMIUM is not None
-    words = ["--headless=new", "--no-sandbox", "--enable-logging=stderr", "--enable-unsafe-swiftshader"]
-    done = subprocess.run(
-        [CHROMIUM, *words, "--virtual-time-budget=5000", f"--user-data-dir={profile}", "--dump-dom", address],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=400,
-    )
-    logged = [line for line in done.stderr.splitlines() if "CONSOLE" in line and not HARMLESS.search(line)]
-    assert not logged
-    return re.sub(r"<script.*?</script>", "", done.stdout, flags=re.DOTALL)
-
-
 def test_no_text_of_an_experiment_does_anything_on_the_page(server: ServerThread, tmp_path: Path) -> None:
     taken_by_its_texts(server)
     address, profile = f"http://127.0.0.1:{server.port}/", tmp_path / "profile"
-    listed = browse(f"{address}#token={TOKEN}", profile)
-    one = browse(f"{address}#/e/hostile", profile)
+    listed = browse(f"{address}#token={TOKEN}", profile, "--dump-dom")
+    one = browse(f"{address}#/e/hostile", profile, "--dump-dom")
     # What had run would have another title, and what the page's policy had stopped would be complained of.
     assert "<title>trialjob</title>" in listed
     assert ">hostile<" in listed

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import re
-import shutil
 import struct
-import subprocess
 import zlib
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from browser import CHROMIUM, browse
 from trialjob.model.metric import MetricGoal, Mode, Objective
 from trialjob.model.space import Choice, Space, Uniform
 from trialjob.reporting.html.document import page
 from trialjob.testing.histories import OBJECTIVE, SPACE, History
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium here to look at the page with")
 
-#: What drawing on a graphics card that is not there makes the browser say.
-HARMLESS = re.compile(r"GL Driver Message|Canvas2D: Multiple readback|GPU stall|swiftshader", re.IGNORECASE)
 DARK = ("--blink-settings=preferredColorScheme=0", "--force-dark-mode")
 SEVERAL = replace(OBJECTIVE, others=(MetricGoal(metric="loss", mode=Mode.MIN),))
 HOSTILE = (
@@ -29,30 +25,8 @@ HOSTILE = (
 )
 
 
-def browse(path: Path, *arguments: str) -> str:
-    """The page without its scripts, if it is dumped; fails when it has logged more than harmless things."""
-    assert CHROMIUM is not None
-    done = subprocess.run(
-        [
-            CHROMIUM,
-            "--headless=new",
-            "--no-sandbox",
-            "--enable-unsafe-swiftshader",
-            "--hide-scrollbars",
-            "--enable-logging=stderr",
-            "--virtual-time-budget=10000",
-            f"--user-data-dir={path.parent / 'profile'}",
-            *arguments,
-            path.as_uri(),
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=400,
-    )
-    logged = [line for line in done.stderr.splitlines() if "CONSOLE" in line and not HARMLESS.search(line)]
-    assert not logged
-    return re.sub(r"<script.*?</script>", "", done.stdout, flags=re.DOTALL)
+def looked_at(path: Path, *options: str) -> str:
+    return browse(path.as_uri(), path.parent / "profile", *options)
 
 
 def written(folder: Path, history: History) -> Path:
@@ -72,7 +46,7 @@ FIGURES = {"history", "curves", "importance", "scatter", "scatter3d", "parallel"
 @pytest.mark.parametrize("objective", [OBJECTIVE, SEVERAL], ids=["one", "several"])
 def test_every_figure_is_drawn(tmp_path: Path, objective: Objective) -> None:
     path = written(tmp_path, History(trials=60, objective=objective))
-    dom = browse(path, "--window-size=1300,8000", "--dump-dom")
+    dom = looked_at(path, "--window-size=1300,8000", "--dump-dom")
     assert drawn(dom) == FIGURES | ({"front"} if objective.others else set())
     assert "WebGL is not supported" not in dom
     assert "60 of 60 trials, page 1 of 1" in dom
@@ -81,7 +55,7 @@ def test_every_figure_is_drawn(tmp_path: Path, objective: Objective) -> None:
 
 def test_figures_are_drawn_when_they_come_into_view(tmp_path: Path) -> None:
     path = written(tmp_path, History(trials=60))
-    dom = browse(path, "--window-size=1300,600", "--dump-dom")
+    dom = looked_at(path, "--window-size=1300,600", "--dump-dom")
     assert "history" in drawn(dom)
     assert "costs" not in drawn(dom)
 
@@ -89,7 +63,7 @@ def test_figures_are_drawn_when_they_come_into_view(tmp_path: Path) -> None:
 def test_2000_trials(tmp_path: Path) -> None:
     path = written(tmp_path, History(trials=2000, slots=16))
     assert path.stat().st_size < 10_000_000
-    dom = browse(path, "--window-size=1300,8000", "--dump-dom")
+    dom = looked_at(path, "--window-size=1300,8000", "--dump-dom")
     assert drawn(dom) == FIGURES
     assert "2000 of 2000 trials, page 1 of 20" in dom
 
@@ -98,7 +72,7 @@ def test_what_strangers_wrote_is_shown_and_not_run(tmp_path: Path) -> None:
     space = Space({HOSTILE: Choice(values=(HOSTILE, "other")), "x": Uniform(lower=0.0, upper=1.0)})
     objective = Objective(metric=HOSTILE, mode=Mode.MIN, resource=HOSTILE)
     history = History(trials=40, space=space, objective=objective, message=HOSTILE)
-    dom = browse(written(tmp_path, history), "--window-size=1300,8000", "--dump-dom")
+    dom = looked_at(written(tmp_path, history), "--window-size=1300,8000", "--dump-dom")
     assert "<title>made-up</title>" in dom
     assert '<img src="x"' not in dom
     assert len(drawn(dom)) == len(FIGURES)
@@ -106,7 +80,7 @@ def test_what_strangers_wrote_is_shown_and_not_run(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("trials", [0, 1])
 def test_a_page_of_next_to_nothing(tmp_path: Path, trials: int) -> None:
-    dom = browse(written(tmp_path, History(trials=trials, ended=trials > 0)), "--dump-dom")
+    dom = looked_at(written(tmp_path, History(trials=trials, ended=trials > 0)), "--dump-dom")
     assert f"{trials} of {trials} trials, page 1 of 1" in dom
 
 
@@ -129,7 +103,7 @@ def test_it_is_shown_in_the_readers_colours(
     tmp_path: Path, width: int, arguments: tuple[str, ...], colour: tuple[int, ...]
 ) -> None:
     path, shot = written(tmp_path, History(trials=60, space=SPACE)), tmp_path / "shot.png"
-    browse(path, f"--window-size={width},3000", f"--screenshot={shot}", *arguments)
+    looked_at(path, f"--window-size={width},3000", f"--screenshot={shot}", *arguments)
     png = shot.read_bytes()
     assert struct.unpack(">II", png[16:24]) == (width, 3000)
     assert first_pixel(png) == colour
