@@ -17,6 +17,11 @@ def number(value: float | None) -> str:
     return "-" if value is None else f"{value:.5g}"
 
 
+def counted(count: int, what: str) -> str:
+    """``1 trial``, ``2 trials``."""
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
 def duration(seconds: float | None) -> str:
     """``0.4s``, ``12s``, ``3m 05s``, ``2h 07m``, ``3d 04h``; a dash for what is not known."""
     if seconds is None:

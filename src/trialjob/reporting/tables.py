@@ -216,8 +216,7 @@ def print_costs(console: Console, state: State, costs: Costs, expected: Forecast
 def counts(state: State) -> str:
     """``32 trials: 5 completed, 27 pruned``."""
     parts = [f"{state.counts[status]} {_words(status)}" for status in TrialStatus if state.counts.get(status)]
-    total = len(state.trials)
-    return f"{total} trial{'' if total == 1 else 's'}" + (f": {', '.join(parts)}" if parts else "")
+    return formatting.counted(len(state.trials), "trial") + (f": {', '.join(parts)}" if parts else "")
 
 
 def _words(status: TrialStatus) -> str:

@@ -87,7 +87,7 @@ def _print_reports(out: Console, checked: LogCheck, spec: ExperimentSpec) -> Non
     ]
     sent = sum(not each.scraped for each in checked.reports)
     how = f", {sent} of them sent by the script itself" if sent else ""
-    reports = f"{len(checked.reports)} report{'' if len(checked.reports) == 1 else 's'}"
+    reports = formatting.counted(len(checked.reports), "report")
     out.print(Text.assemble(("in all", "bold"), f": {reports} of {_lines(checked.lines)}{how}"))
     if values:
         first, last = values[0], values[-1]
@@ -134,7 +134,7 @@ def _print_overlooked(out: Console, checked: LogCheck) -> None:
 
 
 def _lines(count: int) -> str:
-    return f"{count or 'no'} line{'' if count == 1 else 's'}"
+    return formatting.counted(count, "line") if count else "no lines"
 
 
 def _yaml(name: str, regex: str) -> str:
