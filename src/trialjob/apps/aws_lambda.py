@@ -31,7 +31,6 @@ from trialjob.errors import BackendUnavailable, SpecError, StoreError, StoreUnav
 from trialjob.experiment import Session
 from trialjob.model.durations import FORMS, parse_duration
 from trialjob.model.ids import ExperimentName
-from trialjob.orchestrator.core.overview import Seen
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.journals.store import FailedTurn, KnownTurns, Listed
 from trialjob.reporting.results import strict_json
@@ -310,7 +309,7 @@ class _Invocation:
         if self._asked is None:
             return None
         self._asked.refresh()
-        return json.loads(strict_json(summary_of(Seen.of(self._asked.state))))  # type: ignore[no-any-return]
+        return json.loads(strict_json(summary_of(self._asked.seen)))  # type: ignore[no-any-return]
 
 
 def _seconds(given: object) -> float:

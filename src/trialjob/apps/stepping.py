@@ -10,7 +10,6 @@ from trialjob.errors import ExperimentBusy
 from trialjob.experiment import Session
 from trialjob.model.trial import Phase
 from trialjob.orchestrator.core.events import Event
-from trialjob.orchestrator.core.overview import Seen
 from trialjob.orchestrator.core.state import State
 
 
@@ -55,7 +54,7 @@ def step(session: Session, *, seconds: float | None = None) -> Stepped:
 def summary(session: Session, stepped: Stepped) -> dict[str, object]:
     """The status of the experiment with what the step came to."""
     return {
-        **status_of(session, Seen.of(session.state)),
+        **status_of(session),
         "stepped": stepped.stepped,
         "events": stepped.events,
         "notices": list(stepped.notices),

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from trialjob.experiment import Look, Session
 
 
-def status_of(session: Session | Look, seen: Seen) -> dict[str, object]:
-    """The members of `status --format json`, of what was just seen."""
+def status_of(session: Session | Look) -> dict[str, object]:
+    """The members of `status --format json`."""
+    seen = session.seen
     state = seen.state
     return {
         **summary_of(seen),

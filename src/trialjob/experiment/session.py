@@ -46,6 +46,7 @@ from trialjob.orchestrator.core.events import (
     Record,
 )
 from trialjob.orchestrator.core.evolve import learned
+from trialjob.orchestrator.core.overview import Seen
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.engine.hosted import HostedStepper
 from trialjob.orchestrator.engine.loop import Loop, Watcher
@@ -69,6 +70,7 @@ class Session:
 
     #: A server runs it, and whoever has this only watches.
     is_served = False
+    _seen: Seen | None = None
 
     def __init__(self, store: BaseStore, name: ExperimentName) -> None:
         """Raises NoSuchExperiment."""
@@ -115,6 +117,13 @@ class Session:
         if self._state is None:
             raise InvariantError(f"{self.name} has no journal")
         return self._state
+
+    @property
+    def seen(self) -> Seen:
+        """The state as last read, with its figures, which are worked out once for each state."""
+        if self._seen is None or self._seen.state is not self.state:
+            self._seen = Seen.of(self.state)
+        return self._seen
 
     @property
     def spec(self) -> ExperimentSpec:

@@ -54,9 +54,7 @@ def show_status(name: str, *, verbose: bool, form: str, store: str | None) -> in
     found = experiment.look(experiment.open_store(store), name)
     links = _links(name, store) if verbose else {}
     if form == "json":
-        print_out(
-            strict_json({**status_of(found, found.seen), **({"links": links} if verbose else {})}) + "\n"
-        )
+        print_out(strict_json({**status_of(found), **({"links": links} if verbose else {})}) + "\n")
     else:
         out = console()
         print_status(

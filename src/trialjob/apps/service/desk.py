@@ -27,7 +27,6 @@ from trialjob.experiment.stores import clock_of
 from trialjob.model.ids import ExperimentName
 from trialjob.model.trial import Phase
 from trialjob.orchestrator.core.best import best_trial
-from trialjob.orchestrator.core.overview import Seen
 from trialjob.orchestrator.journals.store import BaseStore
 from trialjob.planning import page as plan_page
 from trialjob.planning.further import further
@@ -107,7 +106,7 @@ class Desk:
             if is_study(session) and session.state.phase is not Phase.ENDED and self._is_due(session):
                 advance(session)  # time may have ended something
             told = {
-                **status_of(session, Seen.of(session.state)),
+                **status_of(session),
                 "version": session.state.version,
                 "runs_here": name in self.runner.running(),
                 "trouble": self.told(self.runner.trouble(name)),
@@ -335,7 +334,7 @@ def _digest(text: str) -> str:
 
 
 def _member(session: Session) -> dict[str, object]:
-    return member_of(Seen.of(session.state), session.name)
+    return member_of(session.seen, session.name)
 
 
 def _summary(session: Session) -> dict[str, object]:
