@@ -23,6 +23,7 @@ from trialjob.apps.service.connections import Connection
 from trialjob.apps.service.desk import Desk
 from trialjob.apps.service.receiving import Body, Refusal, Room
 from trialjob.apps.service.runner import Runner
+from trialjob.apps.service.serve import Listener, listen
 from trialjob.errors import UsageError
 
 MOST = 8
@@ -142,6 +143,13 @@ def test_who_takes_nothing_of_an_answer_is_given_no_more() -> None:
             line.sendall(b"GET /much HTTP/1.1\r\nhost: x\r\n\r\n")
             assert served.app.left.wait(240)
         assert b"here" in served.ask()
+
+
+def test_the_body_of_an_answer_does_not_wait_for_its_head_to_be_acknowledged() -> None:
+    with listen(Listener()) as listener, socket.create_connection(listener.getsockname()):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def received(*pieces: bytes, length: str = "", most: int = 100, room: Room | None = None) -> int:
