@@ -43,15 +43,18 @@ MOST_BYTES: Final = 4 << 20
 ARCHIVES: Final = "/v1/archives"
 _LOCAL: Final = ("127.0.0.1", "localhost", "[::1]")
 _HEADERS: Final = (
-    ("cache-control", "no-store"),
-    ("cross-origin-opener-policy", "same-origin"),
-    ("cross-origin-resource-policy", "same-origin"),
-    ("referrer-policy", "no-referrer"),
-    ("x-content-type-options", "nosniff"),
-)
-_POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; frame-src 'self'; "
-    "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    (b"cache-control", b"no-store"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+    (
+        b"content-security-policy",
+        (
+            b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; frame-src 'self'; "
+            b"img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        ),
+    ),
 )
 #: A report has its own policy within it, which names its scripts; nothing but our page may frame it.
 REPORT_POLICY: Final = "frame-ancestors 'self'; sandbox allow-scripts allow-downloads allow-popups"
@@ -118,23 +121,23 @@ class Access:
         scheme, _, token = headers.get("authorization", "").partition(" ")
         token = token.strip() if scheme.lower() == "bearer" else ""
         try:
-            caller, desk = await asyncio.to_thread(self._known, token)
-            if caller is not None:
-                scope["caller"], scope["token"], scope["desk"] = caller, token, desk
+            known = self._house.at_once(token) or await asyncio.to_thread(self._known, token)
         except StoreError as error:
             status = 503 if isinstance(error, StoreUnavailable) else 500
             raise Refusal(status=status, detail=str(error)) from error
         except TrialjobError as error:
             raise Refusal(status=403, detail=str(error)) from error
-        if caller is None:
+        if known is None:
             self._check_rate(self._rates.waits(f"wrong {origin}"))
             raise Refusal(status=401, detail="the token is missing, wrong, expired or revoked")
+        caller, scope["desk"] = known
+        scope["caller"], scope["token"] = caller, token
         self._check_rate(self._rates.waits(caller.id))
         return caller
 
-    def _known(self, token: str) -> tuple[Caller | None, AnyDesk | None]:
+    def _known(self, token: str) -> tuple[Caller, AnyDesk] | None:
         caller = self._house.caller(token)
-        return caller, None if caller is None else self._house.desk(caller)
+        return None if caller is None else (caller, self._house.desk(caller))
 
     @staticmethod
     def _check_rate(seconds: float) -> None:
@@ -215,8 +218,7 @@ class _Answer:
         if message["type"] == "http.response.start":
             given = {name.lower(): value for name, value in message["headers"]}
             self.status, self.location = message["status"], given.get(b"location", b"").decode("latin-1")
-            more = [*_HEADERS, ("content-security-policy", _POLICY)]
-            added = [(name.encode(), value.encode()) for name, value in more if name.encode() not in given]
+            added = [each for each in _HEADERS if each[0] not in given]
             message = {**message, "headers": [*message["headers"], *added]}
         await self._send(message)
         self.is_whole = message["type"] == "http.response.body" and not message.get("more_body", False)

@@ -39,8 +39,8 @@ def only(kind: str) -> type[Response]:
 
 
 def json_of(value: Json, **headers: str) -> Response:
-    """``value``, with null for every number that JSON cannot hold."""
-    return Response(strict_json(value), media_type="application/json", headers=headers)
+    """``value`` on one line, which is encoded in C, with null for every number that JSON cannot hold."""
+    return Response(strict_json(value, indent=None), media_type="application/json", headers=headers)
 
 
 def started(response: Response, name: str, created: bool) -> Started:  # noqa: FBT001 - as a desk says it

@@ -31,6 +31,7 @@ from trialjob.apps.service.figure_api import add_figures
 from trialjob.apps.service.metrics import MEDIA_TYPE, metrics
 from trialjob.apps.service.reading_api import add_reading
 from trialjob.apps.service.rules import ONE, RULES, WEB
+from trialjob.apps.service.shortcut import Shortcut
 from trialjob.apps.service.starting_api import add_starting
 from trialjob.apps.service.streams import add_streams
 from trialjob.apps.service.study_api import add_studies
@@ -84,7 +85,7 @@ def app(house: House, listening: Listening | None = None) -> Access:
                 return RULES[scope["method"], getattr(route, "path", "")]
         return ""  # no such route, which only those learn who have a token
 
-    return Access(made, house, rule_of, listening)
+    return Access(Shortcut(made), house, rule_of, listening)
 
 
 def api(house: House) -> FastAPI:

@@ -46,6 +46,10 @@ class House(Protocol):
         """Whose token that is; None for nobody's. Raises StoreError."""
         ...
 
+    def at_once(self, token: str) -> tuple[Caller, AnyDesk] | None:
+        """Whose that is and the experiments that there are for him, where the store need not be asked."""
+        ...
+
     def desk(self, caller: Caller) -> AnyDesk:
         """The experiments that there are for him."""
         ...
@@ -81,6 +85,10 @@ class Alone:
     def caller(self, token: str) -> Caller | None:
         known = hmac.compare_digest(digest_of(token), self._digest)
         return Caller(id="alone", role=Role.ADMIN) if known else None
+
+    def at_once(self, token: str) -> tuple[Caller, AnyDesk] | None:
+        caller = self.caller(token)
+        return None if caller is None else (caller, self._desk)
 
     def desk(self, caller: Caller) -> AnyDesk:  # noqa: ARG002 - there is but one
         return self._desk
@@ -125,20 +133,32 @@ class TeamHouse:
     def caller(self, token: str) -> Caller | None:
         if not token:
             return None
-        found = self._fresh().find(token, self._clock.now())
-        if found is None:  # it may have been made just now
-            self._known = None
-            found = self._fresh().find(token, self._clock.now())
+        found = self._of(token, self._fresh() or self._read())
+        return found or self._of(token, self._read())  # it may have been made just now
+
+    def at_once(self, token: str) -> tuple[Caller, AnyDesk] | None:
+        tokens = self._fresh()
+        caller = None if tokens is None else self._of(token, tokens)
+        if caller is None:
+            return None
+        with self._lock:
+            desk = self._admin if caller.role is Role.ADMIN else self._desks.get(caller.tenant)
+        return None if desk is None else (caller, desk)
+
+    def _of(self, token: str, tokens: Tokens) -> Caller | None:
+        found = tokens.find(token, self._clock.now())
         if found is None:
             return None
         return Caller(id=found.id, role=Role[found.role.upper()], tenant=found.tenant)
 
-    def _fresh(self) -> Tokens:
-        now = self._clock.now()
+    def _fresh(self) -> Tokens | None:
+        """The tokens that were read last, as long as they are good."""
         with self._lock:
             known = self._known
-        if known is not None and 0 <= now - known[0] < _FRESH:
-            return known[1]
+        return known[1] if known is not None and 0 <= self._clock.now() - known[0] < _FRESH else None
+
+    def _read(self) -> Tokens:
+        now = self._clock.now()
         tokens = self._tokens.read()
         with self._lock:
             self._known = now, tokens

@@ -10,6 +10,7 @@ from fastapi.responses import Response
 from trialjob.apps.comparing import side_by_side
 from trialjob.apps.service.answering import OneDesk, json_of, only
 from trialjob.apps.service.bodies import Page
+from trialjob.apps.service.callers import AnyDesk
 from trialjob.apps.service.rules import ONE, TRIAL
 from trialjob.apps.service.streams import news
 from trialjob.apps.service.trial_pages import Order, trial_page
@@ -19,6 +20,15 @@ from trialjob.reporting.results import strict_json
 
 #: Experiments that are compared at once.
 _SIDE_BY_SIDE: Final = 20
+
+
+def one_experiment(desk: AnyDesk, name: str, if_none_match: str | None = None) -> Response:
+    """An experiment as it stands. Raises NoSuchExperiment."""
+    told, version = desk.status(name)
+    tag = f'W/"{version}"'
+    if if_none_match == tag:
+        return Response(status_code=304, headers={"etag": tag})
+    return json_of(told, etag=tag)
 
 
 def add_reading(made: FastAPI) -> None:
@@ -50,11 +60,7 @@ def _wholes(made: FastAPI) -> None:
     def get_experiment(
         name: str, desk: OneDesk, if_none_match: Annotated[str | None, Header()] = None
     ) -> Response:
-        told, version = desk.status(name)
-        tag = f'W/"{version}"'
-        if if_none_match == tag:
-            return Response(status_code=304, headers={"etag": tag})
-        return json_of(told, etag=tag)
+        return one_experiment(desk, name, if_none_match)
 
 
 def _parts(made: FastAPI) -> None:

@@ -104,7 +104,8 @@ class Body:
 
     async def _next(self, until: float) -> Message:
         try:
-            return await asyncio.wait_for(self._receive(), max(0.0, until - self._now()))
+            async with asyncio.timeout_at(until):
+                return await self._receive()
         except TimeoutError:
             raise Refusal(status=408, detail="the body came too slowly; send it again") from None
 

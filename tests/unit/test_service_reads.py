@@ -1,0 +1,159 @@
+"""What is read most takes a short way: it says what the long one says, and lets nobody in."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from server_thread import spec
+from trialjob.apps.service.admin_desk import AdminDesk
+from trialjob.apps.service.api import api
+from trialjob.apps.service.callers import Alone, TeamHouse
+from trialjob.apps.service.desk import Desk
+from trialjob.apps.service.runner import Runner
+from trialjob.apps.service.shortcut import Shortcut
+from trialjob.apps.service.tenant_desk import TenantDesk
+from trialjob.apps.team.tenants import Tenants, parse_budget
+from trialjob.apps.team.tokens import Role, TokenBook
+from trialjob.orchestrator.engine.clock import SystemClock
+from trialjob.orchestrator.journals.folder import FolderStore
+
+ONE = "/v1/experiments/one"
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    runner = Runner()
+    runner.close()  # it runs nothing, so that all stays as it is
+    made = Desk(str(tmp_path / "store"), runner, tmp_path)
+    estimator = {"kind": "container", "image_uri": "none", "entrypoint": ["true"]}
+    made.start(spec(estimator=estimator, limits={"max_trials": 1}), None, name="one", key="", uncapped=True)
+    return made
+
+
+class Routes:
+    """All of them, and how often they were asked."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._made, self.asked = api(Alone(desk, "trialjob_of_a_test")), 0
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
+        self.asked += 1
+        await self._made(scope, receive, send)
+
+
+def answered(
+    app: Any,  # noqa: ANN401 - ASGI
+    desk: Desk,
+    path: str,
+    *headers: tuple[bytes, bytes],
+    method: str = "GET",
+) -> tuple[int, dict[bytes, bytes], bytes]:
+    path, _, query = path.partition("?")
+    scope = {
+        "type": "http",
+        "method": method,
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": query.encode(),
+        "root_path": "",
+        "scheme": "http",
+        "http_version": "1.1",
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 1),
+        "headers": [(b"host", b"127.0.0.1"), *headers],
+        "desk": desk,
+    }
+    said: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:  # noqa: ANN401 - ASGI
+        said.append(message)
+
+    asyncio.run(app(scope, receive, send))
+    return said[0]["status"], dict(said[0]["headers"]), b"".join(each.get("body", b"") for each in said[1:])
+
+
+def test_one_experiment_is_answered_as_by_the_routes_without_asking_them(desk: Desk) -> None:
+    routes = Routes(desk)
+    short = Shortcut(routes)
+    for headers in ([], [(b"if-none-match", b'W/"1"')], [(b"if-none-match", b'W/"0"')]):
+        asked = routes.asked
+        found = answered(short, desk, ONE, *headers)
+        assert routes.asked == asked
+        assert found == answered(routes, desk, ONE, *headers)
+        assert found[0] == (304 if headers == [(b"if-none-match", b'W/"1"')] else 200)
+
+
+def test_what_has_changed_is_answered_at_once(desk: Desk) -> None:
+    short = Shortcut(Routes(desk))
+    desk.change_limits("one", {"max_trials": 7})
+    assert json.loads(answered(short, desk, ONE)[2])["max_trials"] == 7
+    other = Desk(desk.where, desk.runner, Path())  # as of another server, or of the command line
+    other.stop("one")
+    status, headers, body = answered(short, desk, ONE, (b"if-none-match", b'W/"2"'))
+    assert (status, headers[b"etag"]) == (200, b'W/"3"')
+    assert json.loads(body)["state"] == "ending"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/v1/experiments/none", 404),
+        ("GET", "/v1/experiments/..", 404),
+        ("GET", "/v1/experiments/", 307),
+        ("GET", f"{ONE}?after=2", 200),
+        ("GET", f"{ONE}/spec", 200),
+        ("GET", "/v1/experiments", 200),
+        ("HEAD", ONE, 405),
+        ("POST", ONE, 405),
+        ("GET", "/healthz", 200),
+    ],
+)
+def test_everything_else_is_of_the_routes(desk: Desk, method: str, path: str, status: int) -> None:
+    routes = Routes(desk)
+    assert answered(Shortcut(routes), desk, path, method=method)[0] == status
+    assert routes.asked == 1
+
+
+class Set(SystemClock):
+    """A clock that is set ahead."""
+
+    def __init__(self) -> None:
+        self.later = 0.0
+        super().__init__(lambda: self.later)
+
+
+def test_only_tokens_that_were_just_read_open_something_at_once(tmp_path: Path) -> None:
+    store, clock = FolderStore(tmp_path / "store"), Set()
+    book, tenants = TokenBook(store, clock), Tenants(store, clock)
+    tenants.add("red", budget=parse_budget("100/month"), max_concurrent=4, allow=())
+    (reads, _), (admin, _) = (
+        book.create(tenant="red", role=Role.READ, seconds=0.5),
+        book.create(tenant="", role=Role.ADMIN, seconds=None),
+    )
+    house = TeamHouse(store, clock)
+    assert house.at_once(reads) is None  # nothing was read yet
+    caller = house.caller(reads)
+    assert caller is not None
+    assert house.at_once(reads) is None  # the desk is still to be made
+    desk = house.desk(caller)
+    assert isinstance(desk, TenantDesk)
+    assert house.at_once(reads) == (caller, desk)
+    known = house.at_once(admin)
+    assert known is not None
+    assert (known[0].role, type(known[1])) == (Role.ADMIN, AdminDesk)
+    for wrong in ("", "wrong", admin[:-1]):
+        assert house.at_once(wrong) is None
+    clock.later = 0.6
+    assert house.at_once(reads) is None  # it has expired
+    book.revoke(book.read().tokens[1].id)
+    clock.later = 2.0
+    assert house.at_once(admin) is None  # it is to be looked for again
+    assert house.caller(admin) is None
