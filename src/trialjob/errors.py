@@ -29,6 +29,7 @@ The classes carry data; the words a person reads are made here, so that they are
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 
 class TrialjobError(Exception):
@@ -52,6 +53,10 @@ class Problem:
         return f"{where}{self.message}{remedy}"
 
 
+#: Problems of a spec that a message has; nobody reads, and no server sends, the other ten thousand.
+MOST_SHOWN: Final = 100
+
+
 class SpecError(TrialjobError):
     """The spec is wrong. All its problems are reported at once, in ``problems``."""
 
@@ -61,8 +66,10 @@ class SpecError(TrialjobError):
         self.source = source
         head = f"{source}: " if source else ""
         count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
-        lines = "\n".join(f"  {problem}" for problem in self.problems)
-        super().__init__(f"{head}{count} in the spec\n{lines}")
+        lines = [f"  {problem}" for problem in self.problems[:MOST_SHOWN]]
+        if len(self.problems) > MOST_SHOWN:
+            lines.append(f"  … and {len(self.problems) - MOST_SHOWN} more")
+        super().__init__("\n".join([f"{head}{count} in the spec", *lines]))
 
     def __reduce__(self) -> tuple[type[SpecError], tuple[list[Problem], str]]:
         """How another process makes it again."""

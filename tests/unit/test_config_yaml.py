@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from trialjob.config import load
+from trialjob.config.yaml_text import load_yaml
 from trialjob.errors import SpecError
 
 BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
@@ -25,6 +26,7 @@ DEEP_ALIASES = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}]\n" for n in r
         (b"name: a\nx: \x00\n", "line 2"),
         (b"\x7fELF\x00\x01", "line 1"),
         (BOMB.encode(), "100,000"),
+        (b"a: [" + b"1," * 100_001 + b"}", "100,000"),  # read no further than that, so no word of the }
         (DEEP_ALIASES.encode(), "nested"),
         (b"name: a\nspace: &s {x: *s}\n", "contains itself"),
         (b"[" * 100_000, "nested"),
@@ -49,6 +51,11 @@ def test_what_is_no_spec_is_refused_with_file_and_line(tmp_path: Path, text: byt
         load(path)
     assert str(path) in str(caught.value)
     assert words in str(caught.value)
+
+
+def test_an_anchor_may_be_defined_again_without_a_word() -> None:
+    """A warning would be kept for as long as a server runs, one for each name that somebody thinks of."""
+    assert load_yaml("a: &x 1\nb: &x 2\nc: *x\n", "spec") == {"a": 1, "b": 2, "c": 2}
 
 
 def test_what_is_no_file(tmp_path: Path) -> None:

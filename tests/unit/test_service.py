@@ -233,6 +233,13 @@ def test_errors_have_field_and_remedy(server: Server) -> None:
     assert server.ask("GET", "/v1/experiments?limit=0").status == 422
 
 
+def test_of_ten_thousand_problems_a_hundred_are_told(server: Server) -> None:
+    wrong = server.ask("POST", "/v1/plan", {"spec": spec(limits={f"max_{n}": 1 for n in range(300)})}).json()
+    assert len(wrong["problems"]) == 100
+    assert wrong["detail"].startswith("spec: 300 problems")
+    assert wrong["detail"].endswith("… and 200 more")
+
+
 def test_a_damaged_experiment_hides_no_other(server: Server, tmp_path: Path) -> None:
     for name in ("good", "bad"):
         server.ask("POST", "/v1/experiments", {"spec": spec(), "name": name})

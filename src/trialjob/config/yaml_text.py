@@ -1,6 +1,7 @@
 """YAML text → plain values, or a SpecError with file and line. The only place that knows ruamel.yaml.
 
-Rule: nothing is built before it is known to be small. An alias counts as often as it is used.
+Rule: nothing is built before it is known to be small. An alias counts as often as it is used. A text with too
+much is given up where that is seen, as a megabyte of "1," would be read for twenty seconds.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ruamel.yaml import YAML
+from ruamel.yaml.composer import Composer
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
@@ -46,12 +48,15 @@ def load_yaml(text: str, source: str) -> Any:  # noqa: ANN401 - whatever the tex
     if len(text) > MAX_BYTES:  # reading it takes a minute a megabyte on a busy machine
         _refuse_large(source)
     yaml = YAML(typ="safe", pure=True)
+    yaml.Composer = _Bounded
     try:
         node = yaml.compose(text)
         if node is None:
             return None
         _measure(node, {}, 1, source)
         return _value(yaml, node)
+    except _TooMany as error:
+        _refuse_many(source, error.line)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1}: " if mark else ""
@@ -62,6 +67,29 @@ def load_yaml(text: str, source: str) -> Any:  # noqa: ANN401 - whatever the tex
         _refuse(source, f"{where}this is no YAML text", "is it a binary file? a spec is a YAML text file")
     except RecursionError:
         _refuse(source, "is nested too deeply", f"write at most {MAX_DEPTH} levels")
+
+
+class _TooMany(Exception):
+    """A text has more values than a spec may have; ``line`` is where."""
+
+    def __init__(self, line: int) -> None:
+        self.line = line
+        super().__init__(line)
+
+
+class _Bounded(Composer):
+    """Composes a text up to so many values, each anchor as often as it is defined."""
+
+    def __init__(self, loader: Any = None) -> None:  # noqa: ANN401 - as ruamel has it
+        super().__init__(loader=loader)
+        self.warn_double_anchors = False  # what is warned of is kept for good, by its text
+        self._left = MAX_NODES
+
+    def compose_node(self, parent: Any, index: Any) -> Any:  # noqa: ANN401 - as ruamel has it
+        self._left -= 1
+        if self._left < 0:
+            raise _TooMany(self.parser.peek_event().start_mark.line + 1)
+        return super().compose_node(parent, index)
 
 
 def _value(yaml: YAML, node: Node) -> Any:  # noqa: ANN401 - whatever the text holds
@@ -98,7 +126,7 @@ def _measure(node: Node, known: dict[int, int], depth: int, source: str) -> int:
     known[id(node)] = 0
     total = 1 + sum(_measure(child, known, depth + 1, source) for child in _children(node))
     if total > MAX_NODES:
-        _refuse(source, f"{line}stands for more than {MAX_NODES:,} values", "write fewer values and aliases")
+        _refuse_many(source, node.start_mark.line + 1)
     known[id(node)] = total
     return total
 
@@ -124,6 +152,14 @@ def _remedy(problem: str) -> str:
     if "constructor for the tag" in problem:
         return "tags are not used in a spec; write the plain value"
     return "correct the YAML at this line"
+
+
+def _refuse_many(source: str, line: int) -> NoReturn:
+    _refuse(
+        source,
+        f"line {line}: these are more than {MAX_NODES:,} values, with what aliases stand for",
+        "write fewer values and aliases",
+    )
 
 
 def _refuse_large(source: str) -> NoReturn:

@@ -39,6 +39,7 @@ from trialjob.apps.service.tickets import TICKETS, Tickets
 from trialjob.apps.team.tenants import NoSuchTenant
 from trialjob.apps.team.tokens import Role
 from trialjob.errors import (
+    MOST_SHOWN,
     BackendUnavailable,
     ExperimentBusy,
     InvariantError,
@@ -134,7 +135,7 @@ def _errors(made: FastAPI) -> None:
         desk: AnyDesk | None = request.scope.get("desk")
         if desk is None:  # whoever has shown no token learns nothing of this machine
             return _problem(status, HTTPStatus(status).phrase)
-        wrong = error.problems if isinstance(error, SpecError) else ()
+        wrong = error.problems[:MOST_SHOWN] if isinstance(error, SpecError) else ()
         problems = [{key: desk.told(text) for key, text in asdict(each).items()} for each in wrong]
         return _problem(status, desk.told(str(error)), problems=problems)
 
