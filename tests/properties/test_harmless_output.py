@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from trialjob.model.cells import as_cell, of_cell
 from trialjob.model.json import Json
 from trialjob.reporting.frames import Table
-from trialjob.reporting.html.document import _json
+from trialjob.reporting.html.data import shown_json
 from trialjob.reporting.terminal import clean, clean_log
 
 _NASTY = st.text(
@@ -38,7 +38,7 @@ def test_no_text_steers_a_terminal(text: str) -> None:
 
 @given(st.recursive(_NASTY, lambda inner: st.lists(inner) | st.dictionaries(_NASTY, inner), max_leaves=9))
 def test_no_text_steers_a_page(value: object) -> None:
-    written = _json(value).encode().decode("unicode_escape")
+    written = shown_json(value).encode().decode("unicode_escape")
     assert [each for each in unseen(written) if each not in "\n\t"] == []
 
 

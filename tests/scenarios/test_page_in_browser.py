@@ -8,16 +8,21 @@ from typing import Any
 
 import pytest
 
-from browser import CHROMIUM, browse
-from server_thread import TOKEN, ServerThread
-from trialjob import Client
+from browser import CHROMIUM, Tab, browse, browser
+from server_thread import TOKEN, ServerThread, spec
+from trialjob import Client, config
+from trialjob.model.ids import ExperimentName
+from trialjob.model.metric import Mode, Objective
+from trialjob.model.space import Choice, Space, Uniform
+from trialjob.orchestrator.journals.folder import FolderStore
+from trialjob.testing.histories import History
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium here to look at the page with")
 
 TAKE = "document.title='taken'"
 HOSTILE = (
     f'</script><script>{TAKE}</script><img src=x onerror="{TAKE};alert(1)"><svg onload={TAKE}>'
-    f"\"'`${{{TAKE}}}\u202e\x1b[31m"
+    f"\"'`${{{TAKE}}}\u2028\u202e\x1b[31m"
 )
 LINK = f"javascript:{TAKE}"
 
@@ -60,3 +65,71 @@ def test_no_text_of_an_experiment_does_anything_on_the_page(server: ServerThread
     for dom in (listed, one):
         assert TOKEN not in dom
         assert 'href="javascript:' not in dom
+
+
+def history_of_markup(name: str) -> History:
+    """Parameters, values, messages and names of metrics that are markup; one of each is a megabyte long."""
+    long = "M" * 1_000_000
+    space = Space(
+        {
+            HOSTILE: Choice(values=(HOSTILE, LINK)),
+            long: Choice(values=(long, "short")),
+            "x": Uniform(lower=0.0, upper=1.0),
+        }
+    )
+    objective = Objective(metric=HOSTILE, mode=Mode.MIN, resource=HOSTILE)
+    told = spec(name=name)
+    told["estimator"]["environment"] = {"WORDS": name + HOSTILE, "LONG": name + long}
+    given = config.parse(told, source="spec", files=False).document()
+    return History(
+        trials=20, name=name, space=space, objective=objective, message=HOSTILE, document=given, fails_every=5
+    )
+
+
+def test_report_frame_comparison_and_log_stay_within_their_texts(
+    server: ServerThread, tmp_path: Path
+) -> None:
+    script = f"print({HOSTILE!r}, flush=True)\nprint('loss=1')\n"
+    (tmp_path / "train.py").write_text(script)
+    server.desk.start(spec(limits={"max_trials": 1}), None, name="logged", key="", uncapped=False)
+    for name in ("first", "second"):
+        journal = FolderStore(tmp_path / "store").journal(ExperimentName(name))
+        for record in history_of_markup(name).records():
+            journal.append(record.events, after=record.version - 1, at=record.at)
+    with browser(tmp_path) as tab:
+        tab.look(width=1280, height=2500)
+        tab.open(f"http://127.0.0.1:{server.port}/#token={TOKEN}")
+        tab.until("document.querySelector('#e-second')")
+        tab.ask("location.hash = '#/compare/first/second'")
+        tab.until("document.querySelectorAll('main table').length")
+        stays_within(tab)
+        tab.ask("location.hash = '#/e/second'")
+        tab.until("document.querySelector('#trial-5')")
+        tab.until("document.querySelector('#curves.js-plotly-plot')?.data", frame=True)
+        stays_within(tab, framed=True)
+        tab.ask("document.querySelector('#trial-5').click()")
+        tab.until("document.querySelector('dd.log')?.innerText.includes('onerror')")
+        tab.ask(
+            "[...document.querySelectorAll('button')].find((b) => b.innerText.includes('report')).click()"
+        )
+        tab.until("document.querySelectorAll('iframe').length === 2")
+        tab.until("document.querySelector('#trials tbody tr')", frame=True)
+        stays_within(tab, framed=True)
+        tab.ask("location.hash = '#/e/logged'")
+        tab.until("document.querySelector('#trial-1')")
+        tab.ask("document.querySelector('#trial-1').click()")
+        tab.until("document.querySelector('pre')?.innerText.includes('onerror')")
+        stays_within(tab)
+        assert not tab.complaints, tab.complaints
+
+
+def stays_within(tab: Tab, *, framed: bool = False) -> None:
+    """No text has become more than text, turns around what is beside it, or leaves no place for the rest."""
+    for frame in (False, True) if framed else (False,):
+        assert tab.ask("document.title", frame=frame) != "taken"
+        assert not tab.ask(
+            "document.querySelector('img, svg[onload], a[href^=\"javascript:\"]')", frame=frame
+        )
+        everything = "document.documentElement.textContent"
+        assert not tab.ask(f"/[\\u202e\\x1b]/.test({everything})", frame=frame)
+    assert tab.ask("document.documentElement.scrollWidth <= 1280")

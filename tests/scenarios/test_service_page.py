@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
@@ -15,8 +16,11 @@ from server_thread import TOKEN, ServerThread, spec
 from trialjob import config
 from trialjob.model.ids import ExperimentName
 from trialjob.model.metric import Mode, Objective
+from trialjob.model.money import PriceOrigin, Tariff, Terms
 from trialjob.model.space import Choice, Space, Uniform
-from trialjob.orchestrator.core.events import Record
+from trialjob.orchestrator.core.events import PricesLearned, Record
+from trialjob.orchestrator.core.evolve import replay
+from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.journals.folder import FolderStore
 from trialjob.testing.histories import History
 
@@ -56,6 +60,18 @@ class Shown:
         journal = FolderStore(self.store).journal(ExperimentName(history.name))
         for record in islice(left, records):
             journal.append(record.events, after=record.version - 1, at=record.at)
+
+    def paid(self, history: History) -> State:
+        """All of it, then what its jobs have cost."""
+        self.happens(history)
+        journal = FolderStore(self.store).journal(ExperimentName(history.name))
+        before = history.state()
+        prices = PricesLearned(tariff=Tariff(terms=(Terms(price=1_200_000),), origin=PriceOrigin.SPEC))
+        last = Record(version=before.version + 1, at=before.updated_at, events=(prices,))
+        journal.append(last.events, after=before.version, at=last.at)
+        state = replay([*history.records(), last])
+        assert state is not None
+        return state
 
     def open(self, view: str = "") -> None:
         self.tab.open(f"http://127.0.0.1:{self.server.port}/#token={TOKEN}")
@@ -147,3 +163,72 @@ def test_what_strangers_wrote_is_shown_and_not_run(shown: Shown, tmp_path: Path)
         )
         == "SecurityError"
     )
+
+
+# What a person does, and is told
+
+
+def test_the_list_has_dollars_and_begins_with_what_to_do(shown: Shown, tmp_path: Path) -> None:
+    tab = shown.tab
+    shown.open()
+    tab.until("document.querySelector('main a[href=\"#/new\"]')")
+    assert "trialjob run sweep.yaml" in tab.ask("document.querySelector('main').innerText")
+    state = shown.paid(History(trials=2, name="paid", document=document("paid", tmp_path)))
+    tab.until("document.querySelector('#e-paid')")
+    cells = tab.ask("[...document.querySelectorAll('tbody td')].map((each) => each.innerText)")
+    assert cells[6:8] == [f"${state.spent.dollars:.2f}", f"${state.committed.dollars:.2f}"]
+    assert state.spent.dollars > 0.1
+    bar = "getComputedStyle(document.querySelector('.actions')).display"
+    assert tab.ask(bar) == "none"  # there is nothing to compare it with
+
+
+def test_experiments_are_chosen_and_compared_by_keyboard(shown: Shown, tmp_path: Path) -> None:
+    tab = shown.tab
+    for name in ("first", "second"):
+        shown.happens(History(trials=2, name=name, document=document(name, tmp_path)))
+    shown.open()
+    tab.until("document.querySelector('#c-second')")
+    for name in ("first", "second"):
+        tab.ask(f"document.getElementById('c-{name}').focus()")
+        tab.press(" ", " ")
+    tab.ask("[...document.querySelectorAll('button')].find((each) => each.innerText === 'Compare').focus()")
+    tab.press("Enter", "\r")
+    tab.until("document.querySelectorAll('main table').length")
+    heads = tab.ask("[...document.querySelectorAll('thead a')].map((each) => each.innerText)")
+    assert sorted(heads[:2]) == ["first", "second"]
+    text = tab.ask("document.querySelector('main').innerText")
+    assert "What differs in their specs" in text
+    assert "Their specs are the same." in text or "name" in text
+    tab.ask("document.querySelector('thead a').focus()")
+    tab.press("Enter", "\r")
+    tab.until(f"document.querySelector('h1')?.innerText === {json.dumps(heads[0])}")
+
+
+def test_what_it_will_cost_is_said_before_it_is_asked_for(shown: Shown, tmp_path: Path) -> None:
+    tab = shown.tab
+    state = shown.paid(History(trials=2, name="paid", document=document("paid", tmp_path)))
+    shown.open("e/paid")
+    tab.until("document.querySelector('#cost')?.innerText")
+    assert tab.ask("document.querySelector('#cost').innerText") == "As it is, no further trial may run."
+    tab.ask("document.querySelector('#max_trials').focus()")
+    tab.press("5", "5")
+    tab.until("document.querySelector('#cost').innerText.startsWith('With these limits')")
+    told = tab.ask("document.querySelector('#cost')?.innerText")
+    assert told.startswith("With these limits, 3 trials may still run, for $")
+    assert f"of which ${state.committed.dollars:.2f} are committed" in told
+    described = "document.getElementById(document.activeElement.getAttribute('aria-describedby'))?.id"
+    tab.press("Tab")
+    tab.press("Tab")
+    assert tab.ask(described) == "cost"
+    tab.press("Enter", "\r")
+    tab.until("document.querySelector('.cards')?.innerText.includes('2 of 5')")
+
+
+@pytest.mark.parametrize(("fails", "colour"), [(17, "soft"), (1, "failed")])
+def test_only_a_fault_is_red(shown: Shown, tmp_path: Path, fails: int, colour: str) -> None:
+    name = "ended"
+    shown.happens(History(trials=2, name=name, fails_every=fails, document=document(name, tmp_path)))
+    shown.open(f"e/{name}")
+    told = "[...document.querySelectorAll('main > p')].find((each) => each.innerText.includes('max_trials'))"
+    shown.tab.until(told)
+    assert shown.tab.ask(f"{told}.className") == colour

@@ -27,6 +27,7 @@ from trialjob.experiment.stores import clock_of
 from trialjob.model.ids import ExperimentName
 from trialjob.model.trial import Phase
 from trialjob.orchestrator.core.best import best_trial
+from trialjob.orchestrator.core.costs import all_priced
 from trialjob.orchestrator.journals.store import BaseStore
 from trialjob.planning import page as plan_page
 from trialjob.planning.further import further
@@ -339,7 +340,7 @@ def _member(session: Session) -> dict[str, object]:
 
 def _summary(session: Session) -> dict[str, object]:
     state = session.state
-    best = best_trial(state.trials, state.objective)
+    best, priced = best_trial(state.trials, state.objective), all_priced(state)
     return {
         "name": state.name,
         "state": experiment_state(state),
@@ -349,6 +350,8 @@ def _summary(session: Session) -> dict[str, object]:
         "ended": len(state.trials) - len(state.open),
         "max_trials": state.limits.max_trials,
         "running": len(state.live),
+        "dollars": state.spent.dollars if priced else None,
+        "committed_dollars": state.committed.dollars if priced else None,
         "created_at": iso(state.created_at),
         "updated_at": iso(state.updated_at),
     }

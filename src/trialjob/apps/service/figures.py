@@ -8,7 +8,6 @@ readers cost no more than a report now and then.
 from __future__ import annotations
 
 import gzip
-import json
 import threading
 import time
 from collections import OrderedDict
@@ -19,6 +18,7 @@ from typing import Final
 from trialjob.model.space import Space
 from trialjob.orchestrator.core.state import State
 from trialjob.reporting.html.context import material
+from trialjob.reporting.html.data import shown_json
 from trialjob.reporting.html.sections import section
 
 #: A figure is good for so many times as long as it took to make, and so many seconds at least and at most.
@@ -86,8 +86,7 @@ class LiveFigures:
         began = self._now()
         made = section(material(state, space, live=True), figure)
         told = {**asdict(made), "title": made.title, "version": state.version}
-        text = self._told(json.dumps(told, separators=(",", ":"), allow_nan=False))
-        packed = gzip.compress(text.encode(), _LEVEL, mtime=0)
+        packed = gzip.compress(self._told(shown_json(told)).encode(), _LEVEL, mtime=0)
         ended = self._now()
         until = ended + min(_LONGEST, max(_SHORTEST, _RESTS * (ended - began)))
         return Drawn(version=state.version, packed=packed, until=until)

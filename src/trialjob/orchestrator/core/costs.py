@@ -73,9 +73,7 @@ def cost_of(trial: Trial) -> TrialCost:
 def costs_of(state: State) -> Costs:
     """What the whole experiment has come to so far."""
     attempts = [(trial, attempt) for trial in state.trials for attempt in trial.attempts]
-    priced = all(_is_priced(attempt) for _, attempt in attempts) and (
-        state.tariff is not None and state.tariff.priced
-    )
+    priced = all_priced(state)
 
     def dollars(spends: Iterable[Spend]) -> float | None:
         return _sum(spends).dollars if priced else None
@@ -91,6 +89,13 @@ def costs_of(state: State) -> Costs:
         saved_by_spot=dollars(_saved_by_spot(attempt) for _, attempt in attempts),
         prices="" if state.tariff is None else state.tariff.source,
     )
+
+
+def all_priced(state: State) -> bool:
+    """Whether what it came to is known in dollars."""
+    if state.tariff is None or not state.tariff.priced:
+        return False
+    return all(_is_priced(attempt) for trial in state.trials for attempt in trial.attempts)
 
 
 def _is_priced(attempt: Attempt) -> bool:

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import html
-import json
-import re
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Final
 
 from trialjob._version import __version__
 from trialjob.model.space import Space
@@ -15,6 +11,7 @@ from trialjob.model.trial import Phase
 from trialjob.orchestrator.core.state import State
 from trialjob.reporting import formatting
 from trialjob.reporting.html.context import Links, ReportContext, material
+from trialjob.reporting.html.data import shown_json
 from trialjob.reporting.html.scripts import elements, head, scripts
 from trialjob.reporting.html.sections import Section, sections
 from trialjob.reporting.html.summary import headline, story
@@ -24,8 +21,6 @@ from trialjob.reporting.tables import counts
 from trialjob.reporting.terminal import clean
 from trialjob.reporting.use_of_trials import UseOfTrials
 
-#: What JSON writes for what is not seen, beside line breaks and tabs.
-_STEERS: Final = re.compile(r"\\[bfru]")
 #: Seconds between two looks of a page that refreshes itself.
 REFRESH = 10
 
@@ -62,28 +57,11 @@ def page(
             *(_section(each) for each in shown),
             _TABLE,
             _footer(state),
-            f'<script id="data" type="application/json">{_json(data)}</script>\n',
+            f'<script id="data" type="application/json">{shown_json(data)}</script>\n',
             elements(allowed),
             "</body>\n</html>\n",
         ]
     )
-
-
-def _json(value: object) -> str:
-    """JSON that can stand in a script element, whatever text is in it."""
-    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
-    if not text.isprintable() or _STEERS.search(text):  # seldom, and it takes long to look at every text
-        text = json.dumps(_clean(value), separators=(",", ":"), allow_nan=False)
-    return text.replace("<", "\\u003c")
-
-
-def _clean(value: object) -> object:
-    """``value`` with every text in it cleaned, whoever has put it there."""
-    if isinstance(value, str):
-        return clean(value)
-    if isinstance(value, Mapping):
-        return {clean(str(name)): _clean(each) for name, each in value.items()}
-    return [_clean(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _text(text: str) -> str:
@@ -97,9 +75,9 @@ def _summary(given: ReportContext, *, refresh: bool) -> str:
     )
     told = "".join(f"<div>{_minor(head)}<p>{_text(text)}</p></div>" for head, text in story(given))
     again = command(state, best.config) if best is not None else None
-    by_hand = f"{_minor('Run the best one again by hand')}<pre>{_text(again)}</pre>" if again else ""
+    by_hand = f"{_minor('Run the best one again by hand')}{_command(again)}" if again else ""
     if best is not None:
-        by_hand += f"{_minor('Get its model')}<pre>trialjob download {_text(state.name)} --best</pre>"
+        by_hand += f"{_minor('Get its model')}{_command(f'trialjob download {state.name} --best')}"
     note = f" The page loads itself again every {REFRESH} seconds." if refresh else ""
     return (
         f"<header><h1>{_text(state.name)}</h1>"
@@ -108,6 +86,11 @@ def _summary(given: ReportContext, *, refresh: bool) -> str:
         "<noscript><p><strong>The figures and the table need JavaScript, which is off.</strong></p>"
         "</noscript>\n"
     )
+
+
+def _command(text: str) -> str:
+    """A line that may be longer than the page is wide, and that the keyboard can move."""
+    return f'<pre tabindex="0">{_text(text)}</pre>'
 
 
 def _minor(head: str) -> str:
@@ -145,7 +128,7 @@ def _section(given: Section) -> str:
         else ""
     )
     return (
-        f'<section>{name}{choice}<figure role="img" aria-labelledby="{given.id}-title" '
+        f'<section>{name}{choice}<figure aria-labelledby="{given.id}-title" '
         f'aria-describedby="{given.id}-words"><div class="plot" id="{given.id}"></div></figure></section>\n'
     )
 

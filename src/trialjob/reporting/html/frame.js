@@ -22,7 +22,7 @@
     const label = element("label", {}, choice, select);
     const place = element("div", { class: "plot waits", id });
     const section = element("section", { id: `${id}-section` }, element("h2", { id: `${id}-title` }, title), words, label,
-      element("figure", { role: "img", "aria-labelledby": `${id}-title`, "aria-describedby": `${id}-words` }, place));
+      element("figure", { "aria-labelledby": `${id}-title`, "aria-describedby": `${id}-words` }, place));
     const figure = { id, words, choice, select, label, place, variants: [] };
     label.hidden = true;
     select.addEventListener("change", () => draw(figure));

@@ -85,16 +85,20 @@
         const cell = line.insertCell();
         const text = columns[place].key === "seconds" ? lasted(value) : columns[place].key.startsWith("dollars") ? priced(value) : shown(value);
         if (columns[place].key === "reason" && value !== null) {
-          // Two lines of it; a click shows the rest.
+          // Two lines of it; a click or Enter shows the rest.
           const words = document.createElement("div");
           words.className = "words";
           words.textContent = words.title = text;
-          words.addEventListener("click", () => words.classList.toggle("words"));
+          words.tabIndex = 0;
+          words.setAttribute("role", "button");
+          const toggle = () => words.classList.toggle("words");
+          words.addEventListener("click", toggle);
+          words.addEventListener("keydown", (event) => { if (event.key === "Enter") toggle(); });
           cell.append(words);
         } else if (columns[place].key === "links" && value !== null) {
           for (const [name, address] of Object.entries(value)) {
             const link = document.createElement("a");
-            link.href = address;
+            if (/^https?:/.test(address)) link.href = address; // what a backend names may be anything
             link.textContent = name;
             link.rel = "noopener";
             cell.append(link, " ");

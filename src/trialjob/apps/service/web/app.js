@@ -16,7 +16,8 @@ async function everything() {
 async function list() {
   const place = make("div");
   const bar = make("div", { class: "actions" });
-  main.replaceChildren(make("h1", {}, "Experiments"), bar, place);
+  const count = make("p", { class: "soft", role: "status" });
+  main.replaceChildren(make("h1", {}, "Experiments"), count, bar, place);
   const chosen = new Set();
   const compare = make("button", { type: "button", disabled: true, onclick: () => { location.hash = `#/compare/${[...chosen].map(encodeURIComponent).join("/")}`; } }, "Compare");
   const tick = (name) => make("input", { type: "checkbox", id: `c-${name}`, checked: chosen.has(name), "aria-label": `Compare ${name}`, onchange: (event) => {
@@ -26,20 +27,31 @@ async function list() {
   const columns = [
     { title: "Compare", cell: (row) => tick(row.name) },
     { title: "Name", cell: (row) => make("a", { id: `e-${row.name}`, href: `#/e/${encodeURIComponent(row.name)}` }, row.name) },
-    { title: "State", cell: (row) => state(row.state) },
-    { title: "Best", number: true, cell: (row) => (row.state === "unreadable" ? row.detail : `${row.metric} ${number(row.best)}`) },
+    { title: "State", cell: (row) => (row.state === "unreadable" ? make("span", { class: "wrong" }, state(row.state), `: ${row.detail}`) : state(row.state)) },
+    { title: "Best", number: true, cell: (row) => (row.metric === undefined ? "" : `${brief(row.metric)} ${number(row.best)}`) },
     { title: "Trials", number: true, cell: (row) => (row.trials === undefined ? "" : `${row.ended} of ${row.max_trials}`) },
     { title: "Running", number: true, cell: (row) => number(row.running) },
+    { title: "Spent", number: true, cell: (row) => dollars(row.dollars) },
+    { title: "Committed", number: true, cell: (row) => dollars(row.committed_dollars) },
     { title: "Changed", cell: (row) => (row.updated_at ? ago(row.updated_at) : "") },
   ];
   bar.append(compare, make("span", { class: "soft" }, "two or more, by the boxes in front"));
   await every(4000, async () => {
     const items = await everything();
     items.sort((a, b) => String(b.updated_at || "").localeCompare(String(a.updated_at || "")));
-    const none = may.start() ? ["No experiment yet. ", make("a", { href: "#/new" }, "Start one here"), "."] : ["No experiment yet."];
     bar.hidden = items.length < 2;
-    inPlace(place, items.length ? grid(columns, items, "Experiments") : make("p", {}, ...none), ...await budgets());
+    count.hidden = !items.length;
+    write(count, `${items.length} in all, ${items.filter((row) => row.state === "running").length} running`);
+    inPlace(place, ...(items.length ? [grid(columns, items, "Experiments")] : nothingYet()), ...await budgets());
   });
+}
+
+// What is to be done where there is nothing yet.
+function nothingYet() {
+  const command = make("code", {}, `trialjob run sweep.yaml --store ${location.origin}`);
+  if (alone()) return [make("p", {}, "No experiment yet. ", make("a", { id: "first", href: "#/new" }, "Start one here"), ", or from a terminal: ", make("code", {}, "trialjob run sweep.yaml"), ". ", make("code", {}, "trialjob init train.py"), " writes a first spec for a script.")];
+  if (may.start()) return [make("p", {}, "No experiment yet. ", make("a", { id: "first", href: "#/new" }, "Start one here"), ", or from a terminal, after ", make("code", {}, `trialjob login ${location.origin}`), ": ", command, ".")];
+  return [make("p", {}, "No experiment yet. Whoever has a token of the role submit starts one, with ", command, ".")];
 }
 
 // A new one
@@ -70,13 +82,15 @@ async function create() {
   };
   main.replaceChildren(make("h1", {}, "New experiment"), make("form", { onsubmit: attempt(async () => {
     const told = await (sent() ? await post("/v1/archives/plan", sent()) : await post("/v1/plan", body())).json();
-    plan.replaceChildren(make("h2", {}, "Plan"), ...room(told.tenant), make("pre", { tabindex: "0" }, JSON.stringify(told, null, 2)),
+    const title = make("h2", { tabindex: "-1" }, "Plan");
+    plan.replaceChildren(title, ...room(told.tenant), make("pre", { tabindex: "0" }, JSON.stringify(told, null, 2)),
       make("button", { type: "button", class: "primary", onclick: attempt(async () => {
         try { await start(false); } catch (error) {
-          if (error.status !== 409 || !/max_cost/.test(error.message) || !confirm(`${error.message}\n\nStart it all the same?`)) throw error;
+          if (error.status !== 409 || !/max_cost/.test(error.message) || !confirm(clean(`${error.message}\n\nStart it all the same?`))) throw error;
           await start(true);
         }
       }) }, "Start it"));
+    title.focus();
   }) },
   ...(alone() ? [make("label", { for: "folder" }, "Folder that its paths are meant from"), folder]
     : [make("label", { for: "archive" }, "Spec and code, as a .tar.gz with the spec at its top"), archive]),
@@ -133,7 +147,8 @@ async function view() {
   leave = () => {};
   say("");
   const [, where = "", name = "", ...others] = location.hash.replace(/^#/, "").split("/");
-  document.title = name ? `${decodeURIComponent(name)} – trialjob` : "trialjob";
+  const shown = name ? [name, ...others].map(decodeURIComponent).join(", ") : { new: "New experiment", audit: "Audit log" }[where];
+  document.title = shown ? `${brief(clean(shown))} – trialjob` : "trialjob";
   main.replaceChildren(make("p", { class: "soft" }, "Loading …"));
   try {
     await greet();
@@ -149,5 +164,8 @@ async function view() {
   }
 }
 
-window.addEventListener("hashchange", view);
+window.addEventListener("hashchange", () => {
+  main.focus({ preventScroll: true }); // what was focused is gone
+  view();
+});
 view();

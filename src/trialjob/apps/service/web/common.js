@@ -1,5 +1,5 @@
 // What every view of the page of `trialjob serve` is made with.
-// Rule: what comes from an experiment becomes text nodes and never markup.
+// Rule: what comes from an experiment becomes text nodes and never markup, and steers no line that it is in.
 "use strict";
 
 const KEY = "trialjob-token";
@@ -13,19 +13,32 @@ if (given) {
   history.replaceState(null, "", location.pathname + (location.hash.replace(given[0], "") || "#/"));
 }
 
+// A text with all that is not seen, such as marks for the direction of writing, shown as �; as the command line has it.
+const clean = (text) => String(text).replace(/[\p{Cc}\p{Cf}\p{Cs}]/gu, (each) => (each === "\n" || each === "\t" ? each : "\ufffd"));
+
+// The same of lines of a log, without colours; what a progress bar wrote over is a line by itself.
+const cleanLog = (text) => clean(text.replace(/\x1b\[[0-9;:]*m/g, "").replace(/\r+$/, "").replaceAll("\r", "\n"));
+
+// The same in a table, where a megabyte in one cell would leave no other to be found.
+const brief = (text, most = 200) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
+
+const write = (element, text) => {
+  if (element.textContent !== clean(text)) element.textContent = clean(text); // what is the same is not read out again
+};
+
 function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-    else if (value !== false) element.setAttribute(name, value === true ? "" : value);
+    else if (value !== false) element.setAttribute(name, value === true ? "" : ["title", "aria-label"].includes(name) ? clean(value) : value);
   }
   element.append(...children.filter((child) => child !== null && child !== undefined).map((child) =>
-    child instanceof Node ? child : document.createTextNode(String(child))));
+    child instanceof Node ? child : document.createTextNode(clean(child))));
   return element;
 }
 
 function say(text) {
-  notice.textContent = text;
+  notice.textContent = clean(text);
   notice.hidden = !text;
 }
 
@@ -77,17 +90,19 @@ function ago(moment) {
 
 function grid(columns, rows, caption) {
   const kind = (column) => (column.number ? { class: "number" } : {});
-  return make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption }, make("table", {},
-    make("thead", {}, make("tr", {}, ...columns.map((column) => make("th", { scope: "col", ...kind(column) }, column.title)))),
-    make("tbody", {}, ...rows.map((row) => make("tr", {}, ...columns.map((column) => make("td", kind(column), column.cell(row))))))));
+  const cut = (content) => (typeof content === "string" ? brief(content) : content);
+  return make("div", { class: "scroll", id: `grid ${caption}`.replaceAll(" ", "-"), tabindex: "0", role: "region", "aria-label": caption }, make("table", {},
+    make("thead", {}, make("tr", {}, ...columns.map((column) => make("th", { scope: "col", ...kind(column) }, cut(column.title))))),
+    make("tbody", {}, ...rows.map((row) => make("tr", {}, ...columns.map((column) => make("td", kind(column), cut(column.cell(row)))))))));
 }
 
-// Puts `elements` where others were, without taking the keyboard or the place from who is in them.
+// Puts `elements` where others were, without taking the keyboard or the place from who is in them: what can be
+// focused in them has an id that stays.
 function inPlace(place, ...elements) {
   const focused = place.contains(document.activeElement) ? document.activeElement.id : "";
-  const left = place.querySelector(".scroll")?.scrollLeft || 0;
+  const left = new Map([...place.querySelectorAll(".scroll")].map((each) => [each.id, each.scrollLeft]));
   place.replaceChildren(...elements);
-  if (left) place.querySelector(".scroll").scrollLeft = left;
+  for (const each of place.querySelectorAll(".scroll")) each.scrollLeft = left.get(each.id) || 0;
   if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
 }
 
@@ -103,7 +118,7 @@ const may = {
 
 async function greet() {
   me = await read("/v1/me");
-  document.getElementById("who").textContent = alone() ? "" : `${me.tenant || "all tenants"} (${me.role})`;
+  write(document.getElementById("who"), alone() ? "" : `${me.tenant || "all tenants"} (${me.role})`);
   document.getElementById("new").hidden = !may.start();
   document.getElementById("acts").hidden = !may.audit();
 }
@@ -121,6 +136,7 @@ function askForToken() {
 }
 
 const money = (dollars) => `$${dollars.toFixed(2)}`;
+const dollars = (value) => (value === null || value === undefined ? "–" : money(value));
 
 async function budgets() {
   if (alone()) return [];

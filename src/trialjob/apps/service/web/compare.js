@@ -11,10 +11,10 @@ async function compareAll(names) {
     if (text === before) return;
     before = text;
     const { experiments, outcome, differing } = JSON.parse(text);
-    const columns = () => [{ title: "", cell: (line) => make("strong", {}, line.head) }, ...experiments.map((name, number) => ({
-      title: make("a", { href: `#/e/${encodeURIComponent(name)}` }, name), cell: (line) => make("span", { class: "cell" }, line.cells[number]) }))];
+    const table = (lines, caption) => grid([{ title: "", cell: (line) => make("strong", { class: "cell" }, brief(line.head)) }, ...experiments.map((name, number) => ({
+      title: make("a", { id: `${name} of ${caption}`.replaceAll(" ", "-"), href: `#/e/${encodeURIComponent(name)}` }, name), cell: (line) => make("span", { class: "cell" }, brief(line.cells[number])) }))], lines, caption);
     const same = make("p", {}, "Their specs are the same.");
-    inPlace(place, grid(columns(), outcome, "What came out"), make("h2", {}, "What differs in their specs"),
-      differing.length ? grid(columns(), differing, "What differs in their specs") : same);
+    inPlace(place, table(outcome, "What came out"), make("h2", {}, "What differs in their specs"),
+      differing.length ? table(differing, "What differs in their specs") : same);
   });
 }

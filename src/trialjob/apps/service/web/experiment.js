@@ -10,13 +10,14 @@ async function one(name) {
   leave = () => stopped.abort();
   const told = await read(experiment(name));
   const cards = make("div", { class: "cards" });
-  const trouble = make("p", { class: "failed" });
+  const ended = make("p", { role: "status" });
+  const trouble = make("p", { class: "failed", role: "status" });
   const figures = liveFigures(name, stopped.signal);
   const trial = oneTrial(name, stopped.signal);
   const trials = trialTable(name, trial.show);
   if (stopped.signal.aborted) return; // another view is shown by now
   const steer = steering(name, () => refresh());
-  main.replaceChildren(make("h1", {}, name), trouble, cards, steer.element, figures.element,
+  main.replaceChildren(make("h1", {}, name), trouble, ended, cards, steer.element, figures.element,
     make("h2", {}, "Trials"), trials.element, trial.element, steer.report);
 
   async function look() {
@@ -26,16 +27,23 @@ async function one(name) {
   }
 
   function show(now) {
-    trouble.textContent = [now.trouble, now.detail].filter(Boolean).join("; ");
+    write(trouble, now.trouble);
+    write(ended, now.detail);
+    ended.className = now.state === "failed" ? "failed" : "soft"; // that it ended by its limits or its rule is no fault
     const facts = [
       ["State", now.state + (now.reason ? ` (${now.reason})` : "")],
       ["Best", now.best ? `${number(now.best.score)} (trial ${now.best.trial})` : "–"],
       ["Trials", `${Object.values(now.counts).reduce((a, b) => a + b, 0)} of ${now.max_trials}`],
-      ["Dollars", now.costs.dollars === null ? "unknown" : money(now.costs.dollars)],
+      ["Spent", now.costs.dollars === null ? "unknown" : dollars(now.costs.dollars)],
+      ["Committed", now.costs.dollars === null ? "unknown" : dollars(now.costs.committed_dollars)],
       ["Run by", now.run_by || "no process"],
       ["Changed", ago(now.updated_at)],
     ];
-    cards.replaceChildren(...facts.map(([title, fact]) => make("div", { class: "card" }, make("span", {}, title), make("strong", {}, fact))));
+    facts.forEach(([title, fact], place) => {
+      const live = title === "Changed" ? {} : { "aria-live": "polite", "aria-atomic": "true" };
+      if (!cards.children[place]) cards.append(make("div", { class: "card", ...live }, make("span", {}, title), make("strong")));
+      write(cards.children[place].lastChild, fact);
+    });
     steer.show(now);
     figures.changed(now.version);
   }
@@ -86,8 +94,10 @@ function steering(name, done) {
     resume: make("button", { "aria-describedby": "cost", onclick: act(() => post(`${experiment(name)}/resume`)) }, "Resume here"),
     report: make("button", { onclick: attempt(async () => {
       const { path } = await (await post(`${experiment(name)}/report-tickets`)).json();
-      report.replaceChildren(make("h2", {}, "Report"), make("iframe", { src: path, title: `Report of ${name}`, sandbox: "allow-scripts allow-downloads allow-popups" }));
+      const title = make("h2", { tabindex: "-1" }, "Report");
+      report.replaceChildren(title, make("iframe", { src: path, title: `Report of ${name}`, sandbox: "allow-scripts allow-downloads allow-popups" }));
       report.scrollIntoView();
+      title.focus({ preventScroll: true });
     }) }, "Show the report"),
   };
   const change = make("button", { "aria-describedby": "cost" }, "Change the limits");
@@ -109,7 +119,7 @@ function steering(name, done) {
     if (key === known) cost.replaceChildren(...costs(told, Object.keys(body).length > 0));
   }
   let seen = 0;
-  const later = () => tell(seen).catch((error) => { cost.textContent = error.message; });
+  const later = () => tell(seen).catch((error) => write(cost, error.message));
   for (const field of Object.values(fields)) field.addEventListener("input", later);
   const show = (now) => {
     const over = OVER.includes(now.state);
@@ -173,7 +183,7 @@ function trialTable(name, show) {
       await fill();
       return;
     }
-    where.textContent = `${total} ${total === 1 ? "trial" : "trials"}, page ${page + 1} of ${pages}`;
+    write(where, `${total} ${total === 1 ? "trial" : "trials"}, page ${page + 1} of ${pages}`);
     back.disabled = page === 0;
     on.disabled = page === pages - 1;
     const none = total || status.value ? "None." : "None has been started yet.";
@@ -188,9 +198,9 @@ function trialTable(name, show) {
       { title: "State", cell: (row) => state(row.status) },
       { title: "Score", number: true, cell: (row) => number(row.score) },
       ...names.map((each) => ({ title: each, cell: (row) => (each in row.config ? number(row.config[each]) : "") })),
-      ...having({ title: "Dollars", number: true, cell: (row) => (row.dollars === null ? "–" : money(row.dollars)) }, (row) => row.dollars),
-      ...having({ title: "Look", cell: (row) => make("span", {}, ...links(row)) }, (row) => row.links),
-      ...having({ title: "Why", cell: (row) => make("span", { class: "why", title: row.reason }, row.reason) }, (row) => row.reason),
+      ...having({ title: "Dollars", number: true, cell: (row) => dollars(row.dollars) }, (row) => row.dollars),
+      ...having({ title: "Look", cell: (row) => make("span", {}, ...links(row, true)) }, (row) => row.links),
+      ...having({ title: "Why", cell: (row) => make("span", { class: "why", title: row.reason }, brief(row.reason)) }, (row) => row.reason),
     ], items, "Trials");
   }
 
@@ -199,9 +209,9 @@ function trialTable(name, show) {
 }
 
 // Where a person can look at a trial's newest job: its console and its logs. Other addresses become no links.
-function links(row) {
+function links(row, inTable = false) {
   return Object.entries(row.links || {}).filter(([, address]) => /^https?:\/\//.test(address)).flatMap(([what, address]) =>
-    [make("a", { href: address, target: "_blank", rel: "noopener noreferrer", "aria-label": `${what} of trial ${row.trial}` }, what), " "]);
+    [make("a", { id: inTable && `${what}-${row.trial}`, href: address, target: "_blank", rel: "noopener noreferrer", "aria-label": `${what} of trial ${row.trial}` }, what), " "]);
 }
 
 // One trial: what it was given, where to look at it, and its log as it grows
@@ -217,8 +227,9 @@ function oneTrial(name, signal) {
     const attempts = make("select", { id: "attempt", onchange: () => follow(Number(attempts.value)) },
       ...Array.from({ length: row.attempts }, (_, place) => make("option", { value: place + 1, selected: place + 1 === row.attempts }, place + 1)));
     const title = make("h2", { tabindex: "-1" }, `Trial ${row.trial}`);
-    const config = Object.entries(row.config).flatMap(([key, value]) => [make("dt", {}, key), make("dd", {}, number(value))]);
-    element.replaceChildren(title, make("dl", {}, ...config), make("p", {}, ...links(row)),
+    const config = Object.entries(row.config).flatMap(([key, value]) => [make("dt", {}, brief(key)), make("dd", {}, brief(number(value), 2000))]);
+    const why = row.reason ? [make("dt", {}, "why"), make("dd", { class: "log" }, brief(row.reason, 2000))] : [];
+    element.replaceChildren(title, make("p", {}, state(row.status)), make("dl", {}, ...config, ...why), make("p", {}, ...links(row)),
       ...(row.attempts > 1 ? [make("label", { for: "attempt" }, "Attempt"), attempts] : []), status, lines);
     title.focus();
 
@@ -234,7 +245,7 @@ function oneTrial(name, signal) {
       const atEnd = lines.scrollHeight - lines.scrollTop - lines.clientHeight < 40; // who reads further up is left there
       for (const { kind, data } of events) {
         if (kind === "end") status.textContent = `Attempt ${JSON.parse(data).attempt} has ended.`;
-        else lines.append(JSON.parse(data).lines.map((line) => line.text + "\n").join(""));
+        else lines.append(JSON.parse(data).lines.map((line) => cleanLog(line.text) + "\n").join(""));
       }
       while (lines.childNodes.length > LOG_PARTS) lines.firstChild.remove();
       if (atEnd) lines.scrollTop = lines.scrollHeight;
