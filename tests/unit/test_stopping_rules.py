@@ -564,6 +564,44 @@ def test_levels_are_those_of_the_resource() -> None:
     assert every().reached([(1e300, 0.0)]) == 1e300
 
 
+def test_the_first_report_is_the_first_interval_also_at_epoch_0() -> None:
+    """Azure ML counts reports: of a script that counts from 0, epoch 4 is the fifth interval."""
+    from_0 = [(float(epoch), 0.0) for epoch in range(10)]
+    assert [every().reached(from_0, place) for place in range(3)] == [0, 1, 2]
+    assert [place for place in range(10) if every(5).reached(from_0, place) is not None] == [4, 9]
+    assert [place for place in range(10) if every(2, delay=5).reached(from_0, place) is not None] == [5, 7, 9]
+    assert every().reached([(0.0, 0.0), (0.5, 0.0)]) is None
+    assert every().reached([(0.0, 0.0), (1.0, 0.0)]) == 1
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [Bandit(slack_amount=0.1), MedianStopping(), MedianStopping(variant="amt")]
+    + [
+        TruncationSelection(truncation_percentage=50, exclude_finished_jobs=exclude)
+        for exclude in (False, True)
+    ],
+    ids=lambda rule: type(rule).__name__,
+)
+def test_a_trial_is_judged_by_its_report_of_epoch_0(rule: StoppingRule) -> None:
+    assert Play(rule, trials=2).at(0, [0.9, 0.1]) == [False, True]
+
+
+def test_completed_trials_have_an_average_at_epoch_0() -> None:
+    play = Play(MedianStopping(variant="vizier"), trials=2)
+    play.see(1, [(0, 0.9), (1, 0.9)], end=COMPLETED)
+    assert (
+        play.see(2, [(0, 0.1)]) == "its best acc was 0.1 at epoch 0; the median of 1 running averages is 0.9"
+    )
+
+
+def test_a_lost_line_of_epoch_0_shifts_no_other_comparison() -> None:
+    play = Play(Bandit(slack_amount=0.1), trials=2)
+    play.see(1, [(0, 0.9), (1, 0.5)])
+    play.see(2, [(1, 0.5)])
+    assert [len(play.state.rungs[level]) for level in (0, 1)] == [1, 2]
+
+
 def test_nothing_is_best_at_first() -> None:
     state: State = Play(NoStopping(), 1).state
     assert (state.best, state.best_score, state.without_improvement) == (None, None, 0)

@@ -2,7 +2,8 @@
 
 Rule: an interval is one unit of the objective's resource, which for a script that reports none is one report.
 So a trial is compared at interval N with what others had at interval N, and an epoch that is repeated after a
-restart, or missing from the log, shifts nothing.
+restart, or missing from the log, shifts nothing. Azure ML counts reports, the first as number 1, whatever the
+script calls it: of a script that counts from epoch 0, epoch 0 is the first interval and epoch 4 the fifth.
 """
 
 from __future__ import annotations
@@ -35,20 +36,28 @@ class IntervalRule(BaseRule):
     #: No trial is stopped before it, in the same units.
     delay_evaluation: Annotated[int, Ge(0)] = 0
 
-    def floor(self, resource: float) -> float:
-        """The last multiple of ``evaluation_interval`` that ``resource`` has reached."""
-        return float(math.floor(resource / self.evaluation_interval) * self.evaluation_interval)
+    def level(self, curve: Curve, place: int) -> float:
+        """The resource of the last interval that this point of ``curve`` has reached; below its start, none.
 
-    def reached(self, curve: Curve) -> float | None:
-        """The level that is reached with the last point of ``curve`` and was not with the one before."""
-        level = self.floor(curve[-1][0])
-        before = self.floor(curve[-2][0]) if len(curve) > 1 else 0.0
-        return level if level > max(0.0, before) and level >= self.delay_evaluation else None
+        A rung is told by its resource and not by its number: where the first line of a log is lost, the
+        others are compared as ever.
+        """
+        start = 1 if curve[0][0] == 0 else 0  # the first report is the first interval, also at 0
+        whole = math.floor((curve[place][0] + start) / self.evaluation_interval)
+        return float(whole * self.evaluation_interval - start)
+
+    def reached(self, curve: Curve, place: int = -1) -> float | None:
+        """The level that is reached with this point of ``curve`` and was not with the one before."""
+        start = 1 if curve[0][0] == 0 else 0
+        place %= len(curve)
+        level = self.level(curve, place)
+        before = self.level(curve, place - 1) if place else -start
+        return level if level > max(-start, before) and level + start >= self.delay_evaluation else None
 
     def at(self, curve: Curve, level: float) -> Curve | None:
         """``curve`` up to the point that reached ``level``; None when no point did."""
         for place in range(len(curve)):
-            if self.floor(curve[place][0]) == level:
+            if self.level(curve, place) == level:
                 return curve[: place + 1]
         return None
 

@@ -64,8 +64,8 @@ class MedianStopping(IntervalRule):
             return ()
         entered: list[tuple[float, float]] = []
         highest = -math.inf
-        for place, average in enumerate(running_averages(trial.curve, state.objective), start=1):
-            level = self.reached(trial.curve[max(0, place - 2) : place])
+        for place, average in enumerate(running_averages(trial.curve, state.objective)):
+            level = self.reached(trial.curve, place)
             if level is not None and level > highest:
                 entered.append((level, state.objective.value_of(average)))
                 highest = level
