@@ -117,7 +117,12 @@ def test_what_a_training_job_needs_is_asked_for(path: Path, field: str) -> None:
 
 
 @pytest.mark.parametrize("written", ["backend", "backends"])
-def test_all_that_is_missing_is_said_at_once(path: Path, written: str) -> None:
+def test_all_that_is_missing_is_said_at_once(
+    path: Path, written: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_DEFAULT_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(path.parent / "none"))
     document: Any = load(path).document()
     document["estimator"]["image_uri"] = None
     del document["backend"]
@@ -130,7 +135,7 @@ def test_all_that_is_missing_is_said_at_once(path: Path, written: str) -> None:
         parse(document)
     fields = [problem.field for problem in caught.value.problems]
     needed = [f"{place}.s3_uri", "estimator.image_uri", f"{place}.role", f"{place}.instance_type"]
-    assert fields == needed
+    assert fields == [*needed, f"{place}.region"]
     assert "write s3_uri: s3://my-bucket/tuning" in str(caught.value)
 
 

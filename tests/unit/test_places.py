@@ -105,7 +105,8 @@ def test_a_problem_is_told_where_it_was_written(machines: dict[str, Any], field:
 
 
 def test_what_is_missing_is_asked_for_at_its_new_place() -> None:
-    assert {"backend.role", "backend.instance_type"} == problems(document(backend=CLOUD)).keys()
+    given = {**CLOUD, "region": "eu-west-1"}
+    assert {"backend.role", "backend.instance_type"} == problems(document(backend=given)).keys()
 
 
 def test_a_misspelt_key_is_told_its_new_place() -> None:

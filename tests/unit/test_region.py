@@ -116,6 +116,16 @@ def test_without_a_region_nothing_is_created(
 
 
 @pytest.mark.usefixtures("fake")
+def test_what_is_missing_is_told_together_with_the_region() -> None:
+    lines = [line for line in SPEC.splitlines() if "image_uri" not in line and "role" not in line]
+    Path("sweep.yaml").write_text("\n".join(lines), encoding="utf-8")
+    with pytest.raises(SpecError) as caught:
+        load("sweep.yaml")
+    fields = [problem.field for problem in caught.value.problems]
+    assert fields == ["estimator.image_uri", "backend.role", "backend.region"]
+
+
+@pytest.mark.usefixtures("fake")
 def test_what_cannot_be_a_region_is_found_before_anything(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

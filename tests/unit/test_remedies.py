@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import tomllib
 from copy import deepcopy
 from pathlib import Path
@@ -11,9 +12,13 @@ from typing import Any
 import pytest
 
 from trialjob.config import load, parse
+from trialjob.config.error_messages import OR_NULL
+from trialjob.config.grammar import takes_null
 from trialjob.config.paths import parse_path
+from trialjob.config.spec import LimitsSpec
 from trialjob.errors import Problem, SpecError
 from trialjob.model.durations import FORMS
+from trialjob.model.space import Uniform
 
 ROOT = Path(__file__).parents[2]
 SWEEP = """\
@@ -82,6 +87,7 @@ def complaint(sweep: Path, overrides: list[str], field: str) -> Problem | None:
 
 def as_told(remedy: str, value: str) -> str:
     """What a reader who does as ``remedy`` says would write instead of ``value``, as YAML."""
+    remedy = remedy.removesuffix(OR_NULL)  # which has a test of its own
     if remedy == "put it in quotes":
         return f'"{value}"'
     if bound := re.fullmatch(
@@ -148,6 +154,42 @@ def test_a_mistake_is_mended_as_told(sweep: Path, place: str, value: str) -> Non
     assert found is not None
     again = complaint(sweep, [f"{place}={as_told(found.remedy, value)}"], place)
     assert again is None, f"{found} was followed, and then: {again}"
+
+
+NO_LIMIT = [f"limits.{key}" for key in LimitsSpec.model_fields if takes_null(["limits", key], None)]
+
+
+@pytest.mark.parametrize("value", ["none", "unlimited", "0", "-1", "false"])
+@pytest.mark.parametrize("place", [*NO_LIMIT, "sampler.seed"])
+def test_where_no_limit_is_meant_it_is_told_how_to_write_that(sweep: Path, place: str, value: str) -> None:
+    found = complaint(sweep, [f"{place}={value}"], place)
+    if found is None:
+        assert value in ("0", "-1")  # a number as any other
+        return
+    assert found.remedy.endswith(OR_NULL)
+    assert complaint(sweep, [f"{place}=null"], place) is None
+
+
+@pytest.mark.parametrize(
+    ("place", "value"), [("limits.max_trials", "none"), ("limits.trial_timeout", "none")]
+)
+def test_where_there_is_always_a_limit_it_is_not(sweep: Path, place: str, value: str) -> None:
+    found = complaint(sweep, [f"{place}={value}"], place)
+    assert found is not None
+    assert OR_NULL not in found.remedy
+
+
+def test_a_hyperparameter_is_added_as_told(sweep: Path) -> None:
+    with pytest.raises(SpecError) as caught:
+        load(sweep, overrides=["space.lrr=0.1"])
+    (found,) = caught.value.problems
+    assert found.remedy.startswith("did you mean 'lr'?; a new one is given as a whole: ")
+    _option, new = shlex.split(found.remedy.partition("a whole: ")[2])
+    assert load(sweep, overrides=[new]).space["lrr"] == Uniform(lower=0, upper=1)
+    nested = "space.opt={type: choice, values: {sgd: {}, adam: {}}}"
+    inner = "space.opt.values.sgd.momentum={type: uniform, lower: 0, upper: 0.9}"
+    added = load(sweep, overrides=[nested, inner]).document()["space"]["opt"]["values"]["sgd"]  # type: ignore[index, call-overload]
+    assert [*added] == ["momentum"]
 
 
 @pytest.mark.parametrize(

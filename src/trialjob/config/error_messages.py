@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic_core import ErrorDetails
 
-from trialjob.config.grammar import KINDS, kinds_at, known_keys
+from trialjob.config.grammar import KINDS, kinds_at, known_keys, takes_null
 from trialjob.config.paths import nearest, shown, shown_at
 from trialjob.config.plugins import PLUGINS, example_of, once_in_estimator, section_model, translators
 from trialjob.config.space import BRANCHES, DOMAINS
@@ -15,6 +16,8 @@ from trialjob.errors import Problem
 from trialjob.model.durations import FORMS
 from trialjob.model.paths import Part, path_text
 
+#: How a limit is said not to be there, behind the remedy for one that is.
+OR_NULL = "; or null, as if it were left out"
 TO_TEXT = "put the value in quotes"
 _FORMS: dict[str, tuple[str, str]] = {
     "string_type": ("is not text", TO_TEXT),
@@ -64,6 +67,8 @@ def problem_of(error: ErrorDetails, document: Mapping[str, Any]) -> Problem:
         message, remedy = _value_error(path, value, str(context["error"]))
     else:
         message, remedy = _bound(kind, value, context) or _form(path, kind, value)
+    if kind not in (*_UNKNOWN, *_UNTAGGED, "missing") and _may_mean_nothing(value):
+        remedy += OR_NULL if takes_null(path, _kind_at(path, document)) else ""
     return Problem(field=path_text(path), message=message, remedy=remedy)
 
 
@@ -96,6 +101,16 @@ def _at(document: object, path: list[Part]) -> object:
         elif isinstance(document, list) and isinstance(part, int):
             document = document[part]
     return document
+
+
+def _may_mean_nothing(value: object) -> bool:
+    """True for ``none``, ``unlimited``, 0 and what else people write where no limit is meant."""
+    return value in (0, -1) or (isinstance(value, str) and not re.search(r"\d", value))
+
+
+def _kind_at(path: list[Part], document: Mapping[str, Any]) -> object:
+    """The kind of the section in which ``path`` is."""
+    return _at(document, [path[0], "kind"])
 
 
 def _unknown_kind(path: list[Part], value: object, *, tagged: bool) -> tuple[list[Part], str, str]:
@@ -141,7 +156,7 @@ def _form(path: list[Part], kind: str, value: object) -> tuple[str, str]:
 
 
 def _example(path: list[Part], document: Mapping[str, Any]) -> str:
-    kind = _at(document, [path[0], "kind"]) if path[0] in PLUGINS and len(path) > 1 else None
+    kind = _kind_at(path, document) if path[0] in PLUGINS and len(path) > 1 else None
     example = example_of(section_model(str(path[0]), str(kind)), path[1:]) if kind else None
     if example is not None:
         return f"{path[-1]}: {example}"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
-from typing import get_origin
+from types import NoneType
+from typing import get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -18,7 +19,7 @@ from trialjob.config.estimators import (
 from trialjob.config.inputs import InputSpec
 from trialjob.config.mlflow import MlflowSpec
 from trialjob.config.notify import NotifySpec
-from trialjob.config.plugins import PLUGINS, inner_type, keys_of, once_in_estimator
+from trialjob.config.plugins import PLUGINS, inner_type, keys_of, once_in_estimator, section_model
 from trialjob.config.space import DOMAINS
 from trialjob.config.spec import (
     EngineSpec,
@@ -82,6 +83,26 @@ def kinds_at(path: Sequence[Part]) -> Collection[str]:
             return list(KINDS.get(section, ()))
         case _:
             return ()
+
+
+def takes_null(path: Sequence[Part], kind: object) -> bool:
+    """True where null may be written for the field at ``path`` of a section of this ``kind``."""
+    *above, last = in_backend(path)
+    match above:
+        case []:
+            model: object = ExperimentSpec
+        case [str(section)] if section in _SECTIONS:
+            model = _SECTIONS[section]
+        case [str(section)] if section in PLUGINS and isinstance(kind, str) and kind in PLUGINS[section]:
+            model = section_model(section, kind)
+        case [str(section)] if section in KINDS and isinstance(kind, str):
+            model = KINDS[section].get(kind)
+        case ["backend", str(part)]:
+            model = inner_type("backend", part)
+        case _:
+            return False
+    field = getattr(model, "model_fields", {}).get(last)
+    return field is not None and NoneType in get_args(field.annotation)
 
 
 def known_keys(path: Sequence[Part], value: object) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -60,7 +61,8 @@ def _apply(document: dict[str, Any], override: str) -> None:
     place: Any = document
     for depth, part in enumerate(path[:-1]):
         place = _entered(place, path[:depth], part)
-    _check(place, path[:-1], path[-1])
+    if not (_in_space(path) and isinstance(place, dict) and isinstance(value, dict)):
+        _check(place, path[:-1], path[-1])
     former = place[path[-1]] if isinstance(place, dict) and path[-1] in place else None
     place[path[-1]] = value
     if in_backend(path) == ["backend", "kind"] and former not in (None, value):
@@ -69,6 +71,12 @@ def _apply(document: dict[str, Any], override: str) -> None:
         place["kind"] = value
     elif path[-1] in ("kind", "type"):
         _forget_other_kind(place, path[:-1])
+
+
+def _in_space(path: list[Part]) -> bool:
+    """True where ``path`` is that of a hyperparameter, also of one that a value of a choice brings."""
+    # Below a name come "values", a value and the next name.
+    return path[0] == "space" and not (len(path) - 2) % 3 and all(isinstance(part, str) for part in path)
 
 
 def _moved(document: dict[str, Any], path: list[Part]) -> list[Part]:
@@ -112,7 +120,11 @@ def _check(place: object, path: list[Part], part: Part) -> None:
     known = known_keys(path, place)
     once = path == ["estimator"] and part in once_in_estimator()
     if part not in known and part not in place and not once and not is_free(path):
-        raise _NoPlace(f"{path_text([*path, part])} is not known", nearest(part, known))
+        remedy = nearest(part, known)
+        if _in_space([*path, part]):
+            whole = f"{path_text([*path, part])}={{type: uniform, lower: 0, upper: 1}}"
+            remedy += f"; a new one is given as a whole: --set {shlex.quote(whole)}"
+        raise _NoPlace(f"{path_text([*path, part])} is not known", remedy)
 
 
 def _forget_other_kind(place: dict[str, Any], path: list[Part]) -> None:

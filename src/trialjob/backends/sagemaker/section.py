@@ -30,6 +30,7 @@ from trialjob.model.s3 import S3Address, address_problem
 from trialjob.orchestrator.ports import Clock
 
 if TYPE_CHECKING:
+    from trialjob.aws.door import Door
     from trialjob.backends.sagemaker.client import SageMakerClient
     from trialjob.backends.sagemaker.hosted.tuning_request import Tuned
 
@@ -143,13 +144,17 @@ class SageMaker(Machines, BaseBackend):
             "backend.role": self.role,
             "backend.instance_type": self.instance_type,
         }
-        for field, example in _REQUIRED.items():
-            if not given[field]:
-                yield Problem(
-                    field=field,
-                    message="is missing, and backend.kind is 'sagemaker'",
-                    remedy=f"write {field.partition('.')[2]}: {example}",
-                )
+        for field in (missing := [field for field in _REQUIRED if not given[field]]):
+            yield Problem(
+                field=field,
+                message="is missing, and backend.kind is 'sagemaker'",
+                remedy=f"write {field.partition('.')[2]}: {_REQUIRED[field]}",
+            )
+        if missing:  # all at once; else a spec may well be read where nothing says a region
+            try:
+                self._region_of(self._door())
+            except SpecError as error:
+                yield from error.problems
 
     def _unreachable(self, estimator: Any) -> Iterator[Problem]:  # noqa: ANN401 - as above
         """File systems are mounted from inside a network."""
@@ -175,7 +180,7 @@ class SageMaker(Machines, BaseBackend):
         except faults.CallerTrouble as fault:
             raise BackendError(f"{fault}\n    → {fault.remedy}") from fault
 
-    def _region_of(self, client: SageMakerClient) -> str:
+    def _region_of(self, client: SageMakerClient | Door) -> str:
         """The region of the jobs. Raises SpecError when nothing says it, or there is no such profile."""
         try:
             return client.region()
@@ -281,11 +286,14 @@ class SageMaker(Machines, BaseBackend):
         return partial(links_of, self._region_if_said())  # without one there is no address
 
     def _region_if_said(self) -> str:
+        with suppress(faults.Fault):
+            return self._door().region()
+        return ""
+
+    def _door(self) -> Door:
         from trialjob.aws.door import Door  # noqa: PLC0415 - as above
 
-        with suppress(faults.Fault):
-            return Door(region=self.region, profile=self.profile, patience=1.0).region()
-        return ""
+        return Door(region=self.region, profile=self.profile, patience=1.0)
 
     def remove_artifacts(self, experiment: ExperimentName, clock: Clock) -> Sequence[str]:
         from trialjob.orchestrator.journals.objects import Objects  # noqa: PLC0415 - slow to import
