@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import math
 import re
@@ -15,6 +16,7 @@ import pytest
 
 from trialjob.model.metric import MetricGoal, Mode, Objective
 from trialjob.model.space import Branches, Choice, Domain, LogUniform, Space, Uniform
+from trialjob.orchestrator.core.best import best_trial
 from trialjob.reporting.html.context import material
 from trialjob.reporting.html.document import page
 from trialjob.reporting.html.scales import axis_range, evenly
@@ -135,6 +137,30 @@ def test_what_strangers_wrote_stays_text() -> None:
         for _name, drawn in figure["variants"]:
             titles = re.findall(r'"(?:text|label)": ?"([^"]*)"', json.dumps(drawn))
             assert not [title for title in titles if "<" in title]
+
+
+def preformatted(text: str) -> list[str]:
+    return [html.unescape(each) for each in re.findall(r"<pre[^>]*>(.*?)</pre>", text, flags=re.DOTALL)]
+
+
+def test_what_a_reader_does_with_the_best_configuration_can_be_pasted() -> None:
+    document = {"estimator": {"entry_point": "train.py", "source_dir": "/home/ada/my code"}}
+    state = History(trials=5, document=document).state()
+    best = best_trial(tuple(state.trials), state.objective)
+    assert best is not None
+    configuration, by_hand, model = preformatted(page(state, SPACE, store="/data/my store"))
+    assert json.loads(configuration) == best.config
+    assert by_hand.startswith("cd '/home/ada/my code' && python train.py --")
+    assert model == f"trialjob download {state.name} --best --store '/data/my store'"
+
+
+def test_a_server_tells_its_readers_no_folder_of_its_own() -> None:
+    document = {"estimator": {"entry_point": "train.py", "source_dir": "/var/lib/server/code"}}
+    text = page(History(trials=5, document=document).state(), SPACE, store="https://tj.example", server=True)
+    assert "Use the best configuration" in text
+    assert "/var/lib/server" not in text
+    assert preformatted(text)[1].startswith("python train.py --")
+    assert preformatted(text)[2].endswith("--best --store https://tj.example")
 
 
 def test_only_the_two_scripts_of_the_page_may_run() -> None:

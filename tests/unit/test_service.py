@@ -149,6 +149,7 @@ def test_an_experiment_from_its_spec_to_its_report(server: Server) -> None:
     path = server.ask("POST", "/v1/experiments/one/report-tickets").json()["path"]
     report = server.ask("GET", path, token=None)
     assert report.body.startswith(b"<!doctype html>")
+    assert f"trialjob download one --best --store http://127.0.0.1:{server.port}".encode() in report.body
     assert "sandbox" in report.headers["content-security-policy"]
 
 

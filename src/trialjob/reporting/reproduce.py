@@ -21,8 +21,11 @@ from trialjob.orchestrator.core.state import State
 _HERE = "."
 
 
-def command(state: State, config: Mapping[str, Json]) -> str | None:
-    """``cd examples/digits && python train.py --epochs 27 --hidden 64 --lr 0.01``; None for no script."""
+def command(state: State, config: Mapping[str, Json], *, from_anywhere: bool = True) -> str | None:
+    """``cd examples/digits && python train.py --epochs 27 --hidden 64 --lr 0.01``; None for no script.
+
+    Not ``from_anywhere``, it is for a person who is in the folder already, wherever that is.
+    """
     estimator = state.document.get("estimator")
     if not isinstance(estimator, Mapping) or "entry_point" not in estimator:
         return None
@@ -36,7 +39,7 @@ def command(state: State, config: Mapping[str, Json]) -> str | None:
     settings = [f"{name}={_setting(name, value)}" for name, value in environment.items()]
     line = " ".join([*settings, shlex.join(words)])
     folder = str(estimator.get("source_dir") or ".")
-    return line if folder == "." else f"cd {shlex.quote(folder)} && {line}"
+    return line if folder == "." or not from_anywhere else f"cd {shlex.quote(folder)} && {line}"
 
 
 def _setting(name: str, value: Json) -> str:

@@ -25,13 +25,13 @@ def write_report(name: str, *, output: str | None, live: bool, store: str | None
     session = experiment.attach(name, store=store)
     path = Path(output or f"{session.name}.html")
     reader = _reader(session)
-    _write(session, path, reader, live=live)
+    _write(session, path, reader, live=live, store=store)
     console().print(clean(str(path.absolute())), soft_wrap=True)
     written = session.state.version
     while live and session.state.phase is not Phase.ENDED and session.state.moved_to is None:
         SystemClock().sleep(REFRESH)
         if session.refresh().version != written:
-            _write(session, path, reader, live=True)
+            _write(session, path, reader, live=True, store=store)
             written = session.state.version
     return ExitStatus.DONE
 
@@ -43,12 +43,12 @@ def _reader(session: Session) -> UseReader | None:
     return None
 
 
-def _write(session: Session, path: Path, reader: UseReader | None, *, live: bool) -> None:
+def _write(session: Session, path: Path, reader: UseReader | None, *, live: bool, store: str | None) -> None:
     """Replace the file as a whole, so that a browser never loads half of it."""
     if path.is_dir():
         raise UsageError(f"{path} is a folder; write the name of a file, such as {path / session.name}.html")
     use = reader.look(session.state) if reader is not None else None
-    text = page(session.state, session.space(), session.links, use=use, live=live)
+    text = page(session.state, session.space(), session.links, use=use, live=live, store=store)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         beside.write_text(text, encoding="utf-8")

@@ -51,6 +51,7 @@ from trialjob.errors import (
     TrialjobError,
     UsageError,
 )
+from trialjob.experiment import Session
 from trialjob.reporting.html.document import page
 
 _STATUS: Final = (
@@ -246,13 +247,18 @@ def _people(made: FastAPI, house: House) -> None:
 def _reports(made: FastAPI) -> None:
     tickets: Tickets[tuple[AnyDesk, str]] = Tickets()
 
-    def report(desk: AnyDesk, name: str) -> HTMLResponse:
-        text = desk.look(name, lambda session: page(session.state, session.space(), session.links))
-        return HTMLResponse(text, headers={"content-security-policy": REPORT_POLICY})
+    def report(desk: AnyDesk, name: str, request: Request) -> HTMLResponse:
+        here = str(request.base_url).rstrip("/")
+
+        def text(session: Session) -> str:
+            return page(session.state, session.space(), session.links, store=here, server=True)
+
+        policy = {"content-security-policy": REPORT_POLICY}
+        return HTMLResponse(desk.look(name, text), headers=policy)
 
     @made.get("/v1/experiments/{name}/report.html", response_class=HTMLResponse)
-    def get_report(name: str, desk: OneDesk) -> HTMLResponse:
-        return report(desk, name)
+    def get_report(name: str, desk: OneDesk, request: Request) -> HTMLResponse:
+        return report(desk, name, request)
 
     @made.post("/v1/experiments/{name}/report-tickets", status_code=201)
     def new_report_ticket(name: str, desk: OneDesk) -> dict[str, str]:
@@ -261,10 +267,10 @@ def _reports(made: FastAPI) -> None:
         return {"path": TICKETS + tickets.new((desk, name))}
 
     @made.get(TICKETS + "{ticket}", include_in_schema=False, response_class=HTMLResponse)
-    def get_ticket(ticket: str) -> HTMLResponse:
+    def get_ticket(ticket: str, request: Request) -> HTMLResponse:
         if (what := tickets.opens(ticket)) is None:
             raise HTTPException(404, "the ticket is not valid any more; open the report again")
-        return report(*what)
+        return report(*what, request)
 
 
 def _steering(made: FastAPI) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import html
+import json
+import shlex
 from datetime import UTC, datetime
+from pathlib import Path
 
 from trialjob._version import __version__
 from trialjob.model.space import Space
@@ -32,10 +35,13 @@ def page(
     *,
     use: UseOfTrials | None = None,
     live: bool = False,
+    store: str | Path | None = None,
+    server: bool = False,
 ) -> str:
     """The whole page; a ``live`` one loads itself again until the experiment has ended.
 
-    ``links`` has the addresses of each job in a browser; ``use`` is what their machines were used for.
+    ``links`` has the addresses of each job in a browser; ``use`` is what their machines were used for. The
+    commands name ``store``; that of a ``server`` has no folder that its reader could go to.
 
     Raises UsageError when plotly is not installed.
     """
@@ -53,7 +59,7 @@ def page(
         [
             head(state.name, allowed, again),
             "<body>\n",
-            _summary(given, refresh=refresh),
+            _summary(given, _best(given, store, server=server), refresh=refresh),
             *(_section(each) for each in shown),
             _TABLE,
             _footer(state),
@@ -68,21 +74,29 @@ def _text(text: str) -> str:
     return html.escape(clean(text))
 
 
-def _summary(given: ReportContext, *, refresh: bool) -> str:
-    state, best = given.state, given.best
+def _best(given: ReportContext, store: str | Path | None, *, server: bool) -> str:
+    """What a reader does with the best configuration: copies it, runs it, or takes what it trained."""
+    if (best := given.best) is None:
+        return ""
+    shown = {"Use the best configuration": json.dumps(dict(best.config), ensure_ascii=False)}
+    if again := command(given.state, best.config, from_anywhere=not server):
+        shown[f"Run it again by hand{', in the folder of the code' if server else ''}"] = again
+    where = ["--store", str(store)] if store else []
+    shown["Get its model"] = shlex.join(["trialjob", "download", given.state.name, "--best", *where])
+    return "".join(f"{_minor(head)}{_command(text)}" for head, text in shown.items())
+
+
+def _summary(given: ReportContext, best: str, *, refresh: bool) -> str:
+    state = given.state
     tiles = "".join(
         f"<div><dt>{_text(name)}</dt><dd>{_text(value)}</dd></div>" for name, value in _tiles(given)
     )
     told = "".join(f"<div>{_minor(head)}<p>{_text(text)}</p></div>" for head, text in story(given))
-    again = command(state, best.config) if best is not None else None
-    by_hand = f"{_minor('Run the best one again by hand')}{_command(again)}" if again else ""
-    if best is not None:
-        by_hand += f"{_minor('Get its model')}{_command(f'trialjob download {state.name} --best')}"
     note = f" The page loads itself again every {REFRESH} seconds." if refresh else ""
     return (
         f"<header><h1>{_text(state.name)}</h1>"
         f'<p class="dim">{_text(headline(state))}.{note}</p></header>\n<main>\n'
-        f'<dl class="tiles">{tiles}</dl>\n<section class="story">{told}</section>\n{by_hand}'
+        f'<dl class="tiles">{tiles}</dl>\n<section class="story">{told}</section>\n{best}'
         "<noscript><p><strong>The figures and the table need JavaScript, which is off.</strong></p>"
         "</noscript>\n"
     )
