@@ -1,4 +1,4 @@
-"""How much each hyperparameter matters, by PED-ANOVA on the trials so far.
+"""How much each hyperparameter matters, by Optuna's evaluator on the trials so far.
 
 Rule: a trial counts when its score is one that the search has learned from: completed, pruned or cut short.
 What is not finite counts as the worst, or best, score that is.
@@ -12,11 +12,16 @@ from collections.abc import Mapping, Sequence
 from statistics import pstdev
 from types import MappingProxyType
 
+import optuna
+from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
 from trialjob.model.space import Space
 from trialjob.model.trial import TrialStatus
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial
-from trialjob.reporting.ped_anova import Seen, place_of, shares
+from trialjob.orchestrator.samplers.optuna import quiet
+from trialjob.reporting.optuna_space import parameters
 
 #: Fewer trials say nothing.
 _FEWEST = 10
@@ -25,7 +30,7 @@ _FEWEST = 10
 _SHARE, _BEST = 0.3, 5
 #: The spread is that of so many draws, with replacement, of at most so many trials.
 _DRAWS, _DRAWN = 12, 200
-#: Of more trials an even choice by rank is looked at, which says as much.
+#: Of more trials an even choice by rank is looked at, as Optuna would take minutes for all.
 _MOST = 2000
 _COUNT = frozenset({TrialStatus.COMPLETED, TrialStatus.PRUNED, TrialStatus.CANCELLED})
 
@@ -49,10 +54,11 @@ def importances(state: State, space: Space) -> Importances:
     found.reason = _why_none(losses)
     if found.reason:
         return found
-    chosen = sorted(zip(losses, trials, strict=True), key=lambda pair: pair[0])
-    seen = [_seen(trial, loss, space) for loss, trial in chosen[:: -(-len(chosen) // _MOST)]]
-    found.update(sorted(_shares(seen).items(), key=lambda item: -item[1]))
-    found.spread = _spread(seen, found)
+    with quiet():
+        chosen = sorted(zip(losses, trials, strict=True), key=lambda pair: pair[0])
+        frozen = [_frozen(trial, loss, space) for loss, trial in chosen[:: -(-len(chosen) // _MOST)]]
+        found.update(sorted(_shares(frozen).items(), key=lambda item: -item[1]))
+        found.spread = _spread(frozen, found)
     return found
 
 
@@ -62,22 +68,24 @@ def _why_none(losses: Sequence[float]) -> str:
     return "" if len(set(losses)) > 1 else f"all {len(losses)} trials have the same score"
 
 
-def _shares(trials: Sequence[Seen]) -> dict[str, float]:
-    return shares(trials, best=min(0.5, max(_SHARE, _BEST / len(trials))))
+def _shares(trials: Sequence[FrozenTrial]) -> dict[str, float]:
+    study = optuna.create_study(storage=optuna.storages.InMemoryStorage())
+    study.add_trials(trials)
+    share = min(0.5, max(_SHARE, _BEST / len(trials)))
+    return get_param_importances(study, evaluator=PedAnovaImportanceEvaluator(target_quantile=share))
 
 
-def _spread(trials: Sequence[Seen], found: Mapping[str, float]) -> dict[str, float]:
+def _spread(trials: Sequence[FrozenTrial], shares: Mapping[str, float]) -> dict[str, float]:
     """How much each share would be another, had other trials been drawn; the same for the same trials."""
     dice = random.Random(len(trials))  # noqa: S311 - no secret
     draws = [dice.choices(trials, k=min(len(trials), _DRAWN)) for _ in range(_DRAWS)]
-    others = [_shares(draw) for draw in draws if len({trial.loss for trial in draw}) > 1]
-    return {name: pstdev([each.get(name, 0.0) for each in others]) for name in found if len(others) > 1}
+    found = [_shares(draw) for draw in draws if len({trial.value for trial in draw}) > 1]
+    return {name: pstdev([each.get(name, 0.0) for each in found]) for name in shares if len(found) > 1}
 
 
-def _seen(trial: Trial, loss: float, space: Space) -> Seen:
-    domains = space.domains
-    known = {name: value for name, value in trial.config.items() if name in domains}
-    return Seen(loss=loss, places={name: place_of(domains[name], value) for name, value in known.items()})
+def _frozen(trial: Trial, loss: float, space: Space) -> FrozenTrial:
+    values, distributions = parameters(trial.config, space.domains)
+    return create_trial(state=TrialState.COMPLETE, value=loss, params=values, distributions=distributions)
 
 
 def _losses(trials: list[Trial], state: State) -> list[float]:

@@ -207,7 +207,7 @@ class Result:
         ``method``. Empty while fewer than ten trials have a score, or when all scores are the same; then
         ``reason`` says which.
         """
-        from trialjob.reporting.importances import importances  # noqa: PLC0415 - few ask for them
+        from trialjob.reporting.importances import importances  # noqa: PLC0415 - loads Optuna
 
         return importances(self._state, self._space)
 
