@@ -92,3 +92,8 @@ def test_a_page_that_fetches_from_elsewhere_is_found() -> None:
     assert fetched('<script src="https://unpkg.com/mermaid"></script>')
     assert fetched('<link rel="stylesheet" href="https://fonts.example/css">')
     assert not fetched('<a href="https://example.com"><img src="../report.png"></a>')
+
+
+def test_a_corner_of_a_table_is_no_heading() -> None:
+    assert docs_site.mended("<th></th><th>a</th>") == "<td></td><th>a</th>"
+    assert docs_site.mended('<th style="text-align: right;"></th>') == '<td style="text-align: right;"></td>'
