@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -303,3 +304,31 @@ def test_a_wrong_place_is_refused(
     assert main(["init", *arguments, "--yes"]) == 2
     assert "→" in capsys.readouterr().err
     assert not (tmp_path / "sweep.yaml").exists()
+
+
+def test_a_program_with_relative_imports_runs_as_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    package = tmp_path / "pkg"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "model.py").write_text("def build(lr): return lr\n")
+    options = "import argparse\nparser = argparse.ArgumentParser()\nparser.add_argument('--lr', type=float)"
+    (package / "train.py").write_text(
+        f"from .model import build\n{options}\nprint(f'val_acc={{build(parser.parse_args().lr)}}')\n"
+    )
+    assert main(["init", str(tmp_path), "--yes"]) == 0
+    told = next(line for line in capsys.readouterr().out.splitlines() if "run_module.py" in line)
+    text = re.search(r"with (import runpy; .*\)) in the folder", told)
+    assert text is not None
+    (tmp_path / "run_module.py").write_text(text[1])
+    command = [sys.executable, "run_module.py", "--lr", "0.5"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == "val_acc=0.5\n"
+    config.load(tmp_path / "sweep.yaml", overrides=["estimator.entry_point=run_module.py"])
+
+
+def test_a_program_that_is_no_python_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "train.py").write_text("def (:\n")
+    assert main(["init", str(tmp_path), "--yes"]) == 0
+    assert "train.py cannot be read as Python" in capsys.readouterr().out

@@ -168,7 +168,10 @@ def _say(draft: Draft, spec: Path) -> None:
 
 
 def _left(draft: Draft) -> list[str]:
-    found = [draft.interface.advice] if draft.interface.advice else []
+    from trialjob.config.draft.programs import hindrances  # noqa: PLC0415 - the help does without
+
+    found = [*hindrances(draft.folder, draft.program)]
+    found += [draft.interface.advice] if draft.interface.advice else []
     if not draft.space:
         found.append("no option was found that is worth searching; write what is to be searched under space")
     if draft.metric.name not in {each.name for each in draft.metrics.found}:

@@ -215,7 +215,7 @@ def _by_libraries(tree: ast.Module) -> Iterator[str]:
                 yield " - ".join(f"{name}: {_VALUE}" for name in [*names, *(f"val_{name}" for name in names)])
             case "train" if "evals" in given and isinstance(given["evals"], ast.List | ast.Tuple):
                 yield from _boosted(tree, given["evals"])
-            case "Trainer" | "SFTTrainer" | "Seq2SeqTrainer" if "eval_dataset" in given:
+            case "Trainer" | "SFTTrainer" | "Seq2SeqTrainer" if "eval_dataset" in given or _evaluates(tree):
                 computed = [
                     "eval_loss",
                     *(f"eval_{name}" for name in _computed(tree, given.get("compute_metrics"))),
@@ -229,6 +229,10 @@ def _by_libraries(tree: ast.Module) -> Iterator[str]:
                     yield f"{name}={_VALUE}"
             case _:
                 pass
+
+
+def _evaluates(tree: ast.Module) -> bool:
+    return any(isinstance(node, ast.Call) and name_of(node) == "evaluate" for node in ast.walk(tree))
 
 
 def _compiled(tree: ast.Module) -> list[str]:

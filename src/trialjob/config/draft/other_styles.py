@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +18,10 @@ from trialjob.config.yaml_text import load_yaml
 from trialjob.errors import TrialjobError
 from trialjob.model.json import Json
 
-_CONSTANT: Final = re.compile(r"[A-Z][A-Z0-9_]*$")
+#: Also in small letters where the name is a usual one, as in what was a notebook.
+_CONSTANT: Final = re.compile(
+    r"[A-Z][A-Z0-9_]*$|(lr|learning_rate|batch_size|weight_decay|momentum|dropout|(n_|num_)?epochs)$"
+)
 
 
 def of_other_styles(folder: Path, program: str) -> Interface | None:
@@ -153,19 +156,43 @@ def _of_typer(tree: ast.Module) -> Interface | None:
     ]
     if not functions:
         return None
-    options = [_as_typer(each) for each in parameters_of(functions[0], lambda name: name.replace("_", "-"))]
+    told = dict(_typer_calls(functions[0]))
+    spelled = {name: _declared_option(call) for name, call in told.items()}
+    places = {name.replace("_", "-") for name, call in told.items() if name_of(call) == "Argument"}
+    options = [
+        _as_typer(each, spelled.get(each.name) or each.name.replace("_", "-"), places)
+        for each in parameters_of(functions[0], str)
+    ]
     before = (functions[0].name.replace("_", "-"),) if len(functions) > 1 else ()
     return Interface(how="Typer", options=tuple(options), before=before)
 
 
-def _as_typer(option: Declared) -> Declared:
+def _typer_calls(function: ast.FunctionDef) -> Iterator[tuple[str, ast.Call]]:
+    """What is said of each parameter: ``typer.Option(…)`` as its default or in its annotation."""
+    arguments = function.args.args
+    defaults = zip(reversed(arguments), reversed(function.args.defaults), strict=False)
+    said = [(place.arg, default) for place, default in defaults]
+    said += [(place.arg, place.annotation) for place in arguments if place.annotation is not None]
+    for name, where in said:
+        yield from ((name, call) for call in _calls(where, "Option", "Argument"))
+
+
+def _declared_option(call: ast.Call) -> str:
+    """``n-layers`` of ``typer.Option(2, "--n-layers", "-n")``, ``amp/--slow`` of ``"--amp/--slow"``."""
+    texts = (literal(each) for each in call.args)
+    long = (each for each in texts if isinstance(each, str) and each.startswith("--"))
+    return next(long, "").removeprefix("--")
+
+
+def _as_typer(option: Declared, spelled: str, places: Collection[str]) -> Declared:
     words: tuple[str, ...] = ()
-    if option.type == "bool":
-        words = (f"{{{option.name}:--{option.name}/--no-{option.name}}}",)
-    elif option.required:
-        words = (f"{{{option.name}}}",)
+    name, _, off = spelled.partition("/")
+    if option.required or name in places:
+        words = (f"{{{name}}}",)
+    elif option.type == "bool":
+        words = (f"{{{name}:--{name}/{off or f'--no-{name}'}}}",)
     return Declared(
-        name=option.name, default=option.default, type=option.type, choices=option.choices,
+        name=name, default=option.default, type=option.type, choices=option.choices,
         required=option.required, words=words,
     )  # fmt: skip
 

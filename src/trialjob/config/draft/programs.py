@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from trialjob.config.files import code_files
+from trialjob.config.script_options import parsed
 
 _NAMED: Final = re.compile(
     r"(^|[_-])(train|fit|finetune|fine_tune|main|run|sweep)([_-]|$)|train", re.IGNORECASE
@@ -41,3 +44,18 @@ def programs(folder: Path) -> list[str]:
     if not found:
         found = [each for each in plain if not each[0][1]] or (plain if len(plain) == 1 else [])
     return [name for _, name in sorted(found)]
+
+
+def hindrances(folder: Path, program: str) -> Iterator[str]:
+    """What keeps Python from running ``program`` as a file, and what to do."""
+    if not program.endswith(".py"):
+        return
+    if (tree := parsed(folder / program)) is None:
+        yield f"{program} cannot be read as Python: python -m py_compile {program} says which line to correct"
+    elif any(isinstance(node, ast.ImportFrom) and node.level for node in ast.walk(tree)):
+        module = program.removesuffix(".py").replace("/", ".")
+        yield (
+            f"{program} imports from its own package by a dot, which Python takes of a module only; write a "
+            f"file run_module.py with import runpy; runpy.run_module({module!r}, run_name='__main__', "
+            "alter_sys=True) in the folder, and entry_point: run_module.py"
+        )
