@@ -35,13 +35,14 @@ from trialjob.orchestrator.core.state import State
 TERMS = Terms(price=3_600_000, stop_grace=120.0, keep_alive=60.0)
 SPOT = Terms(price=3_600_000, stop_grace=120.0, spot=True)
 ONE = TrialId(1)
+OBJECTIVE = Objective(metric="acc", mode=Mode.MAX)
 
 
 def state_of(*timed: tuple[float, Event]) -> State:
     created = ExperimentCreated(
         name=ExperimentName("x"),
         document={},
-        objective=Objective(metric="acc", mode=Mode.MAX),
+        objective=OBJECTIVE,
         limits=Limits(max_trials=9, trial_timeout=1_000.0),
         bundle="",
         trialjob="0",
@@ -61,9 +62,10 @@ def trial(
     terms: Terms | None = TERMS,
     stopped_at: float | None = None,
     reports: Sequence[tuple[float, float]] = (),
+    name: str = "acc",
 ) -> list[tuple[float, Event]]:
     this = TrialId(number)
-    told = tuple(Report(resource=epoch, metrics={"acc": 0.5}, at=at) for epoch, at in reports)
+    told = tuple(Report(resource=epoch, metrics={name: 0.5}, at=at) for epoch, at in reports)
     events: list[tuple[float, Event]] = [
         (0.0, TrialProposed(trial=this, config={})),
         (0.0, AttemptIntended(trial=this, attempt=1, max_runtime=1_000.0, terms=terms)),
@@ -122,28 +124,40 @@ def ended(
             0.06,
             0.012,
         ),
+        # Several values of another metric are of one epoch; none of them says that it was trained again.
+        (
+            trial(
+                1,
+                ended(60.0, interruptions=1, training=200.0),
+                terms=SPOT,
+                reports=[(1, 140), (1, 180), (2, 220), (2, 260)],
+                name="loss",
+            ),
+            0.06,
+            0.0,
+        ),
     ],
 )
 def test_what_a_trial_came_to_and_what_was_of_no_use(
     told: list[tuple[float, Event]], dollars: float, wasted: float
 ) -> None:
-    cost = cost_of(state_of(*told).trials[ONE])
+    cost = cost_of(state_of(*told).trials[ONE], OBJECTIVE)
     assert cost.dollars == pytest.approx(dollars, abs=2e-6)
     assert cost.wasted_dollars == pytest.approx(wasted, abs=2e-6)
 
 
 def test_what_is_not_known_is_none_and_counted_at_its_worst() -> None:
     running = state_of(*trial(1, None))
-    assert cost_of(running.trials[ONE]).dollars is None
+    assert cost_of(running.trials[ONE], OBJECTIVE).dollars is None
     assert running.committed.micros == TERMS.worst(1_000.0).micros == 1_180_000
     assert running.spent.micros == 0
 
     unknown = state_of(*trial(1, ended(None, pool=None)))
-    assert cost_of(unknown.trials[ONE]).seconds is None
+    assert cost_of(unknown.trials[ONE], OBJECTIVE).seconds is None
     assert unknown.committed == running.committed
 
     kept = state_of(*trial(1, ended(100.0, pool=None)))
-    cost = cost_of(kept.trials[ONE])
+    cost = cost_of(kept.trials[ONE], OBJECTIVE)
     assert (cost.seconds, cost.idle_seconds, cost.dollars) == (100.0, None, None)
     assert (kept.spent.micros, kept.committed.micros) == (100_000, 160_000)
     assert [(each.trial, each.until) for each in kept.pending_bills] == [(ONE, 320.0)]

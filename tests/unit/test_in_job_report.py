@@ -86,6 +86,8 @@ def test_impossible_reports_are_refused() -> None:
         report()
     with pytest.raises(ValueError, match="'loss' is too large"):
         report(loss=10**400)
+    with pytest.raises(ValueError, match="'loss' is too large"):
+        report(loss=Decimal("-1e400"))
     with pytest.raises(ValueError, match="must have fewer than 4096: 1 metrics, the longest name is 'xxx"):
         report(**{"x" * MAX_LINE: 1})
 

@@ -85,6 +85,12 @@ def test_what_is_reported_apart_from_the_score_belongs_to_it_by_resource_else_by
     )
     assert found["f1"].at_score == 0.3
     assert found["loss"].at_score == 0.9
+    # A second attempt has trained the epoch again; its loss is not that of the better model.
+    again = metrics(
+        (1, {"val_acc": 0.8}), (1, {"loss": 0.2}), (1, {"val_acc": 0.7}), (1, {"loss": 0.3}), (1, {"f1": 0.1})
+    )
+    assert again["loss"] == values(0.2, 0.3, 0.2)
+    assert again["f1"].at_score is None
     late = metrics((1, {"val_acc": 0.8}), (2, {"loss": 0.1}))
     assert late["loss"] == values(None, 0.1, 0.1)
 

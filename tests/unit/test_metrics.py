@@ -14,7 +14,7 @@ OBJECTIVE = Objective(metric="acc", mode=Mode.MAX)
 
 def reader(*regexes: tuple[str, str], so_far: int = 0) -> LineReader:
     definitions = [MetricDefinition(name=name, regex=expand(regex)) for name, regex in regexes]
-    earlier = [Report(resource=1.0, metrics={"loss": 1.0}, at=0.0)] * so_far
+    earlier = [Report(resource=float(n), metrics={"acc": 0.5}, at=0.0) for n in range(1, so_far + 1)]
     return LineReader(definitions, OBJECTIVE, earlier)
 
 
@@ -108,6 +108,29 @@ def test_a_resource_that_is_not_finite_is_counted() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("sent", "epochs"),
+    [
+        # A loss for each step, and the epoch only with the objective.
+        (['"loss":2', '"loss":1', '"epoch":1,"acc":0.1', '"loss":1', '"epoch":2,"acc":0.2'], [1, 1, 1, 2, 2]),
+        (['"loss":2', '"acc":0.1', '"loss":1', '"acc":0.2', '"acc":0.3'], [1, 1, 2, 2, 3]),
+        (['"epoch":5,"acc":0.1', '"acc":0.2', '"loss":1', '"epoch":2,"acc":0.3', '"acc":1'], [5, 6, 7, 2, 3]),
+        # The epoch has a report of its own.
+        (['"epoch":7,"lr":1', '"acc":0.1', '"epoch":8', '"acc":0.2'], [7, 7, 8, 8]),
+        (['"epoch":0,"acc":0.1', '"loss":1', '"epoch":1,"acc":0.1'], [0, 1, 1]),
+    ],
+)
+def test_values_of_the_objective_count_progress_and_nothing_else(sent: list[str], epochs: list[int]) -> None:
+    lines = [f'[trialjob] {{"metrics": {{{each}}}}}' for each in sent]
+    assert [resource for resource, _ in fed(reader(), *lines)] == epochs
+    for cut in range(1, len(lines)):
+        first = LineReader((), OBJECTIVE)
+        earlier = [each.report for line in lines[:cut] for each in first.feed(line, 0.0)]
+        later = LineReader((), OBJECTIVE, earlier)
+        rest = [each.report.resource for line in lines[cut:] for each in later.feed(line, 0.0)]
+        assert [report.resource for report in earlier] + rest == epochs
+
+
 def test_a_reporter_line_is_not_matched_by_regexes_and_takes_what_they_gathered() -> None:
     sent = '[trialjob] {"metrics": {"acc": %d}}'
     lines = ["loss=2", sent % 1 + " acc=7 loss=9", sent % 3]
@@ -132,7 +155,8 @@ def test_the_end_of_a_long_line_is_read() -> None:
 
 
 def test_a_factory_makes_readers_that_go_on_counting() -> None:
-    made = readers((), OBJECTIVE)([Report(resource=1.0, metrics={}, at=0.0)] * 3)
+    earlier = [Report(resource=float(n), metrics={"acc": 0.5}, at=0.0) for n in (1, 2, 3)]
+    made = readers((), OBJECTIVE)(earlier)
     (found,) = made.feed('[trialjob] {"metrics": {"acc": 1}}', 2.0, "mark")
     assert found == FoundReport(report=Report(resource=4.0, metrics={"acc": 1.0}, at=2.0), cursor="mark")
 

@@ -43,7 +43,8 @@ class MetricGoalSpec(SpecPart):
 class ObjectiveSpec(MetricGoalSpec):
     """What is optimised."""
 
-    #: Name of the metric that counts progress; a report without it counts as one more.
+    #: Name of the metric that counts progress; a value of the objective without it counts as one more, and
+    #: what else is reported is of the one on its way.
     resource: str = "epoch"
     #: A trial's score is its `best` or its `last` value.
     score: Literal["best", "last"] = "best"

@@ -13,6 +13,7 @@ import contextlib
 import itertools
 import json
 import math
+import numbers
 import os
 import select
 import sys
@@ -110,6 +111,9 @@ def _scalar(name: str, value: Any) -> Any:  # noqa: ANN401
     if math.isnan(number):
         return "NaN"
     if math.isinf(number):
+        is_number = isinstance(value, numbers.Number)
+        if is_number and value != number:  # such as Decimal("1e400")
+            raise ValueError(f"metric {name!r} is too large for a float")
         return "Infinity" if number > 0 else "-Infinity"
     return number
 

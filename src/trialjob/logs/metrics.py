@@ -111,7 +111,7 @@ class LineReader:
         self._patterns = [(definition.name, compiled(definition.regex)) for definition in definitions]
         self._defined = frozenset(definition.name for definition in definitions)
         self._objective = objective
-        self._sent = sum(not report.scraped for report in earlier)
+        self._newest = earlier[-1] if earlier else None
         self._reporter_has_it = any(objective.metric in r.metrics for r in earlier if not r.scraped)
         self._pairing = Pairing(objective, earlier, resource_is_defined=objective.resource in self._defined)
         #: What the reporter has sent of a report that needs several lines, by its number.
@@ -125,6 +125,7 @@ class LineReader:
         found: list[FoundReport] = []
         for line in lines_of(text):
             found += self._read(readable(line), at, cursor)
+            self._newest = found[-1].report if found else self._newest
             if self._nearest is not None:
                 self._watch_out(line, found)
         return found
@@ -165,7 +166,8 @@ class LineReader:
                 self._parts = {each.number: values}
             elif values:
                 found += self._pairing.release()
-                found.append(FoundReport(report=self._sent_report(values, at), cursor=cursor))
+                newest = found[-1].report if found else self._newest
+                found.append(FoundReport(report=self._sent_report(values, at, newest), cursor=cursor))
                 self._parts = {}
         return found
 
@@ -199,10 +201,12 @@ class LineReader:
         finds.sort(key=lambda find: find[0])
         return finds
 
-    def _sent_report(self, metrics: Values, at: float) -> Report:
-        self._sent += 1
+    def _sent_report(self, metrics: Values, at: float, newest: Report | None) -> Report:
+        # Values of the objective count progress: whatever else is sent is of the epoch that is on its way.
         values = {**self._pairing.take_gathered(), **metrics}
-        return self._pairing.report(values, at, counted=self._sent)
+        has_value = newest is not None and self._objective.metric in newest.metrics
+        counted = 1.0 if newest is None else newest.resource + has_value
+        return self._pairing.report(values, at, counted=counted)
 
 
 def readers(

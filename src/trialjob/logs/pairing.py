@@ -105,7 +105,7 @@ class Pairing:
         gathered, self._gathered = self._gathered, {}
         return gathered
 
-    def report(self, values: Values, at: float, *, counted: int) -> Report:
+    def report(self, values: Values, at: float, *, counted: float) -> Report:
         """A report that was sent; one without a finite resource has the one that was ``counted``."""
         resource, metrics, _ = self._parted(values, counted)
         # So that a reader which begins behind this line knows it as well.
@@ -170,7 +170,7 @@ class Pairing:
         report = Report(resource=reached, metrics=metrics, at=at, scraped=True, order=order)
         return FoundReport(report=report, cursor=cursor)
 
-    def _parted(self, values: Values, counted: int) -> tuple[float, dict[str, float], bool]:
+    def _parted(self, values: Values, counted: float) -> tuple[float, dict[str, float], bool]:
         metrics = dict(values)
         resource = metrics.pop(self._resource, math.nan)
         is_counted = not math.isfinite(resource)

@@ -66,7 +66,8 @@ class MetricGoal:
 class Objective(MetricGoal):
     """What the experiment optimises. A trial's score, its pruning and every limit are by ``metric`` alone."""
 
-    #: The metric that counts progress (epochs, steps). A report without it counts as one more than the last.
+    #: The metric that counts progress (epochs, steps). A value of the objective without it counts
+    #: as one more than the last.
     resource: str = "epoch"
     score: Score = Score.BEST
     nan: NanPolicy = NanPolicy.WORST

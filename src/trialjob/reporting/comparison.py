@@ -86,7 +86,7 @@ def _spread(state: State) -> str:
 
 def _seconds(state: State) -> float | None:
     """None as soon as those of one trial are not known."""
-    found = [cost_of(trial).seconds for trial in state.trials if trial.attempts]
+    found = [cost_of(trial, state.objective).seconds for trial in state.trials if trial.attempts]
     known = [seconds for seconds in found if seconds is not None]
     return math.fsum(known) if found and len(known) == len(found) else None
 

@@ -59,7 +59,7 @@ def metrics_of(trial: Trial, objective: Objective) -> dict[str, MetricValues]:
     names = dict.fromkeys([*standing, *(name for report in trial.reports for name in report.metrics)])
     names.pop(objective.resource, None)
     at = _score_place(trial.reports, objective)
-    beside = {} if at is None else _beside(trial.reports, at)
+    beside = {} if at is None else _beside(trial.reports, at, objective)
     last = {name: value for report in trial.reports for name, value in report.metrics.items()}
     found = {}
     for name in names:
@@ -82,13 +82,15 @@ def _score_place(reports: tuple[Report, ...], objective: Objective) -> int | Non
     return place
 
 
-def _beside(reports: tuple[Report, ...], place: int) -> Mapping[str, float]:
+def _beside(reports: tuple[Report, ...], place: int, objective: Objective) -> Mapping[str, float]:
     """The values that belong to the report at ``place``, the nearest ones winning."""
     whole = reports[place]
     found: dict[str, float] = {}
     for report in reports[: place + 1]:
         found.update(report.metrics)
     for report in reports[place + 1 :]:
+        if objective.metric in report.metrics:
+            break  # what follows is of another value, though it may be of the same epoch, trained again
         if report.resource == whole.resource:
             found.update(report.metrics)
     return {**found, **whole.metrics}

@@ -288,7 +288,7 @@ def row_of(trial: Trial, objective: Objective) -> Row:
 
 
 def _row(trial: Trial, objective: Objective, metrics: Mapping[str, MetricValues]) -> Row:
-    ends, cost = [attempt.end for attempt in trial.attempts], cost_of(trial)
+    ends, cost = [attempt.end for attempt in trial.attempts], cost_of(trial, objective)
     return Row(
         trial=trial.id,
         status=trial.status.value,

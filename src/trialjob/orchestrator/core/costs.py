@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from trialjob.model.job import Outcome
-from trialjob.model.metric import Report
+from trialjob.model.metric import Objective, Report
 from trialjob.model.money import NOTHING, Spend
 from trialjob.model.trial import TrialStatus
 from trialjob.orchestrator.core.state import State
@@ -53,7 +53,7 @@ class Costs:
     prices: str
 
 
-def cost_of(trial: Trial) -> TrialCost:
+def cost_of(trial: Trial, objective: Objective) -> TrialCost:
     """What one trial came to."""
     attempts = trial.attempts
     if not attempts or not all(
@@ -66,7 +66,9 @@ def cost_of(trial: Trial) -> TrialCost:
         seconds=sum(attempt.billed or 0.0 for attempt in attempts),
         idle_seconds=sum(attempt.pool_billed or 0.0 for attempt in attempts) if settled else None,
         dollars=_sum(attempt.spent for attempt in attempts).dollars if priced else _told(attempts),
-        wasted_dollars=_sum(_wasted(trial, attempt) for attempt in attempts).dollars if priced else None,
+        wasted_dollars=_sum(_wasted(trial, attempt, objective) for attempt in attempts).dollars
+        if priced
+        else None,
     )
 
 
@@ -84,7 +86,7 @@ def costs_of(state: State) -> Costs:
         instance_hours=state.spent.instance_hours,
         committed_instance_hours=state.committed.instance_hours,
         idle_dollars=dollars(_pool(attempt) for _, attempt in attempts),
-        wasted_dollars=dollars(_wasted(trial, attempt) for trial, attempt in attempts),
+        wasted_dollars=dollars(_wasted(trial, attempt, state.objective) for trial, attempt in attempts),
         saved_by_stopping=_saved_by_stopping(state) if priced else None,
         saved_by_spot=dollars(_saved_by_spot(attempt) for _, attempt in attempts),
         prices="" if state.tariff is None else state.tariff.source,
@@ -122,7 +124,7 @@ def _pool(attempt: Attempt) -> Spend:
     return attempt.terms.of(attempt.pool_billed or 0.0) if attempt.terms is not None else NOTHING
 
 
-def _wasted(trial: Trial, attempt: Attempt) -> Spend:
+def _wasted(trial: Trial, attempt: Attempt, objective: Objective) -> Spend:
     """The part of a job's own cost of which nothing came."""
     end, terms = attempt.end, attempt.terms
     if end is None or terms is None:
@@ -132,17 +134,19 @@ def _wasted(trial: Trial, attempt: Attempt) -> Spend:
     if end.started_at is None or end.ended_at is None or end.ended_at <= end.started_at:
         return NOTHING
     after_verdict = 0.0 if attempt.stop_at is None else max(0.0, end.ended_at - attempt.stop_at)
-    again = _repeated(_reports(trial, attempt)) if end.interruptions else 0.0
+    again = _repeated(_reports(trial, attempt, objective)) if end.interruptions else 0.0
     share = min(1.0, (after_verdict + again) / (end.ended_at - end.started_at))
     return terms.of((attempt.billed or 0.0) * share)
 
 
-def _reports(trial: Trial, attempt: Attempt) -> tuple[Report, ...]:
+def _reports(trial: Trial, attempt: Attempt, objective: Objective) -> list[Report]:
+    """The attempt's reports that have the objective: of what else is said, an epoch may have many."""
     before = sum(earlier.reports for earlier in trial.attempts[: attempt.number - 1])
-    return trial.reports[before : before + attempt.reports]
+    reports = trial.reports[before : before + attempt.reports]
+    return [report for report in reports if objective.metric in report.metrics]
 
 
-def _repeated(reports: tuple[Report, ...]) -> float:
+def _repeated(reports: Iterable[Report]) -> float:
     """Seconds between reports that went no further than an earlier one: an interruption had undone that."""
     seconds, furthest, last = 0.0, float("-inf"), None
     for report in reports:
