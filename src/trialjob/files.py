@@ -32,13 +32,17 @@ class Disk:
         for made in (*reversed(above), folder):
             self.sync_names(made.parent)
 
-    def replace(self, written: IO[Any], path: Path) -> None:
-        """Close a written file and give it the name ``path``: a reader sees the old content or the new."""
+    def replace(self, written: IO[Any], path: Path, *, named: bool = True) -> None:
+        """Close a written file and give it the name ``path``: a reader sees the old content or the new.
+
+        Without ``named`` the content is durable, and its name only when the folder's names are.
+        """
         written.flush()
         self.sync(written.fileno())
         written.close()  # Windows replaces no open file
         Path(written.name).replace(path)
-        self.sync_names(path.parent)
+        if named:
+            self.sync_names(path.parent)
 
     def write(self, path: Path, data: bytes) -> None:
         """Give a file its content, at once or not at all, for its owner alone."""

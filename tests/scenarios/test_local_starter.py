@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,6 +67,18 @@ def test_a_job_has_the_environment_of_its_own_submit(
     assert after.end is not None
     assert after.end.outcome is Outcome.COMPLETED
     assert len(starters(jobs)) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody says what a process has loaded")
+def test_what_every_supervisor_needs_is_loaded_once_and_none_is_left_when_it_has_ended(
+    jobs: LocalJobs, backend: LocalBackend
+) -> None:
+    jobs.write("train.py", "")
+    for trial in range(1, 4):
+        assert run(jobs, backend, jobs.request(trial=trial)).end is not None
+    (starter,) = starters(jobs)
+    assert any("_ctypes" in each.path for each in starter.memory_maps())
+    jobs.wait_until(lambda: not starter.children())
 
 
 def test_a_starter_that_is_killed_is_replaced_and_its_jobs_run_on(

@@ -13,10 +13,11 @@ import pytest
 
 from trialjob.backends.folders.checkpoints import copy_checkpoints
 from trialjob.backends.folders.job_folder import Facts, JobFolder
+from trialjob.backends.folders.machine import here
 from trialjob.backends.local.backend import LocalBackend
 from trialjob.files import Disk
 from trialjob.model.ids import ExperimentName, JobName
-from trialjob.model.job import Outcome, Watch
+from trialjob.model.job import FailureKind, Outcome, Watch
 from trialjob.orchestrator.core.events import Record, SpaceExhausted
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.journals.folder import FolderStore
@@ -263,6 +264,38 @@ def test_the_status_of_a_job_is_the_new_or_the_old_one(forgetful: ForgetfulDisk,
     assert_always(
         forgetful, forgetful.now(), lambda: folder.status() == after and folder.request() == {"job": JOB}
     )
+    assert_always(forgetful, while_it_ran, lambda: folder.status() in (before, after))
+
+
+def test_a_request_that_was_not_named_is_there_with_the_status_that_follows(forgetful: ForgetfulDisk) -> None:
+    """Until then nothing was started, and the job is lost, to be tried again, or was never accepted."""
+    backend = backend_of(forgetful)
+    path = store_of(forgetful).folder(NAME) / "jobs" / JOB
+    make_private(path, root=path.parent, disk=forgetful.disk)
+    folder = JobFolder(path, disk=forgetful.disk)
+    folder.write_request({"job": JOB}, named=False)
+    accepted: Facts = {"state": "starting", "pid": 7, **here()}
+    while_it_ran = forgetful.during(lambda: folder.write_status(accepted))
+
+    def is_never_started_or_lost() -> bool:
+        ends = [each.end for each in backend.observe([Watch(job=JOB)]) if each.end is not None]
+        return folder.status() is None or [end.failure for end in ends] == [FailureKind.LOST]
+
+    assert_always(
+        forgetful, forgetful.now(), lambda: folder.status() == accepted and folder.request() == {"job": JOB}
+    )
+    assert_always(forgetful, while_it_ran, is_never_started_or_lost)
+
+
+def test_a_status_that_was_not_named_is_that_or_the_one_before(forgetful: ForgetfulDisk) -> None:
+    path = store_of(forgetful).folder(NAME) / "jobs" / JOB
+    make_private(path, root=path.parent, disk=forgetful.disk)
+    folder = JobFolder(path, disk=forgetful.disk)
+    before: Facts = {"state": "starting", "pid": 7}
+    after: Facts = {"state": "training", "message": "x" * 100}
+    folder.write_status(before)
+    while_it_ran = forgetful.during(lambda: folder.write_status(after, named=False))
+    assert folder.status() == after
     assert_always(forgetful, while_it_ran, lambda: folder.status() in (before, after))
 
 

@@ -55,14 +55,16 @@ class JobFolder:
     def request(self) -> Facts | None:
         return self._read("request.json")
 
-    def write_request(self, facts: Facts) -> None:
-        self._write("request.json", facts)
+    def write_request(self, facts: Facts, *, named: bool = True) -> None:
+        """Without ``named`` its name is durable when that of the next status is."""
+        self._write("request.json", facts, named=named)
 
     def status(self) -> Facts | None:
         return self._read("status.json")
 
-    def write_status(self, facts: Facts) -> None:
-        self._write("status.json", facts)
+    def write_status(self, facts: Facts, *, named: bool = True) -> None:
+        """Without ``named`` a power failure may bring back the one before it."""
+        self._write("status.json", facts, named=named)
 
     def ask_stop(self) -> None:
         (self.path / "stop").touch(mode=FILE)
@@ -117,14 +119,14 @@ class JobFolder:
             raise OSError(None, "it is damaged (no JSON object)", str(path))
         return facts
 
-    def _write(self, name: str, facts: Facts) -> None:
-        """Replace the file as a whole and durably: a reader sees the old content or the new."""
+    def _write(self, name: str, facts: Facts, *, named: bool = True) -> None:
+        """Replace the file as a whole: a reader sees the old content or the new, which is durable."""
         path = self.path / name
         fresh = self.path / f".{name}.{os.getpid()}"
         try:
             with open(fresh, "w", encoding="utf-8", opener=private_opener) as file:
                 json.dump(facts, file, ensure_ascii=True)
-                self._disk.replace(file, path)
+                self._disk.replace(file, path, named=named)
         except OSError:
             with contextlib.suppress(OSError):
                 fresh.unlink(missing_ok=True)

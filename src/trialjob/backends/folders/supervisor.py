@@ -145,7 +145,7 @@ class Supervisor:
         started, began = _now(), time.monotonic()
         self._status.update(state="training", started_at=started, script=[child.pid, start_of(child.pid)])
         with contextlib.suppress(OSError):  # the end is what counts, and it is written again
-            self._folder.write_status(self._status)
+            self._folder.write_status(self._status, named=False)
         why = self._watch(child, began + self._seconds_left()) or self._why_it_ended(child.returncode)
         # By the monotonic clock, because the other one may be set while a script runs.
         self._status["ended_at"] = started + time.monotonic() - began

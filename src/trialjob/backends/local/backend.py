@@ -87,7 +87,8 @@ class LocalBackend(FolderBackend):
                     if free < self._gpus_per_trial:
                         return Postponed(reason=f"no free GPU: required {self._gpus_per_trial}, free {free}")
                     self._bring_code(request.bundle)
-                    folder.write_request({**self._facts(request), "gpus": [*claimed]})
+                    # Nothing is started before a status is in the same folder, and durable with its name.
+                    folder.write_request({**self._facts(request), "gpus": [*claimed]}, named=False)
                     self._starter.start(folder, lock, tuple(claimed.values()), {**os.environ, **secrets})
         return Submitted()
 

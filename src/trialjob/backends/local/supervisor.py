@@ -11,8 +11,10 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import gc
+import importlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -26,6 +28,8 @@ from trialjob.backends.local.literal_tree import is_said
 from trialjob.backends.local.own_tree import OFF, SWITCH, why_not, words
 from trialjob.in_job.command_line import FIRST
 
+#: Modules that every copy would load for itself, where they are not loaded before: those are imported late.
+_LATE = ("ctypes", "gzip")
 #: Of descriptors that Linux passes on at once.
 _MOST = 253
 
@@ -70,17 +74,26 @@ def main() -> None:
     for standard in (1, 2):
         os.dup2(nowhere, standard)
     os.close(nowhere)
+    for name in _LATE:
+        with contextlib.suppress(ImportError):  # a Python may have been built without it
+            importlib.import_module(name)
     gc.freeze()  # what copies share is not to be written to
+    signal.signal(signal.SIGCHLD, _bury)
     while asked := _received(line):
-        child = os.fork()
-        if not child:
+        if not os.fork():
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             line.close()
-            if not os.fork():  # one whose end nobody here waits for
-                _supervise(*asked)
+            _supervise(*asked)
             os._exit(0)
         for descriptor in asked[1]:
             os.close(descriptor)
-        os.waitpid(child, 0)
+
+
+def _bury(_number: int, _frame: object) -> None:
+    """Take leave of the copies that have ended; nobody here waits for one."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG) != (0, 0):
+            pass
 
 
 def _received(line: socket.socket) -> tuple[Facts, list[int]] | None:
