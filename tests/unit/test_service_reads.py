@@ -122,6 +122,16 @@ def test_everything_else_is_of_the_routes(desk: Desk, method: str, path: str, st
     assert routes.asked == 1
 
 
+def test_a_line_of_a_list_is_made_once_for_each_state_and_is_never_of_an_older_one(desk: Desk) -> None:
+    line = desk.line("one")
+    assert desk.line("one") is line
+    other = Desk(desk.where, desk.runner, Path())
+    other.change_limits("one", {"max_trials": 7})
+    assert desk.line("one") == {**line, "max_trials": 7, "updated_at": other.line("one")["updated_at"]}
+    desk.stop("one")
+    assert [each["state"] for each in (desk.line("one"), other.line("one"))] == ["ending", "ending"]
+
+
 class Set(SystemClock):
     """A clock that is set ahead."""
 

@@ -9,7 +9,6 @@ Rule 3: what changes something, and what was refused, is written down; no body a
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 import time
@@ -24,6 +23,7 @@ from trialjob.apps.service.callers import AnyDesk, Caller, House
 from trialjob.apps.service.log import log
 from trialjob.apps.service.rates import Rates
 from trialjob.apps.service.receiving import Body, Message, Receive, Refusal, Room
+from trialjob.apps.service.threads import in_thread
 from trialjob.apps.service.tickets import TICKETS
 from trialjob.apps.team.audit import Act
 from trialjob.apps.team.tokens import Role
@@ -121,7 +121,7 @@ class Access:
         scheme, _, token = headers.get("authorization", "").partition(" ")
         token = token.strip() if scheme.lower() == "bearer" else ""
         try:
-            known = self._house.at_once(token) or await asyncio.to_thread(self._known, token)
+            known = self._house.at_once(token) or await in_thread(self._known, token)
         except StoreError as error:
             status = 503 if isinstance(error, StoreUnavailable) else 500
             raise Refusal(status=status, detail=str(error)) from error
@@ -177,7 +177,7 @@ class Access:
             outcome=str(answer.status),
         )
         try:
-            await asyncio.to_thread(self._house.note, act)
+            await in_thread(self._house.note, act)
         except TrialjobError as error:
             print(f"the audit log cannot be written: {error}", file=sys.stderr)  # noqa: T201 - the server's log
 

@@ -8,7 +8,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -28,6 +28,7 @@ from trialjob.model.ids import ExperimentName
 from trialjob.model.trial import Phase
 from trialjob.orchestrator.core.best import best_trial
 from trialjob.orchestrator.core.costs import all_priced
+from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.journals.store import BaseStore
 from trialjob.planning import page as plan_page
 from trialjob.planning.further import further
@@ -43,6 +44,22 @@ _SUFFIX: Final = 10
 _RESTS: Final = 20
 
 
+@dataclass(slots=True)
+class _Kept:
+    """An experiment in memory; whoever uses it has the lock."""
+
+    session: Session
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    _line: tuple[State, dict[str, object]] | None = None
+
+    def line(self) -> dict[str, object]:
+        """Its line in a list, for which all trials are gone through once for each state."""
+        state = self.session.state
+        if self._line is None or self._line[0] is not state:
+            self._line = state, _summary(state)
+        return self._line[1]
+
+
 class Uncapped(UsageError):
     """What would be started costs money, and nothing bounds how much."""
 
@@ -54,7 +71,7 @@ class Desk:
         """``folder`` is where relative paths of specs are meant from."""
         self.where, self.runner, self._folder = store, runner, folder
         self._store: BaseStore = experiment.open_store(store)
-        self._sessions: OrderedDict[str, tuple[threading.Lock, Session]] = OrderedDict()
+        self._sessions: OrderedDict[str, _Kept] = OrderedDict()
         self._lock = threading.Lock()
         self._logs = LiveLogs()
         self._figures = LiveFigures(self.told)
@@ -83,7 +100,8 @@ class Desk:
         Of one that cannot be read only its name and why.
         """
         try:
-            return self.look(name, _member if details else _summary, in_passing=True)
+            with self._session(name, in_passing=True) as kept:
+                return _member(kept.session) if details else kept.line()
         except TrialjobError as error:
             why = str(error)
         except Exception as error:  # noqa: BLE001 - whatever is in one journal, the others are shown
@@ -97,8 +115,8 @@ class Desk:
         ``in_passing``: one of all, looked at one by one. More of them than are kept would otherwise each put
         out the one that is looked at next.
         """
-        with self._session(name, in_passing=in_passing) as session:
-            return at(session)
+        with self._session(name, in_passing=in_passing) as kept:
+            return at(kept.session)
 
     def status(self, name: str) -> tuple[dict[str, object], int]:
         """Where it stands, and at which version of its journal."""
@@ -303,20 +321,19 @@ class Desk:
         return session.name not in self.runner.running() and not session.holder()
 
     @contextmanager
-    def _session(self, name: str, *, in_passing: bool) -> Iterator[Session]:
+    def _session(self, name: str, *, in_passing: bool) -> Iterator[_Kept]:
         with self._lock:
             kept = self._sessions.get(name)
         if kept is None:
-            kept = threading.Lock(), experiment.open_session(self._store, name)
+            kept = _Kept(experiment.open_session(self._store, name))
             with self._lock:
                 if not in_passing or len(self._sessions) < _KEPT:
                     kept = self._sessions.setdefault(name, kept)
                 while len(self._sessions) > _KEPT:
                     self._sessions.popitem(last=False)
-        lock, session = kept
-        with lock:
-            session.refresh()
-            yield session
+        with kept.lock:
+            kept.session.refresh()
+            yield kept
         with self._lock:
             if name in self._sessions:
                 self._sessions.move_to_end(name)
@@ -338,8 +355,7 @@ def _member(session: Session) -> dict[str, object]:
     return member_of(session.seen, session.name)
 
 
-def _summary(session: Session) -> dict[str, object]:
-    state = session.state
+def _summary(state: State) -> dict[str, object]:
     best, priced = best_trial(state.trials, state.objective), all_priced(state)
     return {
         "name": state.name,

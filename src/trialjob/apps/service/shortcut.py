@@ -6,8 +6,6 @@ cannot be answered, goes on to the routes, which answer the same by the same fun
 
 from __future__ import annotations
 
-import asyncio
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Final
 
@@ -15,10 +13,9 @@ from trialjob.apps.service.access import App, Scope, Send
 from trialjob.apps.service.reading_api import one_experiment
 from trialjob.apps.service.receiving import Receive
 from trialjob.apps.service.rules import ONE
+from trialjob.apps.service.threads import in_thread
 
 _BEFORE: Final = ONE.partition("{")[0]
-#: So many wait for a store at once; a look in a folder takes less than a millisecond.
-_AT_ONCE: Final = 32
 
 
 class Shortcut:
@@ -26,7 +23,6 @@ class Shortcut:
 
     def __init__(self, routes: App) -> None:
         self._routes = routes
-        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="look")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = await self._answer(scope) if scope["type"] == "http" else None
@@ -40,7 +36,5 @@ class Shortcut:
         if len(tags) > 1:
             return None
         with suppress(Exception):  # a look changes nothing, so the routes look again and say what is wrong
-            return await asyncio.get_running_loop().run_in_executor(
-                self._threads, one_experiment, scope["desk"], name, *tags
-            )
+            return await in_thread(one_experiment, scope["desk"], name, *tags)
         return None

@@ -15,7 +15,6 @@ from urllib.parse import quote, unquote
 
 from fastapi import FastAPI, Header, Query, Request
 from fastapi.responses import StreamingResponse
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
@@ -23,6 +22,7 @@ from trialjob.apps.service.answering import OneCaller, OneDesk, only
 from trialjob.apps.service.callers import AnyDesk, House
 from trialjob.apps.service.live_logs import LogPart
 from trialjob.apps.service.rules import ONE, TRIAL
+from trialjob.apps.service.threads import in_thread
 from trialjob.errors import BackendUnavailable, StoreUnavailable, TrialjobError
 from trialjob.experiment import Session
 from trialjob.orchestrator.core.events import Record
@@ -96,7 +96,7 @@ def add_streams(made: FastAPI, house: House) -> None:
     ) -> StreamingResponse:
         """What is journaled, as server-sent events; the id of each is the version of the journal."""
         version = int(last_event_id) if last_event_id and last_event_id.isdecimal() else after
-        await run_in_threadpool(desk.look, name, lambda _session: None)
+        await in_thread(desk.look, name, lambda _session: None)
         return seats.listens(request, caller.id, _Records(desk, name, version))
 
     @made.get(f"{TRIAL}/logs", response_class=only("text/event-stream"))
@@ -116,7 +116,7 @@ def add_streams(made: FastAPI, house: House) -> None:
         `Last-Event-ID` goes on there. The last one is of the type `end`.
         """
         number, mark = _marked(last_event_id, attempt, cursor)
-        first = await run_in_threadpool(desk.log, name, trial, number, mark)
+        first = await in_thread(desk.log, name, trial, number, mark)
         return seats.listens(request, caller.id, _Lines(desk, name, trial, first, mark))
 
 
@@ -171,7 +171,7 @@ async def _told(tell: Tell, still_in: Callable[[], bool]) -> AsyncIterator[bytes
     yield b"retry: 2000\n\n"
     while True:
         try:
-            said = await run_in_threadpool(tell)
+            said = await in_thread(tell)
         except (StoreUnavailable, BackendUnavailable):
             said = ()
         except TrialjobError:
@@ -184,7 +184,7 @@ async def _told(tell: Tell, still_in: Callable[[], bool]) -> AsyncIterator[bytes
             heard = now()
         if now() - checked >= _ALIVE:
             checked = now()
-            if not await run_in_threadpool(still_in):
+            if not await in_thread(still_in):
                 return
         if heard == before:
             if now() - heard >= _ALIVE:
