@@ -347,3 +347,73 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
         )
     assert done.returncode == 2
     assert "--port" in done.stderr
+
+
+def test_a_study_that_is_named_is_started_once_by_its_key(server: Server) -> None:
+    space = {"x": {"type": "uniform", "lower": 0, "upper": 1}}
+    study = {"name": "s", "metric": "loss", "mode": "min", "space": space, "limits": {"max_trials": 1}}
+    answers = [
+        server.ask("POST", "/v1/studies", body, Idempotency_Key=key)
+        for body, key in ((study, "k"), (study, "k"), ({**study, "mode": "max"}, "k"), (study, "other"))
+    ]
+    assert [each.status for each in answers] == [201, 200, 409, 409]
+    assert answers[1].json() == {"name": "s", "created": False}
+    assert "another request" in answers[3].json()["detail"]
+
+
+# What nobody meant
+
+JSON = {"Content_Type": "application/json"}
+
+
+@pytest.mark.parametrize("objective", [5, "loss", True, [["metric", "loss"]]])
+def test_an_objective_of_a_study_that_is_none_is_refused(server: Server, objective: object) -> None:
+    told = {"metric": "loss", "mode": "min", "objective": objective, "space": {}, "limits": {"max_trials": 1}}
+    wrong = server.ask("POST", "/v1/studies", told)
+    assert wrong.status == 422
+    assert "objective" in {each["field"] for each in wrong.json()["problems"]}
+
+
+def test_a_report_has_numbers_and_nothing_that_is_read_as_one(server: Server) -> None:
+    space = {"x": {"type": "uniform", "lower": 0, "upper": 1}}
+    study = {"name": "s", "metric": "loss", "mode": "min", "space": space, "limits": {"max_trials": 1}}
+    assert server.ask("POST", "/v1/studies", study).status == 201
+    server.ask("POST", "/v1/studies/s/suggestions", {"client_id": "a"})
+    path = "/v1/studies/s/trials/1/reports"
+    for value in (b'"1_0"', b"true", b'" 1 "', b"null", b"1" + b"0" * 400, b'"inf"'):
+        for report in (b'{"step": 1, "metrics": {"loss": %s}}', b'{"step": %s, "metrics": {"loss": 1}}'):
+            assert server.ask("POST", path, raw=report % value, **JSON).status == 422, value
+    for name in (b"", b"\\ud800", b"m" * 1001):
+        body = b'{"step": 1, "metrics": {"%s": 1}}' % name
+        assert server.ask("POST", path, raw=body, **JSON).status == 422, name[:9]
+    for step, number in enumerate((b"NaN", b'"NaN"', b'"-Infinity"', b"2", b"-0.0", b"2.5e0"), start=1):
+        body = b'{"step": %d, "metrics": {"loss": 1, "other": %s}}' % (step, number)
+        assert server.ask("POST", path, raw=body, **JSON).status == 200, number
+    done = server.ask("POST", "/v1/studies/s/trials/1/complete", {"step": 7, "metrics": {"loss": 0.25}})
+    assert done.json()["score"] == 0.25
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{"epochs": 1e308}, {"epochs": 1e-308}, {"epochs": "inf"}, {"epochs": 9, "epoch_seconds": 1e308}],
+)
+def test_a_plan_of_what_no_training_takes_is_refused(server: Server, asked: dict[str, Any]) -> None:
+    refused = server.ask("POST", "/v1/plan", {"spec": spec(), "epoch_seconds": 1, **asked})
+    assert refused.status == 409
+    assert "from 1e-06 to 1e+09" in refused.json()["detail"]
+
+
+@pytest.mark.parametrize("folder", [b"\\u0000", b"\\ud800", b"a" * 5000])
+def test_a_folder_that_no_system_names_is_refused(server: Server, folder: bytes) -> None:
+    body = b'{"spec": {}, "folder": "%s"}' % folder
+    refused = server.ask("POST", "/v1/plan", raw=body, **JSON)
+    assert [each["field"] for each in refused.json()["problems"]] == ["body.folder"]
+
+
+@pytest.mark.parametrize("condition", ["If_Match", "If_None_Match", "If_Unmodified_Since"])
+def test_no_change_pretends_to_have_looked_at_a_condition(server: Server, condition: str) -> None:
+    server.ask("POST", "/v1/experiments", {"spec": spec(), "name": "one"})
+    sent: dict[str, Any] = {condition: 'W/"1"'}
+    refused = server.ask("PATCH", "/v1/experiments/one/limits", {"max_trials": 9}, **sent)
+    assert (refused.status, refused.headers["content-type"]) == (412, "application/problem+json")
+    assert server.ask("GET", "/v1/experiments/one").json()["max_trials"] == 2

@@ -42,6 +42,8 @@ _TOOLS = {"mlflow": "MLflow", "tensorboard": "TensorBoard", "wandb": "W&B"}
 #: So many metrics are named.
 _NAMED = 6
 _CHECKED = ("region", "credentials", "role", "bucket", "image", "quota", "warm start")
+#: Of epochs, and of the seconds of one.
+_LEAST, _MOST = 1e-6, 1e9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,13 @@ class Asked:
     account: bool = False
     #: ``NAME=VALUE`` for some of the assumptions.
     assume: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raises UsageError for what no training takes, and no reckoning either."""
+        for name, value in (("epochs", self.epochs), ("epoch_seconds", self.epoch_seconds)):
+            if value is not None and not _LEAST <= value <= _MOST:
+                within = f"from {_LEAST:g} to {_MOST:g}"
+                raise UsageError(f"{name}: {value:g} is not {within}; write what a trial takes")
 
 
 def plan(given: ExperimentSpec | ResolvedSpec, asked: Asked, *, store: str | Path | None = None) -> Plan:

@@ -59,6 +59,7 @@ _HEADERS: Final = (
 #: A report has its own policy within it, which names its scripts; nothing but our page may frame it.
 REPORT_POLICY: Final = "frame-ancestors 'self'; sandbox allow-scripts allow-downloads allow-popups"
 _READS: Final = ("GET", "HEAD")
+_CONDITIONS: Final = ("if-match", "if-none-match", "if-unmodified-since")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +108,7 @@ class Access:
 
     async def _let_in(self, scope: Scope, body: Body, headers: dict[str, str], origin: str) -> None:
         self._check_origin(headers)
+        _check_condition(scope["method"], headers)
         rule = self._rule_of(scope)
         if rule is not None:
             caller = await self._caller(scope, headers, origin)
@@ -180,6 +182,13 @@ class Access:
             await in_thread(self._house.note, act)
         except TrialjobError as error:
             print(f"the audit log cannot be written: {error}", file=sys.stderr)  # noqa: T201 - the server's log
+
+
+def _check_condition(method: str, headers: dict[str, str]) -> None:
+    """Nothing is changed on a condition; who sets one is not to think that it was looked at."""
+    for name in () if method in _READS else _CONDITIONS:
+        if name in headers:
+            raise Refusal(status=412, detail=f"no change is made on a condition; send it without {name}")
 
 
 def _host_of(origin: str) -> str | None:

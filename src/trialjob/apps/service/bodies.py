@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
+
+#: A number, and no text or truth that could be read as one: "1_0" is not 10, nor is true 1.
+_Number: TypeAlias = Annotated[float, Field(strict=True)]
+_Step: TypeAlias = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+#: Some writers of JSON have words for what it has no numbers for.
+_Value: TypeAlias = _Number | Literal["NaN", "Infinity", "-Infinity"]
+_Metric: TypeAlias = Annotated[str, Field(min_length=1, max_length=1000)]
+_Folder: TypeAlias = Annotated[str, Field(max_length=4096, pattern=r"^[^\x00]*$")]
 
 
 class _Body(BaseModel):
@@ -15,7 +23,7 @@ class NewExperiment(_Body):
     """What is to be started."""
 
     spec: dict[str, Any] | str = Field(description="A spec, or the text of a spec file.")
-    folder: str | None = Field(None, description="Where its relative paths are meant from.")
+    folder: _Folder | None = Field(None, description="Where its relative paths are meant from.")
     name: str | None = Field(None, description="Its name as it is; else the spec's with a suffix.")
     accept_uncapped: bool = Field(default=False, description="Start it even if nothing bounds its cost.")
 
@@ -31,7 +39,7 @@ class PlanRequest(_Body):
     """What is to be planned, as in ``trialjob plan``."""
 
     spec: dict[str, Any] | str
-    folder: str | None = None
+    folder: _Folder | None = None
     epochs: float | None = Field(None, gt=0)
     epoch_seconds: str | float | None = Field(None, description="A duration, such as 90s.")
 
@@ -45,19 +53,19 @@ class SuggestionRequest(_Body):
 
 class _Told(_Body):
     client_id: str = Field("", max_length=200, description="Whose trial it is; checked if it is given.")
-    metrics: dict[str, float] = Field(default_factory=dict, max_length=1000)
+    metrics: dict[_Metric, _Value] = Field(default_factory=dict, max_length=1000)
 
 
 class TrialReport(_Told):
     """What a trial has come to at a step; the same step again changes nothing."""
 
-    step: float = Field(allow_inf_nan=False)
+    step: _Step
 
 
 class TrialDone(_Told):
     """A trial is done; its last values may come along."""
 
-    step: float | None = Field(None, allow_inf_nan=False)
+    step: _Step | None = None
 
 
 class TrialFailed(_Body):

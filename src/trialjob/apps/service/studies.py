@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from trialjob.backends.external.lease import Lease
 from trialjob.backends.external.leases import Leases
@@ -29,6 +29,8 @@ from trialjob.reporting.results import experiment_state
 
 #: What a study says of its own; the rest is a spec's.
 _FIXED: Final = ("estimator", "backend", "backends", "engine")
+#: Of metrics, by name; in words what JSON has no numbers for.
+Values: TypeAlias = Mapping[str, float | str]
 
 
 def spec_of_study(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -45,7 +47,8 @@ def spec_of_study(given: Mapping[str, Any]) -> dict[str, Any]:
     document = {name: value for name, value in given.items() if name not in ("metric", "mode", "lease")}
     if "metric" in given or "mode" in given:
         goal = {name: given[name] for name in ("metric", "mode") if name in given}
-        document["objective"] = {**goal, **dict(given.get("objective") or {})}
+        more = given.get("objective") or {}
+        document["objective"] = {**goal, **more} if isinstance(more, Mapping) else more
     backend = {"kind": External.kind, **({"lease": given["lease"]} if "lease" in given else {})}
     return {"name": "study", **document, "estimator": {"kind": "container"}, "backend": backend}
 
@@ -117,7 +120,7 @@ class Study:
                 )
         return found
 
-    def report(self, trial: int, client: str, step: float, metrics: Mapping[str, float]) -> dict[str, Any]:
+    def report(self, trial: int, client: str, step: float, metrics: Values) -> dict[str, Any]:
         """What a trial has come to at ``step``, once however often it is told; and whether to stop there."""
         job = self._job(trial)
         self._told(job, lambda lease, now: lease.reported(client, step, _spelled(metrics), now))
@@ -126,7 +129,13 @@ class Study:
         return {"trial": trial, "stop": lease is None or lease.stop or lease.outcome is not None}
 
     def finish(
-        self, trial: int, client: str, *, metrics: Mapping[str, float], step: float | None, failed: str | None
+        self,
+        trial: int,
+        client: str,
+        *,
+        metrics: Values,
+        step: float | None,
+        failed: str | None,
     ) -> dict[str, Any]:
         """A trial is over: done, with its last values if there are any, or failed, for the reason given."""
         outcome = Outcome.COMPLETED if failed is None else Outcome.FAILED
@@ -169,7 +178,12 @@ class Study:
         return state.job(TrialId(trial), attempts)
 
 
-def _spelled(metrics: Mapping[str, float]) -> dict[str, float | str]:
+def _spelled(metrics: Values) -> dict[str, float | str]:
     """With the words of our reporter for what JSON has no numbers for."""
-    words = {math.inf: "Infinity", -math.inf: "-Infinity"}
-    return {name: "NaN" if math.isnan(value) else words.get(value, value) for name, value in metrics.items()}
+    return {name: value if isinstance(value, str) else _word(value) for name, value in metrics.items()}
+
+
+def _word(value: float) -> float | str:
+    if math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
