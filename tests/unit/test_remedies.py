@@ -217,6 +217,38 @@ def test_a_key_that_is_close_is_the_one_that_is_meant(sweep: Path, place: str) -
     parse(wrong)
 
 
+@pytest.mark.parametrize(
+    "section",
+    [
+        *(f"stopping={{kind: {kind}}}" for kind in ("asha", "truncation", "python", "pbt", "hyperband")),
+        *(f"space.x={{type: {kind}}}" for kind in ("uniform", "qnormal", "lograndint", "choice", "grid")),
+        *("objective={}", "limits={}", "estimator={kind: script}", "metrics=[{}]", "on_log=[{}]"),
+        *("estimator={kind: pytorch}", "estimator={kind: huggingface}", "estimator={kind: function}"),
+    ],
+)
+def test_what_is_missing_is_written_as_told(sweep: Path, section: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        load(sweep, overrides=[section])
+    told = {each.field: each.remedy for each in caught.value.problems if each.message == "is missing"}
+    assert told
+    pairs = [remedy.removeprefix("write ").partition(": ") for remedy in told.values()]
+    written = [f"{field}={example}" for field, (_, _, example) in zip(told, pairs, strict=True)]
+    assert [each for each in told if complaint(sweep, [section, *written], each)] == []
+
+
+@pytest.mark.parametrize(("place", "kind"), [("sampler", "tpe"), ("stopping", "none")])
+def test_a_kind_alone_is_told_as_a_section(sweep: Path, place: str, kind: str) -> None:
+    found = complaint(sweep, [f"{place}={kind}"], place)
+    assert found is not None
+    load(sweep, overrides=[f"{place}={found.remedy.removeprefix('write ')}"])
+
+
+def test_a_point_outside_is_told_its_domain(sweep: Path) -> None:
+    found = complaint(sweep, ["points_to_evaluate=[{lr: 5}]"], "points_to_evaluate[0].lr")
+    assert found is not None
+    assert 'its domain (lower 0.0001, upper 1.0, type "loguniform")' in found.remedy
+
+
 def test_a_word_that_cannot_be_read_is_named_with_its_line(sweep: Path) -> None:
     path = sweep
     path.write_text(SWEEP.replace("max_trials: 32", "max_trials: 2024-99-99"))

@@ -40,6 +40,39 @@ _FORMS: dict[str, tuple[str, str]] = {
     ),
     "model_attributes_type": ("is not a mapping", "write key: value pairs"),
 }
+#: What may be written where a section, or a field that names no example itself, is missing.
+_SECTIONS = {
+    "name": "digits-1",
+    "estimator": "{kind: script, source_dir: ., entry_point: train.py}",
+    "space": "{lr: {type: loguniform, lower: 1.0e-4, upper: 1.0}}",
+    "objective": "{metric: val_accuracy, mode: max}",
+    "limits": "{max_trials: 32}",
+}
+_EXAMPLES = {
+    "source_dir": ".",
+    "entry_point": "train.py",
+    "function": "train:run",
+    "framework_version": '"2.8.0"',
+    "transformers_version": '"4.56.2"',
+    "pytorch_version": '"2.8.0"',
+    "lower": "1",
+    "upper": "10",
+    "mu": "0",
+    "sigma": "1",
+    "q": "1",
+    "values": "[1, 2]",
+    "metric": "val_accuracy",
+    "mode": "max",
+    "name": "val_accuracy",
+    "regex": '"val_acc=({number})"',
+    "max_trials": "32",
+    "match": '"out of memory"',
+    "then": "no_retry",
+    "early_stop": "rules:early_stop",
+    "max_resource": "27",
+    "truncation_percentage": "20",
+    "perturbation_interval": "4",
+}
 #: What is said of a key, whatever stands there.
 NOT_KNOWN = "is not known here"
 _UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
@@ -158,12 +191,8 @@ def _form(path: list[Part], kind: str, value: object) -> tuple[str, str]:
 def _example(path: list[Part], document: Mapping[str, Any]) -> str:
     kind = _kind_at(path, document) if path[0] in PLUGINS and len(path) > 1 else None
     example = example_of(section_model(str(path[0]), str(kind)), path[1:]) if kind else None
+    if example is None and len(path) > 1:
+        example = _EXAMPLES.get(str(path[-1]), "…")
     if example is not None:
         return f"{path[-1]}: {example}"
-    examples = {
-        "estimator": "{kind: script, source_dir: ., entry_point: train.py}",
-        "space": "{lr: {type: loguniform, lower: 1.0e-4, upper: 1.0}}",
-        "objective": "{metric: val_accuracy, mode: max}",
-        "limits": "{max_trials: 32}",
-    }
-    return f"{path_text(path)}: {examples.get(str(path[0]), '…') if len(path) == 1 else '…'}"
+    return f"{path_text(path)}: {_SECTIONS.get(str(path[0]), '…')}"

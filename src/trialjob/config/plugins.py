@@ -50,9 +50,9 @@ def read_section(name: str, value: object) -> Any:  # noqa: ANN401 - whatever th
     """The section ``name`` of a spec, whose ``kind`` says what it is. Raises WrongSection."""
     registry = PLUGINS[name]
     if not isinstance(value, Mapping):
-        problem = Problem(
-            field=name, message=f"{shown(value)} is not a mapping", remedy="write key: value pairs"
-        )
+        is_kind = isinstance(value, str) and value in registry
+        remedy = f"write {{kind: {value}}}" if is_kind else "write key: value pairs"
+        problem = Problem(field=name, message=f"{shown(value)} is not a mapping", remedy=remedy)
         raise WrongSection([problem], [])
     kind = value.get("kind")
     if "kind" not in value and name == "backend":

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import fields
 
+from trialjob.config.paths import shown
 from trialjob.config.space import BranchesSpec, DomainSpec, space_of
 from trialjob.errors import Problem
 from trialjob.model.json import Json, canonical_json
@@ -40,19 +42,30 @@ def space_problems(space: Mapping[str, DomainSpec]) -> Iterator[Problem]:
         yield Problem(field="space", message=message, remedy=remedy)
 
 
+def _described(domain: DomainSpec) -> str:
+    """``lower 0.1, upper 1.0``."""
+    if isinstance(domain, BranchesSpec):
+        return f"one of {', '.join(domain.values)}"
+    return ", ".join(f"{field.name} {shown(getattr(domain, field.name))}" for field in fields(domain))
+
+
 def point_problems(
     points: Sequence[Mapping[str, Json]], space: Mapping[str, DomainSpec]
 ) -> Iterator[Problem]:
     """Points that do not lie in the space; each complaint names the point and the key."""
+    known = {name: domain for _, name, domain in all_domains(space)}
     with suppress(ValueError):
         whole = space_of(space)
         for place, point in enumerate(points):
             for name, message in whole.problems(point):
-                remedy = f"the space has {', '.join(whole.domains)}" if "not in the space" in message else ""
+                remedy = f"the space has {', '.join(whole.domains)}"
+                if "not in the space" not in message:
+                    domain = f"its domain ({_described(known[name])})"
+                    remedy = f"write a value of {domain}, or leave it out to have it drawn"
                 yield Problem(
                     field=path_text(("points_to_evaluate", place, name)),
                     message=message,
-                    remedy=remedy or "write a value of its domain, or leave it out to have it drawn",
+                    remedy=remedy,
                 )
     texts = [canonical_json(point) for point in points]
     for place, text in enumerate(texts):
