@@ -350,6 +350,13 @@ def test_a_command_becomes_a_program(command: str, expected: tuple[object, ...] 
         ("{method: magic, parameters: {lr: {min: 1, max: 2}}}", "method: magic"),
         ("{kind: Experiment, spec: [1]}", "spec: [1]"),
         ("{method: grid, parameters: {lr: 3}}", "parameters.lr: 3"),
+        # A direction that is not understood would be the wrong one half of the time.
+        (WANDB.replace("goal: minimize", "goal: minimise"), "metric.goal: minimise is not minimize or"),
+        (AZURE.replace("goal: minimize", "goal: down"), "objective.goal: down"),
+        (AZURE.replace("goal: minimize, ", ""), "objective.goal: null"),
+        (KATIB.replace("type: maximize", "type: max"), "spec.objective.type: max"),
+        (json.dumps(TUNING).replace('"Maximize"', '"Up"'), "Objective.Type: Up"),
+        (WANDB.replace("run_cap: 40", 'run_cap: "nan"'), "run_cap: nan is not a number"),
     ],
 )  # fmt: skip
 def test_what_its_product_would_not_take_is_refused(tmp_path: Path, content: str, word: str) -> None:
@@ -358,6 +365,30 @@ def test_what_its_product_would_not_take_is_refused(tmp_path: Path, content: str
     assert code == 2
     assert word in said
     assert not (tmp_path / "sweep.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "there", "written", "mode"),
+    [
+        (WANDB, "goal: minimize", "goal: Minimize", "min"),
+        (AZURE, "goal: minimize", "goal: Minimize", "min"),
+        (KATIB, "type: maximize", "type: MINIMIZE", "min"),
+        (json.dumps(TUNING), '"Maximize"', '"minimize"', "min"),
+    ],
+)
+def test_a_direction_is_understood_in_any_case(content: str, there: str, written: str, mode: str) -> None:
+    from trialjob.config.yaml_text import load_yaml  # noqa: PLC0415 - the text is read in this test only
+
+    document = load_yaml(content.replace(there, written), "theirs")
+    assert translated(document).spec["objective"]["mode"] == mode
+
+
+def test_a_trial_s_worst_value_is_no_score() -> None:
+    from trialjob.config.yaml_text import load_yaml  # noqa: PLC0415 - the text is read in this test only
+
+    strategy = "type: maximize, metricStrategies: [{name: accuracy, value: min}]"
+    made = translated(load_yaml(KATIB.replace("type: maximize", strategy), "theirs"))
+    assert "worst value" in " ".join(map(str, made.left_out))
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:

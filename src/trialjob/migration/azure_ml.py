@@ -203,14 +203,14 @@ def _numbers(kind: str, domain: Section) -> Domain:
 
 
 def _objective(objective: Section) -> dict[str, Any]:
-    goal, metric = objective.text("goal", "maximize").lower(), objective.text("primary_metric")
+    mode, metric = objective.mode("goal"), objective.text("primary_metric")
     objective.into.tell(
         objective.path("primary_metric"),
         f"{metric} is read from what the script logs to MLflow (`metrics_from`); where it prints or reports "
         "it, leave that line out",
     )
     objective.done()
-    return {"metric": metric, "mode": "min" if goal.startswith("min") else "max"}
+    return {"metric": metric, "mode": mode}
 
 
 def _sampler(given: object, into: Translation) -> dict[str, Any]:

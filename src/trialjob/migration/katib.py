@@ -168,13 +168,16 @@ def _objective(
     goal: Section, collector: Section
 ) -> tuple[dict[str, Any], list[dict[str, str]], dict[str, Any]]:
     """The objective, the metrics, and the target, if there is one."""
-    name, kind = goal.text("objectiveMetricName"), goal.text("type", "maximize")
+    name, mode = goal.text("objectiveMetricName"), goal.mode("type")
     target = goal.number("goal")
-    mode = "min" if kind == "minimize" else "max"
     objective: dict[str, Any] = {"metric": name, "mode": mode}
     for row in goal.sections("metricStrategies"):
-        if row.text("name") == name and row.text("value") == "latest":
+        if row.text("name") != name:
+            continue
+        if row.text("value") == "latest":
             objective["score"] = "last"
+        elif row.text("value") != mode:
+            row.leave("value", "no score is a trial's worst value: it is the best one")
     names = [name, *(str(each) for each in goal.items("additionalMetricNames"))]
     goal.done()
     kind = collector.section("collector").text("kind", "StdOut")

@@ -6,6 +6,7 @@ Rule: what nobody took of a section is named as left out, so that no word is los
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -93,6 +94,14 @@ class Section:
         value = self.take(name)
         return None if value is None else number(value, self.path(name))
 
+    def mode(self, name: str, default: str | None = None) -> str:
+        """Which way the objective is to go; a word that is not understood is not guessed at."""
+        said = self.take(name, default)
+        for word, mode in (("minimize", "min"), ("maximize", "max")):
+            if isinstance(said, str) and said.lower() == word:
+                return mode
+        raise Wrong(self.path(name), said, "minimize or maximize")
+
     def required(self, name: str) -> int | float:
         found = self.number(name)
         if found is None:
@@ -134,8 +143,13 @@ def trials(section: Section, name: str) -> int:
 
 def number(value: object, where: str) -> int | float:
     """The number that a value is or spells."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return value
+    found = value if isinstance(value, int | float) and not isinstance(value, bool) else _spelled(value)
+    if found is None or not math.isfinite(found):
+        raise Wrong(where, value, "a number")
+    return found
+
+
+def _spelled(value: object) -> int | float | None:
     text = str(value).strip()
     for kind in (int, float):
         try:
@@ -143,7 +157,7 @@ def number(value: object, where: str) -> int | float:
         except ValueError:
             continue
         return found
-    raise Wrong(where, value, "a number")
+    return None
 
 
 def shown(value: object) -> str:

@@ -147,7 +147,7 @@ def _plain(value: object) -> object:
 def _objective(objective: Section, definition: Section) -> tuple[dict[str, Any], list[dict[str, str]]]:
     own = definition.section("TuningObjective")
     said = own if "MetricName" in own else objective
-    name, goal = said.text("MetricName"), said.text("Type", "Maximize")
+    name, mode = said.text("MetricName"), said.mode("Type")
     said.done()
     algorithm = Section(
         definition.take("AlgorithmSpecification"), definition.path("AlgorithmSpecification"), definition.into
@@ -161,7 +161,7 @@ def _objective(objective: Section, definition: Section) -> tuple[dict[str, Any],
         objective.path("MetricName"),
         "SageMaker's tuner goes by the last value of a job, and so does `score: last`",
     )
-    return {"metric": name, "mode": "min" if goal == "Minimize" else "max", "score": "last"}, rows
+    return {"metric": name, "mode": mode, "score": "last"}, rows
 
 
 def _sampler(strategy: str, config: Section) -> dict[str, Any]:

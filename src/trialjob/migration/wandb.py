@@ -199,7 +199,7 @@ def _step(kind: str, said: Section) -> dict[str, Any]:
 
 
 def _objective(metric: Section) -> dict[str, Any]:
-    name, goal = metric.text("name", "TODO"), metric.text("goal", "minimize")
+    name, mode = metric.text("name", "TODO"), metric.mode("goal", "minimize")
     if name == "TODO":
         metric.into.leave("metric.name", "there is none: write the metric that is to be optimised")
     metric.into.tell(
@@ -208,7 +208,7 @@ def _objective(metric: Section) -> dict[str, Any]:
         "it, leave that line out",
     )
     metric.into.tell("metric", "W&B goes by a run's summary, its last value, and so does `score: last`")
-    return {"metric": name, "mode": "min" if goal.startswith("min") else "max", "score": "last"}
+    return {"metric": name, "mode": mode, "score": "last"}
 
 
 def _stopping(given: Section, constants: Mapping[str, Any]) -> dict[str, Any]:
@@ -231,6 +231,8 @@ def _stopping(given: Section, constants: Mapping[str, Any]) -> dict[str, Any]:
         ]
         last = next((each for each in lengths if each > first), first * int(eta) ** _RUNGS)
         given.into.tell(given.where, f"how far a run goes is not said there; `max_resource` is {last}")
+    if eta != int(eta):
+        given.into.tell(given.path("eta"), f"whole numbers only; `reduction_factor` is {int(eta)}")
     given.leave("strict", "asha stops the hopeless at every rung anyway")
     given.into.tell(
         given.where, "an iteration is a call of wandb.log there; here it is what the script reports as epoch"
