@@ -67,6 +67,11 @@ def on_post_page(output: str, page: Any, **_: Any) -> str:  # noqa: ANN401 - as 
     return mended(output)
 
 
+def on_post_template(output_content: str, template_name: str, **_: Any) -> str:  # noqa: ANN401 - as above
+    """The same of what is no page: the one that says that there is none."""
+    return mended(output_content) if template_name.endswith(".html") else output_content
+
+
 def mended(output: str) -> str:
     """The page with what axe misses in it: a name for its search, and no heading that heads nothing."""
     output = re.sub(r"<th( style=\"[^\"]*\")?></th>", r"<td\1></td>", output)

@@ -97,3 +97,9 @@ def test_a_page_that_fetches_from_elsewhere_is_found() -> None:
 def test_a_corner_of_a_table_is_no_heading() -> None:
     assert docs_site.mended("<th></th><th>a</th>") == "<td></td><th>a</th>"
     assert docs_site.mended('<th style="text-align: right;"></th>') == '<td style="text-align: right;"></td>'
+
+
+def test_the_page_that_says_there_is_none_is_mended_too() -> None:
+    dialog = '<div role="dialog">'
+    assert "aria-label" in docs_site.on_post_template(dialog, template_name="404.html")
+    assert docs_site.on_post_template(dialog, template_name="sitemap.xml") == dialog

@@ -171,3 +171,14 @@ def test_who_does_the_work_of_a_command_takes_its_options_and_no_others(name: st
     work = Work(facts["module"], facts["function"]).find()
     taken = [name for name in inspect.signature(work).parameters if name != "begun"]
     assert sorted(taken) == sorted(str(option.name) for option in command.params)
+
+
+def test_a_name_that_begins_with_a_hyphen_is_told_how_it_is_written(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["status", "-x"]) == 2
+    assert "a name or file that begins with a hyphen is written behind --" in capsys.readouterr().err
+    assert main(["status", "--", "-x"]) == 2
+    assert "no experiment named '-x'" in capsys.readouterr().err
+    assert main(["list", "-x"]) == 2
+    assert "hyphen" not in capsys.readouterr().err

@@ -116,6 +116,10 @@ def _click_message(error: click.ClickException) -> str:
     usage = ""
     if isinstance(error, click.UsageError) and error.ctx is not None:
         usage = f"\n{error.ctx.get_usage()}\ntry: {error.ctx.command_path} --help"
+        if isinstance(error, click.NoSuchOption) and any(
+            isinstance(each, click.Argument) for each in error.ctx.command.params
+        ):
+            usage += "\n  → a name or file that begins with a hyphen is written behind --"
     return f"error: {error.format_message()}{usage}"
 
 
