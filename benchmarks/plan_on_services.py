@@ -38,7 +38,7 @@ from trialjob.testing.fake_aws import Durations, Epoch, Faults, VirtualClock
 from trialjob.testing.sagemaker_simulation import SETTINGS, SageMakerSimulation
 from trialjob.testing.simulation import OBJECTIVE, SPACE
 
-_UNSEEN, _PRICE = 20_000, 1_408_000
+_UNSEEN, _PRICE = 50_000, 1_408_000
 _TERMS = Terms(price=_PRICE, machine="ml.g5.xlarge", stop_grace=120.0, upload=300.0)
 
 

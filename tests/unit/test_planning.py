@@ -145,6 +145,15 @@ def test_warm_machines_start_sooner_and_spot_costs_less() -> None:
     assert (cold.warm, spot.warm) == (0.0, 0.0)
 
 
+def test_how_long_spot_waits_for_machines_is_as_little_known_as_how_often_it_takes_them_away() -> None:
+    """The waits of many jobs come to nearly the same in one world, and to another in the next."""
+    quick = replace(SPOT, rule=NoStopping(), epochs=replace(SPOT.epochs, seconds=1.0))
+    time = estimate(
+        limited(replace(quick, assumptions=replace(NOTHING, spot_wait=120.0)), max_trials=40)
+    ).time
+    assert time.high > 4 * time.low
+
+
 def test_a_cap_ends_a_simulated_experiment_too() -> None:
     found = estimate(limited(CASE, max_cost=3.0, trial_timeout=1200.0), count=4)
     assert found.dollars.high <= 3.0

@@ -37,6 +37,8 @@ def assumed(case: Case, seed: int) -> Assumptions:
         setup=given.setup * varied(dice, given.start_spread),
         stop=given.stop * varied(dice, given.script_spread),
         script_start=given.script_start * varied(dice, given.script_spread),
+        # Machines are scarce on one day and not on the next, as with ``no_capacity``.
+        spot_wait=given.spot_wait * varied(dice, 2.0),
     )
 
 
