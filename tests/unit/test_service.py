@@ -416,4 +416,5 @@ def test_no_change_pretends_to_have_looked_at_a_condition(server: Server, condit
     sent: dict[str, Any] = {condition: 'W/"1"'}
     refused = server.ask("PATCH", "/v1/experiments/one/limits", {"max_trials": 9}, **sent)
     assert (refused.status, refused.headers["content-type"]) == (412, "application/problem+json")
+    assert server.ask("TRACE", "/v1/experiments/one", **sent).status == 405
     assert server.ask("GET", "/v1/experiments/one").json()["max_trials"] == 2

@@ -108,7 +108,6 @@ class Access:
 
     async def _let_in(self, scope: Scope, body: Body, headers: dict[str, str], origin: str) -> None:
         self._check_origin(headers)
-        _check_condition(scope["method"], headers)
         rule = self._rule_of(scope)
         if rule is not None:
             caller = await self._caller(scope, headers, origin)
@@ -116,6 +115,8 @@ class Access:
                 raise Refusal(
                     status=403, detail=f"this needs the role {rule.word}, and yours is {caller.role.word}"
                 )
+            if isinstance(rule, Role):  # another method of the path is refused as such
+                _check_condition(scope["method"], headers)
             most = MOST_CODE if scope["path"].startswith(ARCHIVES) else MOST_BYTES
             await body.read(caller.id, headers.get("content-length", ""), most)
 
