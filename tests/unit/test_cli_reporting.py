@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 
@@ -48,6 +49,18 @@ def test_a_report_that_cannot_be_written(
     where = tmp_path / "nowhere" / "a.html"
     assert main(["report", "digits", "-o", str(where), "--store", str(store)]) == 2
     assert f"the report cannot be written to {where}: No such file or directory" in capsys.readouterr().err
+
+
+def test_what_is_no_file_is_written_to_and_not_replaced(store: Path, tmp_path: Path) -> None:
+    """A report to /dev/stdout, as root, put a file in its place."""
+    pipe, read = tmp_path / "pipe", list[str]()
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: read.append(pipe.read_text()), daemon=True)
+    reader.start()
+    assert main(["report", "digits", "-o", str(pipe), "--store", str(store)]) == 0
+    assert pipe.is_fifo()  # else the reader would wait for ever
+    reader.join()
+    assert read[0].startswith("<!doctype html>")
 
 
 @pytest.mark.parametrize("where", [".", "/"])

@@ -49,13 +49,17 @@ def _write(session: Session, path: Path, reader: UseReader | None, *, live: bool
         raise UsageError(f"{path} is a folder; write the name of a file, such as {path / session.name}.html")
     use = reader.look(session.state) if reader is not None else None
     text = page(session.state, session.space(), session.links, use=use, live=live, store=store)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    # What is no file, such as /dev/stdout, stays what it is.
+    whole = path.is_file() or not path.exists()
+    beside = path.with_name(f".{path.name}.{os.getpid()}") if whole else path
     try:
         beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
+        if whole:
+            beside.replace(path)
     except OSError as error:
-        with suppress(OSError):  # nor can it be removed where there is no folder
-            beside.unlink(missing_ok=True)
+        if whole:
+            with suppress(OSError):  # nor can it be removed where there is no folder
+                beside.unlink(missing_ok=True)
         raise UsageError(
             f"the report cannot be written to {path}: {error.strerror}; make its folder, "
             "or name another file with -o"
