@@ -41,6 +41,15 @@ while epoch < int(sys.argv[sys.argv.index("--epochs") + 1]):
     kept.with_name("new").replace(kept)  # or a kill leaves an empty file
 """
 LONG = {"epochs": 1000}
+HEARS = """
+import signal, time
+heard = []
+signal.signal(signal.SIGUSR1, lambda *_: heard.append(1))
+print("begun", flush=True)
+while not heard:
+    time.sleep(0.1)
+print("heard", flush=True)
+"""
 
 
 @pytest.fixture
@@ -278,6 +287,18 @@ def test_scancel_by_a_stranger_is_a_stop_that_says_so(jobs: SlurmJobs, slurm: Cl
     assert reader.end.outcome is Outcome.STOPPED
     assert "by somebody else" in reader.end.message
     assert backend.submit(request) == Submitted(adopted=True)
+
+
+def test_a_signal_that_slurm_was_asked_to_send_is_the_scripts(jobs: SlurmJobs, slurm: Cluster) -> None:
+    jobs.write("train.py", HEARS)
+    request = jobs.request({})
+    reader = jobs.start(request)
+    up_to(jobs, reader, "begun")
+    slurm.ask("scancel", "--batch", "--signal=USR1", number_of(jobs, request.job))
+    jobs.wait_until(reader.ended)
+    assert reader.end is not None
+    assert reader.end.outcome is Outcome.COMPLETED
+    assert "heard" in reader.lines
 
 
 def test_a_killed_supervisor_is_a_lost_job(jobs: SlurmJobs) -> None:

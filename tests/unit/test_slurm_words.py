@@ -191,6 +191,30 @@ def test_what_is_wrong_with_a_section_names_the_field() -> None:
     assert "full path" in problems(folder="tuning")["backend.folder"]
     assert "nodes and backend.ntasks_per_node" in problems(sbatch=["--ntasks=4"])["backend.sbatch[0]"]
     assert "backend.partition" in problems(partition=" ")
+    assert "is no option" in problems(sbatch=["--"])["backend.sbatch[0]"]
+    # sbatch takes the beginning of a name for the name.
+    for word in ("--arr=1-3", "--clu=other", "--quiet", "-Q"):
+        assert "itself" in problems(sbatch=[word])["backend.sbatch[0]"]
+    assert "backend.partition" in problems(sbatch=["--part=gpu"])["backend.sbatch[0]"]
+    assert problems(sbatch=["--gpus=2", "--gres-flags=enforce-binding", "--mem-per-cpu=1G", "-k"]) == {}
+
+
+def test_sbatch_is_told_by_the_callers_variables_nothing_that_trialjob_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = ("ARRAY_INX", "CLUSTERS", "ERROR", "EXPORT", "INPUT", "NO_REQUEUE", "OPEN_MODE", "OUTPUT", "WAIT")
+    for name in (*said, "PARTITION"):
+        monkeypatch.setenv(f"SBATCH_{name}", "x")
+    program = tmp_path / "sbatch"
+    program.write_text(
+        "#!/bin/bash\ncat > /dev/null\nenv | grep ^SBATCH_ >&2\necho invalid partition >&2\nexit 1\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    with pytest.raises(Refused) as refused:
+        submit([], "", {})
+    assert "sbatch also reads SBATCH_PARTITION of this environment" in str(refused.value)
+    assert not any(f"SBATCH_{name}=" in str(refused.value) for name in said)
 
 
 def test_a_run_that_ended_without_a_word_is_paid_for_until_its_next_sign_of_life(tmp_path: Path) -> None:

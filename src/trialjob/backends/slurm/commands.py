@@ -19,6 +19,7 @@ from datetime import datetime
 from typing import Final
 
 from trialjob.backends.slurm.job_comment import Mark, mark_of
+from trialjob.backends.slurm.sbatch_options import VARIABLES
 from trialjob.call_log import told
 from trialjob.errors import BackendError, BackendUnavailable
 
@@ -113,16 +114,17 @@ def submit(words: Sequence[str], script: str, environment: Mapping[str, str]) ->
         if re.fullmatch(r"\d+(;\S*)?", number[0]):
             return number[0].partition(";")[0]
         raise BackendUnavailable(f"sbatch said {done.stdout.strip()[:200]!r}, and no job's number")
-    raise refusal(said_by(done))
+    raise refusal(said_by(done), [name for name in _environment() if name.startswith("SBATCH_")])
 
 
-def refusal(said: str) -> BackendError:
-    """What it means that sbatch has said this and taken no job."""
+def refusal(said: str, defaults: Sequence[str] = ()) -> BackendError:
+    """What it means that sbatch has said this and taken no job; ``defaults`` are variables that it reads."""
     what = next((what for known, what in _REFUSALS if re.search(known, said, re.IGNORECASE)), "")
     if _LATER.search(said) or (_SOME_LIMIT in said and not re.search(_LIMIT, said)):
         return Later(f"SLURM takes no further job now: {said}")
     if what and not _UNCLEAR.search(said):
-        remedy = f"correct {what}; `trialjob doctor` looks at it"
+        read = f" (sbatch also reads {', '.join(defaults)} of this environment)" if defaults else ""
+        remedy = f"correct {what}{read}; `trialjob doctor` looks at it"
         return Refused(f"SLURM refuses the jobs: {said}\n  → {remedy}")
     return BackendUnavailable(f"sbatch gave no clear answer: {said}")
 
@@ -256,9 +258,8 @@ def _environment() -> dict[str, str]:
     """
     kept = {"SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_CLUSTERS"}
     foreign = ("SLURM_", "SQUEUE_", "SCANCEL_", "SINFO_", "SCONTROL_")
-    taken = {"SBATCH_ARRAY_INX", "SBATCH_WAIT", "SBATCH_EXPORT", "SBATCH_OPEN_MODE", "SBATCH_NO_REQUEUE"}
     return {
         name: value
         for name, value in os.environ.items()
-        if name in kept or not (name.startswith(foreign) or name in taken)
+        if name in kept or not (name.startswith(foreign) or name in VARIABLES)
     }

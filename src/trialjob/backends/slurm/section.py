@@ -15,6 +15,7 @@ from pydantic import Field
 from trialjob.backends.assumptions import NOTHING, Assumptions
 from trialjob.backends.auditing import Auditor, Knows
 from trialjob.backends.plugin import Backend, BaseBackend, Check, Jobs, Place
+from trialjob.backends.slurm.sbatch_options import KEYS, complaint
 from trialjob.backends.slurm.settings import SlurmSettings
 from trialjob.errors import Problem, SpecError, UsageError
 from trialjob.field_types import Duration, Texts
@@ -28,28 +29,6 @@ _LAG: Final = 10.0
 _CLUSTER: Final = replace(
     NOTHING, cold_start=2.0, warm_start=2.0, stop=2.0, log_delay=1.0, epoch_spread=1.2, epoch_error=1.15
 )
-#: Options of sbatch that have a key of their own, by both of their names.
-_KEYS: Final = {
-    "partition": ("--partition", "-p"),
-    "account": ("--account", "-A"),
-    "qos": ("--qos", "-q"),
-    "constraint": ("--constraint", "-C"),
-    "reservation": ("--reservation", ""),
-    "nodes": ("--nodes", "-N"),
-    "ntasks_per_node": ("--ntasks-per-node", ""),
-    "cpus_per_task": ("--cpus-per-task", "-c"),
-    "memory": ("--mem", ""),
-    "gres": ("--gres", ""),
-    "exclude": ("--exclude", "-x"),
-}
-#: Options that say what trialjob itself says, or that would make another thing of a job than one trial.
-_TAKEN: Final = {
-    "--job-name": "-J", "--comment": "", "--chdir": "-D", "--output": "-o", "--error": "-e", "--array": "-a",
-    "--open-mode": "", "--export": "", "--export-file": "", "--requeue": "", "--no-requeue": "",
-    "--wait": "-W",
-    "--parsable": "", "--wrap": "", "--test-only": "", "--clusters": "-M", "--input": "-i", "--help": "-h",
-    "--version": "-V", "--uid": "", "--gid": "", "--hold": "-H", "--kill-on-invalid-dep": "",
-}  # fmt: skip
 
 
 class Slurm(BaseBackend):
@@ -112,7 +91,7 @@ class Slurm(BaseBackend):
             )
         for number, word in enumerate(self.sbatch):
             yield from _option_problems(number, word)
-        for name in (*_KEYS, "container", "folder"):
+        for name in (*KEYS, "container", "folder"):
             text = getattr(self, name)
             if isinstance(text, str) and (not text.strip() or not text.isprintable()):
                 yield Problem(
@@ -183,7 +162,7 @@ class Slurm(BaseBackend):
 
     def options(self) -> tuple[str, ...]:
         """The options of sbatch that say what a job asks for."""
-        said = {option: getattr(self, key) for key, (option, _) in _KEYS.items()}
+        said = {option: getattr(self, key) for key, (option, _) in KEYS.items()}
         said["--nodes"], said["--ntasks-per-node"] = self.nodes, self.ntasks_per_node or 1
         return (*(f"{option}={value}" for option, value in said.items() if value is not None), *self.sbatch)
 
@@ -273,24 +252,12 @@ class Slurm(BaseBackend):
 
 def _option_problems(number: int, word: str) -> Iterator[Problem]:
     field = f"backend.sbatch[{number}]"
-    option = word.partition("=")[0]
-    short = word[:2] if word[:1] == "-" and word[:2] != "--" else ""
-    if not option.startswith("-"):
+    told = complaint(word)
+    if not word.startswith("-") or word in {"-", "--"}:
         yield Problem(
             field=field,
             message=f'"{word}" is no option',
             remedy='write each option with its value as one text: "--mail-type=END"',
         )
-        return
-    for key, names in _KEYS.items():
-        if option in names or (short and short in names):
-            yield Problem(
-                field=field, message=f'"{word}" has a key of its own', remedy=f"write backend.{key}"
-            )
-    if option == "--ntasks" or short == "-n":
-        remedy = "write backend.nodes and backend.ntasks_per_node"
-        yield Problem(field=field, message=f'"{word}" has keys of its own', remedy=remedy)
-    if option in ("--time", "--time-min") or short == "-t":
-        yield Problem(field=field, message=f'"{word}" is limits.trial_timeout', remedy="write that")
-    if option in _TAKEN or (short and short in _TAKEN.values()):
-        yield Problem(field=field, message=f'"{option}" is what trialjob says itself', remedy="leave it out")
+    elif told is not None:
+        yield Problem(field=field, message=f'"{word}" {told[0]}', remedy=told[1])

@@ -41,7 +41,9 @@ _LATE: Final = 60.0
 #: Seconds for srun to end its tasks.
 _LAST_WORDS: Final = 20
 _PORTS: Final = range(20_000, 30_000)
-_SIGNALS: Final = frozenset({signal.SIGTERM, signal.SIGINT})
+#: What `--signal=B:…` of sbatch is mostly used with, for a script that handles it.
+_PASSED_ON: Final = (signal.SIGUSR1, signal.SIGUSR2)
+_SIGNALS: Final = frozenset({signal.SIGTERM, signal.SIGINT, *_PASSED_ON})
 _KILLED: Final = frozenset({-signal.SIGTERM, 128 + signal.SIGTERM, -signal.SIGKILL, 128 + signal.SIGKILL})
 
 
@@ -62,6 +64,14 @@ class SlurmSupervisor(Supervisor):
         scripts = [folder.path / name for name in ("step.sh", "start.sh")]
         self._is_step = scripts[0].exists()
         self.launcher = tuple(word for path in scripts if path.exists() for word in ("bash", str(path)))
+        for number in _PASSED_ON:
+            signal.signal(number, self._pass_on)
+
+    def _pass_on(self, number: int, _frame: object) -> None:
+        """Have the script itself, and nothing that it has started, hear a signal that means nothing to us."""
+        if self._group is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._group, number)
 
     def begin(self) -> bool:
         """Take the job; False when there is nothing to run."""
