@@ -319,6 +319,17 @@ def test_an_image_that_decodes_nothing_is_given_nothing_to_decode(folder: Path) 
     assert problems(given) == ["estimator.arguments", "space.w", "space.size"]
 
 
+def test_what_the_service_would_refuse_or_take_for_its_own_is_named(folder: Path) -> None:
+    for name in ("_tuning_objective_metric", "sagemaker_program", "sagemaker_mpi_enabled"):
+        assert problems(document(folder, space={name: SPACE["lr"]})) == [f"space.{name}"]
+    container = {"kind": "container", "image_uri": "image"}
+    fixed = container | {"hyperparameters": {"_tuning_objective_metric": 1}}
+    assert problems(document(folder, estimator=fixed, space=SPACE)) == ["estimator.hyperparameters"]
+    assert problems(document(folder, sampler={"kind": "random", "seed": 2**31})) == ["sampler.seed"]
+    alike = {"lr": SPACE["lr"], "x": {"type": "choice", "values": [1, "1"]}}
+    assert problems(document(folder, estimator=container, space=alike)) == ["space.x"]
+
+
 def test_another_backend_has_no_tuner(folder: Path) -> None:
     assert problems(document(folder, backend={"kind": "local"})) == ["engine"]
 

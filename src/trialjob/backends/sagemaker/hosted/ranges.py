@@ -152,6 +152,14 @@ def space_problems(space: Space, made: Ranges, *, grid: bool) -> Iterator[Proble
             message=f"{count} hyperparameters are more than SageMaker's tuner searches, {SEARCHED_MAX}",
             remedy="write some of them as constants, under estimator.hyperparameters",
         )
+    alike = {row["name"] for row in made.codec if len(set(row.get("texts", ()))) < len(row.get("texts", ()))}
+    for path, _ in space.places():
+        if path[-1] in alike:
+            yield Problem(
+                field=path_text(("space", *path)),
+                message="two of its values reach this image as the same text, and the tuner takes each once",
+                remedy="leave one of them out; or estimator.kind: script, whose jobs tell them apart",
+            )
     for path, domain in space.places() if grid else ():
         listed = domain.listed()
         if listed is None or not any(

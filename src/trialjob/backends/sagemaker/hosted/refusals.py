@@ -32,6 +32,11 @@ _VARIABLES_MAX, _VARIABLE_MAX = 48, 512
 _TYPES_MAX: Final = 6
 _STATIC_MAX: Final = 100
 _RESOURCE_MAX: Final = 20_000
+#: RandomSeed is an integer of the API, which has 32 bits.
+_SEED_MAX: Final = 2**31 - 1
+#: What the service itself sets, and how the settings of the image's toolkit begin, which runs our code.
+_SERVICES: Final = "_tuning_objective_metric"
+_TOOLKITS: Final = "sagemaker_"
 _OURS: Final = "leave engine out, and trialjob itself runs it"
 _CANARY: Final = Problem(
     field="canary",
@@ -66,6 +71,7 @@ def refusals(tuned: Tuned, *, canary: bool) -> list[Problem]:
         *([_CANARY] if canary else []),
         *_machines(tuned),
         *_program(tuned),
+        *_names(tuned),
         *count_problems(tuned),
         *space_problems(handover.search.space, tuned.ranges, grid=tuned.grid),
     ]
@@ -90,6 +96,12 @@ def _sampler(handover: Handover) -> Iterator[Problem]:
             field="sampler.prepare",
             message="SageMaker's tuner works its configurations out by itself",
             remedy="remove it",
+        )
+    if sampler.kind != "grid" and handover.search.seed > _SEED_MAX:
+        yield Problem(
+            field="sampler.seed",
+            message=f"{handover.search.seed} is more than SageMaker's tuner takes, {_SEED_MAX}",
+            remedy="write a smaller one",
         )
     if handover.points:
         yield Problem(
@@ -273,6 +285,22 @@ def _program(tuned: Tuned) -> Iterator[Problem]:
             remedy=f"remove it; or {_OURS}",
         )
     yield from _variables(tuned)
+
+
+def _names(tuned: Tuned) -> Iterator[Problem]:
+    """Hyperparameters by whose names SageMaker means something else."""
+    searched = {str(row.get("from", row["name"])): f"space.{row['name']}" for row in tuned.ranges.codec}
+    constants = [] if tuned.is_code else list(tuned.constants)
+    fixed = dict.fromkeys(constants, "estimator.hyperparameters")
+    toolkits = (_TOOLKITS,) if tuned.is_code else ()
+    for name, field in (fixed | searched).items():
+        if name == _SERVICES or name.startswith(toolkits):
+            whose = "the service" if name == _SERVICES else "the image's toolkit"
+            yield Problem(
+                field=field,
+                message=f"'{name}' is a hyperparameter of {whose} in a tuning job",
+                remedy=f"give it another name; or {_OURS}",
+            )
 
 
 def _variables(tuned: Tuned) -> Iterator[Problem]:
