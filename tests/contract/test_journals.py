@@ -12,6 +12,7 @@ import pytest
 from trialjob.errors import JournalCorrupt, JournalTooNew, StoreError
 from trialjob.model.ids import ExperimentName
 from trialjob.orchestrator.core.events import SpaceExhausted
+from trialjob.orchestrator.journals.codec import checked
 from trialjob.orchestrator.journals.folder import FolderStore
 from trialjob.orchestrator.journals.jsonl import JsonlJournal
 from trialjob.orchestrator.journals.memory import MemoryJournal, MemoryStore
@@ -134,11 +135,20 @@ def test_lines_without_a_checksum_are_read_among_others(folder: Path) -> None:
     ]
 
 
+UNKNOWN_IN_A_REPORT = (
+    b'{"type": "ReportsRead", "trial": 1, "attempt": 1, "cursor": "", '
+    b'"reports": [{"resource": 1.0, "metrics": {"loss": 1.0}, "at": 1.0, "weight": 2}]}'
+)
+
+
 @pytest.mark.parametrize(
     "line",
     [
         b'{"v": 2, "n": 4, "at": 3.0, "anything": "else"}\n',
         b'{"v": 1, "n": 4, "at": 3.0, "events": [{"type": "PlanetAligned"}]}\n',
+        b'{"v": 1, "n": 4, "at": 3.0, "events": [{"type": "SpaceExhausted", "of": "sobol"}]}\n',
+        b'{"v": 1, "n": 4, "at": 3.0, "events": [%s]}\n' % UNKNOWN_IN_A_REPORT,
+        checked(b'{"v": 1, "n": 4, "at": 3.0, "events": [], "signed": "ada"}\n'),
     ],
 )
 def test_what_a_newer_version_wrote_is_refused_and_untouched(folder: Path, line: bytes) -> None:

@@ -103,7 +103,7 @@ class Report:
     """Metric values of one trial at one resource level."""
 
     #: For the journal's codec: strict JSON has no word for numbers that are not finite.
-    __pydantic_config__: ClassVar = {"ser_json_inf_nan": "strings"}
+    __pydantic_config__: ClassVar = {"ser_json_inf_nan": "strings", "extra": "forbid"}
 
     #: The resource level, in units of the objective's resource metric.
     resource: float

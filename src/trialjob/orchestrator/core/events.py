@@ -40,7 +40,7 @@ class ExperimentCreated:
 class KnownResult:
     """An earlier experiment, or a table, has the score of a configuration; samplers learn from it."""
 
-    __pydantic_config__: ClassVar = {"ser_json_inf_nan": "strings"}
+    __pydantic_config__: ClassVar = {"ser_json_inf_nan": "strings", "extra": "forbid"}
 
     config: Mapping[str, Json]
     score: float
@@ -174,7 +174,7 @@ class ReportsRead:
 class RungReached:
     """A trial entered a rung of the stopping rule with a value; it is compared with those already there."""
 
-    __pydantic_config__: ClassVar = {"ser_json_inf_nan": "strings"}
+    __pydantic_config__: ClassVar = {"ser_json_inf_nan": "strings", "extra": "forbid"}
 
     trial: TrialId
     rung: float

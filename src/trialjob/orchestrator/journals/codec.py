@@ -1,7 +1,8 @@
 """Records to lines of JSON and back.
 
 Rule 1: one record is one line, so that a record is in the file as a whole or not at all.
-Rule 2: every line says its version; what a newer trialjob wrote is refused, never guessed at.
+Rule 2: every line says its version; what a newer trialjob wrote is refused, never guessed at. So is a field
+that is not known: read without it, an event would mean something else, and lose it where it is moved.
 Rule 3: strict JSON; numbers that are not finite are the strings "NaN", "Infinity" and "-Infinity".
 Rule 4: a line may end with the CRC-32 of what stands before it, so that no changed bit is taken for a
 record. A line without one may have only the members of such a line, so that no changed bit hides a checksum.
@@ -27,6 +28,7 @@ FORMAT: Final = 1
 
 _KINDS: Final[dict[str, type[Any]]] = {kind.__name__: kind for kind in get_args(Event)}
 
+_NEWER: Final = "{where}: unknown {what}, written by a newer trialjob; upgrade trialjob"
 #: What a line without a checksum may have.
 _MEMBERS: Final = frozenset({"v", "n", "at", "by", "events"})
 _CHECKSUM: Final = re.compile(rb', "crc": "([0-9a-f]{8})"\}\n?\Z')
@@ -67,8 +69,11 @@ def decode(line: bytes, where: str, *, remedy: str = "restore it from a backup")
             raise JournalTooNew(
                 f"{where}: written in format {row['v']}, this trialjob reads up to {FORMAT}; upgrade trialjob"
             )
-        if told is None and not _MEMBERS.issuperset(row):
+        unknown = sorted(row.keys() - _MEMBERS - ({"crc"} if told else set()))
+        if unknown and told is None:
             raise ValueError("a checksum that cannot be read")  # noqa: TRY301 - one way out of damage
+        if unknown:
+            raise JournalTooNew(_NEWER.format(where=where, what=f"member {unknown[0]!r} of a record"))
         events = tuple(_decode_event(event, where) for event in row["events"])
         if not math.isfinite(at := float(row["at"])):
             raise ValueError("no time")  # noqa: TRY301 - as above
@@ -82,9 +87,23 @@ def decode(line: bytes, where: str, *, remedy: str = "restore it from a backup")
 def _decode_event(row: dict[str, Any], where: str) -> Event:
     name = row.pop("type")
     if name not in _KINDS:
-        raise JournalTooNew(f"{where}: unknown event {name!r}, written by a newer trialjob; upgrade trialjob")
-    event: Event = _adapter(name).validate_python(row)
+        raise JournalTooNew(_NEWER.format(where=where, what=f"event {name!r}"))
+    try:
+        event: Event = _adapter(name).validate_python(row)
+    except ValueError as error:
+        if field := _unknown_field(error):
+            raise JournalTooNew(_NEWER.format(where=where, what=f"field {field!r} of {name}")) from error
+        raise
     return event
+
+
+def _unknown_field(error: ValueError) -> str:
+    """The field of an event that is not known here; "" where something else is wrong with it."""
+    from pydantic import ValidationError  # noqa: PLC0415 - as below
+
+    found = error.errors() if isinstance(error, ValidationError) else ()
+    places = (each["loc"] for each in found if each["type"] == "unexpected_keyword_argument")
+    return ".".join(str(part) for part in next(places, ()))
 
 
 @cache
@@ -92,4 +111,7 @@ def _adapter(name: str) -> TypeAdapter[Any]:
     """Made when it is first needed: who looks reads the records of few kinds, or none."""
     from pydantic import TypeAdapter  # noqa: PLC0415 - slow to import, and not needed where all is known
 
-    return TypeAdapter(_KINDS[name])
+    kind = _KINDS[name]
+    # Of the values in it as well, but of those which have a configuration of their own.
+    kind.__pydantic_config__ = {**getattr(kind, "__pydantic_config__", {}), "extra": "forbid"}
+    return TypeAdapter(kind)
