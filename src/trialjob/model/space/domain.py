@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Protocol, TypeAlias
+from typing import ClassVar, Protocol, TypeAlias
 
 from trialjob.model.json import Json
 
@@ -33,6 +33,17 @@ class Domain(Protocol):
     def listed(self) -> Sequence[Json] | None:
         """All values in order, or None when there are more than can be listed."""
         ...
+
+
+class Endless:
+    """What domains have in common of which the values cannot be listed."""
+
+    __slots__ = ()
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    def listed(self) -> Sequence[Json] | None:
+        return None
 
 
 def as_number(value: Json) -> float | None:

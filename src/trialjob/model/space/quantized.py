@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import Literal
 
 from trialjob.in_job import scales
 from trialjob.model.json import Json
 from trialjob.model.space.domain import (
+    Endless,
     as_number,
     check_logarithmic,
     check_normal,
@@ -26,47 +27,44 @@ from trialjob.model.space.multiples import Multiples
 
 
 @dataclass(frozen=True, slots=True)
-class QUniform:
-    """round(uniform(lower, upper) / q) * q."""
-
-    __pydantic_config__: ClassVar = {"extra": "forbid"}
-
+class _Between(Endless):
     #: The smallest value.
     lower: float
     #: The largest value.
     upper: float
     #: Values are multiples of it.
     q: float
-    #: `{type: quniform, lower: 0, upper: 1, q: 0.1}`: round(x / `q`) * `q` of a uniform x: multiples of `q`
-    #: as one writes them, 0.3 and not 0.30000000000000004; whole numbers when `q` is one.
-    type: Literal["quniform"] = field(default="quniform", kw_only=True)
 
     def __post_init__(self) -> None:
         check_range(self.lower, self.upper)
         Multiples(self.q)
 
-    def at(self, u: float) -> Json:
-        return Multiples(self.q).nearest(scales.uniform(u, self.lower, self.upper))
-
     def contains(self, value: Json) -> bool:
-        return _between(Multiples(self.q), self.lower, self.upper, value)
+        multiples = Multiples(self.q)
+        bounds = float(multiples.nearest(self.lower)), float(multiples.nearest(self.upper))
+        return multiples.includes(value) and is_between(value, *bounds)
 
     def listed(self) -> Sequence[Json] | None:
-        return _listed(Multiples(self.q), self.lower, self.upper)
+        multiples = Multiples(self.q)
+        return multiples.between(multiples.number(self.lower), multiples.number(self.upper))
 
 
 @dataclass(frozen=True, slots=True)
-class QLogUniform:
+class QUniform(_Between):
+    """round(uniform(lower, upper) / q) * q."""
+
+    #: `{type: quniform, lower: 0, upper: 1, q: 0.1}`: round(x / `q`) * `q` of a uniform x: multiples of `q`
+    #: as one writes them, 0.3 and not 0.30000000000000004; whole numbers when `q` is one.
+    type: Literal["quniform"] = field(default="quniform", kw_only=True)
+
+    def at(self, u: float) -> Json:
+        return Multiples(self.q).nearest(scales.uniform(u, self.lower, self.upper))
+
+
+@dataclass(frozen=True, slots=True)
+class QLogUniform(_Between):
     """round(exp(uniform(log(lower), log(upper))) / q) * q; the bounds are those of the number itself."""
 
-    __pydantic_config__: ClassVar = {"extra": "forbid"}
-
-    #: The smallest value.
-    lower: float
-    #: The largest value.
-    upper: float
-    #: Values are multiples of it.
-    q: float
     #: `{type: qloguniform, lower: 8, upper: 512, q: 8}`: the same of a loguniform x.
     type: Literal["qloguniform"] = field(default="qloguniform", kw_only=True)
 
@@ -78,18 +76,10 @@ class QLogUniform:
     def at(self, u: float) -> Json:
         return Multiples(self.q).nearest(scales.loguniform(u, self.lower, self.upper))
 
-    def contains(self, value: Json) -> bool:
-        return _between(Multiples(self.q), self.lower, self.upper, value)
-
-    def listed(self) -> Sequence[Json] | None:
-        return _listed(Multiples(self.q), self.lower, self.upper)
-
 
 @dataclass(frozen=True, slots=True)
-class QNormal:
+class QNormal(Endless):
     """round(normal(mu, sigma) / q) * q."""
-
-    __pydantic_config__: ClassVar = {"extra": "forbid"}
 
     #: The mean.
     mu: float
@@ -110,15 +100,10 @@ class QNormal:
     def contains(self, value: Json) -> bool:
         return Multiples(self.q).includes(value)
 
-    def listed(self) -> None:
-        return None
-
 
 @dataclass(frozen=True, slots=True)
-class QLogNormal:
+class QLogNormal(Endless):
     """round(exp(normal(mu, sigma)) / q) * q, which may be 0."""
-
-    __pydantic_config__: ClassVar = {"extra": "forbid"}
 
     #: The mean of the logarithm.
     mu: float
@@ -139,15 +124,3 @@ class QLogNormal:
     def contains(self, value: Json) -> bool:
         number = as_number(value)
         return number is not None and number >= 0 and Multiples(self.q).includes(value)
-
-    def listed(self) -> None:
-        return None
-
-
-def _between(multiples: Multiples, lower: float, upper: float, value: Json) -> bool:
-    bounds = float(multiples.nearest(lower)), float(multiples.nearest(upper))
-    return multiples.includes(value) and is_between(value, *bounds)
-
-
-def _listed(multiples: Multiples, lower: float, upper: float) -> Sequence[Json] | None:
-    return multiples.between(multiples.number(lower), multiples.number(upper))

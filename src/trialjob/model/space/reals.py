@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import Literal
 
 from trialjob.in_job import scales
 from trialjob.model.json import Json
 from trialjob.model.space.domain import (
+    Endless,
     as_number,
     check_logarithmic,
     check_normal,
@@ -17,45 +18,38 @@ from trialjob.model.space.domain import (
 
 
 @dataclass(frozen=True, slots=True)
-class Uniform:
-    """A real number, every value in [lower, upper] equally likely."""
-
-    __pydantic_config__: ClassVar = {"extra": "forbid"}
-
+class _Between(Endless):
     #: The smallest value.
     lower: float
     #: The largest value.
     upper: float
-    #: `{type: uniform, lower: 0, upper: 1}`: real numbers, each equally likely.
-    type: Literal["uniform"] = field(default="uniform", kw_only=True)
 
     def __post_init__(self) -> None:
         check_range(self.lower, self.upper)
 
-    def at(self, u: float) -> Json:
-        return scales.uniform(u, self.lower, self.upper)
-
     def contains(self, value: Json) -> bool:
         return is_between(value, self.lower, self.upper)
 
-    def listed(self) -> None:
-        return None
+
+@dataclass(frozen=True, slots=True)
+class Uniform(_Between):
+    """A real number, every value in [lower, upper] equally likely."""
+
+    #: `{type: uniform, lower: 0, upper: 1}`: real numbers, each equally likely.
+    type: Literal["uniform"] = field(default="uniform", kw_only=True)
+
+    def at(self, u: float) -> Json:
+        return scales.uniform(u, self.lower, self.upper)
 
 
 @dataclass(frozen=True, slots=True)
-class LogUniform:
+class LogUniform(_Between):
     """A positive real number whose logarithm is uniform.
 
     ``lower`` and ``upper`` are the bounds of the number itself; ``loguniform(a, b)`` of Azure ML and Hyperopt
     is ours with ``lower = exp(a)`` and ``upper = exp(b)``.
     """
 
-    __pydantic_config__: ClassVar = {"extra": "forbid"}
-
-    #: The smallest value.
-    lower: float
-    #: The largest value.
-    upper: float
     #: `{type: loguniform, lower: 1e-4, upper: 1}`: positive numbers, uniform in the logarithm.
     type: Literal["loguniform"] = field(default="loguniform", kw_only=True)
 
@@ -66,27 +60,15 @@ class LogUniform:
     def at(self, u: float) -> Json:
         return scales.loguniform(u, self.lower, self.upper)
 
-    def contains(self, value: Json) -> bool:
-        return is_between(value, self.lower, self.upper)
-
-    def listed(self) -> None:
-        return None
-
 
 @dataclass(frozen=True, slots=True)
-class ReverseLogUniform:
+class ReverseLogUniform(_Between):
     """A number in [0, 1) whose distance from 1 has a uniform logarithm, for a momentum or a decay.
 
     SageMaker's reverse logarithmic scaling,
     https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning-define-ranges.html.
     """
 
-    __pydantic_config__: ClassVar = {"extra": "forbid"}
-
-    #: The smallest value.
-    lower: float
-    #: The largest value.
-    upper: float
     #: `{type: reverseloguniform, lower: 0.9, upper: 0.999}`: numbers in [0, 1) whose distance from 1 is
     #: uniform in the logarithm, such as a momentum.
     type: Literal["reverseloguniform"] = field(default="reverseloguniform", kw_only=True)
@@ -102,18 +84,10 @@ class ReverseLogUniform:
     def at(self, u: float) -> Json:
         return scales.reverseloguniform(u, self.lower, self.upper)
 
-    def contains(self, value: Json) -> bool:
-        return is_between(value, self.lower, self.upper)
-
-    def listed(self) -> None:
-        return None
-
 
 @dataclass(frozen=True, slots=True)
-class Normal:
+class Normal(Endless):
     """A real number, normally distributed about ``mu`` with standard deviation ``sigma``."""
-
-    __pydantic_config__: ClassVar = {"extra": "forbid"}
 
     #: The mean.
     mu: float
@@ -131,15 +105,10 @@ class Normal:
     def contains(self, value: Json) -> bool:
         return as_number(value) is not None
 
-    def listed(self) -> None:
-        return None
-
 
 @dataclass(frozen=True, slots=True)
-class LogNormal:
+class LogNormal(Endless):
     """exp(normal(mu, sigma)), as in Azure ML and Hyperopt: the parameters are those of the logarithm."""
-
-    __pydantic_config__: ClassVar = {"extra": "forbid"}
 
     #: The mean of the logarithm.
     mu: float
@@ -157,6 +126,3 @@ class LogNormal:
     def contains(self, value: Json) -> bool:
         number = as_number(value)
         return number is not None and number > 0
-
-    def listed(self) -> None:
-        return None

@@ -11,31 +11,21 @@ from trialjob.model.json import Json
 from trialjob.model.space.domain import MOST_LISTED, check_logarithmic, is_whole
 
 
-def _check(lower: int, upper: int) -> None:
-    if lower >= upper:
-        raise ValueError(
-            f"lower {lower} must be less than upper {upper}; raise upper, as the upper end is exclusive"
-        )
-
-
 @dataclass(frozen=True, slots=True)
-class RandInt:
-    """A whole number in [lower, upper): the upper end is exclusive, as in NumPy, Ray Tune and Snowflake."""
-
+class _Whole:
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
     #: The smallest value.
     lower: int
     #: One more than the largest value.
     upper: int
-    #: `{type: randint, lower: 1, upper: 9}`: whole numbers; the upper end is exclusive.
-    type: Literal["randint"] = field(default="randint", kw_only=True)
 
     def __post_init__(self) -> None:
-        _check(self.lower, self.upper)
-
-    def at(self, u: float) -> Json:
-        return min(self.upper - 1, self.lower + int(u * (self.upper - self.lower)))
+        if self.lower >= self.upper:
+            raise ValueError(
+                f"lower {self.lower} must be less than upper {self.upper}; "
+                "raise upper, as the upper end is exclusive"
+            )
 
     def contains(self, value: Json) -> bool:
         return isinstance(value, int) and is_whole(value) and self.lower <= value < self.upper
@@ -45,29 +35,28 @@ class RandInt:
 
 
 @dataclass(frozen=True, slots=True)
-class LogRandInt:
+class RandInt(_Whole):
+    """A whole number in [lower, upper): the upper end is exclusive, as in NumPy, Ray Tune and Snowflake."""
+
+    #: `{type: randint, lower: 1, upper: 9}`: whole numbers; the upper end is exclusive.
+    type: Literal["randint"] = field(default="randint", kw_only=True)
+
+    def at(self, u: float) -> Json:
+        return min(self.upper - 1, self.lower + int(u * (self.upper - self.lower)))
+
+
+@dataclass(frozen=True, slots=True)
+class LogRandInt(_Whole):
     """A whole number in [lower, upper): floor(exp(uniform(log(lower), log(upper))))."""
 
-    __pydantic_config__: ClassVar = {"extra": "forbid"}
-
-    #: The smallest value.
-    lower: int
-    #: One more than the largest value.
-    upper: int
     #: `{type: lograndint, lower: 1, upper: 1025}`: whole numbers, uniform in the logarithm; the upper end is
     #: exclusive.
     type: Literal["lograndint"] = field(default="lograndint", kw_only=True)
 
     def __post_init__(self) -> None:
-        _check(self.lower, self.upper)
+        _Whole.__post_init__(self)
         check_logarithmic(self.lower)
 
     def at(self, u: float) -> Json:
         low, high = math.log(self.lower), math.log(self.upper)
         return min(self.upper - 1, max(self.lower, int(math.exp(low * (1 - u) + high * u))))
-
-    def contains(self, value: Json) -> bool:
-        return isinstance(value, int) and is_whole(value) and self.lower <= value < self.upper
-
-    def listed(self) -> Sequence[Json] | None:
-        return range(self.lower, self.upper) if self.upper - self.lower <= MOST_LISTED else None
