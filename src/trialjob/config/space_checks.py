@@ -15,9 +15,9 @@ from trialjob.model.paths import Part, path_text
 _Path = tuple[Part, ...]
 
 
-def all_names(space: Mapping[str, DomainSpec], above: _Path = ("space",)) -> Iterator[tuple[_Path, str]]:
+def all_names(space: Mapping[str, DomainSpec]) -> Iterator[tuple[_Path, str]]:
     """Every hyperparameter and where it is written, those inside choices included."""
-    for path, name, _ in all_domains(space, above):
+    for path, name, _ in all_domains(space):
         yield path, name
 
 

@@ -45,10 +45,10 @@ def _over_budget(handover: Handover, tariff: Tariff) -> Iterator[Problem]:
     one = terms.worst(limits.trial_timeout)
     hours = limits.max_instance_hours
     if limits.max_cost is not None and one.micros * trials > (cap := cap_micros(limits.max_cost)):
-        worst = f"${_up(one.micros * trials / 1e6, 100):,.2f}"
+        worst = f"${_up(one.micros * trials / 1e6):,.2f}"
         yield _beyond("max_cost", f"${limits.max_cost:,.2f}", worst, cap // one.micros, handover, terms)
     if hours is not None and one.instance_ms * trials > (cap := cap_instance_ms(hours)):
-        worst = f"{_up(one.instance_hours * trials, 100):,.2f}"
+        worst = f"{_up(one.instance_hours * trials):,.2f}"
         yield _beyond("max_instance_hours", f"{hours:g}", worst, cap // one.instance_ms, handover, terms)
 
 
@@ -97,20 +97,20 @@ def _too_small(limits: Limits, tariff: Tariff) -> Iterator[Problem]:
         yield Problem(
             field="limits.max_cost",
             message=f"${limits.max_cost:,.2f} does not pay for one job, which may cost "
-            f"${_up(worst.dollars, 100):,.2f}: {story} at ${terms.price / 1e6:g} an hour",
-            remedy=f"write at least {_up(worst.dollars, 100):.2f}{longest}",
+            f"${_up(worst.dollars):,.2f}: {story} at ${terms.price / 1e6:g} an hour",
+            remedy=f"write at least {_up(worst.dollars):.2f}{longest}",
         )
     hours = limits.max_instance_hours
     if hours is not None and worst.instance_ms > cap_instance_ms(hours):
         yield Problem(
             field="limits.max_instance_hours",
-            message=f"{hours:g} is less than one job may take, {_up(worst.instance_hours, 100):.2f}: {story}",
-            remedy=f"write at least {_up(worst.instance_hours, 100):.2f}{longest}",
+            message=f"{hours:g} is less than one job may take, {_up(worst.instance_hours):.2f}: {story}",
+            remedy=f"write at least {_up(worst.instance_hours):.2f}{longest}",
         )
 
 
-def _up(value: float, parts: int) -> float:
-    return math.ceil(value * parts) / parts
+def _up(value: float) -> float:
+    return math.ceil(value * 100) / 100
 
 
 def _story(limits: Limits, terms: Terms) -> str:
@@ -145,7 +145,7 @@ def caps_note(limits: Limits, tariff: Tariff) -> str:
         room.append(cap_instance_ms(limits.max_instance_hours) // worst.instance_ms)
     if min(room) >= limits.max_concurrent_trials:
         return ""
-    cost = f" (${_up(worst.dollars, 100):,.2f})" if worst.micros else ""
+    cost = f" (${_up(worst.dollars):,.2f})" if worst.micros else ""
     return (
         f"the caps have room for {min(room)} of {limits.max_concurrent_trials} jobs at one time, each at its "
         f"worst{cost}; a shorter limits.trial_timeout makes more room"

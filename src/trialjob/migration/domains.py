@@ -49,12 +49,10 @@ def stepped(lower: float, upper: float, step: float, where: str) -> Domain:
     return {"type": "ordinal", "values": [int(each) if whole else float(each) for each in values]}
 
 
-def exponents(
-    lower: float, upper: float, where: str, *, kind: str = "loguniform", base: float = math.e
-) -> Domain:
-    """The range from ``base ** lower`` to ``base ** upper``."""
+def exponents(lower: float, upper: float, where: str, *, kind: str) -> Domain:
+    """The range from ``e ** lower`` to ``e ** upper``."""
     try:
-        return reals(_short(base**lower), _short(base**upper), where, kind=kind)
+        return reals(_short(math.e**lower), _short(math.e**upper), where, kind=kind)
     except OverflowError:
         raise Wrong(where, [lower, upper], "exponents of numbers") from None
 

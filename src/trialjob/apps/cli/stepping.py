@@ -34,7 +34,7 @@ def step_experiment(
     seconds = None if duration is None else _seconds(duration)
     try:
         session = _session(name, spec=spec, backend=backend, overrides=overrides, store=store)
-        begun.name, begun.come_back = session.name, _again(name, store)
+        begun.name, begun.come_back = session.name, command("step", name, store=store)
         return _step(session, seconds=seconds, form=form)
     except StoreUnavailable as error:
         say(f"error: {error}\nnothing is lost; step again later")
@@ -100,7 +100,3 @@ def _seconds(duration: str) -> float:
         return parse_duration(duration)
     except ValueError:
         raise UsageError(f"--for {duration!r} is no duration; {FORMS}") from None
-
-
-def _again(name: str, store: str | None) -> str:
-    return command("step", name, store=store)

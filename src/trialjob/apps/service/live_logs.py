@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -51,8 +51,7 @@ _Key = tuple[str, int, int, str]
 class LiveLogs:
     """The logs of a desk's experiments. Safe to be used by several threads."""
 
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        self._now = now
+    def __init__(self) -> None:
         self._found: OrderedDict[_Key, tuple[Sequence[LogLine], float]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -73,11 +72,11 @@ class LiveLogs:
     def _known(self, key: _Key) -> Sequence[LogLine] | None:
         with self._lock:
             lines, until = self._found.get(key, ((), 0.0))
-            return lines if lines or self._now() < until else None
+            return lines if lines or time.monotonic() < until else None
 
     def _keep(self, key: _Key, lines: Sequence[LogLine], quiet: float) -> None:
         with self._lock:
-            self._found[key] = lines, self._now() + quiet
+            self._found[key] = lines, time.monotonic() + quiet
             self._found.move_to_end(key)
             while len(self._found) > _KEPT:
                 self._found.popitem(last=False)

@@ -26,6 +26,8 @@ from trialjob.testing.fake_aws.world import World
 
 #: The longest line that becomes one event; CloudWatch cuts there too.
 LINE_BYTES = 256 * 1024
+#: How often checkpoints are copied.
+_SYNC_SECONDS = 0.2
 CANNOT_START = "CannotStartContainerError. Please ensure that the model container can be started"
 
 
@@ -49,13 +51,11 @@ class ProcessEngine:
         turn: Callable[[], AbstractContextManager[None]],
         folder: Path,
         environment: Mapping[str, str] | None = None,
-        sync_seconds: float = 0.2,
     ) -> None:
         self._world = world
         self._turn = turn
         self._folder = folder
         self._environment = dict(environment or {})
-        self._sync_seconds = sync_seconds
         self._containers: dict[Run, _Container] = {}
         self._threads: list[threading.Thread] = []
 
@@ -164,7 +164,7 @@ class ProcessEngine:
                     container.run.log(line.decode(errors="replace").rstrip("\r\n"))
 
     def _sync(self, container: _Container) -> None:
-        while not container.gone.wait(self._sync_seconds):
+        while not container.gone.wait(_SYNC_SECONDS):
             if container.reclaimed:
                 return
             with contextlib.suppress(OSError, KeyError):

@@ -46,10 +46,10 @@ def _hyperparameters(request: Mapping[str, Any]) -> int:
 class Tuning:
     """The tuning jobs of one account in one region."""
 
-    def __init__(self, training: Training, *, parallel: int = PARALLEL) -> None:
+    def __init__(self, training: Training) -> None:
         self.jobs: dict[str, TuningJob] = {}
         #: The quota of training jobs at one time, for each tuning job.
-        self.parallel = parallel
+        self.parallel = PARALLEL
         self._training = training
         self._lifecycle = training.lifecycle
         self._of: dict[str, tuple[TuningJob, Child]] = {}
