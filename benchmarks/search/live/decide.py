@@ -1,4 +1,5 @@
-"""The third rule: `confirm 3 x 2` beside the best figure on new runs, and with those of before.
+"""The third rule: `confirm 3 x 2` beside the best figure on new runs, and with those of before. The fourth: a
+loop beside random search under ASHA on the same runs.
 
 python -m benchmarks.search.live.decide benchmarks/search/live/judged.jsonl.gz
 
@@ -9,12 +10,15 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from benchmarks.search.live.differences import (
+    BASE,
     JUDGED,
     Difference,
     Row,
+    of_loop,
     of_way,
     over_tasks,
     pooled,
@@ -25,6 +29,13 @@ from benchmarks.search.live.tasks import HELD_OUT
 WAY = "confirm 3 x 2"
 #: The first seed of the runs of the third rule.
 NEW = 200
+
+
+def head(name: str, base: str) -> list[str]:
+    return [
+        f"| {name} | runs | retrained | less {base} | checkpoint | less {base} | |",
+        "|---|--:|--:|--:|--:|--:|---|",
+    ]
 
 
 def line(name: str, of_what: Sequence[Difference], verdict: str) -> str:
@@ -40,7 +51,7 @@ def decided(rows: Sequence[Row], way: str) -> dict[str, dict[str, Difference]]:
         "those of before": [row for row in held if row["seed"] < NEW],
     }
     found = {
-        name: {what: over_tasks(of_set, way, what) for what in JUDGED}
+        name: {what: over_tasks(of_set, partial(of_way, way=way, what=what)) for what in JUDGED}
         for name, of_set in sets.items()
         if of_set
     }
@@ -51,10 +62,7 @@ def decided(rows: Sequence[Row], way: str) -> dict[str, dict[str, Difference]]:
 
 def table(rows: Sequence[Row], way: str) -> list[str]:
     """The new runs by task, then what is decided."""
-    lines = [
-        f"| {way} | runs | retrained | less best | checkpoint | less best | |",
-        "|---|--:|--:|--:|--:|--:|---|",
-    ]
+    lines = head(way, "best")
     new = [row for row in rows if row["seed"] >= NEW and way in row["ways"]]
     for task in dict.fromkeys(row["task"] for row in new):
         of_task = [row for row in new if row["task"] == task]
@@ -64,11 +72,27 @@ def table(rows: Sequence[Row], way: str) -> list[str]:
     return lines
 
 
+def table_of_loop(rows: Sequence[Row], loop: str) -> list[str]:
+    """The new runs of the held-out tasks by task, then all of them."""
+    new = [row for row in rows if row["task"] in HELD_OUT and row["seed"] >= NEW]
+    of = {what: partial(of_loop, loop=loop, workers=8, what=what) for what in JUDGED}
+    lines = head(loop, BASE)
+    for task in dict.fromkeys(row["task"] for row in new):
+        of_task = [row for row in new if row["task"] == task]
+        lines.append(line(task, [of[what](of_task) for what in JUDGED], ""))
+    found = [over_tasks(new, of[what]) for what in JUDGED]
+    return [*lines, line("all", found, found[0].verdict)]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("judged", type=Path)
+    parser.add_argument("--loop", help="this loop beside random search under ASHA")
     given = parser.parse_args()
     rows = read(given.judged)
+    if given.loop:
+        print("\n".join(table_of_loop(rows, given.loop)))
+        return
     for way in (WAY, "repeats of 3 x 2"):
         print("\n".join(["", *table(rows, way)]))
 

@@ -6,7 +6,7 @@ import gzip
 import json
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,12 +71,12 @@ def _key(row: Row) -> tuple[str, int]:
     return row["task"], row["seed"]
 
 
-def over_tasks(rows: Sequence[Row], way: str, what: str) -> Difference:
-    """The mean over the tasks of each one's mean difference to the best figure."""
+def over_tasks(rows: Sequence[Row], of: Callable[[Sequence[Row]], Difference]) -> Difference:
+    """The mean over the tasks of each one's mean difference."""
     tasks = dict.fromkeys(row["task"] for row in rows)
-    parts = [of_way([row for row in rows if row["task"] == task], way, what) for task in tasks]
+    parts = [of([row for row in rows if row["task"] == task]) for task in tasks]
     return Difference(
-        runs=len(rows),
+        runs=sum(part.runs for part in parts),
         value=sum(part.value for part in parts) / len(parts),
         less=sum(part.less for part in parts) / len(parts),
         error=sum(part.error**2 for part in parts) ** 0.5 / len(parts),

@@ -1,6 +1,7 @@
-"""The runs of the third rule, recorded and judged round by round.
+"""The runs of the third rule, and with another loop those of the fourth, recorded and judged round by round.
 
 OMP_NUM_THREADS=1 python -m benchmarks.search.live.replicate build/replicated
+OMP_NUM_THREADS=1 python -m benchmarks.search.live.replicate build/forest --loop "forest + asha" --ways best
 
 A run is kept when it is made, and judged when its round is whole; another sitting goes on from there.
 """
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,11 @@ WAYS = ("best", WAY, "repeats of 3 x 2")
 JUDGES = (2000, 2005)
 
 
-def of_round(number: int) -> list[Run]:
+def of_round(number: int, loop: str, tasks: Collection[str]) -> list[Run]:
     return [
-        (BASE, task, NEW + number * count + place, 8)
+        (loop, task, NEW + number * count + place, 8)
         for task, count in ROUND.items()
+        if task in tasks
         for place in range(count)
     ]
 
@@ -49,18 +51,23 @@ def recorded(asked: Sequence[Run], file: Path) -> list[dict[str, Any]]:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
-    folder = parser.parse_args().folder
+    parser.add_argument("--loop", default=BASE)
+    parser.add_argument("--tasks", nargs="+", choices=list(ROUND), default=list(ROUND))
+    parser.add_argument("--ways", nargs="+", default=WAYS)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    given = parser.parse_args()
+    folder = given.folder
     folder.mkdir(parents=True, exist_ok=True)
     done = {key(row) for row in read(folder / "judged.jsonl")}
     kept = {task: Trainings(TASKS[task], folder / f"made.{task.replace(' ', '-')}.jsonl") for task in ROUND}
-    for number in range(ROUNDS):
-        asked = of_round(number)
+    for number in range(given.rounds):
+        asked = of_round(number, given.loop, given.tasks)
         if done.issuperset(asked):
             continue
         lines = []
         for run in recorded(asked, folder / "runs.jsonl"):
             about = {name: run[name] for name in ("loop", "task", "seed", "workers")}
-            ways = judged(run, WAYS, kept[run["task"]], JUDGES)
+            ways = judged(run, given.ways, kept[run["task"]], JUDGES)
             lines.append(json.dumps({**about, "ways": ways}) + "\n")
         with (folder / "judged.jsonl").open("a") as file:
             file.write("".join(lines))
