@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +157,7 @@ def test_tasks_weigh_alike_and_sets_of_runs_by_how_sure_they_are() -> None:
 
     rows = [row("one", 200 + seed, less) for seed, less in enumerate([-0.1, -0.3])]
     rows += [row("two", 200 + seed, less) for seed, less in enumerate([0.1, 0.1, 0.1, 0.1, 0.3, 0.5])]
-    found = differences.over_tasks(rows, decide.WAY, "anew")
+    found = differences.over_tasks(rows, partial(differences.of_way, way=decide.WAY, what="anew"))
     assert found.runs == 8
     assert found.less == pytest.approx(0.0)
     errors = (0.1, np.std([0.1] * 4 + [0.3, 0.5], ddof=1) / 6**0.5)
@@ -175,3 +176,20 @@ def test_rounds_share_no_run_and_no_seed_of_before() -> None:
     assert len(set(asked)) == len(asked) == 9 * replicate.ROUNDS
     spent = {*choices.CONFIRMERS, *range(*judge.JUDGES), *range(*replicate.JUDGES), *range(decide.NEW)}
     assert spent.isdisjoint(seed for _, _, seed, _ in asked)
+
+
+def test_a_loop_is_paired_with_the_base_on_the_same_tasks_and_seeds() -> None:
+    def row(loop: str, task: str, seed: int, value: float) -> dict[str, Any]:
+        ways = {"best": dict.fromkeys(differences.JUDGED, value)}
+        return {"loop": loop, "task": task, "seed": seed, "workers": 8, "ways": ways}
+
+    rows = [row(differences.BASE, "dense spread", seed, 0.5) for seed in (100, 200, 201)]
+    rows += [row(differences.BASE, "kernel moons", seed, 0.1) for seed in (200, 201)]
+    rows += [
+        row("other", "dense spread", seed, value) for seed, value in ((100, 0.0), (200, 0.3), (201, 0.5))
+    ]
+    rows += [row("other", "kernel moons", seed, 0.1) for seed in (200, 201, 202)]
+    # Tasks weigh alike; what only one of the two has, and seeds of before, count for nothing.
+    assert decide.table_of_loop(rows, "other")[-1] == (
+        "| all | 4 | 0.250 | -0.050 ± 0.050 | 0.250 | -0.050 ± 0.050 | level |"
+    )

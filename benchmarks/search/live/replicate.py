@@ -28,7 +28,7 @@ WAYS = ("best", WAY, "repeats of 3 x 2")
 JUDGES = (2000, 2005)
 
 
-def of_round(number: int, loop: str, tasks: Collection[str]) -> list[Run]:
+def of_round(number: int, loop: str = BASE, tasks: Collection[str] = tuple(ROUND)) -> list[Run]:
     return [
         (loop, task, NEW + number * count + place, 8)
         for task, count in ROUND.items()

@@ -152,7 +152,12 @@ def pytorch(
     hyperparameters: Mapping[str, Json] | None = None,
     **options: Json,
 ) -> Script:
-    """A script in AWS's PyTorch image of that version; ``options`` as in a spec file."""
+    """A script in AWS's PyTorch image: ``pytorch("train.py", framework_version="2.8.0")``.
+
+    The image is that of ``framework_version`` and ``py_version`` (such as "py312"; None: the only one there
+    is) for the backend's region and machine. ``source_dir`` is shipped whole; ``hyperparameters`` are
+    constants that every trial gets; ``options`` is anything else that ``estimator`` takes in a spec.
+    """
     told = {"framework_version": framework_version, "py_version": py_version, **options}
     return _framework("pytorch", entry_point, source_dir, hyperparameters, told)
 
@@ -166,7 +171,12 @@ def tensorflow(
     hyperparameters: Mapping[str, Json] | None = None,
     **options: Json,
 ) -> Script:
-    """A script in AWS's TensorFlow image of that version; ``options`` as in a spec file."""
+    """A script in AWS's TensorFlow image: ``tensorflow("train.py", framework_version="2.19.0")``.
+
+    The image is that of ``framework_version`` and ``py_version`` (such as "py312"; None: the only one there
+    is) for the backend's region and machine. ``source_dir`` is shipped whole; ``hyperparameters`` are
+    constants that every trial gets; ``options`` is anything else that ``estimator`` takes in a spec.
+    """
     told = {"framework_version": framework_version, "py_version": py_version, **options}
     return _framework("tensorflow", entry_point, source_dir, hyperparameters, told)
 
@@ -179,7 +189,7 @@ def sklearn(
     hyperparameters: Mapping[str, Json] | None = None,
     **options: Json,
 ) -> Script:
-    """A script in AWS's scikit-learn image of that version; ``options`` as in a spec file."""
+    """A script in AWS's scikit-learn image of ``framework_version``; the rest as in ``pytorch``."""
     told = {"framework_version": framework_version, **options}
     return _framework("sklearn", entry_point, source_dir, hyperparameters, told)
 
@@ -192,7 +202,7 @@ def xgboost(
     hyperparameters: Mapping[str, Json] | None = None,
     **options: Json,
 ) -> Script:
-    """A script in AWS's XGBoost image of that version; ``options`` as in a spec file."""
+    """A script in AWS's XGBoost image of ``framework_version``; the rest as in ``pytorch``."""
     told = {"framework_version": framework_version, **options}
     return _framework("xgboost", entry_point, source_dir, hyperparameters, told)
 
@@ -207,7 +217,10 @@ def huggingface(
     hyperparameters: Mapping[str, Json] | None = None,
     **options: Json,
 ) -> Script:
-    """A script in AWS's image for HuggingFace's transformers; ``options`` as in a spec file."""
+    """A script in AWS's image for HuggingFace's transformers.
+
+    The image is that of ``transformers_version`` with ``pytorch_version``; the rest as in ``pytorch``.
+    """
     told = {
         "transformers_version": transformers_version,
         "pytorch_version": pytorch_version,
@@ -273,7 +286,9 @@ def from_model_trainer(
 ) -> TrainingJobRequest:
     """What a ``ModelTrainer`` of the SDK v3 would send, asked of it once; nothing is launched.
 
-    Its code is uploaded as ``train`` would do it, once, and not again for each trial. Raises UsageError.
+    ``input_data_config`` is what ``train`` would be given, ``options`` anything that ``estimator`` takes in a
+    spec, which wins. Its code is uploaded as ``train`` would do it, once, and not again for each trial.
+    Raises UsageError.
     """
     from trialjob.estimators.sdk import of_model_trainer  # noqa: PLC0415 - only when it is asked for
 
@@ -283,7 +298,8 @@ def from_model_trainer(
 def from_estimator(estimator: Any, *, inputs: Any = None, **options: Json) -> TrainingJobRequest:  # noqa: ANN401
     """What an ``Estimator`` of the SDK v2 would send, asked of it once; nothing is launched.
 
-    Its code is uploaded as ``fit`` would do it, once, and not again for each trial. Raises UsageError.
+    ``inputs`` is what ``fit`` would be given, ``options`` anything that ``estimator`` takes in a spec, which
+    wins. Its code is uploaded as ``fit`` would do it, once, and not again for each trial. Raises UsageError.
     """
     from trialjob.estimators.sdk import of_estimator  # noqa: PLC0415 - only when it is asked for
 

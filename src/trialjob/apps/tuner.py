@@ -43,10 +43,13 @@ def maximize(
     nan: NanIs = "worst",
     others: Sequence[Document] = (),
 ) -> Document:
-    """More of ``metric`` is better.
+    """More of ``metric`` is better: ``maximize("val_accuracy")``.
 
-    ``resource`` names the metric that counts progress; ``others`` are further objectives, each of
-    ``maximize`` or ``minimize``.
+    ``resource`` names the metric that counts progress, in which rules measure (epochs, steps). A trial's
+    score is its ``best`` or its ``last`` value. A NaN counts as the ``worst`` value, or the trial is to
+    ``fail``, or it is no value: ``ignore``. ``others`` are further objectives, for a Pareto front:
+    ``maximize("val_accuracy", others=[minimize("latency_ms")])``. Limits, and all rules but ``MoAsha``, go by
+    ``metric``.
     """
     return _objective("max", metric, others, resource=resource, score=score, nan=nan)
 
@@ -59,7 +62,7 @@ def minimize(
     nan: NanIs = "worst",
     others: Sequence[Document] = (),
 ) -> Document:
-    """Less of ``metric`` is better; the rest as in ``maximize``."""
+    """Less of ``metric`` is better: ``minimize("val_loss")``; the rest as in ``maximize``."""
     return _objective("min", metric, others, resource=resource, score=score, nan=nan)
 
 
@@ -124,12 +127,12 @@ def _sampler(kind: str, *, seed: int | None, warm_start: Sequence[str] = (), **o
 
 
 def asha(*, max_resource: float, **options: Json) -> Document:
-    """Asynchronous successive halving; ``variant``, ``min_resource`` and so on as in a spec file."""
+    """Asynchronous successive halving, as of 0.1; ``Asha`` says what ``options`` there are."""
     return {"kind": "asha", "max_resource": max_resource, **options}
 
 
 def hyperband(*, max_resource: float, **options: Json) -> Document:
-    """Brackets of successive halving; ``min_resource`` and ``reduction_factor`` as in a spec file."""
+    """Brackets of successive halving, as of 0.1; ``Hyperband`` says what ``options`` there are."""
     return {"kind": "hyperband", "max_resource": max_resource, **options}
 
 
@@ -139,7 +142,7 @@ def bandit(**options: Json) -> Document:
 
 
 def median_stopping(variant: str = "azure", **options: Json) -> Document:
-    """Trials worse than the median of running averages are ended, as by ``azure``, ``amt`` or ``vizier``."""
+    """Trials worse than the median are ended, as of 0.1; ``MedianStopping`` says what ``options`` are."""
     return {"kind": "median", "variant": variant, **options}
 
 

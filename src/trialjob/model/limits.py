@@ -16,11 +16,14 @@ StallTimeout: TypeAlias = float | Literal["auto", "none"]
 class Limits:
     """Whichever is reached first ends the experiment; finished results are always kept.
 
-    Times are seconds. ``timeout`` is wall-clock time since the experiment was created.
+    ``Limits(max_trials=32, max_concurrent_trials=8, max_cost=25.0)``. Times are seconds.
     """
 
+    #: So many trials are started, and not one more.
     max_trials: int
+    #: Trials that run at the same time.
     max_concurrent_trials: int = 1
+    #: Wall-clock time since the experiment was created; what runs then is cancelled.
     timeout: float | None = None
     #: Longest run time of one trial, over all its attempts.
     trial_timeout: float = DEFAULT_TRIAL_TIMEOUT

@@ -60,7 +60,11 @@ class RatesSpec(SpecPart):
 
 
 class SageMaker(Machines, BaseBackend):
-    """Every trial is a training job; without a region, ``model.region`` says which."""
+    """Every trial is a training job of Amazon SageMaker.
+
+    ``SageMaker(s3_uri="s3://bucket/tuning", role="arn:aws:iam::…:role/…", instance_type="ml.g4dn.xlarge")``;
+    without a region, ``model.region`` says which.
+    """
 
     #: A managed training job of Amazon SageMaker per trial.
     kind: ClassVar[str] = "sagemaker"

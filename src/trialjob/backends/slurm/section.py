@@ -32,7 +32,10 @@ _CLUSTER: Final = replace(
 
 
 class Slurm(BaseBackend):
-    """Every attempt of a trial is one job of a SLURM cluster."""
+    """Every attempt of a trial is one job of a SLURM cluster.
+
+    ``Slurm(folder="/shared/tuning", partition="gpu", gres="gpu:1")``
+    """
 
     #: A job of a SLURM cluster per trial ([a page of its own](slurm.md)).
     kind: ClassVar[str] = "slurm"

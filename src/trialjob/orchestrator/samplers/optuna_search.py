@@ -57,7 +57,7 @@ class GP(LearningSampler):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CMAES(LearningSampler):
-    """Covariance matrix adaptation evolution strategy, which moves numbers only."""
+    """Covariance matrix adaptation evolution strategy, which moves numbers only: Hansen, arXiv 1604.00772."""
 
     #: Optuna's CMA-ES; it moves numbers, and draws choices at random.
     kind: ClassVar[str] = "cmaes"

@@ -24,7 +24,10 @@ _DRAWS = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RandomSearch(BaseSampler):
-    """Configurations drawn at random, none of them twice."""
+    """Configurations drawn at random, none of them twice: ``RandomSearch(seed=0)``.
+
+    The same seed gives the same trials, whatever ran in between.
+    """
 
     #: Each hyperparameter by itself. Trial n depends on the seed and n, not on timing.
     kind: ClassVar[str] = "random"

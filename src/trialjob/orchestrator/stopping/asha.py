@@ -30,7 +30,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asha(HalvingRule):
-    """Stops trials at a rung, or with ``variant="promotion"`` pauses them there and resumes the best."""
+    """Asynchronous successive halving: Li et al., arXiv 1810.05934. ``Asha(max_resource=27)``.
+
+    Trials behind the best 1 / ``reduction_factor`` of a rung are stopped there, or with
+    ``variant="promotion"`` paused, and the best resumed.
+    """
 
     #: Asynchronous successive halving ([arXiv 1810.05934](https://arxiv.org/abs/1810.05934)): at rungs
     #: `min_resource` * `reduction_factor`^k below `max_resource` a trial goes on only when it is among the

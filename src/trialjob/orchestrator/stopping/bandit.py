@@ -38,7 +38,10 @@ _MAY_BE_NEGATIVE = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bandit(IntervalRule):
-    """One of ``slack_factor`` and ``slack_amount`` is given."""
+    """Ends trials too far behind the best, as in Azure ML: ``Bandit(slack_factor=0.1, delay_evaluation=5)``.
+
+    Just one of ``slack_factor``, a ratio, and ``slack_amount``, in units of the metric, is given.
+    """
 
     #: As in Azure ML: ended when its best value is below best / (1 + `slack_factor`) or best -
     #: `slack_amount`, where best is what any trial had at the same interval (when less is better, above best

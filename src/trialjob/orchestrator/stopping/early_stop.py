@@ -33,7 +33,7 @@ _FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EarlyStop(BaseRule):
-    """A function of the user's decides."""
+    """A function of yours decides: ``EarlyStop(early_stop="my_rules:hopeless")``; see docs/spec.md."""
 
     #: A function of yours decides.
     kind: ClassVar[str] = "python"

@@ -37,7 +37,10 @@ class Bracket:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hyperband(Pausing):
-    """``max_resource`` is the paper's R, ``reduction_factor`` its eta; its r of 1 is ``min_resource``."""
+    """Brackets of successive halving: Li et al., arXiv 1603.06560. ``Hyperband(max_resource=81)``.
+
+    ``max_resource`` is the paper's R, ``reduction_factor`` its eta; its r of 1 is ``min_resource``.
+    """
 
     #: Brackets of successive halving that trade many trials against much resource ([arXiv
     #: 1603.06560](https://arxiv.org/abs/1603.06560), algorithm 1): with `max_resource: 81` the first 81

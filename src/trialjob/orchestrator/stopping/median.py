@@ -27,7 +27,11 @@ from trialjob.orchestrator.stopping.intervals import IntervalRule, best, running
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MedianStopping(IntervalRule):
-    """A rung holds the running averages up to its interval."""
+    """Ends trials worse than the median of running averages: ``MedianStopping(delay_evaluation=5)``.
+
+    As Azure ML, SageMaker's tuner (``variant="amt"``) or Vizier (Golovin et al., KDD 2017) define it. A rung
+    holds the running averages up to its interval.
+    """
 
     #: Ended when worse than the median of running averages.
     kind: ClassVar[str] = "median"

@@ -27,7 +27,10 @@ from trialjob.orchestrator.stopping.intervals import IntervalRule, best
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TruncationSelection(IntervalRule):
-    """A rung holds the best values up to its interval."""
+    """Ends the worst so many percent at each interval, as in Azure ML.
+
+    ``TruncationSelection(truncation_percentage=20)``. A rung holds the best values up to its interval.
+    """
 
     #: As in Azure ML: ended when among the worst `truncation_percentage` percent of those that have reached
     #: the same interval so far, rounded down, each by its best value up to there.
