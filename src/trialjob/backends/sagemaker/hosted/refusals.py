@@ -16,6 +16,7 @@ from trialjob.errors import Problem
 from trialjob.model.limits import Limits
 from trialjob.model.metric import Score
 from trialjob.orchestrator.core.search import Search
+from trialjob.orchestrator.samplers.grid import GridSearch
 from trialjob.orchestrator.samplers.random import RandomSearch
 from trialjob.orchestrator.stopping.hyperband import Hyperband
 from trialjob.orchestrator.stopping.median import MedianStopping
@@ -97,7 +98,7 @@ def _sampler(handover: Handover) -> Iterator[Problem]:
             message="SageMaker's tuner works its configurations out by itself",
             remedy="remove it",
         )
-    if sampler.kind != "grid" and handover.search.seed > _SEED_MAX:
+    if not isinstance(sampler, GridSearch) and handover.search.seed > _SEED_MAX:
         yield Problem(
             field="sampler.seed",
             message=f"{handover.search.seed} is more than SageMaker's tuner takes, {_SEED_MAX}",
