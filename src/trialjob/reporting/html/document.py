@@ -83,7 +83,8 @@ def _best(given: ReportContext, store: str | Path | None, *, server: bool) -> st
         shown[f"Run it again by hand{', in the folder of the code' if server else ''}"] = again
     where = ["--store", str(store)] if store else []
     shown["Get its model"] = shlex.join(["trialjob", "download", given.state.name, "--best", *where])
-    return "".join(f"{_minor(head)}{_command(text)}" for head, text in shown.items())
+    parts = "".join(f"<div>{_minor(head)}{_command(text)}</div>" for head, text in shown.items())
+    return f'<section class="story">{parts}</section>\n'
 
 
 def _summary(given: ReportContext, best: str, *, refresh: bool) -> str:
@@ -103,8 +104,8 @@ def _summary(given: ReportContext, best: str, *, refresh: bool) -> str:
 
 
 def _command(text: str) -> str:
-    """A line that may be longer than the page is wide, and that the keyboard can move."""
-    return f'<pre tabindex="0">{_text(text)}</pre>'
+    """A line that may be longer than the page is wide; it is wrapped there, and copied as one."""
+    return f"<pre>{_text(text)}</pre>"
 
 
 def _minor(head: str) -> str:
