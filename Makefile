@@ -18,11 +18,11 @@ demo: .demo/.ready
 	.demo/bin/trialjob run examples/digits/sweep.yaml --store $(STORE)
 
 test: .venv/.ready
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 # Those that need no other process: the first to run, and soon over. tools/kinds_of_tests.py says which they are.
 test-fast: .venv/.ready
-	$(BIN)/python -m pytest -n auto -m fast
+	$(BIN)/python -m pytest -n auto --dist worksteal -m fast
 
 # The quick tests on the lowest versions that pyproject.toml allows of what it names itself, or on the newest,
 # resolved anew each time. Tests of tools that are not installed there are skipped, and the tools of the tests are

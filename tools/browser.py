@@ -132,9 +132,9 @@ class Tab:
             raise BrowserError(f"{expression}: {told['exceptionDetails']}")
         return told["result"].get("value")
 
-    def until(self, expression: str, *, frame: bool = False) -> None:
-        """Wait until that is true."""
-        end = time.monotonic() + _PATIENCE
+    def until(self, expression: str, *, frame: bool = False, patience: float = _PATIENCE) -> None:
+        """Wait until that is true, for so many seconds."""
+        end = time.monotonic() + patience
         while not (self._frames or not frame) or not self.ask(f"Boolean({expression})", frame=frame):
             if time.monotonic() > end:
                 shown = self.ask("document.body.innerText", frame=frame)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from browser import CHROMIUM, Tab, browser
+from browser import CHROMIUM, BrowserError, Tab, browser
 from server_thread import TOKEN, ServerThread, spec
 from trialjob import config
 from trialjob.model.ids import ExperimentName
@@ -78,6 +79,17 @@ class Shown:
         self.tab.until("document.querySelector('#main h1')")
         self.tab.ask(f"location.hash = '#/{view}'")
 
+    def drag_until(
+        self, expression: str, where: str, begin: tuple[float, float], end: tuple[float, float]
+    ) -> None:
+        """Again where the page moved below the mouse, as it does while figures come."""
+        for _ in range(5):
+            self.drag(where, begin, end)
+            with suppress(BrowserError):
+                self.tab.until(expression, frame=True, patience=10)
+                return
+        self.tab.until(expression, frame=True)
+
     def drag(self, where: str, begin: tuple[float, float], end: tuple[float, float]) -> None:
         """With the mouse, from a share of an element's width and height in the frame to another."""
         rect = "(({x, y, width, height}) => [x, y, width, height])({}.getBoundingClientRect())"
@@ -116,13 +128,11 @@ def test_figures_and_table_go_on_and_what_is_zoomed_stays(shown: Shown, tmp_path
     for figure in ("history", "curves", "parallel", "slots"):
         tab.until(drawn(figure), frame=True)
     before = tab.ask(drawn("history", "[0].x.length"), frame=True)
-    shown.drag("#history .nsewdrag", (0.2, 0.2), (0.6, 0.6))
     zoomed = "document.querySelector('#history').layout.xaxis.range"
-    tab.until(f"{zoomed}[0] > 1", frame=True)
+    shown.drag_until(f"{zoomed}[0] > 1", "#history .nsewdrag", (0.2, 0.2), (0.6, 0.6))
     kept = tab.ask(zoomed, frame=True)
-    shown.drag("#parallel .axis-brush .background", (0.5, 0.3), (0.5, 0.7))
     picked = drawn("parallel", "[0].dimensions[0].constraintrange")
-    tab.until(picked, frame=True)
+    shown.drag_until(picked, "#parallel .axis-brush .background", (0.5, 0.3), (0.5, 0.7))
     brushed = tab.ask(picked, frame=True)
     tab.ask("document.getElementById('trial-3').focus({preventScroll: true})")
 
