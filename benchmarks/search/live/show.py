@@ -9,8 +9,9 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.search.live.decide import WAY, decided
+from benchmarks.search.live.decide import WAY, decided, held_out, of_held_out
 from benchmarks.search.live.differences import BASE, JUDGED, SURE, Row, of_loop, read
+from benchmarks.search.live.tasks import CHOICE
 
 COLOURS = {"anew": "#1f77b4", "checkpoint": "#bbbbbb"}
 
@@ -18,6 +19,11 @@ COLOURS = {"anew": "#1f77b4", "checkpoint": "#bbbbbb"}
 def loops(rows: Sequence[Row]) -> list[tuple[str, int]]:
     """Loops other than the base, with their workers, in the order of the file."""
     return list(dict.fromkeys((row["loop"], row["workers"]) for row in rows if row["loop"] != BASE))
+
+
+def of_choice(rows: Sequence[Row]) -> list[Row]:
+    """Those of the tasks that choose: on the others only what a rule names has been run."""
+    return [row for row in rows if row["task"] in CHOICE]
 
 
 def table(rows: Sequence[Row]) -> list[str]:
@@ -42,12 +48,15 @@ def picture(rows: Sequence[Row], where: Path) -> None:
     mpl.rcParams["svg.hashsalt"] = "trialjob"
     from matplotlib import pyplot as plt  # noqa: PLC0415 - as above
 
+    chosen = of_choice(rows)
     drawn = {
         f"{loop}, {workers} worker{'s' if workers > 1 else ''}": {
-            what: of_loop(rows, loop, workers, what) for what in JUDGED
+            what: of_loop(chosen, loop, workers, what) for what in JUDGED
         }
-        for loop, workers in loops(rows)
+        for loop, workers in loops(chosen)
     }
+    for loop, _ in loops(held_out(rows)):
+        drawn[f"{loop}, held-out tasks, 8 workers"] = of_held_out(rows, loop)
     for name, found in decided(rows, WAY).items():
         drawn[f"random + asha, then {WAY}, {name}"] = found
     figure, axes = plt.subplots(figsize=(8, 0.45 * len(drawn) + 1.2), layout="constrained")
@@ -76,7 +85,7 @@ def main() -> None:
     parser.add_argument("--picture", type=Path)
     given = parser.parse_args()
     rows = read(given.judged)
-    print("\n".join(table(rows)))
+    print("\n".join(table(of_choice(rows))))
     if given.picture:
         picture(rows, given.picture)
 
