@@ -17,6 +17,27 @@ class Answer:
         return json.loads(self.body)
 
 
+def scope_of(
+    method: str, path: str, *headers: tuple[bytes, bytes], origin: str = "127.0.0.1"
+) -> dict[str, Any]:
+    """A request as a server says it to an application."""
+    path, _, query = path.partition("?")
+    given = dict(headers)
+    return {
+        "type": "http",
+        "method": method,
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": query.encode(),
+        "root_path": "",
+        "scheme": "http",
+        "http_version": "1.1",
+        "client": (origin, 1),
+        "server": ("127.0.0.1", 1),
+        "headers": [*([] if b"host" in given else [(b"host", b"127.0.0.1")]), *headers],
+    }
+
+
 async def asked(
     made: Access,
     method: str,
@@ -31,25 +52,13 @@ async def asked(
     """What is answered, without a socket."""
     answer, sent = Answer(), False
     data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
-    path, _, query = path.partition("?")
-    told = {"host": "127.0.0.1", "content-type": "application/json", **headers}
+    told = {"content-type": "application/json", **headers}
     if page is not None:
         told["origin"] = page
     if token is not None:
         told["authorization"] = f"Bearer {token}"
-    scope = {
-        "type": "http",
-        "method": method,
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": query.encode(),
-        "root_path": "",
-        "scheme": "http",
-        "http_version": "1.1",
-        "client": (origin, 1),
-        "server": ("127.0.0.1", 1),
-        "headers": [(name.replace("_", "-").encode(), value.encode()) for name, value in told.items()],
-    }
+    named = [(name.replace("_", "-").encode(), value.encode()) for name, value in told.items()]
+    scope = scope_of(method, path, *named, origin=origin)
     over = asyncio.Event()
 
     async def receive() -> dict[str, Any]:

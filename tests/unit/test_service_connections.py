@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import pytest
 import uvicorn
 
+from asgi_call import scope_of
 from server_thread import spec
 from trialjob.apps.service import log
 from trialjob.apps.service.access import Access, Listening
@@ -241,21 +242,7 @@ def test_a_log_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 
 async def asked(made: Access, path: str, token: str | None) -> None:
-    path, _, query = path.partition("?")
     told = [] if token is None else [(b"authorization", f"Bearer {token}".encode())]
-    scope = {
-        "type": "http",
-        "method": "GET",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": query.encode(),
-        "root_path": "",
-        "scheme": "http",
-        "http_version": "1.1",
-        "client": ("127.0.0.1", 1),
-        "server": ("127.0.0.1", 1),
-        "headers": [(b"host", b"127.0.0.1"), *told],
-    }
 
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": b"", "more_body": False}
@@ -263,4 +250,4 @@ async def asked(made: Access, path: str, token: str | None) -> None:
     async def send(_message: Any) -> None:  # noqa: ANN401 - ASGI
         """Nothing."""
 
-    await made(scope, receive, send)
+    await made(scope_of("GET", path, *told), receive, send)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from asgi_call import scope_of
 from server_thread import spec
 from trialjob.apps.service.admin_desk import AdminDesk
 from trialjob.apps.service.api import api
@@ -53,21 +54,7 @@ def answered(
     *headers: tuple[bytes, bytes],
     method: str = "GET",
 ) -> tuple[int, dict[bytes, bytes], bytes]:
-    path, _, query = path.partition("?")
-    scope = {
-        "type": "http",
-        "method": method,
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": query.encode(),
-        "root_path": "",
-        "scheme": "http",
-        "http_version": "1.1",
-        "client": ("127.0.0.1", 1),
-        "server": ("127.0.0.1", 1),
-        "headers": [(b"host", b"127.0.0.1"), *headers],
-        "desk": desk,
-    }
+    scope = {**scope_of(method, path, *headers), "desk": desk}
     said: list[Any] = []
 
     async def receive() -> dict[str, Any]:
