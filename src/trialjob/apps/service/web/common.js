@@ -92,7 +92,7 @@ function grid(columns, rows, caption) {
   const kind = (column) => (column.number ? { class: "number" } : {});
   const cut = (content) => (typeof content === "string" ? brief(content) : content);
   return make("div", { class: "scroll", id: `grid ${caption}`.replaceAll(" ", "-"), tabindex: "0", role: "region", "aria-label": caption }, make("table", {},
-    make("thead", {}, make("tr", {}, ...columns.map((column) => make("th", { scope: "col", ...kind(column) }, cut(column.title))))),
+    make("thead", {}, make("tr", {}, ...columns.map((column) => (column.title ? make("th", { scope: "col", ...kind(column) }, cut(column.title)) : make("td"))))),
     make("tbody", {}, ...rows.map((row) => make("tr", {}, ...columns.map((column) => make("td", kind(column), cut(column.cell(row)))))))));
 }
 
