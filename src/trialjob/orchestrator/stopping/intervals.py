@@ -1,9 +1,10 @@
 """When a rule looks at a trial, and what it sees of its curve.
 
-Rule: an interval is one unit of the objective's resource, which for a script that reports none is one report.
-So a trial is compared at interval N with what others had at interval N, and an epoch that is repeated after a
-restart, or missing from the log, shifts nothing. Azure ML counts reports, the first as number 1, whatever the
-script calls it: of a script that counts from epoch 0, epoch 0 is the first interval and epoch 4 the fifth.
+Rule: an interval is one unit of the objective's resource, which for a script that reports none is one value
+of the objective. So a trial is compared at interval N with what others had at interval N, and an epoch that
+is repeated after a restart, or missing from the log, shifts nothing. Azure ML counts reports, the first as
+number 1, whatever the script calls it: of a script that counts from epoch 0, epoch 0 is the first interval
+and epoch 4 the fifth.
 """
 
 from __future__ import annotations
