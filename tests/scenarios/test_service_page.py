@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from browser import CHROMIUM, BrowserError, Tab, browser
-from server_thread import TOKEN, ServerThread, spec
+from server_thread import TOKEN, ServerThread, code_in, spec
 from trialjob import config
 from trialjob.model.ids import ExperimentName
 from trialjob.model.metric import Mode, Objective
@@ -242,3 +242,42 @@ def test_only_a_fault_is_red(shown: Shown, tmp_path: Path, fails: int, colour: s
     told = "[...document.querySelectorAll('main > p')].find((each) => each.innerText.includes('max_trials'))"
     shown.tab.until(told)
     assert shown.tab.ask(f"{told}.className") == colour
+
+
+def test_a_plan_is_read_by_people_and_only_a_good_one_is_started(shown: Shown, tmp_path: Path) -> None:
+    tab, code = shown.tab, code_in(tmp_path / "code")
+    asha = {"kind": "asha", "min_resource": 1, "max_resource": 9, "reduction_factor": 3}
+    shown.open("new")
+    tab.until("document.getElementById('spec')")
+
+    def plans(text: str) -> str:
+        for name, value in (("spec", text), ("folder", str(code)), ("seconds", "60s")):
+            tab.ask(f"document.getElementById('{name}').value = {json.dumps(value)}")
+        tab.ask("document.getElementById('spec').dispatchEvent(new Event('input', {bubbles: true}))")
+        assert not tab.ask("document.getElementById('start')")  # what was planned is not what is written now
+        tab.ask("document.getElementById('spec').form.requestSubmit()")
+        tab.until("document.activeElement.tagName === 'H2'")
+        return str(tab.ask("document.querySelector('main').innerText"))
+
+    wrong = plans(json.dumps(spec(objective={"metric": "loss", "mode": HOSTILE}, sampler={"kind": "randm"})))
+    assert "It cannot be started" in wrong
+    assert "objective.mode" in wrong
+    assert "did you mean 'random'" in wrong
+    assert not tab.ask("document.getElementById('start')")
+    assert all("status of 422" in each for each in tab.complaints), tab.complaints
+    tab.complaints.clear()
+
+    paid = {"price_per_hour": 2.0, "kind": "local"}
+    told = plans(json.dumps(spec(name="planned", stopping=asha, backend=paid)))
+    assert "compared at epoch 1, 3, to the end at 9" in told
+    for word in ("Plan of planned", "Best guess", "At worst", "Jobs", "Machine hours", "Dollars"):
+        assert word in told
+    assert "{" not in told.partition("Plan of planned")[2]
+    assert "limits.max_cost" in told  # what would bound it
+    for width in (390, 1280):
+        tab.look(width=width)
+        assert tab.ask("document.documentElement.scrollWidth") <= width
+    plans(json.dumps(spec(name="planned", stopping=asha)))
+    tab.ask("document.getElementById('start').focus()")
+    tab.press("Enter", "\r")
+    tab.until("location.hash.startsWith('#/e/planned')")

@@ -338,6 +338,9 @@ def test_a_plan_says_what_is_free_and_why_it_would_be_refused(team: Team) -> Non
     code = {"kind": "script", "source_dir": ".", "entry_point": "train.py"}
     sent = ask(made, "POST", "/v1/archives/plan", token, archive(spec(estimator=code), **{"train.py": "1"}))
     assert sent.json()["tenant"]["free"] == 40.0
+    asked = ask(made, "POST", "/v1/plan", token, {"spec": spec(), "account": True})
+    assert asked.status == 409  # the server's own rights are no tenant's
+    assert "leave it out" in asked.json()["detail"]
     assert taken(team) == 60.0  # a plan takes nothing
 
 

@@ -42,6 +42,7 @@ class PlanRequest(_Body):
     folder: _Folder | None = None
     epochs: float | None = Field(None, gt=0)
     epoch_seconds: str | float | None = Field(None, description="A duration, such as 90s.")
+    account: bool = Field(default=False, description="Ask AWS for quotas and prices; not of a tenant.")
 
 
 class SuggestionRequest(_Body):

@@ -15,7 +15,10 @@ ARTIFACTS: Final = f"{TRIAL}/artifacts"
 #: The page that draws figures in a frame.
 FRAME: Final = "/figures.html"
 #: The page's own files.
-WEB: Final = ("/", "/app.css", "/app.js", "/common.js", "/compare.js", "/experiment.js", "/figures.js")
+WEB: Final = (
+    "/",
+    *("/app.css", "/app.js", "/common.js", "/compare.js", "/experiment.js", "/figures.js", "/new.js"),
+)
 STUDIES: Final = "/v1/studies"
 STUDY_TRIAL: Final = f"{STUDIES}/{{name}}/trials/{{trial}}"
 #: What each route asks of whoever calls it; None asks for no token.

@@ -6,7 +6,7 @@ Rule: only some archives are unpacked at one time, as each may become large; the
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import Any, Final
 
 from fastapi import FastAPI, Request, Response
 from starlette.concurrency import run_in_threadpool
@@ -30,7 +30,8 @@ def add_starting(made: FastAPI) -> None:
 def _add_plans(made: FastAPI, turns: asyncio.Semaphore) -> None:
     @made.post("/v1/plan")
     def plan(body: PlanRequest, desk: OneDesk) -> Response:
-        return json_of(desk.plan(body.spec, body.folder, _asked(body.epochs, body.epoch_seconds)))
+        asked = {**_asked(body.epochs, body.epoch_seconds), "account": body.account}
+        return json_of(desk.plan(body.spec, body.folder, asked))
 
     @made.post(f"{ARCHIVES}/plan", openapi_extra=_ARCHIVE)
     async def plan_archive(
@@ -70,7 +71,7 @@ def _add_starts(made: FastAPI, turns: asyncio.Semaphore) -> None:
         return started(response, *made)
 
 
-def _asked(epochs: float | None, epoch_seconds: str | float | None) -> dict[str, float | None]:
+def _asked(epochs: float | None, epoch_seconds: str | float | None) -> dict[str, Any]:
     try:
         seconds = None if epoch_seconds is None else parse_duration(epoch_seconds)
     except ValueError as error:

@@ -65,6 +65,8 @@ class TenantDesk(Desk):
     # What is asked for
 
     def plan(self, document: object, folder: str | None, asked: Mapping[str, Any]) -> dict[str, Any]:
+        if asked.get("account"):  # it would be asked with the server's own rights
+            raise UsageError("account: no account is asked for a tenant; leave it out")
         return self._planned(self._sent(document, folder), asked)
 
     def plan_archive(self, data: bytes, asked: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-// Which view of the page is shown: every experiment, a new one, or who has done what.
+// Which view of the page is shown; every experiment, and who has done what.
 "use strict";
 
 // Every experiment
@@ -52,57 +52,6 @@ function nothingYet() {
   if (alone()) return [make("p", {}, "No experiment yet. ", make("a", { id: "first", href: "#/new" }, "Start one here"), ", or from a terminal: ", make("code", {}, "trialjob run sweep.yaml"), ". ", make("code", {}, "trialjob init train.py"), " writes a first spec for a script.")];
   if (may.start()) return [make("p", {}, "No experiment yet. ", make("a", { id: "first", href: "#/new" }, "Start one here"), ", or from a terminal, after ", make("code", {}, `trialjob login ${location.origin}`), ": ", command, ".")];
   return [make("p", {}, "No experiment yet. Whoever has a token of the role submit starts one, with ", command, ".")];
-}
-
-// A new one
-
-async function create() {
-  const spec = make("textarea", { id: "spec", spellcheck: "false", required: true });
-  const folder = make("input", { id: "folder", size: "50", placeholder: "/home/me/project" });
-  const plan = make("div");
-  let key = crypto.randomUUID(); // pressing the button twice starts it once
-  spec.addEventListener("input", () => { key = crypto.randomUUID(); plan.replaceChildren(); });
-  spec.addEventListener("dragover", (event) => event.preventDefault());
-  spec.addEventListener("drop", async (event) => {
-    event.preventDefault();
-    const file = event.dataTransfer.files[0];
-    if (!file) return;
-    spec.value = await file.text();
-    spec.dispatchEvent(new Event("input"));
-  });
-  const body = () => ({ spec: spec.value, folder: folder.value || null });
-  const archive = make("input", { id: "archive", type: "file", accept: ".tar.gz,.tgz" });
-  archive.addEventListener("change", () => { key = crypto.randomUUID(); plan.replaceChildren(); spec.required = !archive.files.length; });
-  const sent = () => archive.files[0];
-  const start = async (accept) => {
-    const headers = { "idempotency-key": key };
-    const answer = sent() ? await ask("/v1/archives", { method: "POST", headers, body: sent() })
-      : await ask("/v1/experiments", { method: "POST", headers, body: { ...body(), accept_uncapped: accept } });
-    location.hash = `#/e/${encodeURIComponent((await answer.json()).name)}`;
-  };
-  main.replaceChildren(make("h1", {}, "New experiment"), make("form", { onsubmit: attempt(async () => {
-    const told = await (sent() ? await post("/v1/archives/plan", sent()) : await post("/v1/plan", body())).json();
-    const title = make("h2", { tabindex: "-1" }, "Plan");
-    plan.replaceChildren(title, ...room(told.tenant), make("pre", { tabindex: "0" }, JSON.stringify(told, null, 2)),
-      make("button", { type: "button", class: "primary", onclick: attempt(async () => {
-        try { await start(false); } catch (error) {
-          if (error.status !== 409 || !/max_cost/.test(error.message) || !confirm(clean(`${error.message}\n\nStart it all the same?`))) throw error;
-          await start(true);
-        }
-      }) }, "Start it"));
-    title.focus();
-  }) },
-  ...(alone() ? [make("label", { for: "folder" }, "Folder that its paths are meant from"), folder]
-    : [make("label", { for: "archive" }, "Spec and code, as a .tar.gz with the spec at its top"), archive]),
-  make("label", { for: "spec" }, alone() ? "Spec (paste it, or drop a file)" : "Or a spec that needs no code (paste it, or drop a file)"), spec,
-  make("div", { class: "actions" }, make("button", { class: "primary" }, "Show the plan"))), plan);
-}
-
-// What the budget has for it: what is free, and why it would be refused now.
-function room(tenant) {
-  if (!tenant) return [];
-  const free = `${money(tenant.free)} of ${money(tenant.budget)} are free in ${tenant.month}, and ${Math.max(0, tenant.max_concurrent - tenant.jobs)} of ${tenant.max_concurrent} jobs.`;
-  return [make("p", {}, free), ...tenant.refusals.map((why) => make("p", { class: "failed" }, `It would be refused: ${why}`))];
 }
 
 // Who has done what

@@ -56,6 +56,7 @@ async function ask(path, options = {}) {
   const problems = (told.problems || []).map((each) => `${each.field}: ${each.message}${each.remedy ? ` → ${each.remedy}` : ""}`);
   const error = new Error(problems.length ? problems.join("\n") : told.detail);
   error.status = answer.status;
+  error.problems = told.problems;
   throw error;
 }
 
@@ -79,6 +80,17 @@ function number(value) {
   if (value === null || value === undefined) return "–";
   return typeof value === "number" && !Number.isInteger(value) ? Number(value.toPrecision(5)).toString() : String(value);
 }
+
+// Seconds in words, as the command line has them.
+function span(seconds) {
+  if (seconds < 60) return `${seconds < 10 ? Number(seconds.toPrecision(2)) : Math.round(seconds)}s`;
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 60) return `${minutes}m`;
+  if (minutes < 48 * 60) return `${Math.floor(minutes / 60)}h ${String(minutes % 60).padStart(2, "0")}m`;
+  return `${Math.floor(minutes / 1440)}d ${Math.round((minutes % 1440) / 60)}h`;
+}
+
+const labelled = (id, label, input) => make("div", {}, make("label", { for: id }, label), input);
 
 function ago(moment) {
   const seconds = Math.max(0, (Date.now() - Date.parse(moment)) / 1000);

@@ -105,7 +105,7 @@ function steering(name, done) {
     await ask(`${experiment(name)}/limits`, { method: "PATCH", body: asked() });
     for (const field of Object.values(fields)) field.value = "";
     known = "";
-  }) }, ...Object.entries(fields).map(([key, field]) => make("div", {}, make("label", { for: key }, labels[key]), field)), change);
+  }) }, ...Object.entries(fields).map(([key, field]) => labelled(key, labels[key], field)), change);
   let known = "";
 
   // What it will cost, said before it is asked for: as it is, or with the limits that are written down.
