@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from benchmarks.search.live.live import Live
 from benchmarks.search.live.tasks import CHOICE, TASKS, Task
 
 from trialjob.model.space import Config
+from trialjob.orchestrator.ports import Sampler
 
 #: Epochs that are paid for.
 BUDGET = 810
@@ -38,13 +39,15 @@ def made(run: Run) -> dict[str, Any]:
     return recorded(TASKS[task], loop, seed=seed, workers=workers, epochs=BUDGET)
 
 
-def recorded(task: Task, loop: str, *, seed: int, workers: int, epochs: int) -> dict[str, Any]:
+def recorded(
+    task: Task, loop: str, *, seed: int, workers: int, epochs: int, make: Callable[[], Sampler] | None = None
+) -> dict[str, Any]:
     """A run's configurations by trial, and each report as (trial, loss) in the order of time."""
     sampler, rule = loop.split(" + ")
     trace = ours.run(
         Live(task, seed),
         seed,
-        lambda: LOOP_SAMPLERS[sampler](task.space, seed),
+        make or (lambda: LOOP_SAMPLERS[sampler](task.space, seed)),
         RULES[rule],
         setting=Setting(workers=workers, enough=lambda _ended, reported: reported >= epochs),
     )
