@@ -22,8 +22,8 @@ from pathlib import Path
 from statistics import median
 
 from trialjob.backends.assumptions import Assumptions
+from trialjob.backends.sagemaker.machines import Spot
 from trialjob.backends.sagemaker.rates import RATES
-from trialjob.backends.sagemaker.settings import Spot
 from trialjob.model.limits import Limits
 from trialjob.model.money import Tariff, Terms
 from trialjob.orchestrator.core.rule import StoppingRule

@@ -14,7 +14,7 @@ from statistics import mean, median
 from benchmarks.run import machine, table
 from benchmarks.sagemaker_runs import Case, Done, run
 
-from trialjob.backends.sagemaker.settings import Spot
+from trialjob.backends.sagemaker.machines import Spot
 from trialjob.model.ids import TrialId, job_name
 from trialjob.model.trial import StopKind
 from trialjob.orchestrator.core.events import ReportsRead, RungReached, StopIntended

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from trialjob.backends.sagemaker.machines import Spot
 from trialjob.backends.sagemaker.request import build, code_uri
 from trialjob.backends.sagemaker.rules import problems
-from trialjob.backends.sagemaker.settings import Channel, SageMakerSettings, Spot
+from trialjob.backends.sagemaker.settings import Channel, SageMakerSettings
 from trialjob.model.ids import ExperimentName, TrialId, job_name
 from trialjob.model.job import JobRequest
 from trialjob.model.metric import MetricDefinition

@@ -8,9 +8,10 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from trialjob.backends.sagemaker.machines import Spot
 from trialjob.backends.sagemaker.request import build, merged, placement
 from trialjob.backends.sagemaker.rules import problems
-from trialjob.backends.sagemaker.settings import Channel, SageMakerSettings, Spot
+from trialjob.backends.sagemaker.settings import Channel, SageMakerSettings
 from trialjob.model.ids import ExperimentName, TrialId, job_name
 from trialjob.model.job import JobRequest
 from trialjob.model.metric import MetricDefinition
@@ -53,7 +54,7 @@ sagemaker = st.builds(
     keep_alive=mostly(st.none(), 1.0, 240.0, 3600.0, 3601.0, 21_601.0),
     spot=st.none()
     | st.builds(
-        Spot, max_wait=mostly(st.floats(900, 9000), 1.0), on_demand_after=st.none() | st.integers(0, 2)
+        Spot, max_wait=mostly(st.floats(900, 9000), 1.0), on_demand_after=st.none() | st.integers(1, 3)
     ),
     channels=st.dictionaries(
         st.sampled_from(["train", "test"]),

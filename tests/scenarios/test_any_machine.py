@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from trialjob.backends.sagemaker.machines import Spot
 from trialjob.backends.sagemaker.prices import Price, tariff_of
 from trialjob.backends.sagemaker.raw_request import translated
 from trialjob.backends.sagemaker.request import asks_for_any, build
-from trialjob.backends.sagemaker.settings import SageMakerSettings, Spot
+from trialjob.backends.sagemaker.settings import SageMakerSettings
 from trialjob.backends.sagemaker.status import is_settled
 from trialjob.model.ids import TrialId, job_name
 from trialjob.model.limits import Limits

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from trialjob.backends.sagemaker.settings import SageMakerSettings, Spot
+from trialjob.backends.sagemaker.machines import Spot
+from trialjob.backends.sagemaker.settings import SageMakerSettings
 from trialjob.model.limits import Limits
 from trialjob.model.money import NOTHING, Spend, cap_micros
 from trialjob.model.trial import EndKind, Phase

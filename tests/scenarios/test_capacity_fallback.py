@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from trialjob.backends.sagemaker.machines import Spot
 from trialjob.backends.sagemaker.request import Placement, placement
-from trialjob.backends.sagemaker.settings import SageMakerSettings, Spot
+from trialjob.backends.sagemaker.settings import SageMakerSettings
 from trialjob.backends.simulator.job_script import JobScript
 from trialjob.model.job import FailureKind, JobRequest
 from trialjob.model.limits import Limits

@@ -9,7 +9,7 @@ import pytest
 
 from trialjob.backends.limiter import Limiter
 from trialjob.backends.sagemaker.client import SageMakerClient
-from trialjob.backends.sagemaker.settings import Spot
+from trialjob.backends.sagemaker.machines import Spot
 from trialjob.model.ids import TrialId, job_name
 from trialjob.model.job import FailureKind
 from trialjob.model.limits import Limits

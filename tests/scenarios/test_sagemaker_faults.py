@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from trialjob.backends.sagemaker.settings import Spot
+from trialjob.backends.sagemaker.machines import Spot
 from trialjob.model.ids import TrialId, job_name
 from trialjob.model.limits import Limits
 from trialjob.model.trial import Phase, TrialStatus

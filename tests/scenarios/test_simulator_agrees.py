@@ -15,9 +15,10 @@ import pytest
 
 from trialjob.backends.assumptions import NOTHING
 from trialjob.backends.limiter import Limiter
+from trialjob.backends.sagemaker.machines import Spot
 from trialjob.backends.sagemaker.prices import tariff_of
 from trialjob.backends.sagemaker.rates import RATES
-from trialjob.backends.sagemaker.settings import SageMakerSettings, Spot
+from trialjob.backends.sagemaker.settings import SageMakerSettings
 from trialjob.backends.simulator.backend import SimulatorBackend
 from trialjob.backends.simulator.curves import Learning, from_function
 from trialjob.backends.simulator.job_script import JobScript

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from trialjob.backends.local.section import Local
+from trialjob.backends.sagemaker.machines import Spot
 from trialjob.backends.sagemaker.section import SageMaker
-from trialjob.backends.sagemaker.settings import Channel, SageMakerSettings, Spot
+from trialjob.backends.sagemaker.settings import Channel, SageMakerSettings
 from trialjob.config import ExperimentSpec, load, parse, warnings
 from trialjob.errors import SpecError
 from trialjob.experiment.jobs import jobs_of

@@ -10,9 +10,10 @@ import pytest
 
 from trialjob.backends.limiter import Limiter
 from trialjob.backends.sagemaker.client import SageMakerClient
+from trialjob.backends.sagemaker.machines import Spot
 from trialjob.backends.sagemaker.prices import Price, on_demand, prices, table_price, tariff_of
 from trialjob.backends.sagemaker.rates import RATES
-from trialjob.backends.sagemaker.settings import SageMakerSettings, Spot
+from trialjob.backends.sagemaker.settings import SageMakerSettings
 from trialjob.backends.sagemaker.ways import ways
 from trialjob.errors import SpecError
 from trialjob.experiment.prices import caps_note, check_caps, worth_learning

@@ -22,7 +22,8 @@ from trialjob.backends.plugin import Check
 from trialjob.backends.sagemaker.access import trusts_sagemaker
 from trialjob.backends.sagemaker.client import SageMakerClient
 from trialjob.backends.sagemaker.doctor import CHECKS, examine
-from trialjob.backends.sagemaker.settings import SageMakerSettings, Spot
+from trialjob.backends.sagemaker.machines import Spot
+from trialjob.backends.sagemaker.settings import SageMakerSettings
 from trialjob.model.ids import ExperimentName, TrialId, job_name
 from trialjob.model.job import JobRequest
 from trialjob.orchestrator.engine.clock import SystemClock

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from trialjob.backends.sagemaker.machines import Spot
 from trialjob.backends.sagemaker.preview import preview, refuse
 from trialjob.backends.sagemaker.request import build
-from trialjob.backends.sagemaker.settings import Channel, SageMakerSettings, Spot
+from trialjob.backends.sagemaker.settings import Channel, SageMakerSettings
 from trialjob.errors import BackendError, Problem
 from trialjob.model.ids import ExperimentName, TrialId, job_name
 from trialjob.model.job import JobRequest

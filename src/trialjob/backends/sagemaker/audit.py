@@ -8,17 +8,19 @@ without its name being said.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Final, TypeVar
 
 from trialjob.aws import faults
-from trialjob.backends.auditing import Found, Group, Known, grouped
+from trialjob.backends.auditing import Found, Group, Knows, Together, grouped
+from trialjob.backends.limiter import Limiter
 from trialjob.backends.sagemaker import status
 from trialjob.backends.sagemaker.client import SageMakerClient
 from trialjob.backends.sagemaker.hosted import audit as hosted
 from trialjob.backends.sagemaker.hosted.ends import is_over
+from trialjob.backends.sagemaker.rates import RATES
 from trialjob.backends.sagemaker.request import TAG_PREFIX, tag_value
 from trialjob.backends.sagemaker.status import Facts
 from trialjob.errors import BackendError
@@ -48,7 +50,7 @@ class Audit:
         client: SageMakerClient,
         clock: Clock,
         *,
-        known: Callable[[ExperimentName], Known | None],
+        known: Knows,
         me: str,
     ) -> None:
         """``known`` asks the store; ``me`` is what this user's jobs of that store have as their owner."""
@@ -247,3 +249,21 @@ def _told() -> Iterator[None]:
         raise BackendError(f"{fault}\n    → {fault.remedy}") from fault
     except faults.Fault as fault:
         raise BackendError(str(fault)) from fault
+
+
+def audit_of(
+    places: Sequence[Mapping[str, str | None]],
+    clock: Clock,
+    known: Knows,
+    me: str,
+    where: Mapping[str, str | None],
+) -> Together:
+    """An audit of each account and region: of ``where``, or, if that says nothing, of ``places``."""
+    clients: dict[tuple[str | None, str | None], SageMakerClient] = {}
+    for place in [where] if any(where.values()) or not places else places:
+        client = SageMakerClient(clock, Limiter(clock, RATES), **place)
+        region = place.get("region")
+        with suppress(faults.Fault):  # it is told when it is looked at
+            region = client.region()
+        clients.setdefault((region, place.get("profile")), client)
+    return Together([Audit(client, clock, known=known, me=me) for client in clients.values()])

@@ -12,8 +12,8 @@ from trialjob.field_types import Duration, SpecPart, Texts
 from trialjob.model.json import Json
 
 
-class SpotSpec(SpecPart):
-    """Spot instances."""
+class Spot(SpecPart):
+    """Spare capacity at a discount, which may be taken away."""
 
     #: Bounds waiting and running together.
     max_wait: Duration
@@ -43,7 +43,7 @@ class Machines(SpecPart):
     keep_alive: Duration | None = None
     #: `{max_wait: 2h, on_demand_after: 2}`: spot instances. `max_wait` bounds waiting and running together;
     #: after `on_demand_after` times without capacity a trial goes on on demand.
-    spot: SpotSpec | None = None
+    spot: Spot | None = None
     #: The longest that uploading what a job leaves may take once its run time is over; it is billed, the
     #: service does not bound it, and [the caps](money.md) count it.
     max_upload: Duration = 300.0

@@ -12,13 +12,13 @@ from pydantic import Field
 
 from trialjob.aws import faults
 from trialjob.backends.assumptions import Assumptions
-from trialjob.backends.auditing import Auditor, Knows, Together
+from trialjob.backends.auditing import Auditor, Knows
 from trialjob.backends.plugin import Backend, BaseBackend, Check, Jobs, Place, Translator, Way
 from trialjob.backends.price_list import PriceList
 from trialjob.backends.sagemaker.machines import Machines
-from trialjob.backends.sagemaker.rates import RATES
+from trialjob.backends.sagemaker.rates import Rates
 from trialjob.backends.sagemaker.raw_request import translated
-from trialjob.backends.sagemaker.settings import SageMakerSettings, settings_of
+from trialjob.backends.sagemaker.settings import Channel, SageMakerSettings
 from trialjob.errors import BackendError, Problem, SpecError
 from trialjob.field_types import Duration, Number, SpecPart
 from trialjob.model.file_system import is_file_system
@@ -40,23 +40,6 @@ _REQUIRED: Final[Mapping[str, str]] = {
     "backend.role": "arn:aws:iam::123456789012:role/SageMakerExecution",
     "backend.instance_type": "ml.g4dn.xlarge",
 }
-
-
-class RatesSpec(SpecPart):
-    """Calls a second of each operation, which an account shares with everything else in its region."""
-
-    #: Jobs created a second.
-    create: Number = Field(default=RATES["create"], gt=0)
-    #: Jobs stopped a second.
-    stop: Number = Field(default=RATES["stop"], gt=0)
-    #: Jobs updated a second.
-    update: Number = Field(default=RATES["update"], gt=0)
-    #: Lists of jobs a second.
-    list: Number = Field(default=RATES["list"], gt=0)
-    #: Descriptions of a job a second.
-    describe: Number = Field(default=RATES["describe"], gt=0)
-    #: Looks at logs a second.
-    filter_logs: Number = Field(default=RATES["filter_logs"], gt=0)
 
 
 class SageMaker(Machines, BaseBackend):
@@ -125,7 +108,7 @@ class SageMaker(Machines, BaseBackend):
     #: a rung or the end of a stopped job is due, and after up to twice as long while nothing can come.
     poll_interval: Duration = 10.0
     #: Calls a second of each operation; lower them to leave room for others in the account.
-    requests_per_second: RatesSpec = RatesSpec()
+    requests_per_second: Rates = Rates()
     #: Dollars for an hour of one instance, whatever its type: for a discount of your own, or where no price
     #: is known. With several types, write the dearest's. Default: AWS's price list, else a [dated
     #: table](money.md).
@@ -242,7 +225,23 @@ class SageMaker(Machines, BaseBackend):
 
     def settings(self, jobs: Jobs) -> SageMakerSettings:
         """What every training job of an experiment has in common; what is required has been checked."""
-        return settings_of(self, jobs)
+        job, names = jobs.estimator, (*Machines.model_fields, "s3_uri", "price_per_hour")
+        written = {name: value for name in names if (value := getattr(self, name)) is not None}
+        ways = {
+            name: Channel(**{key: getattr(given, key) or "" for key in ("content_type", "mode", "access")})
+            for name, given in job.inputs.items()
+        }
+        return SageMakerSettings(
+            **({"role": "", "instance_type": ""} | written),
+            image_uri=job.image_uri or "",
+            channels={name: channel for name, channel in ways.items() if channel != Channel()},
+            distribution="" if job.distribution == "none" else job.distribution,
+            processes=job.processes,
+            metric_definitions=jobs.metrics,
+            objective=jobs.objective.metric,
+            needed=jobs.needed,
+            metrics_from=jobs.metrics_from,
+        )
 
     def image(self, framework: Framework, clock: Clock) -> str:
         from trialjob.backends.sagemaker.images import image_uri  # noqa: PLC0415 - as above
@@ -378,19 +377,9 @@ class SageMaker(Machines, BaseBackend):
     def auditor(
         cls, sections: Sequence[Self], clock: Clock, knows: Knows, me: str, **where: str | None
     ) -> Auditor:
-        from trialjob.backends.limiter import Limiter  # noqa: PLC0415 - as above
-        from trialjob.backends.sagemaker.audit import Audit  # noqa: PLC0415 - slow to import
-        from trialjob.backends.sagemaker.client import SageMakerClient  # noqa: PLC0415 - as above
+        from trialjob.backends.sagemaker.audit import audit_of  # noqa: PLC0415 - slow to import
 
-        asked = [where] if any(where.values()) or not sections else [dict(each.aws) for each in sections]
-        clients: dict[tuple[str | None, str | None], SageMakerClient] = {}
-        for place in asked:
-            client = SageMakerClient(clock, Limiter(clock, RATES), **place)
-            region = place.get("region")
-            with suppress(faults.Fault):  # it is told when it is looked at
-                region = client.region()
-            clients.setdefault((region, place.get("profile")), client)
-        return Together([Audit(client, clock, known=knows, me=me) for client in clients.values()])
+        return audit_of([each.aws for each in sections], clock, knows, me, where)
 
     def doctor(self, jobs: Jobs, only: Sequence[str] = ()) -> Iterator[Check]:
         from trialjob.backends.sagemaker.doctor import examine  # noqa: PLC0415 - slow to import

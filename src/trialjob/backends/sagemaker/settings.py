@@ -7,23 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from trialjob.backends.sagemaker.machines import Spot
 from trialjob.model.metric import MetricDefinition
-
-if TYPE_CHECKING:
-    from trialjob.backends.plugin import Jobs
-    from trialjob.backends.sagemaker.section import SageMaker
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spot:
-    """Spare capacity at a discount, which may be taken away."""
-
-    #: Seconds that a job may take, waiting for capacity included.
-    max_wait: float
-    #: So many times without capacity, and the trial goes on with an on-demand instance; None for never.
-    on_demand_after: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,41 +77,3 @@ class SageMakerSettings:
     def training_plan(self) -> str:
         """The training plan on whose machines all jobs run; "" for none."""
         return str((self.request.get("ResourceConfig") or {}).get("TrainingPlanArn") or "")
-
-
-def settings_of(section: SageMaker, jobs: Jobs) -> SageMakerSettings:
-    """The parts of a spec that every training job has in common; what is required has been checked."""
-    job = jobs.estimator
-    channels = {
-        name: Channel(content_type=given.content_type or "", mode=given.mode or "", access=given.access or "")
-        for name, given in job.inputs.items()
-        if given.content_type or given.mode or given.access
-    }
-    return SageMakerSettings(
-        s3_uri=section.s3_uri,
-        image_uri=job.image_uri or "",
-        role=section.role or "",
-        instance_type=section.instance_type or "",
-        fallback_instance_types=section.fallback_instance_types,
-        instance_count=section.instance_count,
-        volume_size=section.volume_size,
-        volume_kms_key=section.volume_kms_key or "",
-        output_kms_key=section.output_kms_key or "",
-        keep_alive=section.keep_alive,
-        max_upload=section.max_upload,
-        price_per_hour=section.price_per_hour,
-        spot=Spot(**dict(section.spot)) if section.spot else None,
-        channels=channels,
-        tags=section.tags,
-        subnets=section.subnets,
-        security_group_ids=section.security_group_ids,
-        network_isolation=section.network_isolation,
-        encrypt_inter_container_traffic=section.encrypt_inter_container_traffic,
-        distribution="" if job.distribution == "none" else job.distribution,
-        processes=job.processes,
-        metric_definitions=jobs.metrics,
-        objective=jobs.objective.metric,
-        needed=jobs.needed,
-        metrics_from=jobs.metrics_from,
-        request=section.request,
-    )

@@ -13,8 +13,9 @@ from trialjob.aws import faults
 from trialjob.backends.plugin import Way
 from trialjob.backends.sagemaker.client import SageMakerClient
 from trialjob.backends.sagemaker.image_fit import image_region
+from trialjob.backends.sagemaker.machines import Spot
 from trialjob.backends.sagemaker.prices import Price, prices, table_price, tariff_of
-from trialjob.backends.sagemaker.settings import SageMakerSettings, Spot
+from trialjob.backends.sagemaker.settings import SageMakerSettings
 from trialjob.model.durations import format_duration
 from trialjob.model.limits import Limits
 
