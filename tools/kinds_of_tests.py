@@ -22,6 +22,7 @@ KINDS: Final[Mapping[str, tuple[str, ...]]] = {
         "contract/test_backend_slurm.py",
         "docs/test_snippets.py",
         "golden/test_sdk_v2_request.py",
+        "scenarios/test_behind_nginx.py",
         "scenarios/test_estimator_kinds_run.py",
         "scenarios/test_evaluate.py",
         "scenarios/test_huggingface_trainer.py",

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import stat
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
+from scripted_server import HUNG_UP, Hurried, Script, fine, problem, scripted_server
 from server_thread import TOKEN, ServerThread, code_in, spec, wait_for
 from trialjob import Client, SpecError, UsageError, experiment
 from trialjob.apps.cli.main import main
@@ -21,19 +20,6 @@ from trialjob.model.json import Json
 from trialjob.served import logins
 from trialjob.served.address import normal
 from trialjob.served.door import Door
-
-
-class Hurried:
-    """A clock for which no time passes while it waits."""
-
-    def __init__(self) -> None:
-        self.slept: list[float] = []
-
-    def now(self) -> float:
-        return 0.0
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
 
 
 @pytest.fixture
@@ -163,56 +149,10 @@ def test_one_server_has_one_address() -> None:
 # What the line does
 
 
-class Script(BaseHTTPRequestHandler):
-    """Answers as it is told, one after the other."""
-
-    answers: ClassVar[list[tuple[int, dict[str, str], bytes]]] = []
-    asked: ClassVar[list[tuple[str, str, str]]] = []
-
-    def do_GET(self) -> None:
-        self.asked.append((self.command, self.path, self.headers.get("Idempotency-Key") or ""))
-        self.rfile.read(int(self.headers.get("content-length") or 0))
-        status, headers, body = self.answers.pop(0)
-        if not status:
-            self.close_connection = True
-            return  # hangs up
-        self.send_response(status)
-        for name, value in {"content-length": str(len(body)), **headers}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    do_POST = do_GET  # noqa: N815 - its name
-
-    def log_message(self, *_given: object) -> None:
-        """Nothing."""
-
-
 @pytest.fixture
 def scripted() -> Iterator[tuple[str, type[Script]]]:
-    class Mine(Script):
-        answers: ClassVar[list[tuple[int, dict[str, str], bytes]]] = []
-        asked: ClassVar[list[tuple[str, str, str]]] = []
-
-    served = HTTPServer(("127.0.0.1", 0), Mine)
-    thread = threading.Thread(target=served.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield f"http://127.0.0.1:{served.server_port}", Mine
-    served.shutdown()
-    thread.join()
-    served.server_close()
-
-
-HUNG_UP = (0, dict[str, str](), b"")
-
-
-def problem(status: int, detail: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
-    body = json.dumps({"status": status, "detail": detail}).encode()
-    return status, {"content-type": "application/problem+json", **headers}, body
-
-
-def fine(told: object) -> tuple[int, dict[str, str], bytes]:
-    return 200, {"content-type": "application/json"}, json.dumps(told).encode()
+    with scripted_server() as made:
+        yield made
 
 
 def test_a_lost_answer_is_asked_for_again_where_that_is_harmless(scripted: Any) -> None:  # noqa: ANN401 - a fixture
@@ -257,7 +197,7 @@ def test_the_token_goes_nowhere_else(scripted: Any) -> None:  # noqa: ANN401 - a
 )
 def test_other_answers(scripted: Any, answer: Any, error: type[Exception], words: str) -> None:  # noqa: ANN401 - as above
     where, script = scripted
-    script.answers[:] = [answer]
+    script.answers[:] = [answer] * 6  # as often as it is asked again
     with pytest.raises(error, match=words):
         Client(where, "token", clock=Hurried()).me()
 

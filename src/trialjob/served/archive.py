@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import json
 import posixpath
 import tarfile
 import tempfile
@@ -15,6 +14,7 @@ from typing import Final
 from trialjob.errors import UsageError
 from trialjob.estimators.bundle import pack
 from trialjob.model.json import Json
+from trialjob.served.json_text import json_bytes
 
 #: The most that is sent at once; a server takes no more.
 MOST_CODE: Final = 64 << 20
@@ -91,7 +91,7 @@ def _followed(
 
 
 def _add_spec(made: tarfile.TarFile, document: Mapping[str, Json]) -> None:
-    text = json.dumps(document).encode()
+    text = json_bytes(document)
     spec = tarfile.TarInfo("spec.json")
     spec.size = len(text)
     made.addfile(spec, io.BytesIO(text))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from http import HTTPStatus
 from typing import Any
 
 from trialjob.errors import BackendError
@@ -42,6 +43,10 @@ class ServedArtifacts:
         where = f"{self._path}/{trial}/artifacts/{part.value}"
         query = {"attempt": attempt, "path": path}
         with self._door.listen(where, query, Range=f"bytes={start}-") as answer:
+            # A proxy may leave the range out, and what comes then begins with the first byte.
+            left = start if answer.status == HTTPStatus.OK else 0
+            while left and (piece := answer.read(min(left, _PIECE))):
+                left -= len(piece)
             while piece := answer.read(_PIECE):
                 yield piece
 

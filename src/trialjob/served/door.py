@@ -16,7 +16,7 @@ from email.message import Message
 from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse
 from ssl import SSLCertVerificationError
-from typing import IO, Any, Final
+from typing import Any, Final
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlencode
 from urllib.request import HTTPRedirectHandler, OpenerDirector, ProxyHandler, Request, build_opener
@@ -28,13 +28,20 @@ from trialjob.model.json import Json
 from trialjob.orchestrator.ports import Clock
 from trialjob.served import logins
 from trialjob.served.address import is_here, normal
+from trialjob.served.json_text import json_bytes
 from trialjob.served.problems import error_of
 
 #: A call is made so often, with waits of 0.2 s, 0.4 s, 0.8 s, …; a server is started anew within them.
 _TRIES, _WAIT, _LONGEST = 6, 0.2, 10.0
 #: Seconds without a byte, which is what a long start or a slow store may take.
 _PATIENCE: Final = 120.0
-_BUSY: Final = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+#: What is answered in the place of a server that is busy, or is being started anew behind a proxy.
+_BUSY: Final = (
+    HTTPStatus.TOO_MANY_REQUESTS,
+    HTTPStatus.BAD_GATEWAY,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    HTTPStatus.GATEWAY_TIMEOUT,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +100,7 @@ class Door:
     @contextmanager
     def listen(
         self, path: str, query: Mapping[str, object] | None = None, **headers: str
-    ) -> Iterator[IO[bytes]]:
+    ) -> Iterator[HTTPResponse]:
         """What is sent bit by bit: lines as things happen, or a file."""
         with self._opened(self._request("GET", path, query, None, headers)) as answer:
             yield answer
@@ -110,7 +117,7 @@ class Door:
         address = self.address + path + (f"?{urlencode(given)}" if given else "")
         data, kind = body, "application/gzip"
         if body is not None and not isinstance(body, bytes):
-            data, kind = json.dumps(body).encode(), "application/json"
+            data, kind = json_bytes(body), "application/json"
         told = {"User-Agent": f"trialjob/{__version__}", "Authorization": f"Bearer {self._secret()}"}
         if data is not None:
             told["Content-Type"] = kind
@@ -141,11 +148,15 @@ class Door:
 
     def _refused(self, error: HTTPError) -> TrialjobError:
         headers: Message = error.headers
+        try:
+            said = error.read()
+        except (OSError, HTTPException) as broken:
+            return Unheard(self._no_answer(broken))
         made = error_of(
             self.address,
             error.code,
             headers.get("content-type") or "",
-            error.read(),
+            said,
             headers.get("location") or "",
         )
         if error.code not in _BUSY:

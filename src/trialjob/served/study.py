@@ -51,7 +51,11 @@ class Study:
         """Up to ``count`` trials for this client: first those that it has and has not ended."""
         told = self._ask("/suggestions", {"client_id": client_id, "count": count})
         return Suggestions(
-            trials=[Suggestion(**each) for each in told["suggestions"]],
+            trials=[
+                # A newer server may say more of it.
+                Suggestion(trial=each["trial"], attempt=each["attempt"], parameters=each["parameters"])
+                for each in told["suggestions"]
+            ],
             over=told["over"],
             state=told["state"],
         )

@@ -32,6 +32,8 @@ from trialjob.orchestrator.journals.codec import encode
 _LOOK, _ALIVE = 1.0, 15.0
 #: So many listen at once, and so many with one token, which leaves seats for others.
 _LISTENERS, _OF_ONE = 200, 150
+#: Has nginx, and what is built like it, pass on what is said as it is said, and not by the buffer.
+_UNBUFFERED = {"x-accel-buffering": "no"}
 
 #: Tells what is new; None once there is nothing more to come.
 Tell = Callable[[], "Iterable[bytes] | None"]
@@ -72,7 +74,7 @@ class _Seated(StreamingResponse):
     """Has a seat, which is free again however it ends, also before anything was sent."""
 
     def __init__(self, told: AsyncIterator[bytes], leave: Callable[[], None]) -> None:
-        super().__init__(told, media_type="text/event-stream")
+        super().__init__(told, media_type="text/event-stream", headers=_UNBUFFERED)
         self._leave = leave
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
