@@ -41,6 +41,7 @@ KINDS: Final[Mapping[str, tuple[str, ...]]] = {
         "scenarios/test_strangers_search.py",
         "scenarios/test_syne_tune_backend.py",
         "scenarios/test_syne_tune_virtual.py",
+        "scenarios/test_team_page_in_browser.py",
         "scenarios/test_trainer_callbacks.py",
         "unit/test_background_sync.py",
         "unit/test_estimator_kinds.py",

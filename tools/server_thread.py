@@ -11,10 +11,14 @@ from typing import Any
 import uvicorn
 
 from trialjob.apps.service.api import app
-from trialjob.apps.service.callers import Alone
+from trialjob.apps.service.callers import Alone, TeamHouse
 from trialjob.apps.service.desk import Desk
 from trialjob.apps.service.runner import Runner
+from trialjob.apps.team.tenants import Tenants
+from trialjob.apps.team.tokens import Role, TokenBook
+from trialjob.model.money import cap_micros
 from trialjob.orchestrator.engine.clock import SystemClock
+from trialjob.orchestrator.journals.folder import FolderStore
 
 TOKEN = "trialjob_of_a_test"  # noqa: S105 - opens nothing
 SCRIPT = """
@@ -27,17 +31,14 @@ print(f"loss={rate}")
 """
 
 
-class ServerThread:
+class _Serving:
     """A real one, in a thread."""
 
-    def __init__(self, store: Path, folder: Path) -> None:
-        self.runner = Runner()
-        self.desk = Desk(str(store), self.runner, folder)
+    def __init__(self, house: Alone | TeamHouse) -> None:
+        self._house = house
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
-        config = uvicorn.Config(
-            app(Alone(self.desk, TOKEN)), log_level="error", lifespan="off", timeout_graceful_shutdown=1
-        )
+        config = uvicorn.Config(app(house), log_level="error", lifespan="off", timeout_graceful_shutdown=1)
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, args=([self._listener],), daemon=True)
         self._thread.start()
@@ -46,7 +47,33 @@ class ServerThread:
         self._server.should_exit = True
         self._thread.join(60)
         self._listener.close()
-        self.runner.close()
+        self._house.close()
+
+
+class ServerThread(_Serving):
+    """For one user alone."""
+
+    def __init__(self, store: Path, folder: Path) -> None:
+        self.runner = Runner()
+        self.desk = Desk(str(store), self.runner, folder)
+        super().__init__(Alone(self.desk, TOKEN))
+
+
+class TeamThread(_Serving):
+    """For a team: tenants with 100 dollars a month, and tokens."""
+
+    def __init__(self, folder: Path, *tenants: str) -> None:
+        store, clock = FolderStore(folder), SystemClock()
+        for name in tenants:
+            Tenants(store, clock).add(
+                name, budget=cap_micros(100.0), max_concurrent=4, allow=("backend.kind=local",)
+            )
+        self.tokens = TokenBook(store, clock)
+        self.house = TeamHouse(store, clock)
+        super().__init__(self.house)
+
+    def token(self, role: Role, tenant: str = "", *, seconds: float | None = None) -> str:
+        return self.tokens.create(tenant=tenant, role=role, seconds=seconds)[0]
 
 
 def code_in(folder: Path) -> Path:

@@ -114,6 +114,9 @@ BODIES: dict[tuple[str, str], object] = {
     ("POST", f"{TRIAL}/reports"): {"step": 1, "metrics": {"loss": 1}},
     ("POST", f"{TRIAL}/complete"): {"metrics": {"loss": 1}},
     ("POST", f"{TRIAL}/fail"): {"message": "none"},
+    ("POST", "/v1/tenants"): {"name": "green", "budget": 5},
+    ("PATCH", "/v1/tenants/{tenant}"): {"budget": 100},
+    ("POST", "/v1/tokens"): {"tenant": "red", "role": "read"},
 }
 ROLES = ("read", "submit", "manage")
 
@@ -160,7 +163,9 @@ def test_every_route_role_and_tenant(team: Team) -> None:
 
 
 def at(path: str, name: str) -> str:
-    return re.sub(r"\{\w+\}", "1", path.replace("{name}", name).replace("{figure}", "curves"))
+    return re.sub(
+        r"\{\w+\}", "1", path.replace("{name}", name).replace("{figure}", "curves").replace("{tenant}", "red")
+    )
 
 
 def told_of(answer: Answer, name: str) -> str:

@@ -175,7 +175,8 @@ class Access:
         act = Act(
             who="" if caller is None else caller.id,
             tenant="" if caller is None else caller.tenant,
-            what=f"{scope['method']} {scope['path']}{' → ' if answer.location else ''}{answer.location}",
+            what=f"{scope['method']} {scope['path']}{' → ' if answer.location else ''}{answer.location}"
+            f"{' ' if scope.get('noted') else ''}{scope.get('noted', '')}",
             origin=origin,
             outcome=str(answer.status),
         )

@@ -30,11 +30,12 @@ from trialjob.apps.service.desk import Uncapped
 from trialjob.apps.service.figure_api import add_figures
 from trialjob.apps.service.metrics import MEDIA_TYPE, metrics
 from trialjob.apps.service.reading_api import add_reading
-from trialjob.apps.service.rules import ONE, RULES, WEB
+from trialjob.apps.service.rules import ONE, RULES, TENANTS, WEB
 from trialjob.apps.service.shortcut import Shortcut
 from trialjob.apps.service.starting_api import add_starting
 from trialjob.apps.service.streams import add_streams
 from trialjob.apps.service.study_api import add_studies
+from trialjob.apps.service.team_api import add_team
 from trialjob.apps.service.tickets import TICKETS, Tickets
 from trialjob.apps.team.tenants import NoSuchTenant
 from trialjob.apps.team.tokens import Role
@@ -111,6 +112,7 @@ def api(house: House) -> FastAPI:
     add_starting(made)
     _steering(made)
     add_studies(made)
+    add_team(made, house)
     check_rules(made)
     return made
 
@@ -229,7 +231,7 @@ def _people(made: FastAPI, house: House) -> None:
         """Who the token says that one is."""
         return {"id": caller.id, "role": caller.role.word, "tenant": caller.tenant}
 
-    @made.get("/v1/tenants")
+    @made.get(TENANTS)
     def list_tenants(caller: OneCaller) -> dict[str, Any]:
         """Budgets: one's own tenant's, or all of them."""
         return {"items": house.tenants(caller)}

@@ -45,6 +45,50 @@ class PlanRequest(_Body):
     account: bool = Field(default=False, description="Ask AWS for quotas and prices; not of a tenant.")
 
 
+_Dollars: TypeAlias = Annotated[float, Field(strict=True, ge=0, le=1e9, allow_inf_nan=False)]
+_Jobs: TypeAlias = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
+_Rights: TypeAlias = Annotated[list[Annotated[str, Field(max_length=1000)]], Field(max_length=100)]
+
+
+class NewTenant(_Body):
+    """A group of people with a budget of their own."""
+
+    name: str = Field(max_length=100, description="Small letters and digits; its experiments begin with it.")
+    budget: _Dollars = Field(description="Dollars a month.")
+    max_concurrent: _Jobs = Field(8, description="Jobs at once, all together.")
+    allow: _Rights = Field([], description="What its specs may ask for, of what some tenant may already.")
+
+
+class TenantChange(_Body):
+    """What is to be otherwise; what is left out stays."""
+
+    budget: _Dollars | None = None
+    max_concurrent: _Jobs | None = None
+    allow: _Rights | None = Field(None, description="In place of all that was allowed.")
+
+
+class NewToken(_Body):
+    """Whom to let in."""
+
+    tenant: str = Field(max_length=100)
+    role: Literal["read", "submit", "manage"]
+    expires: str = Field("90d", max_length=100, description="After how long, a year at most.")
+    note: str = Field("", max_length=200, description="Whose it is, or what for.")
+
+
+class MadeToken(BaseModel):
+    """A token, which is not told again, and what is kept of it."""
+
+    token: str
+    id: str
+    tenant: str
+    role: str
+    note: str
+    created_at: str
+    expires_at: str | None
+    state: str
+
+
 class SuggestionRequest(_Body):
     """Who asks for trials, and for how many."""
 

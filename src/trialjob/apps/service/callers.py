@@ -15,9 +15,10 @@ from trialjob.apps.service.log import log
 from trialjob.apps.service.runner import Runner
 from trialjob.apps.service.tenant_desk import TenantDesk
 from trialjob.apps.team.audit import Act, AuditLog
+from trialjob.apps.team.office import Office
 from trialjob.apps.team.tenants import Tenants
 from trialjob.apps.team.tokens import Role, TokenBook, Tokens, digest_of
-from trialjob.errors import TrialjobError
+from trialjob.errors import TrialjobError, UsageError
 from trialjob.orchestrator.journals.store import BaseStore
 from trialjob.orchestrator.ports import Clock
 
@@ -62,6 +63,10 @@ class House(Protocol):
         """The budgets that he may see."""
         ...
 
+    def office(self) -> Office:
+        """Tenants and tokens, for admins. Raises UsageError where there is no team."""
+        ...
+
     def note(self, act: Act) -> None:
         """Write down what was done. Raises StoreError."""
         ...
@@ -99,6 +104,12 @@ class Alone:
     def tenants(self, caller: Caller) -> Sequence[Mapping[str, Any]]:  # noqa: ARG002 - there are none
         return ()
 
+    def office(self) -> Office:
+        raise UsageError(
+            "this server is for one user alone, without tenants and tokens; make a token first and start it "
+            "again: trialjob token create --role admin"
+        )
+
     def note(self, act: Act) -> None:
         """Nobody but him was here."""
 
@@ -123,7 +134,7 @@ class TeamHouse:
     def __init__(self, store: BaseStore, clock: Clock) -> None:
         self._store, self._clock = store, clock
         self._tokens, self._tenants = TokenBook(store, clock), Tenants(store, clock)
-        self._audit = AuditLog(store, clock)
+        self._audit, self._office = AuditLog(store, clock), Office(store, clock)
         self._known: tuple[float, Tokens] | None = None
         self._desks: dict[str, TenantDesk] = {}
         self._lock = threading.Lock()
@@ -187,6 +198,9 @@ class TeamHouse:
         names = self.names() if caller.role is Role.ADMIN else [caller.tenant]
         desks = [self.tenant_desk(name) for name in names]
         return [desk.ledger.tenant().standing(desk.ledger.month()) for desk in desks]
+
+    def office(self) -> Office:
+        return self._office
 
     def note(self, act: Act) -> None:
         self._audit.add(act)

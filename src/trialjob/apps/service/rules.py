@@ -17,9 +17,20 @@ FRAME: Final = "/figures.html"
 #: The page's own files.
 WEB: Final = (
     "/",
-    *("/app.css", "/app.js", "/common.js", "/compare.js", "/experiment.js", "/figures.js", "/new.js"),
+    *(
+        "/app.css",
+        "/app.js",
+        "/common.js",
+        "/compare.js",
+        "/experiment.js",
+        "/figures.js",
+        "/new.js",
+        "/team.js",
+    ),
 )
 STUDIES: Final = "/v1/studies"
+TENANTS: Final = "/v1/tenants"
+TOKENS: Final = "/v1/tokens"
 STUDY_TRIAL: Final = f"{STUDIES}/{{name}}/trials/{{trial}}"
 #: What each route asks of whoever calls it; None asks for no token.
 RULES: Final[Mapping[tuple[str, str], Role | None]] = {
@@ -30,7 +41,12 @@ RULES: Final[Mapping[tuple[str, str], Role | None]] = {
     **{(method, "/v1/openapi.json"): Role.READ for method in ("GET", "HEAD")},
     ("GET", "/metrics"): Role.READ,
     ("GET", "/v1/me"): Role.READ,
-    ("GET", "/v1/tenants"): Role.READ,
+    ("GET", TENANTS): Role.READ,
+    ("POST", TENANTS): Role.ADMIN,
+    ("PATCH", f"{TENANTS}/{{tenant}}"): Role.ADMIN,
+    ("GET", TOKENS): Role.ADMIN,
+    ("POST", TOKENS): Role.ADMIN,
+    ("DELETE", f"{TOKENS}/{{token}}"): Role.ADMIN,
     ("GET", "/v1/audit"): Role.MANAGE,
     ("GET", "/v1/experiments"): Role.READ,
     ("GET", "/v1/compare"): Role.READ,

@@ -96,7 +96,7 @@ async function view() {
   leave = () => {};
   say("");
   const [, where = "", name = "", ...others] = location.hash.replace(/^#/, "").split("/");
-  const shown = name ? [name, ...others].map(decodeURIComponent).join(", ") : { new: "New experiment", audit: "Audit log" }[where];
+  const shown = name ? [name, ...others].map(decodeURIComponent).join(", ") : { new: "New experiment", audit: "Audit log", team: "Team" }[where];
   document.title = shown ? `${brief(clean(shown))} – trialjob` : "trialjob";
   main.replaceChildren(make("p", { class: "soft" }, "Loading …"));
   try {
@@ -104,6 +104,7 @@ async function view() {
     if (where === "e") await one(decodeURIComponent(name));
     else if (where === "compare") await compareAll([name, ...others].map(decodeURIComponent));
     else if (where === "new") await create();
+    else if (where === "team" && may.manage()) await team();
     else if (where === "audit" && may.audit()) await audit();
     else await list();
   } catch (error) {

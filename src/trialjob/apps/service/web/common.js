@@ -125,6 +125,7 @@ const alone = () => me.id === "alone";
 const may = {
   start: () => alone() || (Boolean(me.tenant) && me.role !== "read"),
   change: () => me.role !== "read",
+  manage: () => !alone() && me.role === "admin",
   audit: () => !alone() && ["manage", "admin"].includes(me.role),
 };
 
@@ -133,6 +134,7 @@ async function greet() {
   write(document.getElementById("who"), alone() ? "" : `${me.tenant || "all tenants"} (${me.role})`);
   document.getElementById("new").hidden = !may.start();
   document.getElementById("acts").hidden = !may.audit();
+  document.getElementById("people").hidden = !may.manage();
 }
 
 function askForToken() {
@@ -150,20 +152,21 @@ function askForToken() {
 const money = (dollars) => `$${dollars.toFixed(2)}`;
 const dollars = (value) => (value === null || value === undefined ? "–" : money(value));
 
+const BUDGET = [
+  { title: "Tenant", cell: (row) => row.name },
+  { title: "A month", number: true, cell: (row) => money(row.budget) },
+  { title: "Spent", number: true, cell: (row) => money(row.spent) },
+  { title: "Held", number: true, cell: (row) => money(row.held) },
+  { title: "Free", number: true, cell: (row) => money(row.free) },
+  { title: "Jobs", number: true, cell: (row) => `${row.jobs} of ${row.max_concurrent}` },
+  { title: "Allowed", cell: (row) => row.allow.join(", ") || "nothing" },
+];
+
 async function budgets() {
   if (alone()) return [];
   const { items } = await read("/v1/tenants");
-  const columns = [
-    { title: "Tenant", cell: (row) => row.name },
-    { title: "A month", number: true, cell: (row) => money(row.budget) },
-    { title: "Spent", number: true, cell: (row) => money(row.spent) },
-    { title: "Held", number: true, cell: (row) => money(row.held) },
-    { title: "Free", number: true, cell: (row) => money(row.free) },
-    { title: "Jobs", number: true, cell: (row) => `${row.jobs} of ${row.max_concurrent}` },
-    { title: "Allowed", cell: (row) => row.allow.join(", ") || "nothing" },
-  ];
-  const none = make("p", {}, "No tenant yet. Add one with ", make("code", {}, "trialjob tenant add NAME --budget 500/month"), ".");
-  return [make("h2", {}, items.length === 1 ? `Budget of ${items[0].month}` : "Budgets"), items.length ? grid(columns, items, "Budgets") : none];
+  const none = make("p", {}, "No tenant yet. ", make("a", { id: "add-tenant", href: "#/team" }, "Add one"), ".");
+  return [make("h2", {}, items.length === 1 ? `Budget of ${items[0].month}` : "Budgets"), items.length ? grid(BUDGET, items, "Budgets") : none];
 }
 
 const state = (word) => make("span", { class: word }, word);
