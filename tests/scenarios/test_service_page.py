@@ -192,6 +192,26 @@ def test_the_list_has_dollars_and_begins_with_what_to_do(shown: Shown, tmp_path:
     assert tab.ask(bar) == "none"  # there is nothing to compare it with
 
 
+def test_many_experiments_come_by_pages_and_are_looked_for(shown: Shown, tmp_path: Path) -> None:
+    tab = shown.tab
+    for place in range(101):
+        shown.happens(History(trials=1, name=f"many-{place:03}", document=document("many", tmp_path)))
+    shown.open()
+    tab.until("document.querySelectorAll('tbody tr').length === 100")
+    assert "101 in all, 0 running, page 1 of 2" in tab.ask("document.querySelector('main').innerText")
+    tab.ask("[...document.querySelectorAll('button')].find((each) => each.innerText === 'on →').focus()")
+    tab.press("Enter", "\r")
+    tab.until("document.querySelectorAll('tbody tr').length === 1")
+    tab.ask("document.getElementById('containing').focus()")
+    for letter in "-05":
+        tab.press(letter, letter)
+    tab.until("document.querySelector('main').innerText.includes('10 found')")
+    assert tab.ask("document.querySelectorAll('tbody tr').length") == 10
+    tab.ask("document.getElementById('which').value = 'running'")
+    tab.ask("document.getElementById('which').dispatchEvent(new Event('change'))")
+    tab.until("document.querySelector('main').innerText.includes('None is like that.')")
+
+
 def test_experiments_are_chosen_and_compared_by_keyboard(shown: Shown, tmp_path: Path) -> None:
     tab = shown.tab
     for name in ("first", "second"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from trialjob.apps.service.desk import Desk
@@ -39,6 +39,9 @@ class AdminDesk:
         names = sorted(name for name in desks if name > after)
         lines = [desks[name].line(name, details=details) for name in names[:limit]]
         return lines, names[limit - 1] if len(names) > limit else ""
+
+    def lines(self, containing: str) -> Iterator[dict[str, object]]:
+        return (line for desk in map(self._desk, self._tenants()) for line in desk.lines(containing))
 
     def _of(self, name: str) -> Desk:
         tenant = tenant_of(name)

@@ -141,6 +141,8 @@ class Page(BaseModel):
 
     items: list[dict[str, Any]]
     next: str
+    total: int = Field(0, description="How many there are, with `order=newest`.")
+    running: int = Field(0, description="How many of these run.")
 
 
 class Wrong(BaseModel):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -16,6 +17,7 @@ from trialjob import config, experiment
 from trialjob.apps.naming import unique_name, with_suffix
 from trialjob.apps.service.figures import Drawn, LiveFigures
 from trialjob.apps.service.left_behind import KeptFiles
+from trialjob.apps.service.listing import RestingLines
 from trialjob.apps.service.live_logs import LiveLogs, LogPart
 from trialjob.apps.service.runner import Runner
 from trialjob.apps.service.studies import Study, advance, is_study, spec_of_study
@@ -73,6 +75,7 @@ class Desk:
         self._store: BaseStore = experiment.open_store(store)
         self._sessions: OrderedDict[str, _Kept] = OrderedDict()
         self._lock = threading.Lock()
+        self._lines = RestingLines(time.monotonic)
         self._logs = LiveLogs()
         self._figures = LiveFigures(self.told)
         #: What has ended, and how often it is passed over when what is left is looked for.
@@ -94,20 +97,32 @@ class Desk:
         """All experiments, sorted."""
         return sorted(self._store.names())
 
+    def lines(self, containing: str) -> Iterator[dict[str, object]]:
+        """Of all experiments with that in their names, in any case."""
+        return (self.line(name) for name in self.names() if containing.lower() in name.lower())
+
     def line(self, name: str, *, details: bool = False) -> dict[str, object]:
         """An experiment in a list, with ``details`` as `trialjob list --format json` tells of it.
 
         Of one that cannot be read only its name and why.
         """
         try:
-            with self._session(name, in_passing=True) as kept:
-                return _member(kept.session) if details else kept.line()
+            return self.look(name, _member, in_passing=True) if details else self._line(name)
         except TrialjobError as error:
             why = str(error)
         except Exception as error:  # noqa: BLE001 - whatever is in one journal, the others are shown
             why = f"{type(error).__name__}: {error}"
         told = one_line(self.told(why))
         return unreadable(name, told) if details else {"name": name, "state": "unreadable", "detail": told}
+
+    def _line(self, name: str) -> dict[str, object]:
+        with self._lock:
+            line = None if name in self._sessions else self._lines.get(name)
+        if line is None:
+            with self._session(name, in_passing=True) as kept:
+                line = kept.line()
+            self._lines.keep(name, line)
+        return line
 
     def look(self, name: str, at: Callable[[Session], T], *, in_passing: bool = False) -> T:
         """What ``at`` says of an experiment as it is now. Raises NoSuchExperiment.
@@ -219,6 +234,7 @@ class Desk:
         return self.look(name, lambda session: at(Study(session, self._store, clock_of(self._store))))
 
     def _run(self, session: Session) -> None:
+        self._lines.forget(session.name)
         if is_study(session):
             advance(session)  # and whenever somebody asks
             return
@@ -267,6 +283,7 @@ class Desk:
         """Remove one that does not run for good. Raises UsageError, ExperimentBusy."""
         session = experiment.open_session(self._store, name)
         experiment.remove(self._store, session.name)
+        self._lines.forget(session.name)
         with self._lock:
             self._sessions.pop(session.name, None)
 

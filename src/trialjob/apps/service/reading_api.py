@@ -11,9 +11,12 @@ from trialjob.apps.comparing import side_by_side
 from trialjob.apps.service.answering import OneDesk, json_of, only
 from trialjob.apps.service.bodies import Page
 from trialjob.apps.service.callers import AnyDesk
+from trialjob.apps.service.listing import Order as ListOrder
+from trialjob.apps.service.listing import State, newest
 from trialjob.apps.service.rules import ONE, TRIAL
 from trialjob.apps.service.streams import news
 from trialjob.apps.service.trial_pages import Order, trial_page
+from trialjob.errors import UsageError
 from trialjob.model.trial import TrialStatus
 from trialjob.orchestrator.journals.codec import encode
 from trialjob.reporting.results import strict_json
@@ -38,13 +41,26 @@ def add_reading(made: FastAPI) -> None:
 
 def _wholes(made: FastAPI) -> None:
     @made.get("/v1/experiments", response_model=Page)
-    def list_experiments(
+    def list_experiments(  # noqa: PLR0917 - as a route is written
         desk: OneDesk,
         after: str = "",
         limit: Annotated[int, Query(ge=1, le=500)] = 100,
         details: bool = False,  # noqa: FBT001, FBT002 - a parameter of the query
+        order: ListOrder = "name",
+        skip: Annotated[int, Query(ge=0)] = 0,
+        containing: Annotated[str, Query(max_length=100)] = "",
+        state: State | None = None,
     ) -> Response:
-        """Experiments by name; with `details` each as `trialjob list --format json` tells of it."""
+        """Experiments by name; with `details` each as `trialjob list --format json` tells of it.
+
+        With `order=newest` those that changed last come first, behind `skip` others, and only those
+        `containing` a text in their names, or in a `state`. `total` is how many these are, and
+        `running` how many of them run.
+        """
+        if order == "newest":
+            return json_of(newest(desk.lines(containing), state=state, skip=skip, limit=limit))
+        if skip or containing or state:
+            raise UsageError("skip, containing and state go with order=newest; by name, `after` goes on")
         items, following = desk.page(after, limit, details=details)
         return json_of({"items": items, "next": following})
 

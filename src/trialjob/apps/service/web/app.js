@@ -3,15 +3,8 @@
 
 // Every experiment
 
-async function everything() {
-  const items = [];
-  for (let after = ""; ; ) {
-    const page = await read(`/v1/experiments?limit=500&after=${encodeURIComponent(after)}`);
-    items.push(...page.items);
-    if (!page.next) return items;
-    after = page.next;
-  }
-}
+const SHOWN = 100; // at once
+const STATES = ["running", "ending", "finished", "failed", "stopped", "moved", "unreadable"];
 
 async function list() {
   const place = make("div");
@@ -36,14 +29,44 @@ async function list() {
     { title: "Changed", cell: (row) => (row.updated_at ? ago(row.updated_at) : "") },
   ];
   bar.append(compare, make("span", { class: "soft" }, "two or more, by the boxes in front"));
-  await every(4000, async () => {
-    const items = await everything();
-    items.sort((a, b) => String(b.updated_at || "").localeCompare(String(a.updated_at || "")));
-    bar.hidden = items.length < 2;
-    count.hidden = !items.length;
-    write(count, `${items.length} in all, ${items.filter((row) => row.state === "running").length} running`);
-    inPlace(place, ...(items.length ? [grid(columns, items, "Experiments")] : nothingYet()), ...await budgets());
-  });
+  let page = 0;
+  const containing = make("input", { id: "containing", type: "search", autocomplete: "off", oninput: attempt(() => turn(-page)) });
+  const which = make("select", { id: "which", onchange: attempt(() => turn(-page)) }, make("option", { value: "" }, "all"), ...STATES.map((each) => make("option", { value: each }, each)));
+  const back = make("button", { type: "button", onclick: attempt(() => turn(-1)) }, "← back");
+  const on = make("button", { type: "button", onclick: attempt(() => turn(1)) }, "on →");
+  const filter = make("div", { class: "actions" }, labelled("containing", "Name contains", containing), labelled("which", "State", which), back, on);
+  count.after(filter);
+
+  async function turn(pages) {
+    page = Math.max(0, page + pages);
+    await fill();
+  }
+
+  async function fill() {
+    const asked = { order: "newest", skip: page * SHOWN, limit: SHOWN, containing: containing.value, ...(which.value ? { state: which.value } : {}) };
+    const query = String(new URLSearchParams(asked));
+    newest = query;
+    const { items, total, running } = await read(`/v1/experiments?${query}`);
+    if (query !== newest) return; // something else is looked for by now
+    if (!items.length && page) {
+      await turn(-1);
+      return;
+    }
+    const all = !containing.value && !which.value;
+    bar.hidden = items.length + chosen.size < 2;
+    filter.hidden = all && total < 2;
+    back.hidden = on.hidden = total <= SHOWN;
+    back.disabled = !page;
+    on.disabled = (page + 1) * SHOWN >= total;
+    count.hidden = all && !total;
+    const where = total > SHOWN ? `, page ${page + 1} of ${Math.ceil(total / SHOWN)}, what changed last first` : "";
+    write(count, `${total} ${all ? "in all" : "found"}, ${running} running${where}`);
+    const none = all ? nothingYet() : [make("p", {}, "None is like that.")];
+    inPlace(place, ...(items.length ? [grid(columns, items, "Experiments")] : none), ...await budgets());
+  }
+
+  let newest = "";
+  await every(4000, fill);
 }
 
 // What is to be done where there is nothing yet.
