@@ -354,6 +354,20 @@ def taken(team: Team) -> float:
     return tenant.taken(team.house.tenant_desk("red").ledger.month()) / 1e6
 
 
+def test_limits_that_are_as_they_were_hold_nothing(team: Team) -> None:
+    name, token, made = started(team, "red"), team.token("submit", "red"), team.app()
+    desk = team.house.tenant_desk("red")
+    desk.stop(name)
+    desk.look(name, lambda session: session.step(lambda _state, _events: None))
+    assert desk.status(name)[0]["state"] == "stopped"
+    for limits in ({}, {"max_cost": 10}, {"max_trials": 2, "timeout": None}):
+        assert ask(made, "PATCH", f"/v1/experiments/{name}/limits", token, limits).status == 200
+        assert taken(team) == 0.0, limits
+    # What was taken would have been held for an hour.
+    assert ask(made, "PATCH", f"/v1/experiments/{name}/limits", token, {"max_cost": 0.01}).status == 200
+    assert taken(team) == 0.0
+
+
 def test_what_came_to_nothing_holds_nothing(team: Team) -> None:
     with pytest.raises(SpecError):
         started(team, "red", sampler={"kind": "python", "sampler": "nowhere:Nothing"})

@@ -23,12 +23,13 @@ from trialjob.apps.service.callers import AnyDesk, House
 from trialjob.apps.service.live_logs import LogPart
 from trialjob.apps.service.rules import ONE, TRIAL
 from trialjob.apps.service.threads import in_thread
-from trialjob.errors import BackendUnavailable, StoreUnavailable, TrialjobError
+from trialjob.errors import BackendUnavailable, StoreError, StoreUnavailable, TrialjobError
 from trialjob.experiment import Session
 from trialjob.orchestrator.core.events import Record
 from trialjob.orchestrator.journals.codec import encode
 
-#: Seconds between two looks at what somebody listens to, and between two signs of life.
+#: Seconds between two looks at what somebody listens to, and between two signs of life. So much longer is
+#: heard at most what is listened to with a token that has ended.
 _LOOK, _ALIVE = 1.0, 15.0
 #: So many listen at once, and so many with one token, which leaves seats for others.
 _LISTENERS, _OF_ONE = 200, 150
@@ -39,7 +40,7 @@ _UNBUFFERED = {"x-accel-buffering": "no"}
 Tell = Callable[[], "Iterable[bytes] | None"]
 
 
-class _Seats:
+class Seats:
     """Who listens."""
 
     def __init__(self, house: House) -> None:
@@ -51,10 +52,13 @@ class _Seats:
         """What ``tell`` says, as long as the token is good. Raises HTTPException when no seat is free."""
 
         def still_in() -> bool:
-            return self._house.caller(request.scope["token"]) is not None
+            try:
+                return self._house.caller(request.scope["token"]) is not None
+            except StoreError:  # nobody knows; whoever asks again is told so
+                return False
 
         self._take(who)
-        return _Seated(_told(tell, still_in), lambda: self._leave(who))
+        return _Seated(told(tell, still_in), lambda: self._leave(who))
 
     def _take(self, who: str) -> None:
         with self._lock:
@@ -73,8 +77,8 @@ class _Seats:
 class _Seated(StreamingResponse):
     """Has a seat, which is free again however it ends, also before anything was sent."""
 
-    def __init__(self, told: AsyncIterator[bytes], leave: Callable[[], None]) -> None:
-        super().__init__(told, media_type="text/event-stream", headers=_UNBUFFERED)
+    def __init__(self, pieces: AsyncIterator[bytes], leave: Callable[[], None]) -> None:
+        super().__init__(pieces, media_type="text/event-stream", headers=_UNBUFFERED)
         self._leave = leave
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -85,7 +89,7 @@ class _Seated(StreamingResponse):
 
 
 def add_streams(made: FastAPI, house: House) -> None:
-    seats = _Seats(house)
+    seats = Seats(house)
 
     @made.get(f"{ONE}/events", response_class=only("text/event-stream"))
     async def get_events(  # noqa: PLR0917 - as a route is written
@@ -167,7 +171,7 @@ def _marked(last: str, attempt: int | None, cursor: str) -> tuple[int | None, st
     return (int(number), unquote(mark)) if attempt in (None, int(number)) else (attempt, cursor)
 
 
-async def _told(tell: Tell, still_in: Callable[[], bool]) -> AsyncIterator[bytes]:
+async def told(tell: Tell, still_in: Callable[[], bool]) -> AsyncIterator[bytes]:
     now = asyncio.get_running_loop().time
     heard = checked = now()
     yield b"retry: 2000\n\n"

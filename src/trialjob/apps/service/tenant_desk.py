@@ -202,12 +202,16 @@ class TenantDesk(Desk):
         self._run(session)
 
     def change_limits(self, name: str, limits: Mapping[str, Any]) -> None:
-        def at(session: Session) -> tuple[Limits, int]:
+        def at(session: Session) -> tuple[Limits, int] | None:
             ended = session.state.phase is Phase.ENDED
             wanted = self._with_limits(session, limits)
+            if wanted.limits == session.spec.limits:
+                return None  # no record would come behind this, by which what is opened is closed again
             return wanted.to_limits(), session.state.version if ended else 0
 
-        wanted, since = self.look(name, at)
+        if (changed := self.look(name, at)) is None:
+            return
+        wanted, since = changed
         _check_capped(wanted)
         with self._opened(name, wanted, since=since):
             super().change_limits(name, limits)
