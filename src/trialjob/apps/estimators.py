@@ -14,7 +14,8 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from trialjob.apps.documents import Document
-from trialjob.apps.specs import Estimator
+from trialjob.apps.specs import Estimator, spec_of
+from trialjob.errors import UsageError
 from trialjob.model.json import Json
 
 if TYPE_CHECKING:
@@ -48,19 +49,27 @@ class Evaluates:
         and killed here it can be found and resumed by its ``name``. May be called from any thread.
         Raises TrialFailed, SpecError, UsageError.
         """
-        from trialjob.apps.evaluate import evaluate  # noqa: PLC0415 - only when it is asked for
+        from trialjob.apps.evaluate import run  # noqa: PLC0415 - only when it is asked for
 
-        return evaluate(
+        objective = metric or next(iter(metrics or {}), None)
+        if objective is None:
+            raise UsageError(
+                "evaluate() must know a metric that tells of a job that works; "
+                "write metric='val_accuracy', or metrics={'val_accuracy': 'acc=({number})'}"
+            )
+        if not config:
+            raise UsageError("evaluate() needs a configuration with at least one hyperparameter")
+        spec = spec_of(
             self,
-            config,
-            backend,
-            on_report=on_report,
-            metric=metric,
+            space={key: {"type": "choice", "values": [value]} for key, value in config.items()},
+            objective={"metric": objective, "mode": "max"},
             metrics=metrics,
-            limits=limits,
+            sampler={"kind": "random", "seed": 0},  # nothing is left to choose
+            limits={**(limits or {}), "max_trials": 1},
+            backend=backend,
             name=name,
-            store=store,
         )
+        return run(spec, store, on_report)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,17 +7,14 @@ journaled before it is launched, retried, capped, found by ``trialjob list`` and
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from trialjob.apps.documents import Document
-from trialjob.apps.specs import Estimator, spec_of
-from trialjob.errors import TrialFailed, UsageError
-from trialjob.model.json import Json
+from trialjob.errors import TrialFailed
 
 if TYPE_CHECKING:
-    from trialjob.backends.plugin import BaseBackend
+    from trialjob.config import ExperimentSpec
     from trialjob.experiment import Session
     from trialjob.orchestrator.core.events import Event
     from trialjob.orchestrator.core.state import State
@@ -26,41 +23,12 @@ if TYPE_CHECKING:
 OnReport: TypeAlias = Callable[[dict[str, float]], object]
 
 
-def evaluate(
-    estimator: Estimator,
-    config: Mapping[str, Json],
-    backend: BaseBackend | Document | str | None = None,
-    *,
-    on_report: OnReport | None = None,
-    metric: str | None = None,
-    metrics: Mapping[str, str] | None = None,
-    limits: Mapping[str, Json] | None = None,
-    name: str | None = None,
-    store: str | Path | None = None,
-) -> dict[str, float]:
-    """Run one job with ``config`` and return the last value of each metric; see ``Estimator.evaluate``."""
+def run(spec: ExperimentSpec, store: str | Path | None, on_report: OnReport | None) -> dict[str, float]:
+    """Run the one trial of ``spec`` and return the last value of each metric; see ``Evaluates``."""
     from trialjob import experiment  # noqa: PLC0415 - importing trialjob stays light
     from trialjob.config import warnings as doubts_about  # noqa: PLC0415 - as above
     from trialjob.reporting.terminal import print_notes  # noqa: PLC0415 - as above
 
-    objective = metric or next(iter(metrics or {}), None)
-    if objective is None:
-        raise UsageError(
-            "evaluate() must know a metric that tells of a job that works; "
-            "write metric='val_accuracy', or metrics={'val_accuracy': 'acc=({number})'}"
-        )
-    if not config:
-        raise UsageError("evaluate() needs a configuration with at least one hyperparameter")
-    spec = spec_of(
-        estimator,
-        space={key: {"type": "choice", "values": [value]} for key, value in config.items()},
-        objective={"metric": objective, "mode": "max"},
-        metrics=metrics,
-        sampler={"kind": "random", "seed": 0},  # nothing is left to choose
-        limits={**(limits or {}), "max_trials": 1},
-        backend=backend,
-        name=name,
-    )
     for problem in doubts_about(spec):
         warnings.warn(str(problem), stacklevel=3)
     session = experiment.create(spec, store=store)
