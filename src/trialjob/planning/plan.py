@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from trialjob.backends.plugin import Check
 from trialjob.errors import Problem
 from trialjob.planning.estimate import Estimate
 from trialjob.planning.scenario_input import Case
@@ -53,16 +54,6 @@ class Variant:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Looked:
-    """One thing that was looked at in the account; ``ok`` is None when it could not be found out."""
-
-    name: str
-    ok: bool | None
-    detail: str
-    remedy: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """Everything that is known before the first job."""
 
@@ -82,7 +73,8 @@ class Plan:
     request: str = ""
     #: That request itself, where one is made.
     first_request: Mapping[str, Any] | None = None
-    looked: Sequence[Looked] = ()
+    #: What was looked at in the account.
+    looked: Sequence[Check] = ()
     #: What was not asked, and how it would be.
     unasked: Sequence[str] = ()
     #: Fields that the user's own file says and not the spec, and where that file is.

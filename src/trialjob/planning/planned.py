@@ -30,7 +30,7 @@ from trialjob.orchestrator.stopping.none import NoStopping
 from trialjob.planning.advice import advice, doubts
 from trialjob.planning.estimate import estimate
 from trialjob.planning.experience import with_experience
-from trialjob.planning.plan import Looked, Plan, Variant
+from trialjob.planning.plan import Plan, Variant
 from trialjob.planning.rehearsal import rehearse
 from trialjob.planning.scenario_input import Case, Epochs
 from trialjob.planning.upper_bound import worst
@@ -101,7 +101,7 @@ def plan(given: ExperimentSpec | ResolvedSpec, asked: Asked, *, store: str | Pat
         caps=caps_note(written.case.limits, written.case.tariff),
         request=where.request_words(),
         first_request=where.first_request(jobs),
-        looked=tuple(_looked(resolved)) if asked.account else (),
+        looked=tuple(resolved.spec.backend.doctor(resolved.jobs, only=_CHECKED)) if asked.account else (),
         unasked=(*unseen, *_unasked(spec, asked)),
         settings=tuple(spec.written.filled),
         settings_file=str(user_settings.where()),
@@ -270,11 +270,6 @@ def _stopping(spec: ExperimentSpec) -> str:
         return rule.kind
     levels = ", ".join(f"{level:g}" for level in rungs)
     return f"{rule.kind}, compared at {spec.objective.resource} {levels}, to the end at {furthest:g}"
-
-
-def _looked(resolved: ResolvedSpec) -> Iterator[Looked]:
-    for check in resolved.spec.backend.doctor(resolved.jobs, only=_CHECKED):
-        yield Looked(name=check.name, ok=check.ok, detail=check.detail, remedy=check.remedy)
 
 
 def _unseen_parents(resolved: ResolvedSpec, store: str | Path | None, asked: Asked) -> list[str]:
