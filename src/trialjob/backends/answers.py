@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -43,20 +43,12 @@ class Way:
     max_wait: float = math.inf
 
 
-def _is_text(found: object) -> bool:
-    return isinstance(found, str)
+def _is(kind: type) -> Callable[[object], bool]:
+    return lambda found: isinstance(found, kind)
 
 
-def _are_texts(found: object) -> bool:
-    return isinstance(found, list | tuple) and all(isinstance(each, str) for each in found)
-
-
-def _are_paths(found: object) -> bool:
-    return isinstance(found, list | tuple) and all(isinstance(each, Path) for each in found)
-
-
-def _any(_found: object) -> bool:
-    return True
+def _are(kind: type) -> Callable[[object], bool]:
+    return lambda found: isinstance(found, list | tuple) and all(isinstance(each, kind) for each in found)
 
 
 def _are_ways(found: object) -> bool:
@@ -85,36 +77,37 @@ def _is_price_list(found: object) -> bool:
     return found is None or all(hasattr(found, each) for each in ("regions", "prices", "keep"))
 
 
+_ANY: Final = Answer(words="", fits=_is(object))
+_TEXT: Final = Answer(words="a text", fits=_is(str))
+_PROBLEMS: Final = Answer(words="Problems", fits=_is(Problem), several=True)
 #: What the methods of a package's backend must answer.
 ANSWERS: Final[Mapping[str, Answer]] = {
-    "problems": Answer(words="Problems", fits=lambda found: isinstance(found, Problem), several=True),
-    "problems_here": Answer(words="Problems", fits=lambda found: isinstance(found, Problem), several=True),
-    "loses_progress": Answer(words="a text", fits=_is_text),
-    "has_tree": Answer(words="True or False", fits=lambda found: isinstance(found, bool)),
-    "files": Answer(words="Paths", fits=_are_paths),
-    "check_here": Answer(words="", fits=_any),
-    "check": Answer(words="", fits=_any),
-    "image": Answer(words="a text", fits=_is_text),
+    "problems": _PROBLEMS,
+    "problems_here": _PROBLEMS,
+    "loses_progress": _TEXT,
+    "has_tree": Answer(words="True or False", fits=_is(bool)),
+    "files": Answer(words="Paths", fits=_are(Path)),
+    "check_here": _ANY,
+    "check": _ANY,
+    "image": _TEXT,
     "open": Answer(
         words=f"what has {', '.join(NEEDED)}", fits=lambda found: not lacking(found), behind=CheckedBackend
     ),
-    "checkpoints": Answer(words="a text", fits=_is_text),
+    "checkpoints": _TEXT,
     "links": Answer(words="what takes a job's name", fits=callable),
-    "remove_artifacts": Answer(words="texts", fits=_are_texts),
-    "handover_problems": Answer(
-        words="Problems", fits=lambda found: isinstance(found, Problem), several=True
-    ),
-    "parent_problems": Answer(words="Problems", fits=lambda found: isinstance(found, Problem), several=True),
-    "doubts": Answer(words="Problems", fits=lambda found: isinstance(found, Problem), several=True),
-    "aws": Answer(words="a mapping", fits=lambda found: isinstance(found, Mapping)),
-    "tariff": Answer(words="a Tariff", fits=lambda found: isinstance(found, Tariff)),
+    "remove_artifacts": Answer(words="texts", fits=_are(str)),
+    "handover_problems": _PROBLEMS,
+    "parent_problems": _PROBLEMS,
+    "doubts": _PROBLEMS,
+    "aws": Answer(words="a mapping", fits=_is(Mapping)),
+    "tariff": Answer(words="a Tariff", fits=_is(Tariff)),
     "ways": Answer(words="Ways, one of which is written", fits=_are_ways),
-    "machine": Answer(words="a text", fits=_is_text),
-    "request_words": Answer(words="a text", fits=_is_text),
+    "machine": _TEXT,
+    "request_words": _TEXT,
     "first_request": Answer(words="a mapping that JSON can say, or None", fits=_is_document),
     "rates": Answer(words="numbers above 0 by names of operations", fits=_are_rates),
-    "unasked": Answer(words="a text", fits=_is_text),
+    "unasked": _TEXT,
     "price_list": Answer(words="what has regions, prices and keep, or None", fits=_is_price_list),
-    "auditor": Answer(words="what has look, stop and region", fits=lambda found: isinstance(found, Auditor)),
-    "doctor": Answer(words="Checks", fits=lambda found: isinstance(found, Check), several=True),
+    "auditor": Answer(words="what has look, stop and region", fits=_is(Auditor)),
+    "doctor": Answer(words="Checks", fits=_is(Check), several=True),
 }
