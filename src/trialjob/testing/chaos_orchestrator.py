@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from trialjob.backends.simulator.backend import SimulatorBackend
 from trialjob.errors import BackendBusy, BackendUnavailable, InvariantError, StoreUnavailable
 from trialjob.logs.metrics import readers
-from trialjob.model.ids import JobName
-from trialjob.model.job import JobRequest, JobSeen, Watch
+from trialjob.model.job import JobSeen, Watch
 from trialjob.model.trial import EndKind, EndReason, Phase
-from trialjob.orchestrator.core.events import (
-    Event,
-    ExperimentEnding,
-    Record,
-)
+from trialjob.orchestrator.core.events import ExperimentEnding, Record
 from trialjob.orchestrator.engine.step import Parts, Stepper
-from trialjob.orchestrator.ports import Clock, Journal, Postponed, Rejected, Submitted
+from trialjob.orchestrator.ports import Clock
 from trialjob.orchestrator.samplers.random import RandomSampler
 from trialjob.testing.chaos_schedule import RULES, Fault
-from trialjob.testing.crash import Crash
+from trialjob.testing.crash import Crash, FusedBackend, FusedJournal
 from trialjob.testing.simulation import ESTIMATOR, OBJECTIVE, SPACE
 
 if TYPE_CHECKING:
@@ -74,7 +69,7 @@ class Orchestrator:
     def _parts(self) -> Parts:
         world = self._world
         return Parts(
-            journal=FaultyJournal(world, self),
+            journal=FusedJournal(world.journal, _Way(self, StoreUnavailable("no answer"))),
             backend=FaultyBackend(world, self),
             estimator=ESTIMATOR,
             rule=RULES[world.schedule.rule](),
@@ -135,54 +130,27 @@ class Orchestrator:
             world.depth -= 1
 
 
-class FaultyJournal:
-    """The journal as one orchestrator reaches it."""
+class _Way:
+    """How one orchestrator reaches the journal or the service: a call may be ``lost``."""
 
-    def __init__(self, world: World, owner: Orchestrator) -> None:
-        self._journal: Journal = world.journal
+    def __init__(self, owner: Orchestrator, lost: Exception) -> None:
         self._owner = owner
+        self._lost = lost
 
-    def read(self, after: int = 0) -> Sequence[Record]:
-        return self._journal.read(after)
-
-    def append(self, events: Sequence[Event], *, after: int, at: float) -> Record:
-        lost = StoreUnavailable("no answer")
-        return self._owner.call(lambda: self._journal.append(events, after=after, at=at), lost)
-
-    def hold(self, seconds: float = 60.0) -> AbstractContextManager[None]:
-        return self._journal.hold(seconds)
-
-    def receive(self, records: Sequence[Record]) -> None:
-        self._journal.receive(records)
-
-    def holder(self) -> str | None:
-        return self._journal.holder()
+    def call(self, function: Callable[[], T]) -> T:
+        return self._owner.call(function, self._lost)
 
 
-class FaultyBackend:
+class FaultyBackend(FusedBackend):
     """The service as one orchestrator reaches it."""
 
     def __init__(self, world: World, owner: Orchestrator) -> None:
+        super().__init__(
+            SimulatorBackend(world.service, world.clock), _Way(owner, BackendUnavailable("lost"))
+        )
         self._world = world
-        self._owner = owner
-        self._backend = SimulatorBackend(world.service, world.clock)
-
-    def submit(self, request: JobRequest) -> Submitted | Postponed | Rejected:
-        return self._owner.call(lambda: self._backend.submit(request), BackendUnavailable("lost"))
-
-    def stop(self, job: JobName, digest: str = "") -> bool:
-        return self._owner.call(lambda: self._backend.stop(job, digest), BackendUnavailable("lost"))
 
     def observe(self, watched: Sequence[Watch]) -> Sequence[JobSeen]:
         stale = self._world.schedule.faults.get(self._world.calls + 1) is Fault.STALE
-        seen = self._owner.call(lambda: self._backend.observe(watched), BackendUnavailable("lost"))
+        seen = super().observe(watched)
         return () if stale else seen
-
-    def end_pools(self, jobs: Sequence[JobName]) -> bool:
-        return self._owner.call(lambda: self._backend.end_pools(jobs), BackendUnavailable("lost"))
-
-    def close(self) -> None:
-        self._backend.close()
-
-
-# Laws

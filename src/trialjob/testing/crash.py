@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from trialjob.model.ids import JobName
 from trialjob.model.job import JobRequest, JobSeen, Watch
@@ -37,10 +37,16 @@ class Fuse:
         return result
 
 
+class Calls(Protocol):
+    """What a call goes through: a fuse, for example."""
+
+    def call(self, function: Callable[[], T]) -> T: ...
+
+
 class FusedJournal:
     """A journal whose appends go through a fuse."""
 
-    def __init__(self, journal: Journal, fuse: Fuse) -> None:
+    def __init__(self, journal: Journal, fuse: Calls) -> None:
         self._journal = journal
         self._fuse = fuse
 
@@ -63,7 +69,7 @@ class FusedJournal:
 class FusedBackend:
     """A backend whose every call goes through a fuse."""
 
-    def __init__(self, backend: JobBackend, fuse: Fuse) -> None:
+    def __init__(self, backend: JobBackend, fuse: Calls) -> None:
         self._backend = backend
         self._fuse = fuse
 
