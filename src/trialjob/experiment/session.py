@@ -232,7 +232,7 @@ class Session:
     ) -> State:
         """Hold the experiment for ``work``; without ``wake`` that waits for a sampler that prepares."""
         self._check_is_here()
-        with self._journal.hold(_lease(self.spec)):
+        with self._journal.hold(max(_SILENCE, _LOOKS * self.spec.backend.poll_interval)):
             self.refresh()
             spec = self.spec
             spec.backend.check_here(jobs_of(spec, self._clock, name=self.name))
@@ -242,12 +242,8 @@ class Session:
             parts = self._parts(spec, wake, self._mirrors)
             known, self._records = self._records, []
             stepper = self._stepper(spec, parts, known, self.state)
-            self._loop = loop = Loop(
-                stepper,
-                self._clock,
-                spec.backend.poll_interval,
-                by_pace=spec.backend.looks_by_pace and not spec.is_hosted,
-            )
+            pause, by_pace = spec.backend.poll_interval, spec.backend.looks_by_pace and not spec.is_hosted
+            self._loop = loop = Loop(stepper, self._clock, pause, by_pace=by_pace)
             try:
                 if self._leaving:
                     loop.leave()
@@ -399,7 +395,3 @@ class Session:
                 self.refresh()
                 return
             self.refresh()
-
-
-def _lease(spec: ExperimentSpec) -> float:
-    return max(_SILENCE, _LOOKS * spec.backend.poll_interval)
