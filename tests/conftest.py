@@ -101,6 +101,20 @@ def aws_here() -> Iterator[FakeAws]:
         yield fake
 
 
+@pytest.fixture
+def quick_aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAws]:
+    """Another one, for this test alone, with a role and with jobs that start and end at once."""
+    from trialjob.testing.fake_aws import Durations, FakeAws, ScaledClock  # noqa: PLC0415 - heavy
+
+    quick = Durations(cold_start=0.3, warm_start=0.1, download=0.1, upload=0.1, stop=0.1)
+    with FakeAws(clock=ScaledClock(10), durations=quick) as fake:
+        for name, value in fake.env.items():
+            monkeypatch.setenv(name, value)
+        fake.create_bucket("bucket")
+        fake.create_role("SageMakerExecution")
+        yield fake
+
+
 @pytest.fixture(scope="session")
 def slurm_daemons() -> Iterator[slurm_cluster.Cluster]:
     """The daemons that ``slurm`` gives out, one set for each process."""

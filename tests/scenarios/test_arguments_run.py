@@ -14,25 +14,14 @@ from trialjob.apps.tuner import Experiment
 from trialjob.config import load, parse
 from trialjob.model.ids import ExperimentName, TrialId
 from trialjob.orchestrator.core.events import ExperimentCreated
-from trialjob.testing.fake_aws import Durations, FakeAws, ScaledClock
+from trialjob.testing.fake_aws import FakeAws
 
-QUICK = Durations(cold_start=0.3, warm_start=0.1, download=0.1, upload=0.1, stop=0.1)
 CLOUD = {
     "image_uri": "123456789012.dkr.ecr.us-east-1.amazonaws.com/python:3",
     "role": "arn:aws:iam::123456789012:role/SageMakerExecution",
     "instance_type": "ml.m5.large",
 }
 BOTH = pytest.mark.parametrize("where", ["local", "sagemaker"])
-
-
-@pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Any:  # noqa: ANN401 - a generator of one
-    with FakeAws(clock=ScaledClock(10), durations=QUICK) as fake:
-        fake.create_bucket("bucket")
-        fake.create_role("SageMakerExecution")
-        for name, value in fake.env.items():
-            monkeypatch.setenv(name, value)
-        yield fake
 
 
 def run(where: str, folder: Path, script: str, **estimator: object) -> None:
@@ -88,7 +77,8 @@ assert told == {"n": 3, "lr": 1e-05, "amp": False, "tags": ["a", None], "opts": 
 
 @BOTH
 @pytest.mark.parametrize("dialect", ["sdk-v2", "sdk-v3"])
-def test_a_script_in_the_style_of_each_sdk(dialect: str, where: str, tmp_path: Path, aws: FakeAws) -> None:  # noqa: ARG001
+@pytest.mark.usefixtures("quick_aws")
+def test_a_script_in_the_style_of_each_sdk(dialect: str, where: str, tmp_path: Path) -> None:
     constants = {"n": 3, "amp": False, "tags": ["a", None], "opts": {"k": 1}, "nothing": None}
     script = SDK_V2 if dialect == "sdk-v2" else SDK_V3
     word = {} if dialect == "sdk-v2" else {"dialect": dialect}  # the toolkit's is the default
@@ -118,10 +108,10 @@ assert json.loads(os.environ["SM_USER_ARGS"]) == words
 
 
 @BOTH
-def test_a_template_of_every_form(where: str, tmp_path: Path, aws: FakeAws) -> None:
+def test_a_template_of_every_form(where: str, tmp_path: Path, quick_aws: FakeAws) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "x.csv").write_text("1")
-    aws.client("s3").put_object(Bucket="bucket", Key="data/x.csv", Body=b"1")
+    quick_aws.client("s3").put_object(Bucket="bucket", Key="data/x.csv", Body=b"1")
     run(
         where,
         tmp_path,
@@ -151,7 +141,7 @@ print("acc=1", flush=True)
 
 
 @BOTH
-def test_a_container_has_the_same_words(where: str, tmp_path: Path, aws: FakeAws) -> None:  # noqa: ARG001
+def test_a_container_has_the_same_words(where: str, tmp_path: Path, quick_aws: FakeAws) -> None:  # noqa: ARG001
     (tmp_path / "program.py").write_text(CONTAINER)
     run(
         where,

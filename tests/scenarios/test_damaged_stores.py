@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tiny_sweep import write_tiny_sweep
 from trialjob.apps.cli.main import main
 from trialjob.errors import JournalCorrupt, JournalTooNew
 from trialjob.orchestrator.core.evolve import replay
@@ -18,16 +19,6 @@ from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.journals.folder import FolderStore
 from trialjob.orchestrator.journals.jsonl import JsonlJournal
 
-SPEC = """
-name: tiny
-estimator: {kind: script, source_dir: ., entry_point: train.sh}
-space: {x: {type: choice, values: [1, 2]}}
-objective: {metric: acc, mode: max}
-metrics: [{name: acc, regex: "acc=({number})"}]
-sampler: {kind: grid}
-limits: {max_trials: 2}
-backend: {kind: local, poll_interval: 20ms}
-"""
 GOLDEN = Path(__file__).parents[1] / "golden"
 EMPTY_RECORD = b'{"v": 1, "n": 1, "at": 0, "events": []}\n'
 
@@ -119,11 +110,10 @@ REMEDIES = ("restore", "→", "upgrade", "move away", "check --store", "make roo
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with an experiment that goes on and another that has ended."""
     root = tmp_path_factory.mktemp("sound")
-    (root / "train.sh").write_text("echo acc=0.$2\n")
-    (root / "sweep.yaml").write_text(SPEC)
+    spec = str(write_tiny_sweep(root))
     store = root / "store"
-    assert main(["run", str(root / "sweep.yaml"), "--name", "whole", "--store", str(store)]) == 0
-    assert main(["step", "tiny", str(root / "sweep.yaml"), "--store", str(store)]) == 3
+    assert main(["run", spec, "--name", "whole", "--store", str(store)]) == 0
+    assert main(["step", "tiny", spec, "--store", str(store)]) == 3
     status = store / "tiny" / "jobs" / "tiny-0001-1" / "status.json"
     clock = SystemClock()
     until = clock.now() + 60

@@ -18,22 +18,11 @@ from trialjob.apps.specs import Estimator
 from trialjob.apps.tuner import Experiment
 from trialjob.config import parse
 from trialjob.errors import UsageError
-from trialjob.testing.fake_aws import Durations, FakeAws, ScaledClock
+from trialjob.testing.fake_aws import FakeAws
 
-QUICK = Durations(cold_start=0.3, warm_start=0.1, download=0.1, upload=0.1, stop=0.1)
 ROLE = "arn:aws:iam::123456789012:role/SageMakerExecution"
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/python:3"
 PROGRAM = 'echo "epoch=1 acc=$1"; echo "$@"; env | grep ^TRIALJOB_TRIAL='
-
-
-@pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Any:  # noqa: ANN401 - a generator of one
-    with FakeAws(clock=ScaledClock(10), durations=QUICK) as fake:
-        fake.create_bucket("bucket")
-        fake.create_role("SageMakerExecution")
-        for name, value in fake.env.items():
-            monkeypatch.setenv(name, value)
-        yield fake
 
 
 def tuner(
@@ -59,7 +48,7 @@ def scores(found: trialjob.Result) -> list[tuple[float, float]]:
 
 
 @pytest.mark.parametrize("where", ["local", "sagemaker"])
-def test_a_container_of_any_language(where: str, tmp_path: Path, aws: FakeAws) -> None:
+def test_a_container_of_any_language(where: str, tmp_path: Path, quick_aws: FakeAws) -> None:
     container = Container(
         IMAGE,
         entrypoint=["bash", "-c", PROGRAM, "program"],
@@ -69,10 +58,10 @@ def test_a_container_of_any_language(where: str, tmp_path: Path, aws: FakeAws) -
     found = tuner(container, tmp_path, SAGEMAKER if where == "sagemaker" else None).run()
     assert [score for _, score in scores(found)] == [value for value, _ in scores(found)]
     if where == "sagemaker":
-        facts = aws.client("sagemaker").describe_training_job(TrainingJobName="kinds-0001-1")
+        facts = quick_aws.client("sagemaker").describe_training_job(TrainingJobName="kinds-0001-1")
         assert facts["AlgorithmSpecification"]["ContainerEntrypoint"][:2] == ["bash", "-c"]
         assert facts["HyperParameters"].keys() == {"lr"}
-        kept = aws.client("s3").list_objects_v2(Bucket="bucket").get("Contents", [])
+        kept = quick_aws.client("s3").list_objects_v2(Bucket="bucket").get("Contents", [])
         assert not [row["Key"] for row in kept if "/_code/" in row["Key"]]
 
 
@@ -87,7 +76,7 @@ print("acc=%r" % values["lr"], flush=True)
 
 
 @pytest.mark.parametrize("where", ["local", "sagemaker"])
-def test_hyperparameters_without_number_or_length(where: str, tmp_path: Path, aws: FakeAws) -> None:  # noqa: ARG001
+def test_hyperparameters_without_number_or_length(where: str, tmp_path: Path, quick_aws: FakeAws) -> None:  # noqa: ARG001
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "train.py").write_text(WIDE)
     constants = {"note": "x" * 3000, **{f"p{n}": [n, None, "ü"] for n in range(150)}}
@@ -143,7 +132,7 @@ print("acc=%r" % lr, flush=True)
 
 
 @pytest.mark.parametrize("where", ["local", "sagemaker"])
-def test_values_of_every_kind_arrive_as_they_are(where: str, tmp_path: Path, aws: FakeAws) -> None:  # noqa: ARG001
+def test_values_of_every_kind_arrive_as_they_are(where: str, tmp_path: Path, quick_aws: FakeAws) -> None:  # noqa: ARG001
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "train.py").write_text(READS)
     (tmp_path / "src" / "wanted.json").write_text(json.dumps(HOSTILE))
@@ -153,7 +142,7 @@ def test_values_of_every_kind_arrive_as_they_are(where: str, tmp_path: Path, aws
     assert [trial.status for trial in found.trials] == ["completed"], found.trials[0].reason
 
 
-def test_requirements_that_fail_are_the_trials_reason(tmp_path: Path, aws: FakeAws) -> None:  # noqa: ARG001
+def test_requirements_that_fail_are_the_trials_reason(tmp_path: Path, quick_aws: FakeAws) -> None:  # noqa: ARG001
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "train.py").write_text("print('acc=1')")
     (tmp_path / "src" / "requirements.txt").write_text("--no-index\nno-such-package-of-ours\n")
@@ -169,7 +158,7 @@ def test_requirements_that_fail_are_the_trials_reason(tmp_path: Path, aws: FakeA
 
 
 def test_a_model_trainer_becomes_trials_and_uploads_once(
-    tmp_path: Path, aws: FakeAws, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, quick_aws: FakeAws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SAGEMAKER_VALIDATE_ROLE", "false")
     (tmp_path / "src").mkdir()
@@ -177,7 +166,7 @@ def test_a_model_trainer_becomes_trials_and_uploads_once(
     # In a process of its own: the SDK warns, keeps threads and takes over the logging of its process.
     done = subprocess.run(
         [sys.executable, "-c", MODEL_TRAINER, str(tmp_path)],
-        env={**os.environ, **aws.env, "SAGEMAKER_VALIDATE_ROLE": "false"},
+        env={**os.environ, **quick_aws.env, "SAGEMAKER_VALIDATE_ROLE": "false"},
         capture_output=True,
         text=True,
         check=False,
@@ -188,9 +177,9 @@ def test_a_model_trainer_becomes_trials_and_uploads_once(
     assert len(found) == 3
     assert all(abs(score - value) < 1e-12 for value, score in found)
     # What the SDK uploaded, it uploaded before; our trials add nothing to it.
-    after = {row["Key"] for row in aws.client("s3").list_objects_v2(Bucket="bucket")["Contents"]}
+    after = {row["Key"] for row in quick_aws.client("s3").list_objects_v2(Bucket="bucket")["Contents"]}
     assert {key for key in after if "/input/" in key} == set(uploads)
-    facts = aws.client("sagemaker").describe_training_job(TrainingJobName="kinds-0002-1")
+    facts = quick_aws.client("sagemaker").describe_training_job(TrainingJobName="kinds-0002-1")
     # Pools are given back at the end.
     assert facts["ResourceConfig"] | {"KeepAlivePeriodInSeconds": 120} == asked["ResourceConfig"]
     assert {row["ChannelName"] for row in facts["InputDataConfig"]} == {"code", "sm_drivers"}
@@ -243,7 +232,7 @@ def test_what_is_no_object_of_the_sdk_is_refused() -> None:
         trialjob.from_estimator({})
 
 
-def test_the_image_of_a_framework_is_recorded(tmp_path: Path, aws: FakeAws) -> None:  # noqa: ARG001
+def test_the_image_of_a_framework_is_recorded(tmp_path: Path, quick_aws: FakeAws) -> None:  # noqa: ARG001
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "train.py").write_text("import os\nprint('acc=' + os.environ['SM_HP_LR'])\n")
     script = trialjob.pytorch(

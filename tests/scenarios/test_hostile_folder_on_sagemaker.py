@@ -13,10 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from trialjob.testing.fake_aws import Durations, FakeAws, ScaledClock
+from trialjob.testing.fake_aws import FakeAws
 
 PYTHON_38 = sorted(Path("~/.pyenv/versions").expanduser().glob("3.8.*/bin"))
-QUICK = Durations(cold_start=0.3, warm_start=0.1, download=0.1, upload=0.1, stop=0.1)
 TRAINING = """\
 import os, sys
 import trialjob, trialjob.mine, reporting, inner_link, outer_link
@@ -46,7 +45,7 @@ def source(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("python", [Path(sys.executable).parent, *PYTHON_38[-1:]], ids=str)
-def test_it_arrives_and_runs(python: Path, tmp_path: Path) -> None:
+def test_it_arrives_and_runs(python: Path, tmp_path: Path, quick_aws: FakeAws) -> None:
     document = {
         "name": "hostile",
         "estimator": {
@@ -65,21 +64,16 @@ def test_it_arrives_and_runs(python: Path, tmp_path: Path) -> None:
         "backend": {"kind": "sagemaker", "s3_uri": "s3://bucket/tuning", "poll_interval": 0.2},
     }
     (tmp_path / "sweep.yaml").write_text(json.dumps(document))
-    with FakeAws(clock=ScaledClock(10), durations=QUICK) as aws:
-        aws.create_bucket("bucket")
-        aws.create_role("SageMakerExecution")
-        variables = {**os.environ, **aws.env, "TRIALJOB_STORE": str(tmp_path / "store")}
+    variables = {**os.environ, **quick_aws.env, "TRIALJOB_STORE": str(tmp_path / "store")}
 
-        def trialjob(*words: str) -> str:
-            line = [sys.executable, "-m", "trialjob", *words]
-            done = subprocess.run(
-                line, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False
-            )
-            assert done.returncode == 0, done.stdout + done.stderr
-            return done.stdout
+    def trialjob(*words: str) -> str:
+        line = [sys.executable, "-m", "trialjob", *words]
+        done = subprocess.run(line, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
 
-        told = trialjob("run", "sweep.yaml", "--name", "hostile", "--yes")
-        log = trialjob("logs", "hostile", "1")
+    told = trialjob("run", "sweep.yaml", "--name", "hostile", "--yes")
+    log = trialjob("logs", "hostile", "1")
     assert "data.bin (200 MB) is left out of the code" in told
     assert "1 trial: 1 completed" in told, told + log
     if python in PYTHON_38:

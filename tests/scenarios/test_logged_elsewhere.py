@@ -20,11 +20,9 @@ from trialjob.in_job.report import NEEDED, RUNNING_BEST
 from trialjob.model.ids import TrialId
 from trialjob.model.job import Outcome
 from trialjob.model.trial import TrialStatus
-from trialjob.testing.fake_aws import Durations, FakeAws, ScaledClock
 from trialjob.testing.slurm_jobs import SlurmJobs
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "logged"
-QUICK = Durations(cold_start=0.3, warm_start=0.1, download=0.1, upload=0.1, stop=0.1)
 #: As MLflow's store of files does; `mlruns` of an earlier run came along with the code.
 MLFLOW = """\
 import os, pathlib, time
@@ -97,16 +95,12 @@ def test_all_points_are_reported_with_their_epochs(kind: str, tmp_path: Path) ->
     assert reports == [(1.0, 0.91), (2.0, 0.92), (3.0, 0.93)], log
 
 
-def test_in_a_container_of_the_service_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("quick_aws")
+def test_in_a_container_of_the_service_too(tmp_path: Path) -> None:
     given = {**document(tmp_path, "mlflow", MLFLOW), **CLOUD}
     given["estimator"] |= IMAGE
-    with FakeAws(clock=ScaledClock(10), durations=QUICK) as fake:
-        fake.create_bucket("bucket")
-        fake.create_role("SageMakerExecution")
-        for name, value in fake.env.items():
-            monkeypatch.setenv(name, value)
-        session = experiment.create(parse(given), store=tmp_path / "store")
-        Experiment(session).run()
+    session = experiment.create(parse(given), store=tmp_path / "store")
+    Experiment(session).run()
     reported = session.state.trials[TrialId(1)].reports
 
     reports = [(report.resource, report.metrics["val/acc"]) for report in reported]

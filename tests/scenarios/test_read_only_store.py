@@ -7,20 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from tiny_sweep import write_tiny_sweep
 from trialjob.apps.cli.main import main
 from trialjob.orchestrator.journals.jsonl import JsonlJournal
 from trialjob.testing import namespaces
 
-SPEC = """
-name: tiny
-estimator: {kind: script, source_dir: ., entry_point: train.sh}
-space: {x: {type: choice, values: [1, 2]}}
-objective: {metric: acc, mode: max}
-metrics: [{name: acc, regex: "acc=({number})"}]
-sampler: {kind: grid}
-limits: {max_trials: 2}
-backend: {kind: local, poll_interval: 20ms}
-"""
 COMMANDS = [
     ["status", "tiny"],
     ["status", "tiny", "--format", "json"],
@@ -44,11 +35,8 @@ for words in {commands!r}:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
-    (tmp_path / "code").mkdir()
-    (tmp_path / "code" / "train.sh").write_text("echo acc=0.$2\n")
-    (tmp_path / "code" / "sweep.yaml").write_text(SPEC)
-    store = tmp_path / "store"
-    assert main(["run", str(tmp_path / "code" / "sweep.yaml"), "--name", "tiny", "--store", str(store)]) == 0
+    spec, store = write_tiny_sweep(tmp_path / "code"), tmp_path / "store"
+    assert main(["run", str(spec), "--name", "tiny", "--store", str(store)]) == 0
     return store
 
 

@@ -16,12 +16,11 @@ from typing import Any
 import pytest
 
 from trialjob import TrainingJobRequest, Tuner, maximize, uniform
-from trialjob.testing.fake_aws import Durations, FakeAws, ScaledClock
+from trialjob.testing.fake_aws import FakeAws
 
 RECORDED: dict[str, Any] = json.loads(
     (Path(__file__).parents[1] / "golden" / "sdk-v2-request.json").read_text()
 )
-QUICK = Durations(cold_start=0.3, warm_start=0.1, download=0.1, upload=0.1, stop=0.1)
 TOOLKIT = f"""\
 #!{sys.executable}
 import boto3, io, json, os, sys, tarfile
@@ -58,41 +57,35 @@ def code() -> bytes:
 
 
 def test_every_trial_is_that_request_with_its_own_values(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick_aws: FakeAws
 ) -> None:
     (tmp_path / "train").write_text(TOOLKIT)
     (tmp_path / "train").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    with FakeAws(clock=ScaledClock(10), durations=QUICK) as aws:
-        aws.create_bucket("bucket")
-        aws.create_role("SageMakerExecution")
-        for name, value in aws.env.items():
-            monkeypatch.setenv(name, value)
-        s3 = aws.client("s3")
-        submitted = json.loads(RECORDED["HyperParameters"]["sagemaker_submit_directory"])
-        s3.put_object(Bucket="bucket", Key=submitted.removeprefix("s3://bucket/"), Body=code())
-        for channel in ("train", "test"):
-            s3.put_object(Bucket="bucket", Key=f"{channel}/data.csv", Body=b"1,2\n")
-        before = {row["Key"] for row in s3.list_objects_v2(Bucket="bucket")["Contents"]}
-        tuner = Tuner(
-            estimator=TrainingJobRequest(RECORDED),
-            space={"lr": uniform(0, 1)},
-            objective=maximize("acc"),
-            limits={"max_trials": 4, "max_concurrent_trials": 2},
-            backend={"kind": "sagemaker", "s3_uri": "s3://bucket/tuning", "poll_interval": 0.2},
-            name="recorded",
-            store=tmp_path / "store",
-        )
-        with pytest.warns(UserWarning, match="cannot match"):  # the pattern is the estimator's own
-            found = tuner.run()
-        sagemaker = aws.client("sagemaker")
-        jobs = [
-            sagemaker.describe_training_job(TrainingJobName=f"recorded-{trial:04d}-1")
-            for trial in range(1, 5)
-        ]
-        uploads = [
-            call for call in aws.ledger.calls if call.service == "s3" and call.operation == "PutObject"
-        ]
+    s3 = quick_aws.client("s3")
+    submitted = json.loads(RECORDED["HyperParameters"]["sagemaker_submit_directory"])
+    s3.put_object(Bucket="bucket", Key=submitted.removeprefix("s3://bucket/"), Body=code())
+    for channel in ("train", "test"):
+        s3.put_object(Bucket="bucket", Key=f"{channel}/data.csv", Body=b"1,2\n")
+    before = {row["Key"] for row in s3.list_objects_v2(Bucket="bucket")["Contents"]}
+    tuner = Tuner(
+        estimator=TrainingJobRequest(RECORDED),
+        space={"lr": uniform(0, 1)},
+        objective=maximize("acc"),
+        limits={"max_trials": 4, "max_concurrent_trials": 2},
+        backend={"kind": "sagemaker", "s3_uri": "s3://bucket/tuning", "poll_interval": 0.2},
+        name="recorded",
+        store=tmp_path / "store",
+    )
+    with pytest.warns(UserWarning, match="cannot match"):  # the pattern is the estimator's own
+        found = tuner.run()
+    sagemaker = quick_aws.client("sagemaker")
+    jobs = [
+        sagemaker.describe_training_job(TrainingJobName=f"recorded-{trial:04d}-1") for trial in range(1, 5)
+    ]
+    uploads = [
+        call for call in quick_aws.ledger.calls if call.service == "s3" and call.operation == "PutObject"
+    ]
     assert [trial.status for trial in found.trials] == ["completed"] * 4, found.trials[0].reason
     values = [float(str(trial.config["lr"])) for trial in found.trials]
     assert len(set(values)) == 4

@@ -63,14 +63,8 @@ def jobs(tmp_path: Path, slurm: Cluster) -> Iterator[SlurmJobs]:
     made.backend().close()
 
 
-def queued(jobs: SlurmJobs, job: str) -> list[commands.Queued]:
-    """The jobs of a trial that are not over."""
-    folder = str(jobs.job_folder(job).parent)
-    return [each for each in commands.queue(job) if not each.is_over and each.mark.folder == folder]
-
-
 def number_of(jobs: SlurmJobs, job: str) -> str:
-    return next(each.number for each in queued(jobs, job))
+    return next(each.number for each in jobs.queued(job))
 
 
 def up_to(jobs: SlurmJobs, reader: Reader, line: str) -> None:
@@ -113,7 +107,7 @@ def test_a_double_that_waits_is_taken_out_of_the_queue(jobs: SlurmJobs) -> None:
 
     def alone() -> bool:
         reader.look()
-        return len(queued(jobs, request.job)) == 1
+        return len(jobs.queued(request.job)) == 1
 
     jobs.wait_until(alone)
     assert reader.end is None
@@ -126,7 +120,7 @@ def test_a_call_of_which_nobody_heard_is_found_in_the_queue(jobs: SlurmJobs) -> 
     before = folder.submission()
     folder.write_submission({name: value for name, value in before.items() if name != "number"})
     assert jobs.backend().submit(request) == Submitted(adopted=True)
-    assert len(queued(jobs, request.job)) == 1
+    assert len(jobs.queued(request.job)) == 1
 
 
 def test_a_number_that_was_given_out_again_ends_nobody_elses_job(jobs: SlurmJobs, slurm: Cluster) -> None:
@@ -137,7 +131,7 @@ def test_a_number_that_was_given_out_again_ends_nobody_elses_job(jobs: SlurmJobs
     backend.submit(request)
     folder = SlurmFolder(jobs.job_folder(request.job))
     # As after a slurmctld that was killed: the number that sbatch had answered is another's.
-    (ours,) = queued(jobs, request.job)
+    (ours,) = jobs.queued(request.job)
     commands.cancel(replace(ours, number=theirs))
     commands.cancel(ours)
     folder.write_submission({**folder.submission(), "number": theirs})
@@ -380,7 +374,7 @@ def test_a_job_that_slurmctld_forgot_is_lost_and_never_starts(jobs: SlurmJobs, s
 
 def is_queued(jobs: SlurmJobs, job: str) -> bool:
     try:
-        return bool(queued(jobs, job))
+        return bool(jobs.queued(job))
     except BackendUnavailable:
         return False
 
@@ -435,7 +429,7 @@ def test_a_job_that_waits_is_stopped_at_once(jobs: SlurmJobs) -> None:
     assert reader.ended()
     assert reader.end is not None
     assert reader.end.outcome is Outcome.STOPPED
-    jobs.wait_until(lambda: not queued(jobs, request.job))
+    jobs.wait_until(lambda: not jobs.queued(request.job))
 
 
 # What a script finds

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from slurm_cluster import Cluster
-from trialjob.backends.slurm import commands
-from trialjob.model.job import FailureKind, JobEnd, JobRequest, Outcome
+from trialjob.model.job import FailureKind, JobRequest, Outcome
 from trialjob.testing.backend_contract import Reader
 from trialjob.testing.slurm_jobs import SlurmJobs
 
@@ -52,15 +51,9 @@ def started(jobs: SlurmJobs, request: JobRequest) -> Reader:
     return Reader(backend, request.job)
 
 
-def end_of(jobs: SlurmJobs, reader: Reader) -> JobEnd:
-    jobs.wait_until(reader.ended)
-    assert reader.end is not None
-    return reader.end
-
-
 def test_all_tasks_print_into_one_log_and_the_first_reports(jobs: SlurmJobs) -> None:
     reader = started(jobs, jobs.request())
-    assert end_of(jobs, reader).outcome is Outcome.COMPLETED
+    assert jobs.end_of(reader).outcome is Outcome.COMPLETED
     assert {line for line in reader.lines if "begins" in line} == {f"task {n} of 3 begins" for n in range(3)}
     reports = [line for line in reader.lines if "[trialjob]" in line]
     assert len(reports) == 1
@@ -70,7 +63,7 @@ def test_all_tasks_print_into_one_log_and_the_first_reports(jobs: SlurmJobs) -> 
 
 def test_a_task_that_fails_ends_the_others_and_its_reason_is_the_trials(jobs: SlurmJobs) -> None:
     reader = started(jobs, jobs.request({"fails": "2", "long": 1}))
-    end = end_of(jobs, reader)
+    end = jobs.end_of(reader)
     assert (end.outcome, end.failure, end.exit_code) == (Outcome.FAILED, FailureKind.USER_CODE, 1)
     assert "ValueError: task 2 has failed" in reader.lines
     assert not any("srun:" in line for line in reader.lines)
@@ -81,7 +74,7 @@ def test_a_stop_lets_every_task_save(jobs: SlurmJobs) -> None:
     reader = started(jobs, request)
     begun(jobs, reader, 3)
     assert reader.backend.stop(request.job)
-    end = end_of(jobs, reader)
+    end = jobs.end_of(reader)
     assert (end.outcome, end.exit_code) == (Outcome.STOPPED, 0)
     assert sorted(line for line in reader.lines if "saved" in line) == [
         f"task {n} has saved" for n in range(3)
@@ -95,7 +88,7 @@ def test_a_step_that_will_not_end_is_killed(jobs: SlurmJobs) -> None:
     jobs.write("train.py", deaf)
     request = jobs.request(max_runtime=1.5)
     reader = started(jobs, request)
-    end = end_of(jobs, reader)
+    end = jobs.end_of(reader)
     assert end.outcome is Outcome.TIMED_OUT
     assert end.seconds is not None
     assert end.seconds < 30.0
@@ -128,7 +121,7 @@ def test_one_log_one_reporter_and_one_stop_over_two_nodes(jobs: SlurmJobs) -> No
     reader = on_two_nodes(jobs, request)
     begun(jobs, reader, 2)
     assert reader.backend.stop(request.job)
-    end = end_of(jobs, reader)
+    end = jobs.end_of(reader)
     assert (end.outcome, end.exit_code, end.instances) == (Outcome.STOPPED, 0, 2)
     assert sum("[trialjob]" in line for line in reader.lines) == 1
     said = {word: sorted(line for line in reader.lines if word in line) for word in ("begins", "saved")}
@@ -140,19 +133,13 @@ def test_a_requeue_ends_and_begins_again_on_both_nodes(jobs: SlurmJobs, two_node
     request = jobs.request({"long": 1})
     reader = on_two_nodes(jobs, request)
     begun(jobs, reader, 2)
-    (job,) = queued(jobs, request.job)
+    (job,) = jobs.queued(request.job)
     two_nodes.ask("scontrol", "requeue", job.number)
     again = ("squeue", "-h", f"--jobs={job.number}", "--states=PENDING")
     jobs.wait_until(lambda: bool(two_nodes.ask(*again)))
     assert not [line for line in processes() if "train.py" in line and str(jobs.folder) in line]
     assert reader.backend.stop(request.job)
-    assert end_of(jobs, reader).outcome is Outcome.STOPPED
-
-
-def queued(jobs: SlurmJobs, job: str) -> list[commands.Queued]:
-    """The jobs of a trial that are not over."""
-    folder = str(jobs.job_folder(job).parent)
-    return [each for each in commands.queue(job) if not each.is_over and each.mark.folder == folder]
+    assert jobs.end_of(reader).outcome is Outcome.STOPPED
 
 
 def processes() -> list[str]:
@@ -174,7 +161,7 @@ def test_torchrun_is_told_where_the_others_are(jobs: SlurmJobs) -> None:
     )
     told = {"TRIALJOB_DISTRIBUTION": "torchrun", "TRIALJOB_PROCESSES": "4", "MASTER_PORT": "29999"}
     reader = on_two_nodes(jobs, jobs.request(environment=told))
-    assert end_of(jobs, reader).outcome is Outcome.COMPLETED
+    assert jobs.end_of(reader).outcome is Outcome.COMPLETED
     master = ["--master_addr", socket.gethostname(), "--master_port", "29999"]
     words = ["--nproc_per_node", "4", "--nnodes", "2", *master]
     assert sorted(reader.lines) == [f"{node} {words}" for node in (0, 1)]
@@ -183,5 +170,5 @@ def test_torchrun_is_told_where_the_others_are(jobs: SlurmJobs) -> None:
 def test_tasks_which_are_children_of_slurm_are_not_sampled(jobs: SlurmJobs) -> None:
     jobs.write("train.py", "import os\nos.write(1, (os.environ['TRIALJOB_USE'] + '\\n').encode())")
     reader = started(jobs, jobs.request())
-    assert end_of(jobs, reader).outcome is Outcome.COMPLETED
+    assert jobs.end_of(reader).outcome is Outcome.COMPLETED
     assert reader.lines == ["off"] * 3

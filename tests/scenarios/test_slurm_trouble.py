@@ -17,7 +17,7 @@ from trialjob.backends.slurm import commands
 from trialjob.backends.slurm.backend import SlurmBackend
 from trialjob.backends.slurm.slurm_folder import SlurmFolder
 from trialjob.errors import StoreError
-from trialjob.model.job import FailureKind, JobEnd, Outcome
+from trialjob.model.job import FailureKind, Outcome
 from trialjob.orchestrator.ports import Submitted
 from trialjob.testing.backend_contract import Reader
 from trialjob.testing.slurm_jobs import SlurmJobs
@@ -42,12 +42,6 @@ def jobs(tmp_path: Path, slurm: Cluster) -> Iterator[SlurmJobs]:
     made.end_all()
 
 
-def end_of(jobs: SlurmJobs, reader: Reader) -> JobEnd:
-    jobs.wait_until(reader.ended)
-    assert reader.end is not None
-    return reader.end
-
-
 # Nodes and partitions
 
 
@@ -57,7 +51,7 @@ def test_a_partition_that_is_down_is_waited_for(jobs: SlurmJobs, slurm: Cluster)
     reader = jobs.start(request)
     jobs.wait_for_notice(request, "the partition is down; it starts when that is up again")
     slurm.ask("scontrol", "update", "partition=main", "state=up")
-    assert end_of(jobs, reader).outcome is Outcome.COMPLETED
+    assert jobs.end_of(reader).outcome is Outcome.COMPLETED
 
 
 def test_a_node_that_is_drained_is_waited_for(jobs: SlurmJobs, slurm: Cluster) -> None:
@@ -66,7 +60,7 @@ def test_a_node_that_is_drained_is_waited_for(jobs: SlurmJobs, slurm: Cluster) -
     reader = jobs.start(request)
     jobs.wait_for_notice(request, "the nodes that it needs are down or reserved")
     slurm.ask("scontrol", "update", NODE, "state=resume")
-    assert end_of(jobs, reader).outcome is Outcome.COMPLETED
+    assert jobs.end_of(reader).outcome is Outcome.COMPLETED
 
 
 def test_a_node_that_fails_and_takes_its_job_along_is_a_lost_job(jobs: SlurmJobs, slurm: Cluster) -> None:
@@ -76,7 +70,7 @@ def test_a_node_that_fails_and_takes_its_job_along_is_a_lost_job(jobs: SlurmJobs
     (job,) = [each for each in commands.queue(request.job) if each.state == "RUNNING"]
     slurm.ask("scontrol", "update", f"jobid={job.number}", "requeue=0")
     slurm.ask("scontrol", "update", NODE, "state=down", "reason=failed")
-    end = end_of(jobs, reader)
+    end = jobs.end_of(reader)
     assert (end.outcome, end.failure) == (Outcome.FAILED, FailureKind.LOST)
     assert "its node failed" in end.message
 
@@ -89,7 +83,7 @@ def test_a_dependency_that_will_never_be_is_told(jobs: SlurmJobs, slurm: Cluster
     request = jobs.request({"epochs": 1})
     backend = jobs.backend(f"--dependency=afterok:{failed}")
     backend.submit(request)
-    end = end_of(jobs, Reader(backend, request.job))
+    end = jobs.end_of(Reader(backend, request.job))
     assert end.failure is FailureKind.REJECTED
     assert "DependencyNeverSatisfied" in end.message
     assert "take the dependency out of backend.sbatch" in end.message
@@ -99,7 +93,7 @@ def test_a_partition_takes_trials_as_long_as_its_longest_job(jobs: SlurmJobs) ->
     request = jobs.request({"epochs": 1}, max_runtime=120.0)
     backend = jobs.backend("--partition=short")
     backend.submit(request)
-    assert end_of(jobs, Reader(backend, request.job)).outcome is Outcome.COMPLETED
+    assert jobs.end_of(Reader(backend, request.job)).outcome is Outcome.COMPLETED
 
 
 # The shared folder
@@ -139,7 +133,7 @@ def test_a_full_folder_loses_no_job_and_no_end(small: Callable[[str], None], job
     reader.look()
     assert reader.end is None
     small("clear")
-    assert end_of(jobs, reader).outcome is Outcome.COMPLETED
+    assert jobs.end_of(reader).outcome is Outcome.COMPLETED
     assert jobs.backend().submit(request) == Submitted(adopted=True)
 
 
@@ -192,7 +186,7 @@ def test_a_folder_that_is_seen_late_doubles_and_loses_nothing(jobs: SlurmJobs) -
     request = jobs.request({"epochs": 4})
     assert late[0].submit(request) == Submitted()
     reader = Reader(late[1], request.job)
-    assert end_of(jobs, reader).outcome is Outcome.COMPLETED
+    assert jobs.end_of(reader).outcome is Outcome.COMPLETED
     assert reader.lines == [f"epoch {number}" for number in range(1, 5)]
 
 
@@ -206,7 +200,7 @@ def test_a_node_that_sees_the_folder_late_waits_for_it(jobs: SlurmJobs) -> None:
     jobs.clock.sleep(1.0)
     place.with_name("unseen").rename(place)
     reader = Reader(backend, request.job)
-    assert end_of(jobs, reader).outcome is Outcome.COMPLETED
+    assert jobs.end_of(reader).outcome is Outcome.COMPLETED
     assert reader.lines == ["epoch 1"]
 
 
@@ -216,7 +210,7 @@ def test_a_folder_that_is_gone_is_told_when_nothing_runs(jobs: SlurmJobs) -> Non
     jobs.wait_until(lambda: reader.ended() or "epoch 1" in reader.lines)
     jobs.job_folder(request.job).rename(jobs.folder / "elsewhere")
     shutil.rmtree(jobs.folder / "elsewhere")
-    end = end_of(jobs, reader)
+    end = jobs.end_of(reader)
     assert (end.outcome, end.failure) == (Outcome.FAILED, FailureKind.LOST)
     assert "its folder is gone" in end.message
     assert not [each for each in commands.queue(request.job) if each.state == "RUNNING"]

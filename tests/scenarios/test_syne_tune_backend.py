@@ -22,10 +22,9 @@ from trialjob import Script
 from trialjob.apps.syne_tune import TrialjobBackend
 from trialjob.errors import BackendError
 from trialjob.orchestrator.engine.clock import SystemClock
-from trialjob.testing.fake_aws import Durations, FakeAws, ScaledClock
+from trialjob.testing.fake_aws import FakeAws
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
-QUICK = Durations(cold_start=0.3, warm_start=0.1, download=0.1, upload=0.1, stop=0.1)
 # The line as Syne Tune's Reporter prints it; importing that takes seconds in every trial.
 SCRIPT = """\
 import argparse, json, os, signal, time
@@ -102,30 +101,20 @@ def test_asha_of_syne_tune_on_this_machine(script: Script, tmp_path: Path) -> No
     ]
 
 
-@pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Any:  # noqa: ANN401 - a generator of one
-    with FakeAws(clock=ScaledClock(10), durations=QUICK) as fake:
-        fake.create_bucket("bucket")
-        fake.create_role("SageMakerExecution")
-        for name, value in fake.env.items():
-            monkeypatch.setenv(name, value)
-        yield fake
-
-
 SAGEMAKER = {"kind": "sagemaker", "s3_uri": "s3://bucket/tuning", "poll_interval": 0.2}
 
 
-def test_asha_of_syne_tune_on_sagemaker(script: Script, tmp_path: Path, aws: FakeAws) -> None:
+def test_asha_of_syne_tune_on_sagemaker(script: Script, tmp_path: Path, quick_aws: FakeAws) -> None:
     backend = TrialjobBackend(script, SAGEMAKER, store=tmp_path / "store")
     tune(backend, 3, epochs=3)
-    facts = aws.client("sagemaker").list_training_jobs()["TrainingJobSummaries"]
+    facts = quick_aws.client("sagemaker").list_training_jobs()["TrainingJobSummaries"]
     # One that was stopped before it could be started never was.
     assert {row["TrainingJobName"] for row in facts} == {run.job for run in backend._runs() if run.submitted}
     assert {row["TrainingJobStatus"] for row in facts} <= {"Completed", "Stopped"}
     assert any(trial.results for trial in backend._trials.values())
     # Nothing is paid for any more: the machines that were kept warm are given back.
     for row in facts:
-        job = aws.client("sagemaker").describe_training_job(TrainingJobName=row["TrainingJobName"])
+        job = quick_aws.client("sagemaker").describe_training_job(TrainingJobName=row["TrainingJobName"])
         assert job.get("WarmPoolStatus", {}).get("Status") not in ("Available", "InUse")
 
 
@@ -239,7 +228,7 @@ def test_population_based_training_goes_on_from_the_trial_it_clones(
     where: str,
     script: Script,
     tmp_path: Path,
-    aws: FakeAws,  # noqa: ARG001
+    quick_aws: FakeAws,  # noqa: ARG001
 ) -> None:
     (tmp_path / "src" / "train.py").write_text(POPULATION)
     script = replace(script, options={**script.options, "environment": {"PACE": "0.7"}})

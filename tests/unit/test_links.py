@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 import pytest
 
+from tiny_sweep import write_tiny_sweep
 from trialjob import SageMaker
 from trialjob.apps.cli.main import main
 from trialjob.backends.sagemaker.console_links import links_of
@@ -55,18 +56,6 @@ def test_the_region_is_the_specs_or_what_the_environment_says(monkeypatch: pytes
     assert "region=us-east-2#" in there.links()(JOB)["console"]
 
 
-SPEC = """
-name: tiny
-estimator: {kind: script, source_dir: ., entry_point: train.sh}
-space: {x: {type: choice, values: [1, 2]}}
-objective: {metric: acc, mode: max}
-metrics: [{name: acc, regex: "acc=({number})"}]
-sampler: {kind: grid}
-limits: {max_trials: 2}
-backend: {kind: local, poll_interval: 20ms}
-"""
-
-
 def linked(_self: object) -> Callable[[JobName], Mapping[str, str]]:
     return lambda job: {"console": f"https://example.com/{job}", "logs": f"https://example.com/{job}/logs"}
 
@@ -76,8 +65,7 @@ def test_status_logs_results_and_the_report_tell_them(
 ) -> None:
     monkeypatch.setenv("TRIALJOB_STORE", str(tmp_path / "store"))
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "train.sh").write_text("echo acc=0.$2\n")
-    (tmp_path / "sweep.yaml").write_text(SPEC)
+    write_tiny_sweep(tmp_path)
     assert main(["run", "sweep.yaml", "--name", "tiny"]) == 0
     capsys.readouterr()
     # Without an address nothing is said, not even that there is none.

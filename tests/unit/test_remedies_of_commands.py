@@ -13,6 +13,7 @@ import click
 import pytest
 
 import trialjob
+from tiny_sweep import write_tiny_sweep
 from trialjob.apps.cli.commands import cli
 from trialjob.apps.cli.main import main
 
@@ -24,16 +25,6 @@ OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 #: Options of other programs that texts name: SLURM's, those of a script, of pip and of our own supervisor.
 OTHERS = ("backends/slurm/", "backends/sagemaker/request.py", "config/draft/")
 OF_OTHERS = frozenset({"--help", "--no-", "--argument"})
-SPEC = """
-name: tiny
-estimator: {kind: script, source_dir: ., entry_point: train.sh}
-space: {x: {type: choice, values: [1, 2]}}
-objective: {metric: acc, mode: max}
-metrics: [{name: acc, regex: "acc=({number})"}]
-sampler: {kind: grid}
-limits: {max_trials: 2}
-backend: {kind: local, poll_interval: 20ms}
-"""
 
 
 def texts() -> Iterator[tuple[str, str]]:
@@ -116,10 +107,9 @@ def test_every_line_that_a_message_shows_is_taken(place: str, line: str) -> None
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a spec, and with a store that has an experiment ``tiny`` of it."""
     folder = tmp_path_factory.mktemp("made")
-    (folder / "train.sh").write_text("echo acc=0.$2\n")
-    (folder / "sweep.yaml").write_text(SPEC)
+    spec = write_tiny_sweep(folder)
     store = str(folder / "store")
-    assert main(["run", str(folder / "sweep.yaml"), "--name", "tiny", "--store", store]) == 0
+    assert main(["run", str(spec), "--name", "tiny", "--store", store]) == 0
     return folder
 
 

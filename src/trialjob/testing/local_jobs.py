@@ -77,9 +77,13 @@ class ScriptJobs:
     def run(self, request: JobRequest) -> tuple[list[str], JobEnd]:
         """The lines and the end of a job."""
         reader = self.start(request)
+        end = self.end_of(reader)
+        return reader.lines, end
+
+    def end_of(self, reader: Reader) -> JobEnd:
         self.wait_until(reader.ended)
         assert reader.end is not None
-        return reader.lines, reader.end
+        return reader.end
 
     def wait_until(self, predicate: Callable[[], bool]) -> None:
         deadline = time.monotonic() + self.patience

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from trialjob.backends.plugin import Jobs
 from trialjob.backends.slurm.backend import SlurmBackend
+from trialjob.backends.slurm.commands import Queued, queue
 from trialjob.backends.slurm.settings import SlurmSettings
 from trialjob.model.ids import ExperimentName
 from trialjob.model.job import JobRequest, Watch
@@ -74,3 +75,8 @@ class SlurmJobs(ScriptJobs):
 
     def job_folder(self, job: str) -> Path:
         return self.shared / "local" / "jobs" / job
+
+    def queued(self, job: str) -> list[Queued]:
+        """The jobs of a trial that are not over."""
+        folder = str(self.job_folder(job).parent)
+        return [each for each in queue(job) if not each.is_over and each.mark.folder == folder]

@@ -1,0 +1,24 @@
+"""The smallest experiment that tests run: two trials of a shell script on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+SPEC = """
+name: tiny
+estimator: {kind: script, source_dir: ., entry_point: train.sh}
+space: {x: {type: choice, values: [1, 2]}}
+objective: {metric: acc, mode: max}
+metrics: [{name: acc, regex: "acc=({number})"}]
+sampler: {kind: grid}
+limits: {max_trials: 2}
+backend: {kind: local, poll_interval: 20ms}
+"""
+
+
+def write_tiny_sweep(folder: Path) -> Path:
+    """Write its spec and its script into ``folder``; returns where the spec is."""
+    folder.mkdir(exist_ok=True)
+    (folder / "train.sh").write_text("echo acc=0.$2\n")
+    (folder / "sweep.yaml").write_text(SPEC)
+    return folder / "sweep.yaml"
