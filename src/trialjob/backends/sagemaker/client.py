@@ -16,6 +16,8 @@ from trialjob.backends.sagemaker.status import Facts
 
 LOG_GROUP: Final = "/aws/sagemaker/TrainingJobs"
 _PAGE: Final = 100
+#: How a page of a list is asked for, the newest first.
+_NEWEST: Final = {"MaxResults": _PAGE, "SortBy": "CreationTime", "SortOrder": "Descending"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,20 +78,9 @@ class SageMakerClient(ObjectCalls):
         token: str | None = None,
     ) -> Page:
         """One page of ListTrainingJobs, the newest jobs first."""
-        given = {
-            "LastModifiedTimeAfter": None if modified_after is None else _moment(modified_after),
-            "NextToken": token,
-        }
-        answer = self._read(
-            "list",
-            "sagemaker",
-            "list_training_jobs",
-            NameContains=name_contains[:63],
-            MaxResults=_PAGE,
-            SortBy="CreationTime",
-            SortOrder="Descending",
-            **{name: value for name, value in given.items() if value is not None},
-        )
+        since = None if modified_after is None else _moment(modified_after)
+        given = _given(NameContains=name_contains[:63], LastModifiedTimeAfter=since, NextToken=token)
+        answer = self._read("list", "sagemaker", "list_training_jobs", **_NEWEST, **given)
         return Page(rows=tuple(answer["TrainingJobSummaries"]), token=answer.get("NextToken"))
 
     def search(self, name_contains: str) -> tuple[Facts, ...]:
@@ -102,16 +93,11 @@ class SageMakerClient(ObjectCalls):
             {"Name": "TrainingJobStatus", "Operator": "NotEquals", "Value": status}
             for status in ("InProgress", "Stopping")
         ]
+        order = {"SortBy": "LastModifiedTime", "SortOrder": "Descending", "MaxResults": _PAGE}
         answer = self._read(
-            "search",
-            "sagemaker",
-            "search",
-            Resource="TrainingJob",
-            SearchExpression={"Filters": rules},
-            SortBy="LastModifiedTime",
-            SortOrder="Descending",
-            MaxResults=_PAGE,
-        )
+            "search", "sagemaker", "search",
+            Resource="TrainingJob", SearchExpression={"Filters": rules}, **order,
+        )  # fmt: skip
         return tuple(row["TrainingJob"] for row in answer["Results"] if row.get("TrainingJob"))
 
     # Tuning jobs
@@ -123,12 +109,8 @@ class SageMakerClient(ObjectCalls):
 
     def describe_tuning(self, name: str) -> Facts:
         """DescribeHyperParameterTuningJob."""
-        answer: Facts = self._read(
-            "describe",
-            "sagemaker",
-            "describe_hyper_parameter_tuning_job",
-            HyperParameterTuningJobName=name,
-        )
+        method = "describe_hyper_parameter_tuning_job"
+        answer: Facts = self._read("describe", "sagemaker", method, HyperParameterTuningJobName=name)
         _check_about(answer["HyperParameterTuningJobName"], name)
         return answer
 
@@ -138,31 +120,16 @@ class SageMakerClient(ObjectCalls):
 
     def tuning_jobs(self, name_contains: str, *, modified_after: float, token: str | None = None) -> Page:
         """One page of ListHyperParameterTuningJobs, the newest first."""
-        answer = self._read(
-            "list",
-            "sagemaker",
-            "list_hyper_parameter_tuning_jobs",
-            MaxResults=_PAGE,
-            SortBy="CreationTime",
-            SortOrder="Descending",
-            LastModifiedTimeAfter=_moment(modified_after),
-            **({"NameContains": name_contains} if name_contains else {}),
-            **({"NextToken": token} if token else {}),
-        )
+        since = _moment(modified_after)
+        given = _given(NameContains=name_contains, LastModifiedTimeAfter=since, NextToken=token)
+        answer = self._read("list", "sagemaker", "list_hyper_parameter_tuning_jobs", **_NEWEST, **given)
         return Page(rows=tuple(answer["HyperParameterTuningJobSummaries"]), token=answer.get("NextToken"))
 
     def tuning_children(self, name: str, token: str | None = None) -> Page:
         """One page of ListTrainingJobsForHyperParameterTuningJob, the newest jobs first."""
-        answer = self._read(
-            "children",
-            "sagemaker",
-            "list_training_jobs_for_hyper_parameter_tuning_job",
-            HyperParameterTuningJobName=name,
-            MaxResults=_PAGE,
-            SortBy="CreationTime",
-            SortOrder="Descending",
-            **({"NextToken": token} if token else {}),
-        )
+        method = "list_training_jobs_for_hyper_parameter_tuning_job"
+        given = _given(HyperParameterTuningJobName=name, NextToken=token)
+        answer = self._read("children", "sagemaker", method, **_NEWEST, **given)
         return Page(rows=tuple(answer["TrainingJobSummaries"]), token=answer.get("NextToken"))
 
     # Logs
@@ -174,23 +141,15 @@ class SageMakerClient(ObjectCalls):
         a token. Nothing has been logged yet when the group is missing; a stream that is named and missing
         raises NotFound.
         """
-        which = (
-            {"logStreamNamePrefix": streams}
-            if isinstance(streams, str)
-            else {"logStreamNames": list(streams)}
-        )
+        begin, named = (streams, None) if isinstance(streams, str) else (None, list(streams))
+        given = _given(logStreamNamePrefix=begin, logStreamNames=named, nextToken=token)
         try:
             answer = self._read(
-                "filter_logs",
-                "logs",
-                "filter_log_events",
-                logGroupName=LOG_GROUP,
-                **which,
-                startTime=max(0, since),
-                **({"nextToken": token} if token else {}),
-            )
+                "filter_logs", "logs", "filter_log_events",
+                logGroupName=LOG_GROUP, startTime=max(0, since), **given,
+            )  # fmt: skip
         except faults.NotFound:
-            if not isinstance(streams, str):
+            if named is not None:
                 raise
             return Page(rows=())
         return Page(rows=tuple(answer.get("events", ())), token=answer.get("nextToken"))
@@ -262,36 +221,32 @@ class SageMakerClient(ObjectCalls):
 
     def has_image(self, registry: str, repository: str, image: Mapping[str, str]) -> bool:
         """Whether a registry of this region has an image, by ``imageTag`` or ``imageDigest``."""
-        try:
-            self._read(
-                "image", "ecr", "describe_images",
-                registryId=registry, repositoryName=repository, imageIds=[dict(image)],
-            )  # fmt: skip
-        except faults.NotFound:
-            return False
-        return True
+        return self._has_images(registry, repository, imageIds=[dict(image)])
 
     def has_repository(self, registry: str, repository: str) -> bool:
         """Whether a registry of this region has a repository, as far as the caller may know it."""
+        return self._has_images(registry, repository, maxResults=1)
+
+    def _has_images(self, registry: str, repository: str, **which: Any) -> bool:  # noqa: ANN401
+        where = {"registryId": registry, "repositoryName": repository}
+        return self._is_found("image", "ecr", "describe_images", **where, **which)
+
+    def has_log_group(self) -> bool:
+        """Whether any training job has ever logged in this account and region."""
+        which = {"logGroupName": LOG_GROUP, "logStreamNamePrefix": "trialjob-doctor/", "limit": 1}
+        return self._is_found("filter_logs", "logs", "filter_log_events", **which)
+
+    def _is_found(self, bucket: str, service: str, method: str, **given: Any) -> bool:  # noqa: ANN401
         try:
-            self._read(
-                "image", "ecr", "describe_images",
-                registryId=registry, repositoryName=repository, maxResults=1,
-            )  # fmt: skip
+            self._read(bucket, service, method, **given)
         except faults.NotFound:
             return False
         return True
 
-    def has_log_group(self) -> bool:
-        """Whether any training job has ever logged in this account and region."""
-        try:
-            self._read(
-                "filter_logs", "logs", "filter_log_events",
-                logGroupName=LOG_GROUP, logStreamNamePrefix="trialjob-doctor/", limit=1,
-            )  # fmt: skip
-        except faults.NotFound:
-            return False
-        return True
+
+def _given(**fields: object) -> dict[str, Any]:
+    """Those that say something."""
+    return {name: value for name, value in fields.items() if value}
 
 
 def _moment(seconds: float) -> datetime:
