@@ -25,6 +25,7 @@ from trialjob import experiment
 from trialjob.apps.embedded_metrics import embedded, metrics_of
 from trialjob.apps.stepping import step, summary
 from trialjob.apps.summary import summary_of
+from trialjob.apps.turn_book import FailedTurn, KnownTurns, TurnBook
 from trialjob.apps.turns import LeftBehind, Turns
 from trialjob.backends.job_events import experiments_of, jobs_named
 from trialjob.errors import BackendUnavailable, SpecError, StoreError, StoreUnavailable, UsageError
@@ -32,7 +33,7 @@ from trialjob.experiment import Session
 from trialjob.model.durations import FORMS, parse_duration
 from trialjob.model.ids import ExperimentName
 from trialjob.orchestrator.engine.clock import SystemClock
-from trialjob.orchestrator.journals.store import FailedTurn, KnownTurns, Listed
+from trialjob.orchestrator.journals.store import Listed
 from trialjob.reporting.results import strict_json
 
 K = TypeVar("K")
@@ -208,7 +209,7 @@ class _Invocation:
 
     def _step_all(self, heads: Mapping[ExperimentName, Listed], chosen: Collection[ExperimentName]) -> None:
         """Give each of ``chosen`` its turn unless it is over, first the one that had none for longest."""
-        book = self._store.turn_book()
+        book = TurnBook(self._store)
         known = book.read()
         failed = dict(known.failed)
 

@@ -18,7 +18,7 @@ from trialjob.model.ids import ExperimentName
 from trialjob.orchestrator.core.events import SpaceExhausted
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.journals import STORES
-from trialjob.orchestrator.journals.store import BaseStore, KnownTurns
+from trialjob.orchestrator.journals.store import BaseStore
 
 _NAME, _OTHER = ExperimentName("digits"), ExperimentName("zebra")
 _EVENTS = (SpaceExhausted(),)
@@ -122,8 +122,6 @@ class StoreContract:
         assert store.heads()[_NAME].etag == before
         store.journal(_NAME).append(_EVENTS, after=1, at=2.0)
         assert store.heads()[_NAME].etag != before
-        store.turn_book().write(KnownTurns(over={_NAME: before}))
-        assert dict(store.turn_book().read().over) in ({}, {_NAME: before})
         store.close()
         assert list(store.names()) == [_NAME]
 

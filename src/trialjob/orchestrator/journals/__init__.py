@@ -6,7 +6,7 @@ from trialjob.registry import Registry
 #: Stores by the schemes of their addresses, as in ``--store s3://bucket/prefix``.
 STORES: Registry[BaseStore] = Registry(
     "store",
-    BaseStore,
+    BaseStore,  # type: ignore[type-abstract]  # as every kind of base is
     group="trialjob.stores",
     needs=[("open",), ("names",), ("journal",), ("where",), ("bundle",), ("keep_bundle",)],
     sections=False,

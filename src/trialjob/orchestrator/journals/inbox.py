@@ -10,31 +10,27 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from trialjob.orchestrator.journals.objects import NotMet, Objects
-from trialjob.orchestrator.journals.store import Listed
+from trialjob.orchestrator.journals.store import Inbox, Listed
 
 
-class Inbox:
+class S3Inbox(Inbox):
     """``inbox/`` of a store, with ``inbox-done/`` and ``inbox-failed/`` beside it."""
 
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
 
     def waiting(self) -> Sequence[Listed]:
-        """What waits, that which has waited longest first."""
         rows = sorted(self._objects.listing("inbox/"), key=lambda row: row.written)
         return [row for row in rows if row.name]
 
     def read(self, name: str) -> bytes | None:
-        """An object's content; None when it has left the inbox meanwhile."""
         found = self._objects.get(f"inbox/{name}")
         return None if found is None else found.data
 
     def done(self, file: Listed) -> None:
-        """It has been dealt with."""
         self._move(file, "inbox-done")
 
     def failed(self, file: Listed, reason: str) -> None:
-        """It cannot be dealt with; the reason is put beside it."""
         self._objects.keep(f"inbox-failed/{file.name}.txt", f"{reason}\n".encode())
         self._move(file, "inbox-failed")
 

@@ -6,16 +6,14 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Self
 
-from trialjob.errors import JournalCorrupt, StoreError
+from trialjob.errors import JournalConflict, JournalCorrupt, StoreError
 from trialjob.model.ids import ExperimentName
 from trialjob.model.s3 import S3Address
 from trialjob.orchestrator.journals.bundles import check_bundle, check_digest
-from trialjob.orchestrator.journals.inbox import Inbox
-from trialjob.orchestrator.journals.objects import Objects
+from trialjob.orchestrator.journals.inbox import S3Inbox
+from trialjob.orchestrator.journals.objects import NotMet, Objects
 from trialjob.orchestrator.journals.s3 import MARK, SUFFIX, S3Journal
-from trialjob.orchestrator.journals.s3_documents import S3Documents
-from trialjob.orchestrator.journals.store import BaseStore, Documents, Listed
-from trialjob.orchestrator.journals.turn_book import TurnBook
+from trialjob.orchestrator.journals.store import BaseStore, Document, Listed
 from trialjob.orchestrator.ports import Clock
 
 
@@ -47,19 +45,14 @@ class S3Store(BaseStore):
             ExperimentName(row.name.removesuffix(SUFFIX)): row for row in rows if row.name.endswith(SUFFIX)
         }
 
-    def turn_book(self) -> TurnBook:
-        """What invocations of a function have found out."""
-        return TurnBook(self._objects)
-
     def close(self) -> None:
         """Close the connections; new ones are made when they are needed."""
         self._objects.close()
 
-    def inbox(self) -> Inbox:
-        """What others have put there to be started."""
-        return Inbox(self._objects)
+    def inbox(self) -> S3Inbox:
+        return S3Inbox(self._objects)
 
-    def documents(self) -> Documents:
+    def documents(self) -> S3Documents:
         return S3Documents(self._objects)
 
     def journal(self, name: ExperimentName) -> S3Journal:
@@ -109,3 +102,23 @@ class S3Store(BaseStore):
     @staticmethod
     def _bundle(name: ExperimentName, digest: str) -> str:
         return f"experiments/{name}/bundles/{check_digest(digest, name)}.tar.gz"
+
+
+class S3Documents:
+    """Documents that are objects, replaced by compare-and-swap."""
+
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
+
+    def read(self, key: str) -> Document | None:
+        found = self._objects.get(key)
+        return None if found is None else Document(data=found.data or b"", etag=found.etag)
+
+    def write(self, key: str, data: bytes, *, replacing: str | None) -> None:
+        try:
+            self._objects.put(key, data, replacing=replacing)
+        except NotMet as not_met:
+            raise JournalConflict(f"somebody else has written {self._objects.uri}/{key}") from not_met
+
+    def names(self, folder: str) -> Sequence[str]:
+        return [row.name for row in self._objects.listing(f"{folder}/") if row.name]

@@ -7,7 +7,7 @@ where journals and code are; everything else has a default that means "nothing t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol, Self
 
@@ -16,7 +16,7 @@ from trialjob.model.ids import ExperimentName
 from trialjob.model.job import LogLine
 from trialjob.model.json import Json
 from trialjob.orchestrator.core.state import State
-from trialjob.orchestrator.ports import ArtifactSource, Clock, Journal
+from trialjob.orchestrator.ports import ArtifactSource, Clock, ExperimentStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,54 +30,22 @@ class Listed:
     written: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FailedTurn:
-    """A turn that an experiment had in vain."""
-
-    #: In seconds since the epoch, by the store's clock.
-    at: float
-    why: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KnownTurns:
-    """What is known, by the names of the experiments."""
-
-    #: The ETags of the heads of those that are over.
-    over: Mapping[str, str] = field(default_factory=dict)
-    failed: Mapping[str, FailedTurn] = field(default_factory=dict)
-
-
-class Inbox(Protocol):
-    """What others have put there to be started."""
+class Inbox:
+    """What others have put into a store to be started; nothing where it takes nothing from others."""
 
     def waiting(self) -> Sequence[Listed]:
         """What waits, that which has waited longest first."""
-        ...
+        return ()
 
-    def read(self, name: str) -> bytes | None:
+    def read(self, name: str) -> bytes | None:  # noqa: ARG002 - for those that have files
         """A file's content; None when it has left the inbox meanwhile."""
-        ...
+        return None
 
     def done(self, file: Listed) -> None:
         """It has been dealt with."""
-        ...
 
     def failed(self, file: Listed, reason: str) -> None:
         """It cannot be dealt with; the reason is put beside it."""
-        ...
-
-
-class TurnBook(Protocol):
-    """What invocations of a function have found out; a help, and no truth."""
-
-    def read(self) -> KnownTurns:
-        """What was found out; nothing when that cannot be read."""
-        ...
-
-    def write(self, turns: KnownTurns) -> None:
-        """Let others know, if it is anything new."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,8 +119,11 @@ class Service(Protocol):
         ...
 
 
-class BaseStore:
-    """Where experiments are kept."""
+class BaseStore(ExperimentStore):
+    """Where experiments are kept.
+
+    ``where`` gives the address, which ``open`` takes in any folder; with a name, where that experiment is.
+    """
 
     #: The scheme of its addresses.
     kind: ClassVar[str] = ""
@@ -162,28 +133,6 @@ class BaseStore:
     @classmethod
     def open(cls, address: str, clock: Clock) -> Self:
         """The store at an address, which need not exist yet. Raises ValueError, which says what is wrong."""
-        raise NotImplementedError
-
-    # Where journals and code are: the port ExperimentStore
-
-    def names(self) -> Sequence[ExperimentName]:
-        """All experiments, sorted."""
-        raise NotImplementedError
-
-    def journal(self, name: ExperimentName) -> Journal:
-        """The journal of an experiment, which need not exist yet."""
-        raise NotImplementedError
-
-    def where(self, name: str = "") -> str:
-        """Its address, which ``open`` takes in any folder; or where it has an experiment, in words."""
-        raise NotImplementedError
-
-    def bundle(self, name: ExperimentName, digest: str) -> bytes:
-        """The code of an experiment, as it was kept. Raises StoreError."""
-        raise NotImplementedError
-
-    def keep_bundle(self, name: ExperimentName, digest: str, data: bytes) -> None:
-        """Keep the code of an experiment durably; what is there already under this digest is the same."""
         raise NotImplementedError
 
     # What not every store has
@@ -229,11 +178,7 @@ class BaseStore:
 
     def inbox(self) -> Inbox:
         """What others have put there to be started."""
-        return _NoInbox()
-
-    def turn_book(self) -> TurnBook:
-        """What invocations of a function have found out."""
-        return _NoTurnBook()
+        return Inbox()
 
     # What a team needs
 
@@ -253,25 +198,3 @@ class BaseStore:
 
     def close(self) -> None:
         """Give back what only this process holds, before it forks; it is opened again when it is needed."""
-
-
-class _NoInbox:
-    def waiting(self) -> Sequence[Listed]:
-        return ()
-
-    def read(self, name: str) -> bytes | None:  # noqa: ARG002 - the port
-        return None
-
-    def done(self, file: Listed) -> None:
-        """Nothing came."""
-
-    def failed(self, file: Listed, reason: str) -> None:
-        """Nothing came."""
-
-
-class _NoTurnBook:
-    def read(self) -> KnownTurns:
-        return KnownTurns()
-
-    def write(self, turns: KnownTurns) -> None:
-        """It is forgotten, which costs some reading."""
