@@ -11,6 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from trialjob.backends.assumptions import NOTHING, Assumptions, names, problem_with
+from trialjob.backends.limiter import Limiter
 from trialjob.backends.simulator.backend import SimulatorBackend
 from trialjob.backends.simulator.clock import VirtualClock
 from trialjob.backends.simulator.job import SimulatedJob
@@ -232,21 +233,6 @@ def test_lines_and_the_end_are_seen_late() -> None:
     assert ended(backend) is not None
 
 
-class FewTurns:
-    """So many calls of each operation, and no more."""
-
-    def __init__(self, calls: int) -> None:
-        self._calls = calls
-        self._made: dict[str, int] = {}
-
-    def take(self, operation: str) -> bool:
-        self._made[operation] = self._made.get(operation, 0) + 1
-        return self._made[operation] <= self._calls
-
-    def wait(self, operation: str) -> float:  # noqa: ARG002 - the protocol
-        return 5.0
-
-
 @pytest.mark.parametrize(
     "call",
     [
@@ -255,7 +241,8 @@ class FewTurns:
     ],
 )
 def test_a_call_too_many_is_told_when_to_come_again(call: Callable[[SimulatorBackend], object]) -> None:
-    backend = SimulatorBackend(service(), VirtualClock(0.0), FewTurns(1))
+    clock = VirtualClock(0.0)
+    backend = SimulatorBackend(service(), clock, Limiter(clock, {"create": 0.2, "stop": 0.2}))
     with pytest.raises(BackendBusy) as busy:
         call(backend)
     assert busy.value.seconds == 5.0
@@ -263,11 +250,11 @@ def test_a_call_too_many_is_told_when_to_come_again(call: Callable[[SimulatorBac
 
 def test_an_end_that_finds_no_turn_is_told_later() -> None:
     clock = VirtualClock(0.0)
-    backend = SimulatorBackend(service(), clock, FewTurns(2))
+    backend = SimulatorBackend(service(), clock)
     for trial in (1, 2):
         backend.submit(request(trial))
     clock.sleep(500.0)
-    third = SimulatorBackend(backend._service, clock, FewTurns(1))
+    third = SimulatorBackend(backend._service, clock, Limiter(clock, {"describe": 0.2}))
     seen = third.observe([Watch(job=request(trial).job) for trial in (1, 2)])
     assert [one.end is not None for one in seen] == [True, False]
     assert third.quiet_until() == clock.now()

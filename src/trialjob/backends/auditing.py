@@ -105,15 +105,6 @@ class Auditor(Protocol):
         ...
 
 
-@runtime_checkable
-class Limited(Protocol):
-    """An auditor that may not see all that it looks for, and says so."""
-
-    def notes(self) -> Sequence[str]:
-        """What it may not see, in words; after ``look``."""
-        ...
-
-
 class Together:
     """Several accounts or clusters, each with an auditor of its own; what one cannot see, the others can."""
 
@@ -131,7 +122,7 @@ class Together:
 
     def notes(self) -> Sequence[str]:
         """What those who could look may not see; after ``look``."""
-        return [note for each in self._auditors if isinstance(each, Limited) for note in each.notes()]
+        return [note for each in self._auditors for note in getattr(each, "notes", tuple)()]
 
     @property
     def looks(self) -> bool:

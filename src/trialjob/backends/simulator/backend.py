@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from heapq import heappop, heappush
-from typing import Protocol
 
+from trialjob.backends.limiter import Limiter
 from trialjob.backends.simulator.job import SimulatedJob
 from trialjob.backends.simulator.service import SimulatedService
 from trialjob.errors import BackendBusy, BackendError
@@ -30,36 +30,14 @@ _GONE = JobEnd(outcome=Outcome.FAILED, failure=FailureKind.LOST, message="the se
 _QUOTA_PAUSE = 30.0
 
 
-class Turns(Protocol):
-    """How often each operation may be called."""
-
-    def take(self, operation: str) -> bool:
-        """Take a turn, if there is one."""
-        ...
-
-    def wait(self, operation: str) -> float:
-        """Seconds until there will be one."""
-        ...
-
-
-class _Always:
-    """Every call at any time."""
-
-    def take(self, operation: str) -> bool:  # noqa: ARG002 - the protocol
-        return True
-
-    def wait(self, operation: str) -> float:  # noqa: ARG002 - the protocol
-        return 0.0
-
-
 class SimulatorBackend:
     """One orchestrator's connection to the service."""
 
-    def __init__(self, service: SimulatedService, clock: Clock, turns: Turns | None = None) -> None:
+    def __init__(self, service: SimulatedService, clock: Clock, turns: Limiter | None = None) -> None:
         """``turns`` grants the operations ``create``, ``stop``, ``update`` and ``describe``."""
         self._service = service
         self._clock = clock
-        self._turns = turns or _Always()
+        self._turns = turns or Limiter(clock, {})
         self._full_until = -math.inf
         assume = service.assumptions
         #: Lines are waited for after an end as the backend of SageMaker does it, and a slot for nothing.
