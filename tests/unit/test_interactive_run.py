@@ -9,10 +9,12 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import cast
 
 import pytest
 
 from trialjob.apps.interactive_run import Attended, OnInterrupt, attend, farewell
+from trialjob.experiment import Session
 from trialjob.model.limits import Limits
 from trialjob.model.trial import EndKind, EndReason, Phase, TrialStatus
 from trialjob.orchestrator.core.events import Event, ExperimentEnding
@@ -87,7 +89,7 @@ def raising(number: signal.Signals, *at: int) -> Callable[[int], None]:
 def attended(
     session: SimulatedSession, on_interrupt: OnInterrupt | None, stream: io.StringIO | None = None
 ) -> Attended:
-    return attend(session, console(stream or io.StringIO()), on_interrupt)
+    return attend(cast(Session, session), console(stream or io.StringIO()), on_interrupt)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from trialjob.model.trial import Phase
 from trialjob.orchestrator.core.events import Event
@@ -25,38 +25,11 @@ from trialjob.reporting.terminal import clean
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from trialjob.experiment import Session
+
 OnInterrupt: TypeAlias = Literal["stop", "detach"]
 Watch: TypeAlias = Callable[[State, Sequence[Event]], None]
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
-
-
-class Session(Protocol):
-    """What is attended: one experiment in a store."""
-
-    @property
-    def state(self) -> State:
-        """The state as last read."""
-        ...
-
-    def refresh(self) -> State:
-        """Read what has been journaled since."""
-        ...
-
-    def run(self, watch: Watch) -> State:
-        """Step until the end or ``interrupt``. Raises ExperimentBusy."""
-        ...
-
-    def interrupt(self) -> None:
-        """Make ``run`` return after the present step."""
-        ...
-
-    def ask_stop(self) -> None:
-        """Journal that it is to end."""
-        ...
-
-    def notices(self) -> Sequence[str]:
-        """What a person should know now."""
-        ...
 
 
 class LeaveNow(BaseException):

@@ -6,11 +6,11 @@ Rule: an adapter implements one of these and knows nothing of the engine. Each h
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from trialjob.model.ids import ExperimentName, JobName, TrialId
 from trialjob.model.job import JobRequest, JobSeen, LogLine, Watch
@@ -284,21 +284,10 @@ class LogReader(Protocol):
         ...
 
 
-class LogReaders(Protocol):
-    """Makes log readers."""
-
-    def __call__(self, earlier: Sequence[Report]) -> LogReader:
-        """A reader for an attempt that has already made these reports."""
-        ...
-
-
-class LogRules(Protocol):
-    """Knows what the user wants to follow from a line of a log."""
-
-    def __call__(self, text: str) -> Sequence[LogMatch]:
-        """What is found in this line, whatever came before it."""
-        ...
-
+#: Makes a reader for an attempt that has already made these reports.
+LogReaders: TypeAlias = Callable[[Sequence[Report]], LogReader]
+#: What the user wants to follow from a line of a log, whatever came before it.
+LogRules: TypeAlias = Callable[[str], Sequence[LogMatch]]
 
 __all__ = [
     "ArtifactSource",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
@@ -36,21 +36,7 @@ from trialjob.reporting.terminal import clean, one_line
 _FRAME = 10
 
 
-class Watcher(Protocol):
-    """Shows an experiment while it runs, between ``with`` and its end."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
-
-    def __call__(self, state: State, events: Sequence[Event]) -> None:
-        """Show ``state``, to which ``events`` have led."""
-        ...
-
-
-def watcher(console: Console, state: State, now: Callable[[], float]) -> Watcher:
+def watcher(console: Console, state: State, now: Callable[[], float]) -> LiveView | PlainLines:
     """The live view on a terminal that can move its cursor, plain lines everywhere else."""
     live = console.file.isatty() and not console.is_dumb_terminal
     return LiveView(console, state, now) if live else PlainLines(console, state)
