@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from trialjob.in_job.command_line import FIRST, filled
 from trialjob.model.ids import ExperimentName, JobName, TrialId
-from trialjob.model.job import Arguments, JobRequest, Program
+from trialjob.model.job import Arguments, JobRequest
 from trialjob.model.json import Json, digest
 from trialjob.model.secret import Secret
 from trialjob.model.space import Config
@@ -20,41 +21,6 @@ from trialjob.model.space import Config
 def resource_environment(resource: float | None) -> dict[str, str]:
     """How a script learns where it may end by itself."""
     return {} if resource is None else {"TRIALJOB_MAX_RESOURCE": f"{resource:.15g}"}
-
-
-def request_of(
-    job: JobName,
-    trial: TrialId,
-    attempt: int,
-    *,
-    experiment: ExperimentName,
-    hyperparameters: Config,
-    environment: Mapping[str, str | Secret],
-    inputs: Mapping[str, str],
-    max_runtime: float,
-    resource: float | None,
-    entry_point: str = "",
-    bundle: str = "",
-    program: Program | None = None,
-    arguments: Arguments | None = None,
-) -> JobRequest:
-    """The request, with the digest of all that is in it."""
-    request = JobRequest(
-        job=job,
-        experiment=experiment,
-        trial=trial,
-        attempt=attempt,
-        hyperparameters=hyperparameters,
-        entry_point=entry_point,
-        bundle=bundle,
-        max_runtime=max_runtime,
-        environment={**environment, **resource_environment(resource)},
-        inputs=inputs,
-        program=program,
-        arguments=arguments,
-        digest="",
-    )
-    return replace(request, digest=digest(_content(request)))
 
 
 def _content(request: JobRequest) -> dict[str, Json]:
@@ -86,21 +52,19 @@ def _identity(value: str | Secret) -> Json:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ScriptEstimator:
-    """Runs one program of a bundle, with the trial's configuration as its arguments."""
+class BaseEstimator:
+    """What every trial's job is given."""
 
     experiment: ExperimentName
-    #: Digest of the bundle, as ``pack`` gave it.
-    bundle: str
-    #: Path of the program inside the bundle.
-    entry_point: str
     #: Constants that every trial is given; the trial's configuration goes before them.
     hyperparameters: Mapping[str, Json] = field(default_factory=dict)
     environment: Mapping[str, str | Secret] = field(default_factory=dict)
     #: Input channels: name to location.
     inputs: Mapping[str, str] = field(default_factory=dict)
-    #: How the script is given its values; None for the way of trialjob 0.1.0.
-    arguments: Arguments | None = None
+
+    def what_runs(self) -> Mapping[str, Any]:
+        """The fields of a request that say what is run."""
+        raise NotImplementedError
 
     def request(
         self,
@@ -112,18 +76,33 @@ class ScriptEstimator:
         *,
         resource: float | None = None,
     ) -> JobRequest:
-        """The request for one attempt; equal arguments give an equal request."""
-        return request_of(
-            job,
-            trial,
-            attempt,
+        """The request for one attempt, with the digest of all that is in it."""
+        fields = {"entry_point": "", "bundle": "", **self.what_runs()}
+        request = JobRequest(
+            job=job,
             experiment=self.experiment,
+            trial=trial,
+            attempt=attempt,
             hyperparameters={**self.hyperparameters, **config},
-            environment=self.environment,
-            inputs=self.inputs,
             max_runtime=max_runtime,
-            resource=resource,
-            entry_point=self.entry_point,
-            bundle=self.bundle,
-            arguments=self.arguments,
+            environment={**self.environment, **resource_environment(resource)},
+            inputs=self.inputs,
+            digest="",
+            **fields,
         )
+        return replace(request, digest=digest(_content(request)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScriptEstimator(BaseEstimator):
+    """Runs one program of a bundle, with the trial's configuration as its arguments."""
+
+    #: Digest of the bundle, as ``pack`` gave it.
+    bundle: str
+    #: Path of the program inside the bundle.
+    entry_point: str
+    #: How the script is given its values; None for the way of trialjob 0.1.0.
+    arguments: Arguments | None = None
+
+    def what_runs(self) -> Mapping[str, Any]:
+        return {"entry_point": self.entry_point, "bundle": self.bundle, "arguments": self.arguments}
