@@ -20,7 +20,7 @@ from trialjob.backends.sagemaker.prices import tariff_of
 from trialjob.backends.sagemaker.rates import RATES
 from trialjob.backends.sagemaker.settings import SageMakerSettings
 from trialjob.backends.simulator.backend import SimulatorBackend
-from trialjob.backends.simulator.curves import Learning, from_function
+from trialjob.backends.simulator.curves import Curve, Learning
 from trialjob.backends.simulator.job_script import JobScript
 from trialjob.backends.simulator.service import SimulatedService
 from trialjob.model.job import JobRequest
@@ -86,7 +86,11 @@ def simulated(
 ) -> tuple[State, float]:
     """The same on the simulator; ``taken`` says when spot takes the machine of a job away."""
     sim = Simulation(limits=limits, rule=rule, keep_alive=settings.keep_alive or 0.0)
-    curves = from_function(curve, epochs=EPOCHS, seconds=SECONDS)
+
+    def curves(request: JobRequest) -> Curve:
+        told = request.hyperparameters
+        return Curve(points=[(float(n), curve(told, n)) for n in range(1, EPOCHS + 1)], pace=SECONDS)
+
     # The fake's scripts keep what they have done for their own job, and not for the trial's next one.
     learning = Learning(curves, OBJECTIVE, checkpoints=False)
 

@@ -19,6 +19,7 @@ import pytest
 
 from trialjob.aws import faults
 from trialjob.backends.limiter import Limiter
+from trialjob.backends.sagemaker import status
 from trialjob.backends.sagemaker.artifacts import PIECE
 from trialjob.backends.sagemaker.backend import SageMakerBackend
 from trialjob.backends.sagemaker.client import SageMakerClient
@@ -613,13 +614,13 @@ def test_a_pool_that_waits_can_be_ended(world: SageMakerSimulation) -> None:
     backend = world.backend()
     backend.submit(request())
     follow(world, backend)
-    pool = backend.pool(JOB)
+    pool = status.pool_of(world.client.describe(JOB))
     assert pool is not None
     assert pool.is_kept
     assert backend.end_pools([JOB])
     assert world.backend().end_pools([JOB])
     assert world.service.ledger.count("UpdateTrainingJob") == 1
-    pool = backend.pool(JOB)
+    pool = status.pool_of(world.client.describe(JOB))
     assert pool is not None
     assert (pool.status, pool.is_kept) == ("Terminated", False)
     assert backend.notices() == ()
@@ -636,7 +637,7 @@ def test_a_pool_that_another_job_took_is_not_ended(world: SageMakerSimulation) -
     backend.submit(request(2))
     assert backend.end_pools([JOB])
     assert world.service.ledger.count("UpdateTrainingJob") == 0
-    pool = backend.pool(JOB)
+    pool = status.pool_of(world.client.describe(JOB))
     assert pool is not None
     assert pool.reused_by == job_name(NAME, TrialId(2), 1)
     assert backend.end_pools([JobName("never-0001-1")])

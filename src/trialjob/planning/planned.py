@@ -35,8 +35,6 @@ from trialjob.planning.rehearsal import rehearse
 from trialjob.planning.scenario_input import Case, Epochs
 from trialjob.planning.upper_bound import worst
 
-#: A warm pool for those who have none: long enough for a slot to be filled again.
-_KEEP_ALIVE = 240.0
 #: What a script may log its metrics to, as people call it.
 _TOOLS = {"mlflow": "MLflow", "tensorboard": "TensorBoard", "wandb": "W&B"}
 #: So many metrics are named.

@@ -49,7 +49,7 @@ _SETTINGS = {
 _CHATTY = ("mlflow.tracking.request_header.registry", "urllib3.connectionpool")
 
 _ID, _TRIAL, _SENT, _OURS = "trialjob.id", "trialjob.trial", "trialjob.reports", "trialjob.made_by_us"
-_PARENT, _NAME = "mlflow.parentRunId", "mlflow.runName"
+_PARENT = "mlflow.parentRunId"
 _STATUSES = {
     TrialStatus.COMPLETED: "FINISHED",
     TrialStatus.PRUNED: "FINISHED",

@@ -26,8 +26,6 @@ from trialjob.testing.simulation import NAME
 if TYPE_CHECKING:
     from trialjob.testing.chaos import World
 
-_EPOCH = 60.0
-
 
 class Laws:
     """What must hold, looked at as an outsider who sees the journal and the service."""

@@ -23,7 +23,7 @@ from trialjob.backends.sagemaker.log_follower import Ended, Follower, read_log
 from trialjob.backends.sagemaker.pools import Pools
 from trialjob.backends.sagemaker.request import Request
 from trialjob.backends.sagemaker.settings import SageMakerSettings
-from trialjob.backends.sagemaker.status import Facts, PoolFacts
+from trialjob.backends.sagemaker.status import Facts
 from trialjob.backends.sagemaker.tombstones import Tombstones
 from trialjob.errors import BackendError
 from trialjob.model.ids import ExperimentName, JobName
@@ -258,11 +258,6 @@ class SageMakerBackend:
             return read_log(self._client, job, cursor)
 
     # Warm pools and warnings
-
-    def pool(self, job: JobName) -> PoolFacts | None:
-        """The warm pool behind an ended job, with the seconds it has waited; None when there is none."""
-        with self._answers.taken():
-            return status.pool_of(self._client.describe(job))
 
     def end_pools(self, jobs: Sequence[JobName]) -> bool:
         """Give up the warm pools behind these ended jobs; False when some call is still to be made."""

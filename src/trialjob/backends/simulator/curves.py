@@ -10,7 +10,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import fmean, median
@@ -21,7 +21,6 @@ from trialjob.errors import UsageError
 from trialjob.model.cells import of_cell
 from trialjob.model.ids import JobName
 from trialjob.model.job import JobRequest
-from trialjob.model.json import Json
 from trialjob.model.metric import Objective
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial
@@ -48,19 +47,6 @@ class Curve:
 
 #: The curve of the trial that a request is for; equal for all attempts of the trial.
 Curves: TypeAlias = Callable[[JobRequest], Curve]
-
-
-def from_function(
-    function: Callable[[Mapping[str, Json], int], float], *, epochs: int, seconds: float
-) -> Curves:
-    """``function(hyperparameters, epoch)`` after each of ``epochs`` epochs of so many seconds."""
-
-    def curve(request: JobRequest) -> Curve:
-        told = request.hyperparameters
-        points = [(float(epoch), function(told, epoch)) for epoch in range(1, epochs + 1)]
-        return Curve(points=points, pace=seconds)
-
-    return curve
 
 
 class Learning:
