@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 
@@ -28,6 +28,17 @@ class Range:
     high: float
 
 
+class Spread:
+    """A figure of all the outcomes, as a range."""
+
+    def __init__(self, figure: str) -> None:
+        self._figure = figure
+
+    def __get__(self, estimate: Estimate, _kind: type) -> Range:
+        found = sorted(getattr(outcome, self._figure) for outcome in estimate.outcomes)
+        return Range(low=found[0], guess=median(found), high=found[-1])
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
     """What the simulated experiments have come to."""
@@ -36,37 +47,17 @@ class Estimate:
     #: What was simulated, when that was smaller than the experiment.
     scale: Scale | None = None
 
-    @property
-    def time(self) -> Range:
-        """Seconds from the first step to the end."""
-        return self._range(lambda outcome: outcome.time)
-
-    @property
-    def dollars(self) -> Range:
-        return self._range(lambda outcome: outcome.dollars)
-
-    @property
-    def instance_hours(self) -> Range:
-        """Billed."""
-        return self._range(lambda outcome: outcome.instance_hours)
-
-    @property
-    def jobs(self) -> Range:
-        return self._range(lambda outcome: outcome.jobs)
-
-    @property
-    def trials(self) -> Range:
-        return self._range(lambda outcome: outcome.trials)
-
-    @property
-    def completed(self) -> Range:
-        """Trials that came to their end."""
-        return self._range(lambda outcome: outcome.completed)
-
-    @property
-    def epochs(self) -> Range:
-        """Trained, all trials together."""
-        return self._range(lambda outcome: outcome.epochs)
+    #: Seconds from the first step to the end.
+    time = Spread("time")
+    dollars = Spread("dollars")
+    #: Billed.
+    instance_hours = Spread("instance_hours")
+    jobs = Spread("jobs")
+    trials = Spread("trials")
+    #: Trials that came to their end.
+    completed = Spread("completed")
+    #: Trained, all trials together.
+    epochs = Spread("epochs")
 
     @property
     def warm(self) -> float:
@@ -87,10 +78,6 @@ class Estimate:
     def end(self) -> EndKind | None:
         """How most of them ended."""
         return Counter(outcome.end for outcome in self.outcomes).most_common(1)[0][0]
-
-    def _range(self, figure: Callable[[Outcome], float]) -> Range:
-        found = sorted(map(figure, self.outcomes))
-        return Range(low=found[0], guess=median(found), high=found[-1])
 
 
 def estimate(case: Case, *, count: int | None = None, seeds: Sequence[int] = ()) -> Estimate:
