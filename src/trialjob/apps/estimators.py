@@ -182,9 +182,7 @@ def tensorflow(
 ) -> Script:
     """A script in AWS's TensorFlow image: ``tensorflow("train.py", framework_version="2.19.0")``.
 
-    The image is that of ``framework_version`` and ``py_version`` (such as "py312"; None: the only one there
-    is) for the backend's region and machine. ``source_dir`` is shipped whole; ``hyperparameters`` are
-    constants that every trial gets; ``options`` is anything else that ``estimator`` takes in a spec.
+    The rest as in ``pytorch``.
     """
     told = {"framework_version": framework_version, "py_version": py_version, **options}
     return _framework("tensorflow", entry_point, source_dir, hyperparameters, told)

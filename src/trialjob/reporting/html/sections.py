@@ -70,17 +70,9 @@ def _one(id: str, words: str, figure: Figure) -> Section:  # noqa: A002 - the at
     return Section(id, words, [("", figure)])
 
 
-def _history(given: ReportContext) -> Section:
-    return Section("history", history.history_words(given), history.variants(given), "against")
-
-
 def _curves(given: ReportContext) -> Section:
     state, best = given.state, given.best
     return _one("curves", curves.curves_words(state, best), curves.curves_figure(state, best))
-
-
-def _front(given: ReportContext) -> Section:
-    return Section("front", pareto.front_words(given), pareto.front_variants(given), "objectives")
 
 
 def _importance(given: ReportContext) -> Section:
@@ -122,25 +114,21 @@ def _slots(given: ReportContext) -> Section:
     return _one("slots", words, timeline.slots_figure(drawn))
 
 
-def _use(given: ReportContext) -> Section:
-    return Section("use", use.use_words(given), [])
-
-
-def _costs(given: ReportContext) -> Section:
-    return Section("costs", costs.cost_words(given), costs.cost_variants(given), "in")
-
-
 _MAKERS: Final[Mapping[str, Callable[[ReportContext], Section]]] = {
-    "history": _history,
+    "history": lambda given: Section(
+        "history", history.history_words(given), history.variants(given), "against"
+    ),
     "curves": _curves,
-    "front": _front,
+    "front": lambda given: Section(
+        "front", pareto.front_words(given), pareto.front_variants(given), "objectives"
+    ),
     "importance": _importance,
     "scatter": _scatter,
     "scatter3d": _scatter3d,
     "parallel": _parallel,
     "slots": _slots,
-    "use": _use,
-    "costs": _costs,
+    "use": lambda given: Section("use", use.use_words(given), []),
+    "costs": lambda given: Section("costs", costs.cost_words(given), costs.cost_variants(given), "in"),
 }
 
 
