@@ -21,6 +21,7 @@
     ├── TrialFailed          the one job that was asked for failed; it says why
     ├── SamplerError         the sampler broke; the experiment can be resumed
     │   └── SamplerBusy          it is still at work; ask again
+    ├── RuleError            a stopping rule answered what is no answer; the experiment can be resumed
     └── InvariantError       a bug of ours: an illegal transition, an impossible count
 
 The classes carry data; the words a person reads are made here, so that they are the same everywhere.
@@ -160,6 +161,10 @@ class SamplerError(TrialjobError):
 
 class SamplerBusy(SamplerError):
     """The next configuration is still being worked out; ask again."""
+
+
+class RuleError(TrialjobError):
+    """A stopping rule has answered what is no answer."""
 
 
 class InvariantError(TrialjobError):

@@ -20,6 +20,7 @@ from trialjob.errors import BackendError, ExperimentBusy
 from trialjob.experiment import Session
 from trialjob.model.trial import Phase
 from trialjob.orchestrator.engine.clock import SystemClock
+from trialjob.user_settings import home
 
 #: Seconds between two looks at the process, and after which it is left to itself.
 _LOOK, _PATIENCE = 0.05, 120.0
@@ -87,7 +88,7 @@ def leave_to_process(session: Session, words: Sequence[str], *, verbose: bool) -
 
 def _log_of(session: Session) -> Path:
     """Where it says what it does: beside its journal, where that is a folder of this machine."""
-    folder = session.folder or Path.home() / ".trialjob" / "detached" / session.name
+    folder = session.folder or home() / ".trialjob" / "detached" / session.name
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder / "orchestrator.log"
 

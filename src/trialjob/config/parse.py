@@ -25,9 +25,10 @@ from trialjob.config.plugins import PLUGINS, WrongSection, read_section, transla
 from trialjob.config.secrets import conceal, conceal_request
 from trialjob.config.spec import ExperimentSpec
 from trialjob.config.yaml_text import load_yaml, read_text
-from trialjob.errors import Problem, SpecError
+from trialjob.errors import Problem, SpecError, UsageError
 from trialjob.in_job.command_line import FIRST
 from trialjob.model.json import Json
+from trialjob.user_settings import expanded
 
 
 def load(
@@ -94,7 +95,10 @@ def parse(
         conceal(given)
     elif isinstance(given.get("estimator"), dict):
         given["estimator"].setdefault("dialect", FIRST)
-    _resolve(given, base or Path(), code=files or base is not None)
+    try:
+        _resolve(given, base or Path(), code=files or base is not None)
+    except SpecError as error:
+        raise SpecError(error.problems, source) from error
     spec, problems = _examined(given, places, (*CHECKS, *(FILE_CHECKS if files else ())))
     if problems or spec is None:
         raise SpecError(problems, source)
@@ -243,29 +247,44 @@ def _resolve(document: dict[str, Any], base: Path, *, code: bool) -> None:
     sampler = document.get("sampler")
     if isinstance(sampler, dict) and isinstance(sampler.get("warm_start"), list):
         sampler["warm_start"] = [
-            _resolved(source, base) if isinstance(source, str) and source.endswith(".csv") else source
-            for source in sampler["warm_start"]
+            _resolved(source, base, f"sampler.warm_start[{place}]")
+            if isinstance(source, str) and source.endswith(".csv")
+            else source
+            for place, source in enumerate(sampler["warm_start"])
         ]
     estimator = document.get("estimator")
     if not isinstance(estimator, dict):
         return
     if code and isinstance(estimator.get("source_dir"), str):
-        estimator["source_dir"] = os.path.realpath(base / Path(estimator["source_dir"]).expanduser())
+        estimator["source_dir"] = os.path.realpath(
+            base / _expanded(estimator["source_dir"], "estimator.source_dir")
+        )
     python = estimator.get("python")
     if isinstance(python, str) and os.sep in python:
         # Not resolved: a virtual environment's interpreter is a link, and is known by the link's place.
-        estimator["python"] = os.path.normpath(base.absolute() / Path(python).expanduser())
+        estimator["python"] = os.path.normpath(base.absolute() / _expanded(python, "estimator.python"))
     inputs = estimator.get("inputs")
     if not isinstance(inputs, dict):
         return
     for name, given in inputs.items():
         if isinstance(given, dict):
-            inputs[name] = given | {key: _resolved(given[key], base) for key in ("location",) if key in given}
+            field = f"estimator.inputs.{name}.location"
+            inputs[name] = given | {
+                key: _resolved(given[key], base, field) for key in ("location",) if key in given
+            }
         else:
-            inputs[name] = _resolved(given, base)
+            inputs[name] = _resolved(given, base, f"estimator.inputs.{name}")
 
 
-def _resolved(location: object, base: Path) -> object:
+def _resolved(location: object, base: Path, field: str) -> object:
     if isinstance(location, str) and location and "://" not in location:
-        return os.path.realpath(base / Path(location).expanduser())
+        return os.path.realpath(base / _expanded(location, field))
     return location
+
+
+def _expanded(path: str, field: str) -> Path:
+    try:
+        return expanded(path)
+    except UsageError as error:
+        message, _, remedy = str(error).partition("\n  → ")
+        raise SpecError(Problem(field=field, message=message, remedy=remedy)) from error

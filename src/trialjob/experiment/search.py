@@ -11,6 +11,7 @@ from trialjob.config import ExperimentSpec
 from trialjob.model.json import canonical_json
 from trialjob.model.space import Config
 from trialjob.orchestrator.core.rule import Scheduler, StoppingRule
+from trialjob.orchestrator.core.rule_answers import opened
 from trialjob.orchestrator.core.search import BaseSampler, Search
 from trialjob.orchestrator.ports import Sampler
 from trialjob.orchestrator.samplers import SAMPLERS
@@ -56,14 +57,15 @@ def search_of(
     if spec.is_hosted:
         # The service proposes and stops; what is drawn here stands for it where a request is only shown.
         return NoStopping(), partial(RandomSampler, search.space, search.seed)
-    rule = spec.stopping.opened(search)
+    rule = opened(spec.stopping, search)
     if spec.stopping.proposes:
         return rule, _ordered(search, spec.points_to_evaluate, cast("Scheduler", rule).sampler)
-    making = _ordered(search, spec.points_to_evaluate, partial(_made, search))
+    making = _ordered(search, spec.points_to_evaluate, partial(sampler_of, search))
     return rule, _ahead(making, getattr(spec.sampler, "prepare", 0), wake)
 
 
-def _made(search: Search) -> Sampler:
+def sampler_of(search: Search) -> Sampler:
+    """What proposes in the place of a section, and was told nothing yet."""
     sampler = search.sampler.make(search)
     is_ours = search.sampler.kind in SAMPLERS.builtin()
     return sampler if is_ours else Checked(search.sampler.kind, search.space, sampler)

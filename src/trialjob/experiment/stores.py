@@ -26,11 +26,11 @@ def open_store(location: str | Path | None = None) -> BaseStore:
     Raises UsageError, having written nothing, for a scheme that is not known and an address that is wrong.
     """
     said = location or os.environ.get("TRIALJOB_STORE") or user_settings.store()
-    chosen = str(said or Path.home() / ".trialjob")
+    chosen = str(said or _usual())
     scheme, colon, _ = chosen.partition(":")
     # A Path has made one slash of two; and nobody means a folder of the name "s3:".
     if "://" not in chosen and not (colon and scheme.lower() in STORES):
-        return FolderStore(Path(chosen).expanduser().absolute())
+        return FolderStore(user_settings.expanded(chosen).absolute())
     remedy = "write a folder, 's3://bucket/prefix' or 'https://server' as text"
     try:
         return STORES.get(scheme.lower()).open(chosen, SystemClock())
@@ -40,6 +40,13 @@ def open_store(location: str | Path | None = None) -> BaseStore:
         raise UsageError(
             f"{shown_address(chosen)!r} is no place for experiments: {error}; {remedy}"
         ) from None
+
+
+def _usual() -> Path:
+    try:
+        return user_settings.home() / ".trialjob"
+    except UsageError as error:
+        raise UsageError(f"{error}, or name a store: --store FOLDER, or TRIALJOB_STORE") from None
 
 
 def clock_of(store: BaseStore) -> SystemClock:

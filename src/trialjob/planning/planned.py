@@ -19,10 +19,11 @@ from trialjob.experiment.opening import attach
 from trialjob.experiment.parents import check_parents
 from trialjob.experiment.prices import caps_note, check_caps, check_handover
 from trialjob.experiment.resolving import ResolvedSpec, resolve
-from trialjob.experiment.search import search_advice
+from trialjob.experiment.search import sampler_of, search_advice
 from trialjob.experiment.stores import open_store
 from trialjob.orchestrator.core.last_epoch import COUNTS
 from trialjob.orchestrator.core.rule import StoppingRule
+from trialjob.orchestrator.core.rule_answers import opened
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.ports import Sampler
 from trialjob.orchestrator.samplers.random import RandomSampler
@@ -102,7 +103,7 @@ def plan(given: ExperimentSpec | ResolvedSpec, asked: Asked, *, store: str | Pat
         looked=tuple(resolved.spec.backend.doctor(resolved.jobs, only=_CHECKED)) if asked.account else (),
         unasked=(*unseen, *_unasked(spec, asked)),
         settings=tuple(spec.written.filled),
-        settings_file=str(user_settings.where()),
+        settings_file=str(user_settings.where()) if spec.written.filled else "",
         advice=(*search_advice(spec), *advice(variants)),
         assumed=asked.assume,
         seen=seen,
@@ -166,7 +167,7 @@ def rule_of(spec: ExperimentSpec) -> StoppingRule:
     """The stopping rule; for a scheduler that also proposes configurations, one without a memory like it."""
     if spec.is_hosted:
         return NoStopping()  # how the service would stop trials early is not known here
-    return spec.stopping.stand_in().opened(spec.to_search())
+    return opened(spec.stopping.stand_in(), spec.to_search())
 
 
 def _sampler(spec: ExperimentSpec) -> Callable[[int], Callable[[], Sampler]]:
@@ -175,7 +176,7 @@ def _sampler(spec: ExperimentSpec) -> Callable[[int], Callable[[], Sampler]]:
     if spec.is_hosted:
         return lambda seed: partial(RandomSampler, space, seed)
     if not spec.sampler.learns and not hasattr(spec.sampler, "seed"):
-        return lambda _seed: partial(spec.sampler.make, spec.to_search())
+        return lambda _seed: partial(sampler_of, spec.to_search())
     return lambda seed: partial(RandomSampler, space, seed)
 
 

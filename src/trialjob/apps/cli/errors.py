@@ -71,6 +71,12 @@ def guarded(command: Callable[[Begun], object]) -> int:
         return ExitStatus.BUG
     except TrialjobError as error:
         return _expected(error, begun)
+    except SystemExit as error:
+        from trialjob.registry import package_behind  # noqa: PLC0415 - the help does without
+
+        if not package_behind(error):
+            raise
+        return _unexpected(error, begun)
     except Exception as error:  # noqa: BLE001 - the last one to see it
         return _unexpected(error, begun)
     return status if isinstance(status, int) else ExitStatus.DONE
@@ -93,7 +99,7 @@ def _expected(error: TrialjobError, begun: Begun) -> ExitStatus:
     return ExitStatus.CAN_GO_ON if begun.name and not wrong else ExitStatus.WRONG
 
 
-def _unexpected(error: Exception, begun: Begun) -> ExitStatus:
+def _unexpected(error: BaseException, begun: Begun) -> ExitStatus:
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         from trialjob.reporting.terminal import Output  # noqa: PLC0415 - the help does without
 
@@ -123,6 +129,6 @@ def _click_message(error: click.ClickException) -> str:
     return f"error: {error.format_message()}{usage}"
 
 
-def _bug(error: Exception, begun: Begun, whose: str = "trialjob") -> str:
+def _bug(error: BaseException, begun: Begun, whose: str = "trialjob") -> str:
     hint = begun.hint()
     return f"error: this is a bug in {whose}: {type(error).__name__}: {error}" + (f"\n{hint}" if hint else "")

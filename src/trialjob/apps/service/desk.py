@@ -37,6 +37,7 @@ from trialjob.planning.further import further
 from trialjob.planning.planned import Asked, at_worst, plan
 from trialjob.reporting.results import experiment_state
 from trialjob.reporting.terminal import one_line
+from trialjob.user_settings import expanded
 
 T = TypeVar("T")
 #: So many experiments are kept in memory, those looked at last.
@@ -263,7 +264,7 @@ class Desk:
             raise SpecError(
                 Problem(field="", message="is no mapping", remedy="write 'name: …' and so on"), "spec"
             )
-        base = self._folder / Path(folder or "").expanduser()
+        base = self._folder / expanded(folder or "")
         given = document if name is None else {**document, "name": name}
         return config.parse(given, source="spec", base=base)
 

@@ -21,6 +21,7 @@ from typing import Any, Final
 from trialjob.backends.price_list import RegionPrices
 from trialjob.errors import UsageError
 from trialjob.files import DISK
+from trialjob.user_settings import home
 
 _FORMAT: Final = 1
 #: What reading a document raises that is none of the expected form.
@@ -78,7 +79,10 @@ def packaged() -> Book:
 
 def fetched() -> Book:
     """The one that ``trialjob prices --update`` has written for this user; empty without one."""
-    return _kept_in(cache_file())
+    try:
+        return _kept_in(cache_file())
+    except UsageError:  # who has no folder has no file in it
+        return {}
 
 
 def keep(fresh: Book, path: Path) -> None:
@@ -97,7 +101,7 @@ def cache_file() -> Path:
     """Where a user's own table is, by the XDG Base Directory Specification."""
     base = os.environ.get("XDG_CACHE_HOME", "")
     # A relative path there is to be ignored, says the specification.
-    folder = Path(base) if Path(base).is_absolute() else Path("~/.cache").expanduser()
+    folder = Path(base) if Path(base).is_absolute() else home() / ".cache"
     return folder / "trialjob" / "prices.json"
 
 

@@ -7,6 +7,7 @@ from trialjob.model.trial import Phase
 from trialjob.orchestrator.core.events import Event
 from trialjob.orchestrator.core.evolve import apply
 from trialjob.orchestrator.core.rule import StoppingRule
+from trialjob.orchestrator.core.rule_answers import followed
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Attempt
 
@@ -22,7 +23,7 @@ class Draft:
 
     def record(self, event: Event) -> None:
         self.state = apply(self.state, event, self.now)
-        self.rule = self.rule.after(event)
+        self.rule = followed(self.rule, event)
         self.events.append(event)
 
     @property

@@ -36,6 +36,7 @@ from trialjob.orchestrator.core.observations import (
     Submitted,
     Suggested,
 )
+from trialjob.orchestrator.core.rule_answers import source_of
 
 
 def take_in(draft: Draft, observation: Observation) -> None:
@@ -69,7 +70,7 @@ def _propose(draft: Draft, suggested: Suggested) -> None:
         draft.record(SpaceExhausted())
     else:
         trial = TrialId(len(draft.state.trials) + 1)
-        draft.record(TrialProposed(trial=trial, config=suggested.config, source=draft.rule.source(trial)))
+        draft.record(TrialProposed(trial=trial, config=suggested.config, source=source_of(draft.rule, trial)))
         launch(draft)
 
 

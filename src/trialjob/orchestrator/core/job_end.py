@@ -19,6 +19,7 @@ from trialjob.orchestrator.core.events import (
 )
 from trialjob.orchestrator.core.failures import diagnosed
 from trialjob.orchestrator.core.retry import retry_wait
+from trialjob.orchestrator.core.rule_answers import pauses_at, settled
 from trialjob.orchestrator.core.trial import Attempt, Trial
 from trialjob.orchestrator.core.verdicts import failure_of, frees_slot, verdict
 
@@ -29,7 +30,7 @@ def job_ended(draft: Draft, trial: TrialId, end: JobEnd) -> None:
     if attempt.status is AttemptStatus.DRAINING or not frees_slot(draft.state, trial, attempt, end):
         return
     paused = attempt.stop is None or attempt.stop.kind is StopKind.PAUSED
-    may_resume = paused and attempt.resource is not None and draft.rule.pauses_at(attempt.resource)
+    may_resume = paused and attempt.resource is not None and pauses_at(draft.rule, attempt.resource)
     draft.record(JobEnded(trial=trial, attempt=attempt.number, end=end, may_resume=may_resume))
 
 
@@ -50,7 +51,7 @@ def end_attempt(draft: Draft, trial: TrialId, end: JobEnd, nearest: Sequence[str
     if status is TrialStatus.METRICS_UNAVAILABLE and nearest:
         reason = "\n".join([reason, "lines that came closest to it:", *nearest])
     if status is TrialStatus.COMPLETED:
-        for rung, value in draft.rule.settle(draft.state, draft.state.trials[trial]):
+        for rung, value in settled(draft.rule, draft.state, draft.state.trials[trial]):
             draft.record(RungReached(trial=trial, rung=rung, value=value))
     draft.record(TrialEnded(trial=trial, status=status, reason=reason))
 
@@ -58,7 +59,7 @@ def end_attempt(draft: Draft, trial: TrialId, end: JobEnd, nearest: Sequence[str
 def _pause(draft: Draft, trial: Trial, attempt: Attempt, end: JobEnd) -> bool:
     """Pause a trial that has come to where it was to pause: stopped there by us, or by its own doing."""
     target, stop = attempt.resource, attempt.stop
-    if target is None or not draft.rule.pauses_at(target) or not draft.running:
+    if target is None or not pauses_at(draft.rule, target) or not draft.running:
         return False
     if stop is None and end.outcome is Outcome.COMPLETED:
         value = next((value for resource, value in trial.curve if resource >= target), None)

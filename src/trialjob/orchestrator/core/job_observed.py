@@ -33,6 +33,7 @@ from trialjob.orchestrator.core.events import (
 from trialjob.orchestrator.core.job_end import end_attempt, job_ended
 from trialjob.orchestrator.core.last_epoch import is_last
 from trialjob.orchestrator.core.observations import JobObserved
+from trialjob.orchestrator.core.rule_answers import judged
 from trialjob.orchestrator.core.trial import Trial
 
 _STATUS = {
@@ -117,7 +118,7 @@ def _judge(draft: Draft, observed: JobObserved, reached: float) -> None:
         if report.resource <= reached or not draft.running:
             continue  # of one that is ending everything is stopped, whatever a rule says, or fails to say
         reached = report.resource
-        judgement = draft.rule.judge(draft.state, trial, report)
+        judgement = judged(draft.rule, draft.state, trial, report)
         for rung, entered in judgement.enters:
             draft.record(RungReached(trial=observed.trial, rung=rung, value=entered))
         if judgement.stop is not None and not _spared(draft, trial, report, judgement.stop):

@@ -8,7 +8,7 @@ held until its job is over; that of a trial which may have failed, until its log
 from __future__ import annotations
 
 from trialjob.model.trial import Phase
-from trialjob.orchestrator.core import budget, early_abort, worth
+from trialjob.orchestrator.core import budget, early_abort, rule_answers, worth
 from trialjob.orchestrator.core.draft import Draft
 from trialjob.orchestrator.core.events import AttemptIntended
 from trialjob.orchestrator.core.state import State
@@ -64,7 +64,7 @@ def launch(draft: Draft) -> None:
 
 def promoted(draft: Draft) -> Trial | None:
     """The paused trial that the rule would resume."""
-    chosen = draft.rule.promote(draft.state)
+    chosen = rule_answers.promoted(draft.rule, draft.state)
     return None if chosen is None else draft.state.trials[chosen]
 
 
@@ -75,7 +75,7 @@ def _intend(draft: Draft, trial: Trial) -> None:
             trial=trial.id,
             attempt=len(trial.attempts) + 1,
             max_runtime=offered.runtime,
-            resource=draft.rule.target(trial),
+            resource=rule_answers.target_of(draft.rule, trial),
             terms=offered.terms,
         )
     )

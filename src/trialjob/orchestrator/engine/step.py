@@ -20,6 +20,7 @@ from trialjob.orchestrator.core.evolve import as_of, evolve
 from trialjob.orchestrator.core.launching import wanted
 from trialjob.orchestrator.core.observations import Observation, Suggested
 from trialjob.orchestrator.core.rule import BaseRule, StoppingRule
+from trialjob.orchestrator.core.rule_answers import followed
 from trialjob.orchestrator.core.search import only_proposals
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.engine.act import act
@@ -217,7 +218,7 @@ class Stepper:
 
     def _remember(self, record: Record) -> None:
         for event in record.events:
-            self._rule = self._rule.after(event)
+            self._rule = followed(self._rule, event)
 
     def _told_sampler(self) -> Sampler:
         """The sampler, which has been told everything."""
