@@ -125,6 +125,7 @@ def test_a_job_that_never_began_says_what_was_printed() -> None:
         ("AssocGrpCPURunMinutesLimit", "more than all may"),
         ("AssocGrpCpuLimit", "more than all may"),
         ("PartitionConfig", "trialjob stop"),
+        ("BeginTime", "scontrol show job"),
     ],
 )
 def test_what_can_be_done_about_a_wait_is_said(reason: str, what: str) -> None:

@@ -42,6 +42,11 @@ _BY_HAND: Final[tuple[tuple[str, str], ...]] = (
         r"^PartitionConfig",
         "if it lasts, no node of it gives a job so much; `trialjob stop` ends it",
     ),
+    # Where slurmctld's own prolog fails, a job is put into the queue again and again, and never begins.
+    (
+        r"^BeginTime",
+        "it was put there again, or begins later; if it lasts, see `scontrol show job {number}` (Restarts)",
+    ),
     (r"^(?:ReqNodeNotAvail|NodeDown|Nodes required)", "the nodes that it needs are down or reserved"),
     (
         r"^(?:QOS|Assoc)Grp(?!\w*Run)\w*Minutes",
