@@ -29,7 +29,7 @@ Duration: TypeAlias = Annotated[
     PlainSerializer(format_duration),
 ]
 #: A duration, or one of two words in its place; no value at all is the second.
-StallTimeout: TypeAlias = Annotated[
+DurationOrWord: TypeAlias = Annotated[
     float | Literal["auto", "none"],
     BeforeValidator(_duration_or_word, json_schema_input_type=float | str),
     PlainSerializer(lambda value: value if isinstance(value, str) else format_duration(value)),

@@ -17,7 +17,7 @@ from trialjob.config.notify import NotifySpec
 from trialjob.config.places import Written
 from trialjob.config.plugins import section_document
 from trialjob.config.space import DomainSpec, space_of
-from trialjob.field_types import Duration, Number, SpecPart, StallTimeout, Texts
+from trialjob.field_types import Duration, DurationOrWord, Number, SpecPart, Texts
 from trialjob.logs.metrics import expand
 from trialjob.model.json import Json
 from trialjob.model.limits import DEFAULT_TRIAL_TIMEOUT, Limits
@@ -88,7 +88,7 @@ class LimitsSpec(SpecPart):
     trial_timeout: Duration = DEFAULT_TRIAL_TIMEOUT
     #: A job that trains and prints no line for so long is stopped, tried again once, and then failed as
     #: `stalled`; `none` switches it off; see [jobs that hang](failures.md#jobs-that-hang).
-    stall_timeout: StallTimeout = "auto"
+    stall_timeout: DurationOrWord = "auto"
     #: The experiment ends when so many trials have failed or ended without the metric.
     max_failures: int = Field(default=3, ge=1)
     #: The experiment ends as soon as a trial reports a value at least as good; what runs is cancelled.
@@ -100,8 +100,8 @@ class LimitsSpec(SpecPart):
     #: its own units; see [when to stop paying](money.md#when-to-stop-paying). It takes 16 trials to know.
     min_gain_per_dollar: Number | None = Field(default=None, gt=0)
     #: The experiment ends when a job has logged for so long and no trial has a value of the objective; see
-    #: [failures](failures.md). Default: none; 4h with a stopping rule.
-    metric_deadline: Duration | None = None
+    #: [failures](failures.md). `auto` is 4h with a stopping rule, and else never; `none` switches it off.
+    metric_deadline: DurationOrWord = "auto"
     #: Dollars that all jobs together may come to [at the very most](money.md): a job starts only when what
     #: has been spent, what runs at its worst, and this job at its worst fit. When nothing can ever fit any
     #: more, the experiment ends.
@@ -111,11 +111,10 @@ class LimitsSpec(SpecPart):
 
     def to_limits(self, *, canary: bool = False, whole: bool = True) -> Limits:
         """The same as a value of the core's; ``whole`` says that no rule looks at trials as they run."""
-        given = dict(self)
         # Without a rule a script may well report only once, at its end.
-        if self.metric_deadline is None and not whole:
-            given["metric_deadline"] = _METRIC_DEADLINE
-        return Limits(**given, canary=canary)
+        usual = None if whole else _METRIC_DEADLINE
+        deadline = {"auto": usual, "none": None}.get(str(self.metric_deadline), self.metric_deadline)
+        return Limits(**{**dict(self), "metric_deadline": deadline}, canary=canary)
 
 
 def _by_kind(value: object) -> object:

@@ -39,7 +39,8 @@ class Limits:
     #: No trial is begun once a dollar is expected to better the objective by less than this.
     min_gain_per_dollar: float | None = None
     #: The experiment ends when a job has logged for so long and no trial has a value of the objective yet.
-    metric_deadline: float | None = None
+    #: Left out it is 4 hours with a stopping rule, and else ``none``.
+    metric_deadline: float | Literal["none"] | None = None
     #: The first trial runs alone until it has a value of the objective.
     canary: bool = False
     #: Dollars, and hours of single instances, that all jobs together may come to at the very most.

@@ -52,7 +52,7 @@ def verdict(state: State) -> EndReason | None:
 def silence(state: State, observations: Sequence[Observation]) -> EndReason | None:
     """Why the experiment is to end: a job has logged for long, and no trial has a value of the objective."""
     deadline, metric = state.limits.metric_deadline, state.objective.metric
-    if deadline is None or state.best is not None or state.phase is not Phase.RUNNING:
+    if deadline is None or deadline == "none" or state.best is not None or state.phase is not Phase.RUNNING:
         return None
     for observation in observations:
         if isinstance(observation, JobObserved) and observation.logged >= deadline:
