@@ -8,6 +8,7 @@ import pytest
 
 from trialjob.backends.local.section import Local
 from trialjob.config import ExperimentSpec, SourceSpec, differences, load, parse, warnings
+from trialjob.config.spec import LimitsSpec
 from trialjob.errors import SpecError
 from trialjob.model.metric import Mode
 from trialjob.model.space import Choice, LogUniform
@@ -295,3 +296,25 @@ def test_a_spec_is_frozen(sweep: Path) -> None:
     spec: ExperimentSpec = load(sweep)
     with pytest.raises(ValueError, match="frozen"):
         spec.name = "other"
+
+
+@pytest.mark.parametrize("rule", ["none", "median"])
+@pytest.mark.parametrize("field", [*LimitsSpec.model_fields])
+def test_a_limit_of_null_is_no_limit_or_an_error(sweep: Path, field: str, rule: str) -> None:
+    said = [f"stopping.kind={rule}", f"limits.{field}=null"]
+    if field in ("max_trials", "max_concurrent_trials", "max_failures", "trial_timeout"):
+        with pytest.raises(SpecError, match=f"limits.{field}: null is not a"):
+            load(sweep, overrides=said)
+    else:
+        assert getattr(load(sweep, overrides=said).to_limits(), field) in (None, "none")
+
+
+@pytest.mark.parametrize(("rule", "deadline"), [("none", None), ("median", 14_400)])
+def test_what_a_journal_of_before_left_out_means_what_it_meant(
+    sweep: Path, rule: str, deadline: float | None
+) -> None:
+    spec = load(sweep, overrides=[f"stopping.kind={rule}"])
+    assert spec.to_limits().metric_deadline == deadline
+    document: dict[str, Any] = spec.document()
+    document["limits"]["metric_deadline"] = None  # as every document had it
+    assert parse(document, recorded=True).to_limits().metric_deadline == deadline

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -116,13 +117,18 @@ def test_without_a_region_nothing_is_created(
 
 
 @pytest.mark.usefixtures("fake")
-def test_what_is_missing_is_told_together_with_the_region() -> None:
-    lines = [line for line in SPEC.splitlines() if "image_uri" not in line and "role" not in line]
-    Path("sweep.yaml").write_text("\n".join(lines), encoding="utf-8")
+@pytest.mark.parametrize(
+    "missing",
+    [["estimator.image_uri", "backend.role"], ["backend.s3_uri"], ["backend.s3_uri", "backend.role"]],
+)
+def test_what_is_missing_is_told_together_with_the_region(missing: list[str]) -> None:
+    left_out = "|".join(field.partition(".")[2] for field in missing)
+    without = re.sub(rf"({left_out}): ('[^']*', |.*\n  )", "", SPEC)
+    Path("sweep.yaml").write_text(without, encoding="utf-8")
     with pytest.raises(SpecError) as caught:
         load("sweep.yaml")
     fields = [problem.field for problem in caught.value.problems]
-    assert fields == ["estimator.image_uri", "backend.role", "backend.region"]
+    assert fields == [*missing, "backend.region"]
 
 
 @pytest.mark.usefixtures("fake")

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from trialjob.backends.slurm.commands import Later, Queued, Refused, _queued, submit
+from trialjob.backends.slurm.commands import Later, Queued, Refused, _queued, refusal, submit
 from trialjob.backends.slurm.job_comment import Mark
 from trialjob.backends.slurm.outcomes import advice, broken_off, hopeless, never_began
 from trialjob.backends.slurm.section import Slurm
 from trialjob.backends.slurm.slurm_folder import BEAT, SlurmFolder
-from trialjob.errors import BackendError, BackendUnavailable
+from trialjob.config import parse
+from trialjob.errors import BackendError, BackendUnavailable, SpecError
 from trialjob.experiment.creation import ship
 from trialjob.experiment.stores import open_store
 from trialjob.model.ids import ExperimentName
@@ -174,6 +175,36 @@ def test_only_what_is_known_to_refuse_is_a_refusal(
     with pytest.raises(error, match=what) as raised:
         submit([], "", {})
     assert type(raised.value) is error
+
+
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        (["--gres=gpu:9"], "correct backend.gres;"),
+        (["--partition=gpu", "--gpus=2"], "correct --gpus=2 in backend.sbatch;"),
+        (["--gres=gpu:1", "-G2"], "correct -G2 in backend.sbatch, or backend.gres;"),
+    ],
+)
+def test_what_a_refusal_is_about_is_named_as_the_spec_has_it(words: list[str], what: str) -> None:
+    said = FAILED + "Invalid generic resource (gres) specification"
+    assert what in str(refusal(said, words=words))
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "instead"),
+    [
+        ("slurm", "gpus", "gres"),
+        ("slurm", "gpus_per_trial", "gres"),
+        ("slurm", "time", "limits.trial_timeout"),
+        ("local", "gpus", "gpus_per_trial"),
+        ("sagemaker", "gpus_per_trial", "instance_type"),
+    ],
+)
+def test_a_key_of_another_backend_is_told_as_this_one_has_it(kind: str, key: str, instead: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        parse({"backend": {"kind": kind, key: 1}})
+    [told] = [each.remedy for each in caught.value.problems if each.field == f"backend.{key}"]
+    assert (told or "").startswith(f"write {instead}: ")
 
 
 def problems(**given: Any) -> dict[str, str]:  # noqa: ANN401 - whatever a spec says

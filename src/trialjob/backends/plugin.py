@@ -149,6 +149,8 @@ class BaseBackend(SpecPart):
     allowed_as: ClassVar[Mapping[str, str]] = {}
     #: Fields of the section that stood in ``estimator`` once, and are still read from there.
     once_in_estimator: ClassVar[type[SpecPart] | None] = None
+    #: Keys that people look for here, and what to write instead.
+    instead_of: ClassVar[Mapping[str, str]] = {}
     #: What a first spec shows of it, in comments; empty for nothing.
     draft: ClassVar[Sequence[str]] = ()
     #: What else helps where a cap in dollars stands beside no price.
@@ -171,6 +173,10 @@ class BaseBackend(SpecPart):
 
     def problems(self, estimator: Any) -> Iterator[Problem]:  # noqa: ANN401, ARG002 - for those that look
         """What is wrong with the section, by itself and beside the estimator; nothing is looked at."""
+        yield from ()
+
+    def unsaid(self) -> Iterator[Problem]:
+        """What must be said before a job starts, if not in the spec: told beside what is missing."""
         yield from ()
 
     def problems_here(self, estimator: Any) -> Iterator[Problem]:  # noqa: ANN401, ARG002 - for those that look

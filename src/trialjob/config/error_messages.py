@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
+from trialjob.backends.plugin import BACKENDS, DEFAULT_BACKEND
 from trialjob.config.grammar import KINDS, kinds_at, known_keys, takes_null
 from trialjob.config.paths import nearest, shown, shown_at
 from trialjob.config.plugins import PLUGINS, example_of, once_in_estimator, section_model, translators
@@ -19,6 +20,8 @@ from trialjob.model.paths import Part, path_text
 #: How a limit is said not to be there, behind the remedy for one that is.
 OR_NULL = "; or null, as if it were left out"
 TO_TEXT = "put the value in quotes"
+#: Durations in whose place a word may stand.
+_WORDED = ("stall_timeout", "metric_deadline")
 _FORMS: dict[str, tuple[str, str]] = {
     "string_type": ("is not text", TO_TEXT),
     "bool_type": ("is neither true nor false", "write true or false"),
@@ -85,7 +88,7 @@ def problem_of(error: ErrorDetails, document: Mapping[str, Any]) -> Problem:
     kind, value, context = error["type"], error["input"], error.get("ctx", {})
     if kind in _UNKNOWN:
         known = known_keys(path[:-1], _at(document, path[:-1]))
-        message, remedy = NOT_KNOWN, nearest(str(path[-1]), known)
+        message, remedy = NOT_KNOWN, _instead_of(path, document) or nearest(str(path[-1]), known)
         if path[:-1] == ["estimator"] and not remedy.startswith("did"):
             # What machines a job needs is written elsewhere.
             moved = nearest(str(path[-1]), once_in_estimator())
@@ -136,6 +139,15 @@ def _at(document: object, path: list[Part]) -> object:
     return document
 
 
+def _instead_of(path: list[Part], document: Mapping[str, Any]) -> str:
+    """What to write for a key that another backend or the service itself calls so; "" where nothing is."""
+    kind = _kind_at(path, document) or DEFAULT_BACKEND
+    if len(path) != len(("backend", "key")) or path[0] != "backend" or kind not in BACKENDS.builtin():
+        return ""
+    instead = BACKENDS.own(str(kind)).instead_of.get(str(path[-1]))
+    return f"write {instead}" if instead else ""
+
+
 def _may_mean_nothing(value: object) -> bool:
     """True for ``none``, ``unlimited``, 0 and what else people write where no limit is meant."""
     return value in (0, -1) or (isinstance(value, str) and not re.search(r"\d", value))
@@ -164,7 +176,7 @@ def _value_error(path: list[Part], value: object, words: str) -> tuple[str, str]
     if path[0] == "space":
         message, _, remedy = words.partition("; ")
         return message, remedy or "correct the range"
-    return f"{shown(value)} {words}", f"{FORMS}; or auto, or none" if path[-1] == "stall_timeout" else FORMS
+    return f"{shown(value)} {words}", f"{FORMS}; or auto, or none" if path[-1] in _WORDED else FORMS
 
 
 def _bound(kind: str, value: object, context: Mapping[str, Any]) -> tuple[str, str] | None:

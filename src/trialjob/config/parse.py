@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from trialjob.backends.plugin import BaseBackend
 from trialjob.config import user_file
 from trialjob.config.checks import CHECKS, FILE_CHECKS, Check
 from trialjob.config.error_messages import problem_of
@@ -93,8 +94,8 @@ def parse(
         raise SpecError(error.problems, source) from error
     if not recorded:
         conceal(given)
-    elif isinstance(given.get("estimator"), dict):
-        given["estimator"].setdefault("dialect", FIRST)
+    else:
+        _as_of_its_time(given)
     try:
         _resolve(given, base or Path(), code=files or base is not None)
     except SpecError as error:
@@ -104,6 +105,14 @@ def parse(
         raise SpecError(problems, source)
     spec.remember(places.written if not recorded else replace(places.written, old=()))
     return spec
+
+
+def _as_of_its_time(document: dict[str, Any]) -> None:
+    """Say what the document of a journal left unsaid, and meant."""
+    if isinstance(estimator := document.get("estimator"), dict):
+        estimator.setdefault("dialect", FIRST)
+    if isinstance(limits := document.get("limits"), dict) and limits.get("metric_deadline") is None:
+        limits["metric_deadline"] = "auto"
 
 
 def in_todays_words(document: Mapping[str, Json]) -> dict[str, Json]:
@@ -151,12 +160,13 @@ def _examined(
 
 def _other_problems(section: object, sections: Mapping[str, object]) -> list[Problem]:
     """What is wrong with the section of a backend that is not chosen."""
-    problems = list[Problem]()
+    problems, late = list[Problem](), list[Problem]()
     try:
         backend = read_section("backend", section)
     except WrongSection as error:
         problems = [*error.problems, *(problem_of(each, {"backend": section}) for each in error.details)]
         backend = error.instead
+        late = _unsaid(backend)
     if backend is None:
         return problems
     together = {**sections, "backend": backend}
@@ -166,6 +176,7 @@ def _other_problems(section: object, sections: Mapping[str, object]) -> list[Pro
     return [
         *problems,
         *(problem for check, needs in made for problem in check(*(together[need] for need in needs))),
+        *late,
     ]
 
 
@@ -173,7 +184,7 @@ def _read(
     given: dict[str, Any], checks: Sequence[tuple[Check, tuple[str, ...]]]
 ) -> tuple[ExperimentSpec | None, dict[str, object], list[Problem]]:
     """The spec that ``given`` says, its sound sections, and what is wrong with it."""
-    found, wrong, problems = _plugins(given)
+    found, wrong, problems, late = _plugins(given)
     spec: ExperimentSpec | None = None
     try:
         spec = ExperimentSpec.model_validate({**given, **found})
@@ -185,14 +196,19 @@ def _read(
     for check, needs in checks:
         if all(need in sections for need in needs):
             problems += check(*(sections[need] for need in needs))
-    return spec, sections, problems
+    return spec, sections, [*problems, *late]
 
 
-def _plugins(document: dict[str, Any]) -> tuple[dict[str, object], set[str], list[Problem]]:
-    """The sections that plugins make, taken out of ``document``; which of them are wrong, and why."""
+def _plugins(
+    document: dict[str, Any],
+) -> tuple[dict[str, object], set[str], list[Problem], list[Problem]]:
+    """The sections that plugins make, taken out of ``document``; which of them are wrong, and why.
+
+    Last what has to be said beside what is missing.
+    """
     found: dict[str, object] = {}
     wrong: set[str] = set()
-    problems: list[Problem] = []
+    problems, late = list[Problem](), list[Problem]()
     for name in [name for name in PLUGINS if name in document]:
         try:
             found[name] = read_section(name, document[name])
@@ -202,9 +218,14 @@ def _plugins(document: dict[str, Any]) -> tuple[dict[str, object], set[str], lis
                 wrong.add(name)
             else:
                 found[name] = error.instead
+                late += _unsaid(error.instead)
     for name in wrong:
         del document[name]
-    return found, wrong, problems
+    return found, wrong, problems, late
+
+
+def _unsaid(section: object) -> list[Problem]:
+    return [*section.unsaid()] if isinstance(section, BaseBackend) else []
 
 
 def _plain(document: Mapping[str, Any], source: str) -> dict[str, Any]:

@@ -31,6 +31,7 @@ class Local(BaseBackend):
     #: A process per trial on this machine.
     kind: ClassVar[str] = "local"
     is_remote: ClassVar[bool] = False
+    instead_of: ClassVar[Mapping[str, str]] = {"gpus": "gpus_per_trial: 1", "gres": "gpus_per_trial: 1"}
     tenant_fields: ClassVar[frozenset[str]] = frozenset({"gpus_per_trial", "stop_grace", "poll_interval"})
 
     #: GPUs for each trial, by `CUDA_VISIBLE_DEVICES`; none is shared, with no experiment, store or user of

@@ -82,6 +82,9 @@ class SageMaker(Machines, BaseBackend):
             *("max_upload", "network_isolation", "encrypt_inter_container_traffic", "poll_interval"),
         }
     )
+    instead_of: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("gpus", "gpus_per_trial", "gres"), "instance_type: ml.g4dn.xlarge, which has one GPU"
+    )
     user_fields: ClassVar[frozenset[str]] = frozenset(
         {"s3_uri", "role", "region", "profile", "tags", "subnets", "security_group_ids"}
         | {"volume_kms_key", "output_kms_key"}
@@ -137,11 +140,15 @@ class SageMaker(Machines, BaseBackend):
                 message="is missing, and backend.kind is 'sagemaker'",
                 remedy=f"write {field.partition('.')[2]}: {_REQUIRED[field]}",
             )
-        if missing:  # all at once; else a spec may well be read where nothing says a region
-            try:
-                self._region_of(self._door())
-            except SpecError as error:
-                yield from error.problems
+        if missing:
+            yield from self.unsaid()
+
+    def unsaid(self) -> Iterator[Problem]:
+        """The region, without which a spec may well be read."""
+        try:
+            self._region_of(self._door())
+        except SpecError as error:
+            yield from error.problems
 
     def _unreachable(self, estimator: Any) -> Iterator[Problem]:  # noqa: ANN401 - as above
         """File systems are mounted from inside a network."""

@@ -36,6 +36,9 @@ _LATER: Final = re.compile(
 #: which a line says that comes with every other limit, too, the name of which it has from 22.05 on;
 _SOME_LIMIT: Final = "job submit limit"
 _LIMIT: Final = r"\b(?:QOS|Assoc)(?:Grp|Max|Min)[A-Z]\w+|\bMax[A-Z]\w*Per[A-Z]\w+"
+_GRES: Final = "backend.gres"
+#: Options by which a job may ask for the same without that key.
+_GPUS: Final = re.compile(r"--gpus|--tres|-G")
 #: what it says of jobs that it will not take as they are, with the key that has to change.
 _REFUSALS: Final[tuple[tuple[str, str], ...]] = (
     (r"(?:QOS|Assoc)Max(?:WallDuration|\w+Minutes)", "limits.trial_timeout, or backend.qos"),
@@ -44,7 +47,7 @@ _REFUSALS: Final[tuple[tuple[str, str], ...]] = (
     (r"account or account/partition|Invalid account", "backend.account, or backend.partition"),
     (r"invalid partition|partition specified", "backend.partition"),
     (r"qos", "backend.qos"),
-    (r"generic resource|gres", "backend.gres"),
+    (r"generic resource|gres", _GRES),
     (r"time limit|time-min", "limits.trial_timeout, or backend.partition"),
     (r"feature specification|constraint", "backend.constraint"),
     (r"reservation", "backend.reservation"),
@@ -114,12 +117,19 @@ def submit(words: Sequence[str], script: str, environment: Mapping[str, str]) ->
         if re.fullmatch(r"\d+(;\S*)?", number[0]):
             return number[0].partition(";")[0]
         raise BackendUnavailable(f"sbatch said {done.stdout.strip()[:200]!r}, and no job's number")
-    raise refusal(said_by(done), [name for name in _environment() if name.startswith("SBATCH_")])
+    defaults = [name for name in _environment() if name.startswith("SBATCH_")]
+    raise refusal(said_by(done), words=words, defaults=defaults)
 
 
-def refusal(said: str, defaults: Sequence[str] = ()) -> BackendError:
-    """What it means that sbatch has said this and taken no job; ``defaults`` are variables that it reads."""
+def refusal(said: str, *, words: Sequence[str] = (), defaults: Sequence[str] = ()) -> BackendError:
+    """What it means that sbatch was given ``words``, has said this and taken no job.
+
+    ``defaults`` are variables that it reads.
+    """
     what = next((what for known, what in _REFUSALS if re.search(known, said, re.IGNORECASE)), "")
+    if what == _GRES and (asked := [word for word in words if _GPUS.match(word)]):
+        # sbatch says the same of them.
+        what = f"{', '.join(asked)} in backend.sbatch" + (f", or {_GRES}" if _has_gres(words) else "")
     if _LATER.search(said) or (_SOME_LIMIT in said and not re.search(_LIMIT, said)):
         return Later(f"SLURM takes no further job now: {said}")
     if what and not _UNCLEAR.search(said):
@@ -127,6 +137,10 @@ def refusal(said: str, defaults: Sequence[str] = ()) -> BackendError:
         remedy = f"correct {what}{read}; `trialjob doctor` looks at it"
         return Refused(f"SLURM refuses the jobs: {said}\n  → {remedy}")
     return BackendUnavailable(f"sbatch gave no clear answer: {said}")
+
+
+def _has_gres(words: Sequence[str]) -> bool:
+    return any(word.startswith("--gres=") for word in words)
 
 
 #: Where the cluster itself could not be asked, other words of the message mean nothing.

@@ -40,6 +40,11 @@ class Slurm(BaseBackend):
     #: A job of a SLURM cluster per trial ([a page of its own](slurm.md)).
     kind: ClassVar[str] = "slurm"
     assumptions: ClassVar[Assumptions] = _CLUSTER
+    instead_of: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(("gpus", "gpus_per_node", "gpus_per_trial", "gpus_per_task"), 'gres: "gpu:1"'),
+        "time": "limits.trial_timeout: 2h",
+        "cpus": "cpus_per_task: 4",
+    }
     user_fields: ClassVar[frozenset[str]] = frozenset({"folder", "partition", "account", "qos"})
     tenant_fields: ClassVar[frozenset[str]] = frozenset(
         {
