@@ -154,6 +154,26 @@ def test_the_end_of_a_long_line_is_read() -> None:
     ]
 
 
+@pytest.mark.parametrize("before", [0, 20, 4_090, 8_185, 8_190, 20_000])
+def test_a_value_anywhere_in_a_long_line_is_read(before: int) -> None:
+    line = f"{'x' * before} acc=0.25, predictions: [{'1, ' * 9_000}] acc=0.5 {'x' * 9_000}"
+    values = [(1.0, {"acc": 0.25}), (2.0, {"acc": 0.5})]
+    assert fed(reader(("acc", "acc=({number})")), line) == values
+    assert fed(reader(("acc", "acc=([0-9.]+)[, ]")), line) == values
+
+
+def test_a_pattern_that_passes_over_values_of_a_long_line_reads_the_last() -> None:
+    line = f"acc=0.25 {'x' * 30_000} acc=0.5 {'x' * 3_000} acc=0.75"
+    assert fed(reader(("acc", ".*acc=({number})")), line) == [(1.0, {"acc": 0.75})]
+    assert fed(reader(("acc", "^.*acc=({number})")), line) == [(1.0, {"acc": 0.75})]
+    assert fed(reader(("acc", "^acc=({number})")), line) == [(1.0, {"acc": 0.25})]
+
+
+def test_what_a_long_line_wrote_over_is_not_read() -> None:
+    bar = "".join(f"{epoch:05}/9999 acc=0.{epoch % 10}" + "\b" * 18 for epoch in range(1_000))
+    assert fed(reader(("acc", "acc=({number})")), bar) == [(1.0, {"acc": 0.9})]
+
+
 def test_a_factory_makes_readers_that_go_on_counting() -> None:
     earlier = [Report(resource=float(n), metrics={"acc": 0.5}, at=0.0) for n in (1, 2, 3)]
     made = readers((), OBJECTIVE)(earlier)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from trialjob.logs.lines import cut
-from trialjob.logs.metrics import LineReader, compiled, expand, matches_of, readable
+from trialjob.logs.metrics import LineReader, compiled, expand, matches_of
 from trialjob.logs.numbers import NUMBER, is_part, numeral_at, parse_number
 from trialjob.logs.reporter import first_mark
 from trialjob.logs.visible_text import plain
@@ -147,7 +147,6 @@ def _numbered(log: bytes) -> Iterator[tuple[int, str]]:
 
 
 def _line(number: int, text: str) -> _Line:
-    text = readable(text)
     mark = first_mark(text)
     text = text if mark is None else text[: mark.start()]
     return _Line(number=number, text=text, seen=plain(text) or (text,))

@@ -26,8 +26,11 @@ from trialjob.logs.visible_text import plain
 from trialjob.model.metric import MetricDefinition, Objective, Report
 from trialjob.orchestrator.ports import FoundReport, LogReaders
 
-#: Longer lines are read at their end only. A progress bar that rewrites its line leaves its last state there.
+#: No pattern is given more at a time: it may take as long as the square of this.
 LONGEST_LINE = 8_192
+#: What a match may have of a longer line. A pattern that passes over more, such as ``.*acc=(…)``, reads its
+#: end only, where the last of it is.
+_LONGEST_MATCH = LONGEST_LINE // 2
 
 _TORN_NUMBER = re.compile(r"[0-9A-Za-z.,_+-]*")
 
@@ -45,15 +48,6 @@ def compiled(regex: str) -> re.Pattern[str]:
             return re.compile(regex)
     except (re.error, OverflowError, RecursionError) as error:
         raise ValueError(str(error)) from error
-
-
-def readable(text: str) -> str:
-    """The part of a line that is read: its end, if it is long, from a place on where no number is torn."""
-    if len(text) <= LONGEST_LINE:
-        return text
-    torn = _TORN_NUMBER.match(text, len(text) - LONGEST_LINE)
-    start = torn.end() if torn is not None and torn.end() < len(text) else len(text) - LONGEST_LINE
-    return text[start:]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,16 +71,52 @@ def matches_of(pattern: re.Pattern[str], text: str, seen: Sequence[str]) -> Iter
     found = False
     offset = 0
     for piece in seen:
-        for match in pattern.finditer(piece):
+        for match, start in _found_in(pattern, piece):
             found = True
-            yield _match(piece, match, offset)
+            yield _match(match, offset + start)
         offset += len(piece) + 1
     if not found and (len(seen) != 1 or seen[0] is not text):
-        for match in pattern.finditer(text):
-            yield _match(text, match, 0)
+        # Of what was written over, only the last counts.
+        end, start = _end_of(text)
+        for match in pattern.finditer(end):
+            yield _match(match, start)
 
 
-def _match(text: str, match: re.Match[str], offset: int) -> Match:
+def _found_in(pattern: re.Pattern[str], text: str) -> Iterator[tuple[re.Match[str], int]]:
+    """Every match, and where the text that it is of begins."""
+    end, before = _end_of(text)
+    last = list(pattern.finditer(end))
+    if before:
+        found = list(_in_turn(pattern, text))
+        is_local = all(match.end() - match.start() <= _LONGEST_MATCH for match in found)
+        if is_local and {before + match.start(1) for match in last} <= {match.start(1) for match in found}:
+            return ((match, 0) for match in found)
+    return ((match, before) for match in last)
+
+
+def _in_turn(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+    """The matches in one part after the other of a long line, each seen with as much behind it."""
+    at = 0
+    for start in range(0, len(text) - _LONGEST_MATCH, _LONGEST_MATCH):
+        end = start + LONGEST_LINE
+        for match in pattern.finditer(text, max(start, at), end):
+            if match.start() >= start + _LONGEST_MATCH and end < len(text):
+                break
+            yield match
+            at = max(match.end(), match.start() + 1)
+
+
+def _end_of(text: str) -> tuple[str, int]:
+    """The end of a long line, from a place on where no number is torn, and where that is."""
+    if len(text) <= LONGEST_LINE:
+        return text, 0
+    torn = _TORN_NUMBER.match(text, len(text) - LONGEST_LINE)
+    start = torn.end() if torn is not None and torn.end() < len(text) else len(text) - LONGEST_LINE
+    return text[start:], start
+
+
+def _match(match: re.Match[str], offset: int) -> Match:
+    text = match.string
     group = match[1]
     value, cut = None, False
     if group is not None:
@@ -124,7 +154,7 @@ class LineReader:
         """The reports that this line completes."""
         found: list[FoundReport] = []
         for line in lines_of(text):
-            found += self._read(readable(line), at, cursor)
+            found += self._read(line, at, cursor)
             self._newest = found[-1].report if found else self._newest
             if self._nearest is not None:
                 self._watch_out(line, found)
