@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import shlex
@@ -287,6 +288,23 @@ def test_the_command_has_places_for_their_names() -> None:
     assert command(begun({"estimator": first}), {}) == (
         "python train.py --out '{checkpoint_dir}/o' --text '{epoch}'"
     )
+
+
+@pytest.mark.parametrize("form", ["json", "yaml"])
+def test_the_command_makes_the_file_that_a_job_is_brought(form: str, tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("import sys\nprint(open(sys.argv[1]).read())\n")
+    estimator = {
+        "source_dir": str(tmp_path),
+        "entry_point": "train.py",
+        "python": sys.executable,
+        "dialect": "sdk-v2",
+        "arguments": [f"{{values_file:{form}}}"],
+        "hyperparameters": {"name": "a 'b' \\n c"},
+    }
+    line = command(begun({"estimator": estimator}), {"lr": 1e-05})
+    assert line is not None
+    done = subprocess.run(["/bin/sh", "-c", line], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == {"lr": 1e-05, "name": "a 'b' \\n c"}
 
 
 def test_the_command_of_other_programs() -> None:

@@ -20,7 +20,7 @@ from trialjob.config.schema import spec_schema
 from trialjob.config.space import BranchesSpec
 from trialjob.config.spec import ExperimentSpec
 from trialjob.config.yaml_text import load_yaml
-from trialjob.in_job.command_line import How, words
+from trialjob.in_job.command_line import VALUES_FILES, How, values_text, words
 
 
 class Script(NamedTuple):
@@ -65,6 +65,8 @@ def given(spec: ExperimentSpec, root: Path) -> list[str]:
         name: domain.at(0.5) for name, domain in spec.space.items() if not isinstance(domain, BranchesSpec)
     }
     values = {**spec.estimator.hyperparameters, **searched}
+    for name in VALUES_FILES.values():
+        (root / name).write_text(values_text(values))
     return words(values, How(spec.estimator.dialect, spec.estimator.arguments), str(root))
 
 

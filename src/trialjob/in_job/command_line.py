@@ -332,9 +332,12 @@ def text_of(value: Any, dialect: str = FIRST) -> str:  # noqa: ANN401 - JSON
 # The file of the values
 
 
-def values_text(values: Mapping[str, Any]) -> str:
-    """The values as JSON that is YAML as well, also for readers of YAML 1.1, to whom 1e-05 is a text."""
-    return _json(values, "\n") + "\n"
+def values_text(values: Mapping[str, Any], margin: str = "\n") -> str:
+    """The values as JSON that is YAML as well, also for readers of YAML 1.1, to whom 1e-05 is a text.
+
+    It is one line where ``margin`` is none.
+    """
+    return _json(values, margin) + "\n"
 
 
 def _json(value: Any, margin: str) -> str:  # noqa: ANN401 - JSON

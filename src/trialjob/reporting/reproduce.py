@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Mapping
 from pathlib import PurePath
 
-from trialjob.in_job.command_line import FIRST, How, with_places
+from trialjob.in_job.command_line import FIRST, VALUES_FILES, How, values_text, with_places
 from trialjob.in_job.command_line import words as command_line
 from trialjob.model.json import Json
 from trialjob.model.masking import is_secret
@@ -38,6 +38,10 @@ def command(state: State, config: Mapping[str, Json], *, from_anywhere: bool = T
     words += command_line({**values, **config}, how, _HERE)
     settings = [f"{name}={_setting(name, value)}" for name, value in environment.items()]
     line = " ".join([*settings, shlex.join(words)])
+    for name in sorted(set(VALUES_FILES.values())):
+        if any(f"{_HERE}/{name}" in word for word in [*words, *settings]):  # the job was brought it
+            text = values_text({**values, **config}, margin="").strip()
+            line = f"printf '%s\\n' {shlex.quote(text)} > {name} && {line}"
     folder = str(estimator.get("source_dir") or ".")
     return line if folder == "." or not from_anywhere else f"cd {shlex.quote(folder)} && {line}"
 

@@ -12,7 +12,7 @@ from trialjob.config.draft.dataclasses_read import of_dataclass
 from trialjob.config.draft.declared import Declared, Interface, called, parameters_of, plain_value
 from trialjob.config.draft.literals import literal, name_of
 from trialjob.config.draft.shell import of_shell
-from trialjob.config.draft.values_file import of_read_file
+from trialjob.config.draft.values_file import of_named_file, of_read_file
 from trialjob.config.script_options import parsed, source_files
 from trialjob.config.yaml_text import load_yaml
 from trialjob.errors import TrialjobError
@@ -43,7 +43,11 @@ def of_other_styles(folder: Path, program: str) -> Interface | None:
             return found
     if (whole := trees.get(folder / program)) is None:
         return None
-    return of_read_file(folder, program, whole) or _of_constants(whole, program)
+    return (
+        of_named_file(folder, program, whole)
+        or of_read_file(folder, program, whole)
+        or _of_constants(whole, program)
+    )
 
 
 def _calls(tree: ast.AST, *names: str) -> Iterator[ast.Call]:

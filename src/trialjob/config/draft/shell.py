@@ -6,14 +6,18 @@ import re
 from dataclasses import replace
 from typing import Final
 
-from trialjob.config.draft.declared import Declared, Interface, called, plain_value
+from trialjob.config.draft.declared import Interface, called, plain_value
 from trialjob.model.json import Json
 
 _CASE: Final = re.compile(r"^\s*(?:-\w\s*\|\s*)?--([\w-]+)(?:=\*)?(?:\s*\|\s*-\w)?\s*\)", re.MULTILINE)
 _ASSIGNED: Final = re.compile(
     r"^\s*(?:export\s+|local\s+)?([A-Za-z_]\w*)=[\"']?([^\s\"'$]+)[\"']?\s*$", re.MULTILINE
 )
-_PLACE: Final = re.compile(r"([A-Za-z_]\w*)=[\"']?\$\{?([1-9])(?::-([^}]*))?\}?")
+#: ``lr=$1``, ``lr=${1:-0.1}``, and ``--lr $1`` where it is handed on.
+_PLACE: Final = re.compile(
+    r"(?:\b([A-Za-z_]\w*)=|--([A-Za-z][\w-]*)[= ])[\"']?"
+    r"\$(?:([1-9])\b|\{([1-9])(?::?[-=]([^}]*)|:?\?[^}]*)?\})"
+)
 _HANDED: Final = re.compile(r"\$\{?SM_HP_([A-Z0-9_]+)(?::-([^}]*))?\}?")
 #: ``l) lr=$OPTARG``.
 _FLAG: Final = re.compile(r"^\s*\(?([A-Za-z0-9])\s*\)\s*([A-Za-z_]\w*)=[\"']?\$\{?OPTARG\b", re.MULTILINE)
@@ -36,16 +40,16 @@ def of_shell(text: str, program: str) -> Interface | None:
     if options := dict.fromkeys(_CASE.findall(text)):
         found = [called(name, above.get(name.replace("-", "_").lower())) for name in options]
         return Interface(how="the options of a case", options=tuple(found))
-    places = {int(place): (name.lower(), plain_value(value)) for name, place, value in _PLACE.findall(text)}
+    places = dict[int, tuple[str, Json]]()
+    for name, handed, place, braced, value in _PLACE.findall(text):
+        known = (name or handed.replace("-", "_")).lower(), plain_value(value)
+        places.setdefault(int(place or braced), known)
     if places:
         ordered = [places.get(number, (f"argument{number}", None)) for number in range(1, max(places) + 1)]
         return Interface(
             how="words in their order",
             options=tuple(
-                Declared(
-                    name=name, default=value, type=type(value).__name__, required=True, words=(f"{{{name}}}",)
-                )
-                for name, value in ordered
+                replace(called(name, value), required=True, words=(f"{{{name}}}",)) for name, value in ordered
             ),
             others="",
         )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from trialjob.config.draft.declared import Declared, Interface
-from trialjob.config.draft.literals import name_of
+from trialjob.config.draft.declared import Declared, Interface, called
+from trialjob.config.draft.literals import literal, name_of
 from trialjob.config.yaml_text import load_yaml
 from trialjob.errors import TrialjobError
 
@@ -55,6 +56,64 @@ def of_read_file(folder: Path, program: str, tree: ast.Module) -> Interface | No
                 f"path as its first word: sys.argv[1] in place of {node.value!r} in line {node.lineno}",
             )
     return None
+
+
+def of_named_file(folder: Path, program: str, tree: ast.Module) -> Interface | None:
+    """``json.load(open(sys.argv[1]))``: the file is the first word, and one like it may lie in the folder.
+
+    Where none does, the values are those that the program takes out of what it has read.
+    """
+    readers = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and name_of(node) in _READERS]
+    if not readers or not any(_is_first_word(node) for node in ast.walk(tree)):
+        return None
+    is_json = any("json" in ast.dump(call.func) for call in readers)
+    words = ("{values_file}" if is_json else "{values_file:yaml}",)
+    taken = {each.name: each for each in _taken(tree)}
+    how, options = f"the file that {program} reads", [*taken.values()]
+    files = [path for path in sorted(folder.iterdir()) if (path.suffix == ".json") == is_json]
+    alike = {
+        path: (len(taken.keys() & values.keys()), bool(_CONFIG.search(path.stem)))
+        for path in files
+        if (values := _values(folder, called("", path.name)))
+    }
+    best = max(alike, key=lambda path: alike[path], default=None)
+    if best is not None and any(alike[best]):
+        how = f"the file {best.name}, as the program's first word"
+        options = [called(name, value) for name, value in _values(folder, called("", best.name)).items()]
+    return Interface(how=how, options=tuple(replace(each, words=words) for each in options), others="")
+
+
+def _is_first_word(node: ast.AST) -> bool:
+    match node:
+        case ast.Subscript(value=value, slice=ast.Constant(value=1)):
+            return name_of(value) == "argv"
+        case _:
+            return False
+
+
+def _taken(tree: ast.Module) -> Iterator[Declared]:
+    """``values["lr"]`` and ``values.get("lr", 0.1)``, of what a reader has given."""
+    names = {
+        name_of(node.targets[0])
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign)
+        and isinstance(node.value, ast.Call)
+        and name_of(node.value) in _READERS
+    }
+    seen = set[str]()
+    for node in ast.walk(tree):
+        key: ast.expr | None = None
+        default: ast.expr | None = None
+        match node:
+            case ast.Subscript(value=ast.Name(id=name), slice=key, ctx=ast.Load()) if name in names:
+                pass
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="get"), args=[key, *rest]) if (
+                name in names
+            ):
+                default = rest[0] if rest else None
+        if isinstance(text := literal(key), str) and text not in seen:
+            seen.add(text)
+            yield replace(called(text, literal(default)), required=default is None)
 
 
 def _values(folder: Path, option: Declared) -> dict[str, Any]:
