@@ -48,6 +48,12 @@ def test_a_group_that_cuts_a_number_short_is_wrong() -> None:
     assert (fine.matches[0].number, fine.matches[0].part_of) == (0.5, "")
 
 
+def test_what_the_spec_has_is_not_suggested() -> None:
+    found = check("val_acc=0.5\nval_acc=1,5", val_acc=r"\bval_acc=({number})").checked[0]
+    assert found.matches[0].part_of == "1,5"
+    assert found.instead is None
+
+
 def test_a_group_that_is_no_number_is_wrong_and_shown_first() -> None:
     lines = ["val_acc=0.5"] * 5 + ["val_acc=n/a"]
     found = check("\n".join(lines), val_acc=r"val_acc=(\S+)").checked[0]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from trialjob.config.argument_checks import text_problems, word_problems
 from trialjob.config.estimator_checks import (
@@ -39,6 +40,9 @@ from trialjob.model.ids import experiment_name_problem
 from trialjob.orchestrator.core.rule import BaseRule
 from trialjob.orchestrator.core.search import BaseSampler, Search, warm_start_of
 from trialjob.orchestrator.samplers import SAMPLERS
+
+#: What mends a pattern that is none, mostly.
+_ESCAPED: Final = r"correct it; a bracket or a star of the log itself is written \(, \[ or \*"
 
 
 def _name(name: str) -> Iterator[Problem]:
@@ -116,7 +120,7 @@ def _regex(path: tuple[str | int, ...], regex: str) -> Iterator[Problem]:
     try:
         groups = compiled(expand(regex)).groups
     except ValueError as error:
-        yield problem_at(path, f"{shown(regex)} is no regular expression: {error}", "correct it")
+        yield problem_at(path, f"{shown(regex)} is no regular expression: {error}", _ESCAPED)
         return
     if not groups:
         remedy = "put the number in a group: loss=({number})"
@@ -130,7 +134,7 @@ def _on_log(on_log: tuple[OnLogSpec, ...]) -> Iterator[Problem]:
         try:
             matches_all = compiled(rule.match).search("") is not None
         except ValueError as error:
-            yield problem_at(path, f"{shown(rule.match)} is no regular expression: {error}", "correct it")
+            yield problem_at(path, f"{shown(rule.match)} is no regular expression: {error}", _ESCAPED)
             continue
         if matches_all:
             yield problem_at(

@@ -156,6 +156,8 @@ def _checked(definition: MetricDefinition, matches: list[Match], named: list[Sug
     wrong = [match for match in matches if match.number is None]
     shown = (wrong + [match for match in matches if match not in wrong[:EXAMPLES]])[:EXAMPLES]
     instead = _meant(definition.name, named) if wrong or not matches else None
+    if instead is not None and expand(instead.regex) == definition.regex:
+        instead = None  # it is what the spec has
     return Checked(
         definition=definition,
         count=len(matches),
