@@ -143,11 +143,17 @@ class Client:
                 return
 
     def get(self, name: str) -> dict[str, Any]:
-        """Where an experiment stands, as `trialjob status --format json`: also ``costs`` and ``best``."""
+        """Where an experiment stands, as `trialjob status --format json`: also ``costs`` and ``best``.
+
+        Raises NoSuchExperiment when the server has none of that ``name``, StoreUnavailable when it is away.
+        """
         return self._get(_path(name))
 
     def results(self, name: str) -> Result:
-        """Its results as they are now: ``best``, ``trials``, ``costs``, ``reports()``, ``dataframe()``."""
+        """The results of ``name`` as they are now: ``best``, ``trials``, ``costs``, ``dataframe()``.
+
+        All of its journal is read; ``get`` is cheaper. Raises NoSuchExperiment.
+        """
         told = self._door.ask("GET", f"{_path(name)}/records").body
         where = f"{name} of {self.address}"
         state = replay((decode(line, where) for line in told.splitlines(keepends=True)), where)
@@ -156,7 +162,7 @@ class Client:
         return Result(state, self.artifacts(state))
 
     def report_html(self, name: str) -> str:
-        """The report, as one page that needs nothing else."""
+        """The report of ``name``, as one page that needs nothing else; `trialjob report` writes the same."""
         return self._door.ask("GET", f"{_path(name)}/report.html").body.decode()
 
     def events(self, name: str, *, after: int = 0) -> Iterator[dict[str, Any]]:
@@ -235,19 +241,33 @@ class Client:
         return ServedArtifacts(self._door, state)
 
     def stop(self, name: str) -> None:
-        """Ask for its end: what runs is cancelled, and every result is kept."""
+        """Ask for the end of ``name``: what runs is cancelled, and every result is kept.
+
+        It returns at once; ``get(name)["state"]`` says when it has ended. Raises NoSuchExperiment.
+        """
         self._door.ask("POST", f"{_path(name)}/stop", again=True)
 
     def resume(self, name: str) -> None:
-        """Let it go on, as far as its limits allow. It is asked for once, however the line is."""
+        """Let ``name`` go on, as far as its limits allow. It is asked for once, however the line is.
+
+        Raises NoSuchExperiment, and TrialjobError where it cannot go on.
+        """
         self._door.ask("POST", f"{_path(name)}/resume")
 
     def set_limits(self, name: str, **limits: Json) -> dict[str, Any]:
-        """Other limits, such as ``max_trials=50``; None takes one away. Returns all that hold now."""
+        """Other limits, such as ``max_trials=50``; None takes one away. Returns all that hold now.
+
+        >>> client.set_limits("digits", max_trials=50, max_cost=None)   # doctest: +SKIP
+
+        Raises NoSuchExperiment, and TrialjobError with the field for what is no such limit.
+        """
         return dict(self._door.ask("PATCH", f"{_path(name)}/limits", body=limits, again=True).json())
 
     def remove(self, name: str) -> None:
-        """Remove an experiment that does not run for good: journal, code and logs."""
+        """Remove an experiment that does not run for good: journal, code and logs of ``name``.
+
+        Raises TrialjobError while it runs, NoSuchExperiment when there is none.
+        """
         self._door.ask("DELETE", _path(name))
 
     # Studies

@@ -50,7 +50,10 @@ class _Listed:
 
 @dataclass(frozen=True, slots=True)
 class Choice(_Listed):
-    """One of the listed values, each equally likely."""
+    """One of the listed values, each equally likely: ``Choice(["adam", "sgd"])``.
+
+    Values are what JSON can hold; ValueError when there is none.
+    """
 
     #: `{type: choice, values: [16, 32]}`: one of the values, which may be any JSON.
     type: Literal["choice"] = field(default="choice", kw_only=True)
@@ -65,7 +68,10 @@ class Branches(Choice):
 
 @dataclass(frozen=True, slots=True)
 class Ordinal(_Listed):
-    """One of the listed values, which stand in a meaningful order; neighbours are alike."""
+    """One of the listed values, which stand in a meaningful order: ``Ordinal([16, 32, 64])``.
+
+    Neighbours are alike to a model. ValueError when there is no value.
+    """
 
     #: `{type: ordinal, values: [small, large]}`: one of the values, whose order means something.
     type: Literal["ordinal"] = field(default="ordinal", kw_only=True)
@@ -73,7 +79,7 @@ class Ordinal(_Listed):
 
 @dataclass(frozen=True, slots=True)
 class Grid(_Listed):
-    """The values that a grid goes through; to any other sampler, the values of an ordinal."""
+    """The values that a grid goes through: ``Grid([0.1, 1.0])``; to other samplers, those of an ordinal."""
 
     #: `{type: grid, values: [0.1, 0.3]}`: the values a grid goes through; for other samplers an ordinal.
     type: Literal["grid"] = field(default="grid", kw_only=True)

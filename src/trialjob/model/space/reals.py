@@ -33,7 +33,10 @@ class _Between(Endless):
 
 @dataclass(frozen=True, slots=True)
 class Uniform(_Between):
-    """A real number, every value in [lower, upper] equally likely."""
+    """A real number, every value in [lower, upper] equally likely: ``Uniform(0.0, 0.5)``.
+
+    ValueError when ``lower`` is not below ``upper``.
+    """
 
     #: `{type: uniform, lower: 0, upper: 1}`: real numbers, each equally likely.
     type: Literal["uniform"] = field(default="uniform", kw_only=True)
@@ -44,7 +47,7 @@ class Uniform(_Between):
 
 @dataclass(frozen=True, slots=True)
 class LogUniform(_Between):
-    """A positive real number whose logarithm is uniform.
+    """A positive real number whose logarithm is uniform: ``LogUniform(1e-4, 1.0)``.
 
     ``lower`` and ``upper`` are the bounds of the number itself; ``loguniform(a, b)`` of Azure ML and Hyperopt
     is ours with ``lower = exp(a)`` and ``upper = exp(b)``.
@@ -63,9 +66,9 @@ class LogUniform(_Between):
 
 @dataclass(frozen=True, slots=True)
 class ReverseLogUniform(_Between):
-    """A number in [0, 1) whose distance from 1 has a uniform logarithm, for a momentum or a decay.
+    """A number in [0, 1) whose distance from 1 has a uniform logarithm: ``ReverseLogUniform(0.5, 0.999)``.
 
-    SageMaker's reverse logarithmic scaling,
+    For a momentum or a decay. SageMaker's reverse logarithmic scaling,
     https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning-define-ranges.html.
     """
 

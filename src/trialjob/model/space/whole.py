@@ -36,7 +36,10 @@ class _Whole:
 
 @dataclass(frozen=True, slots=True)
 class RandInt(_Whole):
-    """A whole number in [lower, upper): the upper end is exclusive, as in NumPy, Ray Tune and Snowflake."""
+    """A whole number in [lower, upper): ``RandInt(1, 9)`` is one of 1 to 8.
+
+    The upper end is exclusive, as in NumPy, Ray Tune and Snowflake. ValueError when the range is empty.
+    """
 
     #: `{type: randint, lower: 1, upper: 9}`: whole numbers; the upper end is exclusive.
     type: Literal["randint"] = field(default="randint", kw_only=True)
@@ -47,7 +50,10 @@ class RandInt(_Whole):
 
 @dataclass(frozen=True, slots=True)
 class LogRandInt(_Whole):
-    """A whole number in [lower, upper): floor(exp(uniform(log(lower), log(upper))))."""
+    """A whole number in [lower, upper), uniform in the logarithm: ``LogRandInt(1, 1025)``.
+
+    floor(exp(uniform(log(lower), log(upper)))).
+    """
 
     #: `{type: lograndint, lower: 1, upper: 1025}`: whole numbers, uniform in the logarithm; the upper end is
     #: exclusive.

@@ -17,7 +17,7 @@ _GP_TRIALS: Final = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Auto(BaseSampler):
-    """TPE where trials run to their end, random search under a rule.
+    """TPE where trials run to their end, random search under a rule: ``Auto(seed=0)``.
 
     By docs/search.md: a rule gains more than a model, and TPE under a rule no more than random search.
     """
@@ -41,7 +41,7 @@ class Auto(BaseSampler):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bayesian(LearningSampler):
-    """The Gaussian process where its packages are and trials run whole, else TPE.
+    """The Gaussian process where its packages are and trials run whole, else TPE: ``Bayesian(seed=0)``.
 
     The Gaussian process learns from completed trials only, and most are pruned where there is a rule.
     """

@@ -17,7 +17,7 @@ from trialjob.orchestrator.core.search import BaseSampler, Sampler, Search
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GridSearch(BaseSampler):
-    """Every configuration of a space of choices and whole numbers, one after the other."""
+    """Every configuration of a space of choices and whole numbers, one after the other: ``GridSearch()``."""
 
     #: Every configuration of a finite space, in order.
     kind: ClassVar[str] = "grid"

@@ -23,7 +23,7 @@ def _made(kind: Kind, search: Search, startup: int | None = None) -> Sampler:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TPE(LearningSampler):
-    """A tree-structured Parzen estimator: Bergstra et al., NeurIPS 2011.
+    """A tree-structured Parzen estimator: Bergstra et al., NeurIPS 2011. ``TPE(seed=0)``.
 
     Groups of conditional hyperparameters are modelled together; running trials count as bad ones.
     """
@@ -57,7 +57,10 @@ class GP(LearningSampler):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CMAES(LearningSampler):
-    """Covariance matrix adaptation evolution strategy, which moves numbers only: Hansen, arXiv 1604.00772."""
+    """Covariance matrix adaptation evolution strategy: Hansen, arXiv 1604.00772. ``CMAES(seed=0)``.
+
+    It moves numbers only; choices are drawn at random.
+    """
 
     #: Optuna's CMA-ES; it moves numbers, and draws choices at random.
     kind: ClassVar[str] = "cmaes"
