@@ -141,8 +141,9 @@ class Session:
         records = self._journal.read(self._state.version if self._state else 0)
         if self._state is None:
             self._records = list(records)
+        where = self.where if records else ""  # made once, and not for each of 100,000 records
         for record in records:
-            self._state = learned(self._state, record, self.where)
+            self._state = learned(self._state, record, where)
             news += record.events
         if self._state is None:
             raise NoSuchExperiment(f"no experiment named {self.name!r} in {self._store.where()}")
