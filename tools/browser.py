@@ -118,7 +118,8 @@ class Tab:
             mobile=False,
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self.call("Emulation.setEmulatedMedia", features=[scheme])
+        for session in ("", *self._frames.values()):  # a frame with a process of its own does not hear of it
+            self.call("Emulation.setEmulatedMedia", session, features=[scheme])
 
     def open(self, address: str) -> None:
         self.call("Page.navigate", url=address)

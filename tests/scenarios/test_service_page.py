@@ -124,6 +124,13 @@ def test_figures_and_table_go_on_and_what_is_zoomed_stays(shown: Shown, tmp_path
     shown.open("e/digits")
     tab.until(drawn("history"), frame=True)
     assert not tab.ask(drawn("slots"), frame=True)  # which is fetched when it comes into view
+    assert tab.ask("[...document.querySelectorAll('h1')].map((each) => each.innerText)", frame=True) == [
+        "Figures"
+    ]
+    for dark in (True, False):  # it can be read by itself
+        tab.look(width=1280, dark=dark)
+        behind = "getComputedStyle(document.body).backgroundColor"
+        assert tab.ask(behind, frame=True) == tab.ask(behind)
     tab.look(width=1280, height=1700)
     for figure in ("history", "curves", "parallel", "slots"):
         tab.until(drawn(figure), frame=True)

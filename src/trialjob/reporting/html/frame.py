@@ -13,5 +13,6 @@ def frame() -> str:
     """The page. Raises UsageError when plotly is not installed."""
     given = scripts("figures.js", "frame.js")
     return (
-        f'{head("Figures", given)}<body class="framed">\n<main></main>\n{elements(given)}</body>\n</html>\n'
+        f'{head("Figures", given)}<body class="framed">\n<main><h1>Figures</h1></main>\n'
+        f"{elements(given)}</body>\n</html>\n"
     )
