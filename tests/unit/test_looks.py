@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 
 import pytest
 
 from trialjob.model.ids import TrialId
+from trialjob.model.job import JobEnd, Outcome
 from trialjob.model.limits import Limits
 from trialjob.model.metric import Report
 from trialjob.model.trial import AttemptStatus, StopKind, StopReason
 from trialjob.orchestrator.core.events import (
+    AttemptEnded,
     AttemptIntended,
     Event,
     ExperimentCreated,
@@ -25,12 +28,17 @@ from trialjob.orchestrator.core.events import (
 from trialjob.orchestrator.core.evolve import evolve
 from trialjob.orchestrator.core.rule import StoppingRule
 from trialjob.orchestrator.core.state import State
-from trialjob.orchestrator.engine.looks import pause
+from trialjob.orchestrator.engine.looks import Look, Planned, pauses
 from trialjob.orchestrator.stopping.asha import Asha
 from trialjob.orchestrator.stopping.median import MedianStopping
 from trialjob.testing.simulation import NAME, OBJECTIVE, Simulation
 
 USUAL = 10.0
+
+
+def pause(state: State, now: float, usual: float) -> float:
+    """Until the next look, whatever it asks for."""
+    return min(pauses(state, now, usual))
 
 
 class Told:
@@ -113,6 +121,34 @@ def test_the_end_of_a_first_job_that_is_stopped_is_nobodys_guess() -> None:
     assert pause(told.state, 130.0, USUAL) == USUAL
 
 
+def test_a_look_asks_for_what_is_due_and_not_for_the_rest() -> None:
+    told = Told()
+    told.begun(1, at=0.0)
+    told.reported(1, 1, at=100.0)
+    told.reported(1, 2, at=200.0)
+    reason = StopReason(kind=StopKind.PRUNED, detail="")
+    told(200.0, StopIntended(trial=TrialId(1), attempt=1, reason=reason))
+    end = JobEnd(outcome=Outcome.STOPPED, seconds=250.0, ended_at=250.0)
+    told(252.0, AttemptEnded(trial=TrialId(1), attempt=1, end=end))
+    for trial in (2, 3):
+        told.begun(trial, at=300.0)
+        told.reported(trial, 1, at=400.0)
+    told(403.0, StopIntended(trial=TrialId(3), attempt=1, reason=reason))
+    # That one is likely to be over at 453, and the other's next report is due at 500.
+    planned = Planned.everything(440.0)
+    asked = []
+    while planned.at < 510.0:
+        asked.append((planned.at, planned.look))
+        planned = planned.following(told.state, planned.at, USUAL)
+    soon_after = [look for at, look in asked if 453.0 < at <= 457.0]
+    assert soon_after
+    assert soon_after[0] == Look(lines=False, ends=True)
+    assert any(look.lines for at, look in asked if 500.0 < at <= 504.0)
+    # What is not due is asked for all the same, now and then.
+    for times in ([at for at, look in asked if look.lines], [at for at, look in asked if look.ends]):
+        assert all(later - at <= 2 * USUAL for at, later in pairwise(times))
+
+
 @pytest.mark.parametrize("rule", [Asha(max_resource=9, reduction_factor=2), MedianStopping()])
 @pytest.mark.parametrize("workers", [1, 7])
 @pytest.mark.parametrize("usual", [1.0, 10.0, 90.0])
@@ -128,9 +164,9 @@ def test_no_pause_is_out_of_bounds_and_the_same_state_gives_the_same(
     for state, now in found:
         # Clocks differ, and somebody may have set one.
         for at in (now, now + dice.gauss(0.0, 30.0), now + dice.choice([-1e9, -1e5, 1e5, 1e9])):
-            seconds = pause(state, at, usual)
-            assert 0.25 * usual <= seconds <= 2 * usual
-            assert pause(state, at, usual) == seconds
+            found_at = pauses(state, at, usual)
+            assert all(0.25 * usual <= seconds <= 2 * usual for seconds in found_at)
+            assert pauses(state, at, usual) == found_at
 
 
 def test_many_jobs_are_looked_at_as_usual() -> None:

@@ -403,6 +403,30 @@ def test_a_job_that_lists_do_not_show_is_asked_for_by_name(
     assert look.end.outcome is Outcome.COMPLETED
 
 
+def test_a_look_makes_only_the_calls_it_asks_for_and_no_line_is_lost(
+    world: SageMakerSimulation, backend: SageMakerBackend
+) -> None:
+    backend.submit(request())
+    lines: list[LogLine] = []
+    asked = [(True, True), *[(True, False), (False, True), (False, True)] * 100]
+    for of_lines, of_ends in asked:
+        calls = len(world.service.ledger.calls)
+        # Each of a look that asks for both; an end that nobody has asked for is not seen.
+        cursor = lines[-1].cursor if lines else ""
+        looked = backend.observe([Watch(job=JOB, cursor=cursor, lines=of_lines, ends=of_ends)])
+        made = {call.operation for call in world.service.ledger.calls[calls:]}
+        assert of_ends or not made & {"ListTrainingJobs", "Search"}
+        lines += [line for look in looked for line in look.lines]
+        if any(look.end is not None for look in looked):
+            break
+        over = any(look.over is not None for look in looked)
+        assert of_lines or over or "FilterLogEvents" not in made
+        world.clock.sleep(10)
+    else:
+        pytest.fail("it does not end")
+    assert len(lines) == 16
+
+
 def test_a_job_that_somebody_deleted_is_lost(world: SageMakerSimulation, backend: SageMakerBackend) -> None:
     backend.submit(request())
     assert seen(backend) is not None

@@ -168,6 +168,9 @@ class Watch:
     listens: bool = False
     #: Somebody waits to know what it came to: until then a cap holds its worst case.
     prompt: bool = False
+    #: Its new lines, and whether it is over, are worth a call by now. Heeded where it spares one.
+    lines: bool = True
+    ends: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

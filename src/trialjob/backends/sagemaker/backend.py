@@ -126,14 +126,20 @@ class SageMakerBackend:
             with self._client.patiently(patience):
                 waited_for = [watch.job for watch in running if watch.prompt]
                 ending = [watch.job for watch in running if watch.stopping]
-                self._job_table.look([watch.job for watch in running], waited_for, ending)
+                # Once all have ended and been read since, only what comes late is left, which drains bring.
+                may_print = [w.job for w in running if not self._job_table.has_ended(w.job)]
+                if any(watch.ends for watch in running):
+                    self._job_table.look([watch.job for watch in running], waited_for, ending)
                 for watch in running:
                     self._follow(watch)
-                if any(self._may_have_printed(watch.job) for watch in running):
+                ended = self._ended_of(running)
+                lines = any(watch.lines for watch in running) or any(one.urgent for one in ended)
+                if lines and any(self._may_have_printed(job) for job in may_print):
                     self._follower.read()
                 bills = [self._billed(watch.job) for watch in watched if watch.bill]
                 # Nothing is handed out before the last call is made, or a failure of it would lose lines.
-                drained = self._drained(running)
+                # What an ended job printed last is read with the others' lines first: it is not late.
+                drained = self._drained(ended) if lines else set()
                 ends = {watch.job: self._ends_of(watch, drained) for watch in running}
         seen = [self._seen(watch.job, *ends[watch.job]) for watch in running]
         return [one for one in (*seen, *bills) if one is not None]
@@ -164,8 +170,7 @@ class SageMakerBackend:
         if facts is not None:
             self._follower.watch(watch.job, watch.cursor, status.seconds_of(facts["CreationTime"]) or 0.0)
 
-    def _drained(self, running: Sequence[Watch]) -> set[JobName]:
-        """Of which ended jobs the log has been read to its end."""
+    def _ended_of(self, running: Sequence[Watch]) -> list[Ended]:
         over = {
             watch.job: facts
             for watch in running
@@ -174,7 +179,10 @@ class SageMakerBackend:
         }
         # What a failed job's log tells, its slot waits for; and where nothing runs, the experiment waits.
         is_last = len(over) == len(running)
-        ended = [self._ended(job, facts, is_last=is_last) for job, facts in over.items()]
+        return [self._ended(job, facts, is_last=is_last) for job, facts in over.items()]
+
+    def _drained(self, ended: Sequence[Ended]) -> set[JobName]:
+        """Of which ended jobs the log has been read to its end."""
         drained = self._follower.drain(ended)
         self._job_table.settle(sorted(drained))
         return {job for job in drained if self._job_table.is_described(job)}

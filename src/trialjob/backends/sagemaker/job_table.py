@@ -33,10 +33,10 @@ _ASK: Final = 60.0
 _SURE: Final = 600.0
 #: What an ended job came to is asked for so often; what is not told so long after its end will not be.
 _SETTLE: Final = 30.0
-#: A list is asked for again after such a part of the usual pause between two looks; and so many jobs at most
-#: whose end is awaited are asked for by their names instead.
-_LIST_EVERY: Final = 0.6
+#: So many jobs at most whose end is awaited are asked for by their names, while the newest list is no older
+#: than so many usual pauses.
 _FEW: Final = 2
+_LIST_EVERY: Final = 1.2
 #: What is shown may be so many seconds old.
 _STALE: Final = 10.0
 
@@ -55,7 +55,8 @@ class JobTable:
     ) -> None:
         """``is_ours`` says that the names behind the prefix are made by us, and not by the service.
 
-        Looks may be more frequent than the ``usual_pause``, and not each of them needs a list.
+        Looks may be more frequent than the ``usual_pause``, and not each of them needs a list; 0 says that
+        each does.
         """
         self._client = client
         self._clock = clock
@@ -165,13 +166,11 @@ class JobTable:
         """List them, or ask for the few that are ending; False when not all is known of this moment."""
         ends = [job for job in wanted if job in ending]
         age = self._clock.now() - self._listed_at
-        if 0 < len(ends) <= _FEW and age < 2 * self._list_every:
+        if 0 < len(ends) <= _FEW and age < self._list_every:
             # What a job says by itself is newer than a list, and has all that it came to.
             for job in ends:
                 with suppress(faults.Throttled):
                     self._describe(job)
-            return False
-        if self._token is None and age < self._list_every:
             return False
         self._listed_at = self._clock.now()
         return self._list(wanted)

@@ -22,6 +22,7 @@ from trialjob.orchestrator.core.observations import (
     Observation,
 )
 from trialjob.orchestrator.core.state import State
+from trialjob.orchestrator.engine.looks import Look
 from trialjob.orchestrator.engine.step import Parts, Stepper
 from trialjob.orchestrator.ports import HostedSearch
 
@@ -48,18 +49,18 @@ class HostedStepper(Stepper):
         self._prunes = prunes
         super().__init__(parts, known, state)
 
-    def _step(self, *, look: bool) -> bool:
+    def _step(self, look: Look | None) -> bool:
         now = self._parts.clock.now()
         if self.state.phase is Phase.RUNNING and self.state.hosted is None:
             offered = HostedOffered(name=self._search.search_name, prunes=self._prunes)
             self._append(self._decide(self.state, [offered], now), now)
         self._turns = {kind: at for kind, at in self._turns.items() if now < at}
-        self._ask(now, look=look)
+        self._ask(now, look=look is not None)
         observed: Sequence[Observation] = ()
         more = False
-        if look:
+        if look is not None:
             with suppress(BackendUnavailable):
-                observed, more = self._observer.look(self.state, now)
+                observed, more = self._observer.look(self.state, now, look)
         self._append(self._decide(self.state, observed, now), now)
         if self.state.phase is Phase.RUNNING:  # else the service ends its jobs itself
             self._act(now)

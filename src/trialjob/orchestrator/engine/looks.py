@@ -6,7 +6,8 @@ cases took, and from the trial's own pace. A look is made when all that is due w
 part of the usual pause: soon after what is certain, later where something may come at any time, and last
 where nothing can.
 
-Rule 1: pure, and of the state alone, so that whoever goes on looks as the one before would have.
+Rule 1: pure, and when a look is made is of the state alone, so that whoever goes on looks as the one before
+would have. What a look asks for spares calls, and a first one asks for everything.
 Rule 2: nothing follows from when a look is made but when something is seen. A wrong guess costs calls, which
 the shortest pause bounds, or time, which the longest bounds.
 """
@@ -26,11 +27,14 @@ from trialjob.orchestrator.core.commands import idle_until
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial
 
-#: In usual pauses: how long what is due may have waited, all together.
-_PATIENCE: Final = 0.15
+#: In usual pauses: how long the reports that are due may have waited, all together, and the ends.
+_PATIENCE: Final = 0.05
+_PATIENCE_FOR_ENDS: Final = 0.04
+#: In usual pauses: a look asks also for what is worth one so soon behind it.
+_TOGETHER: Final = 0.1
 #: The shortest pause with one job and with ``_SHARING`` and more, who share a look; and the longest.
 _SHORTEST: Final = 0.25
-_SHORTEST_SHARED: Final = 0.85
+_SHORTEST_SHARED: Final = 0.9
 _SHARING: Final = 64
 _LONGEST: Final = 2.0
 #: So many jobs always have something to tell, and a list of them takes more than one call.
@@ -42,23 +46,74 @@ _LAG: Final = 0.5
 _OVERDUE: Final = 2.0
 
 
-def pause(state: State, now: float, usual: float) -> float:
-    """Seconds from a look at ``now`` until the next one."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What the jobs are asked for. A backend that has all of it by one call may show all of it."""
+
+    #: New lines of their logs.
+    lines: bool = True
+    #: Which of them are over.
+    ends: bool = True
+
+
+EVERYTHING: Final = Look()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """When the next look is made, and from when on lines and ends are worth one."""
+
+    at: float
+    lines_at: float
+    ends_at: float
+    look: Look = EVERYTHING
+
+    @classmethod
+    def everything(cls, at: float) -> Self:
+        """A look at ``at`` that leaves nothing out."""
+        return cls(at=at, lines_at=at, ends_at=at)
+
+    def following(self, state: State, now: float, usual: float) -> Planned:
+        """The look after this one, which was made at ``now``."""
+        lines_at, ends_at = (now + seconds for seconds in pauses(state, now, usual))
+        at = min(lines_at, ends_at)
+        # Of what was not asked for some may have come since it was.
+        lines_at = lines_at if self.look.lines else min(lines_at, self.lines_at)
+        ends_at = ends_at if self.look.ends else min(ends_at, self.ends_at)
+        soon = at + usual * _TOGETHER
+        look = Look(lines=lines_at <= soon, ends=ends_at <= soon)
+        return Planned(at=at, lines_at=lines_at, ends_at=ends_at, look=look)
+
+
+def pauses(state: State, now: float, usual: float) -> tuple[float, float]:
+    """Seconds from a look at ``now`` until lines, and ends, are worth another."""
     if not state.live or len(state.live) >= _MANY:
-        return usual
+        return usual, usual
     known = _Known.of(state)
     due = [(trial, known.due(trial)) for trial in state.live_trials()]
     longest = usual * _LONGEST
-    if any(times is None and _trains(trial) for trial, times in due):
+    if any(times is None and (_trains(trial) or _stops_now(trial)) for trial, times in due):
         longest = usual
     # What the passing of time makes due is not found out later than by usual looks.
     longest = max(usual, min(longest, idle_until(state, now) - now))
-    chances = sorted(chance for _, times in due for chance in _chances(times or (), now))
-    return min(longest, max(usual * _shortest(len(state.live)), _waited_for(chances, usual * _PATIENCE)))
+    shortest = usual * _shortest(len(state.live))
+
+    def pause(of: list[Sequence[float] | None], patience: float) -> float:
+        chances = sorted(chance for times in of for chance in _chances(times or (), now))
+        return min(longest, max(shortest, _waited_for(chances, usual * patience)))
+
+    return (
+        pause([times for trial, times in due if not _stops_now(trial)], _PATIENCE),
+        pause([times for trial, times in due if _stops_now(trial)], _PATIENCE_FOR_ENDS),
+    )
 
 
 def _shortest(jobs: int) -> float:
     return _SHORTEST + (_SHORTEST_SHARED - _SHORTEST) * min(1.0, jobs / _SHARING)
+
+
+def _stops_now(trial: Trial) -> bool:
+    return trial.live is not None and trial.live.stop is not None
 
 
 def _trains(trial: Trial) -> bool:

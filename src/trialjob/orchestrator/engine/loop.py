@@ -10,7 +10,7 @@ from trialjob.model.trial import Phase
 from trialjob.orchestrator.core.commands import idle_until
 from trialjob.orchestrator.core.events import Event
 from trialjob.orchestrator.core.state import State
-from trialjob.orchestrator.engine.looks import pause
+from trialjob.orchestrator.engine.looks import Look, Planned
 from trialjob.orchestrator.engine.step import Step, Stepper
 from trialjob.orchestrator.ports import Clock
 
@@ -34,7 +34,7 @@ class Loop:
         by_pace: bool = False,
         quiet_until: Callable[[], float] | None = None,
     ) -> None:
-        """With ``by_pace`` the pause is longer or shorter, as something is expected (``looks``).
+        """With ``by_pace`` the pause is longer or shorter, and looks ask for what is expected (``looks``).
 
         ``quiet_until`` knows until when no job has any news; looks before that are left out.
         """
@@ -58,42 +58,43 @@ class Loop:
         what follows is done, also where a call has to wait for its turn.
         """
         watch(self._stepper.state, ())
-        look_at = slept_at = self._clock.now()
+        planned, slept_at = Planned.everything(self._clock.now()), self._clock.now()
         while self._goes_on():
             if self._clock.now() < slept_at:
-                look_at = self._clock.now()  # it was set back, and what was planned by it is far away
-            look = self._clock.now() >= look_at
-            step = self._step(look=look)
+                # It was set back, and what was planned by it is far away.
+                planned = Planned.everything(self._clock.now())
+            look = planned.look if self._clock.now() >= planned.at else None
+            step = self._step(look)
             watch(self._stepper.state, step.events)
             now = self._clock.now()
             if step.more:
-                look_at = now
+                planned = Planned.everything(now)
             elif look:
-                look_at = self._next_look(now)
+                planned = self._next_look(planned, now)
             # A call that waits for its turn does not wait for the next look.
-            wake_at = self.next_at = look_at if step.turn_at is None else min(look_at, step.turn_at)
-            if wake_at > until or (once and wake_at == look_at > now):
+            wake_at = self.next_at = planned.at if step.turn_at is None else min(planned.at, step.turn_at)
+            if wake_at > until or (once and wake_at == planned.at > now):
                 break
             slept_at = now
             if wake_at > now and self._goes_on():
                 self._clock.sleep(max(wake_at - now, _SHORTEST))
         return self._stepper.state
 
-    def _next_look(self, now: float) -> float:
-        look_at = self._look_after(now)
+    def _next_look(self, made: Planned, now: float) -> Planned:
+        planned = self._look_after(made, now)
         if self._quiet_until is not None:
             quiet = min(self._quiet_until(), idle_until(self._stepper.state, now), now + _LONGEST_QUIET)
             # Added up as it would be without leaving any out, so that the looks are at the same times.
-            while look_at < quiet:
-                look_at = self._look_after(look_at)
-        return look_at
+            while planned.at < quiet:
+                planned = self._look_after(planned, planned.at)
+        return planned
 
-    def _look_after(self, now: float) -> float:
+    def _look_after(self, made: Planned, now: float) -> Planned:
         if not self._by_pace:
-            return now + self._poll_interval
-        return now + pause(self._stepper.state, now, self._poll_interval)
+            return Planned.everything(now + self._poll_interval)
+        return made.following(self._stepper.state, now, self._poll_interval)
 
-    def _step(self, *, look: bool) -> Step:
+    def _step(self, look: Look | None) -> Step:
         """A step; a store that does not answer is asked again when the jobs are looked at again."""
         try:
             step = self._stepper.step(look=look)

@@ -17,6 +17,7 @@ from trialjob.orchestrator.core.observations import BillObserved, JobObserved
 from trialjob.orchestrator.core.stall import timeout_of
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Attempt, Trial
+from trialjob.orchestrator.engine.looks import Look
 from trialjob.orchestrator.ports import FoundReport, JobBackend, LogReader, LogReaders, LogRules
 
 #: Seconds. A longer gap between two lines counts as this much: a laptop sleeps, a clock is set.
@@ -64,7 +65,7 @@ class Observer:
         self._rules = rules
         self._readings: dict[JobName, _Reading] = {}
 
-    def look(self, state: State, now: float) -> tuple[list[JobObserved | BillObserved], bool]:
+    def look(self, state: State, now: float, asked: Look) -> tuple[list[JobObserved | BillObserved], bool]:
         """What is new, and whether more is ready at once. Raises BackendUnavailable."""
         watched = {
             state.job(trial.id, live.number): (trial, live)
@@ -87,6 +88,8 @@ class Observer:
                 stopping=live.stop is not None,
                 listens=listens,
                 prompt=prompt,
+                lines=asked.lines,
+                ends=asked.ends,
             )
             for job, (trial, live) in watched.items()
         ]

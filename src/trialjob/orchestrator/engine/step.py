@@ -24,6 +24,7 @@ from trialjob.orchestrator.core.rule_answers import followed
 from trialjob.orchestrator.core.search import only_proposals
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.engine.act import act
+from trialjob.orchestrator.engine.looks import EVERYTHING, Look
 from trialjob.orchestrator.engine.observe import Observer
 from trialjob.orchestrator.ports import Clock, Estimator, JobBackend, Journal, LogReaders, LogRules, Sampler
 
@@ -116,8 +117,8 @@ class Stepper:
         assert self._state is not None, "set by _begin"  # noqa: S101 - narrows the type
         return self._state
 
-    def step(self, *, look: bool = True) -> Step:
-        """Move the experiment on; without ``look`` only what is due is done and no job is looked at.
+    def step(self, *, look: Look | None = EVERYTHING) -> Step:
+        """Move the experiment on; without a ``look`` only what is due is done and no job is looked at.
 
         Raises StoreError when the journal cannot be written: then nothing was done that is not in it. After
         StoreUnavailable another step may be tried.
@@ -131,7 +132,7 @@ class Stepper:
         # Whatever breaks a step off, the sampler may have been told what is not in the journal.
         self._in_doubt = True
         try:
-            more = self._step(look=look)
+            more = self._step(look)
         except JournalConflict:
             self._begin()
             more = True
@@ -142,14 +143,14 @@ class Stepper:
         news, self._news = self._news, []
         return news
 
-    def _step(self, *, look: bool) -> bool:
+    def _step(self, look: Look | None) -> bool:
         now = self._parts.clock.now()
         observations: Sequence[Observation] = ()
         more = False
-        if look:
+        if look is not None:
             # When nothing can be seen, time still passes and limits still hold.
             with suppress(BackendUnavailable):
-                observations, more = self._observer.look(self.state, now)
+                observations, more = self._observer.look(self.state, now, look)
         self._append(self._suggest(self._decide(self.state, observations, now), now), now)
         self._act(now)
         return more
