@@ -121,6 +121,20 @@ def test_however_many_wait_whoever_asks_is_answered() -> None:
         assert len(served.server.server_state.connections) <= MOST
 
 
+def test_who_was_answered_last_keeps_the_connection() -> None:
+    with serving(Patient) as served, ExitStack() as held:
+        first, second, *_ = [held.enter_context(closing(served.connect())) for _ in range(MOST - 1)]
+        ask = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
+        first.sendall(ask)
+        assert first.recv(12) == b"HTTP/1.1 200"
+        held.enter_context(closing(served.connect()))
+        assert second.recv(1) == b""
+        while not first.recv(65536).endswith(b"0\r\n\r\n"):
+            pass
+        first.sendall(ask)
+        assert first.recv(12) == b"HTTP/1.1 200"
+
+
 @pytest.mark.parametrize("said", [b"", b"G", b"GET / HTTP/1.1\r\nhost: x\r\n", b"POST / HTTP/1.1\r\nx: "])
 def test_a_head_that_does_not_come_to_its_end_is_not_waited_for(said: bytes) -> None:
     with serving(WantsHeads) as served, served.connect() as line:

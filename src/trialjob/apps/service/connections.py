@@ -10,8 +10,14 @@ from __future__ import annotations
 
 import asyncio
 from typing import ClassVar
+from weakref import WeakKeyDictionary
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
+
+#: The connections of each server on which nothing is asked, that which has waited longest first. Looked for
+#: among a thousand, for each new one, it costs seconds in which nobody is answered.
+_WAITING: WeakKeyDictionary[ServerState, dict[Connection, None]] = WeakKeyDictionary()
 
 
 class Connection(H11Protocol):
@@ -23,7 +29,6 @@ class Connection(H11Protocol):
 
     _head: asyncio.TimerHandle | None = None
     _stalled: asyncio.TimerHandle | None = None
-    _since = 0.0
 
     @property
     def is_waiting(self) -> bool:
@@ -32,18 +37,18 @@ class Connection(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._since = self.loop.time()
         self._watch_head()
         if self.limit_concurrency is not None and len(self.connections) >= self.limit_concurrency:
             self._make_room()
+        self._waiting[self] = None
+
+    @property
+    def _waiting(self) -> dict[Connection, None]:
+        return _WAITING.setdefault(self.server_state, {})
 
     def _make_room(self) -> None:
-        waiting = [
-            each
-            for each in self.connections
-            if isinstance(each, Connection) and each.is_waiting and each is not self
-        ]
-        last = min(waiting, key=lambda each: each._since, default=self)  # noqa: SLF001 - of its own class
+        last = next(iter(self._waiting), self)
+        self._waiting.pop(last, None)
         self.connections.discard(last)  # at once, and not when it is closed
         last.transport.abort()
 
@@ -52,9 +57,14 @@ class Connection(H11Protocol):
         if self.is_waiting:
             self._watch_head()
         else:
-            self._since = self.loop.time()
+            self._waiting.pop(self, None)
             _cancel(self._head)
             self._head = None
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.is_waiting and not self.transport.is_closing():
+            self._waiting[self] = None
 
     def _watch_head(self) -> None:
         if self._head is None:
@@ -74,6 +84,7 @@ class Connection(H11Protocol):
         _cancel(self._stalled)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._waiting.pop(self, None)
         _cancel(self._head)
         _cancel(self._stalled)
         super().connection_lost(exc)
