@@ -1,5 +1,5 @@
-"""The third rule: `confirm 3 x 2` beside the best figure on new runs, and with those of before. The fourth: a
-loop beside random search under ASHA on the same runs.
+"""The third rule: `confirm 3 x 2` beside the best figure on new runs, and with those of before. The fourth
+and the fifth: a loop beside random search under ASHA on the same runs.
 
 python -m benchmarks.search.live.decide benchmarks/search/live/judged.jsonl.gz
 
@@ -18,6 +18,7 @@ from benchmarks.search.live.differences import (
     JUDGED,
     Difference,
     Row,
+    difference,
     of_loop,
     of_way,
     over_tasks,
@@ -29,6 +30,8 @@ from benchmarks.search.live.tasks import HELD_OUT
 WAY = "confirm 3 x 2"
 #: The first seed of the runs of the third rule.
 NEW = 200
+#: What is added to the seed of a run of the fifth rule for the earlier experiment that it gets.
+EARLIER = 5000
 
 
 def head(name: str, base: str) -> list[str]:
@@ -84,6 +87,17 @@ def table_of_loop(rows: Sequence[Row], loop: str) -> list[str]:
     return [*lines, line("all", list(found.values()), found["anew"].verdict)]
 
 
+def of_two(rows: Sequence[Row], what: str) -> Difference:
+    """The better by figure of a run of random search under ASHA and the earlier one, less the run."""
+    best = {(row["task"], row["seed"]): row["ways"]["best"] for row in rows if row["loop"] == BASE}
+    pairs = [
+        (min(one, best[task, seed + EARLIER], key=lambda chosen: chosen["seen"])[what], one[what])
+        for (task, seed), one in best.items()
+        if (task, seed + EARLIER) in best
+    ]
+    return difference(pairs)
+
+
 def held_out(rows: Sequence[Row]) -> list[Row]:
     return [row for row in rows if row["task"] in HELD_OUT and row["seed"] >= NEW]
 
@@ -99,10 +113,15 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("judged", type=Path)
     parser.add_argument("--loop", help="this loop beside random search under ASHA")
+    parser.add_argument("--two", action="store_true", help="and what the better of two such runs is")
     given = parser.parse_args()
     rows = read(given.judged)
     if given.loop:
         print("\n".join(table_of_loop(rows, given.loop)))
+        if not given.two:
+            return
+        two = [over_tasks(held_out(rows), partial(of_two, what=what)) for what in JUDGED]
+        print(line("the better of two experiments without", two, two[0].verdict))
         return
     for way in (WAY, "repeats of 3 x 2"):
         print("\n".join(["", *table(rows, way)]))

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.search.live.choices import curves
+from benchmarks.search.live.decide import EARLIER
 from benchmarks.search.live.differences import BASE
 from benchmarks.search.live.judge import JUDGES, Trainings, judged
 from benchmarks.search.live.replicate import JUDGES as NEW_JUDGES
@@ -31,8 +32,6 @@ from trialjob.orchestrator.ports import Sampler
 from trialjob.orchestrator.samplers.initial_points import PointsFirst
 from trialjob.orchestrator.samplers.random import ExperiencedSampler
 
-#: What is added to a run's seed for the earlier experiment that it gets.
-EARLIER = 5000
 #: Where ASHA ends trials. What stands elsewhere at the end of a run was cut short and is no result.
 RUNGS = (1, 3, 9, EPOCHS)
 CHOOSERS = ("dense wine", "kernel digits", "dense digits", "dense friedman", "crossing hastie")
@@ -100,7 +99,7 @@ class Sitting:
         return self._runs.get(run) or self._kept(made(run))
 
     def warm(self, kind: str, task: str, seed: int, *, source: str) -> dict[str, Any]:
-        loop = f"{kind} + asha" if source == task else f"{kind} of {source} + asha"
+        loop = f"{kind} + asha" if source == task else f"{kind} of other data + asha"
         if (found := self._runs.get((loop, task, seed, 8))) is not None:
             return found
         known = ranked(self.cold(source, EARLIER + seed))
