@@ -13,7 +13,14 @@ from trialjob.backends.sagemaker.settings import SageMakerSettings
 from trialjob.model.limits import Limits
 from trialjob.model.money import NOTHING, Spend, cap_micros
 from trialjob.model.trial import EndKind, Phase
-from trialjob.orchestrator.core.events import AttemptEnded, BillLearned, Event, ExperimentEnded, PricesLearned
+from trialjob.orchestrator.core.events import (
+    AttemptEnded,
+    BillLearned,
+    Event,
+    ExperimentEnded,
+    PoolsEnded,
+    PricesLearned,
+)
 from trialjob.orchestrator.core.state import State
 from trialjob.testing.fake_aws import Faults
 from trialjob.testing.sagemaker_simulation import SETTINGS, SageMakerSimulation
@@ -102,6 +109,18 @@ def test_on_a_good_day_every_cent_is_known_in_the_end(tmp_path: Path, kind: str)
     state = run(simulated)
     assert state.reason is not None
     assert state.reason.kind is EndKind.MAX_TRIALS
+    assert state.spent == state.committed == billed(simulated) != NOTHING
+
+
+def test_every_cent_is_known_after_each_bill_was_slept_over(tmp_path: Path) -> None:
+    """A laptop sleeps whenever a job has ended, for longer than anybody waits for a bill."""
+    simulated = simulation(tmp_path, _KINDS["pool"], cap=99.0)
+
+    def watch(_state: State, events: Sequence[Event]) -> None:
+        if any(isinstance(event, AttemptEnded | PoolsEnded) for event in events):
+            simulated.clock.sleep(1_200.0)
+
+    state = simulated.run(watch)
     assert state.spent == state.committed == billed(simulated) != NOTHING
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -161,6 +162,17 @@ def test_what_is_not_known_is_none_and_counted_at_its_worst() -> None:
     assert (cost.seconds, cost.idle_seconds, cost.dollars) == (100.0, None, None)
     assert (kept.spent.micros, kept.committed.micros) == (100_000, 160_000)
     assert [(each.trial, each.until) for each in kept.pending_bills] == [(ONE, 320.0)]
+
+
+@pytest.mark.parametrize("ahead", [-86_400.0, 0.0, 86_400.0])
+def test_a_bill_is_awaited_as_long_as_the_machine_is_kept_however_far_the_services_clock_is(
+    ahead: float,
+) -> None:
+    *begun, (at, ending), _ = trial(1, ended(100.0, pool=None))
+    assert isinstance(ending, AttemptEnded)
+    end = replace(ending.end, ended_at=at + ahead, pool_until=at + ahead + 240.0)
+    state = state_of(*begun, (at, replace(ending, end=end)))
+    assert [each.until - at for each in state.pending_bills] == [240.0 + 120.0]
 
 
 def test_a_bill_that_comes_late_settles_it() -> None:

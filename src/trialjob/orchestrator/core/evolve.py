@@ -300,7 +300,10 @@ def _with_left(state: State, event: JobEnded | AttemptEnded, at: float) -> State
     attempt = state.trials[event.trial].attempts[event.attempt - 1]
     if attempt.terms is None or attempt.is_settled:
         return state
-    until = max(at, end.pool_until or at) + ASK_FOR_BILL
+    # Both are by the clock of the service, from which ours may be far away.
+    ended = at if end.ended_at is None else end.ended_at
+    kept = 0.0 if end.pool_until is None else end.pool_until - ended
+    until = at + max(0.0, kept) + ASK_FOR_BILL
     pending_bills = PendingBill(trial=event.trial, attempt=event.attempt, until=until)
     asked = tuple(each for each in state.pending_bills if each.until > at)
     return replace(state, pending_bills=(*asked, pending_bills))

@@ -6,6 +6,7 @@ the same reports: it begins right behind the line that the last journaled report
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -64,6 +65,8 @@ class Observer:
         self._readers = readers
         self._rules = rules
         self._readings: dict[JobName, _Reading] = {}
+        #: When the last look was made.
+        self._looked_at = -math.inf
 
     def look(self, state: State, now: float, asked: Look) -> tuple[list[JobObserved | BillObserved], bool]:
         """What is new, and whether more is ready at once. Raises BackendUnavailable."""
@@ -72,8 +75,12 @@ class Observer:
             for trial in state.current_trials()
             if (live := trial.current) is not None and live.status is not AttemptStatus.INTENDED
         }
+        # Each is asked for once more behind its time: nobody may have looked while it lasted.
+        looked_at = self._looked_at if self._looked_at <= now else -math.inf
         pending_bills = {
-            state.job(each.trial, each.attempt): each for each in state.pending_bills if each.until > now
+            state.job(each.trial, each.attempt): each
+            for each in state.pending_bills
+            if each.until > looked_at
         }
         if not watched and not pending_bills:
             return [], False
@@ -94,6 +101,7 @@ class Observer:
             for job, (trial, live) in watched.items()
         ]
         observations = self._backend.observe([*marks, *(Watch(job=job, bill=True) for job in pending_bills)])
+        self._looked_at = now
         observed: list[JobObserved | BillObserved] = [
             self._observed(observation, *watched[observation.job], now)
             for observation in observations
