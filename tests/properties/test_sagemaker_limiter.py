@@ -59,3 +59,13 @@ def test_a_clock_set_back_neither_makes_nor_takes_tokens() -> None:
     assert not limiter.take("create")
     clock.sleep(1)
     assert limiter.take("create")
+
+
+def test_nor_does_it_make_anybody_wait_who_only_asks_how_long() -> None:
+    clock = VirtualClock()
+    limiter = Limiter(clock, RATES)
+    limiter.take("create")
+    clock._now -= 3600
+    assert limiter.wait("create") == 1.0
+    clock.sleep(1)
+    assert limiter.wait("create") == 0.0

@@ -131,6 +131,11 @@ def test_a_postponed_job_that_is_to_stop_does_not_wait_for_its_turn() -> None:
     assert due(experiment(*intended(ONE), postponed, stopped(ONE)), NOW) == [StopJob(trial=ONE, attempt=1)]
 
 
+def test_a_job_that_was_postponed_by_a_clock_set_back_since_is_due() -> None:
+    postponed = SubmitPostponed(trial=ONE, attempt=1, reason="no quota", until=NOW + 86_400)
+    assert due(experiment(*intended(ONE), postponed), NOW) == [SubmitJob(trial=ONE, attempt=1)]
+
+
 def test_a_trial_without_a_job_has_no_command() -> None:
     retried = RetryPlanned(trial=ONE, not_before=NOW + 60, reason="interrupted")
     lost = (*running(ONE), AttemptEnded(trial=ONE, attempt=1, end=TAKEN), retried)

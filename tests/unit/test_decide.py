@@ -181,6 +181,13 @@ def test_a_job_without_quota_waits_and_the_same_reason_is_journaled_once() -> No
     assert events(experiment(PROPOSED, INTENDED, postponed), full) == []
 
 
+def test_a_backend_that_wants_to_be_left_alone_for_a_day_is_asked_again_sooner() -> None:
+    full = SubmitAnswered(trial=ONE, attempt=1, answer=Postponed(reason="no quota", seconds=86_400))
+    (postponed,) = events(experiment(PROPOSED, INTENDED), full)
+    assert isinstance(postponed, SubmitPostponed)
+    assert due(experiment(PROPOSED, INTENDED, postponed), NOW) == []
+
+
 def test_a_postponed_job_is_due_when_its_time_has_come() -> None:
     state = experiment(
         PROPOSED, INTENDED, SubmitPostponed(trial=ONE, attempt=1, reason="busy", until=NOW + 5)
@@ -435,6 +442,13 @@ def test_what_the_cloud_took_away_is_tried_again_later() -> None:
     assert events(waiting) == []
     again = AttemptIntended(trial=ONE, attempt=2, max_runtime=600.0)
     assert events(waiting, now=retry.not_before) == [again]
+
+
+def test_a_try_that_was_planned_by_a_clock_set_back_since_is_made() -> None:
+    gone = JobEnd(outcome=Outcome.FAILED, failure=FailureKind.CAPACITY, message="no machine")
+    retry = RetryPlanned(trial=ONE, not_before=NOW + 86_400, reason="no machine")
+    again = AttemptIntended(trial=ONE, attempt=2, max_runtime=600.0)
+    assert events(experiment(*RUNNING, ended(gone), retry)) == [again]
 
 
 def test_a_trial_that_waits_for_another_try_keeps_its_slot_from_new_ones() -> None:

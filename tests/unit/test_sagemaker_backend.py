@@ -23,6 +23,7 @@ from trialjob.backends.sagemaker import status
 from trialjob.backends.sagemaker.artifacts import PIECE
 from trialjob.backends.sagemaker.backend import SageMakerBackend
 from trialjob.backends.sagemaker.client import SageMakerClient
+from trialjob.backends.sagemaker.doubts import Doubts
 from trialjob.backends.sagemaker.logs import LogBuffer
 from trialjob.backends.sagemaker.rates import RATES
 from trialjob.errors import BackendBusy, BackendError, BackendUnavailable, Problem, SpecError
@@ -996,3 +997,14 @@ def test_no_log_is_read_while_no_code_has_begun(
     world.clock.sleep(60)
     backend.observe([Watch(job=JOB)])
     assert world.service.ledger.count("FilterLogEvents") == 0
+
+
+def test_a_clock_set_back_leaves_nobody_in_doubt_for_longer() -> None:
+    clock = VirtualClock()
+    doubts = Doubts(clock)
+    doubts.begin("job")
+    assert (doubts.hold("job"), doubts.hold("another")) == (True, False)
+    clock._now -= 3600
+    assert doubts.hold("job")
+    clock.sleep(60)
+    assert not doubts.hold("job")

@@ -50,5 +50,7 @@ class Limiter:
     def _tokens(self, operation: str, rate: float, now: float) -> float:
         size = max(1.0, rate)
         tokens, counted = self._buckets.get(operation, (size, now))
-        # A clock that was set back makes no tokens, and takes none.
-        return min(size, tokens + max(0.0, now - counted) * rate)
+        if now < counted:  # a clock that was set back makes no tokens, and takes none
+            self._buckets[operation] = tokens, now
+            return tokens
+        return min(size, tokens + (now - counted) * rate)

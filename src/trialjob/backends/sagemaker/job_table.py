@@ -82,8 +82,9 @@ class JobTable:
         self._launched = float("-inf")
         #: Jobs that took over a warm pool.
         self._warm: set[JobName] = set()
-        #: Before this time no search is worth a call; and how long one that did not help lets wait.
-        self._search_at = float("-inf")
+        #: When a search was made last, and for how long no other is worth a call; and how long the next one
+        #: lets wait that does not help.
+        self._searched_at, self._search_rest = float("-inf"), 0.0
         self._search_pause = _ASK
 
     def started(self, job: JobName) -> None:
@@ -165,8 +166,7 @@ class JobTable:
     def _seen_of(self, wanted: list[JobName], ending: frozenset[JobName]) -> bool:
         """List them, or ask for the few that are ending; False when not all is known of this moment."""
         ends = [job for job in wanted if job in ending]
-        age = self._clock.now() - self._listed_at
-        if 0 < len(ends) <= _FEW and age < self._list_every:
+        if 0 < len(ends) <= _FEW and not self._is_past(self._listed_at, self._list_every):
             # What a job says by itself is newer than a list, and has all that it came to.
             for job in ends:
                 with suppress(faults.Throttled):
@@ -180,7 +180,7 @@ class JobTable:
         now = self._clock.now()
         if self._token is None:
             unseen = any(job not in self._facts for job in wanted)
-            self._full = now - self._last_full >= (_ASK if unseen else _FULL)
+            self._full = self._is_past(self._last_full, _ASK if unseen else _FULL)
             self._since = None if self._full else self._newest - _MARGIN
             self._shown.clear()
             if self._full:
@@ -223,7 +223,11 @@ class JobTable:
         facts = self._facts.get(job)
         # Silence about a job that was listed says only that nothing changed, until full looks leave it out.
         patience = 2 * _FULL if facts is not None and "TrainingJobArn" in facts else _ASK
-        return self._clock.now() - self._asked.get(job, float("-inf")) >= patience
+        return self._is_past(self._asked.get(job, float("-inf")), patience)
+
+    def _is_past(self, moment: float, seconds: float) -> bool:
+        """Whether so many seconds have passed since then, or nobody knows as the clock was set back since."""
+        return not 0.0 <= self._clock.now() - moment < seconds
 
     def _describe(self, job: JobName) -> None:
         try:
@@ -236,7 +240,7 @@ class JobTable:
     def settle(self, jobs: Iterable[JobName]) -> None:
         """Have it told what ended jobs came to: of many by one search, of the others one by one."""
         left = [job for job in jobs if not self.is_described(job)]
-        if len(left) > 1 and self._clock.now() >= self._search_at:
+        if len(left) > 1 and self._is_past(self._searched_at, self._search_rest):
             self._search(left)
         for job in left:
             if not self.is_described(job):
@@ -268,8 +272,7 @@ class JobTable:
         except faults.Fault:
             helped, pause = False, _FULL
         self._search_pause = _ASK if helped else min(_FULL, 2 * pause)
-        if not helped:
-            self._search_at = self._clock.now() + pause
+        self._searched_at, self._search_rest = self._clock.now(), 0.0 if helped else pause
 
     def ask_again(self, job: JobName) -> None:
         """Describe an ended job once more, of which not all is known; now and then, not each time."""

@@ -12,6 +12,7 @@ from trialjob.aws import faults
 from trialjob.backends.sagemaker.checkpoints import copy_checkpoints
 from trialjob.backends.sagemaker.client import SageMakerClient
 from trialjob.backends.sagemaker.code import Code, Uploads
+from trialjob.backends.sagemaker.doubts import Doubts
 from trialjob.backends.sagemaker.job_table import JobTable
 from trialjob.backends.sagemaker.request import TAG_PREFIX, Request, build
 from trialjob.backends.sagemaker.settings import SageMakerSettings
@@ -27,8 +28,6 @@ T = TypeVar("T")
 
 #: After a quota was found used up, no launch is tried for so many seconds.
 _QUOTA_PAUSE: Final = 30.0
-#: A job whose creation was not answered may exist and not be seen yet for so many seconds.
-_DOUBT: Final = 60.0
 #: A role that SageMaker cannot take on is waited for so many seconds: IAM tells of a new one in a few.
 _ROLE_PATIENCE: Final = 120.0
 
@@ -54,8 +53,7 @@ class Launches:
         self._owner, self._check, self._reveal = owner, check, reveal
         self._uploads = Uploads(client, settings, code)
         self._full_until, self._full_why = float("-inf"), ""
-        #: When a job was created without an answer: it may exist.
-        self._unanswered: dict[JobName, float] = {}
+        self._doubts = Doubts(clock)
         #: Since when SageMaker has not been able to take the role on.
         self._no_role_since: float | None = None
 
@@ -112,7 +110,7 @@ class Launches:
             self._adopt(job)
             return Submitted(adopted=True)
         except faults.Unreachable:
-            self._unanswered[job.job] = self._clock.now()
+            self._doubts.begin(job.job)
             raise
         except (faults.Invalid, faults.QuotaExceeded, faults.RoleNotReady):
             # An earlier call, of this process or another, may have taken effect without an answer.
@@ -138,15 +136,11 @@ class Launches:
         try:
             facts = self._client.describe(job.job)
         except faults.NotFound:
-            if self._may_be_unseen(job.job):
+            if self._doubts.hold(job.job):
                 raise faults.Unreachable(f"{job.job} may have been started, and is not seen yet") from None
             return False
         self._check_ours(job, facts)
         return True
-
-    def _may_be_unseen(self, job: JobName) -> bool:
-        """Whether a call to create it may have taken effect a moment ago without an answer."""
-        return self._clock.now() - self._unanswered.get(job, float("-inf")) < _DOUBT
 
     def _adopt(self, job: JobRequest) -> None:
         """Find that the job of that name is this one; else raise BackendError."""
@@ -185,7 +179,7 @@ class Launches:
         ours = self._end_if_ours(job, digest)
         if ours is not None:
             return ours
-        if self._may_be_unseen(job):
+        if self._doubts.hold(job):
             raise faults.Unreachable(f"{job} may have been started, and is not seen yet")
         return False
 

@@ -15,7 +15,7 @@ from typing import Final
 from trialjob.model.job import JobEnd
 from trialjob.model.money import NOTHING, Spend, Terms, cap_instance_ms, cap_micros
 from trialjob.model.trial import AttemptStatus, EndKind, EndReason
-from trialjob.orchestrator.core import early_abort, worth
+from trialjob.orchestrator.core import early_abort, waits, worth
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Attempt, Trial
 
@@ -194,4 +194,4 @@ def _wanting(state: State) -> Iterator[Trial | None]:
 
 def awaits_bills(state: State, now: float) -> bool:
     """True while more may become known of what ended jobs came to."""
-    return any(each.until > now for each in state.pending_bills)
+    return any(waits.is_to_come(each.until, now) for each in state.pending_bills)

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from trialjob.model.ids import TrialId
 from trialjob.model.trial import AttemptStatus, Phase
-from trialjob.orchestrator.core import budget, stall, worth
+from trialjob.orchestrator.core import budget, stall, waits, worth
 from trialjob.orchestrator.core.state import State
 
 
@@ -81,7 +81,7 @@ def due_of(state: State, trial: TrialId, now: float) -> SubmitJob | StopJob | No
     if live.stop is not None:
         stopping = live.status is AttemptStatus.STOPPING
         return None if stopping else StopJob(trial=trial, attempt=live.number)
-    if live.status is AttemptStatus.INTENDED and live.postponed_until <= now:
+    if live.status is AttemptStatus.INTENDED and not waits.is_to_come(live.postponed_until, now):
         return SubmitJob(trial=trial, attempt=live.number)
     return None
 

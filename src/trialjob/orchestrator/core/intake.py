@@ -7,7 +7,7 @@ from typing import assert_never
 from trialjob.model.ids import TrialId
 from trialjob.model.job import FailureKind, JobEnd, Outcome
 from trialjob.model.trial import AttemptStatus
-from trialjob.orchestrator.core import hosted
+from trialjob.orchestrator.core import hosted, waits
 from trialjob.orchestrator.core.draft import Draft
 from trialjob.orchestrator.core.events import (
     BillLearned,
@@ -82,7 +82,7 @@ def _submit_answered(draft: Draft, answered: SubmitAnswered) -> None:
         case Submitted(adopted=adopted):
             draft.record(JobSubmitted(trial=answered.trial, attempt=attempt.number, adopted=adopted))
         case Postponed(reason=reason, seconds=seconds):
-            until = draft.now + seconds
+            until = draft.now + min(seconds, waits.LONGEST)
             # Only the first refusal for a reason is news; saying it every step would fill the journal.
             if attempt.postponed_why != reason or seconds:
                 draft.record(

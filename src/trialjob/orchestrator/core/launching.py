@@ -8,7 +8,7 @@ held until its job is over; that of a trial which may have failed, until its log
 from __future__ import annotations
 
 from trialjob.model.trial import Phase
-from trialjob.orchestrator.core import budget, early_abort, rule_answers, worth
+from trialjob.orchestrator.core import budget, early_abort, rule_answers, waits, worth
 from trialjob.orchestrator.core.draft import Draft
 from trialjob.orchestrator.core.events import AttemptIntended
 from trialjob.orchestrator.core.state import State
@@ -39,7 +39,7 @@ def slots_free(state: State) -> int:
 def _waiting(state: State, now: float) -> list[Trial]:
     """Trials that want a job and hold none: those to be retried first, as they were promised first."""
     idle = [state.trials[trial] for trial in sorted(state.idle)]
-    return [trial for trial in idle if trial.not_before <= now]
+    return [trial for trial in idle if not waits.is_to_come(trial.not_before, now)]
 
 
 def _reserved(state: State, now: float) -> int:

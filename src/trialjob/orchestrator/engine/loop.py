@@ -58,15 +58,19 @@ class Loop:
         what follows is done, also where a call has to wait for its turn.
         """
         watch(self._stepper.state, ())
-        planned, slept_at = Planned.everything(self._clock.now()), self._clock.now()
+        seen_at = self._clock.now()
+        planned = Planned.everything(seen_at)
         while self._goes_on():
-            if self._clock.now() < slept_at:
-                # It was set back, and what was planned by it is far away.
-                planned = Planned.everything(self._clock.now())
-            look = planned.look if self._clock.now() >= planned.at else None
+            now = self._clock.now()
+            if now < seen_at:  # it was set back, and what was planned by it is far away
+                planned, until = Planned.everything(now), until - (seen_at - now)
+            seen_at = now
+            look = planned.look if now >= planned.at else None
             step = self._step(look)
             watch(self._stepper.state, step.events)
             now = self._clock.now()
+            if now < seen_at:
+                continue
             if step.more:
                 planned = Planned.everything(now)
             elif look:
@@ -75,7 +79,7 @@ class Loop:
             wake_at = self.next_at = planned.at if step.turn_at is None else min(planned.at, step.turn_at)
             if wake_at > until or (once and wake_at == planned.at > now):
                 break
-            slept_at = now
+            seen_at = now
             if wake_at > now and self._goes_on():
                 self._clock.sleep(max(wake_at - now, _SHORTEST))
         return self._stepper.state

@@ -14,6 +14,7 @@ from trialjob.aws import faults
 from trialjob.backends.sagemaker.backend import SageMakerBackend
 from trialjob.backends.sagemaker.client import SageMakerClient
 from trialjob.backends.sagemaker.code import Code
+from trialjob.backends.sagemaker.doubts import Doubts
 from trialjob.backends.sagemaker.hosted.archive import archive
 from trialjob.backends.sagemaker.hosted.ends import end_of, is_over
 from trialjob.backends.sagemaker.hosted.tuning_request import ARCHIVE, Tuned, tuning_request
@@ -26,8 +27,6 @@ from trialjob.model.secret import Reveal
 from trialjob.orchestrator.core.observations import HostedJob, HostedObserved
 from trialjob.orchestrator.ports import Clock
 
-#: A tuning job that was created without an answer may exist and not be seen yet for so many seconds.
-_DOUBT: Final = 60.0
 #: So long after its end the list has every job that it will ever have.
 _SURE: Final = 600.0
 #: Seconds that one look waits for pages.
@@ -61,7 +60,7 @@ class HostedBackend(SageMakerBackend):
         )
         self._tuned = tuned
         self._code = parts.code
-        self._asked_at = float("-inf")
+        self._doubts = Doubts(parts.clock)
 
     @property
     def search_name(self) -> str:
@@ -105,7 +104,7 @@ class HostedBackend(SageMakerBackend):
         try:
             self._client.create_tuning(request)
         except faults.Unreachable:
-            self._asked_at = self._clock.now()
+            self._doubts.begin(self.search_name)
             raise
 
     def _bring_code(self, bundle: str) -> str:
@@ -136,7 +135,7 @@ class HostedBackend(SageMakerBackend):
         """Whether it was created before. Raises Unreachable as long as that cannot be known."""
         if self._describe(identity) is not None:
             return True
-        if self._clock.now() - self._asked_at < _DOUBT:
+        if self._doubts.hold(self.search_name):
             raise faults.Unreachable(f"{self.search_name} may have been created, and is not seen yet")
         return False
 
