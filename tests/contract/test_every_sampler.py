@@ -20,7 +20,6 @@ from trialjob.testing.sampler_contract import SamplerContract
 PACKAGE = Path(__file__).parents[2] / "examples" / "plugins" / "gp-sampler"
 SECTIONS = [
     RandomSearch(seed=5),
-    RandomSearch(seed=5, warm_start=("old",)),
     Sobol(seed=5),
     TPE(seed=5, n_startup_trials=3),
     CMAES(seed=5),

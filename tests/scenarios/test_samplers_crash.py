@@ -16,12 +16,11 @@ from trialjob.model.limits import Limits
 from trialjob.model.metric import MetricGoal, Mode, Objective
 from trialjob.model.space import Choice, LogUniform, RandInt, Space, Uniform
 from trialjob.model.trial import Phase, TrialStatus
-from trialjob.orchestrator.core.events import KnownResult
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.ports import Sampler
 from trialjob.orchestrator.samplers import optuna, syne_models
 from trialjob.orchestrator.samplers.grid import GridSampler
-from trialjob.orchestrator.samplers.random import ExperiencedSampler, RandomSampler
+from trialjob.orchestrator.samplers.random import RandomSampler
 from trialjob.orchestrator.samplers.sobol import SobolSampler
 from trialjob.orchestrator.samplers.syne_tune import SyneTuneSampler
 from trialjob.orchestrator.stopping.bandit import Bandit
@@ -36,18 +35,7 @@ SPACE = Space(
     }
 )
 FINITE = Space({"lr": Choice(values=tuple(n / 10 for n in range(10))), "hidden": Choice(values=(16, 32, 64))})
-
-
-def experienced() -> Sampler:
-    sampler = ExperiencedSampler(SPACE, 5, OBJECTIVE)
-    drawn = RandomSampler(SPACE, 6)
-    configs = filter(None, (drawn.ask(TrialId(number)) for number in range(1, 40)))
-    sampler.tell([KnownResult(config=config, score=score) for score, config in enumerate(configs)])
-    return sampler
-
-
 OURS: dict[str, Callable[[], Sampler]] = {
-    "experienced": experienced,
     "random": lambda: RandomSampler(SPACE, 5),
     "sobol": lambda: SobolSampler(SPACE, 5),
     "grid": lambda: GridSampler(FINITE),

@@ -330,20 +330,6 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
             },
             "warm_start: is nothing for a scheduler",
         ),
-        (
-            {
-                "stopping": {"kind": "syne_asha", "max_resource": 9},
-                "sampler": {"kind": "random", "warm_start": ["other"]},
-            },
-            "warm_start: is nothing for a scheduler",
-        ),
-        (
-            {
-                "stopping": {"kind": "bohb", "max_resource": 9},
-                "sampler": {"kind": "auto", "warm_start": ["other"]},
-            },
-            "warm_start: is nothing for a scheduler",
-        ),
         ({"stopping": {"kind": "syne_asha", "max_resource": 9, "brackets": 3}}, "brackets: 3 is more than"),
         ({"stopping": {"kind": "mo_asha", "max_resource": 9}}, "objective.others: is empty"),
         (

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,12 +26,12 @@ from benchmarks.search.live.replicate import ROUNDS, of_round
 from benchmarks.search.live.runs import BUDGET, config_of, key, made, read, recorded
 from benchmarks.search.live.tasks import EPOCHS, TASKS
 
-from trialjob.model.metric import Mode, Objective
-from trialjob.model.space import Space
-from trialjob.orchestrator.core.events import KnownResult
-from trialjob.orchestrator.ports import Sampler
-from trialjob.orchestrator.samplers.initial_points import PointsFirst
-from trialjob.orchestrator.samplers.random import ExperiencedSampler
+from trialjob.model.ids import TrialId
+from trialjob.model.json import Json
+from trialjob.model.space import Choice, Config, Space
+from trialjob.orchestrator.core.events import Event
+from trialjob.orchestrator.samplers.encoding import Unit
+from trialjob.orchestrator.samplers.random import RandomSampler
 
 #: Where ASHA ends trials. What stands elsewhere at the end of a run was cut short and is no result.
 RUNGS = (1, 3, 9, EPOCHS)
@@ -43,7 +44,8 @@ RELATED: Final = {
     "boosted curved": "boosted cancer",
     "dense spread": "dense diabetes",
 }
-LOSS: Final = Objective(metric="loss", mode=Mode.MIN)
+#: How far a number moves, on the scale of its quantiles, and how often a choice is drawn anew.
+STEP: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,25 +65,47 @@ KINDS: Final[Mapping[str, Kind]] = {
 }
 
 
-def ranked(earlier: Mapping[str, Any]) -> list[KnownResult]:
-    """The results of a run, those first that came further, and of these the better ones."""
+def ranked(earlier: Mapping[str, Any]) -> list[Config]:
+    """The configurations of a run, those first that came further, and of these the better ones."""
     ends = {trial: losses for trial, losses in curves(earlier).items() if len(losses) in RUNGS}
-    return [
-        KnownResult(
-            config=config_of(earlier, trial),
-            score=min(ends[trial]),
-            pruned_at=None if len(ends[trial]) == EPOCHS else float(len(ends[trial])),
-        )
-        for trial in sorted(ends, key=lambda trial: (-len(ends[trial]), min(ends[trial])))
-    ]
+    order = sorted(ends, key=lambda trial: (-len(ends[trial]), min(ends[trial])))
+    return [config_of(earlier, trial) for trial in order]
 
 
-def sampler(space: Space, seed: int, kind: Kind, known: Sequence[KnownResult]) -> Sampler:
-    """Random search that has been told what is known, the best first."""
-    after = ExperiencedSampler(space, seed, LOSS)
-    # It goes by the best third of what it is told.
-    after.tell(known[: 3 * math.ceil(kind.best * len(known))])
-    return PointsFirst([result.config for result in known[: kind.first]], space, seed, after)
+class WarmSampler:
+    """Random search that knows configurations, the best first."""
+
+    def __init__(self, space: Space, seed: int, kind: Kind, known: Sequence[Config]) -> None:
+        self._space = space
+        self._seed = seed
+        self._random = RandomSampler(space, seed)
+        self._first = known[: kind.first]
+        self._best = known[: math.ceil(kind.best * len(known))]
+
+    def ask(self, trial: TrialId) -> Config | None:
+        if trial <= len(self._first):
+            return self._first[trial - 1]
+        rng = random.Random(f"{self._seed}/warm/{trial}")  # noqa: S311 - no secret
+        if self._best and rng.random() < 0.5:
+            for _ in range(100):
+                config = self._near(rng.choice(self._best), rng)
+                if self._random.is_new(config):
+                    return config
+        return self._random.ask(trial)
+
+    def tell(self, events: Sequence[Event]) -> None:
+        self._random.tell(events)
+
+    def _near(self, config: Config, rng: random.Random) -> Config:
+        moved = {name: self._moved(name, value, rng) for name, value in config.items()}
+        return self._space.complete(moved, {name: rng.random() for name in self._space.domains})
+
+    def _moved(self, name: str, value: Json, rng: random.Random) -> Json:
+        domain = self._space.domains[name]
+        if isinstance(domain, Choice):
+            return domain.at(rng.random()) if rng.random() < STEP else value
+        place = abs(Unit(domain=domain).place(value) + rng.gauss(0, STEP))
+        return domain.at(min(2 - place if place > 1 else place, 1 - 2**-53))
 
 
 class Sitting:
@@ -111,7 +135,7 @@ class Sitting:
                 seed=seed,
                 workers=8,
                 epochs=BUDGET,
-                make=lambda: sampler(about.space, seed, KINDS[kind], known),
+                make=lambda: WarmSampler(about.space, seed, KINDS[kind], known),
             )
         )
 

@@ -71,9 +71,9 @@ def _objective(mode: str, metric: str, others: Sequence[Document], **options: st
     return {"metric": metric, "mode": mode, **options, "others": goals}
 
 
-def random_search(*, seed: int | None = None, warm_start: Sequence[str] = ()) -> Document:
-    """Configurations drawn at random; with ``warm_start`` half of them near what was best there."""
-    return _sampler("random", seed=seed, warm_start=warm_start)
+def random_search(*, seed: int | None = None) -> Document:
+    """Configurations drawn at random."""
+    return {"kind": "random"} if seed is None else {"kind": "random", "seed": seed}
 
 
 def grid_search() -> Document:

@@ -26,7 +26,7 @@ from trialjob.model.secret import Secret
 from trialjob.model.space import Space
 from trialjob.model.trial import LogAction
 from trialjob.orchestrator.core.rule import BaseRule
-from trialjob.orchestrator.core.search import BaseSampler, Search, warm_start_of
+from trialjob.orchestrator.core.search import BaseSampler, Search
 from trialjob.orchestrator.samplers.automatic import Auto
 from trialjob.orchestrator.stopping.none import NoStopping
 
@@ -226,8 +226,6 @@ class ExperimentSpec(SpecPart):
                 "kind": self.engine.kind,
                 "until_convergence": self.engine.until_convergence,
             }
-        if self.sampler.kind in ("auto", "random") and not warm_start_of(self.sampler):
-            document["sampler"].pop("warm_start", None)  # as above, so that the same spec has the same seed
         return document
 
     @property

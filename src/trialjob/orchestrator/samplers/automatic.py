@@ -28,18 +28,15 @@ class Auto(BaseSampler):
     several_objectives: ClassVar[bool] = True
     #: Where the draws begin. Default: drawn and recorded.
     seed: int | None = None
-    #: Experiments in the same store and `.csv` files to learn from first, such as `[digits-x7k2p, old.csv]`.
-    warm_start: tuple[str, ...] = ()
 
     def resolved(self, search: Search, seed: int) -> BaseSampler:
         chosen = RandomSearch if search.stopping.ends_trials else TPE
-        return chosen(seed=seed if self.seed is None else self.seed, warm_start=self.warm_start)
+        return chosen(seed=seed if self.seed is None else self.seed)
 
     def as_recorded(self, recorded: BaseSampler) -> BaseSampler:
         if not isinstance(recorded, TPE | RandomSearch):
             return self
-        seed = recorded.seed if self.seed is None else self.seed
-        return replace(recorded, seed=seed, warm_start=self.warm_start)
+        return recorded if self.seed is None else replace(recorded, seed=self.seed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

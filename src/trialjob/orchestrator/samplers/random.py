@@ -1,36 +1,25 @@
-"""Random search, and random search that knows earlier results.
+"""Random search.
 
-Rule: the configuration of a trial is a function of the seed, the trial's number, what was known at the
-beginning and the configurations already proposed; neither the order of calls nor a crash changes it. No
-configuration is proposed twice, as a repetition of a finite space would be paid for and teach nothing new.
+Rule: the configuration of a trial is a function of the seed, the trial's number and the configurations
+already proposed; neither the order of calls nor a crash changes it. No configuration is proposed twice, as a
+repetition of a finite space would be paid for and teach nothing new.
 """
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import ClassVar, Final
+from typing import ClassVar
 
 from trialjob.model.ids import TrialId
-from trialjob.model.json import Json, canonical_json
-from trialjob.model.metric import Objective
-from trialjob.model.space import Choice, Config, Space
-from trialjob.orchestrator.core.events import Event, KnownResult, TrialProposed
+from trialjob.model.json import canonical_json
+from trialjob.model.space import Config, Space
+from trialjob.orchestrator.core.events import Event, TrialProposed
 from trialjob.orchestrator.core.search import BaseSampler, Sampler, Search
-from trialjob.orchestrator.samplers.encoding import Unit
 
-#: Draws before it is given up to find a new configuration by chance.
-_DRAWS: Final = 100
-#: The part of what is known near which configurations are drawn, and how often they are.
-_BEST: Final = 1 / 3
-_OFTEN: Final = 1 / 2
-#: How far a number moves, on the scale of its quantiles, and how often a choice is drawn anew.
-_STEP: Final = 0.1
-#: The largest float below 1.
-_LAST: Final = 1 - 2**-53
+#: Draws before the configurations that are left are listed and one of them is drawn.
+_DRAWS = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,12 +34,8 @@ class RandomSearch(BaseSampler):
     several_objectives: ClassVar[bool] = True
     #: Where the draws begin. Default: drawn and recorded.
     seed: int | None = None
-    #: Experiments in the same store and `.csv` files to learn from first, such as `[digits-x7k2p, old.csv]`.
-    warm_start: tuple[str, ...] = ()
 
     def make(self, search: Search) -> Sampler:
-        if self.warm_start:
-            return ExperiencedSampler(search.space, search.seed, search.objective)
         return RandomSampler(search.space, search.seed)
 
 
@@ -104,60 +89,3 @@ class RandomSampler:
             return None
         choice = random.Random(f"{self._seed}/{trial}/rest").choice(rest)  # noqa: S311 - no secret
         return self._space.nth(choice)
-
-
-class ExperiencedSampler:
-    """Random search of which a coin sends half near the best third of what is known.
-
-    The other half does not depend on what is known, which may mislead.
-    """
-
-    def __init__(self, space: Space, seed: int, objective: Objective) -> None:
-        self._space = space
-        self._seed = seed
-        self._objective = objective
-        self._random = RandomSampler(space, seed)
-        self._known: list[KnownResult] = []
-
-    def ask(self, trial: TrialId) -> Config | None:
-        if self._random.is_exhausted:
-            return None
-        return self._near(trial) or self._random.ask(trial)
-
-    def tell(self, events: Sequence[Event]) -> None:
-        self._random.tell(events)
-        known = [event for event in events if isinstance(event, KnownResult)]
-        if known:
-            self._known += known
-            self.__dict__.pop("_best", None)
-
-    @cached_property
-    def _best(self) -> list[Config]:
-        """The best third: those first that came further, and of these the better ones."""
-
-        def merit(result: KnownResult) -> tuple[float, float]:
-            reached = math.inf if result.pruned_at is None else result.pruned_at
-            return reached, self._objective.key(result.score)
-
-        ranked = sorted(self._known, key=merit, reverse=True)
-        return [result.config for result in ranked[: math.ceil(_BEST * len(ranked))]]
-
-    def _near(self, trial: TrialId) -> Config | None:
-        """A new configuration near one of the best; None where the coin says so, or none is left."""
-        rng = random.Random(f"{self._seed}/warm/{trial}")  # noqa: S311 - no secret
-        if not self._best or rng.random() >= _OFTEN:
-            return None
-        drawn = (self._moved(rng.choice(self._best), rng) for _ in range(_DRAWS))
-        return next(filter(self._random.is_new, drawn), None)
-
-    def _moved(self, config: Config, rng: random.Random) -> Config:
-        moved = {name: self._value(name, value, rng) for name, value in config.items()}
-        # Another branch brings hyperparameters that the known one did not have.
-        return self._space.complete(moved, {name: rng.random() for name in self._space.domains})
-
-    def _value(self, name: str, value: Json, rng: random.Random) -> Json:
-        domain = self._space.domains[name]
-        if isinstance(domain, Choice):
-            return domain.at(rng.random()) if rng.random() < _STEP else value
-        place = abs(Unit(domain=domain).place(value) + rng.gauss(0, _STEP))
-        return domain.at(min(2 - place if place > 1 else place, _LAST))

@@ -14,7 +14,7 @@ from annotated_types import Ge, Gt, Interval
 
 from trialjob.errors import Problem
 from trialjob.orchestrator.core.rule import BaseRule, StoppingRule
-from trialjob.orchestrator.core.search import BaseSampler, Search
+from trialjob.orchestrator.core.search import Search
 from trialjob.orchestrator.samplers.syne_search import SyneTuneSearch
 from trialjob.orchestrator.stopping.asha import Asha
 from trialjob.orchestrator.stopping.halving import HalvingRule
@@ -41,8 +41,6 @@ def _own_proposals(rule: BaseRule, search: Search) -> Iterator[Problem]:
             message=f"{kind!r} proposes configurations, and so does stopping.kind {rule.kind!r}",
             remedy="leave sampler out, or write sampler: {kind: random, seed: …} for its seed",
         )
-    else:
-        yield from _of_no_use(search.sampler)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,9 +88,9 @@ class SyneAsha(SyneHalvingRule):
     def problems_with(self, search: Search) -> Iterator[Problem]:
         """Only Syne Tune's own searchers propose for it."""
         sampler = search.sampler
-        if isinstance(sampler, SyneTuneSearch) or sampler.kind in _PLAIN:
+        if isinstance(sampler, SyneTuneSearch):
             yield from _of_no_use(sampler)
-        else:
+        elif sampler.kind not in _PLAIN:
             yield Problem(
                 field="sampler.kind",
                 message=f"{sampler.kind!r} is no searcher of Syne Tune's, and stopping.kind is 'syne_asha'",
@@ -104,9 +102,9 @@ class SyneAsha(SyneHalvingRule):
         return _opened(self, search, model=model)
 
 
-def _of_no_use(sampler: BaseSampler) -> Iterator[Problem]:
+def _of_no_use(sampler: SyneTuneSearch) -> Iterator[Problem]:
     for name in ("warm_start", "prepare"):
-        if getattr(sampler, name, None):
+        if getattr(sampler, name):
             yield Problem(
                 field=f"sampler.{name}",
                 message="is nothing for a scheduler, which proposes by what the trials report meanwhile",
