@@ -6,17 +6,20 @@ The commands are programs of a few lines: what squeue prints, and a list of what
 from __future__ import annotations
 
 import os
+import shutil
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from trialjob.backends.folders.job_folder import Facts
+from trialjob.backends.slurm.backend import LAG, SlurmBackend
 from trialjob.backends.slurm.job_comment import Mark
 from trialjob.backends.slurm.running import UNBEGUN
 from trialjob.backends.slurm.slurm_folder import SlurmFolder
 from trialjob.model.ids import JobName
-from trialjob.model.job import Watch
+from trialjob.model.job import FailureKind, JobSeen, Watch
+from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.testing.slurm_jobs import SlurmJobs
 
 JOB = JobName("a-0001-1")
@@ -59,6 +62,15 @@ class Cluster:
         (self._folder / "queue").write_text(line)
         (seen,) = self._jobs.backend().observe([Watch(job=JOB)])
         assert seen.end is None
+
+    def backend_by(self, clock: SystemClock) -> SlurmBackend:
+        self._jobs.clock = clock
+        return self._jobs.backend()
+
+    def knows_nothing(self, backend: SlurmBackend) -> JobSeen | None:
+        """What is seen when the queue has no job."""
+        (self._folder / "queue").write_text("")
+        return next(iter(backend.observe([Watch(job=JOB)])), None)
 
     def asked(self) -> list[str]:
         place = self._folder / "asked"
@@ -188,3 +200,59 @@ def test_without_scontrol_it_is_waited_for(cluster: Cluster) -> None:
     cluster.forget_scontrol()
     cluster.look("RUNNING", LONG)
     assert cluster.asked() == []
+
+
+# What is waited for as it may only not be seen yet
+
+
+class Hand(SystemClock):
+    """A clock that is set."""
+
+    at = 1_700_000_000.0
+
+    def now(self) -> float:
+        return self.at
+
+
+def test_a_clock_that_is_set_back_lets_nobody_wait_for_longer_for_a_lost_job(cluster: Cluster) -> None:
+    cluster.folder.claim({"token": "t"})
+    cluster.folder.write_run({"run": "1", "runs": 1})
+    clock = Hand()
+    for passed in (0.0, -86_400.0):
+        clock.at += passed
+        seen = cluster.knows_nothing(cluster.backend_by(clock))
+        assert seen is not None
+        assert seen.end is None
+    clock.at += LAG
+    seen = cluster.knows_nothing(cluster.backend_by(clock))
+    assert seen is not None
+    assert seen.end is not None
+    assert seen.end.failure is FailureKind.LOST
+
+
+def test_nor_for_a_folder_that_is_gone(cluster: Cluster) -> None:
+    shutil.rmtree(cluster.folder.path)
+    clock = Hand()
+    backend = cluster.backend_by(clock)
+    for passed in (0.0, -86_400.0):
+        clock.at += passed
+        assert cluster.knows_nothing(backend) is None
+    clock.at += LAG
+    assert cluster.knows_nothing(backend) is not None
+
+
+def test_the_last_line_is_waited_for_also_where_the_folder_was_waited_for(cluster: Cluster) -> None:
+    clock = Hand()
+    backend, folder, away = cluster.backend_by(clock), cluster.folder.path, cluster.folder.path.with_name("x")
+    folder.rename(away)
+    assert cluster.knows_nothing(backend) is None
+    away.rename(folder)
+    clock.at += LAG
+    cluster.folder.write_status({"state": "ended", "outcome": "completed", "log_size": 9, "seconds": 1.0})
+    seen = cluster.knows_nothing(backend)
+    assert seen is not None
+    assert seen.end is None
+    cluster.folder.log.write_text("score: 1\n")
+    seen = cluster.knows_nothing(backend)
+    assert seen is not None
+    assert seen.end is not None

@@ -37,6 +37,19 @@ def test_five_that_hang_keep_no_other_from_its_turn() -> None:
     assert all(isinstance(answer, LeftBehind) for answer in answers.values())
 
 
+def test_a_clock_that_is_set_back_gives_nobody_a_longer_turn() -> None:
+    class SetBack(SystemClock):
+        times = 0
+
+        def now(self) -> float:
+            self.times += 1
+            return super().now() - (3600.0 if self.times > 1 else 0.0)
+
+    ((_, answer),) = Turns({"hangs": hangs}, SetBack(), at_once=1, memory=MEMORY).run(lambda _: 0.2)
+    assert isinstance(answer, LeftBehind)
+    assert answer.seconds == 0.2
+
+
 @pytest.mark.parametrize(
     "error",
     [

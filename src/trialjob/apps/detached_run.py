@@ -20,6 +20,7 @@ from trialjob.errors import BackendError, ExperimentBusy
 from trialjob.experiment import Session
 from trialjob.model.trial import Phase
 from trialjob.orchestrator.engine.clock import SystemClock
+from trialjob.orchestrator.patience import Patience
 from trialjob.user_settings import home
 
 #: Seconds between two looks at the process, and after which it is left to itself.
@@ -72,8 +73,8 @@ def leave_to_process(session: Session, words: Sequence[str], *, verbose: bool) -
     resume = [sys.executable, "-P", "-m", "trialjob", *told, "resume", session.name, *words]
     process = _started(resume, log, session)
     clock = SystemClock()
-    until = clock.now() + _PATIENCE
-    while clock.now() < until:
+    patience = Patience(clock, _PATIENCE)
+    while not patience.is_over:
         status = process.poll()
         if status is None and session.holder() is not None:
             process.returncode = 0  # it outlives us, of which its object would complain

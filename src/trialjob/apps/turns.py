@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Generic, NoReturn, TypeVar
 
+from trialjob.orchestrator.patience import Patience
 from trialjob.orchestrator.ports import Clock
 
 K = TypeVar("K")
@@ -54,8 +55,8 @@ class _Process:
     pid: int
     #: Where its answer comes from.
     reader: int
-    began: float
-    end: float
+    seconds: float
+    patience: Patience
     answer: bytearray = field(default_factory=bytearray)
 
 
@@ -99,12 +100,12 @@ class Turns(Generic[K, T]):
         if pid == 0:
             _work(work, writer, self._memory)
         os.close(writer)
-        now = self._clock.now()
-        self._running[key] = _Process(pid=pid, reader=reader, began=now, end=now + seconds)
+        patience = Patience(self._clock, seconds)
+        self._running[key] = _Process(pid=pid, reader=reader, seconds=seconds, patience=patience)
         self._readers.register(reader, selectors.EVENT_READ, key)
 
     def _next(self) -> Iterator[tuple[K, T | BaseException]]:
-        left = min(process.end for process in self._running.values()) - self._clock.now()
+        left = min(process.patience.left() for process in self._running.values())
         for chosen, _ in self._readers.select(max(0.0, left)):
             key: K = chosen.data
             process = self._running[key]
@@ -114,13 +115,12 @@ class Turns(Generic[K, T]):
             if not read or len(said) == int.from_bytes(process.answer[:_LENGTH], "big"):
                 status = self._ended(key)
                 yield key, pickle.loads(said) if read else _death(status)  # noqa: S301 - from our own fork
-        now = self._clock.now()
-        late = {key: process for key, process in self._running.items() if process.end <= now}
+        late = {key: process for key, process in self._running.items() if process.patience.is_over}
         for process in late.values():
             _kill(process.pid)
         for key, process in late.items():
             self._ended(key)
-            yield key, LeftBehind(process.end - process.began)
+            yield key, LeftBehind(process.seconds)
 
     def _ended(self, key: K) -> int:
         """Have a process end, with all that it started, unless it has; how it did."""

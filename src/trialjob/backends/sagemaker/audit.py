@@ -25,6 +25,7 @@ from trialjob.backends.sagemaker.request import TAG_PREFIX, tag_value
 from trialjob.backends.sagemaker.status import Facts
 from trialjob.errors import BackendError
 from trialjob.model.ids import ExperimentName, JobName, experiment_of, parse_job_name
+from trialjob.orchestrator.patience import Patience
 from trialjob.orchestrator.ports import Clock
 
 T = TypeVar("T")
@@ -88,10 +89,10 @@ class Audit:
                     if self._stop(each):
                         stopped.add(each.job)
                     say(f"stopping {each.job}")
-            given_up = self._clock.now() + _PATIENCE
+            patience = Patience(self._clock, _PATIENCE)
             while True:
                 waiting = [each for each in waiting if not self._is_gone(each, say)]
-                if not waiting or self._clock.now() >= given_up:
+                if not waiting or patience.is_over:
                     return waiting
                 self._clock.sleep(_LOOK)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from trialjob.orchestrator.patience import Patience
 from trialjob.orchestrator.ports import Clock
 
 #: After so many seconds what exists is seen.
@@ -15,16 +16,11 @@ class Doubts:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        #: When each was asked for.
-        self._since: dict[str, float] = {}
+        self._of: dict[str, Patience] = {}
 
     def begin(self, name: str) -> None:
-        self._since[name] = self._clock.now()
+        self._of[name] = Patience(self._clock, _DOUBT)
 
     def hold(self, name: str) -> bool:
         """Whether it may be there all the same where it is not found."""
-        now = self._clock.now()
-        since = self._since.get(name)
-        if since is not None and now < since:  # the clock was set back
-            self._since[name] = since = now
-        return since is not None and now - since < _DOUBT
+        return name in self._of and not self._of[name].is_over

@@ -30,6 +30,7 @@ from trialjob.files import DISK, Disk
 from trialjob.model.ids import JobName
 from trialjob.model.job import JobRequest, JobSeen, JobState, Outcome, Watch
 from trialjob.model.secret import Reveal, unknown
+from trialjob.orchestrator.patience import Patience
 from trialjob.orchestrator.ports import Clock, Postponed, Rejected, Submitted
 from trialjob.private_files import FILE, make_private
 
@@ -76,8 +77,9 @@ class SlurmBackend(FolderBackend):
         #: Jobs that wait, with what for; and why the queue could not be asked.
         self._waiting: dict[str, Queued] = {}
         self._silence = ""
-        #: Since when something of a job that must be there has not been seen.
-        self._unseen: dict[str, float] = {}
+        #: For how long yet what must be there of a job may only not be seen: its folder, and its last line.
+        self._folders: dict[str, Patience] = {}
+        self._last_lines: dict[str, Patience] = {}
 
     def submit(self, request: JobRequest) -> Submitted | Postponed | Rejected:
         """Submit the job, or find that it was submitted before.
@@ -145,9 +147,9 @@ class SlurmBackend(FolderBackend):
 
     def close(self) -> None:
         """Leave no job in the queue whose trial has ended; those that run, run on."""
-        latest = self._clock.now() + _EXIT
+        patience = Patience(self._clock, _EXIT)
         with suppress(BackendError):
-            while (left := self._leftovers(self._queue() or (), ())) and self._clock.now() < latest:
+            while (left := self._leftovers(self._queue() or (), ())) and not patience.is_over:
                 _cancel([each for each in left if each.is_pending])
                 self._clock.sleep(0.5)
             _cancel(left)
@@ -244,20 +246,22 @@ class SlurmBackend(FolderBackend):
             present = None if queue is None else self._queued(folder, queue)
             if not folder.path.is_dir():
                 live = present is None or any(not each.is_over for each in present)
-                return None if live or self._may_come(watch.job) else gone(watch.job, folder.path)
+                return (
+                    None if live or self._may_come(watch.job, self._folders) else gone(watch.job, folder.path)
+                )
             if status is None:
                 if not folder.has("request.json") and not folder.has("stop"):
                     return None
                 status = self._judged(folder, present)
             self._end_doubles(folder, present)
-            if status is not None and folder.log_is_behind(status) and self._may_come(watch.job):
+            lines = self._last_lines
+            if status is not None and folder.log_is_behind(status) and self._may_come(watch.job, lines):
                 status = {**status, "state": "training"}  # an end comes with the last line, and not before it
             return self._seen(watch, folder, status, self._state(folder, status, present))
 
-    def _may_come(self, job: str) -> bool:
-        """Whether what is not seen of a job's folder may be there all the same."""
-        now = self._clock.now()
-        return now < self._unseen.setdefault(job, now) + self._lag
+    def _may_come(self, job: str, unseen: dict[str, Patience]) -> bool:
+        """Whether what is not seen of a job may be there all the same."""
+        return not unseen.setdefault(job, Patience(self._clock, self._lag)).is_over
 
     def _state(self, folder: SlurmFolder, status: Facts | None, present: Sequence[Queued] | None) -> JobState:
         stopping = folder.stop_asked()
@@ -308,7 +312,8 @@ class SlurmBackend(FolderBackend):
     def _is_silent(self, folder: SlurmFolder) -> bool:
         """Whether a job that the queue does not have has shown no sign of life for long enough."""
         alive, known, now = folder.alive(), folder.missing(), self._clock.now()
-        if known.get("alive", alive) != alive or not known:
+        # Another machine's clock, or ours before it was set back, may be ahead.
+        if not known or known.get("alive", alive) != alive or now < known["since"]:
             folder.write_missing({"since": now, "alive": alive})
             return False
         return bool(now >= known["since"] + self._lag)

@@ -21,6 +21,7 @@ from typing import Final
 from trialjob.backends.plugin import Check
 from trialjob.backends.slurm import commands
 from trialjob.backends.slurm.commands import run
+from trialjob.orchestrator.patience import Patience
 from trialjob.orchestrator.ports import Clock
 
 #: Seconds for all jobs that look around, and in which a node's clock may differ.
@@ -140,10 +141,10 @@ def _submitted(folder: Path, options: Sequence[str], kind: _Kind | None) -> _Loo
 
 def _await(looks: Sequence[_Look], clock: Clock) -> dict[str, str]:
     """Wait for the answers; the state and the reason of each job that has given none."""
-    deadline = clock.now() + _WAIT
+    patience = Patience(clock, _WAIT)
     states = dict.fromkeys((look.number for look in looks), "")
     while waiting := [look for look in looks if not _has_said(look, states[look.number])]:
-        if clock.now() > deadline:
+        if patience.is_over:
             break
         for look in waiting:
             line = ["squeue", "-h", "--states=all", f"--jobs={look.number}", "--format=%T %r"]
