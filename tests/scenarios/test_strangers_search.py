@@ -37,7 +37,8 @@ SPEC: dict[str, Any] = {
     ],
     "sampler": {"kind": "small_gp", "seed": 3, "n_startup_trials": 2, "candidates": 50},
     "stopping": {"kind": "plateau", "patience": 2, "spare": 100},
-    "limits": {"max_trials": 4, "max_concurrent_trials": 2, "trial_timeout": "90s"},
+    # One at a time: what a model proposes depends on which of the trials before have ended.
+    "limits": {"max_trials": 4, "max_concurrent_trials": 1, "trial_timeout": "90s"},
     "backend": {"kind": "local", "poll_interval": 0.2},
 }
 PYTHON = """

@@ -72,7 +72,7 @@ def test_an_admin_adds_a_tenant_lets_somebody_in_and_takes_it_back(server: TeamT
     token = tab.ask("document.activeElement.value")
     client = Client(f"http://127.0.0.1:{server.port}", token)
     assert {key: client.me()[key] for key in ("role", "tenant")} == {"role": "submit", "tenant": "green"}
-    assert "ann <b>" in tab.ask("document.querySelector('main').innerText")
+    tab.until("document.querySelector('main').innerText.includes('ann <b>')")
     for width in (390, 1280):
         tab.look(width=width)
         assert tab.ask("document.documentElement.scrollWidth") <= width

@@ -83,6 +83,7 @@ _PROBLEMS: Final = Answer(words="Problems", fits=_is(Problem), several=True)
 #: What the methods of a package's backend must answer.
 ANSWERS: Final[Mapping[str, Answer]] = {
     "problems": _PROBLEMS,
+    "unsaid": _PROBLEMS,
     "problems_here": _PROBLEMS,
     "loses_progress": _TEXT,
     "has_tree": Answer(words="True or False", fits=_is(bool)),
