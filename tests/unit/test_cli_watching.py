@@ -8,16 +8,19 @@ import pty
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from trialjob.apps.cli.main import main
+from trialjob.errors import StoreUnavailable
+from trialjob.experiment import Session
 from trialjob.model.ids import ExperimentName
 from trialjob.model.metric import Mode, Objective
+from trialjob.model.trial import Phase
 from trialjob.orchestrator.core.best import after, best_so_far
-from trialjob.orchestrator.core.events import Record
+from trialjob.orchestrator.core.events import Event, Record
 from trialjob.orchestrator.core.evolve import evolve
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.journals.folder import FolderStore
@@ -75,6 +78,37 @@ def test_it_holds_nothing(tmp_path: Path) -> None:
     assert "left digits as it is" in watching.stdout.read()
     assert watching.wait(240) == 3
     watching.stdout.close()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["watch"], ["report", "--live", "-o", "report.html"], ["export", "--follow", "--tensorboard", "runs"]],
+)
+def test_who_follows_waits_for_a_store_that_is_away(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    records = list(HISTORY.records())
+    write(tmp_path, records[:10])
+
+    class Away(Session):
+        looks = 0
+
+        def look(self) -> Sequence[Event]:
+            self.looks += 1
+            if self.looks in {2, 3}:
+                raise StoreUnavailable("the store is away")
+            if self.looks == 4:
+                write(tmp_path, records[10:])
+            return super().look()
+
+    session = Away(FolderStore(tmp_path), ExperimentName("digits"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("trialjob.experiment.attach", lambda *_name, **_store: session)
+    for pause in ("watching._LOOK", "exporting._LOOK", "reporting.REFRESH"):
+        monkeypatch.setattr(f"trialjob.apps.cli.{pause}", 0.0)
+    assert main([*words, "digits"]) == 0
+    assert session.state.phase is Phase.ENDED
+    assert capsys.readouterr().err.count("the store is away") == 1
 
 
 def test_a_terminal_sees_the_table_and_the_curve(tmp_path: Path) -> None:

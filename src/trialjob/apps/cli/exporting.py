@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 from trialjob import experiment
 from trialjob.apps.cli.errors import ExitStatus
+from trialjob.apps.cli.watching import look_on
 from trialjob.errors import TrialjobError, UsageError
 from trialjob.experiment import Session
 from trialjob.model.address import mask_address, shown_address
 from trialjob.model.trial import Phase
 from trialjob.orchestrator.core.state import State
-from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.reporting import formatting
 from trialjob.reporting.terminal import clean, console, one_line
 
@@ -38,8 +38,7 @@ def export_experiment(
             send(state)
         if not follow or state.phase is Phase.ENDED or state.moved_to is not None:
             break
-        SystemClock().sleep(_LOOK)
-        session.refresh()
+        look_on(session, _LOOK)
     count = formatting.several(len(session.state.trials), "trial")
     out.print(f"{count} of {clean(session.name)} in {clean(places)}", soft_wrap=True)
     return ExitStatus.DONE

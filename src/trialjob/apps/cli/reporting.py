@@ -8,10 +8,10 @@ from pathlib import Path
 
 from trialjob import experiment
 from trialjob.apps.cli.errors import ExitStatus
+from trialjob.apps.cli.watching import look_on
 from trialjob.errors import TrialjobError, UsageError
 from trialjob.experiment import Session
 from trialjob.model.trial import Phase
-from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.reporting.html.document import REFRESH, page
 from trialjob.reporting.terminal import clean, console
 from trialjob.reporting.use_of_trials import UseReader
@@ -27,12 +27,9 @@ def write_report(name: str, *, output: str | None, live: bool, store: str | None
     reader = _reader(session)
     _write(session, path, reader, live=live, store=store)
     console().print(clean(str(path.absolute())), soft_wrap=True)
-    written = session.state.version
     while live and session.state.phase is not Phase.ENDED and session.state.moved_to is None:
-        SystemClock().sleep(REFRESH)
-        if session.refresh().version != written:
+        if look_on(session, REFRESH):
             _write(session, path, reader, live=True, store=store)
-            written = session.state.version
     return ExitStatus.DONE
 
 

@@ -1,15 +1,18 @@
 """Following an experiment that somebody else runs, here or elsewhere.
 
-Rule: it reads the journal and nothing else. It holds nothing, so it is in nobody's way.
+Rule 1: it reads the journal and nothing else. It holds nothing, so it is in nobody's way.
+Rule 2: who follows waits for a store that is away, as who runs does.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from trialjob import experiment
-from trialjob.apps.cli.errors import ExitStatus
+from trialjob.apps.cli.errors import ExitStatus, say
 from trialjob.apps.cli.running import exit_status
+from trialjob.errors import StoreUnavailable
 from trialjob.model.trial import Phase
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.reporting.console import watcher
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from trialjob.experiment import Session
+    from trialjob.orchestrator.core.events import Event
 
 #: Seconds between two looks at the journal.
 _LOOK = 1.0
@@ -44,15 +48,25 @@ def watch_experiment(name: str, *, store: str | None) -> int:
 
 
 def _follow(session: Session, out: Console, store: str | None) -> None:
-    clock = SystemClock()
-    with watcher(out, session.state, clock.now) as watch:
+    with watcher(out, session.state, SystemClock().now) as watch:
         watch(session.state, ())
         _say_who(session, out, store)
         while _goes_on(session) and not _gone(out):
-            clock.sleep(_LOOK)
-            news = session.look()
-            if news:
+            if news := look_on(session, _LOOK):
                 watch(session.state, news)
+
+
+def look_on(session: Session, seconds: float) -> Sequence[Event]:
+    """Wait, then read what has been journaled since; nothing while the store is away, which is said once."""
+    SystemClock().sleep(seconds)
+    said, session.trouble = session.trouble, ""
+    try:
+        return session.look()
+    except StoreUnavailable as error:
+        session.trouble = str(error)
+        if session.trouble != said:
+            say(f"notice: {error}")
+        return ()
 
 
 def _goes_on(session: Session) -> bool:
