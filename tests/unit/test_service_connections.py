@@ -15,12 +15,12 @@ import pytest
 import uvicorn
 
 from asgi_call import scope_of
-from server_thread import spec
+from server_thread import spec, wait_for
 from trialjob.apps.service import log
 from trialjob.apps.service.access import Access, Listening
 from trialjob.apps.service.api import app
 from trialjob.apps.service.callers import Alone
-from trialjob.apps.service.connections import Connection
+from trialjob.apps.service.connections import Connection, Door
 from trialjob.apps.service.desk import Desk
 from trialjob.apps.service.receiving import Body, Refusal, Room
 from trialjob.apps.service.runner import Runner
@@ -46,13 +46,19 @@ class WantsToBeHeard(Patient):
 
 
 class Answers:
-    """Answers /much with many bytes and everything else with few; says when somebody has left it."""
+    """Answers /much with many bytes and everything else with few; says when somebody has left it.
+
+    While /held is asked, until it ``goes_on``, the server does nothing else.
+    """
 
     def __init__(self) -> None:
-        self.left = threading.Event()
+        self.left, self.held, self.goes_on = threading.Event(), threading.Event(), threading.Event()
 
     async def __call__(self, scope: Any, _receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
         await send({"type": "http.response.start", "status": 200, "headers": []})
+        if scope["path"] == "/held":
+            self.held.set()
+            self.goes_on.wait(240)
         if scope["path"] == "/much":
             for _ in range(MUCH >> 16):
                 await send({"type": "http.response.body", "body": b"x" * (1 << 16), "more_body": True})
@@ -63,12 +69,13 @@ class Answers:
 class Served:
     def __init__(self, connection: type[Connection]) -> None:
         self.app = Answers()
-        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener = Door(fileno=socket.create_server(("127.0.0.1", 0)).detach())
         self.server = uvicorn.Server(
             uvicorn.Config(
                 self.app,
                 http=connection,
                 limit_concurrency=MOST,
+                backlog=MOST // 4,
                 log_level="critical",
                 lifespan="off",
                 timeout_graceful_shutdown=1,
@@ -79,6 +86,12 @@ class Served:
 
     def connect(self) -> socket.socket:
         return socket.create_connection(self.listener.getsockname(), timeout=240)
+
+    def let_in(self, number: int) -> socket.socket:
+        """The next, once there are so many."""
+        line = self.connect()
+        wait_for(lambda: len(self.server.server_state.connections) == number)
+        return line
 
     def ask(self) -> bytes:
         with self.connect() as line:
@@ -121,9 +134,21 @@ def test_however_many_wait_whoever_asks_is_answered() -> None:
         assert len(served.server.server_state.connections) <= MOST
 
 
+def test_who_has_asked_is_read_before_more_that_ask_nothing_are_let_in() -> None:
+    with serving(Patient) as served, ExitStack() as held:
+        held.enter_context(closing(served.connect())).sendall(b"GET /held HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert served.app.held.wait(240)
+        asks = held.enter_context(closing(served.connect()))
+        asks.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        for _ in range(5 * MOST):
+            held.enter_context(closing(served.connect()))
+        served.app.goes_on.set()
+        assert asks.recv(12) == b"HTTP/1.1 200"
+
+
 def test_who_was_answered_last_keeps_the_connection() -> None:
     with serving(Patient) as served, ExitStack() as held:
-        first, second, *_ = [held.enter_context(closing(served.connect())) for _ in range(MOST - 1)]
+        first, second, *_ = [held.enter_context(closing(served.let_in(each))) for each in range(1, MOST)]
         ask = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
         first.sendall(ask)
         assert first.recv(12) == b"HTTP/1.1 200"

@@ -4,20 +4,32 @@ Rule 1: the head of a request is whole within some seconds of its first byte, an
 Rule 2: who takes nothing of an answer for long is hung up on.
 Rule 3: when there are as many connections as there may be, the one that has waited longest without a request
 makes room for a new one. So however many are opened and left, whoever asks something is answered.
+Rule 4: far fewer are let in between two looks at what has come than there may be; else those that come with a
+request make room for new ones before it is read.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import ClassVar
+import socket
+from typing import ClassVar, Final
 from weakref import WeakKeyDictionary
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
+#: Connections that the system holds until they are let in.
+_QUEUE: Final = 2048
 #: The connections of each server on which nothing is asked, that which has waited longest first. Looked for
 #: among a thousand, for each new one, it costs seconds in which nobody is answered.
 _WAITING: WeakKeyDictionary[ServerState, dict[Connection, None]] = WeakKeyDictionary()
+
+
+class Door(socket.socket):
+    """A listener. Asyncio has one number for how many are let in at once and how many wait for it."""
+
+    def listen(self, _at_once: int = 0, /) -> None:
+        super().listen(_QUEUE)
 
 
 class Connection(H11Protocol):

@@ -16,7 +16,7 @@ from trialjob import experiment
 from trialjob.apps.service.access import Listening
 from trialjob.apps.service.api import app
 from trialjob.apps.service.callers import Alone, TeamHouse
-from trialjob.apps.service.connections import Connection
+from trialjob.apps.service.connections import Connection, Door
 from trialjob.apps.service.desk import Desk
 from trialjob.apps.service.log import close, write_to
 from trialjob.apps.service.runner import Runner
@@ -28,8 +28,8 @@ from trialjob.orchestrator.ports import Clock
 
 #: Seconds that listeners are waited for at the end.
 _FAREWELL = 2
-#: Seconds that a connection may be idle, connections at once, and bytes of a request's head.
-_IDLE, _AT_ONCE, _HEAD = 20, 1000, 32 << 10
+#: Seconds that a connection may be idle; connections, and those let in at once; bytes of a request's head.
+_IDLE, _AT_ONCE, _LET_IN, _HEAD = 20, 1000, 100, 32 << 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +112,7 @@ def listen(listener: Listener) -> socket.socket:
     """Take its port. Raises UsageError."""
     family = socket.AF_INET6 if ":" in listener.host else socket.AF_INET
     try:
-        found = socket.create_server((listener.host, listener.port), family=family)
+        found = Door(fileno=socket.create_server((listener.host, listener.port), family=family).detach())
     except OSError as error:
         raise UsageError(
             f"port {listener.port} of {listener.host} cannot be listened to: {error.strerror}; choose "
@@ -147,6 +147,7 @@ def _settings(house: Alone | TeamHouse, listener: Listener) -> uvicorn.Config:
         timeout_graceful_shutdown=_FAREWELL,
         timeout_keep_alive=_IDLE,
         limit_concurrency=_AT_ONCE,
+        backlog=_LET_IN,
         http=Connection,
         h11_max_incomplete_event_size=_HEAD,
         proxy_headers=False,
