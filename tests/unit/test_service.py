@@ -174,6 +174,16 @@ def test_events_come_once_each_also_after_a_broken_line(server: Server) -> None:
     assert [int(each) for each in re.findall(rb"^id: (\d+)$", rest, re.MULTILINE)] == ids[3:]
 
 
+def test_a_mark_that_no_stream_has_is_none(server: Server) -> None:
+    server.ask("POST", "/v1/experiments", {"spec": spec(), "name": "one"})
+    long = "9" * 5000  # more digits than Python reads
+    whole = server.events("one", 0, lambda text: b'"ExperimentEnded"' in text, **{"Last-Event-ID": long})
+    assert b"id: 1\n" in whole
+    for mark in (long, f"{long}:0", f"1:{long}"):
+        answer = server.ask("GET", "/v1/experiments/one/trials/1/logs", Last_Event_ID=mark)
+        assert (answer.status, b"no mark in this log" in answer.body) == (422, True)
+
+
 def test_the_same_key_starts_it_once(server: Server) -> None:
     body = {"spec": spec()}
     answers: list[Answer] = []

@@ -17,8 +17,13 @@ Receive = Callable[[], Awaitable[Message]]
 
 #: Bytes of all bodies that are held at once, and of those of one sender.
 IN_ALL, OF_ONE = 256 << 20, 128 << 20
-#: A length with more digits is none.
+#: A number with more digits is none.
 _DIGITS: Final = 20
+
+
+def number(text: str) -> int | None:
+    """What a header of digits says; None for every other, also for one too long to be read."""
+    return int(text) if text.isdecimal() and len(text) < _DIGITS else None
 
 
 class Refusal(Exception):
@@ -64,7 +69,7 @@ class Body:
     async def read(self, who: str, length: str, most: int) -> None:
         """Receive all of it, of which ``length`` is told in advance, if anything. Raises Refusal."""
         self._who = who
-        told = int(length) if length.isdecimal() and len(length) < _DIGITS else None
+        told = number(length)
         if length and (told is None or told > most):
             raise _too_large(f"of {length[:_DIGITS]} bytes", most)
         self._take(told or 0)

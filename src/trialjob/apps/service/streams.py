@@ -21,6 +21,7 @@ from starlette.types import Receive, Scope, Send
 from trialjob.apps.service.answering import OneCaller, OneDesk, only
 from trialjob.apps.service.callers import AnyDesk, House
 from trialjob.apps.service.live_logs import LogPart
+from trialjob.apps.service.receiving import number
 from trialjob.apps.service.rules import ONE, TRIAL
 from trialjob.apps.service.threads import in_thread
 from trialjob.errors import BackendUnavailable, StoreError, StoreUnavailable, TrialjobError
@@ -98,12 +99,12 @@ def add_streams(made: FastAPI, house: House) -> None:
         caller: OneCaller,
         desk: OneDesk,
         after: Annotated[int, Query(ge=0)] = 0,
-        last_event_id: Annotated[str | None, Header()] = None,
+        last_event_id: Annotated[str, Header()] = "",
     ) -> StreamingResponse:
         """What is journaled, as server-sent events; the id of each is the version of the journal."""
-        version = int(last_event_id) if last_event_id and last_event_id.isdecimal() else after
+        heard = number(last_event_id)
         await in_thread(desk.look, name, lambda _session: None)
-        return seats.listens(request, caller.id, _Records(desk, name, version))
+        return seats.listens(request, caller.id, _Records(desk, name, after if heard is None else heard))
 
     @made.get(f"{TRIAL}/logs", response_class=only("text/event-stream"))
     async def get_logs(  # noqa: PLR0917 - as a route is written
@@ -121,8 +122,8 @@ def add_streams(made: FastAPI, house: House) -> None:
         It comes as server-sent events: each has some lines, and the mark behind them as its id, so that
         `Last-Event-ID` goes on there. The last one is of the type `end`.
         """
-        number, mark = _marked(last_event_id, attempt, cursor)
-        first = await in_thread(desk.log, name, trial, number, mark)
+        which, mark = _marked(last_event_id, attempt, cursor)
+        first = await in_thread(desk.log, name, trial, which, mark)
         return seats.listens(request, caller.id, _Lines(desk, name, trial, first, mark))
 
 
@@ -165,10 +166,11 @@ class _Lines:
 
 def _marked(last: str, attempt: int | None, cursor: str) -> tuple[int | None, str]:
     """Attempt and cursor to go on from: those of the last event, if one was heard."""
-    number, colon, mark = last.partition(":")
-    if not (colon and number.isdecimal()):
+    told, colon, mark = last.partition(":")
+    heard = number(told)
+    if not colon or heard is None:
         return attempt, last or cursor
-    return (int(number), unquote(mark)) if attempt in (None, int(number)) else (attempt, cursor)
+    return (heard, unquote(mark)) if attempt in (None, heard) else (attempt, cursor)
 
 
 async def told(tell: Tell, still_in: Callable[[], bool]) -> AsyncIterator[bytes]:
