@@ -33,7 +33,15 @@ from trialjob.errors import InvariantError, SpecError, StoreError, UsageError
 from trialjob.experiment.admission import DECISIONS
 from trialjob.model.ids import ExperimentName
 from trialjob.model.money import Tariff, Terms
-from trialjob.orchestrator.core.events import PricesLearned
+from trialjob.model.trial import EndKind, EndReason, Phase
+from trialjob.orchestrator.core.events import (
+    Event,
+    ExperimentEnded,
+    ExperimentEnding,
+    LimitsChanged,
+    PricesLearned,
+)
+from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.journals.folder import FolderStore
 from trialjob.testing.fake_aws import FakeAws
@@ -366,6 +374,35 @@ def test_limits_that_are_as_they_were_hold_nothing(team: Team) -> None:
     # What was taken would have been held for an hour.
     assert ask(made, "PATCH", f"/v1/experiments/{name}/limits", token, {"max_cost": 0.01}).status == 200
     assert taken(team) == 0.0
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_what_is_refused_holds_nothing(team: Team, ends: bool) -> None:
+    name, token, made = started(team, "red"), team.token("submit", "red"), team.app()
+    desk = team.house.tenant_desk("red")
+    given = config.parse(spec(name=name, backend=SAGEMAKER, engine="hosted"), files=False)
+    handed_over = LimitsChanged(limits=given.to_limits(), document=given.document())
+    desk.look(name, lambda session: session._append(lambda state: [handed_over] if state.version < 4 else []))
+    if ends:
+        desk.look(name, lambda session: session._append(_ended))
+    before = taken(team)
+    assert before == (0.0 if ends else 10.0)
+    refused = ask(made, "PATCH", f"/v1/experiments/{name}/limits", token, {"max_cost": 50})
+    assert (refused.status, "only limits can be changed" in refused.json()["detail"]) == (409, True)
+    assert taken(team) == before
+    if ends:
+        refused = ask(made, "POST", f"/v1/experiments/{name}/resume", token)
+        assert (refused.status, "cannot be continued" in refused.json()["detail"]) == (409, True)
+        assert taken(team) == before
+
+
+def _ended(state: State) -> list[Event]:
+    stopped = EndReason(kind=EndKind.STOPPED, detail="by a person")
+    return (
+        []
+        if state.phase is Phase.ENDED
+        else [ExperimentEnding(reason=stopped), ExperimentEnded(reason=stopped)]
+    )
 
 
 def test_what_came_to_nothing_holds_nothing(team: Team) -> None:

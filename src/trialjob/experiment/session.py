@@ -178,18 +178,19 @@ class Session:
         self._append(lambda state: [ExperimentEnding(reason=reason)] if state.phase is Phase.RUNNING else [])
 
     def reopen(self) -> None:
-        """Let an experiment that has ended go on, as far as its limits allow; ``run`` alone does not.
-
-        Raises SpecError and UsageError where its sampler or its stopping rule cannot be had.
-        """
+        """Let an experiment that has ended go on, as far as its limits allow; ``run`` alone does not."""
         self.refresh()
+        self.check_reopens()
+        self._append(lambda state: [ExperimentResumed()] if state.phase is Phase.ENDED else [])
+
+    def check_reopens(self) -> None:
+        """Raise SpecError or UsageError where ``reopen`` is refused, as where its sampler cannot be had."""
         if self.spec.is_hosted and self.state.phase is Phase.ENDED:
             raise UsageError(
                 f"{self.name} has ended, and a search that was handed to a service cannot be continued\n"
                 "  → start a new experiment"
             )
         search_of(self.spec)
-        self._append(lambda state: [ExperimentResumed()] if state.phase is Phase.ENDED else [])
 
     def run(self, watch: Watcher) -> State:
         """Step until the experiment ends or ``interrupt``.

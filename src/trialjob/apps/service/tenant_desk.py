@@ -25,6 +25,7 @@ from trialjob.apps.team.tenants import Ledger, address_for
 from trialjob.config.yaml_text import load_yaml
 from trialjob.errors import NoSuchExperiment, Problem, SpecError, TrialjobError, UsageError
 from trialjob.experiment import Session
+from trialjob.experiment.changes import agree, as_recorded
 from trialjob.model.ids import experiment_name_problem
 from trialjob.model.limits import Limits
 from trialjob.model.trial import Phase
@@ -197,6 +198,7 @@ class TenantDesk(Desk):
         state = session.state
         if state.phase is Phase.ENDED:
             _check_capped(state.limits)
+            session.check_reopens()  # what is refused holds nothing
             with self._opened(name, state.limits, since=state.version):
                 session.reopen()
         self._run(session)
@@ -205,7 +207,7 @@ class TenantDesk(Desk):
         def at(session: Session) -> tuple[Limits, int] | None:
             ended = session.state.phase is Phase.ENDED
             wanted = self._with_limits(session, limits)
-            if wanted.limits == session.spec.limits:
+            if agree(as_recorded(wanted, session.spec), session.spec, session.state) is None:
                 return None  # no record would come behind this, by which what is opened is closed again
             return wanted.to_limits(), session.state.version if ended else 0
 
