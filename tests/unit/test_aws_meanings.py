@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from botocore.exceptions import PartialCredentialsError  # type: ignore[import-untyped]
 
 from trialjob.aws import faults
 from trialjob.aws.admission import A_WHILE, Admission
+from trialjob.aws.answers import made
 from trialjob.aws.meanings import Told, date_of, fault_of
 
 NOW = 1_800_000_000.0
@@ -164,6 +166,15 @@ def test_who_was_never_let_in_is_told_at_once_and_others_wait_a_while() -> None:
     assert not admission.passes(unknown, "get", A_WHILE)
     admission.granted("get")
     assert admission.passes(unknown, "get", A_WHILE)
+
+
+def test_half_of_the_credentials_are_not_mended_by_configuring_others() -> None:
+    def half() -> None:
+        raise PartialCredentialsError(provider="env", cred_var="AWS_SECRET_ACCESS_KEY")
+
+    with pytest.raises(faults.NoCredentials, match="missing: AWS_SECRET_ACCESS_KEY") as found:
+        made(half)
+    assert found.value.remedy.startswith("set what is missing, or unset AWS_ACCESS_KEY_ID")
 
 
 def test_credentials_that_were_lent_are_waited_for() -> None:

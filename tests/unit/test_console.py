@@ -165,6 +165,13 @@ def test_the_live_view_fits_every_width(width: int, *, unicode: bool) -> None:
     stream.flush()
 
 
+def test_no_columns_at_all_are_the_usual_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "0")
+    out = io.StringIO()
+    console(out).print("something")
+    assert out.getvalue() == "something\n"
+
+
 def test_the_live_view_is_for_terminals_that_can_move_their_cursor(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     assert isinstance(watcher(console(Terminal()), begun(), float), LiveView)

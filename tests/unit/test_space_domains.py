@@ -108,6 +108,13 @@ def test_whole_numbers_and_lists_keep_their_types() -> None:
     [
         (lambda: Normal(mu=0, sigma=0), "sigma 0 must be above 0"),
         (lambda: LogNormal(mu=math.inf, sigma=1), "must both be finite"),
+        (lambda: Uniform("a", 1), "lower 'a' and upper 1 must both be finite numbers"),  # type: ignore[arg-type]
+        (lambda: RandInt(1.5, 3), "lower 1.5 and upper 3 must both be whole"),  # type: ignore[arg-type]
+        (lambda: Choice("abc"), "values 'abc' is no list; write the values in"),
+        (lambda: Choice({"adam"}), "values {'adam'} is no list"),  # type: ignore[arg-type]
+        (lambda: Choice(5), "values 5 is no list"),  # type: ignore[arg-type]
+        (lambda: Choice([math.nan]), "values has nan, which JSON cannot hold"),
+        (lambda: Choice([range]), "values has <class 'range'>, which JSON cannot hold"),  # type: ignore[list-item]
         (lambda: ReverseLogUniform(lower=0.5, upper=1.0), "below 1 on a reverse log scale"),
         (lambda: LogRandInt(lower=0, upper=9), "above 0 on a log scale"),
         (lambda: QUniform(lower=0, upper=1, q=0), "q 0 must be above 0"),

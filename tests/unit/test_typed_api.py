@@ -18,10 +18,13 @@ from trialjob import (
     Asha,
     Bandit,
     Choice,
+    Function,
     Limits,
+    Local,
     LogUniform,
     RandInt,
     Script,
+    TrainingJobRequest,
     Tuner,
     choice,
     config,
@@ -193,3 +196,40 @@ def test_every_part_of_a_spec_can_be_said_in_python() -> None:
 def test_a_wrong_object_is_refused_as_a_wrong_file_is() -> None:
     with pytest.raises(SpecError, match=r"stopping\.min_resource: 9 must be less"):
         spec(stopping=Asha(max_resource=3, min_resource=9))
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "words"),
+    [
+        ("limits", 2, r"limits: 2 is not a mapping"),
+        ("space", [LogUniform(1e-4, 1.0)], r"space: .* is not a mapping"),
+        ("estimator", "train.py", r"estimator: 'train\.py' is no estimator\n +→ give Script\("),
+        ("estimator", None, r"estimator: None is no estimator"),
+        ("estimator", Script, r"estimator: .* is no estimator"),
+        (
+            "estimator",
+            Script("train.py", hyperparameters=[1]),  # type: ignore[arg-type]
+            r"estimator\.hyperparameters: \[1\] is not a map",
+        ),
+        ("estimator", Script(5), r"estimator\.entry_point: 5 is not text"),  # type: ignore[arg-type]
+        ("estimator", TrainingJobRequest(5), r"estimator\.request: 5 is not a mapping"),  # type: ignore[arg-type]
+        ("estimator", Function("train"), r"estimator\.function: 'train' is no function"),  # type: ignore[arg-type]
+        ("metrics", "acc=(.*)", r"metrics: 'acc=\(\.\*\)' does not map names to regexes"),
+        ("points_to_evaluate", [5], r"points_to_evaluate\[0\]: 5 is not a mapping"),
+        ("points_to_evaluate", 5, r"points_to_evaluate: 5 is not a list"),
+        ("on_log", ["diverged"], r"on_log\[0\]: \"diverged\" is not a mapping"),
+        ("sampler", TPE, r"sampler: is the class TPE itself\n +→ make one of it: TPE\("),
+        ("backend", Local, r"backend: is the class Local itself"),
+        ("space", {"lr": LogUniform}, r"space\.lr: is the class LogUniform itself"),
+    ],
+)
+def test_a_part_of_a_wrong_type_is_named_with_what_to_write(part: str, value: object, words: str) -> None:
+    parts: dict[str, Any] = {
+        "estimator": Script("train.py"),
+        "space": {"lr": LogUniform(1e-4, 1.0)},
+        "objective": maximize("acc"),
+        "limits": Limits(max_trials=8),
+        part: value,
+    }
+    with pytest.raises(SpecError, match=words):
+        Tuner(**parts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeAlias
 
@@ -22,9 +22,11 @@ def section(value: object) -> Any:  # noqa: ANN401 - JSON, or nearly
             return _limits(value)
         case Mapping():
             return {key: section(each) for key, each in value.items()}
-        case list() | tuple():
+        case str() | bytes() | type():
+            return value
+        case Sequence():
             return [section(each) for each in value]
-        case _ if is_dataclass(value) and not isinstance(value, type):
+        case _ if is_dataclass(value):
             return _of_dataclass(value)
         case _ if callable(dump := getattr(value, "model_dump", None)):  # the section of a backend
             return {"kind": getattr(value, "kind", None), **dump(mode="json", exclude_unset=True)}

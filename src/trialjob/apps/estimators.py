@@ -89,7 +89,7 @@ class Script(Evaluates):
     @property
     def title(self) -> str:
         """The script's name."""
-        return PurePath(self.entry_point).stem
+        return PurePath(str(self.entry_point)).stem
 
     def document(self) -> Document:
         """The ``estimator`` of a spec."""
@@ -97,7 +97,7 @@ class Script(Evaluates):
             "kind": "script",
             "entry_point": self.entry_point,
             "source_dir": self.source_dir,
-            "hyperparameters": dict(self.hyperparameters),
+            "hyperparameters": self.hyperparameters,
             **({} if self.image_uri is None else {"image_uri": self.image_uri}),
             **self.options,
         }
@@ -119,7 +119,7 @@ class Function(Evaluates):
         **options: Json,
     ) -> None:
         self._function = function
-        self._options = {"hyperparameters": dict(hyperparameters or {}), **options}
+        self._options = {"hyperparameters": {} if hyperparameters is None else hyperparameters, **options}
         self._staged = tempfile.mkdtemp(prefix="trialjob-function-")
         weakref.finalize(self, shutil.rmtree, self._staged, ignore_errors=True)
 
@@ -253,16 +253,16 @@ class Container(Evaluates):
     @property
     def title(self) -> str:
         """The image's name."""
-        return self.image_uri.rpartition("/")[2].partition(":")[0]
+        return str(self.image_uri).rpartition("/")[2].partition(":")[0]
 
     def document(self) -> Document:
         """The ``estimator`` of a spec."""
         return {
             "kind": "container",
             "image_uri": self.image_uri,
-            "entrypoint": list(self.entrypoint),
-            "arguments": list(self.arguments),
-            "hyperparameters": dict(self.hyperparameters),
+            "entrypoint": self.entrypoint,
+            "arguments": self.arguments,
+            "hyperparameters": self.hyperparameters,
             **self.options,
         }
 
@@ -278,11 +278,12 @@ class TrainingJobRequest(Evaluates):
     @property
     def title(self) -> str:
         """The request's own name, if it has one."""
-        return str(self.request.get("TrainingJobName") or "job")
+        named = self.request.get("TrainingJobName") if isinstance(self.request, Mapping) else None
+        return str(named or "job")
 
     def document(self) -> Document:
         """The ``estimator`` of a spec."""
-        return {"kind": "request", "request": dict(self.request), **self.options}
+        return {"kind": "request", "request": self.request, **self.options}
 
 
 def from_model_trainer(

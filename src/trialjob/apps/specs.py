@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from trialjob.apps.documents import Document, section
+from trialjob.errors import Problem, SpecError
 
 if TYPE_CHECKING:
     from trialjob.config import ExperimentSpec
@@ -35,6 +36,9 @@ def spec_of(
     """The spec of these sections; those that are None are left to their defaults. Raises SpecError."""
     from trialjob import config  # noqa: PLC0415 - importing trialjob stays light
 
+    wrong = _no_parts(estimator, metrics)
+    if wrong:
+        raise SpecError(wrong)
     document: Document = {
         "name": _name(estimator) if name is None else name,
         "estimator": section(estimator.document()),
@@ -42,6 +46,19 @@ def spec_of(
         **{key: section(value) for key, value in sections.items() if value is not None},
     }
     return config.parse(document, base=Path.cwd())
+
+
+def _no_parts(estimator: object, metrics: object) -> list[Problem]:
+    """What of these two has another form in Python than in a file, and not that form."""
+    found = []
+    if isinstance(estimator, type) or not callable(getattr(estimator, "document", None)):
+        remedy = 'give Script("train.py"), Container(…), or Function(train) for what is called'
+        found.append(Problem(field="estimator", message=f"{estimator!r} is no estimator", remedy=remedy))
+    if not (metrics is None or isinstance(metrics, Mapping)):
+        remedy = 'write metrics={"val_loss": "loss=({number})"}'
+        message = f"{metrics!r} does not map names to regexes"
+        found.append(Problem(field="metrics", message=message, remedy=remedy))
+    return found
 
 
 def _name(estimator: Estimator) -> str:

@@ -253,24 +253,25 @@ class Tuner:
         and ``metrics_from="mlflow"`` reads what the script logs there;
         ``mlflow={"experiment": "digits"}`` shows it in MLflow, below the active run if there is one;
         ``notify={"webhook": "https://…"}`` tells of its end. A ``name`` is taken as it is; without one, what
-        is run gets a unique suffix. Raises SpecError.
+        is run gets a unique suffix. ``store`` is a folder, "s3://bucket/prefix" or "https://server".
+        Raises SpecError, with all that is wrong in ``problems``.
         """
         run: Estimator = Function(estimator) if isinstance(estimator, FunctionType) else estimator
         #: The whole spec, checked.
         self.spec = spec_of(
             run,
             name=name,
-            space=dict(space),
+            space=space,
             objective=objective,
             metrics=metrics,
             metrics_from=metrics_from,
             sampler=sampler,
-            points_to_evaluate=[dict(point) for point in points_to_evaluate],
+            points_to_evaluate=points_to_evaluate,
             stopping=stopping,
             repeat_over=repeat_over,
             canary=canary or (isinstance(limits, Limits) and limits.canary),
-            on_log=[dict(rule) for rule in on_log],
-            limits=limits if isinstance(limits, Limits) else dict(limits),
+            on_log=on_log,
+            limits=limits,
             backend=backend,
             backends=backends,
             engine=engine,
@@ -284,13 +285,21 @@ class Tuner:
 
     @staticmethod
     def attach(name: str, store: str | Path | None = None) -> Experiment:
-        """Come back to an experiment that was started before, here or on the command line."""
+        """Come back to an experiment that was started before, here or on the command line.
+
+        ``name`` is its own, ``store`` where it is kept, as ``Tuner`` takes it; None is the usual place.
+        ``Tuner.attach("digits-wn4hs").result()``. Raises NoSuchExperiment, StoreError.
+        """
         from trialjob import experiment  # noqa: PLC0415 - as above
 
         return Experiment(experiment.attach(name, store=store), store)
 
     def run(self, on_interrupt: OnInterrupt | None = None) -> Result:
-        """Start the experiment, or go on with it when this was called before; see ``Experiment.run``."""
+        """Start the experiment, or go on with it when this was called before.
+
+        ``on_interrupt`` as in ``Experiment.run``: what Ctrl-C does, ``"stop"`` or ``"detach"``. Raises
+        UsageError when the name is taken, StoreError, and BackendError when jobs are refused for good.
+        """
         from trialjob import config, experiment  # noqa: PLC0415 - as above
         from trialjob.reporting.terminal import print_notes  # noqa: PLC0415 - as above
 

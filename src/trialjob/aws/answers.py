@@ -118,6 +118,9 @@ def _of_response(error: Any, operation: str, action: str, at: float | None) -> f
     return faults.UnknownCaller(f"{error.operation_name}: {fault}")
 
 
+#: What is half there hides what would be found behind it, so `aws configure` alone mends nothing.
+_THE_OTHER_HALF: Final = "set what is missing, or unset AWS_ACCESS_KEY_ID, or its like in the file of AWS"
+
 _OF_ANY_CALL: Final = (faults.CallerTrouble, faults.Throttled, faults.Unreachable, faults.AccessDenied)
 
 
@@ -127,8 +130,10 @@ def _of_botocore(error: Any, action: str) -> faults.Fault:  # noqa: ANN401 - bot
     def is_one_of(names: tuple[str, ...]) -> bool:
         return isinstance(error, tuple(filter(None, (getattr(vendor, name, None) for name in names))))
 
-    if is_one_of(("NoCredentialsError", "PartialCredentialsError")):
+    if is_one_of(("NoCredentialsError",)):
         return faults.NoCredentials(str(error))
+    if is_one_of(("PartialCredentialsError",)):
+        return faults.NoCredentials(str(error), _THE_OTHER_HALF)
     if is_one_of(_LOGINS):
         return faults.ExpiredCredentials(str(error))
     if is_one_of(_SILENT):

@@ -84,6 +84,9 @@ def _scalar(value: object, unfit: list[Unfit], path: tuple[Part, ...]) -> object
     elif isinstance(value, Unreadable):
         text = shown_at(path, value.text)
         what = f"line {value.line}: {text} looks like a number or a date, and cannot be read as one"
+    elif isinstance(value, type):
+        _refuse(unfit, path, f"is the class {value.__name__} itself", f"make one of it: {value.__name__}(…)")
+        return None
     else:
         what = f"{value} is a {type(value).__name__}, which a spec cannot hold"
     unfit.append(Unfit(path=path, message=what, remedy=None, value=value))

@@ -28,6 +28,11 @@ def stage(function: Callable[..., Any], folder: Path) -> str:
     """
     import cloudpickle  # noqa: PLC0415 - only for functions
 
+    if not callable(function):
+        remedy = "give the function itself: Function(train)"
+        raise SpecError(
+            Problem(field="estimator.function", message=f"{function!r} is no function", remedy=remedy)
+        )
     name = getattr(function, "__qualname__", type(function).__qualname__)
     with _by_value(_own_modules(function)):
         try:

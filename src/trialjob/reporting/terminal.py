@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import shutil
 import sys
 import unicodedata
 from collections.abc import Iterable
@@ -78,7 +79,10 @@ def console(stream: TextIO | None = None) -> Console:
     from rich.console import Console  # noqa: PLC0415 - the command line starts without it
 
     output = Output(sys.stdout if stream is None else stream)
-    return Console(file=cast("TextIO", output), highlight=False, markup=False, emoji=False)
+    # Rich takes COLUMNS=0 at its word and prints nothing at all; to the standard library it is not set.
+    unset = os.environ.get("COLUMNS", "80").strip("0") == ""
+    width = shutil.get_terminal_size().columns if unset else None
+    return Console(file=cast("TextIO", output), width=width, highlight=False, markup=False, emoji=False)
 
 
 def check_written(output: IO[str] | Output) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import ClassVar, Protocol, TypeAlias
 
 from trialjob.model.json import Json
@@ -70,10 +71,16 @@ def is_whole(value: Json) -> bool:
 
 def check_range(lower: float, upper: float) -> None:
     """Raise ValueError unless the two are a range."""
-    if not (math.isfinite(lower) and math.isfinite(upper)):
-        raise ValueError(f"lower {lower!r} and upper {upper!r} must both be finite")
+    _check_finite(lower=lower, upper=upper)
     if lower >= upper:
         raise ValueError(f"lower {lower!r} must be less than upper {upper!r}; swap them, or write a constant")
+
+
+def _check_finite(**both: float) -> None:
+    # A spec file's values have types by now; what Python code gives may have any.
+    if not all(isinstance(value, Real) and math.isfinite(value) for value in both.values()):
+        words = " and ".join(f"{name} {value!r}" for name, value in both.items())
+        raise ValueError(f"{words} must both be finite numbers")
 
 
 def check_logarithmic(lower: float) -> None:
@@ -84,7 +91,6 @@ def check_logarithmic(lower: float) -> None:
 
 def check_normal(mu: float, sigma: float) -> None:
     """Raise ValueError unless the two are the parameters of a normal distribution."""
-    if not (math.isfinite(mu) and math.isfinite(sigma)):
-        raise ValueError(f"mu {mu!r} and sigma {sigma!r} must both be finite")
+    _check_finite(mu=mu, sigma=sigma)
     if sigma <= 0:
         raise ValueError(f"sigma {sigma!r} must be above 0; write a constant for a value that does not vary")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
@@ -14,10 +15,27 @@ from trialjob.model.space.domain import Domain
 def _check(values: Sequence[Json]) -> None:
     if not values:
         raise ValueError("values [] is empty; list at least one value")
-    counts = Counter(canonical_json(value) for value in values)
+    counts = Counter(_written(value) for value in values)
     twice = sorted(text for text, count in counts.items() if count > 1)
     if twice:
         raise ValueError(f"values lists {', '.join(twice)} more than once; list each value once")
+
+
+def _written(value: Json) -> str:
+    try:
+        return canonical_json(value)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"values has {value!r}, which JSON cannot hold; write text, finite numbers, lists or mappings"
+        ) from None
+
+
+def _check_ordered(values: object) -> None:
+    # Text would be taken for its letters, and a set has another order in each process: other trials.
+    if isinstance(values, str | bytes | AbstractSet | Mapping) or not isinstance(values, Iterable):
+        raise ValueError(  # noqa: TRY004 - what every domain raises
+            f"values {values!r} is no list; write the values in [ ], one after the other"
+        )
 
 
 def _plain(value: Json) -> Json:
@@ -34,6 +52,7 @@ class _Listed:
     values: Sequence[Json]
 
     def __post_init__(self) -> None:
+        _check_ordered(self.values)
         object.__setattr__(self, "values", tuple(_plain(value) for value in self.values))
         _check(self.values)
 

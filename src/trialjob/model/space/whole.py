@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import ClassVar, Literal
 
 from trialjob.model.json import Json
@@ -21,6 +22,10 @@ class _Whole:
     upper: int
 
     def __post_init__(self) -> None:
+        if not (isinstance(self.lower, Integral) and isinstance(self.upper, Integral)):
+            raise ValueError(  # noqa: TRY004 - what every domain raises
+                f"lower {self.lower!r} and upper {self.upper!r} must both be whole numbers"
+            )
         if self.lower >= self.upper:
             raise ValueError(
                 f"lower {self.lower} must be less than upper {self.upper}; "
