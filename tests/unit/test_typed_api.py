@@ -212,7 +212,7 @@ def test_a_wrong_object_is_refused_as_a_wrong_file_is() -> None:
             r"estimator\.hyperparameters: \[1\] is not a map",
         ),
         ("estimator", Script(5), r"estimator\.entry_point: 5 is not text"),  # type: ignore[arg-type]
-        ("estimator", TrainingJobRequest(5), r"estimator\.request: 5 is not a mapping"),  # type: ignore[arg-type]
+        ("estimator", TrainingJobRequest(5), r"estimator\.request: 5 is no request"),  # type: ignore[arg-type]
         ("estimator", Function("train"), r"estimator\.function: 'train' is no function"),  # type: ignore[arg-type]
         ("metrics", "acc=(.*)", r"metrics: 'acc=\(\.\*\)' does not map names to regexes"),
         ("points_to_evaluate", [5], r"points_to_evaluate\[0\]: 5 is not a mapping"),
@@ -223,7 +223,11 @@ def test_a_wrong_object_is_refused_as_a_wrong_file_is() -> None:
         ("space", {"lr": LogUniform}, r"space\.lr: is the class LogUniform itself"),
     ],
 )
-def test_a_part_of_a_wrong_type_is_named_with_what_to_write(part: str, value: object, words: str) -> None:
+def test_a_part_of_a_wrong_type_is_named_with_what_to_write(
+    part: str, value: object, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # the folder that a Script ships is looked through
+    (tmp_path / "train.py").touch()
     parts: dict[str, Any] = {
         "estimator": Script("train.py"),
         "space": {"lr": LogUniform(1e-4, 1.0)},
