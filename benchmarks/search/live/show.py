@@ -72,7 +72,7 @@ def picture(rows: Sequence[Row], where: Path) -> None:
     axes.axvline(0, color="#222222", linewidth=1)
     axes.set_yticks(range(len(drawn)), labels=list(drawn))
     axes.invert_yaxis()
-    axes.set_xlabel("score less that of random + asha, ± 2 standard errors; left is better")
+    axes.set_xlabel("score less that of random + asha,\n± 2 standard errors; left is better")
     axes.legend(frameon=False, fontsize=9)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="x", alpha=0.25, linewidth=0.5)

@@ -43,7 +43,7 @@ def search_advice(spec: ExperimentSpec) -> tuple[str, ...]:
     if rule.label not in sampler.behind_random_under:
         return ()
     behind = f"{sampler.kind} under {rule.kind} was behind random search on recorded curves (docs/search.md)"
-    return (f"{behind}; leave sampler out, or write sampler.kind: random",)
+    return (f"{behind}; leave sampler out, or write sampler: {{kind: random}}",)
 
 
 def search_of(
