@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tiny_sweep import ON_SAGEMAKER
 from trialjob import config
 from trialjob.errors import SpecError
 from trialjob.experiment.prices import check_handover
@@ -109,12 +110,7 @@ def spec(drawn: dict[str, Any], folder: str) -> dict[str, Any]:
         "objective": objective,
         "metrics": metrics,
         "backend": {
-            "kind": "sagemaker",
-            "s3_uri": "s3://bucket/tuning",
-            "role": "arn:aws:iam::123456789012:role/SageMaker",
-            "instance_type": "ml.m5.xlarge",
-            "region": "us-east-1",
-            "price_per_hour": 0.23,
+            **ON_SAGEMAKER,
             "spot": drawn["spot"],
             "tags": drawn["tags"],
         },

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ from trialjob.backends.sagemaker.machines import Spot
 from trialjob.model.limits import Limits
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.engine.loop import Loop
-from trialjob.orchestrator.ports import Clock
+from trialjob.testing.chaos_orchestrator import SkewedClock
 from trialjob.testing.fake_aws import Faults
 from trialjob.testing.sagemaker_checks import check
 from trialjob.testing.sagemaker_simulation import SETTINGS, SageMakerSimulation
@@ -21,20 +21,6 @@ _KINDS = {
     "pool": replace(SETTINGS, keep_alive=240.0),
     "spot": replace(SETTINGS, spot=Spot(max_wait=HOUR, on_demand_after=1)),
 }
-
-
-@dataclass
-class Ahead:
-    """A clock that is ahead of the true one until somebody sets it."""
-
-    true: Clock
-    ahead: float
-
-    def now(self) -> float:
-        return self.true.now() + self.ahead
-
-    def sleep(self, seconds: float) -> None:
-        self.true.sleep(seconds)
 
 
 def run(folder: Path, kind: str, set_at: int) -> tuple[SageMakerSimulation, State, float]:
@@ -48,14 +34,14 @@ def run(folder: Path, kind: str, set_at: int) -> tuple[SageMakerSimulation, Stat
         limits=limits, folder=folder, settings=_KINDS[kind], faults=faults, by_pace=True
     )
     began = simulated.clock.now()
-    clock = Ahead(simulated.clock, DAY)
+    clock = SkewedClock(simulated.clock, DAY)
     calls = 0
 
     def hook(when: str, _operation: str) -> None:
         nonlocal calls
         calls += when == "before"
         if calls == set_at:
-            clock.ahead = 0.0
+            clock.skew = 0.0
 
     faults.hook = hook
     stepper = simulated.stepper(clock=clock)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,10 +18,10 @@ from trialjob.orchestrator.core.events import AttemptEnded, Event, JobSubmitted,
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.engine.loop import Loop
 from trialjob.orchestrator.engine.step import Stepper
-from trialjob.orchestrator.ports import Clock
 from trialjob.orchestrator.stopping.asha import Asha
 from trialjob.orchestrator.stopping.hyperband import Hyperband
 from trialjob.orchestrator.stopping.promotion import Promotion
+from trialjob.testing.chaos_orchestrator import SkewedClock
 from trialjob.testing.crash import Crash
 from trialjob.testing.fake_aws import Faults, most_instances
 from trialjob.testing.sagemaker_checks import check
@@ -192,25 +192,11 @@ def test_two_orchestrators_that_die_now_and_then_with_every_fault_at_once(tmp_pa
     check(simulated, stepper.state)
 
 
-@dataclass(frozen=True, slots=True)
-class WrongClock:
-    """A clock that is some seconds ahead of the service's."""
-
-    true: Clock
-    ahead: float
-
-    def now(self) -> float:
-        return self.true.now() + self.ahead
-
-    def sleep(self, seconds: float) -> None:
-        self.true.sleep(seconds)
-
-
 @pytest.mark.parametrize("ahead", [-240.0, 60.0, 240.0])
 def test_lines_that_come_late_are_waited_for_by_the_services_clock(tmp_path: Path, ahead: float) -> None:
     faults = Faults(seed=1, log_delay=20.0)
     simulated = simulation(tmp_path, trials=6, faults=faults, options={"log_settle": 30.0})
-    clock = WrongClock(simulated.clock, ahead)
+    clock = SkewedClock(simulated.clock, ahead)
     stepper = simulated.stepper(clock=clock)
     state = Loop(stepper, clock, simulated.poll_interval).run(lambda _state, _events: None)
     check(simulated, state)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tiny_sweep import ON_SAGEMAKER
 from trialjob import config
 from trialjob.backends.plugin import Check
 from trialjob.backends.sagemaker.doctor import examine
@@ -100,14 +101,7 @@ def document(folder: Path, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - 
         "space": {"lr": {"type": "uniform", "lower": 0, "upper": 1}},
         "objective": {"metric": "accuracy", "mode": "max"},
         "limits": {"max_trials": 4, "trial_timeout": "20m"},
-        "backend": {
-            "kind": "sagemaker",
-            "s3_uri": "s3://bucket/tuning",
-            "role": "arn:aws:iam::123456789012:role/SageMaker",
-            "instance_type": "ml.m5.xlarge",
-            "region": "us-east-1",
-            "price_per_hour": 0.23,
-        },
+        "backend": {**ON_SAGEMAKER},
     } | changes
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tiny_sweep import ON_SAGEMAKER
 from trialjob import config
 from trialjob.errors import SpecError
 from trialjob.experiment import create, open_session, open_store
@@ -48,14 +49,7 @@ def document(folder: Path, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - 
         "space": {**SPACE, **CODED},
         "objective": {"metric": "accuracy", "mode": "max"},
         "limits": {"max_trials": 20, "max_concurrent_trials": 4, "trial_timeout": "20m"},
-        "backend": {
-            "kind": "sagemaker",
-            "s3_uri": "s3://bucket/tuning",
-            "role": "arn:aws:iam::123456789012:role/SageMaker",
-            "instance_type": "ml.m5.xlarge",
-            "region": "us-east-1",
-            "price_per_hour": 0.23,
-        },
+        "backend": {**ON_SAGEMAKER},
     } | changes
 
 

@@ -142,10 +142,12 @@ def _at(document: object, path: list[Part]) -> object:
 def _instead_of(path: list[Part], document: Mapping[str, Any]) -> str:
     """What to write for a key that another backend or the service itself calls so; "" where nothing is."""
     kind = _kind_at(path, document) or DEFAULT_BACKEND
-    if len(path) != len(("backend", "key")) or path[0] != "backend" or kind not in BACKENDS.builtin():
-        return ""
-    instead = BACKENDS.own(str(kind)).instead_of.get(str(path[-1]))
-    return f"write {instead}" if instead else ""
+    match path:
+        case ["backend", str(key)] if kind in BACKENDS.builtin():
+            instead = BACKENDS.own(str(kind)).instead_of.get(key)
+            return f"write {instead}" if instead else ""
+        case _:
+            return ""
 
 
 def _may_mean_nothing(value: object) -> bool:

@@ -26,11 +26,11 @@ T = TypeVar("T")
 
 
 class SkewedClock:
-    """The clock of one orchestrator."""
+    """The clock of one orchestrator, some seconds ahead of the true one."""
 
-    def __init__(self, true: Clock) -> None:
+    def __init__(self, true: Clock, skew: float = 0.0) -> None:
         self._true = true
-        self.skew = 0.0
+        self.skew = skew
 
     def now(self) -> float:
         return self._true.now() + self.skew

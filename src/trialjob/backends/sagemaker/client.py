@@ -121,7 +121,7 @@ class SageMakerClient(ObjectCalls):
     def tuning_jobs(self, name_contains: str, *, modified_after: float, token: str | None = None) -> Page:
         """One page of ListHyperParameterTuningJobs, the newest first."""
         since = _moment(modified_after)
-        given = _given(NameContains=name_contains, LastModifiedTimeAfter=since, NextToken=token)
+        given = _given(NameContains=name_contains or None, LastModifiedTimeAfter=since, NextToken=token)
         answer = self._read("list", "sagemaker", "list_hyper_parameter_tuning_jobs", **_NEWEST, **given)
         return Page(rows=tuple(answer["HyperParameterTuningJobSummaries"]), token=answer.get("NextToken"))
 
@@ -246,7 +246,7 @@ class SageMakerClient(ObjectCalls):
 
 def _given(**fields: object) -> dict[str, Any]:
     """Those that say something."""
-    return {name: value for name, value in fields.items() if value}
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _moment(seconds: float) -> datetime:

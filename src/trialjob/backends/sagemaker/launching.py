@@ -22,6 +22,7 @@ from trialjob.errors import BackendError, SpecError
 from trialjob.model.ids import JobName
 from trialjob.model.job import JobRequest
 from trialjob.model.secret import Reveal
+from trialjob.orchestrator.patience import Patience
 from trialjob.orchestrator.ports import Clock, Postponed, Rejected, Submitted
 
 T = TypeVar("T")
@@ -54,8 +55,8 @@ class Launches:
         self._uploads = Uploads(client, settings, code)
         self._full_until, self._full_why = float("-inf"), ""
         self._doubts = Doubts(clock)
-        #: Since when SageMaker has not been able to take the role on.
-        self._no_role_since: float | None = None
+        #: For how long yet a role that SageMaker cannot take on may only be new; None while it can.
+        self._role: Patience | None = None
 
     def postponed(self) -> Postponed | None:
         """What a launch would come to that needs no call, as the quota was used up a moment ago."""
@@ -76,15 +77,13 @@ class Launches:
             return self._without_role(fault)
         except (faults.Invalid, SpecError) as fault:
             return Rejected(reason=str(fault))
-        self._no_role_since = None
+        self._role = None
         return submitted
 
     def _without_role(self, fault: faults.RoleNotReady) -> Postponed:
         """Wait for IAM to tell of a new role; raises BackendError when that cannot be it."""
-        now = self._clock.now()
-        if self._no_role_since is None or now < self._no_role_since:
-            self._no_role_since = now
-        if now - self._no_role_since < _ROLE_PATIENCE:
+        self._role = self._role or Patience(self._clock, _ROLE_PATIENCE)
+        if not self._role.is_over:
             return Postponed(reason=f"waiting for SageMaker to be able to take the role on: {fault}")
         raise BackendError(
             f"{fault}\n    → let sagemaker.amazonaws.com take on {self._settings.role} by its trust policy "
