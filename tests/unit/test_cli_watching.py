@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from trialjob.apps.cli.main import main
-from trialjob.errors import StoreUnavailable
+from trialjob.errors import BackendUnavailable, StoreUnavailable, TrialjobError
 from trialjob.experiment import Session
-from trialjob.model.ids import ExperimentName
+from trialjob.model.ids import ExperimentName, TrialId
+from trialjob.model.job import LogLine
 from trialjob.model.metric import Mode, Objective
 from trialjob.model.trial import Phase
 from trialjob.orchestrator.core.best import after, best_so_far
@@ -24,6 +25,8 @@ from trialjob.orchestrator.core.events import Event, Record
 from trialjob.orchestrator.core.evolve import evolve
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.journals.folder import FolderStore
+from trialjob.orchestrator.ports import ArtifactSource
+from trialjob.reporting.machine_use import NotAtHand
 from trialjob.reporting.sparkline import spark
 from trialjob.testing.histories import History
 
@@ -109,6 +112,68 @@ def test_who_follows_waits_for_a_store_that_is_away(
     assert main([*words, "digits"]) == 0
     assert session.state.phase is Phase.ENDED
     assert capsys.readouterr().err.count("the store is away") == 1
+
+
+@pytest.mark.parametrize("away", [StoreUnavailable, BackendUnavailable])
+def test_who_follows_a_log_has_each_line_once_whatever_was_away(
+    away: type[TrialjobError],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write(tmp_path, HISTORY.records())
+    printed = [LogLine(text=f"line {number}", cursor=str(number)) for number in range(5)]
+
+    class Away(Session):
+        asked = 0
+
+        @property
+        def artifacts(self) -> ArtifactSource:
+            raise NotAtHand
+
+        def log(self, trial: TrialId, attempt: int | None = None, cursor: str = "") -> Sequence[LogLine]:
+            assert (trial, attempt) == (1, 1)
+            self.asked += 1
+            if self.asked in {1, 3, 4}:
+                raise away("it is away")
+            first = int(cursor or -1) + 1
+            return printed[first : first + 2]
+
+    session = Away(FolderStore(tmp_path), ExperimentName("digits"))
+    monkeypatch.setattr("trialjob.experiment.attach", lambda *_name, **_store: session)
+    monkeypatch.setattr("trialjob.apps.outlasting._PAUSE", 0.0)
+    assert main(["logs", "digits", "1", "--follow"]) == 0
+    told = capsys.readouterr()
+    assert told.out.splitlines() == [line.text for line in printed]
+    assert told.err.count("notice: it is away") == 2  # once for each time that it was
+
+
+def test_who_stops_waits_for_a_store_that_is_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    records = list(HISTORY.records())
+    write(tmp_path, records[:10])
+
+    class Held(Session):
+        looks = 0
+
+        def ask_stop(self) -> None:
+            """As if it had been heard."""
+
+        def holder(self) -> str | None:
+            self.looks += 1
+            if self.looks in {3, 4}:
+                raise StoreUnavailable("the store is away")
+            if self.looks == 5:
+                write(tmp_path, records[10:])
+            return "process 1 on elsewhere"
+
+    session = Held(FolderStore(tmp_path), ExperimentName("digits"))
+    monkeypatch.setattr("trialjob.experiment.attach", lambda *_name, **_store: session)
+    monkeypatch.setattr("trialjob.apps.wait_for_end._LOOK", 0.0)
+    assert main(["stop", "digits"]) == 0
+    assert session.looks == 5
+    assert capsys.readouterr().out.count("notice: the store is away") == 1
 
 
 def test_a_terminal_sees_the_table_and_the_curve(tmp_path: Path) -> None:

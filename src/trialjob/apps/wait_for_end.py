@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from trialjob.apps.interactive_run import Attended, attend
+from trialjob.apps.outlasting import outlast
 from trialjob.errors import ExperimentBusy
 from trialjob.model.trial import Phase
 from trialjob.orchestrator.engine.clock import SystemClock
@@ -24,7 +26,7 @@ def bring_to_end(session: Session, out: Console) -> Attended:
     It must have been asked to stop before.
     """
     while True:
-        while _held_elsewhere(session):
+        while outlast(session, partial(_held_elsewhere, session), out.print) is not False:
             SystemClock().sleep(_LOOK)
         if session.state.phase is Phase.ENDED:
             return Attended(state=session.state)

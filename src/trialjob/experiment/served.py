@@ -122,9 +122,9 @@ class ServedSession(Session):
         number = attempt or len(self.state.trials[trial].attempts)
         return self._service.lines(self.name, trial, number, cursor)
 
-    def follow(self, trial: TrialId, attempt: int) -> Iterator[Sequence[LogLine]]:
-        """The lines of an attempt's log as the server sends them, until it has ended."""
-        return self._service.follow(self.name, trial, attempt)
+    def follow(self, trial: TrialId, attempt: int, cursor: str = "") -> Iterator[Sequence[LogLine]]:
+        """The lines of an attempt's log behind ``cursor`` as the server sends them, until it has ended."""
+        return self._service.follow(self.name, trial, attempt, cursor)
 
     @property
     def artifacts(self) -> ArtifactSource:

@@ -293,9 +293,8 @@ class Session:
         number = attempt or len(self.state.trials[trial].attempts)
         return self._backend.log(self.state.job(trial, number), cursor)
 
-    def follow(self, trial: TrialId, attempt: int) -> Iterator[Sequence[LogLine]]:
-        """The lines of an attempt's log as they come, until it has ended."""
-        cursor = ""
+    def follow(self, trial: TrialId, attempt: int, cursor: str = "") -> Iterator[Sequence[LogLine]]:
+        """The lines of an attempt's log behind ``cursor`` as they come, until it has ended."""
         while True:
             ended = self.refresh().trials[trial].attempts[attempt - 1].status is AttemptStatus.ENDED
             while lines := self.log(trial, attempt, cursor):

@@ -210,8 +210,8 @@ class Client:
                 return
             cursor = lines[-1].cursor
 
-    def follow(self, name: str, trial: int, attempt: int) -> Iterator[Sequence[LogLine]]:
-        """The lines of an attempt's log as they come, each once, until it has ended.
+    def follow(self, name: str, trial: int, attempt: int, cursor: str = "") -> Iterator[Sequence[LogLine]]:
+        """The lines of an attempt's log behind ``cursor`` as they come, each once, until it has ended.
 
         A line that breaks is opened again behind what was heard.
         """
@@ -219,7 +219,7 @@ class Client:
         while True:
             with (
                 suppress(StoreUnavailable),
-                self._door.listen(path, {"attempt": attempt}, Last_Event_ID=mark) as heard,
+                self._door.listen(path, {"attempt": attempt, "cursor": cursor}, Last_Event_ID=mark) as heard,
             ):
                 for event in sent_events(heard):
                     if event.kind == "end":

@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 
 from trialjob import experiment
 from trialjob.apps.cli.errors import ExitStatus, say
+from trialjob.apps.outlasting import outlasting
 from trialjob.errors import UsageError
 from trialjob.experiment import Session
 from trialjob.model.ids import TrialId
@@ -46,7 +48,7 @@ def print_log(name: str, trial: int, *, attempt: int | None, follow: bool, store
 def _parts(session: Session, trial: TrialId, attempt: int, *, follow: bool) -> Iterator[Sequence[LogLine]]:
     """The log of an attempt to its present end, or to that which it will have."""
     if follow:
-        yield from session.follow(trial, attempt)
+        yield from outlasting(session, partial(session.follow, trial, attempt), say)
         return
     cursor = ""
     while lines := session.log(trial, attempt, cursor):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from trialjob import experiment
 from trialjob.apps.cli.errors import ExitStatus, say
 from trialjob.apps.cli.running import exit_status
-from trialjob.errors import StoreUnavailable
+from trialjob.apps.outlasting import outlast
 from trialjob.model.trial import Phase
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.reporting.console import watcher
@@ -59,14 +59,7 @@ def _follow(session: Session, out: Console, store: str | None) -> None:
 def look_on(session: Session, seconds: float) -> Sequence[Event]:
     """Wait, then read what has been journaled since; nothing while the store is away, which is said once."""
     SystemClock().sleep(seconds)
-    said, session.trouble = session.trouble, ""
-    try:
-        return session.look()
-    except StoreUnavailable as error:
-        session.trouble = str(error)
-        if session.trouble != said:
-            say(f"notice: {error}")
-        return ()
+    return outlast(session, session.look, say) or ()
 
 
 def _goes_on(session: Session) -> bool:

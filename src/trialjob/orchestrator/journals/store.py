@@ -110,8 +110,8 @@ class Service(Protocol):
         """Some lines of a log behind ``cursor``."""
         ...
 
-    def follow(self, name: str, trial: int, attempt: int) -> Iterator[Sequence[LogLine]]:
-        """The lines of an attempt's log as they come, until it has ended."""
+    def follow(self, name: str, trial: int, attempt: int, cursor: str) -> Iterator[Sequence[LogLine]]:
+        """The lines of an attempt's log behind ``cursor`` as they come, until it has ended."""
         ...
 
     def artifacts(self, state: State) -> ArtifactSource:
