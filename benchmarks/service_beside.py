@@ -28,7 +28,7 @@ from optuna.distributions import distribution_to_json
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.reporting.optuna_space import parameters
-from trialjob.reporting.results import row_of
+from trialjob.reporting.rows import row_of
 from trialjob.testing.histories import OBJECTIVE, SPACE
 
 #: Seconds for a page, and for a server to begin.

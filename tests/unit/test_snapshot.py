@@ -21,6 +21,7 @@ from trialjob.apps.cli.main import main
 from trialjob.apps.summary import line_of, member_of
 from trialjob.errors import JournalCorrupt
 from trialjob.model.ids import TrialId
+from trialjob.model.json import strict_json
 from trialjob.model.limits import Limits
 from trialjob.model.metric import MetricGoal, Mode
 from trialjob.model.trial import EndKind, EndReason
@@ -37,7 +38,6 @@ from trialjob.orchestrator.journals.snapshot import is_worth, packed, state_of, 
 from trialjob.orchestrator.samplers.initial_points import PointsFirst
 from trialjob.orchestrator.samplers.random import RandomSampler
 from trialjob.reporting.listing import print_status
-from trialjob.reporting.results import strict_json
 from trialjob.testing.chaos import World
 from trialjob.testing.chaos_schedule import Schedule
 from trialjob.testing.histories import History

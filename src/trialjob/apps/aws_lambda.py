@@ -32,9 +32,9 @@ from trialjob.errors import BackendUnavailable, SpecError, StoreError, StoreUnav
 from trialjob.experiment import Session
 from trialjob.model.durations import FORMS, parse_duration
 from trialjob.model.ids import ExperimentName
+from trialjob.model.json import strict_json
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.journals.store import Listed
-from trialjob.reporting.results import strict_json
 
 K = TypeVar("K")
 T = TypeVar("T")

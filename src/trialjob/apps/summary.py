@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from trialjob.orchestrator.core.overview import Seen
-from trialjob.reporting.results import Result, document, experiment_state, whole_row
+from trialjob.reporting.results import Result, document, experiment_state
+from trialjob.reporting.rows import whole_row
 
 if TYPE_CHECKING:
     from trialjob.experiment import Look, Session

@@ -1,12 +1,13 @@
-"""JSON values, and the one canonical way to write them.
+"""JSON values, and how they are written: canonically for digests, strictly for people and programs.
 
-Rule: two equal values have one text, so a digest of the text identifies the value.
+Rule: two equal values have one canonical text, so a digest of it identifies the value.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -22,3 +23,18 @@ def canonical_json(value: Json) -> str:
 def digest(value: Json) -> str:
     """First 16 hexadecimal digits of the SHA-256 of the canonical text."""
     return hashlib.sha256(canonical_json(value).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def strict_json(value: Json, *, indent: int | None = 2) -> str:
+    """``value`` as JSON in plain ASCII, with null for every number that JSON cannot hold."""
+    return json.dumps(_finite(value), indent=indent, allow_nan=False)
+
+
+def _finite(value: Json) -> Json:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return value

@@ -18,11 +18,10 @@ from trialjob.model.json import Json, canonical_json
 from trialjob.model.metric import Mode, Objective
 from trialjob.orchestrator.core.trial import Trial
 from trialjob.reporting.metric_values import MetricValues, direction
+from trialjob.reporting.rows import Row
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from trialjob.reporting.results import Row
 
 _BEFORE_CONFIG = ("trial", "status")
 #: The columns behind the scores, as they are called in a row.

@@ -24,7 +24,7 @@ from trialjob.model.trial import EndKind, Phase, TrialStatus
 from trialjob.orchestrator.core.best import best_trial, counts_as_best
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial
-from trialjob.reporting.results import row_of
+from trialjob.reporting.rows import row_of
 from trialjob.reporting.steps import whole_step
 from trialjob.reporting.terminal import one_line
 

@@ -5,35 +5,39 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from html import escape
-from typing import TYPE_CHECKING
 
+from trialjob.model.metric import Objective
 from trialjob.reporting import formatting
-
-if TYPE_CHECKING:
-    from trialjob.reporting.results import Result, Row
+from trialjob.reporting.rows import Row
 
 _MOST = 10
 
 
-def page_of(result: Result) -> str:
-    """A heading, the best configuration, warnings, and the best trials as a table."""
-    rows = result.trials
-    best, detail = result.best_or_none(), f": {result.detail}" if result.detail else ""
-    parts = [f"<p><b>{escape(result.experiment)}</b> {escape(result.state + detail)}, {len(rows)} trials</p>"]
+def page_of(
+    *,
+    name: str,
+    where: str,
+    best: Row | None,
+    rows: Sequence[Row],
+    objective: Objective,
+    warnings: Sequence[str],
+) -> str:
+    """A heading, where it stands, the best configuration, warnings, and the best trials as a table."""
+    parts = [f"<p><b>{escape(name)}</b> {escape(where)}, {len(rows)} trials</p>"]
     if best is not None:
         parts.append(
             f"<p><b>best</b>: trial {best.trial}, {formatting.number(best.score)}<br>"
             f"<code>{escape(formatting.configuration(best.config))}</code></p>"
         )
-    parts += [f"<p>⚠ {escape(warning)}</p>" for warning in result.warnings()]
+    parts += [f"<p>⚠ {escape(warning)}</p>" for warning in warnings]
     scored = [row for row in rows if row.score is not None and not math.isnan(row.score)]
     if scored:
-        parts.append(_table(_best_first(result, scored)[:_MOST]))
+        parts.append(_table(_best_first(objective, scored)[:_MOST]))
     return "".join(parts)
 
 
-def _best_first(result: Result, rows: Sequence[Row]) -> list[Row]:
-    key = result.objective.key
+def _best_first(objective: Objective, rows: Sequence[Row]) -> list[Row]:
+    key = objective.key
     return sorted(rows, key=lambda row: (-key(row.score or 0.0), row.trial))
 
 

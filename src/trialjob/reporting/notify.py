@@ -14,10 +14,10 @@ from typing import Any, Final
 from trialjob.aws import faults
 from trialjob.aws.door import Door, again
 from trialjob.model.address import basic, mask_address
+from trialjob.model.json import strict_json
 from trialjob.orchestrator.ports import Clock
 from trialjob.reporting.notification import Notice
 from trialjob.reporting.public_address import NotPublic, post_publicly
-from trialjob.reporting.results import strict_json
 from trialjob.reporting.terminal import one_line
 
 #: Seconds.

@@ -29,7 +29,7 @@ from trialjob.model.trial import TrialStatus
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial
 from trialjob.reporting.optuna_space import parameters
-from trialjob.reporting.results import Row, row_of
+from trialjob.reporting.rows import Row, row_of
 from trialjob.reporting.steps import whole_step
 from trialjob.reporting.terminal import one_line
 

@@ -6,8 +6,6 @@ Rule 2: what is not known is None, never zero; and a NaN is never the best.
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -15,13 +13,13 @@ from typing import TYPE_CHECKING
 
 from trialjob.errors import NoBestTrial, UsageError
 from trialjob.model.ids import JobName
-from trialjob.model.job import JobEnd, Outcome
-from trialjob.model.json import Json
+from trialjob.model.job import Outcome
+from trialjob.model.json import Json, strict_json
 from trialjob.model.metric import Objective
 from trialjob.model.space import Space
 from trialjob.model.trial import EndKind, Phase
-from trialjob.orchestrator.core.best import best_trial, ended_at
-from trialjob.orchestrator.core.costs import Costs, cost_of, costs_of
+from trialjob.orchestrator.core.best import best_trial
+from trialjob.orchestrator.core.costs import Costs, costs_of
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Attempt, Trial
 from trialjob.orchestrator.ports import ArtifactSource, Part
@@ -29,49 +27,14 @@ from trialjob.reporting.choosing import Choice, chosen
 from trialjob.reporting.doubts import doubts
 from trialjob.reporting.downloads import fetch
 from trialjob.reporting.frames import Table, iso, report_table, trial_table
-from trialjob.reporting.metric_values import MetricValues, metrics_of
+from trialjob.reporting.notebook import page_of
 from trialjob.reporting.pareto import pareto_front
+from trialjob.reporting.rows import Row, whole_row
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from trialjob.reporting.importances import Importances
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One trial in the results."""
-
-    trial: int
-    status: str
-    #: The hyperparameters that were searched, constants excluded.
-    config: Mapping[str, Json]
-    #: The objective's value that counts; None when there is none.
-    score: float | None
-    #: The values of the further objectives that go with it, by metric.
-    others: Mapping[str, float | None]
-    #: The largest resource reported (epochs, steps).
-    resource: float | None
-    attempts: int
-    #: Seconds since the epoch. It starts with its first job, and has ended once its status is final.
-    proposed_at: float
-    started_at: float | None
-    ended_at: float | None
-    #: Seconds that are paid for, over all attempts; None while one of them is not known.
-    seconds: float | None
-    #: Seconds that machines were kept warm behind its jobs, which are paid for too.
-    idle_seconds: float | None
-    #: What all that cost, and how much of it was of no use; None while a part of it is not known.
-    dollars: float | None
-    wasted_dollars: float | None
-    #: Why the trial has its status.
-    reason: str
-    #: Where the model of its newest job is, if it left one: a folder or an archive.
-    artifact: str | None = None
-    #: Every metric that it reported: its value at the score, its last and its best one.
-    metrics: Mapping[str, MetricValues] = field(default_factory=dict)
-    #: Where its newest job can be looked at in a browser, such as ``console`` and ``logs``.
-    links: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,9 +180,15 @@ class Result:
 
     def _repr_html_(self) -> str:
         """For notebooks: where it stands, the best configuration, and the best trials in a table."""
-        from trialjob.reporting.notebook import page_of  # noqa: PLC0415 - only notebooks need it
-
-        return page_of(self)
+        where = self.state + (f": {self.detail}" if self.detail else "")
+        return page_of(
+            name=self.experiment,
+            where=where,
+            best=self.best_or_none(),
+            rows=self.trials,
+            objective=self.objective,
+            warnings=self.warnings(),
+        )
 
     def table(self, choice: Choice | None = None) -> Table:
         """The rows of ``choice``, or all of them, under the columns of ``dataframe``."""
@@ -277,41 +246,6 @@ def experiment_state(state: State) -> str:
     return "stopped" if state.reason is not None and state.reason.kind is EndKind.STOPPED else "finished"
 
 
-def whole_row(trial: Trial, objective: Objective) -> Row:
-    """The row of one trial with all of its metrics, for which every report is looked at."""
-    return _row(trial, objective, metrics_of(trial, objective))
-
-
-def row_of(trial: Trial, objective: Objective) -> Row:
-    """The row of one trial, without its ``metrics``."""
-    return _row(trial, objective, {})
-
-
-def _row(trial: Trial, objective: Objective, metrics: Mapping[str, MetricValues]) -> Row:
-    ends, cost = [attempt.end for attempt in trial.attempts], cost_of(trial, objective)
-    return Row(
-        trial=trial.id,
-        status=trial.status.value,
-        config=dict(trial.config),
-        score=trial.score,
-        others={
-            goal.metric: trial.others[place] if trial.others else None
-            for place, goal in enumerate(objective.others)
-        },
-        resource=trial.resource,
-        attempts=len(ends),
-        proposed_at=trial.proposed_at,
-        started_at=trial.attempts[0].intended_at if trial.attempts else None,
-        ended_at=ended_at(trial),
-        seconds=cost.seconds,
-        idle_seconds=cost.idle_seconds,
-        dollars=cost.dollars,
-        wasted_dollars=cost.wasted_dollars,
-        reason=_first_line(trial.reason or _failure(ends)),
-        metrics=metrics,
-    )
-
-
 def trial_folder(to: Path, trial: Trial) -> Path:
     """Where what a trial left behind is brought to."""
     return to / f"trial-{trial.id:04d}"
@@ -329,28 +263,3 @@ def model_attempt(trial: Trial) -> Attempt | None:
         ),
         None,
     )
-
-
-def _failure(ends: list[JobEnd | None]) -> str:
-    last = ends[-1] if ends else None
-    return last.message if last is not None and last.failure is not None else ""
-
-
-def _first_line(text: str) -> str:
-    """A failure's reason carries the end of its log behind the first line; a row has no room for it."""
-    return text.split("\n", 1)[0]
-
-
-def strict_json(value: Json, *, indent: int | None = 2) -> str:
-    """``value`` as JSON in plain ASCII, with null for every number that JSON cannot hold."""
-    return json.dumps(_finite(value), indent=indent, allow_nan=False)
-
-
-def _finite(value: Json) -> Json:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {key: _finite(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
-    return value

@@ -30,7 +30,8 @@ from trialjob.reporting.frames import iso
 from trialjob.reporting.pareto import pareto_front
 from trialjob.reporting.repeats import expected_of, repeats
 from trialjob.reporting.reproduce import command
-from trialjob.reporting.results import Result, Row, experiment_state, row_of
+from trialjob.reporting.results import Result, experiment_state
+from trialjob.reporting.rows import Row, row_of
 from trialjob.reporting.terminal import clean, clean_log, one_line
 from trialjob.reporting.typed_commands import command as hint
 

@@ -18,7 +18,8 @@ from trialjob.model.json import Json, canonical_json
 from trialjob.model.trial import TrialStatus
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial
-from trialjob.reporting.results import Row, row_of, trial_folder
+from trialjob.reporting.results import trial_folder
+from trialjob.reporting.rows import Row, row_of
 from trialjob.reporting.steps import whole_step
 
 try:

@@ -15,7 +15,7 @@ from trialjob.model.ids import JobName, TrialId
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.ports import ArtifactSource
 from trialjob.reporting.machine_use import NotAtHand, Use, use_of
-from trialjob.reporting.results import row_of
+from trialjob.reporting.rows import row_of
 
 #: Jobs that are looked at, and bytes of each one's output.
 MOST_JOBS: Final = 30

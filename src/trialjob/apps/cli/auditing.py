@@ -14,9 +14,9 @@ from trialjob.backends.auditing import Found, Group, Ownership, Together, withou
 from trialjob.errors import UsageError
 from trialjob.experiment import audit as auditor_of
 from trialjob.model.ids import experiment_name_problem
+from trialjob.model.json import strict_json
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.reporting import formatting
-from trialjob.reporting.results import strict_json
 from trialjob.reporting.terminal import Output, clean, console
 from trialjob.reporting.typed_commands import command, program
 

@@ -16,7 +16,7 @@ from trialjob.model.ids import MAX_EXPERIMENT_NAME
 from trialjob.model.json import Json
 from trialjob.model.trial import TrialStatus
 from trialjob.orchestrator.core.state import State
-from trialjob.reporting.results import Row
+from trialjob.reporting.rows import Row
 from trialjob.reporting.tables import ranked
 
 #: A unique suffix and the word before it.

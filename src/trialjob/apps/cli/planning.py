@@ -11,10 +11,10 @@ from trialjob.apps.cli.showing import print_out
 from trialjob.config import ExperimentSpec
 from trialjob.errors import Problem, SpecError, StoreUnavailable
 from trialjob.model.durations import parse_duration
+from trialjob.model.json import strict_json
 from trialjob.planning.page import document, lines
 from trialjob.planning.plan import Plan
 from trialjob.planning.planned import Asked, plan
-from trialjob.reporting.results import strict_json
 from trialjob.reporting.terminal import check_written, clean, console
 
 

@@ -10,6 +10,7 @@ from trialjob.apps.cli.errors import ExitStatus
 from trialjob.apps.summary import line_of, member_of, status_of, unreadable
 from trialjob.errors import TrialjobError
 from trialjob.model.ids import ExperimentName
+from trialjob.model.json import strict_json
 from trialjob.orchestrator.core.best import best_trial
 from trialjob.orchestrator.core.overview import Seen
 from trialjob.orchestrator.engine.clock import SystemClock
@@ -17,7 +18,6 @@ from trialjob.orchestrator.journals.snapshot import seen
 from trialjob.orchestrator.ports import ExperimentStore
 from trialjob.reporting.choosing import Choice
 from trialjob.reporting.listing import print_list, print_status
-from trialjob.reporting.results import strict_json
 from trialjob.reporting.tables import print_results
 from trialjob.reporting.terminal import Output, check_written, clean, console, one_line
 

@@ -10,11 +10,12 @@ from trialjob.apps.stepping import step, summary
 from trialjob.errors import NoSuchExperiment, StoreUnavailable, UsageError
 from trialjob.experiment import Session
 from trialjob.model.durations import FORMS, parse_duration
+from trialjob.model.json import strict_json
 from trialjob.model.trial import Phase, TrialStatus
 from trialjob.orchestrator.core.best import best_trial
 from trialjob.orchestrator.core.state import State
 from trialjob.reporting import formatting
-from trialjob.reporting.results import experiment_state, strict_json
+from trialjob.reporting.results import experiment_state
 from trialjob.reporting.terminal import clean, console
 from trialjob.reporting.typed_commands import command
 

@@ -63,8 +63,8 @@ def list_values(*, form: str) -> int:
     from trialjob.apps.cli.showing import print_out  # noqa: PLC0415 - the help does without
     from trialjob.config import user_file  # noqa: PLC0415 - as above
     from trialjob.model.address import shown_address  # noqa: PLC0415 - as above
+    from trialjob.model.json import strict_json  # noqa: PLC0415 - as above
     from trialjob.model.masking import masked  # noqa: PLC0415 - as above
-    from trialjob.reporting.results import strict_json  # noqa: PLC0415 - as above
     from trialjob.user_settings import STORE, read, where  # noqa: PLC0415 - as above
 
     settings = {

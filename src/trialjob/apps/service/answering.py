@@ -8,8 +8,7 @@ from fastapi import Depends, Header, Request, Response
 
 from trialjob.apps.service.bodies import Started
 from trialjob.apps.service.callers import AnyDesk, Caller
-from trialjob.model.json import Json
-from trialjob.reporting.results import strict_json
+from trialjob.model.json import Json, strict_json
 
 Key = Annotated[str, Header(max_length=200)]
 

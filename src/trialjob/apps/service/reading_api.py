@@ -17,9 +17,9 @@ from trialjob.apps.service.rules import ONE, TRIAL
 from trialjob.apps.service.streams import news
 from trialjob.apps.service.trial_pages import Order, trial_page
 from trialjob.errors import UsageError
+from trialjob.model.json import strict_json
 from trialjob.model.trial import TrialStatus
 from trialjob.orchestrator.journals.codec import encode
-from trialjob.reporting.results import strict_json
 
 #: Experiments that are compared at once.
 _SIDE_BY_SIDE: Final = 20

@@ -10,7 +10,8 @@ from trialjob.model.trial import TrialStatus
 from trialjob.orchestrator.core.best import counts_as_best
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial
-from trialjob.reporting.results import document, whole_row
+from trialjob.reporting.results import document
+from trialjob.reporting.rows import whole_row
 
 Order: TypeAlias = Literal["newest", "oldest", "best"]
 

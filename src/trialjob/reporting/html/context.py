@@ -15,7 +15,8 @@ from trialjob.orchestrator.core.trial import Trial
 from trialjob.reporting.html.columns import Column, columns
 from trialjob.reporting.html.scores import MOST_AXES
 from trialjob.reporting.pareto import pareto_front
-from trialjob.reporting.results import Result, Row
+from trialjob.reporting.results import Result
+from trialjob.reporting.rows import Row
 
 if TYPE_CHECKING:
     from trialjob.reporting.importances import Importances

@@ -9,7 +9,7 @@ from trialjob.model.trial import TrialStatus
 from trialjob.reporting import formatting
 from trialjob.reporting.html.columns import Figure
 from trialjob.reporting.html.context import ReportContext
-from trialjob.reporting.results import Row
+from trialjob.reporting.rows import Row
 
 
 def _by_status(given: ReportContext) -> dict[TrialStatus, list[Row]]:

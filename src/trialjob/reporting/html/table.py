@@ -10,7 +10,7 @@ from trialjob.model.metric import Mode
 from trialjob.reporting import formatting
 from trialjob.reporting.html.columns import finite
 from trialjob.reporting.html.context import ReportContext
-from trialjob.reporting.results import Row
+from trialjob.reporting.rows import Row
 from trialjob.reporting.terminal import clean, one_line
 
 _LONGEST = 500
