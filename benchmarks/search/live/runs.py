@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks.search import ours
 from benchmarks.search.compare import RULES, SAMPLERS
-from benchmarks.search.course import Setting
+from benchmarks.search.course import Setting, Trace
 from benchmarks.search.live.forest import ForestSampler
 from benchmarks.search.live.live import Live
 from benchmarks.search.live.tasks import CHOICE, TASKS, Task
@@ -51,13 +51,16 @@ def recorded(
         RULES[rule],
         setting=Setting(workers=workers, enough=lambda _ended, reported: reported >= epochs),
     )
+    about = {"loop": loop, "task": task.name, "seed": seed, "workers": workers}
+    return as_line(about, trace, epochs)
+
+
+def as_line(about: Mapping[str, Any], trace: Trace, epochs: int) -> dict[str, Any]:
+    """A run with what it is called, as far as it was paid for."""
     points = sorted(trace.points)[:epochs]
     seen = {trial for _, trial, _ in points}
     return {
-        "loop": loop,
-        "task": task.name,
-        "seed": seed,
-        "workers": workers,
+        **about,
         "hours": points[-1][0] / 3600,
         "configs": {str(trial): config for trial, config in trace.configs.items() if trial in seen},
         "points": [(trial, loss) for _, trial, loss in points],
