@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
@@ -343,6 +344,28 @@ def test_a_server_that_ends_loses_and_doubles_nothing(
     finally:
         second.terminate()
         second.wait(240)
+
+
+def test_a_server_that_is_listened_to_ends_quietly(tmp_path: Path) -> None:
+    words = ["-m", "trialjob", "serve", "--port", "0", "--no-browser", "--store", str(tmp_path)]
+    with subprocess.Popen(
+        [sys.executable, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        address, _, token = process.stdout.readline().strip().partition("/#token=")
+        space = {"x": {"type": "uniform", "lower": 0, "upper": 1}}
+        study = {"name": "s", "metric": "loss", "mode": "min", "space": space, "limits": {"max_trials": 1}}
+        ask(address, token, "POST", "/v1/studies", study)
+        page = HTTPConnection(address.removeprefix("http://"), timeout=240)
+        page.request("GET", "/v1/experiments/s/events", headers={"Authorization": f"Bearer {token}"})
+        with closing(page), page.getresponse() as heard:
+            while not heard.readline().startswith(b"data:"):
+                pass
+            process.terminate()
+            heard.read()  # to its end: what breaks off raises
+        told = process.stderr.read()
+    assert (process.returncode, told) == (0, "Ctrl-C ends the server; jobs run on\n")
 
 
 def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:

@@ -280,6 +280,23 @@ def test_a_log_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         log.write_to(str(tmp_path / "none" / "log"))
 
 
+def test_a_request_that_is_broken_off_at_the_end_leaves_no_traceback(tmp_path: Path) -> None:
+    async def work() -> None:
+        is_in = asyncio.Event()
+
+        async def waits(*_given: object) -> None:
+            is_in.set()
+            await asyncio.Event().wait()
+
+        house = Alone(Desk(str(tmp_path), Runner(), tmp_path), "one")
+        request = asyncio.create_task(asked(Access(waits, house, lambda _scope: None), "/", None))
+        await is_in.wait()
+        request.cancel()
+        await request
+
+    asyncio.run(work())
+
+
 async def asked(made: Access, path: str, token: str | None) -> None:
     told = [] if token is None else [(b"authorization", f"Bearer {token}".encode())]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import selectors
+import threading
 from collections.abc import AsyncIterable, Callable, Iterable
 
 import pytest
@@ -38,7 +39,7 @@ class _Loop(asyncio.SelectorEventLoop):
 def heard(ends_at: float, tell: Callable[[_Loop], Iterable[bytes]]) -> float:
     """When a stream ends whose token is good until then, in seconds of its loop."""
     loop = _Loop()
-    return ended(loop, told(lambda: tell(loop), lambda: loop.time() < ends_at))
+    return ended(loop, told(lambda: tell(loop), lambda: loop.time() < ends_at, threading.Event()))
 
 
 def ended(loop: _Loop, pieces: AsyncIterable[object]) -> float:
@@ -80,5 +81,11 @@ class _Away(TeamHouse):
 
 def test_a_stream_ends_where_nobody_knows_whether_its_token_is_good() -> None:
     request = Request({"type": "http", "token": "one"})
-    answer = Seats(_Away()).listens(request, "one", lambda: ())
+    answer = Seats(_Away(), threading.Event()).listens(request, "one", lambda: ())
     assert ended(_Loop(), answer.body_iterator) <= 16.0
+
+
+def test_a_server_that_ends_waits_for_none_that_listen() -> None:
+    loop, ending = _Loop(), threading.Event()
+    loop.call_at(40.5, ending.set)
+    assert 40.5 <= ended(loop, told(lambda: (), lambda: True, ending)) < 42.5  # what the end waits for

@@ -9,6 +9,7 @@ Rule 3: what changes something, and what was refused, is written down; no body a
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 import time
@@ -97,6 +98,8 @@ class Access:
             await self._app(scope, body, answer)
         except Refusal as refusal:
             await _refuse(answer, refusal)
+        except asyncio.CancelledError:  # the server ends, has waited long enough, and says so in a line
+            pass
         except Exception:
             if not answer.is_whole:  # the connection is to break, or half of it would look like the whole
                 raise

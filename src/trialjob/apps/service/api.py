@@ -7,6 +7,7 @@ started. The desk that a route works on is its caller's, so it cannot reach what
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from http import HTTPStatus
@@ -78,9 +79,9 @@ _WRONG: Final = {
 _KINDS: Final = {"html": "text/html", "js": "text/javascript", "css": "text/css"}
 
 
-def app(house: House, listening: Listening | None = None) -> Access:
-    """The ASGI application for those who are let in."""
-    made = api(house)
+def app(house: House, listening: Listening | None = None, ending: threading.Event | None = None) -> Access:
+    """The ASGI application for those who are let in. Those who listen leave when it is ``ending``."""
+    made = api(house, ending)
 
     def rule_of(scope: Scope) -> Role | str | None:
         for route in made.routes:
@@ -91,7 +92,7 @@ def app(house: House, listening: Listening | None = None) -> Access:
     return Access(Shortcut(made), house, rule_of, listening)
 
 
-def api(house: House) -> FastAPI:
+def api(house: House, ending: threading.Event | None = None) -> FastAPI:
     """All routes, for whoever has been let in. Raises InvariantError for one without a rule."""
     made = FastAPI(
         title="trialjob",
@@ -108,7 +109,7 @@ def api(house: House) -> FastAPI:
     _reports(made)
     add_artifacts(made)
     add_figures(made)
-    add_streams(made, house)
+    add_streams(made, house, ending or threading.Event())
     add_starting(made)
     _steering(made)
     add_studies(made)

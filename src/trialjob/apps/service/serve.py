@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 import ssl
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from pathlib import Path
 import uvicorn
 
 from trialjob import experiment
-from trialjob.apps.service.access import Listening
+from trialjob.apps.service.access import Access, Listening
 from trialjob.apps.service.api import app
 from trialjob.apps.service.callers import Alone, TeamHouse
 from trialjob.apps.service.connections import Connection, Door
@@ -49,6 +50,22 @@ class Listener:
     def is_local(self) -> bool:
         return self.host in ("127.0.0.1", "localhost", "::1")
 
+    @property
+    def listening(self) -> Listening:
+        return Listening(is_local=self.is_local, behind_proxy=self.behind_proxy)
+
+
+class _Server(uvicorn.Server):
+    """Says when it ends, before it waits for those who are being answered."""
+
+    def __init__(self, config: uvicorn.Config, ending: threading.Event) -> None:
+        super().__init__(config)
+        self._ending = ending
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._ending.set()
+        await super().shutdown(sockets)
+
 
 def serve(*, store: str | None, listener: Listener, resume: bool, ready: Callable[[str], None]) -> None:
     """Serve until SIGINT or SIGTERM; ``ready`` is told the address. Raises UsageError, StoreError."""
@@ -67,7 +84,8 @@ def serve(*, store: str | None, listener: Listener, resume: bool, ready: Callabl
         _check_alone(listener)
         token = new_token()
         house = Alone(Desk(store, Runner(), Path.cwd()), token)
-    settings = _settings(house, listener)
+    ending = threading.Event()
+    settings = _settings(app(house, listener.listening, ending), listener)
     socket_ = listen(listener)
     if resume:
         house.take_over()
@@ -78,7 +96,7 @@ def serve(*, store: str | None, listener: Listener, resume: bool, ready: Callabl
         )
         try:
             with _ends_quietly(), _logs(listener.log):
-                uvicorn.Server(settings).run(sockets=[socket_])
+                _Server(settings, ending).run(sockets=[socket_])
         finally:
             house.close()
 
@@ -134,13 +152,12 @@ def _check_certificate(certificate: Path, key: Path) -> None:
         ) from error
 
 
-def _settings(house: Alone | TeamHouse, listener: Listener) -> uvicorn.Config:
+def _settings(made: Access, listener: Listener) -> uvicorn.Config:
     certificate, key = listener.tls or (None, None)
     if certificate and key:
         _check_certificate(certificate, key)
-    listening = Listening(is_local=listener.is_local, behind_proxy=listener.behind_proxy)
     return uvicorn.Config(
-        app(house, listening),
+        made,
         log_level="warning",
         access_log=False,
         server_header=False,

@@ -10,7 +10,7 @@ import json
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from typing import Annotated
+from typing import Annotated, Any, Final
 from urllib.parse import quote, unquote
 
 from fastapi import FastAPI, Header, Query, Request
@@ -36,6 +36,16 @@ _LOOK, _ALIVE = 1.0, 15.0
 _LISTENERS, _OF_ONE = 200, 150
 #: Has nginx, and what is built like it, pass on what is said as it is said, and not by the buffer.
 _UNBUFFERED = {"x-accel-buffering": "no"}
+_KIND: Final = "text/event-stream"
+_TEXT: Final = {"type": "string"}
+#: How such an answer is described: by one of its events.
+_EVENTS: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "content": {
+            _KIND: {"schema": {"type": "object", "properties": dict.fromkeys(("id", "event", "data"), _TEXT)}}
+        }
+    }
+}
 
 #: Tells what is new; None once there is nothing more to come.
 Tell = Callable[[], "Iterable[bytes] | None"]
@@ -44,8 +54,8 @@ Tell = Callable[[], "Iterable[bytes] | None"]
 class Seats:
     """Who listens."""
 
-    def __init__(self, house: House) -> None:
-        self._house = house
+    def __init__(self, house: House, ending: threading.Event) -> None:
+        self._house, self._ending = house, ending
         self._taken: Counter[str] = Counter()
         self._lock = threading.Lock()
 
@@ -59,7 +69,7 @@ class Seats:
                 return False
 
         self._take(who)
-        return _Seated(told(tell, still_in), lambda: self._leave(who))
+        return _Seated(told(tell, still_in, self._ending), lambda: self._leave(who))
 
     def _take(self, who: str) -> None:
         with self._lock:
@@ -79,7 +89,7 @@ class _Seated(StreamingResponse):
     """Has a seat, which is free again however it ends, also before anything was sent."""
 
     def __init__(self, pieces: AsyncIterator[bytes], leave: Callable[[], None]) -> None:
-        super().__init__(pieces, media_type="text/event-stream", headers=_UNBUFFERED)
+        super().__init__(pieces, media_type=_KIND, headers=_UNBUFFERED)
         self._leave = leave
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -89,10 +99,10 @@ class _Seated(StreamingResponse):
             self._leave()
 
 
-def add_streams(made: FastAPI, house: House) -> None:
-    seats = Seats(house)
+def add_streams(made: FastAPI, house: House, ending: threading.Event) -> None:
+    seats = Seats(house, ending)
 
-    @made.get(f"{ONE}/events", response_class=only("text/event-stream"))
+    @made.get(f"{ONE}/events", response_class=only(_KIND), responses=_EVENTS)
     async def get_events(  # noqa: PLR0917 - as a route is written
         name: str,
         request: Request,
@@ -106,7 +116,7 @@ def add_streams(made: FastAPI, house: House) -> None:
         await in_thread(desk.look, name, lambda _session: None)
         return seats.listens(request, caller.id, _Records(desk, name, after if heard is None else heard))
 
-    @made.get(f"{TRIAL}/logs", response_class=only("text/event-stream"))
+    @made.get(f"{TRIAL}/logs", response_class=only(_KIND), responses=_EVENTS)
     async def get_logs(  # noqa: PLR0917 - as a route is written
         name: str,
         trial: int,
@@ -173,11 +183,12 @@ def _marked(last: str, attempt: int | None, cursor: str) -> tuple[int | None, st
     return (heard, unquote(mark)) if attempt in (None, heard) else (attempt, cursor)
 
 
-async def told(tell: Tell, still_in: Callable[[], bool]) -> AsyncIterator[bytes]:
+async def told(tell: Tell, still_in: Callable[[], bool], ending: threading.Event) -> AsyncIterator[bytes]:
+    """What is new, until there is nothing more to come, the token has ended, or the server ends."""
     now = asyncio.get_running_loop().time
     heard = checked = now()
     yield b"retry: 2000\n\n"
-    while True:
+    while not ending.is_set():
         try:
             said = await in_thread(tell)
         except (StoreUnavailable, BackendUnavailable):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Final
 
-from fastapi import FastAPI, Response
+from fastapi import Body, FastAPI, Response
 
 from trialjob.apps.service.answering import AGAIN, Key, OneDesk, json_of, started
 from trialjob.apps.service.bodies import (
@@ -18,11 +18,21 @@ from trialjob.apps.service.bodies import (
 from trialjob.apps.service.rules import STUDIES, STUDY_TRIAL
 from trialjob.apps.service.studies import Study
 
+_STUDY: Final = {
+    "metric": "loss",
+    "mode": "min",
+    "space": {"rate": {"type": "uniform", "lower": 0, "upper": 1}},
+    "limits": {"max_trials": 20, "max_concurrent_trials": 4},
+}
+
 
 def add_studies(made: FastAPI) -> None:
     @made.post(STUDIES, status_code=201, responses=AGAIN)
     def start_study(
-        body: dict[str, Any], desk: OneDesk, response: Response, idempotency_key: Key = ""
+        body: Annotated[dict[str, Any], Body(examples=[_STUDY])],
+        desk: OneDesk,
+        response: Response,
+        idempotency_key: Key = "",
     ) -> Started:
         """A study: a spec without estimator and backend, whose trials its clients ask for and run."""
         return started(response, *desk.start_study(body, key=idempotency_key))
