@@ -97,7 +97,6 @@ def main() -> int:
         config, store = Path(folder, "schemathesis.toml"), f"{folder}/team"
         with server(f"{folder}/alone") as (address, token):
             failed = fuzz(given, config, address, (token, token))
-            return failed
         told("tenant", "add", "red", *RIGHTS, store=store)
         admin = told("token", "create", "--role", "admin", store=store)
         manager = told("token", "create", "red", "--role", "manage", store=store)
