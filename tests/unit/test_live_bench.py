@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("sklearn")
 pytest.importorskip("optuna")
 
-from benchmarks.search.live import choices, decide, differences, judge, live, replicate, runs, tasks
+from benchmarks.search.live import choices, decide, differences, judge, live, peers, replicate, runs, tasks
 
 from trialjob.model.space import Config, Space, Uniform
 
@@ -193,3 +193,68 @@ def test_a_loop_is_paired_with_the_base_on_the_same_tasks_and_seeds() -> None:
     assert decide.table_of_loop(rows, "other")[-1] == (
         "| all | 4 | 0.250 | -0.050 ± 0.050 | 0.250 | -0.050 ± 0.050 | level |"
     )
+
+
+class _Twice:
+    """Asks for each configuration to epoch 3, and once it is told of it to epoch 9."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[float, int]] = []
+        self.told: dict[int, float] = {}
+        self._again: list[float] = []
+
+    def ask(self) -> tuple[int, Config, int]:
+        x, upto = (self._again.pop(), 9) if self._again else (len(self.asked) / 1000, 3)
+        self.asked.append((x, upto))
+        return len(self.asked) - 1, {"x": x}, upto
+
+    def tell(self, number: int, loss: float) -> None:
+        self.told[number] = loss
+        x, upto = self.asked[number]
+        if upto == 3:
+            self._again.append(x)
+
+
+def test_what_another_search_asks_for_again_goes_on_from_its_checkpoint() -> None:
+    search = _Twice()
+    trace = peers.searched(TINY, SEED, search)
+    assert len(trace.points) == runs.BUDGET
+    losses: dict[int, list[float]] = {}
+    for _, trial, loss in sorted(trace.points):
+        losses.setdefault(trial, []).append(loss)
+    for trial, seen in losses.items():
+        assert seen == live.Training(TINY.losses(trace.configs[trial], SEED))[: len(seen)]
+    assert max(map(len, losses.values())) == 9
+    assert len(search.asked) - len(search.told) == peers.WORKERS
+    for number, loss in search.told.items():
+        x, upto = search.asked[number]
+        assert loss == pytest.approx(x + 1 / upto + SEED / 100)
+
+
+def test_a_sampler_of_another_library_is_told_each_trial_that_ended_once() -> None:
+    search = _Twice()
+    run = runs.recorded(
+        TINY, "peer + asha", seed=SEED, workers=8, epochs=120, make=lambda: peers.PeerSampler(search)
+    )
+    curves = choices.curves(run)
+    assert set(search.told) < set(range(len(search.asked)))
+    for number, loss in search.told.items():
+        assert loss == min(curves[number + 1])
+
+
+def test_of_another_search_only_whole_rounds_count() -> None:
+    def row(loop: str, task: str, seed: int, anew: float) -> dict[str, Any]:
+        best = {"anew": anew, "checkpoint": anew}
+        return {"loop": loop, "task": task, "seed": seed, "workers": 8, "ways": {"best": best}}
+
+    made = [(task, seed) for number in range(4) for task in peers.ROUND for seed in peers.seeds(task, number)]
+    rows = [row("random + asha", task, seed, 0.5) for task, seed in made]
+    rows += [row("dehb", task, seed, 0.4) for task, seed in made[:-1]]
+    whole = made[: 3 * sum(peers.ROUND.values())]
+    found = peers.counted(rows, "dehb", list(peers.ROUND))
+    assert sorted({(each["task"], each["seed"]) for each in found}) == sorted(whole)
+    assert peers.table(rows, "dehb")[-1].startswith("| all | 30 | 0.400 | -0.100 ± 0.000 |")
+    assert peers.table(rows, "dehb")[-1].endswith("| ahead |")
+    few = [each for each in rows if (each["task"], each["seed"]) in made[:29]]
+    assert peers.table(few, "dehb")[-1].endswith("| not decided |")
+    assert peers.table(rows, "smac") == decide.head("smac", "random + asha")

@@ -13,14 +13,18 @@ import heapq
 import json
 import math
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from benchmarks.search.course import POLL, Trace, start_delay
 from benchmarks.search.live import peer_process, runs
+from benchmarks.search.live.decide import head, line
+from benchmarks.search.live.differences import BASE, JUDGED, Row, of_loop, over_tasks
+from benchmarks.search.live.differences import read as read_rows
 from benchmarks.search.live.judge import Trainings, judged
 from benchmarks.search.live.live import Live
 from benchmarks.search.live.replicate import JUDGES
@@ -42,11 +46,23 @@ ROUND: Final = {
     "convolution digits": 1,
 }
 FIRST: Final = 200
+#: Rounds without which nothing is decided.
+FEWEST: Final = 3
 #: Whose search has no fidelities, and goes under our ASHA.
 SAMPLERS: Final = {"hebo + asha": "hebo"}
 #: Whose own search says how far each training goes.
 SEARCHES: Final = ("dehb", "smac")
-LOOPS: Final = (*SEARCHES, *SAMPLERS, "random + asha", "forest + asha", "tpe + asha")
+LOOPS: Final = (*SEARCHES, *SAMPLERS, BASE, "forest + asha", "tpe + asha")
+
+
+class Asked(Protocol):
+    """A search that is asked and told."""
+
+    def ask(self) -> tuple[int, Config, int]:
+        """Its number, the configuration, and the epoch that it is to come to."""
+        ...
+
+    def tell(self, number: int, loss: float) -> None: ...
 
 
 class Peer:
@@ -58,7 +74,6 @@ class Peer:
             [python, peer_process.__file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
             text=True,
         )
         if self._process.stdin is None or self._process.stdout is None:
@@ -68,9 +83,11 @@ class Peer:
         self._say({"library": library, "seed": seed, "space": domains})
 
     def ask(self) -> tuple[int, Config, int]:
-        """Its number, the configuration, and the epoch that it is to come to."""
         self._say({"ask": True})
-        answer = json.loads(self._from.readline())
+        line = self._from.readline()
+        if not line:
+            raise RuntimeError("the library's process has ended; what it wrote is above")
+        answer = json.loads(line)
         config = {
             name: _inside(domain, answer["config"][name]) for name, domain in self._space.domains.items()
         }
@@ -120,7 +137,7 @@ def _inside(domain: Domain, value: Any) -> Json:  # noqa: ANN401 - what JSON has
 class PeerSampler:
     """A library's search as a sampler: it is told the least loss of each trial that has ended."""
 
-    def __init__(self, peer: Peer) -> None:
+    def __init__(self, peer: Asked) -> None:
         self._peer = peer
         self._numbers: dict[TrialId, int] = {}
         self._least: dict[TrialId, float] = {}
@@ -141,7 +158,7 @@ class PeerSampler:
                     pass
 
 
-def searched(task: Task, seed: int, peer: Peer) -> Trace:
+def searched(task: Task, seed: int, peer: Asked) -> Trace:
     """A search with fidelities: a configuration that is asked for again goes on from its checkpoint."""
     live = Live(task, seed)
     trace = Trace(live)
@@ -193,15 +210,65 @@ def recorded(loop: str, task: Task, seed: int, python: str) -> dict[str, Any]:
         return runs.as_line(about, searched(task, seed, peer), BUDGET)
 
 
+def seeds(task: str, number: int, first: int = FIRST) -> range:
+    """Those of a task in a round."""
+    begin = first + number * ROUND[task]
+    return range(begin, begin + ROUND[task])
+
+
+def counted(rows: Sequence[Row], loop: str, tasks: Collection[str]) -> list[Row]:
+    """The rows of this loop and of random search under ASHA in the rounds that the loop has whole."""
+    made = {(row["task"], row["seed"]) for row in rows if row["loop"] == loop}
+    whole: set[tuple[str, int]] = set()
+    for number in count():
+        of_round = {(task, seed) for task in tasks for seed in seeds(task, number)}
+        if not of_round <= made:
+            break
+        whole |= of_round
+    return [row for row in rows if row["loop"] in (loop, BASE) and (row["task"], row["seed"]) in whole]
+
+
+def table(rows: Sequence[Row], loop: str, tasks: Collection[str] = tuple(ROUND)) -> list[str]:
+    """A loop less random search under ASHA, by task and, tasks alike, over them."""
+    found = counted(rows, loop, tasks)
+    lines = head(loop, BASE)
+    if not found:
+        return lines
+    for task in tasks:
+        of_task = [row for row in found if row["task"] == task]
+        lines.append(line(task, [of_loop(of_task, loop, WORKERS, what) for what in JUDGED], ""))
+    if len(tasks) == 1:
+        return lines
+    parts = [over_tasks(found, partial(of_loop, loop=loop, workers=WORKERS, what=what)) for what in JUDGED]
+    enough = parts[0].runs >= FEWEST * sum(ROUND.values())
+    return [*lines, line("all", parts, parts[0].verdict if enough else "not decided")]
+
+
+def show(file: Path) -> None:
+    """What was kept, beside the runs of random search under ASHA that the third rule has judged."""
+    kept = read_rows(file)
+    judged_before = file.parent / "judged.jsonl.gz"
+    rows = [*kept, *(row for row in read_rows(judged_before) if row["loop"] == BASE)]
+    for loop in (*SEARCHES, *SAMPLERS):
+        print("\n".join(["", *table(rows, loop)]))
+    for loop in ("forest + asha", "tpe + asha"):
+        print("\n".join(["", *table(rows, loop, ["convolution digits"])]))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--loop", choices=LOOPS, required=True)
+    parser.add_argument("folder", type=Path, help="or the judged rows, to show them")
+    parser.add_argument("--loop", choices=LOOPS)
     parser.add_argument("--python", default="", help="that of the library's environment")
     parser.add_argument("--tasks", nargs="+", choices=list(ROUND), default=list(ROUND))
     parser.add_argument("--rounds", type=int, nargs=2, default=(0, 5))
     parser.add_argument("--first", type=int, default=FIRST, help="the first seed")
     given = parser.parse_args()
+    if given.folder.is_file():
+        show(given.folder)
+        return
+    if given.loop is None:
+        parser.error("--loop is needed for runs")
     given.folder.mkdir(parents=True, exist_ok=True)
     loop = given.loop
     file = given.folder / f"judged.{loop.replace(' ', '')}.jsonl"
@@ -212,8 +279,7 @@ def main() -> None:
     }
     for number in range(*given.rounds):
         for task in given.tasks:
-            for place in range(ROUND[task]):
-                seed = given.first + number * ROUND[task] + place
+            for seed in seeds(task, number, given.first):
                 if (task, seed) in done:
                     continue
                 run = recorded(loop, TASKS[task], seed, given.python)
