@@ -28,6 +28,14 @@ DRAWN = {
     "Syne Tune: asha": "#ff7f0e",
 }
 
+#: Sampler and rule of ours, and the loop that a library makes of the same.
+PEERS = (
+    ("tpe + none", "Optuna: tpe + none"),
+    ("random + none", "Syne Tune: random"),
+    ("random + asha", "Syne Tune: asha"),
+    ("random + asha", "Optuna: random + asha"),
+)
+
 
 def epochs(row: Row, mark: int) -> float:
     values = row["epochs"]
@@ -105,6 +113,16 @@ def differences(rows: Mapping[str, Sequence[Row]]) -> list[str]:
     return lines
 
 
+def beside_peers(rows: Mapping[str, Sequence[Row]]) -> list[str]:
+    """Loops of ours less those that others make of the same sampler and rule."""
+    lines = ["| 0 is equal | runs | " + " | ".join(COLUMNS) + " |", "|---|--:|" + "--:|" * len(COLUMNS)]
+    for ours, theirs in PEERS:
+        if ours in rows and theirs in rows:
+            cells = " | ".join(against(rows, ours, theirs))
+            lines.append(f"| {ours} less {theirs} | {len(rows[theirs])} | {cells} |")
+    return lines
+
+
 def picture(rows: Mapping[str, Sequence[Row]], where: Path) -> None:
     """Regret against epochs paid and against wall-clock time, with confidence bands."""
     import matplotlib as mpl  # noqa: PLC0415 - only the picture needs it
@@ -153,6 +171,7 @@ def main() -> None:
         print(f"## Regret after {title}\n\n" + "\n".join(matrix(rows, of)) + "\n")
     print("## Everything\n\n" + "\n".join(table(rows)) + "\n")
     print("## Less random search under the same rule, seed by seed\n\n" + "\n".join(differences(rows)))
+    print("\n## Less the same loop as its library has it, seed by seed\n\n" + "\n".join(beside_peers(rows)))
     for loop, other in given.against:
         print(f"| {loop} less {other} | " + " | ".join(against(rows, loop, other)) + " |")
     if given.picture:
