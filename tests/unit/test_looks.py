@@ -149,6 +149,27 @@ def test_a_look_asks_for_what_is_due_and_not_for_the_rest() -> None:
         assert all(later - at <= 2 * USUAL for at, later in pairwise(times))
 
 
+def test_the_end_of_a_job_that_is_trained_is_expected_as_those_before_it_ended() -> None:
+    told = Told()
+    told.begun(1, at=0.0)
+    for epoch, at in [(1, 100.0), (2, 200.0), (3, 300.0)]:
+        told.reported(1, epoch, at, rung=epoch == 1)
+    end = JobEnd(outcome=Outcome.COMPLETED, seconds=310.0, ended_at=310.0)
+    told(315.0, AttemptEnded(trial=TrialId(1), attempt=1, end=end))
+    told.begun(2, at=400.0)
+    told.reported(2, 1, at=500.0)
+    told.reported(2, 2, at=550.0, rung=False)
+    # Nothing that it reports decides anything, and its job is likely to be over at 610.
+    planned = Planned.everything(560.0)
+    asked = []
+    while planned.at < 640.0:
+        asked.append((planned.at, planned.look))
+        planned = planned.following(told.state, planned.at, USUAL)
+    assert any(look.ends for at, look in asked if 610.0 < at <= 617.0)
+    # It has not ended, and is looked for on and on.
+    assert sum(look.ends for at, look in asked if 610.0 < at <= 622.0) > 1
+
+
 @pytest.mark.parametrize("rule", [Asha(max_resource=9, reduction_factor=2), MedianStopping()])
 @pytest.mark.parametrize("workers", [1, 7])
 @pytest.mark.parametrize("usual", [1.0, 10.0, 90.0])

@@ -1,10 +1,10 @@
 """When jobs are looked at again where each look costs calls: as soon as it is likely to be worth one.
 
-What is waited for are reports by which trials are compared, and the ends of jobs that are being stopped: from
-then until somebody looks a machine is paid for in vain. When each is due follows from how long the newest
-cases took, and from the trial's own pace. A look is made when all that is due will together have waited for a
-part of the usual pause: soon after what is certain, later where something may come at any time, and last
-where nothing can.
+What is waited for are reports by which trials are compared, and the ends of jobs, of those that are being
+stopped and of those that are trained to the end: from then until somebody looks a machine is paid for in
+vain. When each is due follows from how long the newest cases took, and from the trial's own pace. A look is
+made when all that is due will together have waited for a part of the usual pause: soon after what is certain,
+later where something may come at any time, and last where nothing can.
 
 Rule 1: pure, and when a look is made is of the state alone, so that whoever goes on looks as the one before
 would have. What a look asks for spares calls, and a first one asks for everything.
@@ -18,6 +18,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from statistics import median
 from typing import Final, Self
 
 from trialjob.model.ids import TrialId
@@ -34,16 +35,20 @@ _PATIENCE_FOR_ENDS: Final = 0.04
 _TOGETHER: Final = 0.1
 #: The shortest pause with one job and with ``_SHARING`` and more, who share a look; and the longest.
 _SHORTEST: Final = 0.25
-_SHORTEST_SHARED: Final = 0.9
+_SHORTEST_SHARED: Final = 0.95
 _SHARING: Final = 64
 _LONGEST: Final = 2.0
 #: So many jobs always have something to tell, and a list of them takes more than one call.
 _MANY: Final = 100
-#: So many of the newest cases tell how long the next one takes.
+#: So many of the newest cases tell how long the next one takes. Few jobs end by themselves under a rule: they
+#: are looked for among so many trials.
 _CASES: Final = 12
+_FAR: Final = 256
 #: Seconds until what has happened can be seen; and the least pause until what is overdue is looked for.
 _LAG: Final = 0.5
 _OVERDUE: Final = 2.0
+#: An end that nobody asked for is seen in a list of jobs, which is so many seconds old.
+_LIST_LAG: Final = 4.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,13 +103,14 @@ def pauses(state: State, now: float, usual: float) -> tuple[float, float]:
     longest = max(usual, min(longest, idle_until(state, now) - now))
     shortest = usual * _shortest(len(state.live))
 
-    def pause(of: list[Sequence[float] | None], patience: float) -> float:
+    def pause(of: list[Sequence[float] | None], longest: float, patience: float) -> float:
         chances = sorted(chance for times in of for chance in _chances(times or (), now))
         return min(longest, max(shortest, _waited_for(chances, usual * patience)))
 
+    ends = [known.over(trial) if not _stops_now(trial) else times for trial, times in due]
     return (
-        pause([times for trial, times in due if not _stops_now(trial)], _PATIENCE),
-        pause([times for trial, times in due if _stops_now(trial)], _PATIENCE_FOR_ENDS),
+        pause([times for trial, times in due if not _stops_now(trial)], longest, _PATIENCE),
+        pause(ends, usual if None in ends else longest, _PATIENCE_FOR_ENDS),
     )
 
 
@@ -133,6 +139,8 @@ class _Known:
     paces: Sequence[float]
     #: From the wish to stop a job to its end.
     stops: Sequence[float]
+    #: Where jobs that ended by themselves made their last report, and from then to the end.
+    lasts: Sequence[tuple[float, float]]
     #: The resources at which trials have been compared.
     levels: Sequence[float]
 
@@ -144,8 +152,14 @@ class _Known:
         def newest(figure: Callable[[Trial], Iterator[float]]) -> Sequence[float]:
             return tuple(islice((took for trial in trials for took in figure(trial) if took >= 0), _CASES))
 
+        numbers = range(len(state.trials), max(0, len(state.trials) - _FAR), -1)
+        lasts = (last for number in numbers if (last := _last(state.trials[TrialId(number)])) is not None)
         return cls(
-            leads=newest(_leads), paces=newest(_paces), stops=newest(_stops), levels=sorted(state.rungs)
+            leads=newest(_leads),
+            paces=newest(_paces),
+            stops=newest(_stops),
+            lasts=tuple(islice(lasts, _CASES)),
+            levels=sorted(state.rungs),
         )
 
     def due(self, trial: Trial) -> Sequence[float] | None:
@@ -159,6 +173,20 @@ class _Known:
             return _after(live.submitted_at, self.leads)
         took = self._to_next_level(trial)
         return () if took is None else _after(trial.reports[-1].at, took)
+
+    def over(self, trial: Trial) -> Sequence[float] | None:
+        """When its job may end by itself, like ``due``; none while it is to be compared with others."""
+        if trial.live is None or not trial.live.reports:
+            return ()
+        reached = trial.reports[-1].resource
+        if any(level > reached for level in self.levels):
+            return ()
+        if not self.lasts:
+            # The first one of few may wait for a look.
+            return () if self.levels else None
+        pace = median(list(_paces(trial)) or self.paces or [0.0])
+        seen = trial.reports[-1].at + _LIST_LAG
+        return _after(seen, [max(0.0, last - reached) * pace + took for last, took in self.lasts])
 
     def _to_next_level(self, trial: Trial) -> Sequence[float] | None:
         """How long it may take to where trials are compared next; None where it is ahead of them all."""
@@ -195,6 +223,14 @@ def _stops(trial: Trial) -> Iterator[float]:
         end, wished = attempt.end, attempt.stop_at
         if wished is not None and end is not None and end.ended_at and end.outcome is Outcome.STOPPED:
             yield end.ended_at - wished
+
+
+def _last(trial: Trial) -> tuple[float, float] | None:
+    end = trial.last.end if trial.last is not None and trial.last.reports else None
+    if end is None or end.ended_at is None or end.outcome is not Outcome.COMPLETED:
+        return None
+    newest = trial.reports[-1]
+    return newest.resource, max(0.0, end.ended_at - newest.at)
 
 
 def _chances(times: Sequence[float], now: float) -> list[tuple[float, float]]:
