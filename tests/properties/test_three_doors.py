@@ -73,14 +73,20 @@ class Orchestrator:
 
 
 def on_this_machine(
-    path: Path, data: bytes, names: Sequence[str], cuts: Sequence[int] = (), deaths: Collection[int] = ()
+    path: Path,
+    data: bytes,
+    names: Sequence[str],
+    cuts: Sequence[int] = (),
+    deaths: Collection[int] = (),
+    *,
+    cut_off: bool = False,
 ) -> Said:
     orchestrator, cursor = Orchestrator(names), ""
     for number, size in enumerate([*cuts, len(data)]):
         path.write_bytes(data[:size])
         more, ended = True, number == len(cuts)
         while more:
-            found = read_lines(path, cursor, ended=ended)
+            found = read_lines(path, cursor, ended=ended, cut_off=cut_off)
             cursor, more = (found.lines[-1].cursor if found.lines else cursor), found.more
             orchestrator.take(found.lines, ended=ended and not more)
         if number in deaths and not ended:
@@ -140,6 +146,18 @@ def test_three_doors_agree(
     assert on_this_machine(tmp_path / "log", data, names, cuts, deaths) == checked
     assert on_sagemaker(data, names, tear=tear) == checked
     assert on_sagemaker(data, names, tear=tear, cuts=cuts, deaths=deaths) == checked
+
+
+@given(data=LOGS, names=NAMES, size=st.integers(0, 400), tear=st.integers(0, 200))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=200)
+def test_three_doors_agree_on_what_a_kill_has_torn(
+    tmp_path: Path, data: bytes, names: list[str], size: int, tear: int
+) -> None:
+    torn = data[:size]
+    marked = torn + b"[trialjob-cut]\n"
+    checked = said(check_log(marked, definitions_of(names), OBJECTIVE).reports)
+    assert on_this_machine(tmp_path / "log", torn, names, cut_off=True) == checked
+    assert on_sagemaker(marked, names, tear=tear) == checked
 
 
 @pytest.mark.parametrize("size", [16_384, 65_536, 200_000, 262_144])

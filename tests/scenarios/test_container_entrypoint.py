@@ -171,8 +171,13 @@ def test_a_script_that_knows_no_signals_ends_too(container: Container) -> None:
     log = container.start({"train.py": "import time\nprint('up')\ntime.sleep(600)\nprint('end')"})
     assert log.readline() == "up\n"
     container.stop()
-    assert log.read() == ""
+    assert log.read() == "[trialjob-cut]\n"
     assert container.status() == 128 + signal.SIGTERM
+
+
+def test_what_was_printed_when_the_script_was_killed_is_marked(container: Container) -> None:
+    log = container.start({"train.py": "import os\nos.write(1, b'loss=0')\nos.kill(os.getpid(), 9)"})
+    assert log.read() == "loss=0[trialjob-cut]\n"
 
 
 def test_what_a_shell_script_has_started_is_told_as_well(container: Container) -> None:
@@ -238,7 +243,7 @@ def test_orphans_are_buried(container: Container) -> None:
 )
 def test_the_exit_status_is_the_scripts_own(container: Container, ending: str, status: int) -> None:
     log = container.start({"train.py": f"import os, sys\nprint('last words')\n{ending}"})
-    assert log.read() == "last words\n"
+    assert log.read() == "last words\n" + ("[trialjob-cut]\n" if status > 128 else "")
     assert container.status() == status
     assert bool(container.failure) == bool(status)
 

@@ -470,3 +470,13 @@ def test_a_full_disk_is_named(jobs: LocalJobs) -> None:
     with pytest.raises(StoreError, match=r"cannot be used: No space left on device; .*make room"):
         jobs.backend().submit(request)
     assert jobs.backend().submit(request) == Submitted()
+
+
+def test_a_number_that_a_kill_has_torn_is_marked_and_one_of_a_good_end_is_whole(jobs: LocalJobs) -> None:
+    jobs.write("torn.sh", "echo loss=0.95\nprintf loss=0\nkill -9 $$")
+    jobs.write("whole.sh", "echo loss=0.95\nprintf loss=0")
+    for trial, name, last in ((1, "torn.sh", "loss=0[trialjob-cut]"), (2, "whole.sh", "loss=0")):
+        reader = jobs.start(jobs.request(trial=trial, entry_point=name))
+        jobs.wait_until(reader.ended)
+        assert reader.lines == ["loss=0.95", last]
+        assert [line.text for line in jobs.backend().log(reader.job)] == reader.lines

@@ -181,6 +181,8 @@ def test_a_job_that_is_requeued_goes_on_from_its_checkpoint(jobs: SlurmJobs, slu
     epochs = [line for line in reader.lines if line.startswith("epoch")]
     assert epochs == [f"epoch {number}" for number in range(1, 9)]
     assert reader.lines.count("begins behind 0") == 1
+    # The log goes on where the first run was broken off, perhaps within a number.
+    assert reader.lines.count("[trialjob-cut]") == 1
     assert reader.end.interruptions == 1
     # Both runs are paid for: eight epochs of 0.3 s.
     assert reader.end.seconds is not None

@@ -423,7 +423,9 @@ def test_sigterm_reaches_the_script_at_once(root: Path, *, catches: bool) -> Non
         assert child.stdout.readline() == "up\n"
         child.send_signal(signal.SIGTERM)
         rest = child.stdout.read()
-    assert (rest, child.returncode) == (("saved\n", 0) if catches else ("", 128 + signal.SIGTERM))
+    assert (rest, child.returncode) == (
+        ("saved\n", 0) if catches else ("[trialjob-cut]\n", 128 + signal.SIGTERM)
+    )
 
 
 def test_requirements_are_installed_only_when_asked(root: Path) -> None:

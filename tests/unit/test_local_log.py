@@ -59,6 +59,21 @@ def test_a_large_log_is_read_in_bounded_pieces_that_advance(tmp_path: Path, unit
     assert count == (20 if unit == b"x" else 5 << 18)
 
 
+@pytest.mark.parametrize(
+    ("data", "last"),
+    [(b"a\nloss=0", "loss=0[trialjob-cut]"), (b"loss=0\n", "loss=0"), (b"loss=0\r", "loss=0"), (b"", None)],
+)
+def test_only_a_line_that_a_kill_has_broken_off_is_marked(
+    tmp_path: Path, data: bytes, last: str | None
+) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(data)
+    lines = [line.text for line in read_lines(path, "", ended=True, cut_off=True).lines]
+    assert lines[-1:] == ([] if last is None else [last])
+    assert "[trialjob-cut]" not in str(read_lines(path, "", ended=True))
+    assert "[trialjob-cut]" not in str(read_lines(path, "", ended=False, cut_off=True))
+
+
 def test_a_log_that_is_not_there_yet_is_empty(tmp_path: Path) -> None:
     found = read_lines(tmp_path / "log", "", ended=False)
     assert (found.lines, found.more, tail(tmp_path / "log")) == ((), False, "")

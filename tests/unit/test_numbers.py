@@ -59,6 +59,14 @@ def test_a_part_of_a_numeral_has_no_value(numeral: str) -> None:
             assert read(regex, text) == [], (regex, text)
 
 
+@pytest.mark.parametrize("torn", ["0", "0.", "0.9", "12", "-1e-0", "1e", "0x", "1,", "1_", "inf"])
+def test_what_may_be_torn_has_no_value(torn: str) -> None:
+    for regex in REGEXES:
+        assert read(regex, f"acc={torn}[trialjob-cut]") == []
+    assert read("acc=({number})", f"acc=0.93 loss={torn}[trialjob-cut]") == [0.93]
+    assert numeral_at(f"acc={torn}[trialjob-cut]", 4, 4 + len(torn)) == f"{torn}[trialjob-cut]"
+
+
 @pytest.mark.parametrize(
     ("text", "value"),
     [

@@ -13,6 +13,8 @@ import subprocess
 import time
 from collections.abc import Iterator
 
+from trialjob.in_job.whole_lines import CUT
+
 #: Seconds for the last processes of a script whose first one has ended.
 _LAST_WORDS = 30.0
 
@@ -22,6 +24,17 @@ def signal_group(child: subprocess.Popen[bytes], number: int) -> None:
     if child.returncode is None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(child.pid, number)
+
+
+def was_killed(status: int) -> bool:
+    """Whether a signal ended a script, as Popen, a shell or a container says it."""
+    return status < 0 or status > 128  # noqa: PLR2004 - a shell's own of these says the same
+
+
+def mark_cut() -> None:
+    """Say in the log that what stands before may be broken off."""
+    with contextlib.suppress(OSError):
+        os.write(1, f"{CUT}\n".encode("ascii"))
 
 
 class Attendant:

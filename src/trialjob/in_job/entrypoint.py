@@ -39,7 +39,7 @@ if not __package__:  # A container runs this very file, and the others of its pa
         sys.modules[_name].__path__ = [str(Path(__file__).resolve().parent)]
 
 from trialjob.in_job import command_line, logged, variables, whole_lines
-from trialjob.in_job.attendant import Attendant
+from trialjob.in_job.attendant import Attendant, mark_cut, was_killed
 from trialjob.in_job.code_setup import SetupError, install_requirements, unpack
 from trialjob.in_job.log_reader import LogReader
 from trialjob.in_job.use import UseSampler
@@ -356,6 +356,8 @@ def run(
     use.finish()
     wrong = reader.finish()
     if status:
+        if attend.asked or was_killed(status):
+            mark_cut()
         write_failure(root, how_it_ended(entry_point, status))
     elif wrong:
         write_failure(root, wrong)

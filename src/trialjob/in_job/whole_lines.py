@@ -5,7 +5,9 @@ out as "0.930.91", and "7 0.93" and "8 0.91" as "7 0.938 0.91", of which nobody 
 
 Rule 1: it lies on the script's path as ``sitecustomize``, which Python imports before anything else; the one
 that it hides is run behind it.
-Rule 2: standard library only, Python 3.8, and little of it: whatever starts a Python waits for this.
+Rule 2: what a program had not written when it was killed is missing, and its last number may be torn,
+"0.9" of "0.93"; so the place where a script's output was broken off is marked, and such a number is not read.
+Rule 3: standard library only, Python 3.8, and little of it: whatever starts a Python waits for this.
 """
 
 # ruff: noqa: PTH118, PTH120, PTH113, PLC0415 - what is loaded here, every start waits for
@@ -13,6 +15,8 @@ import os
 import sys
 
 NAME = "sitecustomize"
+#: Stands right behind the last that a script printed which did not end well by itself.
+CUT = "[trialjob-cut]"
 
 
 def write_whole_lines() -> None:

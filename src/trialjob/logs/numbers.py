@@ -8,6 +8,7 @@ Rule 3: a comma between digits is a list's only where the digits on both sides c
 ``3,0.91`` is a list, ``3,91`` is not known to be one.
 Rule 4: a plain space groups thousands only where columns would not be written so: ``1 234,5`` anywhere, and
 ``1 234.5`` or ``1 234 567`` as the value of a name, with ``=`` or ``:``. ``0.5 0.6`` is two numbers.
+Rule 5: a number right before the place where a job's output was broken off may be torn, and has no value.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from __future__ import annotations
 import math
 import re
 from typing import Final
+
+from trialjob.in_job.whole_lines import CUT
 
 #: What ``{number}`` stands for: a regular expression for a float as programs print it, without groups.
 #: A number never starts inside of another one, which also keeps a search through a flood of digits linear;
@@ -46,6 +49,8 @@ _GOES_ON: Final = re.compile(
     rf"|[{_MARKS}{_SPACES}][0-9]{{3}}(?![0-9])"
     rf"|[{_POINTS}][0-9]"
 )
+#: The place where the output was broken off, perhaps within this number: ``0.9``, ``1,`` or ``0x``.
+_TORN: Final = re.compile(rf"[0-9A-Za-z.,_'+-]{{0,8}}{re.escape(CUT)}")
 #: A date or a time that begins another process's line, whose first digits have run into the number before.
 _DATE: Final = re.compile(
     r"(?:-[01][0-9]-[0-3][0-9]|/[0-3][0-9]/(?:[0-9]{4}|[0-3][0-9])|:[0-5][0-9]:[0-5][0-9])(?![0-9])"
@@ -124,12 +129,12 @@ def numeral_at(text: str, start: int, end: int) -> str:
     if groups is not None:
         start, end = min(start, groups.start()), max(end, groups.end())
     before = re.search(rf"{_OF_ONE}$", text[max(0, start - _WINDOW) : start])
-    behind = re.match(_OF_ONE, text[end : end + _WINDOW])
+    behind = re.match(rf"{re.escape(CUT)}|{_OF_ONE}", text[end : end + _WINDOW])
     return (before[0] if before else "") + text[start:end] + (behind[0] if behind else "")
 
 
 def _goes_on(text: str, start: int, end: int) -> bool:
-    if _DATE.match(text, end) and not _OF_DATE.fullmatch(text, start, end):
+    if _TORN.match(text, end) or (_DATE.match(text, end) and not _OF_DATE.fullmatch(text, start, end)):
         return True
     if end >= len(text) or (text[end] in _PLAIN_AFTER and text[end + 1 : end + 2] not in _TIMES):
         return False

@@ -13,10 +13,11 @@ from pathlib import Path
 
 from trialjob.backends.filling import environment_of, how_of, program_of, values_of, wants_values_file
 from trialjob.backends.folders.job_folder import Facts, JobFolder, files_below
-from trialjob.backends.folders.log import read_lines
+from trialjob.backends.folders.log import Lines, read_lines
 from trialjob.backends.folders.status import end_of
 from trialjob.errors import BackendError, StoreError
 from trialjob.files import Disk
+from trialjob.in_job.attendant import was_killed
 from trialjob.model.ids import JobName
 from trialjob.model.job import JobRequest, JobSeen, JobState, LogLine, Outcome, Watch
 from trialjob.model.secret import Reveal, Secret, revealed
@@ -64,9 +65,7 @@ class FolderBackend:
         """Some lines of a job's log behind ``cursor``; empty at its present end."""
         folder = self._folder(job)
         with files_of(folder.path):
-            status = folder.status()
-            ended = status is not None and status["state"] == "ended"
-            return read_lines(folder.log, cursor, ended=ended).lines
+            return _read_lines(folder, cursor, folder.status()).lines
 
     def location(self, job: JobName, part: Part) -> str:
         """The folder of a part."""
@@ -97,13 +96,12 @@ class FolderBackend:
 
     def _seen(self, watch: Watch, folder: JobFolder, status: Facts | None, state: JobState) -> JobSeen:
         """A job with the lines behind its cursor; its end comes with the last of them."""
-        ended = status is not None and status["state"] == "ended"
-        found = read_lines(folder.log, watch.cursor, ended=ended)
+        found = _read_lines(folder, watch.cursor, status)
         return JobSeen(
             job=watch.job,
             state=state,
             lines=found.lines,
-            end=end_of(status, folder) if status is not None and ended and not found.more else None,
+            end=end_of(status, folder) if status and _has_ended(status) and not found.more else None,
             more=found.more,
         )
 
@@ -168,6 +166,22 @@ class FolderBackend:
             "stop_grace": self._stop_grace,
             "gpus": [],
         }
+
+
+def _has_ended(status: Facts | None) -> bool:
+    return status is not None and status["state"] == "ended"
+
+
+def _read_lines(folder: JobFolder, cursor: str, status: Facts | None) -> Lines:
+    ended = _has_ended(status)
+    return read_lines(folder.log, cursor, ended=ended, cut_off=ended and _was_cut_off(status or {}))
+
+
+def _was_cut_off(status: Facts) -> bool:
+    """Whether it could not write all that it had to say: what ends by itself, well or not, does."""
+    code = status.get("exit_code")
+    failed = status.get("outcome") == Outcome.FAILED.value
+    return code is None or was_killed(code) or (code != 0 and not failed)
 
 
 def is_other(folder: JobFolder, digest: str) -> bool:

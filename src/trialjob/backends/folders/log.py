@@ -11,6 +11,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from trialjob.in_job.whole_lines import CUT
 from trialjob.logs.lines import BREAK, cut
 from trialjob.model.job import LogLine
 
@@ -33,9 +34,10 @@ class Lines:
     more: bool
 
 
-def read_lines(path: Path, cursor: str, *, ended: bool) -> Lines:
+def read_lines(path: Path, cursor: str, *, ended: bool, cut_off: bool = False) -> Lines:
     """The lines behind ``cursor``. An unfinished last line is given out only when the job has ``ended``.
 
+    It is marked where the job was ``cut_off``, by a signal or with its machine: its last number may be torn.
     Raises ValueError for a cursor that is none.
     """
     offset = int(cursor or 0)
@@ -50,8 +52,11 @@ def read_lines(path: Path, cursor: str, *, ended: bool) -> Lines:
         return Lines(lines=(), more=False)
     whole = offset + len(data) >= size
     found = cut(data, final=ended and whole, most=MAX_LINES)
+    is_torn = cut_off and whole and found[-1:] and found[-1][1] == len(data) and data[-1:] not in b"\r\n"
+    marks = [""] * (len(found) - 1) + [CUT if is_torn else ""] * bool(found)
     lines = tuple(
-        LogLine(text=text.decode("utf-8", "replace"), cursor=str(offset + end)) for text, end in found
+        LogLine(text=text.decode("utf-8", "replace") + mark, cursor=str(offset + end))
+        for (text, end), mark in zip(found, marks, strict=True)
     )
     used = found[-1][1] if found else 0
     full = len(found) >= MAX_LINES

@@ -95,6 +95,8 @@ class SlurmSupervisor(Supervisor):
         log = os.open(folder.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, FILE)
         for standard in (1, 2):
             os.dup2(log, standard)
+        if runs > 1:
+            attendant.mark_cut()
         self.accept()
         return True
 
