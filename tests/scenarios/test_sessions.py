@@ -112,6 +112,27 @@ def test_limits_may_change_and_nothing_else(spec: Callable[..., ExperimentSpec],
     assert session.refresh().version == version
 
 
+def test_two_who_change_limits_at_once_undo_nothing_of_each_other(
+    spec: Callable[..., ExperimentSpec], store: Path
+) -> None:
+    create(spec(limits={"max_trials": 9, "trial_timeout": 3600.0}), store=store)
+    one, other = attach("shell", store=store), attach("shell", store=store)
+
+    def fewer(present: ExperimentSpec) -> ExperimentSpec:
+        return present.model_copy(update={"limits": present.limits.model_copy(update={"max_trials": 3})})
+
+    def shorter(present: ExperimentSpec) -> ExperimentSpec:
+        return present.model_copy(
+            update={"limits": present.limits.model_copy(update={"trial_timeout": 60.0})}
+        )
+
+    one.revise(fewer)
+    other.revise(shorter)
+    limits = one.refresh().limits
+    assert (limits.max_trials, limits.trial_timeout) == (3, 60.0)
+    assert one.spec.limits.max_trials == 3
+
+
 def test_code_that_changed_or_vanished_after_the_start_changes_nothing(
     spec: Callable[..., ExperimentSpec], store: Path, tmp_path: Path
 ) -> None:

@@ -14,6 +14,7 @@ from scripted_server import HUNG_UP, Hurried, Script, fine, problem, scripted_se
 from server_thread import TOKEN, ServerThread, code_in, spec, wait_for
 from trialjob import Client, SpecError, UsageError, experiment
 from trialjob.apps.cli.main import main
+from trialjob.config import ExperimentSpec
 from trialjob.errors import NoSuchExperiment, StoreUnavailable
 from trialjob.experiment.served import ServedSession
 from trialjob.model.json import Json
@@ -352,6 +353,29 @@ def test_a_stop_is_waited_for_and_who_leaves_leaves_it_running(
         experiment.create(config.load(spec_file(code), overrides=["name=one"]), store=address(server))
     assert main(["stop", "one"]) == 0
     assert Client().get("one")["state"] == "stopped"
+
+
+def test_a_limit_is_changed_or_taken_away_by_the_command_and_no_other_is_touched(
+    server: ServerThread, code: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRIALJOB_STORE", address(server))
+    given = ("limits.trial_timeout=60", "limits.timeout=5m")
+    sets = [word for each in given for word in ("--set", each)]
+    assert main(["run", str(spec_file(code)), "--name", "one", *sets]) == 0
+    session, stale = (experiment.attach("one", store=address(server)) for _ in range(2))
+    assert isinstance(stale, ServedSession)
+    trials = session.state.limits.max_trials
+
+    def without_timeout(spec: ExperimentSpec) -> ExperimentSpec:
+        return spec.model_copy(update={"limits": spec.limits.model_copy(update={"timeout": None})})
+
+    def shorter(spec: ExperimentSpec) -> ExperimentSpec:
+        return spec.model_copy(update={"limits": spec.limits.model_copy(update={"trial_timeout": 30.0})})
+
+    session.revise(without_timeout)
+    stale.revise(shorter)
+    limits = session.refresh().limits
+    assert (limits.timeout, limits.trial_timeout, limits.max_trials) == (None, 30.0, trials)
 
 
 # Tokens

@@ -6,9 +6,9 @@ it running.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import NoReturn
+from typing import NoReturn, cast
 
 from trialjob.config import ExperimentSpec, SourceSpec
 from trialjob.errors import StoreUnavailable, UsageError
@@ -16,6 +16,7 @@ from trialjob.experiment.changes import agree, as_recorded
 from trialjob.experiment.session import Session
 from trialjob.model.ids import ExperimentName, TrialId
 from trialjob.model.job import LogLine
+from trialjob.model.json import Json
 from trialjob.model.trial import Phase
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.engine.loop import Watcher
@@ -44,9 +45,10 @@ class ServedSession(Session):
 
     # Steering
 
-    def change(self, spec: ExperimentSpec) -> None:
-        """Agree to the limits of ``spec``. Raises UsageError when it differs in anything else."""
+    def revise(self, made_of: Callable[[ExperimentSpec], ExperimentSpec]) -> None:
+        """As ``Session`` does, of limits only: UsageError for other changes."""
         recorded = self.spec
+        spec = made_of(recorded)
         if isinstance(spec.estimator, SourceSpec) and isinstance(recorded.estimator, SourceSpec):
             # The code was sent when it was started; where it lay here is not known there.
             place = {"source_dir": recorded.estimator.source_dir}
@@ -61,8 +63,10 @@ class ServedSession(Session):
                 f"{', '.join(other)} cannot be changed through {self._store.where()}, only limits\n"
                 "  → change it where the store is: `trialjob resume NAME SPEC --store …`"
             )
-        limits = wanted["limits"]
-        self._service.set_limits(self.name, **(limits if isinstance(limits, dict) else {}))
+        limits, held = (dict(cast("Mapping[str, Json]", each["limits"])) for each in (wanted, before))
+        # Those alone that are to be others: somebody else may change the rest meanwhile.
+        keys = [key for key in {**held, **limits} if limits.get(key) != held.get(key)]
+        self._service.set_limits(self.name, **{key: limits.get(key) for key in keys})
         self.refresh()
 
     def ask_stop(self) -> None:

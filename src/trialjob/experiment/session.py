@@ -167,10 +167,21 @@ class Session:
 
         Raises UsageError, with the differences, when it differs in anything else.
         """
-        self.vault.learn(spec.secrets())
-        agreed = agree(as_recorded(spec, self.spec), self.spec, self.state)
-        if agreed is not None:
-            self._append(lambda _state: [agreed])
+        self.revise(lambda _present: spec)
+
+    def revise(self, made_of: Callable[[ExperimentSpec], ExperimentSpec]) -> None:
+        """Agree to what is ``made_of`` the present spec, as ``change`` does.
+
+        It is made anew of what somebody else has changed meanwhile: a cap that was lowered just now stays so.
+        """
+
+        def agreed(state: State) -> list[Event]:
+            spec = made_of(self.spec)
+            self.vault.learn(spec.secrets())
+            change = agree(as_recorded(spec, self.spec), self.spec, state)
+            return [] if change is None else [change]
+
+        self._append(agreed)
 
     def ask_stop(self) -> None:
         """Journal that the user wants it stopped; whoever runs it will cancel what runs."""

@@ -104,12 +104,16 @@ def resume_experiment(
     if spec is not None:
         session.change(config.load(spec, overrides=[*overrides, *named(name)], backend=backend))
     elif overrides:
-        document = session.spec.document()
-        apply_overrides(document, overrides, "")
-        # The code is in the bundle; the folder that it came from need not be here.
-        session.change(config.parse(document, files=False))
+        session.revise(lambda present: _overridden(present, overrides))
     session.reopen()
     return _go_on(begun, session, console(), on_interrupt=on_interrupt, detach=detach, store=store)
+
+
+def _overridden(spec: config.ExperimentSpec, overrides: tuple[str, ...]) -> config.ExperimentSpec:
+    document = spec.document()
+    apply_overrides(document, overrides, "")
+    # The code is in the bundle; the folder that it came from need not be here.
+    return config.parse(document, files=False)
 
 
 def by_engine(engine: str | None) -> list[str]:

@@ -306,17 +306,17 @@ class Desk:
 
     def change_limits(self, name: str, limits: Mapping[str, Any]) -> None:
         """Agree to other limits; None takes one away. Raises SpecError, UsageError."""
-        self.look(name, lambda session: session.change(self._with_limits(session, limits)))
+        self.look(name, lambda session: session.revise(lambda spec: self._with_limits(spec, limits)))
 
     def further(self, name: str, limits: Mapping[str, Any]) -> dict[str, Any]:
         """What it may still cost under these limits in place of its own. Raises SpecError."""
         return self.look(
-            name, lambda session: asdict(further(session.state, self._with_limits(session, limits)))
+            name, lambda session: asdict(further(session.state, self._with_limits(session.spec, limits)))
         )
 
     @staticmethod
-    def _with_limits(session: Session, limits: Mapping[str, Any]) -> config.ExperimentSpec:
-        document = session.spec.document()
+    def _with_limits(spec: config.ExperimentSpec, limits: Mapping[str, Any]) -> config.ExperimentSpec:
+        document = spec.document()
         agreed = {**document["limits"], **limits}  # type: ignore[dict-item]
         document["limits"] = {key: value for key, value in agreed.items() if value is not None}
         return config.parse(document, source="limits", files=False)

@@ -206,7 +206,7 @@ class TenantDesk(Desk):
     def change_limits(self, name: str, limits: Mapping[str, Any]) -> None:
         def at(session: Session) -> tuple[Limits, int] | None:
             ended = session.state.phase is Phase.ENDED
-            wanted = self._with_limits(session, limits)
+            wanted = self._with_limits(session.spec, limits)
             if agree(as_recorded(wanted, session.spec), session.spec, session.state) is None:
                 return None  # no record would come behind this, by which what is opened is closed again
             return wanted.to_limits(), session.state.version if ended else 0
@@ -219,7 +219,7 @@ class TenantDesk(Desk):
             super().change_limits(name, limits)
 
     def further(self, name: str, limits: Mapping[str, Any]) -> dict[str, Any]:
-        wanted = self.look(name, lambda session: self._with_limits(session, limits).to_limits())
+        wanted = self.look(name, lambda session: self._with_limits(session.spec, limits).to_limits())
         room = self.ledger.room(name, cap=wanted.max_cost, jobs=wanted.max_concurrent_trials)
         return {**super().further(name, limits), "tenant": room}
 
