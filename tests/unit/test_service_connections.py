@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import socket
+import ssl
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
+from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,7 +25,7 @@ from trialjob.apps.service import log
 from trialjob.apps.service.access import Access, Listening
 from trialjob.apps.service.api import app
 from trialjob.apps.service.callers import Alone
-from trialjob.apps.service.connections import Connection, Door
+from trialjob.apps.service.connections import Connection, Door, Places
 from trialjob.apps.service.desk import Desk
 from trialjob.apps.service.receiving import Body, Refusal, Room
 from trialjob.apps.service.runner import Runner
@@ -30,6 +35,8 @@ from trialjob.errors import UsageError
 MOST = 8
 #: More than lies between a server and a client that reads nothing.
 MUCH = 64 << 20
+#: That a process may have open.
+FILES = 256
 
 
 class Patient(Connection):
@@ -190,6 +197,60 @@ def test_the_body_of_an_answer_does_not_wait_for_its_head_to_be_acknowledged() -
         accepted, _ = listener.accept()
         with accepted:
             assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+# The process
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> list[str]:
+    """The options that serve TLS with a new one."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("no openssl here to make a certificate with")
+    files = [f"{tmp_path}/cert.pem", f"{tmp_path}/key.pem"]
+    new = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost"]
+    subprocess.run([openssl, *new, "-out", files[0], "-keyout", files[1]], check=True, capture_output=True)
+    return ["--tls-cert", files[0], "--tls-key", files[1]]
+
+
+@pytest.mark.parametrize("is_tls", [False, True])
+def test_more_that_say_nothing_than_there_may_be_files_shut_nobody_out(
+    tmp_path: Path, certificate: list[str], *, is_tls: bool
+) -> None:
+    limited = f"import resource, runpy; resource.setrlimit(resource.RLIMIT_NOFILE, (128, {FILES}));"
+    words = [sys.executable, "-c", f"{limited} runpy.run_module('trialjob', run_name='__main__')", "serve"]
+    words += ["--store", str(tmp_path / "store"), "--no-browser", "--port", "0"]
+    with subprocess.Popen(
+        words + (certificate if is_tls else []), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        address, _, token = process.stdout.readline().strip().partition("/#token=")
+        where = ("127.0.0.1", int(address.rpartition(":")[2]))
+        with ExitStack() as held:
+            for _ in range(2 * FILES):
+                held.enter_context(closing(socket.create_connection(where, timeout=240)))
+            trusted = ssl.create_default_context(cafile=certificate[1])
+            trusted.check_hostname = False
+            asks = (
+                HTTPSConnection(*where, timeout=240, context=trusted)
+                if is_tls
+                else HTTPConnection(*where, timeout=240)
+            )
+            with closing(asks):
+                asks.request("GET", "/v1/experiments", headers={"authorization": f"Bearer {token}"})
+                assert asks.getresponse().status == 200
+        process.terminate()
+        assert "Too many open files" not in process.stderr.read()
+
+
+@pytest.mark.parametrize("files", [64, 256, 1024, 2048, 1 << 20])
+def test_places_leave_files_for_everything_else(files: int) -> None:
+    places = Places.within(files)
+    assert 16 <= places.connections <= 1000
+    assert 4 <= places.at_once <= places.connections / 4
+    assert places.connections + 5 * places.at_once <= 3 * files / 4
 
 
 def received(*pieces: bytes, length: str = "", most: int = 100, room: Room | None = None) -> int:

@@ -6,13 +6,17 @@ Rule 3: when there are as many connections as there may be, the one that has wai
 makes room for a new one. So however many are opened and left, whoever asks something is answered.
 Rule 4: far fewer are let in between two looks at what has come than there may be; else those that come with a
 request make room for new ones before it is read.
+Rule 5: of those whose TLS has not begun yet, which are no connections to us, the first makes room likewise.
+Rule 6: all of these together need fewer files than the process may open; else nobody is let in at all.
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from typing import ClassVar, Final
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import ClassVar, Final, Self
 from weakref import WeakKeyDictionary
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -20,16 +24,80 @@ from uvicorn.server import ServerState
 
 #: Connections that the system holds until they are let in.
 _QUEUE: Final = 2048
+#: So many times those let in at once may be no connections yet. One of plain HTTP becomes one two looks
+#: later, so it needs room for three; TLS takes as long as the other side's network.
+_ARRIVING: Final = 4
+#: Files that a server opens beside its connections: journals, logs, jobs, the store's.
+_OTHERS: Final = 256
+#: More files would not be used.
+_FILES: Final = 2048
 #: The connections of each server on which nothing is asked, that which has waited longest first. Looked for
 #: among a thousand, for each new one, it costs seconds in which nobody is answered.
 _WAITING: WeakKeyDictionary[ServerState, dict[Connection, None]] = WeakKeyDictionary()
 
 
+@dataclass(frozen=True, slots=True)
+class Places:
+    """How many connections there may be, and be let in at once."""
+
+    connections: int
+    at_once: int
+
+    @classmethod
+    def within(cls, files: int) -> Self:
+        """As many as the files that may be open allow; a thousand are enough."""
+        at_once = min(100, files // 16)
+        beside = _OTHERS + (_ARRIVING + 1) * at_once
+        return cls(min(1000, max(files // 4, files - beside)), at_once)
+
+
+def files_to_open() -> int:
+    """How many files this process may open, once it has asked for more, if it needs them."""
+    try:
+        import resource  # noqa: PLC0415 - there is none on Windows
+    except ImportError:
+        return _FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    soft, hard = (_FILES if each == resource.RLIM_INFINITY else each for each in (soft, hard))
+    more = min(hard, _FILES)
+    if more > soft:
+        with suppress(OSError, ValueError):  # a system may allow less than it says
+            resource.setrlimit(resource.RLIMIT_NOFILE, (more, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+            return more
+    return soft
+
+
 class Door(socket.socket):
     """A listener. Asyncio has one number for how many are let in at once and how many wait for it."""
 
-    def listen(self, _at_once: int = 0, /) -> None:
+    _arriving: ClassVar[dict[int, socket.socket]] = {}
+    _most = _QUEUE
+
+    def listen(self, at_once: int = 0, /) -> None:
+        self._most = _ARRIVING * at_once
         super().listen(_QUEUE)
+
+    def accept(self) -> tuple[socket.socket, object]:
+        """Let one in, which is arriving until it ``has_arrived``."""
+        line, address = super().accept()
+        self.has_arrived(line.fileno())  # one of that number is gone
+        self._arriving[line.fileno()] = line
+        if len(self._arriving) > self._most:
+            self._hang_up()
+        return line, address
+
+    def _hang_up(self) -> None:
+        for number in [number for number, line in self._arriving.items() if line.fileno() < 0]:
+            self.has_arrived(number)
+        if len(self._arriving) > self._most:
+            first = self._arriving.pop(next(iter(self._arriving)))
+            with suppress(OSError):  # the other side has hung up
+                first.shutdown(socket.SHUT_RDWR)
+
+    @classmethod
+    def has_arrived(cls, number: int) -> None:
+        """The one with that file is a connection now."""
+        cls._arriving.pop(number, None)
 
 
 class Connection(H11Protocol):
@@ -49,6 +117,7 @@ class Connection(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        Door.has_arrived(transport.get_extra_info("socket").fileno())
         self._watch_head()
         if self.limit_concurrency is not None and len(self.connections) >= self.limit_concurrency:
             self._make_room()

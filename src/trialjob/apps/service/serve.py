@@ -17,7 +17,7 @@ from trialjob import experiment
 from trialjob.apps.service.access import Access, Listening
 from trialjob.apps.service.api import app
 from trialjob.apps.service.callers import Alone, TeamHouse
-from trialjob.apps.service.connections import Connection, Door
+from trialjob.apps.service.connections import Connection, Door, Places, files_to_open
 from trialjob.apps.service.desk import Desk
 from trialjob.apps.service.log import close, write_to
 from trialjob.apps.service.runner import Runner
@@ -29,8 +29,8 @@ from trialjob.orchestrator.ports import Clock
 
 #: Seconds that listeners are waited for at the end.
 _FAREWELL = 2
-#: Seconds that a connection may be idle; connections, and those let in at once; bytes of a request's head.
-_IDLE, _AT_ONCE, _LET_IN, _HEAD = 20, 1000, 100, 32 << 10
+#: Seconds that a connection may be idle; bytes of a request's head.
+_IDLE, _HEAD = 20, 32 << 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,15 +156,17 @@ def _settings(made: Access, listener: Listener) -> uvicorn.Config:
     certificate, key = listener.tls or (None, None)
     if certificate and key:
         _check_certificate(certificate, key)
+    places = Places.within(files_to_open())
     return uvicorn.Config(
         made,
+        loop="asyncio",  # another one that is installed knows no Door
         log_level="warning",
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=_FAREWELL,
         timeout_keep_alive=_IDLE,
-        limit_concurrency=_AT_ONCE,
-        backlog=_LET_IN,
+        limit_concurrency=places.connections,
+        backlog=places.at_once,
         http=Connection,
         h11_max_incomplete_event_size=_HEAD,
         proxy_headers=False,
