@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 import trialjob
-from trialjob import config
+from trialjob import config, experiment
 from trialjob.apps.cli.main import main
 from trialjob.apps.naming import unique_name
 from trialjob.errors import SpecError
-from trialjob.model.ids import MAX_EXPERIMENT_NAME, experiment_name_problem
+from trialjob.model.ids import MAX_EXPERIMENT_NAME, ExperimentName, experiment_name_problem
 
 SPEC = """
 name: tiny
@@ -126,6 +126,23 @@ def test_resume_may_raise_limits_and_nothing_else(spec: Path, capsys: pytest.Cap
     assert len(results("more", capsys)["trials"]) == 4  # type: ignore[arg-type]
     assert main(["resume", "more", str(spec), "--set", "objective.mode=min"]) == 2
     assert "objective.mode" in capsys.readouterr().err
+
+
+def test_limits_are_changed_of_what_another_process_runs_and_that_is_told(
+    spec: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", str(spec), "--name", "more"]) == 0
+    capsys.readouterr()
+    with experiment.open_store(None).journal(ExperimentName("more")).hold():
+        assert main(["resume", "more", "--set", "limits.max_trials=3"]) == 0
+        told = capsys.readouterr()
+        assert "changed limits.max_trials: 2 → 3\n" in told.out
+        assert " runs more, and goes on under this\n" in told.out
+        assert not told.err
+        assert main(["resume", "more", "--set", "limits.max_trials=3"]) == 2  # nothing is changed by it
+        assert "more is being run by" in capsys.readouterr().err
+    assert main(["resume", "more"]) == 0
+    assert len(results("more", capsys)["trials"]) == 3  # type: ignore[arg-type]
 
 
 def test_sigterm_detaches_and_stop_takes_over(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:

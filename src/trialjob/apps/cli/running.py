@@ -16,7 +16,7 @@ from trialjob.apps.detached_run import GoesOn, HasEnded, Left, NotBegun, leave_t
 from trialjob.apps.interactive_run import Attended, OnInterrupt, attend, farewell
 from trialjob.apps.naming import unique_name
 from trialjob.config.overrides import apply_overrides
-from trialjob.errors import Problem, UsageError
+from trialjob.errors import ExperimentBusy, Problem, UsageError
 from trialjob.model.trial import EndKind, Phase
 from trialjob.orchestrator.core.state import State
 from trialjob.planning.page import short
@@ -101,12 +101,24 @@ def resume_experiment(
     session = experiment.attach(name, store=store)
     if session.state.moved_to is not None:
         experiment.finish(name, experiment.open_store(store))
+    out, before = console(), session.spec.document() if spec is not None or overrides else {}
     if spec is not None:
         session.change(config.load(spec, overrides=[*overrides, *named(name)], backend=backend))
     elif overrides:
         session.revise(lambda present: _overridden(present, overrides))
+    changed = config.differences(before, session.spec.document()) if before else []
+    print_notes([f"changed {each}" for each in changed], out)
     session.reopen()
-    return _go_on(begun, session, console(), on_interrupt=on_interrupt, detach=detach, store=store)
+    try:
+        return _go_on(begun, session, out, on_interrupt=on_interrupt, detach=detach, store=store)
+    except ExperimentBusy:
+        if not changed:
+            raise
+        # What was asked for is done: it is in the journal, by which any orchestrator goes.
+        print_notes(
+            [f"{session.holder() or 'another process'} runs {session.name}, and goes on under this"], out
+        )
+        return ExitStatus.DONE
 
 
 def _overridden(spec: config.ExperimentSpec, overrides: tuple[str, ...]) -> config.ExperimentSpec:
