@@ -156,6 +156,18 @@ def test_list_shows_also_what_cannot_be_read(store: str, capsys: pytest.CaptureF
     assert any(line.split()[:3] == ["digits", "running", "1/4"] for line in lines)
 
 
+def test_a_name_in_a_list_can_be_copied_where_the_rest_is_folded(
+    store: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    name = "a-name-that-takes-half-of-it"
+    folder = Path(store) / name
+    folder.mkdir()
+    (folder / "journal.jsonl").write_bytes(b"junk that cannot be read\n{}\n")
+    assert main(["list", "--store", store]) == 0
+    assert any(line.startswith(f"{name} ") for line in capsys.readouterr().out.splitlines())
+
+
 def test_list_of_an_empty_store(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", "--store", str(tmp_path / "new")]) == 0
     assert "no experiments here yet" in capsys.readouterr().out

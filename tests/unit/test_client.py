@@ -107,8 +107,11 @@ def test_what_is_wrong_is_our_own_error(server: ServerThread, code: Path) -> Non
     with pytest.raises(SpecError) as wrong:
         client.start(spec(limits={"max_trial": 2}), code=code)
     assert "max_trials" in {each.field: each.remedy for each in wrong.value.problems}["limits.max_trial"]
-    with pytest.raises(NoSuchExperiment, match="gone"):
+    with pytest.raises(NoSuchExperiment, match="gone") as missing:
         client.get("gone")
+    assert str(missing.value).endswith(f"\n  → trialjob list --store {address(server)}")
+    with pytest.raises(UsageError, match="'5': it is no address of a server"):
+        Client(5)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="trialjob login"):
         Client(address(server), "trialjob_wrong").me()
     with pytest.raises(UsageError, match="is no server of trialjob's"):

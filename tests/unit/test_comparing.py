@@ -85,6 +85,22 @@ def test_the_best_are_run_again_with_new_seeds_and_the_same_code(
         assert believed in (tmp_path / "report.html").read_text()
 
 
+def test_a_seed_that_the_script_does_not_take_is_said_before_it_starts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "t.py").write_text(
+        "import argparse\np = argparse.ArgumentParser()\np.add_argument('--lr', type=float)\n"
+        "print('acc=%s' % p.parse_args().lr)\n"
+    )
+    (tmp_path / "spec.yaml").write_text(SPEC.replace("t.sh, hyperparameters: {seed: 2}", "t.py"))
+    assert (
+        run(tmp_path, "run", str(tmp_path / "spec.yaml"), "--name", "strict", "--set", "space.lr.values=[1]")
+        == 0
+    )
+    run(tmp_path, "confirm", "strict", "--top", "1", "--seeds", "1", "--seed-name", "sed")
+    assert "warning: space.sed: t.py takes no --sed, and ends when it is given one" in capsys.readouterr().err
+
+
 def test_nothing_to_confirm_is_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     spec = str(folder / "spec.yaml")
     none = ["--set", "space.lr.values=[x]", "--name", "nothing"]

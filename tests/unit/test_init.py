@@ -334,3 +334,29 @@ def test_a_program_that_is_no_python_is_told(tmp_path: Path, capsys: pytest.Capt
     (tmp_path / "train.py").write_text("def (:\n")
     assert main(["init", str(tmp_path), "--yes"]) == 0
     assert "train.py cannot be read as Python" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ('python -u train.py --data /data "$@"', ""),
+        ("exec torchrun --nproc_per_node 2 \\\n  src/train.py $@", ""),
+        ("python3 -m src.train ${@}", ""),
+        ("python train.py --epochs 9", 'run.sh hands nothing on: write "$@" behind train.py in it'),
+    ],
+)
+def test_a_shell_script_has_what_the_program_has_that_it_starts(
+    line: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = next(each for each in SCRIPTS if each.name == "torch_mnist")
+    (tmp_path / "src").mkdir()
+    for folder in (tmp_path, tmp_path / "src"):
+        (folder / "train.py").write_text(script.files["train.py"])
+    (tmp_path / "run.sh").write_text(f"#!/bin/bash\nset -e\nexport OMP_NUM_THREADS=1\n{line}\n")
+    assert main(["init", str(tmp_path / "run.sh"), "--yes"]) == 0
+    spec = config.load(tmp_path / "sweep.yaml")
+    assert isinstance(spec.estimator, CodeSpec)
+    assert spec.estimator.entry_point == "run.sh"
+    assert f"{spec.objective.mode} {spec.objective.metric}" == script.metric
+    assert set(script.searched) <= set(spec.space)
+    assert ("still to do: " + told in capsys.readouterr().out) is bool(told)

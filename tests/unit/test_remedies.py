@@ -156,6 +156,33 @@ def test_a_mistake_is_mended_as_told(sweep: Path, place: str, value: str) -> Non
     assert again is None, f"{found} was followed, and then: {again}"
 
 
+@pytest.mark.parametrize(
+    ("place", "line"),
+    [
+        ("space.lr.upper", "upper: 10"),
+        ("space.units.lower", "lower: 1"),
+        ("limits.max_trials", "max_trials: 32"),
+        ("stopping.max_resource", "max_resource: 27"),
+        ("metrics[0].name", "name: val_accuracy"),
+        ("name", "name: digits-1"),
+    ],
+)
+def test_where_a_value_was_forgotten_it_is_told_what_may_stand_there(
+    sweep: Path, place: str, line: str
+) -> None:
+    found = complaint(sweep, [f"{place}=null"], place)
+    assert found is not None
+    assert (found.message, found.remedy) == ("has no value", f"write {line}")
+    assert complaint(sweep, [f"{place}={line.partition(': ')[2]}"], place) is None
+
+
+@pytest.mark.parametrize(("theirs", "ours"), [("min", "lower"), ("max", "upper"), ("max_value", "upper")])
+def test_bounds_by_the_names_of_others_are_told_ours(sweep: Path, theirs: str, ours: str) -> None:
+    found = complaint(sweep, [f"space.lr={{{theirs}: 0.1, type: uniform}}"], f"space.lr.{theirs}")
+    assert found is not None
+    assert found.remedy == f"write {ours}, with the same value"
+
+
 NO_LIMIT = [f"limits.{key}" for key in LimitsSpec.model_fields if takes_null(["limits", key], None)]
 
 

@@ -788,7 +788,7 @@ def test_nobody_who_listens_is_unreachable(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
     clock = VirtualClock()
     client = SageMakerClient(clock, Limiter(clock, RATES), region="us-east-1")
-    with pytest.raises(faults.Unreachable):
+    with pytest.raises(faults.Unreachable, match="check the network, the region, and AWS_ENDPOINT_URL"):
         client.stop("x")
     client.close()
 

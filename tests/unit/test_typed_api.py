@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,9 @@ from trialjob import (
     Local,
     LogUniform,
     RandInt,
+    SageMaker,
     Script,
+    Slurm,
     TrainingJobRequest,
     Tuner,
     choice,
@@ -32,7 +35,7 @@ from trialjob import (
     minimize,
 )
 from trialjob.config import ExperimentSpec
-from trialjob.errors import SpecError
+from trialjob.errors import SpecError, UsageError
 
 ROOT = Path(__file__).parents[2]
 PLUGIN = ROOT / "examples" / "plugins" / "plateau-rule"
@@ -126,6 +129,30 @@ def test_pyright_knows_it_as_well(tmp_path: Path) -> None:
 def _about(line: str) -> str:
     """What pyright says of a line, where it names the parameter and mypy the class."""
     return "lower" if line.startswith('LogUniform("') else BAD[line].lower()
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (SageMaker, "backend.s3_uri: is missing\n    → write s3_uri='s3://my-bucket/tuning'"),
+        (lambda: Slurm(partion="gpu"), "backend.partion: is not known here\n    → did you mean 'partition'?"),  # type: ignore[call-arg]
+        (lambda: Local(gres=1), "backend.gres: is not known here\n    → write gpus_per_trial: 1"),  # type: ignore[call-arg]
+        (lambda: Local(poll_interval="soon"), "backend.poll_interval: 'soon' is not a duration\n    → write"),  # type: ignore[arg-type]
+        (lambda: Local(gpus_per_trial=-1), "backend.gpus_per_trial: -1 is not possible here\n    → write"),
+        (lambda: Slurm(folder=5), "backend.folder: 5 is not possible here\n    → write a valid string"),  # type: ignore[arg-type]
+        (lambda: SageMaker(s3_uri="s3://a/b", spot={"wait": 1}), "backend.spot.wait: is not known here"),  # type: ignore[arg-type]
+    ],
+)  # fmt: skip
+def test_a_backend_that_is_made_wrongly_is_told_as_in_a_file(make: Callable[[], object], told: str) -> None:
+    with pytest.raises(SpecError) as error:
+        make()
+    assert told in str(error.value)
+
+
+def test_what_is_no_experiment_is_told_so(tmp_path: Path) -> None:
+    for name in (5, None, ""):
+        with pytest.raises(UsageError, match="no experiment named"):
+            Tuner.attach(name, store=tmp_path)  # type: ignore[arg-type]
 
 
 def spec(**parts: Any) -> ExperimentSpec:  # noqa: ANN401 - as the Tuner takes them

@@ -43,6 +43,14 @@ def set_all(*pairs: str) -> None:
         assert main(["config", "set", *pair.split(" ", 1)]) == 0
 
 
+@pytest.mark.parametrize("said", [" ", "\t", 5])
+def test_what_names_no_store_is_no_folder_of_that_name(said: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match=f"{said!r} is no place for experiments".replace("\\", ".")):
+        open_store(said)  # type: ignore[arg-type]
+    monkeypatch.setenv("TRIALJOB_STORE", str(said))
+    assert main(["list"]) == (0 if said == 5 else 2)
+
+
 def test_values_are_set_shown_and_taken_away(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["config", "list"]) == 0
     assert capsys.readouterr().out == ""

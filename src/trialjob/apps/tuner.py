@@ -292,7 +292,7 @@ class Tuner:
         """
         from trialjob import experiment  # noqa: PLC0415 - as above
 
-        return Experiment(experiment.attach(name, store=store), store)
+        return Experiment(experiment.attach(str(name), store=store), store)
 
     def run(self, on_interrupt: OnInterrupt | None = None) -> Result:
         """Start the experiment, or go on with it when this was called before.

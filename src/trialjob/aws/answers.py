@@ -38,6 +38,7 @@ _SILENT: Final = (
     "HTTPClientError", "ConnectionError", "IncompleteReadError", "ChecksumError", "FlexibleChecksumError",
 )  # fmt: skip
 _WRONG: Final = ("ParamValidationError", "RangeError", "UnknownParameterError", "MissingParametersError")
+_NETWORK: Final = "if that lasts, check the network, the region, and AWS_ENDPOINT_URL where it is set"
 _REGION: Final = (
     "set AWS_REGION, name a profile that has one, or write backend.region in the spec; "
     "trialjob audit takes --region"
@@ -137,7 +138,7 @@ def _of_botocore(error: Any, action: str) -> faults.Fault:  # noqa: ANN401 - bot
     if is_one_of(_LOGINS):
         return faults.ExpiredCredentials(str(error))
     if is_one_of(_SILENT):
-        return faults.Unreachable(f"no answer to {action or 'a call'}: {error}")
+        return faults.Unreachable(f"no answer to {action or 'a call'}: {error}; {_NETWORK}")
     if is_one_of(_WRONG):
         return faults.Invalid(str(error))
     if is_one_of(("NoRegionError",)):

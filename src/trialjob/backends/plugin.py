@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Final, Protocol, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, Self, TypeAlias
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from trialjob.backends.answers import ANSWERS
 from trialjob.backends.answers import Check as Check  # noqa: PLC0414 - packages have one door
@@ -20,8 +20,9 @@ from trialjob.backends.answers import Way as Way  # noqa: PLC0414 - as above
 from trialjob.backends.assumptions import THIS_MACHINE, Assumptions
 from trialjob.backends.auditing import Auditor, Knows, NothingToAudit
 from trialjob.backends.hooks import guard
+from trialjob.backends.misuse import problems_of
 from trialjob.backends.price_list import PriceList
-from trialjob.errors import Problem
+from trialjob.errors import Problem, SpecError
 from trialjob.field_types import Duration, Number, SpecPart
 from trialjob.model.framework import Framework
 from trialjob.model.ids import ExperimentName, JobName
@@ -162,6 +163,19 @@ class BaseBackend(SpecPart):
     poll_interval: Duration = 10.0
     #: Dollars that an hour of a job is to count, for `limits.max_cost` and the results. Default: 0.
     price_per_hour: Number | None = Field(default=None, ge=0)
+
+    if not TYPE_CHECKING:  # a type checker knows the fields by themselves
+
+        def __init__(self, **given: object) -> None:
+            """``given`` are the fields. Raises SpecError, with all that is wrong in ``problems``."""
+            try:
+                super().__init__(**given)
+            except ValidationError as error:
+                wrong = problems_of(type(self).model_fields, self.instead_of, error.errors(include_url=False))
+                raise SpecError([*wrong]) from None
+
+        # As pydantic's own is marked: what is read from a document is not made by calling it.
+        __init__.__pydantic_base_init__ = True
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: object) -> None:

@@ -95,6 +95,8 @@ def problem_of(error: ErrorDetails, document: Mapping[str, Any]) -> Problem:
             remedy = moved.replace("'", "'backend.", 1) if moved.startswith("did") else remedy
     elif kind == "missing":
         message, remedy = "is missing", f"write {_example(path, document)}"
+    elif value is None and kind in _FORMS and not (example := _example(path, document)).endswith("…"):
+        message, remedy = "has no value", f"write {example}"
     elif kind in _UNTAGGED or (kind == "literal_error" and path[-1] in ("kind", "type")):
         path, message, remedy = _unknown_kind(path, value, tagged=kind in _UNTAGGED)
     elif kind == "literal_error":
@@ -143,6 +145,8 @@ def _instead_of(path: list[Part], document: Mapping[str, Any]) -> str:
     """What to write for a key that another backend or the service itself calls so; "" where nothing is."""
     kind = _kind_at(path, document) or DEFAULT_BACKEND
     match path:
+        case ["space", *_, ("min" | "max" | "min_value" | "max_value" | "low" | "high") as key]:
+            return f"write {'upper' if 'max' in key or key == 'high' else 'lower'}, with the same value"
         case ["backend", str(key)] if kind in BACKENDS.builtin():
             instead = BACKENDS.own(str(kind)).instead_of.get(key)
             return f"write {instead}" if instead else ""

@@ -64,12 +64,12 @@ def choose(document: dict[str, Any], backend: str, source: str = "") -> None:
         apply_overrides(document, [f"backend.kind={json.dumps(backend)}"], source)
 
 
-def read(path: Path) -> dict[str, Any]:
-    """The document in a YAML file, whatever it says; raises SpecError."""
+def read(path: Path, *, meant: str = "write 'name: …' and so on") -> dict[str, Any]:
+    """The document in a YAML file, whatever it says. Raises SpecError, with ``meant`` where it is none."""
     found = load_yaml(read_text(path), str(path))
     if not isinstance(found, Mapping):
         what = "is empty" if found is None else f"holds {shown(found)}, which is no mapping"
-        raise SpecError(Problem(field="", message=what, remedy="write 'name: …' and so on"), str(path))
+        raise SpecError(Problem(field="", message=what, remedy=meant), str(path))
     return _plain(found, str(path))
 
 

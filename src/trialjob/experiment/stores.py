@@ -27,11 +27,15 @@ def open_store(location: str | Path | None = None) -> BaseStore:
     """
     said = location or os.environ.get("TRIALJOB_STORE") or user_settings.store()
     chosen = str(said or _usual())
+    remedy = "write a folder, 's3://bucket/prefix' or 'https://server' as text"
+    if not isinstance(said, str | Path | None) or not chosen.strip():
+        raise UsageError(
+            f"{said!r} is no place for experiments\n  → {remedy}, or leave it out (--store, TRIALJOB_STORE)"
+        )
     scheme, colon, _ = chosen.partition(":")
     # A Path has made one slash of two; and nobody means a folder of the name "s3:".
     if "://" not in chosen and not (colon and scheme.lower() in STORES):
         return FolderStore(user_settings.expanded(chosen).absolute())
-    remedy = "write a folder, 's3://bucket/prefix' or 'https://server' as text"
     try:
         return STORES.get(scheme.lower()).open(chosen, SystemClock())
     except UnknownKind as unknown:

@@ -20,6 +20,11 @@ _FORMATS: Final = (
 )
 _NAME: Final = re.compile(r"[^A-Za-z0-9]+")
 _LONGEST: Final = 52
+#: What else to do with a file that is none of theirs.
+KNOWN: Final = (
+    "name the file of a sweep of Azure ML or W&B, a Katib experiment or a tuning job of SageMaker; or have "
+    "`trialjob init` write a first spec for your code"
+)
 #: Sections of which each entry has a line of its own.
 _OPEN: Final = ("estimator", "space", "backend", "limits")
 
@@ -35,7 +40,7 @@ def translated(document: Mapping[str, Any]) -> Translation:
     raise UsageError(
         "this is no sweep of Azure ML (type: sweep) or W&B (method and parameters), no Katib experiment "
         "(kind: Experiment) and no tuning job of SageMaker (HyperParameterTuningJobConfig)\n"
-        "  → name such a file, or have `trialjob init` write a first spec for your code"
+        f"  → {KNOWN}"
     )
 
 

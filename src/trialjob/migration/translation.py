@@ -52,9 +52,12 @@ class Wrong(UsageError):
     """The file is not what its product would take."""
 
     def __init__(self, where: str, value: object, expected: str) -> None:
-        super().__init__(
-            f"{where or 'the file'}: {shown(value)} is not {expected}\n  → correct it there first"
+        wrong = (
+            f"is missing\n  → write {expected} there"
+            if value is None
+            else f"{shown(value)} is not {expected}\n  → correct it there"
         )
+        super().__init__(f"{where or 'the file'}: {wrong} first")
 
 
 class Section:

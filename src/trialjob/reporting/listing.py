@@ -36,8 +36,10 @@ def print_list(console: Console, experiments: Sequence[Mapping[str, Any]]) -> No
         console.out("\n".join(_aligned(row, widths) for row in rows), highlight=False)
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for head in heads:
-        table.add_column(Text(head), overflow="fold")
+    for head, width in zip(heads, widths, strict=True):
+        # A name is there to be copied; only one that would crowd out all else is folded.
+        whole = head == "name" and width <= console.width - _NARROW // 2
+        table.add_column(Text(head), overflow="fold", no_wrap=whole)
     for row in rows:
         table.add_row(*map(Text, row))
     console.print(table)

@@ -61,7 +61,7 @@ class Client:
         Nothing is asked of the server yet. Raises UsageError for an address that is none.
         """
         self._clock = clock or SystemClock()
-        self._door = Door(address or os.environ.get("TRIALJOB_STORE", ""), self._clock, token)
+        self._door = Door(str(address or os.environ.get("TRIALJOB_STORE", "")), self._clock, token)
 
     @property
     def address(self) -> str:

@@ -33,7 +33,9 @@ def error_of(address: str, status: int, kind: str, body: bytes, location: str = 
         case HTTPStatus.UNPROCESSABLE_ENTITY if told.get("problems"):
             return SpecError([_problem(each) for each in told["problems"]], address)
         case HTTPStatus.NOT_FOUND if detail and detail != HTTPStatus.NOT_FOUND.phrase:
-            return NoSuchExperiment(detail)
+            # The server's own list is that of its machine, or of no place that is told.
+            words, arrow, _ = detail.partition("\n  → trialjob list")
+            return NoSuchExperiment(f"{words}\n  → trialjob list --store {address}" if arrow else detail)
         case HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             return UsageError(f"{address} takes no more than {detail.removeprefix('more than ')} at once")
         case HTTPStatus.TOO_MANY_REQUESTS | HTTPStatus.SERVICE_UNAVAILABLE:

@@ -9,8 +9,9 @@ import click
 
 from trialjob.apps.cli.first_spec import check_free, write_spec
 from trialjob.config.parse import parse, read
-from trialjob.errors import SpecError
-from trialjob.migration.files import text, translated
+from trialjob.errors import SpecError, UsageError
+from trialjob.migration.files import KNOWN, text, translated
+from trialjob.migration.translation import Translation
 
 
 def import_file(file: str, output: str | None) -> int:
@@ -18,7 +19,7 @@ def import_file(file: str, output: str | None) -> int:
     source = Path(file)
     spec = Path(output) if output else source.parent / "sweep.yaml"
     check_free(spec)
-    found = translated(read(source))
+    found = _translated(source)
     write_spec(spec, text(found, source.name))
     click.echo(f"wrote {spec} from {source.name} of {found.product}")
     for title, notes in (("no counterpart", found.left_out), ("differs", found.changed)):
@@ -28,6 +29,16 @@ def import_file(file: str, output: str | None) -> int:
                 click.echo(f"  {note}")
     _say_what_is_open(spec)
     return 0
+
+
+def _translated(source: Path) -> Translation:
+    """What becomes of the file. Raises UsageError, with its name."""
+    try:
+        return translated(read(source, meant=KNOWN))
+    except SpecError as error:
+        raise UsageError("\n".join(f"{source}: {each}" for each in error.problems)) from error
+    except UsageError as error:
+        raise UsageError(f"{source}: {error}") from error
 
 
 def _say_what_is_open(spec: Path) -> None:

@@ -49,7 +49,6 @@ def run_spec(
     spec = config.load(path, overrides=[*overrides, *by_engine(engine), *named(name)], backend=backend)
     if name is None:
         spec = spec.model_copy(update={"name": unique_name(spec.name)})
-    warn(config.warnings(spec))
     return start(begun, spec, on_interrupt=on_interrupt, yes=yes, detach=detach, store=store)
 
 
@@ -65,6 +64,7 @@ def start(
 ) -> int:
     """Say what an experiment may cost, begin it, and attend it; ``code_of`` as for ``experiment.create``."""
     out = console()
+    warn(config.warnings(spec))
     resolved = experiment.resolve(spec, to_run=False)
     warn(resolved.doubts())
     if not _agreed(out, at_worst(resolved), yes=yes):

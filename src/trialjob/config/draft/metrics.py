@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from trialjob.config.draft.literals import literal, name_of
+from trialjob.config.draft.shell import started
 from trialjob.config.reporters import reporting_of
 from trialjob.config.script_options import parsed, source_files
 from trialjob.logs.check import Suggestion, check_log
@@ -72,11 +73,12 @@ def metrics_of(folder: Path, program: str, log: bytes | None) -> Metrics:
     """What is in a log where there is one; else in the program's own reports; else in what it prints."""
     if log is not None:
         return _of_log(log, "the log")
-    reported = reporting_of(folder, program)
-    if reported.names:
-        metrics = [Metric(name=name) for name in sorted(reported.names)]
+    inner = started(folder, program)
+    programs = [program, inner.program] if inner else [program]
+    if reported := {name for each in programs for name in reporting_of(folder, each).names}:
+        metrics = [Metric(name=name) for name in sorted(reported)]
         return _sorted(metrics, "its calls of report")
-    text = "\n".join(_lines(folder, program))
+    text = "\n".join(line for each in programs for line in _lines(folder, each))
     return _of_log(text.encode(), "what it prints")
 
 

@@ -5,13 +5,21 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from trialjob.config.draft.dataclasses_read import of_dataclass
-from trialjob.config.draft.declared import Declared, Interface, called, parameters_of, plain_value
+from trialjob.config.draft.declared import (
+    Declared,
+    Interface,
+    called,
+    of_arguments,
+    parameters_of,
+    plain_value,
+)
 from trialjob.config.draft.literals import literal, name_of
-from trialjob.config.draft.shell import of_shell
+from trialjob.config.draft.shell import of_shell, started
 from trialjob.config.draft.values_file import of_named_file, of_read_file
 from trialjob.config.script_options import parsed, source_files
 from trialjob.config.yaml_text import load_yaml
@@ -27,7 +35,7 @@ _CONSTANT: Final = re.compile(
 def of_other_styles(folder: Path, program: str) -> Interface | None:
     """Whatever names what a program takes; a file that it reads and constants at its top last."""
     if program.endswith((".sh", ".bash")):
-        return of_shell((folder / program).read_text("utf-8", "replace"), program)
+        return _of_shell_or_started(folder, program)
     trees = {path: tree for path in source_files(folder, program) if (tree := parsed(path))}
     for path, tree in trees.items():
         found = (
@@ -48,6 +56,19 @@ def of_other_styles(folder: Path, program: str) -> Interface | None:
         or of_read_file(folder, program, whole)
         or _of_constants(whole, program)
     )
+
+
+def _of_shell_or_started(folder: Path, program: str) -> Interface | None:
+    """What a shell script takes itself, or hands on to the program that it starts."""
+    own = of_shell((folder / program).read_text("utf-8", "replace"), program)
+    inner = started(folder, program)
+    if inner is None or (own is not None and not inner.is_handed_on):
+        return own
+    found = of_arguments(folder, inner.program) or of_other_styles(folder, inner.program)
+    if found is None or inner.is_handed_on:
+        return found or own
+    advice = f'{program} hands nothing on: write "$@" behind {inner.program} in it, or no value gets there'
+    return replace(found, advice=advice)
 
 
 def _calls(tree: ast.AST, *names: str) -> Iterator[ast.Call]:

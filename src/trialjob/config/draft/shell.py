@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
 from trialjob.config.draft.declared import Interface, called, plain_value
@@ -23,6 +24,37 @@ _HANDED: Final = re.compile(r"\$\{?SM_HP_([A-Z0-9_]+)(?::-([^}]*))?\}?")
 _FLAG: Final = re.compile(r"^\s*\(?([A-Za-z0-9])\s*\)\s*([A-Za-z_]\w*)=[\"']?\$\{?OPTARG\b", re.MULTILINE)
 #: ``${LR:-0.1}`` and ``${LR:=0.1}``, but for places and what every job has anyway.
 _DEFAULT: Final = re.compile(r"\$\{(?!SM_|TRIALJOB_|CUDA_|[0-9])([A-Za-z_]\w*):?[-=]([^}$]*)\}")
+
+
+#: ``python train.py``, ``torchrun … train.py`` and ``python -m package.train``, with what stands behind it.
+_STARTED: Final = re.compile(
+    r"^[^#\n]*?\b(?:python[\d.]*|torchrun|accelerate\s+launch)\b[^#\n;|&]*?"
+    r"(?:\s([\w./-]+\.py)\b|\s-m\s+(?!torch\.|accelerate\.)([\w.]+))([^\n;|&]*)",
+    re.MULTILINE,
+)
+_HANDS_ON: Final = re.compile(r"\$(?:[@*]|\{[@*]\})")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """The Python program that a shell script starts."""
+
+    #: As a path in the folder.
+    program: str
+    #: It is given the words that the script is given.
+    is_handed_on: bool
+
+
+def started(folder: Path, program: str) -> Started | None:
+    """The first Python file of ``folder`` that a shell script starts; None of one that starts none."""
+    if not program.endswith((".sh", ".bash")):
+        return None
+    text = (folder / program).read_text("utf-8", "replace").replace("\\\n", " ")
+    for file, module, behind in _STARTED.findall(text):
+        name = (file or f"{module.replace('.', '/')}.py").removeprefix("./")
+        if (folder / name).is_file():
+            return Started(program=name, is_handed_on=bool(_HANDS_ON.search(behind)))
+    return None
 
 
 def of_shell(text: str, program: str) -> Interface | None:
