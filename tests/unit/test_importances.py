@@ -63,6 +63,21 @@ def searched(
     return Result(state, None, space)
 
 
+class Uncopied(str):
+    """A value that must not be copied."""
+
+    __slots__ = ()
+
+    def __deepcopy__(self, memo: object) -> Uncopied:
+        raise AssertionError("it is copied")
+
+
+def test_values_are_not_copied_for_optuna() -> None:
+    space = Space({"x": Uniform(lower=0.0, upper=1.0), "kind": Choice(values=(Uncopied("a"), Uncopied("b")))})
+    found = searched(space, lambda config: float(str(config["x"])))
+    assert list(found.importances()) == ["x", "kind"]
+
+
 WIDE = Space({f"<x{place}>": Uniform(lower=0.0, upper=1.0) for place in range(40)})
 
 

@@ -6,15 +6,18 @@ What is not finite counts as the worst, or best, score that is.
 
 from __future__ import annotations
 
+import copy
 import math
 import random
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from statistics import pstdev
 from types import MappingProxyType
+from typing import Self
 
 import optuna
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState
 
 from trialjob.model.space import Space
 from trialjob.model.trial import TrialStatus
@@ -32,6 +35,8 @@ _SHARE, _BEST = 0.3, 5
 _DRAWS, _DRAWN = 12, 200
 #: Of more trials an even choice by rank is looked at, as Optuna would take minutes for all.
 _MOST = 2000
+#: When a trial ended is not looked at, and has to be there.
+_WHENEVER = datetime(2000, 1, 1, tzinfo=UTC)
 _COUNT = frozenset({TrialStatus.COMPLETED, TrialStatus.PRUNED, TrialStatus.CANCELLED})
 
 
@@ -44,6 +49,13 @@ class Importances(dict[str, float]):
     reason: str = ""
     #: The standard deviation of each share over draws of the trials, with replacement.
     spread: Mapping[str, float] = MappingProxyType({})
+
+
+class _Read(FrozenTrial):
+    """One that nobody changes: Optuna copies each trial it is given, which took longer than its reckoning."""
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return copy.copy(self)
 
 
 def importances(state: State, space: Space) -> Importances:
@@ -85,7 +97,19 @@ def _spread(trials: Sequence[FrozenTrial], shares: Mapping[str, float]) -> dict[
 
 def _frozen(trial: Trial, loss: float, space: Space) -> FrozenTrial:
     values, distributions = parameters(trial.config, space.domains)
-    return create_trial(state=TrialState.COMPLETE, value=loss, params=values, distributions=distributions)
+    return _Read(
+        number=-1,
+        trial_id=-1,
+        state=TrialState.COMPLETE,
+        value=loss,
+        datetime_start=_WHENEVER,
+        datetime_complete=_WHENEVER,
+        params=values,
+        distributions=distributions,
+        user_attrs={},
+        system_attrs={},
+        intermediate_values={},
+    )
 
 
 def _losses(trials: list[Trial], state: State) -> list[float]:
