@@ -20,12 +20,14 @@ from benchmarks.measuring import cost_of
 from trialjob import experiment
 from trialjob.model.ids import ExperimentName
 from trialjob.model.json import Json
-from trialjob.orchestrator.core.events import Event, Record
+from trialjob.model.money import Tariff, Terms
+from trialjob.orchestrator.core.events import Event, PricesLearned, Record
 from trialjob.testing.fake_aws import Durations, FakeAws
 from trialjob.testing.histories import OBJECTIVE, History
 
 _NAME = ExperimentName("large")
 _STEPS = 5
+_TERMS = Terms(price=1_408_000, machine="ml.g5.xlarge", stop_grace=120.0, upload=300.0)
 #: That of the histories.
 _SPACE: Json = {
     "lr": {"type": "loguniform", "lower": 1e-4, "upper": 1.0},
@@ -72,7 +74,7 @@ def spec(role: str, trials: int) -> dict[str, Json]:
 def records(trials: int, created: Event) -> Iterator[Record]:
     """The journal of an experiment as it was created, after so many trials."""
     first, *others = History(trials=trials, slots=16, ended=False).records()
-    yield replace(first, events=(created,))
+    yield replace(first, events=(created, PricesLearned(tariff=Tariff(terms=(_TERMS,)))))
     yield from others
 
 
