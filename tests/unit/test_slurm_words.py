@@ -187,7 +187,10 @@ def test_only_what_is_known_to_refuse_is_a_refusal(
 )
 def test_what_a_refusal_is_about_is_named_as_the_spec_has_it(words: list[str], what: str) -> None:
     said = FAILED + "Invalid generic resource (gres) specification"
-    assert what in str(refusal(said, words=words))
+    told = str(refusal(said, words=words))
+    assert what in told
+    # Going on with another backend is refused, and is not what one is told to do.
+    assert "run the spec anew" in told
 
 
 @pytest.mark.parametrize(

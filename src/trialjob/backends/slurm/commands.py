@@ -104,6 +104,10 @@ class Later(BackendUnavailable):
     """The cluster takes no further job now; nothing was started."""
 
 
+#: A field of the backend cannot be corrected by going on.
+_ANEW: Final = "then run the spec anew, as what has begun takes other limits alone"
+
+
 def missing() -> list[str]:
     """The commands that are not on this machine."""
     return [name for name in COMMANDS if shutil.which(name) is None]
@@ -134,7 +138,7 @@ def refusal(said: str, *, words: Sequence[str] = (), defaults: Sequence[str] = (
         return Later(f"SLURM takes no further job now: {said}")
     if what and not _UNCLEAR.search(said):
         read = f" (sbatch also reads {', '.join(defaults)} of this environment)" if defaults else ""
-        remedy = f"correct {what}{read}; `trialjob doctor` looks at it"
+        remedy = f"correct {what}{read}; `trialjob doctor` looks at it; {_ANEW}"
         return Refused(f"SLURM refuses the jobs: {said}\n  → {remedy}")
     return BackendUnavailable(f"sbatch gave no clear answer: {said}")
 
