@@ -99,3 +99,12 @@ def test_others_are_not_led_there(server: TeamThread, tab: Tab, role: Role) -> N
     opens(tab, server, server.token(role, "red"), "team")
     tab.until("document.querySelector('h1')?.innerText === 'Experiments'")
     assert tab.ask("document.getElementById('people').hidden")
+
+
+def test_a_long_note_is_no_tower_on_a_phone(server: TeamThread, tab: Tab) -> None:
+    server.tokens.create(tenant="red", role=Role.READ, seconds=None, note="what it is for " * 13)
+    tab.look(width=390)
+    opens(tab, server, server.token(Role.ADMIN), "team")
+    tab.until("document.querySelector('main').innerText.includes('what it is for')")
+    note = "[...document.querySelectorAll('.cell')].find((each) => each.innerText.includes('what it'))"
+    assert tab.ask(f"{note}.offsetWidth >= {note}.offsetHeight")
