@@ -181,3 +181,15 @@ def test_the_probes_of_the_manifest_are_routes_without_a_token() -> None:
         assert RULES["GET", get["path"]] is None
         assert get["port"] == pod["ports"][0]["containerPort"] == 8765
     assert manifests()[1]["spec"]["ports"][0]["targetPort"] == 8765
+
+
+def test_a_study_is_left_alone_while_no_client_has_a_trial_of_it(tmp_path: Path) -> None:
+    desk = Desk(str(tmp_path), Runner(), tmp_path)
+    space = {"x": {"type": "uniform", "lower": 0, "upper": 1}}
+    study = {"metric": "loss", "mode": "min", "space": space, "limits": {"max_trials": 2}}
+    for name in ("asked", "waits"):
+        desk.start_study({**study, "name": name}, key="")
+    desk.study("asked", lambda each: each.suggest("ann", 1))
+    desk.study("asked", lambda each: each.report(1, "ann", 1.0, {"loss": 1.0}))
+    desk.resume_all()
+    assert set(desk._resting) == {"waits"}

@@ -20,7 +20,7 @@ from trialjob.apps.service.left_behind import KeptFiles
 from trialjob.apps.service.listing import RestingLines
 from trialjob.apps.service.live_logs import LiveLogs, LogPart
 from trialjob.apps.service.runner import Runner
-from trialjob.apps.service.studies import Study, advance, is_study, spec_of_study
+from trialjob.apps.service.studies import Study, advance, is_study, spec_of_study, waits_for_clients
 from trialjob.apps.summary import iso, member_of, status_of, unreadable
 from trialjob.config.yaml_text import load_yaml
 from trialjob.errors import NoSuchExperiment, Problem, SpecError, TrialjobError, UsageError
@@ -43,7 +43,7 @@ T = TypeVar("T")
 #: So many experiments are kept in memory, those looked at last.
 _KEPT: Final = 256
 _SUFFIX: Final = 10
-#: One that has ended is looked at so many times more seldom.
+#: One that has ended, or waits for clients, is looked at so many times more seldom.
 _RESTS: Final = 20
 
 
@@ -79,7 +79,7 @@ class Desk:
         self._lines = RestingLines(time.monotonic)
         self._logs = LiveLogs()
         self._figures = LiveFigures(self.told)
-        #: What has ended, and how often it is passed over when what is left is looked for.
+        #: What has ended or waits, and how often it is passed over when what is left is looked for.
         self._resting: dict[str, int] = {}
 
     def told(self, text: str) -> str:
@@ -336,6 +336,8 @@ class Desk:
         if state.phase is Phase.ENDED or state.moved_to:
             self._resting[session.name] = _RESTS
             return False
+        if is_study(session) and waits_for_clients(state):
+            self._resting[session.name] = _RESTS  # whoever asks for a trial has it take a step
         return session.name not in self.runner.running() and not session.holder()
 
     @contextmanager

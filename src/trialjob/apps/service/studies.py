@@ -29,6 +29,8 @@ from trialjob.reporting.results import experiment_state
 
 #: What a study says of its own; the rest is a spec's.
 _FIXED: Final = ("estimator", "backend", "backends", "engine")
+#: Attempts that nobody has taken yet.
+_NOT_OUT: Final = (AttemptStatus.SUBMITTED, AttemptStatus.STARTING)
 #: Of metrics, by name; in words what JSON has no numbers for.
 Values: TypeAlias = Mapping[str, float | str]
 
@@ -57,6 +59,12 @@ def is_study(session: Session) -> bool:
     """Whether clients ask for its trials."""
     backend = session.state.document.get("backend")
     return isinstance(backend, Mapping) and backend.get("kind") == External.kind
+
+
+def waits_for_clients(state: State) -> bool:
+    """Whether no client has a trial of this study, so that no step by itself brings anything."""
+    out = [trial.current for trial in state.current_trials()]
+    return state.phase is Phase.RUNNING and all(each and each.status in _NOT_OUT for each in out)
 
 
 def advance(session: Session) -> None:
