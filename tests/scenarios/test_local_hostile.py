@@ -8,12 +8,13 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import pytest
 
-from trialjob.backends.folders.job_folder import MARK
+from trialjob.backends.folders.job_folder import MARK, JobFolder
 from trialjob.errors import StoreError
 from trialjob.model.ids import JobName
 from trialjob.model.job import FailureKind, JobState, Outcome, Watch
@@ -480,3 +481,29 @@ def test_a_number_that_a_kill_has_torn_is_marked_and_one_of_a_good_end_is_whole(
         jobs.wait_until(reader.ended)
         assert reader.lines == ["loss=0.95", last]
         assert [line.text for line in jobs.backend().log(reader.job)] == reader.lines
+
+
+def test_an_end_on_a_full_disk_is_written_once_there_is_room(jobs: LocalJobs) -> None:
+    place, go = jobs.folder / "jobs", jobs.folder / "go"
+    place.mkdir(mode=0o700)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        jobs.write("train.sh", f"echo up\nuntil [ -e {go} ]; do sleep 0.1; done")
+        reader = jobs.start(jobs.request(entry_point="train.sh"))
+        folder = JobFolder(place / reader.job)
+        jobs.wait_until(lambda: reader.has(1) and "script" in (folder.status() or {}))
+        script = (folder.status() or {})["script"][0]
+        with suppress(OSError), (place / "filling").open("wb", buffering=0) as file:
+            while file.write(b"x" * 4096):
+                pass
+        go.touch()
+        jobs.wait_until(lambda: is_gone(script))
+        jobs.clock.sleep(1.0)
+        (place / "filling").unlink()
+        jobs.wait_until(reader.ended)
+        assert reader.end is not None
+        assert reader.end.outcome is Outcome.COMPLETED
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=False)  # noqa: S607 - root's own

@@ -7,6 +7,7 @@ backend: each has a supervisor of its own, made of this one.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import select
@@ -39,6 +40,9 @@ _CHANNEL: Facts = {
 }
 #: Who cannot send us a signal leaves word in the folder, which is looked for so often, in seconds.
 _LOOK = 2.0
+#: Seconds between two tries to write an end, and for which anything but a full disk is tried again.
+_PAUSE, _HICCUP = 5.0, 120.0
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _PRIVATE = 0o077
 _OUT_OF_MEMORY = 128 + signal.SIGKILL
 
@@ -48,6 +52,8 @@ class Supervisor:
 
     #: Words before the script's command.
     launcher: Sequence[str] = ()
+    #: Seconds for which an end is kept for a disk that is full; after that the job is lost.
+    waits_for_room = 24 * 3600.0
 
     def __init__(self, folder: JobFolder, request: Facts) -> None:
         self._folder = folder
@@ -111,8 +117,17 @@ class Supervisor:
         self._kill_descendants()
 
     def _leave(self, status: Facts) -> None:
-        """Keep how it ended."""
-        self._folder.write_status(status)
+        """Keep how it ended, also where the disk is full for a while; where somebody removed all, nothing."""
+        began = time.monotonic()
+        while self._folder.path.is_dir():
+            try:
+                self._folder.write_status(status)
+                break
+            except OSError as error:
+                waits = self.waits_for_room if error.errno in _FULL else _HICCUP
+                if time.monotonic() >= began + waits:
+                    raise
+            time.sleep(_PAUSE)  # noqa: TID251 - a process of its own, which has no Clock
 
     # What is the same
 

@@ -34,8 +34,6 @@ from trialjob.private_files import FILE
 INTERRUPTED: Final = 75
 #: Seconds in which the signal that the script has died of reaches us, too.
 _SAME_SIGNAL: Final = 1.0
-#: Seconds, and times, to write an end on a disk that is full.
-_PAUSE, _TIMES = 5.0, 24
 #: Seconds in which a node sees what was written elsewhere before its job was submitted.
 _LATE: Final = 60.0
 #: Seconds for srun to end its tasks.
@@ -49,6 +47,9 @@ _KILLED: Final = frozenset({-signal.SIGTERM, 128 + signal.SIGTERM, -signal.SIGKI
 
 class SlurmSupervisor(Supervisor):
     """One run of a job."""
+
+    #: Its nodes are paid for until it ends.
+    waits_for_room = 120.0
 
     def __init__(self, folder: SlurmFolder, token: str) -> None:
         self._began = time.monotonic()
@@ -175,18 +176,7 @@ class SlurmSupervisor(Supervisor):
             self.exit_code = INTERRUPTED
             status = {**self._status, "state": "interrupted"}
         self._beat(last=True)
-        self._keep({**status, "seconds": self._seconds(), "log_size": self._slurm_folder.log_size()})
-
-    def _keep(self, status: Facts) -> None:
-        """Write the status, also where the disk is full for a while; where somebody removed all, nothing."""
-        for _ in range(_TIMES):
-            if not self._folder.path.is_dir():
-                return
-            with contextlib.suppress(OSError):
-                super()._leave(status)
-                return
-            time.sleep(_PAUSE)  # noqa: TID251 - a process of its own, which has no Clock
-        super()._leave(status)
+        super()._leave({**status, "seconds": self._seconds(), "log_size": self._slurm_folder.log_size()})
 
     def _seconds(self) -> float:
         """How long the job has run, with its earlier runs."""
