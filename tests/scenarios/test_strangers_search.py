@@ -148,6 +148,16 @@ def test_an_experiment_is_read_without_its_packages_and_not_resumed(machine: Mac
     assert result["state"] == "finished"
 
 
+def test_what_runs_is_stopped_without_its_packages(machine: Machine) -> None:
+    machine.trialjob("step", "strange", "sweep.json", status=3)
+    assert "1 open" in machine.trialjob("status", "strange", installed=False)
+    machine.trialjob("stop", "strange", installed=False)
+    result = json.loads(machine.trialjob("results", "strange", "--format", "json", installed=False))
+    assert result["state"] == "stopped"
+    told = machine.trialjob("resume", "strange", installed=False, status=2)
+    assert 'stopping.kind: "plateau" is not known' in told
+
+
 BROKEN = """
 from dataclasses import dataclass
 from typing import ClassVar

@@ -130,6 +130,19 @@ class Session:
         """The spec as it was resolved when the experiment was created, with its present limits."""
         return config.parse(self.state.document, source=self.where, files=False, recorded=True)
 
+    @property
+    def _spec_to_run(self) -> ExperimentSpec:
+        """``spec``; where packages of its search are missing and it is only to be ended, without them."""
+        try:
+            return self.spec
+        except SpecError:
+            if self.state.phase is not Phase.ENDING:
+                raise
+            # Nothing is proposed or judged any more, and jobs are paid for until they are ended.
+            search = {"sampler": {"kind": "random"}, "stopping": {"kind": "none"}}
+            document = {**self.state.document, **search}
+            return config.parse(document, source=self.where, files=False, recorded=True)
+
     def refresh(self) -> State:
         """Read what has been journaled since."""
         self.look()
@@ -216,7 +229,7 @@ class Session:
         known, self.knows_prices = self.knows_prices, False
         if self.refresh().phase is Phase.ENDED or known:
             return
-        spec = self.spec
+        spec = self._spec_to_run
         tariff = spec.backend.tariff(jobs_of(spec, self._clock, name=self.name))
         self._append(
             lambda state: [PricesLearned(tariff=tariff)] if worth_learning(state.tariff, tariff) else []
@@ -245,9 +258,9 @@ class Session:
     ) -> State:
         """Hold the experiment for ``work``; without ``wake`` that waits for a sampler that prepares."""
         self._check_is_here()
-        with self._journal.hold(max(_SILENCE, _LOOKS * self.spec.backend.poll_interval)):
+        with self._journal.hold(max(_SILENCE, _LOOKS * self._spec_to_run.backend.poll_interval)):
             self.refresh()
-            spec = self.spec
+            spec = self._spec_to_run
             spec.backend.check_here(jobs_of(spec, self._clock, name=self.name))
             if self.state.phase is Phase.RUNNING:  # nothing is launched any more where it is ending
                 self.vault.check(spec.secrets(), self.name)
@@ -357,13 +370,13 @@ class Session:
 
     @cached_property
     def _backend(self) -> Backend:
-        return backend_of(self.spec, self.name, self._store, self._clock, self.vault)
+        return backend_of(self._spec_to_run, self.name, self._store, self._clock, self.vault)
 
     @cached_property
     def vault(self) -> Vault:
         """Its secrets, as far as they are known here."""
         try:
-            spec = self.spec
+            spec = self._spec_to_run
         except SpecError:  # another version's
             return Vault()
         vault = vault_of(spec)
