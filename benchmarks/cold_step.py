@@ -3,8 +3,8 @@
     .venv/bin/python -m benchmarks.cold_step         # 10,000 trials, five processes
 
 The history is made up (trialjob.testing.histories) and lies in a store in the fake's S3. Each step is a
-process of its own that loads the handler, reads, proposes trials, starts their jobs, and writes what it came
-to. The fake serves from this process, so none of it is counted.
+process of its own that loads the handler, reads, looks at the jobs and writes what it came to; the first one
+has no snapshot, and proposes the trials. The fake serves from this process, so none of it is counted.
 """
 
 from __future__ import annotations
@@ -61,7 +61,6 @@ def spec(role: str, trials: int) -> dict[str, Json]:
         "objective": {"metric": OBJECTIVE.metric, "mode": OBJECTIVE.mode.value},
         "stopping": {"kind": "asha", "max_resource": 27},
         "sampler": {"kind": "random", "seed": 0},
-        # Each step has jobs to start.
         "limits": {
             "max_trials": trials + 4 * _STEPS,
             "max_concurrent_trials": 4 * _STEPS,
