@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -65,12 +67,15 @@ def test_a_killed_server_gives_the_same_trial_again_and_any_language_works(tmp_p
 
 
 def _examples_run(client: Client, address: str, token: str, folder: Path) -> None:
-    env = {**os.environ, "TOKEN": token, "XDG_CONFIG_HOME": str(folder), "no_proxy": "127.0.0.1"}
-    words = {"worker.sh": ["bash"], "worker.py": [sys.executable]}
+    here = {"XDG_CONFIG_HOME": str(folder), "XDG_CACHE_HOME": str(folder), "TRIALJOB_STORE": address}
+    env = {**os.environ, "TOKEN": token, "no_proxy": "127.0.0.1", **here}
+    words = {"worker.sh": ["bash"], "worker.py": [sys.executable], "with_ray.py": [sys.executable]}
+    if shutil.which("go"):
+        words["worker.go"] = ["go", "run"]
     login = [sys.executable, "-m", "trialjob", "login", "--insecure", "--token-stdin", address]
     subprocess.run(login, env=env, input=token, text=True, check=True, capture_output=True)
     for name, program in words.items():
-        study = name.replace(".", "-")
+        study = name.replace(".", "-").replace("_", "-")
         done = subprocess.run(
             [*program, EXAMPLES / name, address, study, "ann", "2"],
             env=env,
@@ -80,3 +85,7 @@ def _examples_run(client: Client, address: str, token: str, folder: Path) -> Non
         )
         assert done.returncode == 0, done.stdout + done.stderr
         assert told_of(client, study) == [("completed", 1, 1)] * 2, name
+    cells = json.loads((EXAMPLES / "study.ipynb").read_text(encoding="utf-8"))["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    subprocess.run([sys.executable, "-c", "\n".join(code)], env=env, check=True)
+    assert told_of(client, "parabola-5") == [("completed", 1, 1)] * 20
