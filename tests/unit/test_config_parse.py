@@ -285,6 +285,14 @@ def test_whole_numbers_are_enough_for_the_resource(document: dict[str, Any]) -> 
     assert warnings(parse(document)) == []
 
 
+def test_a_name_with_nothing_behind_it_is_doubtful(document: dict[str, Any]) -> None:
+    document["space"]["momentum"] = None
+    [doubt] = warnings(parse(document))
+    assert str(doubt).startswith("space.momentum: has no domain, so no trial is given it")
+    document["space"]["momentum"] = {"type": "choice", "values": [None, 0.9]}
+    assert warnings(parse(document)) == []
+
+
 def test_no_metric_in_sight(document: dict[str, Any], sweep: Path) -> None:
     document["metrics"] = []
     assert "no metric in sight" in warnings(parse(document))[0].message

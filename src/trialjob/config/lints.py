@@ -18,6 +18,7 @@ from trialjob.errors import Problem
 from trialjob.logs.metrics import compiled, expand
 from trialjob.model.masking import is_secret
 from trialjob.model.paths import path_text
+from trialjob.model.space import Choice
 from trialjob.orchestrator.core.worth import ENOUGH
 
 #: What a draft writes in the place of a value that it cannot know.
@@ -40,6 +41,7 @@ def warnings(spec: ExperimentSpec) -> list[Problem]:
         *old_places(spec),
         *_secrets(spec),
         *_left_open(spec),
+        *_left_out(spec),
         *metric_doubts(spec),
         *_narrow_groups(spec),
         *_every_process(spec),
@@ -89,6 +91,18 @@ def _left_open(spec: ExperimentSpec) -> Iterator[Problem]:
                 field=field,
                 message=f"is still {LEFT_OPEN}, and every trial would be given that",
                 remedy=f"write its value, or --set '{field}=VALUE'",
+            )
+
+
+def _left_out(spec: ExperimentSpec) -> Iterator[Problem]:
+    """A name with nothing behind it: its only value is null, which is no value for a trial."""
+    for name, domain in spec.to_space().tree.items():
+        if domain == Choice((None,)):
+            field = path_text(("space", name))
+            yield Problem(
+                field=field,
+                message="has no domain, so no trial is given it",
+                remedy=f"write {field}: {{type: uniform, lower: 0, upper: 1}} or the like, or take it out",
             )
 
 

@@ -26,7 +26,7 @@ def trouble(error: OSError, path: Path, *, doing: str) -> str:
 
 def _remedy(error: OSError) -> str:
     if error.errno in _FULL:
-        return "nothing was lost, make room or choose another --store and resume"
+        return "nothing was lost, make room and resume, or start anew in another --store"
     if error.errno in _NOT_OURS:
         return "nothing was lost, have its owner let you in or choose another --store"
     if error.errno == errno.ENOENT:
@@ -35,4 +35,4 @@ def _remedy(error: OSError) -> str:
         return "a folder is meant: check --store, or move away the file that is in its place"
     if error.errno in _ANOTHER:
         return "move away what is there and restore the file from a backup; locks are made anew"
-    return "nothing was lost, look at the disk and resume, or choose another --store"
+    return "nothing was lost, look at the disk and resume, or start anew in another --store"
