@@ -26,13 +26,13 @@ from trialjob.apps.service.rates import Rates
 from trialjob.apps.service.rules import RULES
 from trialjob.apps.service.runner import Runner
 from trialjob.apps.service.serve import Listener, serve
-from trialjob.apps.team.ledger import JournalStatus, NoRoom, Tenant, month_before
+from trialjob.apps.team.ledger import Entry, JournalStatus, NoRoom, Tenant, month_before, month_of
 from trialjob.apps.team.tenants import Ledger, Tenants, parse_budget
 from trialjob.apps.team.tokens import Role, TokenBook
 from trialjob.errors import InvariantError, SpecError, StoreError, UsageError
 from trialjob.experiment.admission import DECISIONS
 from trialjob.model.ids import ExperimentName
-from trialjob.model.money import Tariff, Terms
+from trialjob.model.money import Tariff, Terms, cap_micros
 from trialjob.model.trial import EndKind, EndReason, Phase
 from trialjob.orchestrator.core.events import (
     Event,
@@ -309,6 +309,22 @@ def test_a_role_that_is_none_and_a_damaged_book_open_nothing(team: Team, tmp_pat
 
 
 # What is paid for
+
+
+@pytest.mark.parametrize("spent", [3_999, 4_000, 4_995_000, 4_995_001, 4_999_999, 5_000_000])
+def test_what_is_advised_where_the_budget_is_short_fits(spent: int) -> None:
+    ended = Entry(cap=spent, jobs=1, since=0, at=0.0, ran=True, closed=month_of(0.0), charge=spent)
+    tenant = Tenant(name="red", budget=5_000_000, max_concurrent=3, entries={"red-old": ended})
+    open_ = tenant.opened("red-open", cap=0, jobs=2, since=0, at=0.0)
+    for name, cap, jobs in (("", 5_000_000, 1), ("", 9_000_000, 1), ("red-old", 5_000_001, 1), ("", 0, 3)):
+        with pytest.raises(NoRoom) as refused:
+            open_.opened(name, cap=cap, jobs=jobs, since=0, at=0.0)
+        advice = str(refused.value).partition("→ ")[2]
+        if written := re.search(r"write limits\.(max_cost|max_concurrent_trials): ([0-9.]+) or less", advice):
+            money, slots = (cap_micros(float(written[2])), jobs) if written[1] == "max_cost" else (cap, 1)
+            assert open_.opened(name, cap=money, jobs=slots, since=0, at=0.0).entries[name].cap == money
+        assert ("wait" in advice) == (cap <= tenant.budget), advice
+        assert ("tenant set red --budget" in advice) == (cap > tenant.budget)
 
 
 def test_what_does_not_fit_is_told_what_is_free(team: Team) -> None:

@@ -22,6 +22,7 @@ from trialjob.model.money import Micros, dollars
 
 #: Seconds after which what has been opened and not begun is closed; whoever begins it later opens it again.
 BEGINS_WITHIN: Final = 3600.0
+_CENT: Final = 10_000
 
 
 class NoRoom(UsageError):
@@ -170,23 +171,37 @@ class Tenant:
     # In words
 
     def _no_money(self, name: str, cap: Micros, month: str) -> str:
-        taken = self.taken(month, but=name)
+        old, taken = self.entries.get(name), self.taken(month, but=name)
         free = max(0, self.budget - taken)
+        cents = free // _CENT * _CENT  # what is written is not to be more than is free
+        least = 0 if old is None else old.charge if old.closed else old.cap
+        fits = f"limits.max_cost: {dollars(cents):.2f}" if cents > least else ""
         held = sum(e.cap for other, e in self.entries.items() if other != name and not e.closed)
         later = f"; up to {_dollars(held)} of it come back as experiments end" if held else ""
         return (
             f"max_cost of {_dollars(cap)} does not fit: {_dollars(free)} of {_dollars(self.budget)} are free "
             f"in {month}, {_dollars(taken)} are spent or held{later}; all of it but what still runs is free "
-            f"again in {next_month(month)}\n    → write limits.max_cost: {dollars(free):.2f} or less, or wait"
+            f"again in {next_month(month)}{self._remedy(fits, '--budget', later=cap <= self.budget)}"
         )
 
     def _no_jobs(self, name: str, jobs: int) -> str:
-        taken = self.jobs(but=name)
+        old, taken = self.entries.get(name), self.jobs(but=name)
+        free = max(0, self.max_concurrent - taken)
+        least = 1 if old is None or old.closed else old.jobs
+        fits = f"limits.max_concurrent_trials: {free}" if free >= least else ""
         return (
-            f"{jobs} jobs at once do not fit: {max(0, self.max_concurrent - taken)} of {self.max_concurrent} "
-            f"are free, {taken} are held by what is open; they come back as experiments end\n"
-            "    → write a lower limits.max_concurrent_trials, or wait"
+            f"{jobs} jobs at once do not fit: {free} of {self.max_concurrent} are free, {taken} are held by "
+            "what is open; they come back as experiments end"
+            + self._remedy(fits, "--max-concurrent", later=jobs <= self.max_concurrent)
         )
+
+    def _remedy(self, fits: str, option: str, *, later: bool) -> str:
+        """What to write, if anything fits; and to wait, if what is wanted will fit ``later``."""
+        ways = [f"write {fits} or less"] if fits else []
+        ways.append(
+            "wait" if later else f"have an admin raise it: `trialjob tenant set {self.name} {option} …`"
+        )
+        return f"\n    → {', or '.join(ways)}"
 
 
 def _settled(entry: Entry, standing: JournalStatus | None, now: float) -> Entry | None:
