@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from benchmarks.search.tables import EPOCHS, Searched
 
+from trialjob.backends.assumptions import Assumptions
 from trialjob.model.space import Config
 
 #: Seconds until a machine trains: as published for managed training without a warm pool.
@@ -32,13 +33,15 @@ TRIAL_MARKS = (16, 32, 64)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """How many trials run at a time, and when a run has been seen.
+    """How many trials run at a time, on what, and when a run has been seen.
 
     ``enough`` is told the trials that ended, and how many epochs were reported.
     """
 
     workers: int = 8
     enough: Callable[[Collection[int], int], bool]
+    #: What spot machines are like; None is on demand.
+    spot: Assumptions | None = None
 
 
 def start_delay(seed: int, trial: int, attempt: int = 1) -> float:

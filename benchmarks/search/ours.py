@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from benchmarks.search.course import POLL, USUAL, Setting, Trace, start_delay
 from benchmarks.search.tables import EPOCHS, Searched
@@ -14,15 +14,20 @@ from benchmarks.search.tables import EPOCHS, Searched
 from trialjob.backends.simulator.job_script import JobScript
 from trialjob.estimators.script import resource_environment
 from trialjob.model.job import JobRequest
+from trialjob.model.json import Json
 from trialjob.model.limits import Limits
-from trialjob.model.metric import Mode, Objective
+from trialjob.model.metric import MetricGoal, Mode, Objective
+from trialjob.model.money import Tariff, Terms
 from trialjob.orchestrator.core.events import Event, ReportsRead, TrialEnded, TrialProposed
 from trialjob.orchestrator.core.rule import StoppingRule
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.ports import Sampler
-from trialjob.testing.simulation import Simulation
+from trialjob.testing.simulation import ASSUMED, Simulation
 
 _MOST = 2_000
+#: Of a configuration, the less the better.
+Size: TypeAlias = Callable[[Mapping[str, Json]], float]
+SIZE = MetricGoal(metric="size", mode=Mode.MIN)
 
 
 class _EnoughError(Exception):
@@ -37,6 +42,8 @@ class _Lines(Sequence[tuple[float, str]]):
     seconds: float
     first: int
     last: int
+    #: What is reported beside each loss.
+    beside: Mapping[str, float]
 
     def __len__(self) -> int:
         return self.last - self.first
@@ -60,7 +67,7 @@ class _Line:
         if place == 0:
             return self.of.seconds * (self.epoch - self.of.first)
         if place == 1:
-            metrics = {"epoch": self.epoch, "loss": self.of.losses[self.epoch - 1]}
+            metrics = {"epoch": self.epoch, "loss": self.of.losses[self.epoch - 1], **self.of.beside}
             return "[trialjob] " + json.dumps({"seq": self.epoch, "metrics": metrics})
         raise IndexError(place)
 
@@ -68,8 +75,9 @@ class _Line:
 class _Jobs:
     """Courses of the jobs; a trial that was paused goes on from its checkpoint."""
 
-    def __init__(self, table: Searched, seed: int) -> None:
+    def __init__(self, table: Searched, seed: int, size: Size | None) -> None:
         self._table = table
+        self._size = size
         self._seed = seed
         self._saved: dict[int, int] = {}
 
@@ -77,7 +85,8 @@ class _Jobs:
         losses, seconds = self._table.curve(request.hyperparameters)
         first, last = self._saved.get(request.trial, 0), _target(request)
         self._saved[request.trial] = last
-        lines = _Lines(losses, seconds, first, last)
+        beside = {} if self._size is None else {"size": self._size(request.hyperparameters)}
+        lines = _Lines(losses, seconds, first, last, beside)
         delay = start_delay(self._seed, request.trial, request.attempt)
         return JobScript(lines=lines, runs_for=seconds * (last - first) + 5.0, start_delay=delay)
 
@@ -96,8 +105,9 @@ def run(
     *,
     most: int = _MOST,
     setting: Setting = USUAL,
+    size: Size | None = None,
 ) -> Trace:
-    """One experiment, until enough of it is seen; at most ``most`` trials."""
+    """One experiment, until enough of it is seen; at most ``most`` trials. ``size`` is a second goal."""
     trace = Trace(table)
     ended: list[int] = []
 
@@ -118,11 +128,14 @@ def run(
     simulation = Simulation(
         limits=Limits(max_trials=most, max_concurrent_trials=setting.workers),
         rule=rule,
-        objective=Objective(metric="loss", mode=Mode.MIN),
+        objective=Objective(metric="loss", mode=Mode.MIN, others=(SIZE,) if size else ()),
         space=table.space,
         sampler=sampler,
-        course=_Jobs(table, seed),
+        course=_Jobs(table, seed, size),
         poll_interval=POLL,
+        tariff=Tariff(terms=(Terms(price=0, spot=setting.spot is not None),)),
+        assumptions=setting.spot or ASSUMED,
+        seed=seed,
     )
     begun = simulation.clock.now()
     with suppress(_EnoughError):

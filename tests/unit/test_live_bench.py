@@ -13,9 +13,25 @@ import pytest
 pytest.importorskip("sklearn")
 pytest.importorskip("optuna")
 
-from benchmarks.search.live import choices, decide, differences, judge, live, peers, replicate, runs, tasks
+from benchmarks.search.live import (
+    choices,
+    decide,
+    differences,
+    goals,
+    judge,
+    live,
+    peers,
+    replicate,
+    rungs,
+    runs,
+    tasks,
+)
 
+from trialjob.model.ids import TrialId
+from trialjob.model.metric import Report
 from trialjob.model.space import Config, Space, Uniform
+from trialjob.model.trial import TrialStatus
+from trialjob.orchestrator.core.events import ReportsRead, TrialEnded, TrialProposed
 
 SEED = 3
 
@@ -258,3 +274,78 @@ def test_of_another_search_only_whole_rounds_count() -> None:
     few = [each for each in rows if (each["task"], each["seed"]) in made[:29]]
     assert peers.table(few, "dehb")[-1].endswith("| not decided |")
     assert peers.table(rows, "smac") == decide.head("smac", "random + asha")
+
+
+def test_a_model_fed_by_rungs_knows_no_trial_beyond_the_rung() -> None:
+    """Nine have come to epoch 3, ten to epoch 1, and the eleventh to none."""
+    told: list[Any] = []
+
+    class Model:
+        def __init__(self, _space: Space, _seed: int) -> None:
+            told.clear()
+
+        def tell(self, events: Sequence[Any]) -> None:
+            told.extend(events)
+
+        def ask(self, _trial: TrialId) -> Config:
+            return {"x": 0.5}
+
+    def read(trial: int, epoch: int, loss: float) -> ReportsRead:
+        report = Report(resource=epoch, metrics={"loss": loss}, at=0.0)
+        return ReportsRead(trial=TrialId(trial), attempt=1, reports=(report,), cursor="")
+
+    def known() -> dict[int, float]:
+        return {
+            event.trial: event.reports[0].metrics["loss"] for event in told if isinstance(event, ReportsRead)
+        }
+
+    sampler = rungs.RungSampler(TINY.space, SEED, Model)
+    sampler.tell([TrialProposed(trial=TrialId(trial), config={"x": trial / 20}) for trial in range(1, 12)])
+    assert sampler.ask(TrialId(12)) is not None
+    assert not told
+    for trial in range(1, 11):
+        sampler.tell([read(trial, 1, trial)])
+    for trial in range(1, 10):
+        sampler.tell([read(trial, 2, trial + 1), read(trial, 3, -trial)])
+    assert sampler.ask(TrialId(12)) == {"x": 0.5}
+    assert known() == {trial: trial for trial in range(1, 11)}
+    # It is told once of each; what ended below the rung that is next is left out of it.
+    sampler.ask(TrialId(12))
+    assert len([event for event in told if isinstance(event, TrialProposed)]) == 11
+    sampler.tell([TrialEnded(trial=TrialId(10), status=TrialStatus.PRUNED, reason="")])
+    sampler.tell([read(11, epoch, 7.0) for epoch in (1, 2, 3)])
+    sampler.ask(TrialId(12))
+    assert known() == {11: 7.0, **{trial: -trial for trial in range(1, 10)}}
+    assert [(e.trial, e.status) for e in told if isinstance(e, TrialEnded) and e.trial == 10] == [
+        (10, TrialStatus.FAILED)
+    ]
+
+
+def test_on_spot_a_trial_goes_on_from_its_last_epoch_and_later() -> None:
+    on_demand, spot = (
+        runs.recorded(TINY, f"random + asha{ending}", seed=SEED, workers=8, epochs=200)
+        for ending in ("", runs.ON_SPOT)
+    )
+    assert spot["hours"] > 1.5 * on_demand["hours"]
+    for trial, losses in choices.curves(spot).items():
+        assert losses == live.Training(TINY.losses(spot["configs"][str(trial)], SEED))[: len(losses)]
+
+
+def test_of_two_objectives_the_front_counts() -> None:
+    losses, sizes = {1: 0.5, 2: 0.2, 3: 0.4, 4: 0.2}, {1: 0.0, 2: 0.5, 3: 0.6, 4: 0.4}
+    assert goals.front(losses, sizes) == [1, 4]
+    assert goals.hypervolume([(0.2, 0.4), (0.5, 0.0), (0.3, 0.9), (2.0, 0.0)]) == pytest.approx(
+        0.5 + 0.3 * 0.6
+    )
+    task = tasks.TASKS["dense spread"]
+    small, middle = ({"hidden": hidden, "layers": layers} for hidden, layers in ((4, 1), (32, 2)))
+    assert 0.0 == goals.size(task, small) < goals.size(task, middle) < 1.0
+
+
+def test_a_second_objective_reaches_the_sampler() -> None:
+    alone, two = (
+        runs.recorded(TINY, "tpe + none", seed=SEED, workers=8, epochs=810, size=size)
+        for size in (None, lambda config: -float(str(config["x"])))
+    )
+    middle = [np.median([config["x"] for config in run["configs"].values()]) for run in (alone, two)]
+    assert middle[0] < middle[1]

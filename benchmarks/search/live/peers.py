@@ -1,4 +1,5 @@
-"""The runs of the seventh rule: the searches of SMAC, DEHB and HEBO, each in an environment of its own.
+"""The runs of the seventh rule, the searches of SMAC, DEHB and HEBO, each in an environment of its own, and
+those of the eighth.
 
 OMP_NUM_THREADS=1 python -m benchmarks.search.live.peers build/peers --loop dehb --python DEHB/bin/python
 
@@ -21,14 +22,14 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from benchmarks.search.course import POLL, Trace, start_delay
-from benchmarks.search.live import peer_process, runs
+from benchmarks.search.live import peer_process, replicate, runs
 from benchmarks.search.live.decide import head, line
-from benchmarks.search.live.differences import BASE, JUDGED, Row, of_loop, over_tasks
+from benchmarks.search.live.differences import BASE, JUDGED, Difference, Row, difference, of_loop, over_tasks
 from benchmarks.search.live.differences import read as read_rows
 from benchmarks.search.live.judge import Trainings, judged
 from benchmarks.search.live.live import Live
 from benchmarks.search.live.replicate import JUDGES
-from benchmarks.search.live.runs import BUDGET, read
+from benchmarks.search.live.runs import BUDGET, ON_SPOT, read
 from benchmarks.search.live.tasks import TASKS, Task
 
 from trialjob.model.ids import TrialId
@@ -52,7 +53,17 @@ FEWEST: Final = 3
 SAMPLERS: Final = {"hebo + asha": "hebo"}
 #: Whose own search says how far each training goes.
 SEARCHES: Final = ("dehb", "smac")
-LOOPS: Final = (*SEARCHES, *SAMPLERS, BASE, "forest + asha", "tpe + asha")
+#: Of the eighth rule: models, and what is run on spot.
+MODELS: Final = ("tpe of rungs + asha", "gp + asha")
+SPOT: Final = tuple(f"{loop}{ON_SPOT}" for loop in (BASE, "tpe + asha", "forest + asha"))
+LOOPS: Final = (*SEARCHES, *SAMPLERS, BASE, "forest + asha", "tpe + asha", *MODELS, *SPOT)
+#: The tasks of the third rule, which has judged random search under ASHA, and those a loop is shown on.
+OF_THIRD: Final = tuple(replicate.ROUND)
+SHOWN: Final[Mapping[str, Sequence[str]]] = {
+    **dict.fromkeys((*SEARCHES, *SAMPLERS), tuple(ROUND)),
+    **dict.fromkeys(("forest + asha", "tpe + asha"), ("convolution digits",)),
+    **dict.fromkeys(MODELS, OF_THIRD),
+}
 
 
 class Asked(Protocol):
@@ -240,19 +251,42 @@ def table(rows: Sequence[Row], loop: str, tasks: Collection[str] = tuple(ROUND))
     if len(tasks) == 1:
         return lines
     parts = [over_tasks(found, partial(of_loop, loop=loop, workers=WORKERS, what=what)) for what in JUDGED]
-    enough = parts[0].runs >= FEWEST * sum(ROUND.values())
+    enough = parts[0].runs >= FEWEST * sum(ROUND[task] for task in tasks)
     return [*lines, line("all", parts, parts[0].verdict if enough else "not decided")]
 
 
+def on_spot(rows: Sequence[Row], loop: str, what: str) -> Difference:
+    """A loop less random search under ASHA on spot, and how much more that is than on demand."""
+    found = {(row["loop"], row["task"], row["seed"]): row["ways"]["best"][what] for row in rows}
+    loops = (f"{loop}{ON_SPOT}", f"{BASE}{ON_SPOT}", loop, BASE)
+    pairs = []
+    for _, task, seed in [made for made in found if made[0] == loop]:
+        keys = [(name, task, seed) for name in loops]
+        if found.keys() >= set(keys):
+            one, base, one_before, base_before = (found[key] for key in keys)
+            pairs.append((one - base, one_before - base_before))
+    return difference(pairs)
+
+
 def show(file: Path) -> None:
-    """What was kept, beside the runs of random search under ASHA that the third rule has judged."""
+    """What was kept, beside the runs of before that the third and the fourth rule have judged."""
     kept = read_rows(file)
-    judged_before = file.parent / "judged.jsonl.gz"
-    rows = [*kept, *(row for row in read_rows(judged_before) if row["loop"] == BASE)]
-    for loop in (*SEARCHES, *SAMPLERS):
-        print("\n".join(["", *table(rows, loop)]))
-    for loop in ("forest + asha", "tpe + asha"):
-        print("\n".join(["", *table(rows, loop, ["convolution digits"])]))
+    before = [row for row in read_rows(file.parent / "judged.jsonl.gz") if row["task"] in ROUND]
+    made = {row["loop"] for row in kept}
+    rows = [*kept, *(row for row in before if row["loop"] == BASE)]
+    for loop, tasks in SHOWN.items():
+        if loop in made:
+            print("\n".join(["", *table(rows, loop, tasks)]))
+    spot = [row for row in kept if row["loop"].endswith(ON_SPOT)]
+    renamed = [{**row, "loop": row["loop"].removesuffix(ON_SPOT)} for row in spot]
+    for loop in ("tpe + asha", "forest + asha"):
+        if loop + ON_SPOT in made:
+            print("\n".join(["", f"On spot, {loop}:", "", *table(renamed, loop, OF_THIRD)]))
+    whole = [(row["task"], row["seed"]) for row in counted(renamed, "forest + asha", OF_THIRD)]
+    both = [row for row in (*spot, *before) if (row["task"], row["seed"]) in whole]
+    if both:
+        parts = [over_tasks(both, partial(on_spot, loop="forest + asha", what=what)) for what in JUDGED]
+        print("\n".join(["", *head("forest less random, on spot", "on demand"), line("all", parts, "")]))
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ import argparse
 import json
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +20,21 @@ from benchmarks.search.compare import RULES, SAMPLERS
 from benchmarks.search.course import Setting, Trace
 from benchmarks.search.live.forest import ForestSampler
 from benchmarks.search.live.live import Live
+from benchmarks.search.live.rungs import RungSampler
 from benchmarks.search.live.tasks import CHOICE, TASKS, Task
 
 from trialjob.model.space import Config
 from trialjob.orchestrator.ports import Sampler
+from trialjob.testing.simulation import ASSUMED
 
 #: Epochs that are paid for.
 BUDGET = 810
 
 #: What is run here: ours, and what is only compared.
-LOOP_SAMPLERS = {**SAMPLERS, "forest": ForestSampler}
+LOOP_SAMPLERS = {**SAMPLERS, "forest": ForestSampler, "tpe of rungs": RungSampler}
+#: What a loop's name ends in when its machines are taken away and waited for, more than is usual.
+ON_SPOT = ", spot"
+SPOT = replace(ASSUMED, interruptions_per_hour=2.0, spot_wait=600.0, restart=60.0)
 #: Loop, task, seed, workers.
 Run = tuple[str, str, int, int]
 
@@ -40,16 +46,28 @@ def made(run: Run) -> dict[str, Any]:
 
 
 def recorded(
-    task: Task, loop: str, *, seed: int, workers: int, epochs: int, make: Callable[[], Sampler] | None = None
+    task: Task,
+    loop: str,
+    *,
+    seed: int,
+    workers: int,
+    epochs: int,
+    make: Callable[[], Sampler] | None = None,
+    size: ours.Size | None = None,
 ) -> dict[str, Any]:
     """A run's configurations by trial, and each report as (trial, loss) in the order of time."""
-    sampler, rule = loop.split(" + ")
+    sampler, rule = loop.removesuffix(ON_SPOT).split(" + ")
     trace = ours.run(
         Live(task, seed),
         seed,
         make or (lambda: LOOP_SAMPLERS[sampler](task.space, seed)),
         RULES[rule],
-        setting=Setting(workers=workers, enough=lambda _ended, reported: reported >= epochs),
+        setting=Setting(
+            workers=workers,
+            enough=lambda _ended, reported: reported >= epochs,
+            spot=SPOT if loop.endswith(ON_SPOT) else None,
+        ),
+        size=size,
     )
     about = {"loop": loop, "task": task.name, "seed": seed, "workers": workers}
     return as_line(about, trace, epochs)
