@@ -64,6 +64,15 @@ def test_a_misspelt_further_objective_is_refused(code: Path) -> None:
     assert "did you mean 'latency_ms'?" in refused(document).remedy
 
 
+def test_code_that_was_written_meanwhile_is_read_again(code: Path) -> None:
+    document = spec_for(code, "acc")
+    refused(document)
+    (code / "train.py").write_text(f"{REPORTS}report(acc=0.5)")
+    assert doubts(document) == []
+    (code / "train.py").write_text(PRINTS)
+    refused(document)
+
+
 def test_what_is_like_nothing_is_told_what_there_is(code: Path) -> None:
     assert "there is: 'val_loss'" in refused(spec_for(code, "auroc")).remedy
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -345,10 +346,11 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
     ],
 )
-def test_impossible_combinations_are_refused(changes: dict[str, Any], words: str) -> None:
+def test_impossible_combinations_are_refused(changes: dict[str, Any], words: str, tmp_path: Path) -> None:
+    (tmp_path / "train.py").touch()
     document: dict[str, Any] = {
         "name": "e",
-        "estimator": {"kind": "script", "source_dir": ".", "entry_point": "conftest.py"},
+        "estimator": {"kind": "script", "source_dir": str(tmp_path), "entry_point": "train.py"},
         "space": {"x": {"type": "uniform", "lower": 0, "upper": 1}},
         "objective": {"metric": "loss", "mode": "min"},
         "limits": {"max_trials": 8, "max_concurrent_trials": 4},

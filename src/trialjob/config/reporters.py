@@ -11,7 +11,7 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import reduce
+from functools import lru_cache, reduce
 from operator import or_
 from pathlib import Path
 
@@ -61,13 +61,31 @@ class Reporting:
 #: A reporter whose names are not in sight, and something that is out of sight itself.
 _ANYTHING = Reporting(is_all=False, is_seen=True)
 _UNKNOWN = Reporting(is_all=False)
+_NOTHING = Reporting()
 
 
 def reporting_of(folder: Path, program: str | None) -> Reporting:
     """What the code in ``folder`` can report; ``program`` is the file that is run, where that is known."""
+    paths = tuple(code_files(folder))
+    return _reporting(folder, program, paths, tuple(map(_stamp, paths)))
+
+
+def _stamp(path: Path | None) -> tuple[int, int] | None:
+    """What is another once somebody has written the file."""
+    try:
+        status = path.stat() if path is not None else None
+    except OSError:
+        return None
+    return status and (status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=4)  # one command asks several times, and a thousand files take seconds
+def _reporting(
+    folder: Path, program: str | None, paths: tuple[Path | None, ...], _stamps: object
+) -> Reporting:
     texts: list[Reporting] = [_of_program(folder, program)]
     modules: list[_Module] = []
-    for path in code_files(folder):
+    for path in paths:
         if path is not None and path.name.endswith(_PROSE):
             continue
         tree = parsed(path) if path is not None and path.suffix == ".py" else None
@@ -126,8 +144,8 @@ def _module(tree: ast.Module, home: Path, folder: Path) -> _Module:
                 found |= _of_import(module or "", home, folder)
             case ast.Import(names=names):
                 found = reduce(or_, (_of_import(each.name, home, folder) for each in names), found)
-            case _:
-                found |= _of_node(node)
+            case _ if (more := _of_node(node)) is not _NOTHING:  # most nodes, so nothing is made for them
+                found |= more
     return _Module(tree=tree, found=found, speakers=frozenset(speakers | _made_by(tree, makers)))
 
 
@@ -143,7 +161,7 @@ def _of_node(node: ast.AST) -> Reporting:
         case ast.Attribute(value=ast.Name(id="os"), attr=attr) if _OF_OS.match(attr):
             return _UNKNOWN
         case _:
-            return Reporting()
+            return _NOTHING
 
 
 def _of_import(module: str, home: Path, folder: Path) -> Reporting:
