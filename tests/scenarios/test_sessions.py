@@ -133,6 +133,35 @@ def test_two_who_change_limits_at_once_undo_nothing_of_each_other(
     assert one.spec.limits.max_trials == 3
 
 
+def test_whoever_runs_it_goes_by_a_regex_that_was_set_right_meanwhile(
+    spec: Callable[..., ExperimentSpec], store: Path
+) -> None:
+    session = create(spec(metrics=[{"name": "acc", "regex": "accuracy=({number})"}]), store=store)
+    changed: list[int] = []
+
+    def change_once(state: State, _events: Sequence[Event]) -> None:
+        if not changed:
+            changed.append(state.version)
+            attach("shell", store=store).change(spec())
+
+    state = session.run(change_once)
+    assert [trial.score for trial in state.trials] == [0.2, 0.2]
+
+
+def test_whoever_has_left_does_not_go_on_as_the_spec_has_changed(
+    spec: Callable[..., ExperimentSpec], store: Path
+) -> None:
+    session = create(spec(metrics=[{"name": "acc", "regex": "accuracy=({number})"}]), store=store)
+
+    def change_and_leave(_state: State, _events: Sequence[Event]) -> None:
+        attach("shell", store=store).change(spec())
+        session.interrupt()
+
+    assert session.run(change_and_leave).trials == attach("shell", store=store).state.trials
+    assert session.state.phase is Phase.RUNNING
+    assert not session.state.trials
+
+
 def test_code_that_changed_or_vanished_after_the_start_changes_nothing(
     spec: Callable[..., ExperimentSpec], store: Path, tmp_path: Path
 ) -> None:

@@ -160,30 +160,41 @@ class Session(ExperimentView):
         """Hold the experiment for ``work``; without ``wake`` that waits for a sampler that prepares."""
         self._check_is_here()
         with self._journal.hold(max(_SILENCE, _LOOKS * self._spec_to_run.backend.poll_interval)):
-            self.refresh()
-            spec = self._spec_to_run
-            spec.backend.check_here(jobs_of(spec, self._clock, name=self.name))
-            if self.state.phase is Phase.RUNNING:  # nothing is launched any more where it is ending
-                self.vault.check(spec.secrets(), self.name)
-            self._mirrors = Trackers(spec, self.state, self._clock, self.vault)
-            parts = self._parts(spec, wake, self._mirrors)
-            known, self._records = self._records, []
-            stepper = self._stepper(spec, parts, known, self.state)
-            pause, by_pace = spec.backend.poll_interval, spec.backend.looks_by_pace and not spec.is_hosted
-            self._loop = loop = Loop(stepper, self._clock, pause, by_pace=by_pace)
             try:
-                if self._leaving:
-                    loop.leave()
-                with self._mirrors as mirrors:
-                    self._state = work(loop, mirrors.watch(watch))
+                while not self._work(watch, work, wake) and not self._leaving:
+                    self.__dict__.pop("_backend", None)  # it is of the former spec, too
+                    self.vault.learn(self._spec_to_run.secrets())
             finally:
-                parts.backend.close()
-                self.unsent, self._mirrors = self._mirrors.left(), None
-                self.trouble, self.next_at = loop.trouble, loop.next_at
-                self._loop = None
                 self._leaving = False
-            self._tell(spec)
+            self._tell(self._spec_to_run)
         return self.refresh()
+
+    def _work(
+        self, watch: Watcher, work: Callable[[Loop, Watcher], State], wake: Callable[[], None] | None
+    ) -> bool:
+        """Do ``work`` by the present spec; False where somebody has changed that before it was done."""
+        self.refresh()
+        spec = self._spec_to_run
+        spec.backend.check_here(jobs_of(spec, self._clock, name=self.name))
+        if self.state.phase is Phase.RUNNING:  # nothing is launched any more where it is ending
+            self.vault.check(spec.secrets(), self.name)
+        self._mirrors = Trackers(spec, self.state, self._clock, self.vault)
+        parts = self._parts(spec, wake, self._mirrors)
+        known, self._records = self._records, []
+        stepper = self._stepper(spec, parts, known, self.state)
+        pause, by_pace = spec.backend.poll_interval, spec.backend.looks_by_pace and not spec.is_hosted
+        self._loop = loop = Loop(stepper, self._clock, pause, by_pace=by_pace)
+        try:
+            if self._leaving:
+                loop.leave()
+            with self._mirrors as mirrors:
+                self._state = work(loop, mirrors.watch(watch))
+        finally:
+            parts.backend.close()
+            self.unsent, self._mirrors = self._mirrors.left(), None
+            self.trouble, self.next_at = loop.trouble, loop.next_at
+            self._loop = None
+        return not stepper.is_outdated
 
     def _stepper(self, spec: ExperimentSpec, parts: Parts, known: Sequence[Record], state: State) -> Stepper:
         if not spec.is_hosted:

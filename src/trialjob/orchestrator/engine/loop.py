@@ -52,7 +52,7 @@ class Loop:
     def run(self, watch: Watcher, *, until: float = math.inf, once: bool = False) -> State:
         """Step until the end, until ``leave``, or until there is nothing to be done before ``until``.
 
-        It is left too when it goes on in another store.
+        It is left too when it goes on in another store, and when the stepper is outdated.
 
         ``watch`` sees the state after every step. With ``once`` the jobs are looked at once and not again;
         what follows is done, also where a call has to wait for its turn.
@@ -110,7 +110,8 @@ class Loop:
 
     def _goes_on(self) -> bool:
         state = self._stepper.state
-        return not self._leaving and state.phase is not Phase.ENDED and state.moved_to is None
+        is_ours = state.moved_to is None and not self._stepper.is_outdated
+        return not self._leaving and state.phase is not Phase.ENDED and is_ours
 
     def leave(self) -> None:
         """Return from ``run`` after the present step; jobs run on. Safe in a signal handler."""

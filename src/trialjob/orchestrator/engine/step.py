@@ -6,12 +6,13 @@ Rule 2: whoever loses a race forgets what it decided, reads the journal again an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from trialjob.errors import BackendBusy, BackendUnavailable, JournalConflict, SamplerBusy, UsageError
 from trialjob.model.ids import TrialId
+from trialjob.model.json import Json
 from trialjob.model.trial import LogMatch
 from trialjob.orchestrator.core.commands import Command, due, due_of, pools_due
 from trialjob.orchestrator.core.decide import Decision, decide
@@ -62,6 +63,11 @@ class Step:
     turn_at: float | None
 
 
+def _but_limits(state: State) -> Mapping[str, Json]:
+    """The spec but for the limits, which are taken from the state at every step."""
+    return {key: value for key, value in state.document.items() if key != "limits"}
+
+
 def _remembers(rule: StoppingRule) -> bool:
     """Whether a rule is to see every event."""
     return rule.learns or getattr(type(rule), "after", None) is not BaseRule.after
@@ -82,6 +88,8 @@ class Stepper:
         self._news: list[Event] = []
         self._begin(known, state)
         self._news.clear()
+        #: What its parts are made of.
+        self._spec = _but_limits(state or self.state)
 
     def _begin(self, known: Sequence[Record] = (), state: State | None = None) -> None:
         """Forget everything and learn it again from the journal."""
@@ -117,8 +125,15 @@ class Stepper:
         assert self._state is not None, "set by _begin"  # noqa: S101 - narrows the type
         return self._state
 
+    @property
+    def is_outdated(self) -> bool:
+        """True when somebody has changed more than limits: its parts are made of another spec."""
+        return _but_limits(self.state) != self._spec
+
     def step(self, *, look: Look | None = EVERYTHING) -> Step:
         """Move the experiment on; without a ``look`` only what is due is done and no job is looked at.
+
+        Nothing is done any more where it has moved or ``is_outdated``.
 
         Raises StoreError when the journal cannot be written: then nothing was done that is not in it. After
         StoreUnavailable another step may be tried.
@@ -127,7 +142,7 @@ class Stepper:
             self._begin()
         else:
             self._read()
-        if self.state.moved_to is not None:
+        if self.state.moved_to is not None or self.is_outdated:
             return Step(events=self._handed_out(), more=False, turn_at=None)
         # Whatever breaks a step off, the sampler may have been told what is not in the journal.
         self._in_doubt = True
