@@ -43,6 +43,8 @@ _LOOK = 2.0
 #: Seconds between two tries to write an end, and for which anything but a full disk is tried again.
 _PAUSE, _HICCUP = 5.0, 120.0
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+#: The job has put something else in its place, which nobody takes away.
+_TAKEN = (errno.EISDIR, errno.ENOTDIR, errno.ELOOP)
 _PRIVATE = 0o077
 _OUT_OF_MEMORY = 128 + signal.SIGKILL
 
@@ -125,7 +127,7 @@ class Supervisor:
                 break
             except OSError as error:
                 waits = self.waits_for_room if error.errno in _FULL else _HICCUP
-                if time.monotonic() >= began + waits:
+                if error.errno in _TAKEN or time.monotonic() >= began + waits:
                     raise
             time.sleep(_PAUSE)  # noqa: TID251 - a process of its own, which has no Clock
 
