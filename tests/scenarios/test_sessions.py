@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from trialjob import config
+from trialjob.backends.local.section import Local
 from trialjob.config import ExperimentSpec
 from trialjob.config.plugins import section_document
 from trialjob.errors import ExperimentBusy, SpecError, UsageError
 from trialjob.experiment import Session, attach, create, resolve
 from trialjob.model.ids import TrialId
+from trialjob.model.money import Tariff, Terms
 from trialjob.model.trial import EndKind, Phase, TrialStatus
 from trialjob.orchestrator.core.events import Event, PricesLearned
 from trialjob.orchestrator.core.state import State
@@ -160,6 +162,32 @@ def test_whoever_has_left_does_not_go_on_as_the_spec_has_changed(
     assert session.run(change_and_leave).trials == attach("shell", store=store).state.trials
     assert session.state.phase is Phase.RUNNING
     assert not session.state.trials
+
+
+def test_a_cap_in_dollars_is_refused_where_no_price_is_known_and_nothing_is_changed(
+    spec: Callable[..., ExperimentSpec], store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unpriced = Tariff(terms=(Terms(price=None),))
+    with monkeypatch.context() as patched:
+        patched.setattr(Local, "tariff", lambda *_: unpriced)
+        session = create(spec(), store=store)
+        for wrong in ({"max_cost": 1.0}, {"min_gain_per_dollar": 0.1}):
+            with pytest.raises(SpecError, match="no price is known"):
+                session.change(spec(limits={"max_trials": 2, **wrong}))
+        session.change(spec(limits={"max_trials": 3}))
+        assert session.refresh().limits.max_cost is None
+        assert session.state.tariff == unpriced
+    session.change(spec(limits={"max_trials": 3, "max_cost": 1.0}))
+    assert session.state.tariff is not None
+    assert session.state.tariff.priced
+
+
+def test_a_changed_price_counts_for_whoever_runs_it(spec: Callable[..., ExperimentSpec], store: Path) -> None:
+    session = create(spec(), store=store)
+    attach("shell", store=store).change(spec(backend={"kind": "local", "price_per_hour": 2.5}))
+    tariff = session.refresh().tariff
+    assert tariff is not None
+    assert [terms.price for terms in tariff.terms] == [2_500_000]
 
 
 def test_code_that_changed_or_vanished_after_the_start_changes_nothing(

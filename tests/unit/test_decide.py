@@ -598,6 +598,14 @@ def test_an_experiment_that_can_pay_for_nothing_ends_and_says_what_a_job_may_cos
     assert end == ExperimentEnded(reason=ending.reason)
 
 
+def test_nothing_starts_under_a_cap_in_dollars_while_no_price_is_known() -> None:
+    unknown = PricesLearned(tariff=Tariff(terms=(replace(TERMS, price=None),)))
+    ending, _ = events(experiment(unknown, limits=replace(LIMITS, max_cost=100.0)))
+    assert isinstance(ending, ExperimentEnding)
+    assert (ending.reason.kind, "no price" in ending.reason.detail) == (EndKind.MAX_COST, True)
+    assert wanted(experiment(unknown, limits=LIMITS), NOW)
+
+
 def test_launches_are_taken_back_when_the_cap_is_lowered() -> None:
     intended = replace(INTENDED, terms=TERMS)
     lowered = LimitsChanged(limits=replace(LIMITS, max_cost=0.1), document={})

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import cast
 
+from trialjob import config
 from trialjob.backends.discreet import DiscreetBackend
 from trialjob.config import ExperimentSpec
 from trialjob.errors import (
@@ -32,6 +33,7 @@ from trialjob.orchestrator.core.events import (
     ExperimentEnding,
     ExperimentMoved,
     ExperimentResumed,
+    LimitsChanged,
     PricesLearned,
     Record,
 )
@@ -79,7 +81,8 @@ class Session(ExperimentView):
     def change(self, spec: ExperimentSpec) -> None:
         """Agree to the limits of ``spec``, and to where its secrets are.
 
-        Raises UsageError, with the differences, when it differs in anything else.
+        Raises UsageError, with the differences, when it differs in anything else, and SpecError when it has a
+        cap that cannot be held.
         """
         self.revise(lambda _present: spec)
 
@@ -93,7 +96,7 @@ class Session(ExperimentView):
             spec = made_of(self.spec)
             self.vault.learn(spec.secrets())
             change = agree(as_recorded(spec, self.spec), self.spec, state)
-            return [] if change is None else [change]
+            return [] if change is None else [change, *self._priced(change, state)]
 
         self._append(agreed)
 
@@ -136,6 +139,21 @@ class Session(ExperimentView):
             lambda state: [PricesLearned(tariff=tariff)] if worth_learning(state.tariff, tariff) else []
         )
         check_priced(self.state.limits, self.state.tariff or tariff, spec.backend.priced_by)
+
+    def _priced(self, change: LimitsChanged, state: State) -> list[Event]:
+        """What is to be journaled of prices with ``change``; SpecError when a limit in dollars has none.
+
+        Whoever runs the experiment asks for prices only when it begins to.
+        """
+        spec = config.parse(change.document, source=self.where, files=False, recorded=True)
+        known, limits = state.tariff, change.limits
+        in_dollars = limits.max_cost is not None or limits.min_gain_per_dollar is not None
+        if known is None or (spec.backend == self.spec.backend and (known.priced or not in_dollars)):
+            return []  # asked for before the first step, or good still
+        tariff = spec.backend.tariff(jobs_of(spec, self._clock, name=self.name))
+        is_news = worth_learning(known, tariff)
+        check_priced(limits, tariff if is_news else known, spec.backend.priced_by)
+        return [PricesLearned(tariff=tariff)] if is_news else []
 
     def step(self, watch: Watcher, *, seconds: float | None = None) -> State:
         """Look at the jobs once and do what follows; or go on so at the poll interval for ``seconds``.

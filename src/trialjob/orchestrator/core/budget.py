@@ -111,8 +111,13 @@ def shortage(state: State, trial: Trial | None, now: float | None = None) -> End
     limits = state.limits
     if limits.max_cost is None and limits.max_instance_hours is None:
         return None
-    worst = offer(state, trial, now=now).worst
+    offered = offer(state, trial, now=now)
+    worst = offered.worst
     total = state.committed + worst
+    terms = offered.terms
+    if limits.max_cost is not None and terms is not None and terms.price is None:
+        detail = f"max_cost of {_dollars(limits.max_cost)} cannot be held: no price of another job is known"
+        return EndReason(kind=EndKind.MAX_COST, detail=detail)
     if limits.max_cost is not None and total.micros > cap_micros(limits.max_cost):
         detail = f"max_cost of {_dollars(limits.max_cost)}: {_held(state)}"
         return EndReason(
