@@ -101,6 +101,8 @@ def test_limits_may_change_and_nothing_else(spec: Callable[..., ExperimentSpec],
         session.change(spec(space={"x": {"type": "uniform", "lower": 0.0, "upper": 2.0}}))
     with pytest.raises(UsageError, match=r"objective\.mode"):
         session.change(spec(objective={"metric": "acc", "mode": "min"}))
+    with pytest.raises(UsageError, match=r"metrics: "):
+        session.change(spec(metrics=[{"name": "acc", "regex": "accuracy=({number})"}]))
     session.change(spec(name="the-name-in-the-file", limits={"max_trials": 3}))
     assert session.run(quiet).phase is Phase.ENDED
     assert len(session.state.trials) == 2
@@ -112,6 +114,16 @@ def test_limits_may_change_and_nothing_else(spec: Callable[..., ExperimentSpec],
     version = state.version
     session.change(spec(limits={"max_trials": 3}))
     assert session.refresh().version == version
+
+
+def test_until_there_is_a_value_a_regex_may_change_and_where_else_metrics_are_from_may_not(
+    spec: Callable[..., ExperimentSpec], store: Path
+) -> None:
+    session = create(spec(), store=store)
+    with pytest.raises(UsageError, match=r"metrics_from: null → .mlflow"):
+        session.change(spec(metrics_from="mlflow"))
+    session.change(spec(metrics=[{"name": "acc", "regex": "accuracy=({number})"}]))
+    assert session.spec.metrics[0].regex == "accuracy=({number})"
 
 
 def test_two_who_change_limits_at_once_undo_nothing_of_each_other(

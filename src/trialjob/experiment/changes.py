@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from trialjob import config
 from trialjob.config import ExperimentSpec, SourceSpec
@@ -18,9 +18,9 @@ from trialjob.orchestrator.core.state import State
 
 #: Where the code of an experiment is that was sent with it: in its bundle, and nowhere else.
 SENT = "."
-#: What may differ between a spec and the experiment that was started from it.
+#: What may differ between a spec and the experiment that was started from it: fields, and all below them.
 CHANGEABLE = (
-    "limits.",
+    "limits",
     "backend.poll_interval",
     "backend.price_per_hour",
     "canary",
@@ -30,7 +30,7 @@ CHANGEABLE = (
 )
 #: What may be where the search was handed to a service, which cannot be told otherwise.
 CHANGEABLE_HOSTED = (
-    *(each for each in CHANGEABLE if each not in {"limits.", "canary"}),
+    *(each for each in CHANGEABLE if each not in {"limits", "canary"}),
     "limits.max_failures",
     "limits.metric_deadline",
     "limits.stall_timeout",
@@ -53,7 +53,7 @@ def agree(spec: ExperimentSpec, recorded: ExperimentSpec, state: State) -> Limit
     refused = [
         each
         for each in differences
-        if not each.path.startswith(changeable) and each.path.rpartition(".")[0] not in secrets
+        if not _is_of(each.path, changeable) and each.path.rpartition(".")[0] not in secrets
     ]
     if refused:
         lines = "\n".join(f"  {each}" for each in refused)
@@ -62,6 +62,10 @@ def agree(spec: ExperimentSpec, recorded: ExperimentSpec, state: State) -> Limit
             "  → start a new experiment for another space, objective or code"
         )
     return LimitsChanged(limits=spec.to_limits(), document=spec.document()) if differences else None
+
+
+def _is_of(path: str, fields: Iterable[str]) -> bool:
+    return any(f"{path}.".startswith(f"{field}.") for field in fields)
 
 
 def as_recorded(spec: ExperimentSpec, recorded: ExperimentSpec) -> ExperimentSpec:
