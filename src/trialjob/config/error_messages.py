@@ -11,7 +11,14 @@ from pydantic_core import ErrorDetails
 from trialjob.backends.plugin import BACKENDS, DEFAULT_BACKEND
 from trialjob.config.grammar import KINDS, kinds_at, known_keys, takes_null
 from trialjob.config.paths import nearest, shown, shown_at
-from trialjob.config.plugins import PLUGINS, example_of, once_in_estimator, section_model, translators
+from trialjob.config.plugins import (
+    PLUGINS,
+    example_of,
+    keys_of,
+    once_in_estimator,
+    section_model,
+    translators,
+)
 from trialjob.config.space import BRANCHES, DOMAINS
 from trialjob.errors import Problem
 from trialjob.model.durations import FORMS
@@ -35,6 +42,7 @@ _FORMS: dict[str, tuple[str, str]] = {
     "is_instance_of": ("is not a list", "write a list: [a, b]"),
     "list_type": ("is not a list", "write a list: [a, b]"),
     "too_short": ("is empty", "name at least one value"),
+    "string_too_short": ("is empty", "write a text"),
     "dict_type": ("is not a mapping", "write key: value pairs"),
     "model_type": ("is not a mapping", "write key: value pairs"),
     "secret": (
@@ -71,6 +79,8 @@ _EXAMPLES = {
     "max_trials": "32",
     "match": '"out of memory"',
     "then": "no_retry",
+    "max_wait": "4h",
+    "location": "data/",
     "early_stop": "rules:early_stop",
     "max_resource": "27",
     "truncation_percentage": "20",
@@ -97,7 +107,7 @@ def problem_of(error: ErrorDetails, document: Mapping[str, Any]) -> Problem:
         message, remedy = "is missing", f"write {_example(path, document)}"
     elif value is None and kind in _FORMS and not (example := _example(path, document)).endswith("…"):
         message, remedy = "has no value", f"write {example}"
-    elif kind in _UNTAGGED or (kind == "literal_error" and path[-1] in ("kind", "type")):
+    elif kind in _UNTAGGED or (kind == "literal_error" and path[-1] == "type"):
         path, message, remedy = _unknown_kind(path, value, tagged=kind in _UNTAGGED)
     elif kind == "literal_error":
         message, remedy = f"{shown(value)} is not one of them", f"write {context['expected']}"
@@ -148,8 +158,10 @@ def _instead_of(path: list[Part], document: Mapping[str, Any]) -> str:
         case ["space", *_, ("min" | "max" | "min_value" | "max_value" | "low" | "high") as key]:
             return f"write {'upper' if 'max' in key or key == 'high' else 'lower'}, with the same value"
         case ["backend", str(key)] if kind in BACKENDS.builtin():
-            instead = BACKENDS.own(str(kind)).instead_of.get(key)
-            return f"write {instead}" if instead else ""
+            if instead := BACKENDS.own(str(kind)).instead_of.get(key):
+                return f"write {instead}"
+            others = [each for each in BACKENDS.builtin() if key in keys_of("backend", each)]
+            return f"write backend.kind: {' or '.join(others)}, or remove it" if others else ""
         case _:
             return ""
 
@@ -190,18 +202,21 @@ def _bound(kind: str, value: object, context: Mapping[str, Any]) -> tuple[str, s
         "greater_than": ("gt", lambda bound: f"above {bound:g}"),
         "greater_than_equal": ("ge", lambda bound: f"of at least {bound}"),
         "less_than_equal": ("le", lambda bound: f"of at most {bound}"),
+        "string_too_long": ("max_length", lambda bound: f"of at most {bound} characters"),
     }
     if kind not in words:
         return None
     key, say = words[kind]
-    size = "too large" if key == "le" else "too small"
+    size = {"le": "too large", "max_length": "too long"}.get(key, "too small")
     return f"{shown(value)} is {size}", f"write a value {say(context[key])}"
 
 
 def _form(path: list[Part], kind: str, value: object) -> tuple[str, str]:
     message, remedy = _FORMS.get(kind, ("is not possible here", "see the documentation of the spec"))
-    if path[0] == "space" and isinstance(value, list):
-        remedy = f"write {{type: choice, values: {shown(value)}}}"
+    if path[0] == "space" and kind == "dict_type" and isinstance(value, list):
+        remedy = f"write {{type: choice, values: {shown(value or [1, 2])}}}"
+    if kind == "model_type" and path[0] == "backend" and (keys := known_keys(path, value)):
+        remedy += f" of {', '.join(keys)}"
     what = "it" if kind == "secret" else shown_at(path, value)
     return f"{what} {message}", remedy
 

@@ -28,6 +28,7 @@ from trialjob.config.spec import (
     MetricGoalSpec,
     MetricSpec,
     ObjectiveSpec,
+    OnLogSpec,
 )
 from trialjob.model.paths import Part
 
@@ -127,6 +128,8 @@ def known_keys(path: Sequence[Part], value: object) -> list[str]:
             return list(MetricGoalSpec.model_fields)
         case ["metrics", int()]:
             return list(MetricSpec.model_fields)
+        case ["on_log", int()]:
+            return list(OnLogSpec.model_fields)
         case ["space", str(), *inner] if len(inner) % 3 == 0:  # values, a value, a name; and so on
             named = value.get("type") if isinstance(value, Mapping) else None
             known = DOMAINS.get(named) if isinstance(named, str) else None

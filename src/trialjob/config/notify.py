@@ -13,6 +13,8 @@ from trialjob.errors import Problem
 from trialjob.field_types import SpecPart
 from trialjob.model.secret import Secret
 
+#: What a topic looks like.
+_SUCH: Final = "arn:aws:sns:us-east-1:123456789012:tuning"
 _TOPIC: Final = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?")
 
 
@@ -33,9 +35,11 @@ def notify_problems(notify: NotifySpec | None) -> Iterator[Problem]:
     if notify is None:
         return
     if notify.sns is None and notify.webhook is None:
-        yield problem_at(("notify",), "names no receiver", "write sns: arn:aws:sns:… or webhook: https://…")
+        yield problem_at(
+            ("notify",), "names no receiver", f"write sns: {_SUCH}, or webhook: https://host/path"
+        )
     if notify.sns is not None and not _TOPIC.fullmatch(notify.sns):
-        remedy = "write one such as arn:aws:sns:us-east-1:123456789012:tuning"
+        remedy = f"write one such as {_SUCH}"
         yield problem_at(("notify", "sns"), f"{shown(notify.sns)} is no topic's ARN", remedy)
     webhook = notify.webhook.given if isinstance(notify.webhook, Secret) else notify.webhook
     if webhook is not None and not is_address(webhook):

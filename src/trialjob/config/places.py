@@ -8,10 +8,11 @@ it is read from there as ever, and what is wrong with it is told there.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -22,6 +23,9 @@ from trialjob.config.plugins import once_in_estimator
 from trialjob.errors import Problem
 from trialjob.model.json import Json
 from trialjob.model.paths import path_text
+
+#: A field of the section, as remedies name it.
+_FIELD: Final = re.compile(r"\bbackend\.[a-z_0-9]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +42,14 @@ class Written:
     filled: Mapping[str, str] = field(default_factory=dict)
 
     def place(self, problem: Problem) -> Problem:
-        """``problem`` where the user wrote it."""
-        return Problem(field=self.path(problem.field), message=problem.message, remedy=problem.remedy)
+        """``problem`` where the user wrote it, and with what to do there."""
+        return Problem(
+            field=self.path(problem.field), message=problem.message, remedy=self.remedy(problem.remedy)
+        )
+
+    def remedy(self, remedy: str) -> str:
+        """``remedy`` with each field of the section as the user has to write it."""
+        return _FIELD.sub(lambda field: self.path(field.group()), remedy)
 
     def path(self, field: str) -> str:
         """The path ``field`` as the user wrote it."""

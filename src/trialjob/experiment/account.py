@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -31,10 +32,10 @@ def doctor(spec: ExperimentSpec) -> Iterator[Check]:
         spec = spec.model_copy(update={"estimator": estimator})
     for check in spec.backend.doctor(jobs_of(spec, SystemClock())):
         if not unknown or check.name != "image":
-            yield check
+            yield replace(check, remedy=spec.written.remedy(check.remedy))
     for problem in unknown:
-        detail = f"{spec.written.path(problem.field)}: {problem.message}"
-        yield Check(name="image", ok=False, detail=detail, remedy=problem.remedy)
+        told = spec.written.place(problem)
+        yield Check(name="image", ok=False, detail=f"{told.field}: {told.message}", remedy=told.remedy)
 
 
 def audit(

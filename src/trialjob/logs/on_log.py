@@ -58,7 +58,7 @@ def nests_repeats(regex: str) -> bool:
     #: For each open group, whether a repeat without bound has been seen in it.
     open_groups = [False]
     parts = [match[0] for match in _TOKEN.finditer(regex)]
-    for part, following in zip(parts, [*parts[1:], ""], strict=True):
+    for part, following in zip(parts, [*parts, ""][1:], strict=True):
         if part == "(":
             open_groups.append(False)
         elif part == ")" and len(open_groups) > 1:

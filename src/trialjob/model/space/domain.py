@@ -73,7 +73,8 @@ def check_range(lower: float, upper: float) -> None:
     """Raise ValueError unless the two are a range."""
     _check_finite(lower=lower, upper=upper)
     if lower >= upper:
-        raise ValueError(f"lower {lower!r} must be less than upper {upper!r}; swap them, or write a constant")
+        instead = "swap them" if lower > upper else "raise upper, or write a constant in place of the domain"
+        raise ValueError(f"lower {lower!r} must be less than upper {upper!r}; {instead}")
 
 
 def _check_finite(**both: float) -> None:
@@ -83,14 +84,16 @@ def _check_finite(**both: float) -> None:
         raise ValueError(f"{words} must both be finite numbers")
 
 
-def check_logarithmic(lower: float) -> None:
-    """Raise ValueError unless the range has a logarithm."""
+def check_logarithmic(lower: float, *, instead: str) -> None:
+    """Raise ValueError, which names the type to use ``instead``, unless the range has a logarithm."""
     if lower <= 0:
-        raise ValueError(f"lower {lower!r} must be above 0 on a log scale; use 'uniform' instead")
+        raise ValueError(f"lower {lower!r} must be above 0 on a log scale; use {instead!r} instead")
 
 
 def check_normal(mu: float, sigma: float) -> None:
     """Raise ValueError unless the two are the parameters of a normal distribution."""
     _check_finite(mu=mu, sigma=sigma)
     if sigma <= 0:
-        raise ValueError(f"sigma {sigma!r} must be above 0; write a constant for a value that does not vary")
+        raise ValueError(
+            f"sigma {sigma!r} must be above 0; write one that is, or a constant in place of the domain"
+        )

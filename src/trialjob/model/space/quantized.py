@@ -70,7 +70,7 @@ class QLogUniform(_Between):
 
     def __post_init__(self) -> None:
         check_range(self.lower, self.upper)
-        check_logarithmic(self.lower)
+        check_logarithmic(self.lower, instead="quniform")
         Multiples(self.q)
 
     def at(self, u: float) -> Json:

@@ -58,7 +58,7 @@ class LogUniform(_Between):
 
     def __post_init__(self) -> None:
         check_range(self.lower, self.upper)
-        check_logarithmic(self.lower)
+        check_logarithmic(self.lower, instead="uniform")
 
     def at(self, u: float) -> Json:
         return scales.loguniform(u, self.lower, self.upper)

@@ -66,7 +66,7 @@ class LogRandInt(_Whole):
 
     def __post_init__(self) -> None:
         _Whole.__post_init__(self)
-        check_logarithmic(self.lower)
+        check_logarithmic(self.lower, instead="randint")
 
     def at(self, u: float) -> Json:
         low, high = math.log(self.lower), math.log(self.upper)

@@ -5,6 +5,7 @@ All need ``trialjob[syne-tune]``, which is imported when one is opened.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -55,7 +56,10 @@ class SyneHalvingRule(HalvingRule):
         """As for all, and a bracket without a rung."""
         found = [*HalvingRule.problems(self)]
         yield from found
-        highest = self.min_resource * self.reduction_factor ** (self.brackets - 1)
+        try:
+            highest = self.min_resource * float(self.reduction_factor) ** (self.brackets - 1)
+        except OverflowError:
+            highest = math.inf
         if not found and self.brackets > 1 and highest >= self.max_resource:
             yield Problem(
                 field="stopping.brackets",
