@@ -4,9 +4,10 @@
 ::
 
     tools/two_servers.py --studies 30 --kills 20     what kills lose or double: nothing
+    tools/two_servers.py --kills 20 --away 120       and a store that is slow, throttled, and away for minutes
 
-Each study is created, its trials are asked for, reported and completed, by calls that go to either server
-and, when one gives no answer, again to either. S3 is the fake of the tests, on a port.
+Each study is created, its limits are changed, its trials are asked for, reported and completed, by calls that
+go to either server and, when one gives no answer, again to either. S3 is the fake of the tests, on a port.
 
 Rule: what is checked is what the journals and the tenants' ledgers say in the end; nothing is asserted of
 time.
@@ -23,19 +24,23 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trialjob import experiment
 from trialjob.apps.team.tenants import Tenants, address_for, parse_budget
 from trialjob.apps.team.tokens import Role, TokenBook
 from trialjob.experiment.stores import clock_of
 from trialjob.orchestrator.journals.store import BaseStore
+
+if TYPE_CHECKING:
+    from trialjob.testing.fake_aws import Faults
 
 TENANTS = ("blue", "red")
 TRIALS = 2
@@ -50,6 +55,31 @@ STUDY: dict[str, Any] = {
 }
 #: Statuses that say to ask again.
 _LATER = (429, 503)
+#: How often a call to a troubled store goes wrong in each way.
+_TROUBLES = {
+    "lost_before": 0.02,
+    "lost_after": 0.02,
+    "internal_failure": 0.02,
+    "slow_down": 0.05,
+    "write_conflict": 0.1,
+    "slow": 0.02,
+}
+
+
+@contextmanager
+def troubled(faults: Faults, away: float) -> Iterator[None]:
+    """Meanwhile a store answers as it does on a bad day, and at first not at all for so many seconds."""
+    for name, rate in {**_TROUBLES, "slow_seconds": 1.0}.items():
+        setattr(faults, name, rate)
+    faults.lost_before = 1.0
+    back = threading.Timer(away, lambda: setattr(faults, "lost_before", _TROUBLES["lost_before"]))
+    back.start()
+    try:
+        yield
+    finally:
+        back.cancel()
+        for name in _TROUBLES:
+            setattr(faults, name, 0.0)
 
 
 class Server:
@@ -74,13 +104,23 @@ class Server:
                     self._address = output.readline().strip().removeprefix("http://").removesuffix("/")
             return self._address
 
+    def revive(self) -> None:
+        """Start it anew where it has ended, as whoever looks after servers does."""
+        with self._lock:
+            if self.process.poll() is not None:
+                self._forget()
+                self.start()
+
     def close(self) -> None:
         """Kill it."""
         self.process.kill()
         self.process.wait()
         with self._lock:  # whoever waited for its address has heard the end
-            if self.process.stdout is not None:
-                self.process.stdout.close()
+            self._forget()
+
+    def _forget(self) -> None:
+        if self.process.stdout is not None:
+            self.process.stdout.close()
 
 
 @dataclass(kw_only=True)
@@ -108,6 +148,8 @@ class TwoServers:
         self._deadline = time.monotonic() + self.patience
         #: The name that each key has been answered with, each time.
         self.names: dict[tuple[str, str], set[str]] = {}
+        #: What the limit of each study was changed to.
+        self.timeouts: dict[str, float] = {}
         #: What each tenant's ledger says in the end.
         self.standings: dict[str, dict[str, Any]] = {}
         self._answered = threading.Semaphore(0)
@@ -122,11 +164,11 @@ class TwoServers:
             with ThreadPoolExecutor(8) as pool:
                 for each in [pool.submit(self._study, *what, number) for number, what in enumerate(work)]:
                     each.result()
-            self._answered.release(10 * kills)  # whoever is still to be killed is, now that all is done
+            self._answered.release(10 * kills + 1)  # whoever is still to be killed is, now that all is done
             killer.join()
             chance = random.Random(self.seed)  # noqa: S311 - no secret
             for tenant in TENANTS:
-                (self.standings[tenant],) = self._ask(chance, tenant, "/v1/tenants", None, "")["items"]
+                (self.standings[tenant],) = self._ask(chance, tenant, "GET", "/v1/tenants", None, "")["items"]
 
     def _kill(self, kills: int) -> None:
         chance = random.Random(self.seed)  # noqa: S311 - no secret
@@ -134,19 +176,24 @@ class TwoServers:
             for _ in range(chance.randint(1, 8)):
                 self._answered.acquire()
             server = chance.choice(self._servers)
-            server.close()
-            server.start()
+            server.process.kill()
+            server.process.wait()
+            server.revive()
 
     def _study(self, tenant: str, key: str, number: int) -> None:
         """A study from its creation to its end, by a client that never hears some answers."""
         chance = random.Random(f"{self.seed} {number}")  # noqa: S311 - no secret
 
-        def ask(path: str, body: object, *, again: bool = False) -> Any:  # noqa: ANN401 - JSON
-            told = self._ask(chance, tenant, path, body, key)
-            return self._ask(chance, tenant, path, body, key) if again and chance.random() < 0.3 else told  # noqa: PLR2004 - a third
+        def ask(path: str, body: object, *, again: bool = False, method: str = "POST") -> Any:  # noqa: ANN401 - JSON
+            told = self._ask(chance, tenant, method, path, body, key)
+            twice = again and chance.random() < 0.3  # noqa: PLR2004 - a third
+            return self._ask(chance, tenant, method, path, body, key) if twice else told
 
         name = ask("/v1/studies", STUDY, again=True)["name"]
         self.names.setdefault((tenant, key), set()).add(name)
+        self.timeouts[name] = 3600.0 + number
+        limits = {"trial_timeout": self.timeouts[name]}
+        ask(f"/v1/experiments/{name}/limits", limits, again=True, method="PATCH")
         while True:
             told = ask(f"/v1/studies/{name}/suggestions", {"client_id": "ann", "count": TRIALS}, again=True)
             if told["over"]:
@@ -159,19 +206,22 @@ class TwoServers:
             if not told["suggestions"]:
                 time.sleep(0.5)
 
-    def _ask(self, chance: random.Random, tenant: str, path: str, body: object, key: str) -> Any:  # noqa: ANN401 - JSON
+    def _ask(  # noqa: PLR0917 - as HTTP has it
+        self, chance: random.Random, tenant: str, method: str, path: str, body: object, key: str
+    ) -> Any:  # noqa: ANN401 - JSON
         """The answer of either server, asked until one answers."""
         headers = {"Authorization": f"Bearer {self._tokens[tenant]}", "Content-Type": "application/json"}
         while time.monotonic() < self._deadline:
             server = chance.choice(self._servers)
             try:
                 with closing(HTTPConnection(server.address, timeout=240)) as connection:
-                    method, data = ("GET", None) if body is None else ("POST", json.dumps(body))
+                    data = None if body is None else json.dumps(body)
                     connection.request(method, path, body=data, headers={**headers, "Idempotency-Key": key})
                     answer = connection.getresponse()
                     status, said = answer.status, answer.read()
             except (OSError, HTTPException, ValueError):
                 self.calls["unanswered"] += 1
+                server.revive()
                 time.sleep(0.05)
                 continue
             self.calls["answered"] += 1
@@ -199,6 +249,8 @@ class TwoServers:
                     ("completed", 1, 2)
                 ] * TRIALS:
                     found.append(f"{name}: {ends}")
+                if state.limits.trial_timeout != self.timeouts[name]:
+                    found.append(f"{name}: trial_timeout is {state.limits.trial_timeout}")
             ledger = Tenants(self.store, clock_of(self.store)).read(tenant)
             if set(ledger.entries) != wanted:
                 found.append(f"the ledger of {tenant} has {sorted(ledger.entries)}")
@@ -212,6 +264,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Two servers on one store in S3, and kills.")
     parser.add_argument("--studies", type=int, default=30, help="of each tenant")
     parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--away", type=float, help="seconds for which a store with troubles is away")
     parser.add_argument("--seed", type=int, default=0)
     told = parser.parse_args()
     from trialjob.testing.fake_aws import FakeAws  # noqa: PLC0415 - heavy
@@ -221,7 +274,8 @@ def main() -> int:
         store = experiment.open_store(f"{fake.create_bucket('bucket')}/team")
         servers = TwoServers(store=store, studies=told.studies, seed=told.seed)
         began = time.monotonic()
-        servers.run(told.kills)
+        with nullcontext() if told.away is None else troubled(fake.faults, told.away):
+            servers.run(told.kills)
         faults = servers.faults()
         sys.stdout.write(f"{time.monotonic() - began:.0f} s, {dict(servers.calls)}\n")
         sys.stdout.writelines(f"{fault}\n" for fault in faults or ["nothing lost, nothing doubled"])
