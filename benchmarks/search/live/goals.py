@@ -110,6 +110,7 @@ def table(rows: Sequence[Row], loop: str) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path, help="or the judged rows, to show them")
+    parser.add_argument("--loops", nargs="+", choices=LOOPS, default=LOOPS)
     parser.add_argument("--seeds", type=int, nargs=2, default=(FIRST, FIRST + FEWEST))
     given = parser.parse_args()
     if given.folder.is_file():
@@ -124,7 +125,7 @@ def main() -> None:
     }
     for seed in range(*given.seeds):
         for name in GOALS:
-            for loop in LOOPS:
+            for loop in given.loops:
                 if (loop, name, seed) in done:
                     continue
                 task = TASKS[name]
