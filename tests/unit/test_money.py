@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from fractions import Fraction
 from math import ceil
 
@@ -113,18 +112,3 @@ def test_a_sum_is_never_below_the_bill_and_a_micro_dollar_a_job_above_it_at_most
     total = sum((terms.of(seconds) for seconds in billed), start=NOTHING)
     exact = sum(Fraction(seconds * terms.instances * (terms.price or 0), 3_600) for seconds in billed)
     assert exact <= total.micros < exact + len(billed) or total.micros == exact == 0
-
-
-@pytest.mark.parametrize(
-    ("machine", "price"), [("small", 110), ("large", 300), ("", 300), ("unheard-of", 300), ("unpriced", 300)]
-)
-def test_a_job_is_paid_by_the_machine_that_it_had_also_once_prices_have_changed(
-    machine: str, price: int
-) -> None:
-    committed = Terms(price=300, machine="large", stop_grace=120.0, one_of=True)
-    prices = {"small": 110, "large": 330, "unpriced": None}
-    now = Tariff(terms=tuple(Terms(price=each, machine=name, one_of=True) for name, each in prices.items()))
-    taken = now.taken(committed, machine)
-    assert taken == replace(committed, price=price, machine="small" if machine == "small" else "large")
-    alone = replace(committed, one_of=False)
-    assert now.taken(alone, machine) == alone

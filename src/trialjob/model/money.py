@@ -9,7 +9,7 @@ Rule 2: what is not known is None and never zero; whoever must not overspend cou
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from enum import Enum
 from typing import Final, TypeAlias
@@ -163,13 +163,11 @@ class Tariff:
     def taken(self, terms: Terms, machine: str) -> Terms:
         """By what a job that was counted by ``terms`` is paid, once it is known which machine it had.
 
-        Never more than was committed: where prices have risen since, it stays at that.
+        Never more than was committed: where prices have changed since, it stays at the dearest.
         """
-        found = next((each for each in self.terms if each.machine == machine), None)
-        if not terms.one_of or found is None or found.price is None:
+        if not terms.one_of or terms != self.dearest:
             return terms
-        is_less = terms.price is not None and found.price <= terms.price
-        return replace(terms, machine=machine, price=found.price) if is_less else terms
+        return next((each for each in self.terms if each.machine == machine), terms)
 
     @property
     def priced(self) -> bool:
