@@ -112,7 +112,7 @@ def test_a_plan_needs_no_account(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "asha, compared at epoch 1, 3, to the end at 9" in page
     assert re.search(r"^dollars +\$\d+\.\d\d +\$\d.* to \$\d.* +\$\d+\.\d\d \(no cap\)$", page, re.MULTILINE)
     assert re.search(r"^warm pool .*as written$", page, re.MULTILINE)
-    assert re.search(r"^spot .*spot: \{max_wait: 2h\}$", page, re.MULTILINE)
+    assert re.search(r"^spot .*spot: \{max_wait: 2h\}, without keep_alive$", page, re.MULTILINE)
     assert "$0.7364 an hour of ml.g4dn.xlarge (trialjob's table of" in page
     assert "not asked   the account's quotas" in page
     assert "SageMaker will take the first job" in page

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from trialjob.errors import Problem
 from trialjob.model.durations import FORMS
@@ -29,12 +29,21 @@ def problems_of(
             examples = getattr(fields.get(name), "examples", None)
             message, remedy = "is missing", f"write {name}={repr(examples[0]) if examples else '…'}"
         elif kind == "extra_forbidden":
-            known = fields if len(place) == 1 else {}
-            message, remedy = "is not known here", _instead(name, known, instead_of)
+            known = _fields_at(place[:-1], fields)
+            message, remedy = "is not known here", _instead(name, known, {} if place[1:] else instead_of)
         else:
             value = "the value" if names_secret(name, str(error["input"])) else repr(error["input"])
             message, remedy = _of_value(value, str(error["msg"]))
         yield Problem(field=path_text(["backend", *place]), message=message, remedy=remedy)
+
+
+def _fields_at(place: Sequence[object], fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The fields of the part at ``place``; none where it has no fields of its own."""
+    for name in place:
+        hint = getattr(fields.get(str(name)), "annotation", None)
+        models = [each for each in (hint, *get_args(hint)) if hasattr(each, "model_fields")]
+        fields = models[0].model_fields if models else {}
+    return fields
 
 
 def _of_value(value: str, said: str) -> tuple[str, str]:

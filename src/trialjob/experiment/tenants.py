@@ -65,12 +65,19 @@ def _alike() -> Iterator[tuple[str, str]]:
             yield f"{_BACKEND}{field}", f"{_BACKEND}{like}"
 
 
+def _asked(right: str) -> str:
+    return (
+        f"ask an admin to allow it (`trialjob tenant set NAME --allow {right}`, which replaces all that is "
+        "allowed: name the rest, too)"
+    )
+
+
 def _pinned(defaults: Sequence[Any], value: Any, _came_along: Path | None) -> Refusal | None:  # noqa: ANN401 - any
     if any(value == default for default in defaults):
         return None
     return Refusal(
         why=f"{shown(value)} is not a tenant's to choose",
-        remedy="leave it out, or ask an admin to allow it (`trialjob tenant set NAME --allow FIELD=PATTERN`)",
+        remedy=f"leave it out, or {_asked('FIELD=PATTERN')}",
     )
 
 
@@ -84,8 +91,8 @@ def _matching(field: str, patterns: Sequence[str], value: Any, _came_along: Path
     ]
     if not wrong:
         return None
-    may = f"write one that matches {' or '.join(patterns)}, or ask" if patterns else "ask"
+    may = f"write one that matches {' or '.join(patterns)}, or " if patterns else ""
     return Refusal(
         why=f"{shown(wrong[0])} is not allowed for this tenant",
-        remedy=f"{may} an admin to allow it (`trialjob tenant set NAME --allow {field}=…`)",
+        remedy=f"{may}{_asked(f'{field}=…')}",
     )

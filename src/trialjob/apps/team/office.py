@@ -93,7 +93,7 @@ class Office:
                     "allow",
                     f"{right!r} is allowed to no tenant yet",
                     "choose of what GET /v1/tenants has, or allow it where the store is: "
-                    f"trialjob tenant set NAME --allow '{right}'",
+                    f"trialjob tenant set NAME --allow '{right}', with those that NAME has",
                 )
         return asked
 

@@ -57,7 +57,8 @@ def check_gpus(*, gpus_per_trial: int, max_concurrent_trials: int, available: Se
                 field="backend.gpus_per_trial",
                 message=f"not enough GPUs: required {required}, available {len(available)} "
                 f"({gpus_per_trial} for each of {max_concurrent_trials} concurrent trials)",
-                remedy="lower gpus_per_trial or limits.max_concurrent_trials",
+                remedy="lower gpus_per_trial"
+                + (" or limits.max_concurrent_trials" if gpus_per_trial <= len(available) else ""),
             )
         )
 

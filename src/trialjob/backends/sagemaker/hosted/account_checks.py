@@ -44,7 +44,8 @@ def warm_start(client: SageMakerClient, tuned: Tuned, where: str) -> Iterator[Ch
     most, wanted = jobs_most(tuned.handover.search), tuned.handover.trials
     if jobs + wanted > most:
         detail = f"{jobs} training jobs of the parents and {wanted} of this one are more than {most}"
-        remedy = f"write limits.max_trials: {max(1, most - jobs)}, or name fewer in engine.warm_start"
+        fits = f"write limits.max_trials: {most - jobs}, or " if jobs < most else ""
+        remedy = f"{fits}name fewer in engine.warm_start"
         yield Check(name=_NAME, ok=False, detail=detail, remedy=remedy)
 
 
