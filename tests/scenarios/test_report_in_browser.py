@@ -26,7 +26,12 @@ HOSTILE = (
 
 
 def looked_at(path: Path, *options: str) -> str:
-    return browse(path.as_uri(), path.parent / "profile", *options)
+    """What is shown. Rarely Chromium's virtual time is over before its first frame; it is asked again."""
+    dom = ""
+    for _ in range(3):
+        if drawn(dom := browse(path.as_uri(), path.parent / "profile", *options)):
+            break
+    return dom
 
 
 def written(folder: Path, history: History) -> Path:

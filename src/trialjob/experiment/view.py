@@ -90,7 +90,7 @@ class ExperimentView:
         try:
             return self.spec
         except SpecError:
-            if self.state.phase is not Phase.ENDING:
+            if self.state.phase is Phase.RUNNING:
                 raise
             # Nothing is proposed or judged any more, and jobs are paid for until they are ended.
             search = {"sampler": {"kind": "random"}, "stopping": {"kind": "none"}}

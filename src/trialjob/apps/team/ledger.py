@@ -176,12 +176,13 @@ class Tenant:
         cents = free // _CENT * _CENT  # what is written is not to be more than is free
         least = 0 if old is None else old.charge if old.closed else old.cap
         fits = f"limits.max_cost: {dollars(cents):.2f}" if cents > least else ""
+        raised = f"`trialjob tenant set {self.name} --budget …`"
         held = sum(e.cap for other, e in self.entries.items() if other != name and not e.closed)
         later = f"; up to {_dollars(held)} of it come back as experiments end" if held else ""
         return (
             f"max_cost of {_dollars(cap)} does not fit: {_dollars(free)} of {_dollars(self.budget)} are free "
             f"in {month}, {_dollars(taken)} are spent or held{later}; all of it but what still runs is free "
-            f"again in {next_month(month)}{self._remedy(fits, '--budget', later=cap <= self.budget)}"
+            f"again in {next_month(month)}{_remedy(fits, raised, later=cap <= self.budget)}"
         )
 
     def _no_jobs(self, name: str, jobs: int) -> str:
@@ -189,19 +190,19 @@ class Tenant:
         free = max(0, self.max_concurrent - taken)
         least = 1 if old is None or old.closed else old.jobs
         fits = f"limits.max_concurrent_trials: {free}" if free >= least else ""
+        raised = f"`trialjob tenant set {self.name} --max-concurrent …`"
         return (
             f"{jobs} jobs at once do not fit: {free} of {self.max_concurrent} are free, {taken} are held by "
             "what is open; they come back as experiments end"
-            + self._remedy(fits, "--max-concurrent", later=jobs <= self.max_concurrent)
+            + _remedy(fits, raised, later=jobs <= self.max_concurrent)
         )
 
-    def _remedy(self, fits: str, option: str, *, later: bool) -> str:
-        """What to write, if anything fits; and to wait, if what is wanted will fit ``later``."""
-        ways = [f"write {fits} or less"] if fits else []
-        ways.append(
-            "wait" if later else f"have an admin raise it: `trialjob tenant set {self.name} {option} …`"
-        )
-        return f"\n    → {', or '.join(ways)}"
+
+def _remedy(fits: str, raised: str, *, later: bool) -> str:
+    """What to write, if anything fits; and to wait, if what is wanted will fit ``later``."""
+    ways = [f"write {fits} or less"] if fits else []
+    ways.append("wait" if later else f"have an admin raise it: {raised}")
+    return f"\n    → {', or '.join(ways)}"
 
 
 def _settled(entry: Entry, standing: JournalStatus | None, now: float) -> Entry | None:
