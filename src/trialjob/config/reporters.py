@@ -67,7 +67,7 @@ _NOTHING = Reporting()
 def reporting_of(folder: Path, program: str | None) -> Reporting:
     """What the code in ``folder`` can report; ``program`` is the file that is run, where that is known."""
     paths = tuple(code_files(folder))
-    return _reporting(folder, program, paths, tuple(map(_stamp, paths)))
+    return _of_program(folder, program) | _of_files(folder, paths, tuple(map(_stamp, paths)))
 
 
 def _stamp(path: Path | None) -> tuple[int, int] | None:
@@ -80,10 +80,8 @@ def _stamp(path: Path | None) -> tuple[int, int] | None:
 
 
 @lru_cache(maxsize=4)  # one command asks several times, and a thousand files take seconds
-def _reporting(
-    folder: Path, program: str | None, paths: tuple[Path | None, ...], _stamps: object
-) -> Reporting:
-    texts: list[Reporting] = [_of_program(folder, program)]
+def _of_files(folder: Path, paths: tuple[Path | None, ...], _stamps: object) -> Reporting:
+    texts: list[Reporting] = []
     modules: list[_Module] = []
     for path in paths:
         if path is not None and path.name.endswith(_PROSE):

@@ -179,20 +179,26 @@ class Session(ExperimentView):
         self._check_is_here()
         with self._journal.hold(max(_SILENCE, _LOOKS * self._spec_to_run.backend.poll_interval)):
             try:
-                while not self._work(watch, work, wake) and not self._leaving:
+                self.refresh()
+                spec = self._spec_to_run
+                while not self._work(spec, watch, work, wake) and not self._leaving:
                     self.__dict__.pop("_backend", None)  # it is of the former spec, too
-                    self.vault.learn(self._spec_to_run.secrets())
+                    self.refresh()
+                    spec = self._spec_to_run
+                    self.vault.learn(spec.secrets())
             finally:
                 self._leaving = False
-            self._tell(self._spec_to_run)
+            self._tell(spec)
         return self.refresh()
 
     def _work(
-        self, watch: Watcher, work: Callable[[Loop, Watcher], State], wake: Callable[[], None] | None
+        self,
+        spec: ExperimentSpec,
+        watch: Watcher,
+        work: Callable[[Loop, Watcher], State],
+        wake: Callable[[], None] | None,
     ) -> bool:
-        """Do ``work`` by the present spec; False where somebody has changed that before it was done."""
-        self.refresh()
-        spec = self._spec_to_run
+        """Do ``work`` by ``spec``; False where somebody has changed that before it was done."""
         spec.backend.check_here(jobs_of(spec, self._clock, name=self.name))
         if self.state.phase is Phase.RUNNING:  # nothing is launched any more where it is ending
             self.vault.check(spec.secrets(), self.name)

@@ -29,12 +29,13 @@ def ways(given: SageMakerSettings, client: SageMakerClient, limits: Limits, *, a
     keep_alive = given.keep_alive or _KEEP_ALIVE
     spot = given.spot or Spot(max_wait=2 * limits.trial_timeout)
     # The two do not go together: what is written of the other is to be taken out.
-    no_spot, no_pool = given.spot and ", without spot", given.keep_alive and ", without keep_alive"
+    no_spot = ", without spot" if given.spot else ""
+    no_pool = ", without keep_alive" if given.keep_alive else ""
     settings = {
-        ("warm pool", f"backend.keep_alive: {format_duration(keep_alive)}{no_spot or ''}"): replace(
+        ("warm pool", f"backend.keep_alive: {format_duration(keep_alive)}{no_spot}"): replace(
             given, keep_alive=keep_alive, spot=None
         ),
-        ("spot", f"backend.spot: {{max_wait: {format_duration(spot.max_wait)}}}{no_pool or ''}"): replace(
+        ("spot", f"backend.spot: {{max_wait: {format_duration(spot.max_wait)}}}{no_pool}"): replace(
             given, keep_alive=None, spot=spot
         ),
         ("on demand", "neither keep_alive nor spot"): replace(given, keep_alive=None, spot=None),

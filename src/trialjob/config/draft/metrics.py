@@ -73,11 +73,11 @@ def metrics_of(folder: Path, program: str, log: bytes | None) -> Metrics:
     """What is in a log where there is one; else in the program's own reports; else in what it prints."""
     if log is not None:
         return _of_log(log, "the log")
-    inner = started(folder, program)
-    programs = [program, inner.program] if inner else [program]
-    if reported := {name for each in programs for name in reporting_of(folder, each).names}:
+    if reported := reporting_of(folder, program).names:
         metrics = [Metric(name=name) for name in sorted(reported)]
         return _sorted(metrics, "its calls of report")
+    inner = started(folder, program)
+    programs = [program, inner.program] if inner else [program]
     text = "\n".join(line for each in programs for line in _lines(folder, each))
     return _of_log(text.encode(), "what it prints")
 
