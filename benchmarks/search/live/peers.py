@@ -47,8 +47,9 @@ ROUND: Final = {
     "convolution digits": 1,
 }
 FIRST: Final = 200
-#: Rounds without which nothing is decided.
+#: Rounds without which nothing is decided; the ninth rule asks for fewer of the dearest.
 FEWEST: Final = 3
+FEWER: Final = {"hebo + asha": 2}
 #: Whose search has no fidelities, and goes under our ASHA.
 SAMPLERS: Final = {"hebo + asha": "hebo"}
 #: Whose own search says how far each training goes.
@@ -227,11 +228,11 @@ def seeds(task: str, number: int, first: int = FIRST) -> range:
     return range(begin, begin + ROUND[task])
 
 
-def counted(rows: Sequence[Row], loop: str, tasks: Collection[str]) -> list[Row]:
+def counted(rows: Sequence[Row], loop: str, tasks: Collection[str], first: int = 0) -> list[Row]:
     """The rows of this loop and of random search under ASHA in the rounds that the loop has whole."""
     made = {(row["task"], row["seed"]) for row in rows if row["loop"] == loop}
     whole: set[tuple[str, int]] = set()
-    for number in count():
+    for number in count(first):
         of_round = {(task, seed) for task in tasks for seed in seeds(task, number)}
         if not of_round <= made:
             break
@@ -239,9 +240,9 @@ def counted(rows: Sequence[Row], loop: str, tasks: Collection[str]) -> list[Row]
     return [row for row in rows if row["loop"] in (loop, BASE) and (row["task"], row["seed"]) in whole]
 
 
-def table(rows: Sequence[Row], loop: str, tasks: Collection[str] = tuple(ROUND)) -> list[str]:
-    """A loop less random search under ASHA, by task and, tasks alike, over them."""
-    found = counted(rows, loop, tasks)
+def table(rows: Sequence[Row], loop: str, tasks: Collection[str] = tuple(ROUND), first: int = 0) -> list[str]:
+    """A loop less random search under ASHA, from a round on, by task and, tasks alike, over them."""
+    found = counted(rows, loop, tasks, first)
     lines = head(loop, BASE)
     if not found:
         return lines
@@ -251,7 +252,7 @@ def table(rows: Sequence[Row], loop: str, tasks: Collection[str] = tuple(ROUND))
     if len(tasks) == 1:
         return lines
     parts = [over_tasks(found, partial(of_loop, loop=loop, workers=WORKERS, what=what)) for what in JUDGED]
-    enough = parts[0].runs >= FEWEST * sum(ROUND[task] for task in tasks)
+    enough = parts[0].runs >= FEWER.get(loop, FEWEST) * sum(ROUND[task] for task in tasks)
     return [*lines, line("all", parts, parts[0].verdict if enough else "not decided")]
 
 
@@ -268,15 +269,15 @@ def on_spot(rows: Sequence[Row], loop: str, what: str) -> Difference:
     return difference(pairs)
 
 
-def show(file: Path) -> None:
-    """What was kept, beside the runs of before that the third and the fourth rule have judged."""
+def show(file: Path, first: int = 0) -> None:
+    """What was kept from a round on, beside what the third and the fourth rule have judged."""
     kept = read_rows(file)
     before = [row for row in read_rows(file.parent / "judged.jsonl.gz") if row["task"] in ROUND]
     made = {row["loop"] for row in kept}
     rows = [*kept, *(row for row in before if row["loop"] == BASE)]
     for loop, tasks in SHOWN.items():
         if loop in made:
-            print("\n".join(["", *table(rows, loop, tasks)]))
+            print("\n".join(["", *table(rows, loop, tasks, first)]))
     spot = [row for row in kept if row["loop"].endswith(ON_SPOT)]
     renamed = [{**row, "loop": row["loop"].removesuffix(ON_SPOT)} for row in spot]
     for loop in ("tpe + asha", "forest + asha"):
@@ -299,7 +300,7 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=FIRST, help="the first seed")
     given = parser.parse_args()
     if given.folder.is_file():
-        show(given.folder)
+        show(given.folder, given.rounds[0])
         return
     if given.loop is None:
         parser.error("--loop is needed for runs")
