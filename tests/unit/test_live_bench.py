@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ from benchmarks.search.live import (
     decide,
     differences,
     goals,
+    hartmann,
     judge,
     live,
     peers,
@@ -349,3 +352,36 @@ def test_a_second_objective_reaches_the_sampler() -> None:
     )
     middle = [np.median([config["x"] for config in run["configs"].values()]) for run in (alone, two)]
     assert middle[0] < middle[1]
+
+
+class _Valley:
+    """In place of the library's function: its least value is at 0.5, and early epochs mislead."""
+
+    optimum = (0.5, 0.5, 0.5)
+
+    def __init__(self, *, n_fidelities: int, fidelity_bias: float, fidelity_noise: float, seed: int) -> None:
+        self._last = n_fidelities
+        self._early = fidelity_bias + fidelity_noise * seed
+
+    def __call__(self, z: int, place: Sequence[float]) -> float:
+        return sum(abs(x - 0.5) for x in place) + self._early * (self._last - z)
+
+
+def test_a_published_function_judges_a_choice_by_its_true_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    preset = SimpleNamespace(mfh_bias_noise=(1.0, 2.0), mfh_generator_type=_Valley)
+    module: Any = ModuleType("mfpbench.synthetic.hartmann.benchmark")
+    module.MFHartmann3BenchmarkGood = preset
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    name = "hartmann 3 good"
+    config = {"x0": 0.5, "x1": 0.25, "x2": 0.5}
+    seen = list(hartmann.values(name, config, 2))
+    assert [seen[0], seen[-1]] == [(0.25 + 5 * 26, 0.25), (0.25, 0.25)]
+    made = hartmann.made("random + none", name, SEED, 8)
+    assert made["trials"] > 30
+    # The best of some thirty random places in a valley, where that of the median is 1.
+    assert 0 < made["ways"]["best"]["true"] < 0.7
+
+
+def test_of_functions_only_whole_seeds_count() -> None:
+    rows = [{"workers": 8, "seed": seed, "loop": loop} for seed in (1, 2) for loop in ("a", "b")]
+    assert hartmann.whole(rows[:3]) == rows[:2]
