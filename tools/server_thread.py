@@ -12,7 +12,7 @@ import uvicorn
 
 from trialjob.apps.service.api import app
 from trialjob.apps.service.callers import Alone, TeamHouse
-from trialjob.apps.service.desk import Desk
+from trialjob.apps.service.experiments import Experiments
 from trialjob.apps.service.runner import Runner
 from trialjob.apps.team.tenants import Tenants
 from trialjob.apps.team.tokens import Role, TokenBook
@@ -55,8 +55,8 @@ class ServerThread(_Serving):
 
     def __init__(self, store: Path, folder: Path) -> None:
         self.runner = Runner()
-        self.desk = Desk(str(store), self.runner, folder)
-        super().__init__(Alone(self.desk, TOKEN))
+        self.experiments = Experiments(str(store), self.runner, folder)
+        super().__init__(Alone(self.experiments, TOKEN))
 
 
 class TeamThread(_Serving):

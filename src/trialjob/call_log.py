@@ -26,7 +26,7 @@ _LONGEST: Final = 120
 
 
 @contextmanager
-def told(service: str, call: str, given: Mapping[str, object]) -> Iterator[None]:
+def logged(service: str, call: str, given: Mapping[str, object]) -> Iterator[None]:
     """Log one call to a service: what it was about, how long it took, and what came of it."""
     if not CALLS.isEnabledFor(logging.DEBUG):
         yield

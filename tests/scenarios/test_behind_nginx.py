@@ -60,7 +60,7 @@ def test_records_and_lines_come_through_as_they_are_made(
 ) -> None:
     wait = tmp_path / "wait"
     wait.touch()
-    server.desk.start(spec(wait=wait), None, name="one", key="", uncapped=False)
+    server.experiments.start(spec(wait=wait), None, name="one", key="", uncapped=False)
     client, heard = Client(proxy, TOKEN), list[str]()
 
     def listen() -> None:

@@ -14,9 +14,9 @@ from trialjob import experiment
 from trialjob.apps.tuner import Experiment
 from trialjob.config import parse, warnings
 from trialjob.errors import SpecError
-from trialjob.in_job import logged
-from trialjob.in_job.logged import METRICS_FROM
+from trialjob.in_job import tracker_logs
 from trialjob.in_job.report import NEEDED, RUNNING_BEST
+from trialjob.in_job.tracker_logs import METRICS_FROM
 from trialjob.model.ids import TrialId
 from trialjob.model.job import Outcome
 from trialjob.model.trial import TrialStatus
@@ -57,7 +57,7 @@ CLOUD = {
         "instance_type": "ml.m5.large",
     }
 }
-IN_JOB = Path(logged.__file__).parent
+IN_JOB = Path(tracker_logs.__file__).parent
 PYTHON_38 = sorted(Path.home().glob(".pyenv/versions/3.8.*/bin/python"))
 TOLD = {NEEDED: '["val/acc", "epoch"]'}
 SCRIPTS = {"mlflow": MLFLOW, "tensorboard": TENSORBOARD, "wandb": WANDB}

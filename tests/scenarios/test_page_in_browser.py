@@ -91,7 +91,7 @@ def test_report_frame_comparison_and_log_stay_within_their_texts(
 ) -> None:
     script = f"print({HOSTILE!r}, flush=True)\nprint('loss=1')\n"
     (tmp_path / "train.py").write_text(script)
-    server.desk.start(spec(limits={"max_trials": 1}), None, name="logged", key="", uncapped=False)
+    server.experiments.start(spec(limits={"max_trials": 1}), None, name="logged", key="", uncapped=False)
     for name in ("first", "second"):
         journal = FolderStore(tmp_path / "store").journal(ExperimentName(name))
         for record in history_of_markup(name).records():

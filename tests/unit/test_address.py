@@ -13,7 +13,7 @@ import pytest
 from trialjob.apps.cli.errors import say
 from trialjob.apps.cli.main import main
 from trialjob.backends.sagemaker.price_feed import PriceFeed
-from trialjob.call_log import CALLS, told
+from trialjob.call_log import CALLS, logged
 from trialjob.config.notify import is_address
 from trialjob.errors import BackendUnavailable, UsageError
 from trialjob.model.address import basic, mask_address, shown_address
@@ -147,7 +147,7 @@ def test_what_is_said_by_a_command_is_masked_whatever_it_comes_from(
 
 def test_no_half_of_one_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, logger=CALLS.name)
-    with pytest.raises(OSError, match="proxy"), told("s3", "get_object", {"Key": "a"}):
+    with pytest.raises(OSError, match="proxy"), logged("s3", "get_object", {"Key": "a"}):
         raise OSError(f"proxy http://user:{'hunter2' * 20}@proxy:3128 is away")
     assert "hunter2" not in caplog.text
 

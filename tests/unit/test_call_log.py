@@ -10,13 +10,13 @@ import pytest
 
 from trialjob.apps.cli.main import main
 from trialjob.aws import faults
-from trialjob.aws.door import Door
-from trialjob.call_log import CALLS, told
+from trialjob.aws.clients import AwsClients
+from trialjob.call_log import CALLS, logged
 from trialjob.testing.fake_aws import FakeAws
 
 
 def test_nothing_is_logged_where_nobody_listens(caplog: pytest.LogCaptureFixture) -> None:
-    with told("sagemaker", "stop_training_job", {"TrainingJobName": "a"}):
+    with logged("sagemaker", "stop_training_job", {"TrainingJobName": "a"}):
         pass
     assert caplog.records == []
 
@@ -28,9 +28,12 @@ def test_names_are_told_and_no_value(caplog: pytest.LogCaptureFixture) -> None:
         "Environment": {"TOKEN": "hush"},
         "HyperParameters": {"lr": "0.1"},
     }
-    with told("sagemaker", "create_training_job", given):
+    with logged("sagemaker", "create_training_job", given):
         pass
-    with pytest.raises(faults.NotFound), told("ssm", "get_parameter", {"Name": "/x", "WithDecryption": True}):
+    with (
+        pytest.raises(faults.NotFound),
+        logged("ssm", "get_parameter", {"Name": "/x", "WithDecryption": True}),
+    ):
         raise faults.NotFound("there is none\nof them, AKIAIOSFODNN7EXAMPLE")
     first, second = (record.getMessage() for record in caplog.records)
     assert re.fullmatch(r"sagemaker create_training_job TrainingJobName=a-0001-1 \d+ms ok", first)
@@ -40,11 +43,11 @@ def test_names_are_told_and_no_value(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_every_call_of_the_door_is_one(aws_here: FakeAws, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, logger=CALLS.name)
-    door = Door(region=aws_here.region)
-    door.ask("s3", "head_bucket", {"Bucket": "bucket"})
+    aws_clients = AwsClients(region=aws_here.region)
+    aws_clients.ask("s3", "head_bucket", {"Bucket": "bucket"})
     with pytest.raises(faults.Fault):
-        door.ask("s3", "get_object", {"Bucket": "bucket", "Key": "none"})
-    door.close()
+        aws_clients.ask("s3", "get_object", {"Bucket": "bucket", "Key": "none"})
+    aws_clients.close()
     lines = [record.getMessage() for record in caplog.records]
     assert re.fullmatch(r"s3 head_bucket Bucket=bucket \d+ms ok", lines[0])
     assert re.match(r"s3 get_object Bucket=bucket Key=none \d+ms NotFound: ", lines[1])

@@ -141,7 +141,7 @@ def test_who_follows_a_log_has_each_line_once_whatever_was_away(
 
     session = Away(FolderStore(tmp_path), ExperimentName("digits"))
     monkeypatch.setattr("trialjob.experiment.attach", lambda *_name, **_store: session)
-    monkeypatch.setattr("trialjob.apps.outlasting._PAUSE", 0.0)
+    monkeypatch.setattr("trialjob.apps.outages._PAUSE", 0.0)
     assert main(["logs", "digits", "1", "--follow"]) == 0
     told = capsys.readouterr()
     assert told.out.splitlines() == [line.text for line in printed]

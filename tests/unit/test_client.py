@@ -20,7 +20,7 @@ from trialjob.experiment.served import ServedSession
 from trialjob.model.json import Json
 from trialjob.served import logins
 from trialjob.served.address import normal
-from trialjob.served.door import Door
+from trialjob.served.http_client import HttpClient
 
 
 @pytest.fixture
@@ -209,7 +209,7 @@ def test_other_answers(scripted: Any, answer: Any, error: type[Exception], words
 def test_nobody_listens() -> None:
     clock = Hurried()
     with pytest.raises(StoreUnavailable, match="check that the server runs"):
-        Door("http://127.0.0.1:9", clock, "token").ask("GET", "/v1/me")
+        HttpClient("http://127.0.0.1:9", clock, "token").ask("GET", "/v1/me")
     assert len(clock.slept) == 5
 
 
@@ -272,7 +272,7 @@ def test_a_list_is_one_request_and_says_what_a_list_of_the_store_says(
 ) -> None:
     server.runner.close()  # nothing runs, so all stays as it is
     for name in ("one", "two", "bad"):
-        server.desk.start(spec(), None, name=name, key="", uncapped=False)
+        server.experiments.start(spec(), None, name=name, key="", uncapped=False)
     journal = next((tmp_path / "store").rglob("bad/journal.jsonl"))
     journal.write_bytes(b"none\n\n" + journal.read_bytes())
     said = {}

@@ -17,7 +17,7 @@ from trialjob.errors import StoreUnavailable
 from trialjob.model.ids import JobName
 from trialjob.orchestrator.ports import Part
 from trialjob.served.artifacts import ServedArtifacts
-from trialjob.served.door import Door
+from trialjob.served.http_client import HttpClient
 
 SUGGESTED = {"trial": 1, "attempt": 2, "parameters": {"rate": 0.5}}
 
@@ -60,7 +60,7 @@ def test_a_file_goes_on_where_it_was_broken_off_also_where_a_proxy_leaves_the_ra
     scripted: Any,  # noqa: ANN401 - a fixture
 ) -> None:
     where, script = scripted
-    artifacts = ServedArtifacts(Door(where, Hurried(), "token"), _State())  # type: ignore[arg-type]  # as much as it reads
+    artifacts = ServedArtifacts(HttpClient(where, Hurried(), "token"), _State())  # type: ignore[arg-type]  # as much as it reads
     for status, body in ((206, b"6789"), (200, b"0123456789")):
         script.answers[:] = [(status, {}, body)]
         assert b"".join(artifacts.read(JobName("one-0001-1"), Part.MODEL, "model.bin", 6)) == b"6789"

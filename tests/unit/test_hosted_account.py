@@ -21,7 +21,7 @@ from trialjob.experiment import create, open_session, open_store
 from trialjob.experiment.resolving import resolve
 from trialjob.model.ids import ExperimentName
 from trialjob.model.limits import Limits
-from trialjob.planning.planned import Asked, plan
+from trialjob.planning.planner import Asked, plan
 from trialjob.testing.hosted_simulation import HostedSimulation
 from trialjob.testing.simulation import NAME
 

@@ -11,10 +11,10 @@ from typing import Any, ClassVar
 import pytest
 
 from trialjob import config, experiment
-from trialjob.backends.answers import ANSWERS
 from trialjob.backends.checked import NEEDED, CheckedBackend, lacking
 from trialjob.backends.local.section import Local
 from trialjob.backends.plugin import BACKENDS, Backend, BaseBackend
+from trialjob.backends.return_checks import ANSWERS
 from trialjob.errors import BackendUnavailable, PluginError
 from trialjob.model.ids import JobName
 from trialjob.model.job import FailureKind, JobEnd, JobSeen, JobState, LogLine, Outcome, Watch

@@ -480,7 +480,7 @@ def test_somebody_elses_sitecustomize_runs_too(root: Path, python: Path) -> None
 
 ATTENDS = """
 import os, signal, subprocess, sys, threading, time
-from trialjob.in_job.attendant import Attendant
+from trialjob.in_job.init_process import Attendant
 
 attend = Attendant()
 attend.listen()

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from trialjob.apps.cli.main import main
 from trialjob.errors import BackendUnavailable
 from trialjob.in_job import entrypoint
-from trialjob.in_job.use import NAME, Meter, UseSampler, gpu_use, pauses, tree_use
+from trialjob.in_job.machine_use import NAME, Meter, UseSampler, gpu_use, pauses, tree_use
 from trialjob.model.ids import JobName
 from trialjob.orchestrator.ports import Kept, Part
 from trialjob.reporting.html.document import page

@@ -25,9 +25,9 @@ from trialjob.orchestrator.core.events import (
 )
 from trialjob.orchestrator.core.evolve import replay
 from trialjob.orchestrator.core.state import State
-from trialjob.reporting.choosing import Choice
 from trialjob.reporting.metric_values import MetricValues, direction
 from trialjob.reporting.results import Result
+from trialjob.reporting.row_selection import Choice
 from trialjob.reporting.tables import print_results
 
 

@@ -260,10 +260,10 @@ def test_the_command_says_that_nothing_runs(capsys: pytest.CaptureFixture[str]) 
 def test_the_command_shows_and_ends(
     pool: Callable[[str, str], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pool("digits", "bob@desk")
+    pool("digits", "bob@experiments")
     assert audit() == 1
     shown = capsys.readouterr().out
-    assert "digits: started by bob@desk; not in the store here" in shown
+    assert "digits: started by bob@experiments; not in the store here" in shown
     assert "0 jobs and 1 warm pool in us-east-1" in shown
     assert audit("--stop", "--yes") == 1
     assert "left alone: digits, it has an owner; --experiment digits ends it" in capsys.readouterr().out
@@ -276,7 +276,7 @@ def test_the_command_shows_and_ends(
 def test_nothing_is_stopped_unasked(
     pool: Callable[[str, str], None], fake: FakeAws, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pool("digits", "bob@desk")
+    pool("digits", "bob@experiments")
     assert audit("--stop", "--experiment", "digits") == 2
     assert "add --yes" in capsys.readouterr().err
     assert fake.service.bill().pools_left == 1
@@ -285,7 +285,7 @@ def test_nothing_is_stopped_unasked(
 def test_an_experiment_without_a_name_is_not_all_of_them(
     pool: Callable[[str, str], None], fake: FakeAws
 ) -> None:
-    pool("digits", "bob@desk")
+    pool("digits", "bob@experiments")
     assert audit("--stop", "--yes", "--experiment", "") == 2
     assert fake.service.bill().pools_left == 1
 

@@ -144,8 +144,8 @@ def test_what_a_pool_came_to_is_known_or_not(
     end = status.end_of(facts)
     assert end is not None
     assert end.pool_seconds == seconds
-    assert status.bill_of(facts, pool_told=False).pool_seconds == seconds
-    assert status.bill_of(facts, pool_told=True).pool_seconds == told_late
+    assert status.bill_of(facts, pool_is_final=False).pool_seconds == seconds
+    assert status.bill_of(facts, pool_is_final=True).pool_seconds == told_late
 
 
 def test_times_are_seconds_since_the_epoch() -> None:

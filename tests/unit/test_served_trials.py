@@ -58,7 +58,9 @@ def address(server: ServerThread) -> str:
 
 def begun(server: ServerThread, wait: Path | None = None) -> Client:
     """One trial of an experiment named one."""
-    server.desk.start(spec(wait=wait, limits={"max_trials": 1}), None, name="one", key="", uncapped=False)
+    server.experiments.start(
+        spec(wait=wait, limits={"max_trials": 1}), None, name="one", key="", uncapped=False
+    )
     return Client(address(server))
 
 

@@ -25,9 +25,9 @@ from trialjob.apps.service import log
 from trialjob.apps.service.access import Access, Listening
 from trialjob.apps.service.api import app
 from trialjob.apps.service.callers import Alone
-from trialjob.apps.service.connections import Connection, Door, Places
-from trialjob.apps.service.desk import Desk
-from trialjob.apps.service.receiving import Body, Refusal, Room
+from trialjob.apps.service.connections import Connection, ListeningSocket, Places
+from trialjob.apps.service.experiments import Experiments
+from trialjob.apps.service.request_limits import Body, Refusal, Room
 from trialjob.apps.service.runner import Runner
 from trialjob.apps.service.serve import Listener, listen
 from trialjob.errors import UsageError
@@ -76,7 +76,7 @@ class Answers:
 class Served:
     def __init__(self, connection: type[Connection]) -> None:
         self.app = Answers()
-        self.listener = Door(fileno=socket.create_server(("127.0.0.1", 0)).detach())
+        self.listener = ListeningSocket(fileno=socket.create_server(("127.0.0.1", 0)).detach())
         self.server = uvicorn.Server(
             uvicorn.Config(
                 self.app,
@@ -307,20 +307,20 @@ def test_a_line_for_each_request_and_step_and_no_secret_in_any(tmp_path: Path) -
     place = tmp_path / "log"
     handler = log.write_to(str(place))
     try:
-        desk = Desk(str(tmp_path / "store"), Runner(), tmp_path)
-        made = app(Alone(desk, "trialjob_a_secret"), Listening())
+        experiments = Experiments(str(tmp_path / "store"), Runner(), tmp_path)
+        made = app(Alone(experiments, "trialjob_a_secret"), Listening())
         asyncio.run(asked(made, "/v1/experiments?after=hidden", "trialjob_a_secret"))
         asyncio.run(
             asked(made, '/v1/x\n{"event": "request", "who": "admin"}\r\x1b[31m' + "y" * 5000, "wrong")
         )
         asyncio.run(asked(made, "/reports/a-ticket", None))
         estimator = {"kind": "container", "image_uri": "none", "entrypoint": ["true"]}
-        name, _ = desk.start(
+        name, _ = experiments.start(
             spec(estimator=estimator, limits={"max_trials": 1}), None, name="one", key="", uncapped=False
         )
-        for run in list(desk.runner._runs.values()):
+        for run in list(experiments.runner._runs.values()):
             run.thread.join(240)
-        desk.runner.close()
+        experiments.runner.close()
     finally:
         log.close(handler)
     text = place.read_text()
@@ -349,7 +349,7 @@ def test_a_request_that_is_broken_off_at_the_end_leaves_no_traceback(tmp_path: P
             is_in.set()
             await asyncio.Event().wait()
 
-        house = Alone(Desk(str(tmp_path), Runner(), tmp_path), "one")
+        house = Alone(Experiments(str(tmp_path), Runner(), tmp_path), "one")
         request = asyncio.create_task(asked(Access(waits, house, lambda _scope: None), "/", None))
         await is_in.wait()
         request.cancel()

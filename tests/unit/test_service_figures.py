@@ -13,7 +13,7 @@ import pytest
 from asgi_call import ask
 from trialjob.apps.service.api import app
 from trialjob.apps.service.callers import Alone
-from trialjob.apps.service.desk import Desk
+from trialjob.apps.service.experiments import Experiments
 from trialjob.apps.service.figures import LiveFigures
 from trialjob.apps.service.runner import Runner
 from trialjob.model.ids import ExperimentName
@@ -76,9 +76,9 @@ def made(tmp_path: Path) -> Iterator[Any]:
     journal = FolderStore(tmp_path / "store").journal(ExperimentName("digits"))
     for record in History(trials=40, name="digits").records():
         journal.append(record.events, after=record.version - 1, at=record.at)
-    desk = Desk(str(tmp_path / "store"), Runner(), tmp_path)
-    yield app(Alone(desk, TOKEN))
-    desk.runner.close()
+    experiments = Experiments(str(tmp_path / "store"), Runner(), tmp_path)
+    yield app(Alone(experiments, TOKEN))
+    experiments.runner.close()
 
 
 def test_a_figure_has_the_version_that_it_is_of(made: Any) -> None:  # noqa: ANN401 - an ASGI application

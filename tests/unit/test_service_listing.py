@@ -9,10 +9,10 @@ import pytest
 
 from asgi_call import ask
 from server_thread import TOKEN, spec
-from trialjob.apps.service.admin_desk import AdminDesk
+from trialjob.apps.service.admin_experiments import AdminExperiments
 from trialjob.apps.service.api import app
 from trialjob.apps.service.callers import Alone
-from trialjob.apps.service.desk import Desk
+from trialjob.apps.service.experiments import Experiments
 from trialjob.apps.service.listing import RestingLines
 from trialjob.apps.service.runner import Runner
 from trialjob.model.ids import ExperimentName
@@ -23,7 +23,7 @@ NAMES = ("apple", "apricot", "Banana")
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
+def experiments(tmp_path: Path) -> Experiments:
     runner = Runner()
     runner.close()  # it runs nothing, so that all stays as it is
     for place, name in enumerate(NAMES):
@@ -31,14 +31,16 @@ def desk(tmp_path: Path) -> Desk:
         for record in History(trials=1, name=name).records():
             journal.append(record.events, after=record.version - 1, at=record.at + place * 1000)
     estimator = {"kind": "container", "image_uri": "none", "entrypoint": ["true"]}
-    made = Desk(str(tmp_path / "store"), runner, tmp_path)
+    made = Experiments(str(tmp_path / "store"), runner, tmp_path)
     made.start(spec(estimator=estimator), None, name="running", key="", uncapped=True)
     return made
 
 
-def listed(desk: Desk, **asked: object) -> dict[str, Any]:
+def listed(experiments: Experiments, **asked: object) -> dict[str, Any]:
     query = "&".join(f"{name}={value}" for name, value in {"order": "newest", **asked}.items())
-    found: dict[str, Any] = ask(app(Alone(desk, TOKEN)), "GET", f"/v1/experiments?{query}", TOKEN).json()
+    found: dict[str, Any] = ask(
+        app(Alone(experiments, TOKEN)), "GET", f"/v1/experiments?{query}", TOKEN
+    ).json()
     return found
 
 
@@ -46,23 +48,23 @@ def names(found: dict[str, Any]) -> list[str]:
     return [each["name"] for each in found["items"]]
 
 
-def test_what_changed_last_comes_first_and_is_found_by_name_and_state(desk: Desk) -> None:
-    every = listed(desk)
+def test_what_changed_last_comes_first_and_is_found_by_name_and_state(experiments: Experiments) -> None:
+    every = listed(experiments)
     assert names(every) == ["running", "Banana", "apricot", "apple"]
     assert (every["total"], every["running"]) == (4, 1)
-    assert names(listed(desk, limit=2, skip=1)) == ["Banana", "apricot"]
-    found = listed(desk, containing="AP", limit=1)
+    assert names(listed(experiments, limit=2, skip=1)) == ["Banana", "apricot"]
+    found = listed(experiments, containing="AP", limit=1)
     assert (names(found), found["total"], found["running"]) == (["apricot"], 2, 0)
-    assert names(listed(desk, state="running")) == ["running"]
-    assert names(listed(desk, state="finished", containing="an")) == ["Banana"]
-    assert listed(desk, containing="none") == {"items": [], "next": "", "total": 0, "running": 0}
-    admins = AdminDesk(lambda: ["one"], lambda _name: desk)
+    assert names(listed(experiments, state="running")) == ["running"]
+    assert names(listed(experiments, state="finished", containing="an")) == ["Banana"]
+    assert listed(experiments, containing="none") == {"items": [], "next": "", "total": 0, "running": 0}
+    admins = AdminExperiments(lambda: ["one"], lambda _name: experiments)
     assert sorted(str(each["name"]) for each in admins.lines("ap")) == ["apple", "apricot"]
 
 
 @pytest.mark.parametrize("asked", ["containing=x", "state=running", "skip=1"])
-def test_by_name_there_is_no_looking_for_them(desk: Desk, asked: str) -> None:
-    answer = ask(app(Alone(desk, TOKEN)), "GET", f"/v1/experiments?{asked}", TOKEN)
+def test_by_name_there_is_no_looking_for_them(experiments: Experiments, asked: str) -> None:
+    answer = ask(app(Alone(experiments, TOKEN)), "GET", f"/v1/experiments?{asked}", TOKEN)
     assert answer.status == 409
     assert "order=newest" in answer.json()["detail"]
 

@@ -14,9 +14,9 @@ from ruamel.yaml import YAML
 
 from trialjob import config, experiment
 from trialjob.apps.cli.serving import serve
-from trialjob.apps.service import desk as desk_module
+from trialjob.apps.service import experiments as desk_module
 from trialjob.apps.service.callers import Alone, Caller, TeamHouse
-from trialjob.apps.service.desk import Desk
+from trialjob.apps.service.experiments import Experiments
 from trialjob.apps.service.metrics import metrics
 from trialjob.apps.service.rules import RULES
 from trialjob.apps.service.runner import Runner
@@ -55,13 +55,13 @@ def test_each_sees_the_metrics_of_what_is_his(tmp_path: Path) -> None:
         budget = parse_budget("100/month")
         Tenants(store, clock).add(name, budget=budget, max_concurrent=4, allow=("backend.kind=local",))
     house = TeamHouse(store, clock)
-    red = house.tenant_desk("red")
+    red = house.tenant_experiments("red")
     red.runner.close()  # so that all stays as it is
     begun, _ = red.start(SPEC, None, name="one", key="", uncapped=False)
     for tenant, seen in (("red", {"red"}), ("blue", {"blue"}), ("", {"red", "blue"})):
         role = Role.READ if tenant else Role.ADMIN
         caller = Caller(id="a", role=role, tenant=tenant)
-        text = metrics(house.desk(caller), house.tenants(caller))
+        text = metrics(house.experiments(caller), house.tenants(caller))
         assert all(LINE.fullmatch(line) for line in text.splitlines()), text
         assert set(re.findall(r'tenant="(\w+)"', text)) == seen
         assert sample(text, 'experiments{state="running"}') == (tenant != "blue")
@@ -73,14 +73,14 @@ def test_each_sees_the_metrics_of_what_is_his(tmp_path: Path) -> None:
 
 
 def test_one_user_has_no_budgets_and_a_graph_begins_at_nothing(tmp_path: Path) -> None:
-    text = metrics(Desk(str(tmp_path), Runner(), tmp_path), [])
+    text = metrics(Experiments(str(tmp_path), Runner(), tmp_path), [])
     assert sample(text, 'experiments{state="running"}') == sample(text, "jobs") == 0
     assert "tenant" not in text
 
 
 def test_what_a_label_says_stays_in_its_quotes(tmp_path: Path) -> None:
     tenant = {"name": 'a"b\\c\nd', "budget": 1.5, "spent": 0, "held": 0, "free": 1.5}
-    text = metrics(Desk(str(tmp_path), Runner(), tmp_path), [tenant])
+    text = metrics(Experiments(str(tmp_path), Runner(), tmp_path), [tenant])
     assert 'trialjob_budget_dollars{tenant="a\\"b\\\\c\\nd"} 1.5\n' in text
     assert all(LINE.fullmatch(line) for line in text.splitlines())
 
@@ -92,8 +92,8 @@ def test_a_list_longer_than_what_is_kept_reads_no_more_than_what_is_not(
     store, opened = str(tmp_path / "store"), list[str]()
     for number in range(6):
         experiment.create(config.parse({**SPEC, "name": f"e{number}"}), store=store)
-    desk = Desk(store, Runner(), tmp_path)
-    desk.runner.close()
+    experiments = Experiments(store, Runner(), tmp_path)
+    experiments.runner.close()
     open_session = experiment.open_session
 
     def counted(store: BaseStore, name: str) -> Session:
@@ -101,12 +101,12 @@ def test_a_list_longer_than_what_is_kept_reads_no_more_than_what_is_not(
         return open_session(store, name)
 
     monkeypatch.setattr(experiment, "open_session", counted)
-    lines, _ = desk.page("", 100)
+    lines, _ = experiments.page("", 100)
     assert [line["name"] for line in lines] == opened == [f"e{number}" for number in range(6)]
-    assert desk.page("", 100)[0] == lines
+    assert experiments.page("", 100)[0] == lines
     assert opened[6:] == ["e4", "e5"]
-    desk.status("e5")  # who is looked at takes the place of who was looked at longest ago
-    desk.status("e5")
+    experiments.status("e5")  # who is looked at takes the place of who was looked at longest ago
+    experiments.status("e5")
     assert opened[8:] == ["e5"]
 
 
@@ -122,7 +122,7 @@ class Begun:
         self.over.set()
 
 
-class LongDesk(Desk):
+class LongDesk(Experiments):
     def __init__(self, store: Path, begun: Begun) -> None:
         super().__init__(str(store), Runner(), store)
         self.resume_all = begun  # type: ignore[method-assign]
@@ -184,12 +184,12 @@ def test_the_probes_of_the_manifest_are_routes_without_a_token() -> None:
 
 
 def test_a_study_is_left_alone_while_no_client_has_a_trial_of_it(tmp_path: Path) -> None:
-    desk = Desk(str(tmp_path), Runner(), tmp_path)
+    experiments = Experiments(str(tmp_path), Runner(), tmp_path)
     space = {"x": {"type": "uniform", "lower": 0, "upper": 1}}
     study = {"metric": "loss", "mode": "min", "space": space, "limits": {"max_trials": 2}}
     for name in ("asked", "waits"):
-        desk.start_study({**study, "name": name}, key="")
-    desk.study("asked", lambda each: each.suggest("ann", 1))
-    desk.study("asked", lambda each: each.report(1, "ann", 1.0, {"loss": 1.0}))
-    desk.resume_all()
-    assert set(desk._resting) == {"waits"}
+        experiments.start_study({**study, "name": name}, key="")
+    experiments.study("asked", lambda each: each.suggest("ann", 1))
+    experiments.study("asked", lambda each: each.report(1, "ann", 1.0, {"loss": 1.0}))
+    experiments.resume_all()
+    assert set(experiments._resting) == {"waits"}

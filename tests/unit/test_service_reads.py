@@ -11,13 +11,13 @@ import pytest
 
 from asgi_call import scope_of
 from server_thread import spec
-from trialjob.apps.service.admin_desk import AdminDesk
+from trialjob.apps.service.admin_experiments import AdminExperiments
 from trialjob.apps.service.api import api
 from trialjob.apps.service.callers import Alone, TeamHouse
-from trialjob.apps.service.desk import Desk
+from trialjob.apps.service.experiments import Experiments
+from trialjob.apps.service.fast_path import Shortcut
 from trialjob.apps.service.runner import Runner
-from trialjob.apps.service.shortcut import Shortcut
-from trialjob.apps.service.tenant_desk import TenantDesk
+from trialjob.apps.service.tenant_experiments import TenantExperiments
 from trialjob.apps.team.tenants import Tenants, parse_budget
 from trialjob.apps.team.tokens import Role, TokenBook
 from trialjob.orchestrator.engine.clock import SystemClock
@@ -27,10 +27,10 @@ ONE = "/v1/experiments/one"
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
+def experiments(tmp_path: Path) -> Experiments:
     runner = Runner()
     runner.close()  # it runs nothing, so that all stays as it is
-    made = Desk(str(tmp_path / "store"), runner, tmp_path)
+    made = Experiments(str(tmp_path / "store"), runner, tmp_path)
     estimator = {"kind": "container", "image_uri": "none", "entrypoint": ["true"]}
     made.start(spec(estimator=estimator, limits={"max_trials": 1}), None, name="one", key="", uncapped=True)
     return made
@@ -39,8 +39,8 @@ def desk(tmp_path: Path) -> Desk:
 class Routes:
     """All of them, and how often they were asked."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._made, self.asked = api(Alone(desk, "trialjob_of_a_test")), 0
+    def __init__(self, experiments: Experiments) -> None:
+        self._made, self.asked = api(Alone(experiments, "trialjob_of_a_test")), 0
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
         self.asked += 1
@@ -49,12 +49,12 @@ class Routes:
 
 def answered(
     app: Any,  # noqa: ANN401 - ASGI
-    desk: Desk,
+    experiments: Experiments,
     path: str,
     *headers: tuple[bytes, bytes],
     method: str = "GET",
 ) -> tuple[int, dict[bytes, bytes], bytes]:
-    scope = {**scope_of(method, path, *headers), "desk": desk}
+    scope = {**scope_of(method, path, *headers), "experiments": experiments}
     said: list[Any] = []
 
     async def receive() -> dict[str, Any]:
@@ -67,24 +67,26 @@ def answered(
     return said[0]["status"], dict(said[0]["headers"]), b"".join(each.get("body", b"") for each in said[1:])
 
 
-def test_one_experiment_is_answered_as_by_the_routes_without_asking_them(desk: Desk) -> None:
-    routes = Routes(desk)
+def test_one_experiment_is_answered_as_by_the_routes_without_asking_them(experiments: Experiments) -> None:
+    routes = Routes(experiments)
     short = Shortcut(routes)
     for headers in ([], [(b"if-none-match", b'W/"1"')], [(b"if-none-match", b'W/"0"')]):
         asked = routes.asked
-        found = answered(short, desk, ONE, *headers)
+        found = answered(short, experiments, ONE, *headers)
         assert routes.asked == asked
-        assert found == answered(routes, desk, ONE, *headers)
+        assert found == answered(routes, experiments, ONE, *headers)
         assert found[0] == (304 if headers == [(b"if-none-match", b'W/"1"')] else 200)
 
 
-def test_what_has_changed_is_answered_at_once(desk: Desk) -> None:
-    short = Shortcut(Routes(desk))
-    desk.change_limits("one", {"max_trials": 7})
-    assert json.loads(answered(short, desk, ONE)[2])["max_trials"] == 7
-    other = Desk(desk.where, desk.runner, Path())  # as of another server, or of the command line
+def test_what_has_changed_is_answered_at_once(experiments: Experiments) -> None:
+    short = Shortcut(Routes(experiments))
+    experiments.change_limits("one", {"max_trials": 7})
+    assert json.loads(answered(short, experiments, ONE)[2])["max_trials"] == 7
+    other = Experiments(
+        experiments.where, experiments.runner, Path()
+    )  # as of another server, or of the command line
     other.stop("one")
-    status, headers, body = answered(short, desk, ONE, (b"if-none-match", b'W/"2"'))
+    status, headers, body = answered(short, experiments, ONE, (b"if-none-match", b'W/"2"'))
     assert (status, headers[b"etag"]) == (200, b'W/"3"')
     assert json.loads(body)["state"] == "ending"
 
@@ -103,20 +105,24 @@ def test_what_has_changed_is_answered_at_once(desk: Desk) -> None:
         ("GET", "/healthz", 200),
     ],
 )
-def test_everything_else_is_of_the_routes(desk: Desk, method: str, path: str, status: int) -> None:
-    routes = Routes(desk)
-    assert answered(Shortcut(routes), desk, path, method=method)[0] == status
+def test_everything_else_is_of_the_routes(
+    experiments: Experiments, method: str, path: str, status: int
+) -> None:
+    routes = Routes(experiments)
+    assert answered(Shortcut(routes), experiments, path, method=method)[0] == status
     assert routes.asked == 1
 
 
-def test_a_line_of_a_list_is_made_once_for_each_state_and_is_never_of_an_older_one(desk: Desk) -> None:
-    line = desk.line("one")
-    assert desk.line("one") is line
-    other = Desk(desk.where, desk.runner, Path())
+def test_a_line_of_a_list_is_made_once_for_each_state_and_is_never_of_an_older_one(
+    experiments: Experiments,
+) -> None:
+    line = experiments.line("one")
+    assert experiments.line("one") is line
+    other = Experiments(experiments.where, experiments.runner, Path())
     other.change_limits("one", {"max_trials": 7})
-    assert desk.line("one") == {**line, "max_trials": 7, "updated_at": other.line("one")["updated_at"]}
-    desk.stop("one")
-    assert [each["state"] for each in (desk.line("one"), other.line("one"))] == ["ending", "ending"]
+    assert experiments.line("one") == {**line, "max_trials": 7, "updated_at": other.line("one")["updated_at"]}
+    experiments.stop("one")
+    assert [each["state"] for each in (experiments.line("one"), other.line("one"))] == ["ending", "ending"]
 
 
 class Set(SystemClock):
@@ -139,13 +145,13 @@ def test_only_tokens_that_were_just_read_open_something_at_once(tmp_path: Path) 
     assert house.at_once(reads) is None  # nothing was read yet
     caller = house.caller(reads)
     assert caller is not None
-    assert house.at_once(reads) is None  # the desk is still to be made
-    desk = house.desk(caller)
-    assert isinstance(desk, TenantDesk)
-    assert house.at_once(reads) == (caller, desk)
+    assert house.at_once(reads) is None  # the experiments is still to be made
+    experiments = house.experiments(caller)
+    assert isinstance(experiments, TenantExperiments)
+    assert house.at_once(reads) == (caller, experiments)
     known = house.at_once(admin)
     assert known is not None
-    assert (known[0].role, type(known[1])) == (Role.ADMIN, AdminDesk)
+    assert (known[0].role, type(known[1])) == (Role.ADMIN, AdminExperiments)
     for wrong in ("", "wrong", admin[:-1]):
         assert house.at_once(wrong) is None
     clock.later = 0.6

@@ -11,7 +11,7 @@ import pytest
 from starlette.requests import Request
 
 from trialjob.apps.service.callers import Caller, TeamHouse
-from trialjob.apps.service.streams import Seats, told
+from trialjob.apps.service.streams import Seats, event_stream
 from trialjob.errors import StoreUnavailable
 
 
@@ -39,7 +39,7 @@ class _Loop(asyncio.SelectorEventLoop):
 def heard(ends_at: float, tell: Callable[[_Loop], Iterable[bytes]]) -> float:
     """When a stream ends whose token is good until then, in seconds of its loop."""
     loop = _Loop()
-    return ended(loop, told(lambda: tell(loop), lambda: loop.time() < ends_at, threading.Event()))
+    return ended(loop, event_stream(lambda: tell(loop), lambda: loop.time() < ends_at, threading.Event()))
 
 
 def ended(loop: _Loop, pieces: AsyncIterable[object]) -> float:
@@ -88,4 +88,6 @@ def test_a_stream_ends_where_nobody_knows_whether_its_token_is_good() -> None:
 def test_a_server_that_ends_waits_for_none_that_listen() -> None:
     loop, ending = _Loop(), threading.Event()
     loop.call_at(40.5, ending.set)
-    assert 40.5 <= ended(loop, told(lambda: (), lambda: True, ending)) < 42.5  # what the end waits for
+    assert (
+        40.5 <= ended(loop, event_stream(lambda: (), lambda: True, ending)) < 42.5
+    )  # what the end waits for

@@ -37,9 +37,9 @@ from trialjob.orchestrator.core.evolve import replay
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.samplers import SAMPLERS
 from trialjob.orchestrator.samplers.optuna import Kind, OptunaSampler
-from trialjob.reporting.choosing import Choice
 from trialjob.reporting.pareto import pareto_front
 from trialjob.reporting.results import Result
+from trialjob.reporting.row_selection import Choice
 from trialjob.reporting.tables import print_results
 
 FAST = MetricGoal(metric="latency", mode=Mode.MIN)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from trialjob import experiment
-from trialjob.apps.service.desk import Desk
+from trialjob.apps.service.experiments import Experiments
 from trialjob.apps.service.runner import Runner
 from trialjob.apps.service.studies import Study, spec_of_study
 from trialjob.backends.external.lease import Lease, NotYours
@@ -78,7 +78,7 @@ class FusedStore(FolderStore):
 
 
 def made(folder: Path, **changes: Any) -> FusedStore:  # noqa: ANN401 - as ``told``
-    Desk(str(folder), Runner(), folder).start_study(told(**changes), key="")
+    Experiments(str(folder), Runner(), folder).start_study(told(**changes), key="")
     return FusedStore(folder)
 
 
@@ -162,12 +162,12 @@ def test_what_has_failed_is_not_tried_again_and_says_why(tmp_path: Path) -> None
 
 def test_a_stop_reaches_clients_at_their_next_word(tmp_path: Path) -> None:
     store = made(tmp_path)
-    desk = Desk(str(tmp_path), Runner(), tmp_path)
+    experiments = Experiments(str(tmp_path), Runner(), tmp_path)
     store.study().suggest("ann", 1)
-    desk.stop(NAME)
+    experiments.stop(NAME)
     assert store.study().report(1, "ann", 1, {"loss": 1.0})["stop"]
     assert store.study().suggest("ann", 1)["over"]
-    assert desk.status(NAME)[0]["state"] == "stopped"
+    assert experiments.status(NAME)[0]["state"] == "stopped"
 
 
 def test_what_is_wrong_is_said_by_name(tmp_path: Path) -> None:
@@ -231,9 +231,9 @@ def test_the_first_end_is_the_end() -> None:
 @pytest.mark.parametrize(("due", "steps"), [(1e12, False), (0.0, True), (None, True)])
 def test_a_look_takes_a_step_only_when_one_is_due(tmp_path: Path, due: float | None, steps: bool) -> None:
     """Many pages look at one study at once, and a step reads and writes several files."""
-    desk = Desk(str(tmp_path), Runner(), tmp_path)
-    desk.start_study(told(), key="")
-    desk.look(NAME, lambda session: setattr(session, "next_at", due))
+    experiments = Experiments(str(tmp_path), Runner(), tmp_path)
+    experiments.start_study(told(), key="")
+    experiments.look(NAME, lambda session: setattr(session, "next_at", due))
     (tmp_path / NAME / "orchestrator.json").unlink()
-    desk.status(NAME)
+    experiments.status(NAME)
     assert (tmp_path / NAME / "orchestrator.json").exists() == steps

@@ -21,7 +21,7 @@ from trialjob import config, experiment
 from trialjob.apps.service.access import Access, Listening
 from trialjob.apps.service.api import api, app, check_rules, routes
 from trialjob.apps.service.callers import Alone, TeamHouse
-from trialjob.apps.service.desk import Desk
+from trialjob.apps.service.experiments import Experiments
 from trialjob.apps.service.rates import Rates
 from trialjob.apps.service.rules import RULES
 from trialjob.apps.service.runner import Runner
@@ -69,7 +69,7 @@ class Team:
             self.tenants.add(name, budget=parse_budget("100/month"), max_concurrent=4, allow=ALLOW)
         self.house = TeamHouse(self.store, self.clock)
         for name in ("red", "blue"):
-            self.house.tenant_desk(name).runner.close()
+            self.house.tenant_experiments(name).runner.close()
 
     def token(self, role: str, tenant: str = "", *, seconds: float | None = None) -> str:
         return self.tokens.create(tenant=tenant, role=Role[role.upper()], seconds=seconds)[0]
@@ -153,7 +153,7 @@ def test_every_route_role_and_tenant(team: Team) -> None:
                 continue
             for (role, tenant), token in tokens.items():
                 for whose, name in list(names.items()) if "{name}" in path else [(tenant, "")]:
-                    if name and name not in team.house.tenant_desk(whose).names():
+                    if name and name not in team.house.tenant_experiments(whose).names():
                         started(team, whose)
                     answer = await asked(made, method, at(path, name), token, body)
                     where = (method, path, role, tenant, whose, answer.status, answer.body)
@@ -182,8 +182,8 @@ def told_of(answer: Answer, name: str) -> str:
 
 
 def started(team: Team, tenant: str, **changes: Any) -> str:  # noqa: ANN401 - as ``spec``
-    desk = team.house.tenant_desk(tenant)
-    return desk.start(spec(**changes), None, name="one", key="", uncapped=False)[0]
+    experiments = team.house.tenant_experiments(tenant)
+    return experiments.start(spec(**changes), None, name="one", key="", uncapped=False)[0]
 
 
 def test_a_route_without_a_rule_stops_the_server(team: Team) -> None:
@@ -210,7 +210,7 @@ def test_the_description_has_every_kind_of_answer(team: Team) -> None:
 
 
 def test_one_user_alone_needs_his_token_on_every_route(tmp_path: Path) -> None:
-    house = Alone(Desk(str(tmp_path / "store"), Runner(), tmp_path), "trialjob_of_a_test")
+    house = Alone(Experiments(str(tmp_path / "store"), Runner(), tmp_path), "trialjob_of_a_test")
     made = app(house)
     for number, (method, path) in enumerate(routes(api(house))):
         for wrong in (None, "wrong"):
@@ -236,8 +236,8 @@ def test_the_list_has_ones_own_and_an_admins_all(team: Team) -> None:
 
 def test_only_ones_own_are_compared(team: Team) -> None:
     red, blue = started(team, "red"), started(team, "blue")
-    desk = team.house.tenant_desk("red")
-    other = desk.start(
+    experiments = team.house.tenant_experiments("red")
+    other = experiments.start(
         spec(limits={"max_trials": 5, "max_cost": 10.0}), None, name="two", key="", uncapped=False
     )[0]
     made, token = team.app(), team.token("read", "red")
@@ -330,7 +330,7 @@ def test_what_is_advised_where_the_budget_is_short_fits(spent: int) -> None:
 def test_what_does_not_fit_is_told_what_is_free(team: Team) -> None:
     started(team, "red", limits={"max_trials": 1, "max_cost": 60})
     with pytest.raises(NoRoom, match=r"max_cost of \$50.00 does not fit: \$40.00 of \$100.00 are free"):
-        team.house.tenant_desk("red").start(
+        team.house.tenant_experiments("red").start(
             spec(limits={"max_trials": 1, "max_cost": 50}), None, name="two", key="", uncapped=False
         )
     token = team.token("submit", "red")
@@ -374,16 +374,16 @@ def test_a_plan_says_what_is_free_and_why_it_would_be_refused(team: Team) -> Non
 
 
 def taken(team: Team) -> float:
-    tenant = team.house.tenant_desk("red").ledger.tenant()
-    return tenant.taken(team.house.tenant_desk("red").ledger.month()) / 1e6
+    tenant = team.house.tenant_experiments("red").ledger.tenant()
+    return tenant.taken(team.house.tenant_experiments("red").ledger.month()) / 1e6
 
 
 def test_limits_that_are_as_they_were_hold_nothing(team: Team) -> None:
     name, token, made = started(team, "red"), team.token("submit", "red"), team.app()
-    desk = team.house.tenant_desk("red")
-    desk.stop(name)
-    desk.look(name, lambda session: session.step(lambda _state, _events: None))
-    assert desk.status(name)[0]["state"] == "stopped"
+    experiments = team.house.tenant_experiments("red")
+    experiments.stop(name)
+    experiments.look(name, lambda session: session.step(lambda _state, _events: None))
+    assert experiments.status(name)[0]["state"] == "stopped"
     for limits in ({}, {"max_cost": 10}, {"max_trials": 2, "timeout": None}):
         assert ask(made, "PATCH", f"/v1/experiments/{name}/limits", token, limits).status == 200
         assert taken(team) == 0.0, limits
@@ -395,12 +395,14 @@ def test_limits_that_are_as_they_were_hold_nothing(team: Team) -> None:
 @pytest.mark.parametrize("ends", [True, False])
 def test_what_is_refused_holds_nothing(team: Team, ends: bool) -> None:
     name, token, made = started(team, "red"), team.token("submit", "red"), team.app()
-    desk = team.house.tenant_desk("red")
+    experiments = team.house.tenant_experiments("red")
     given = config.parse(spec(name=name, backend=SAGEMAKER, engine="hosted"), files=False)
     handed_over = LimitsChanged(limits=given.to_limits(), document=given.document())
-    desk.look(name, lambda session: session._append(lambda state: [handed_over] if state.version < 4 else []))
+    experiments.look(
+        name, lambda session: session._append(lambda state: [handed_over] if state.version < 4 else [])
+    )
     if ends:
-        desk.look(name, lambda session: session._append(_ended))
+        experiments.look(name, lambda session: session._append(_ended))
     before = taken(team)
     assert before == (0.0 if ends else 10.0)
     refused = ask(made, "PATCH", f"/v1/experiments/{name}/limits", token, {"max_cost": 50})
@@ -424,9 +426,9 @@ def _ended(state: State) -> list[Event]:
 def test_what_came_to_nothing_holds_nothing(team: Team) -> None:
     with pytest.raises(SpecError):
         started(team, "red", sampler={"kind": "python", "sampler": "nowhere:Nothing"})
-    desk = team.house.tenant_desk("red")
+    experiments = team.house.tenant_experiments("red")
     with pytest.raises(UsageError):
-        desk.start(
+        experiments.start(
             spec(sampler={"kind": "tpe", "warm_start": ["gone"]}), None, name="x", key="", uncapped=False
         )
     assert taken(team) == 0.0
@@ -436,17 +438,17 @@ def test_the_end_gives_back_what_was_not_spent(tmp_path: Path) -> None:
     team = Team(tmp_path / "store")
     house = TeamHouse(team.store, team.clock)
     try:
-        desk = house.tenant_desk("red")
-        name, _ = desk.start(spec(), None, name=None, key="monday", uncapped=False)
-        assert desk.start(spec(), None, name=None, key="monday", uncapped=False) == (name, False)
+        experiments = house.tenant_experiments("red")
+        name, _ = experiments.start(spec(), None, name=None, key="monday", uncapped=False)
+        assert experiments.start(spec(), None, name=None, key="monday", uncapped=False) == (name, False)
         assert name.startswith("red-tuned-")
-        for thread in [run.thread for run in list(desk.runner._runs.values())]:
+        for thread in [run.thread for run in list(experiments.runner._runs.values())]:
             thread.join(240)
-        assert desk.status(name)[0]["state"] in ("failed", "finished")
+        assert experiments.status(name)[0]["state"] in ("failed", "finished")
         team.house = house
         assert taken(team) == 0.0
-        desk.runner.close()
-        desk.resume(name)
+        experiments.runner.close()
+        experiments.resume(name)
         assert taken(team) == 10.0
     finally:
         house.close()
@@ -473,16 +475,16 @@ def test_what_one_server_leaves_another_goes_on_with(tmp_path: Path) -> None:
     )
     one, two = TeamHouse(team.store, team.clock), TeamHouse(team.store, team.clock)
     try:
-        name, _ = one.tenant_desk("red").start_archive(data, name="one", key="", uncapped=False)
-        wait_for(lambda: one.tenant_desk("red").look(name, lambda session: bool(session.state.live)))
+        name, _ = one.tenant_experiments("red").start_archive(data, name="one", key="", uncapped=False)
+        wait_for(lambda: one.tenant_experiments("red").look(name, lambda session: bool(session.state.live)))
         two.resume_all()
-        assert two.tenant_desk("red").runner.running() == []  # the other has it
+        assert two.tenant_experiments("red").runner.running() == []  # the other has it
         two.take_over(every=0.05)
         one.close()  # its jobs run on
-        wait_for(lambda: two.tenant_desk("red").runner.running() == [name])
+        wait_for(lambda: two.tenant_experiments("red").runner.running() == [name])
         wait.unlink()
-        wait_for(lambda: two.tenant_desk("red").status(name)[0]["state"] == "finished")
-        trials = two.tenant_desk("red").look(name, lambda session: session.state.trials)
+        wait_for(lambda: two.tenant_experiments("red").status(name)[0]["state"] == "finished")
+        trials = two.tenant_experiments("red").look(name, lambda session: session.state.trials)
         assert [len(trial.attempts) for trial in trials] == [1]
     finally:
         wait.unlink(missing_ok=True)
@@ -622,7 +624,7 @@ def test_no_place_of_the_server_is_journaled_for_code_that_was_sent(team: Team, 
     (tmp_path / "mine" / "train.py").write_text("print('loss=1')\n")
     own = {**estimator, "source_dir": str(tmp_path / "mine")}
     wanted = config.parse(spec(estimator=own, name="red-mine", limits={"max_trials": 5, "max_cost": 10.0}))
-    session = team.house.tenant_desk("red").look("red-mine", lambda session: session)
+    session = team.house.tenant_experiments("red").look("red-mine", lambda session: session)
     session.change(wanted)
     assert session.state.limits.max_trials == 5
 
@@ -751,7 +753,7 @@ def test_what_fails_in_the_server_is_told_and_written_down(
     def fails(*_given: object) -> None:
         raise RuntimeError("a text\nFALSE line\x1b[2J")
 
-    team.house.tenant_desk("red").status = fails  # type: ignore[assignment, method-assign]
+    team.house.tenant_experiments("red").status = fails  # type: ignore[assignment, method-assign]
     answer = ask(team.app(), "GET", "/v1/experiments/red-one", team.token("read", "red"))
     assert (answer.status, answer.headers["content-type"]) == (500, "application/problem+json")
     assert "FALSE" not in answer.body.decode()

@@ -12,7 +12,7 @@ from asgi_call import Answer, ask
 from trialjob.apps.service.access import Access
 from trialjob.apps.service.api import app
 from trialjob.apps.service.callers import Alone, TeamHouse
-from trialjob.apps.service.desk import Desk
+from trialjob.apps.service.experiments import Experiments
 from trialjob.apps.service.runner import Runner
 from trialjob.apps.team.tenants import Tenants, parse_budget
 from trialjob.apps.team.tokens import Role, TokenBook
@@ -108,7 +108,7 @@ def test_a_tenant_is_allowed_only_what_some_tenant_is(asked: Asked) -> None:
 
 
 def test_one_user_alone_has_none(tmp_path: Path) -> None:
-    made = app(Alone(Desk(str(tmp_path / "store"), Runner(), tmp_path), "trialjob_of_a_test"))
+    made = app(Alone(Experiments(str(tmp_path / "store"), Runner(), tmp_path), "trialjob_of_a_test"))
     answer = ask(made, "GET", "/v1/tokens", "trialjob_of_a_test")
     assert answer.status == 409
     assert "trialjob token create" in answer.json()["detail"]

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from trialjob.orchestrator.core.worth import next_gain
+from trialjob.orchestrator.core.expected_gain import next_gain
 
 #: It is asked when so many trials have a value.
 MARKS = (16, 20, 28, 40, 56, 80, 112, 160)

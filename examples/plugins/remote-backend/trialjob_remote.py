@@ -217,7 +217,7 @@ class RemoteBackend:
 
     def _ask(self, what: str, **given: object) -> Any:
         section, settings = self._section, ("python", "stop_grace", "gpus_per_trial")
-        told = {"told": dict(self._place.told), **{name: getattr(section, name) for name in settings}}
+        told = {"told": dict(self._place.environment), **{name: getattr(section, name) for name in settings}}
         return self._agent.ask(what, experiment=self._jobs.name, **told, **given)
 
     def submit(self, request: JobRequest) -> Submitted | Postponed | Rejected:

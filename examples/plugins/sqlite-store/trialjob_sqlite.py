@@ -26,9 +26,9 @@ from typing import Any, ClassVar, Self
 from trialjob.errors import ExperimentBusy, JournalConflict, JournalCorrupt, StoreError
 from trialjob.model.ids import ExperimentName
 from trialjob.orchestrator.core.events import Event, Record
-from trialjob.orchestrator.journals.beginnings import begins_alike
 from trialjob.orchestrator.journals.bundles import check_bundle, check_digest
 from trialjob.orchestrator.journals.codec import checked, decode, encode
+from trialjob.orchestrator.journals.prefix import begins_alike
 from trialjob.orchestrator.journals.store import BaseStore
 from trialjob.orchestrator.ports import Clock, Journal
 

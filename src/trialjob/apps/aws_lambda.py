@@ -188,15 +188,15 @@ class _Invocation:
             case StoreUnavailable() | BackendUnavailable():
                 self._waits(file.name, answer)
             case BaseException():  # whatever a stranger's file does, the others go on
-                self._refused[file.name] = _told(answer)
-                inbox.failed(file, _told(answer))
-                _write({"inbox": file.name, "refused": _told(answer)})
+                self._refused[file.name] = _error_text(answer)
+                inbox.failed(file, _error_text(answer))
+                _write({"inbox": file.name, "refused": _error_text(answer)})
             case _:
                 assert_never(answer)
 
     def _waits(self, name: str, error: Exception) -> None:
         self._errors[f"inbox/{name}"] = str(error)
-        _write({"inbox": name, "waits": _told(error)})
+        _write({"inbox": name, "waits": _error_text(error)})
 
     # Stepping
 
@@ -239,9 +239,9 @@ class _Invocation:
             return answer.error
         if isinstance(answer, LeftBehind) and answer.seconds < _LEAST:
             return ""  # only the invocation's end was in its way, after less time than a step is given
-        told = {"experiment": name, "state": "error", "error": _told(answer)}
-        self._log(embedded(told, {"steps_failed": 1}, self._clock.now()))
-        return _told(answer)
+        line = {"experiment": name, "state": "error", "error": _error_text(answer)}
+        self._log(embedded(line, {"steps_failed": 1}, self._clock.now()))
+        return _error_text(answer)
 
     def _bound(self, waiting: int) -> float:
         """Seconds until the next one is left behind, so that all that wait can have a turn."""
@@ -272,13 +272,13 @@ class _Invocation:
             session = experiment.open_session(self._store, name)
             if session.is_over or session.state.moved_to is not None:
                 return _Stepped(line={}, is_over=True)
-            told = summary(session, step(session, seconds=share))
-            line |= {key: value for key, value in told.items() if key != "open"}
+            found = summary(session, step(session, seconds=share))
+            line |= {key: value for key, value in found.items() if key != "open"}
             metrics = metrics_of(session.state)
         except MemoryError:
             raise
         except BaseException as caught:  # noqa: BLE001 - see rule 2
-            error = _told(caught)
+            error = _error_text(caught)
             line |= {"state": "error", "error": error}
         metrics |= {"step_seconds": self._clock.now() - began, "steps_failed": int(bool(error))}
         return _Stepped(line=embedded(line, metrics, self._clock.now()), is_over=False, error=error)
@@ -297,7 +297,7 @@ class _Invocation:
         return {
             "store": self._where,
             "started": self._started,
-            "asked": self._told_of_asked(),
+            "asked": self._answer_to_question(),
             "refused": self._refused,
             "experiments": self._states,
             "errors": self._errors,
@@ -305,7 +305,7 @@ class _Invocation:
             "seconds": round(self._clock.now() - self._began, 3),
         }
 
-    def _told_of_asked(self) -> dict[str, object] | None:
+    def _answer_to_question(self) -> dict[str, object] | None:
         """Where the experiment of ``start`` stands now, for a workflow that waits for its end."""
         if self._asked is None:
             return None
@@ -327,5 +327,5 @@ def _write(line: Mapping[str, Any]) -> None:
     sys.stdout.flush()
 
 
-def _told(error: BaseException) -> str:
+def _error_text(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"

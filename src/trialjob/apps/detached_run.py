@@ -19,8 +19,8 @@ from trialjob.backends.folders.log import tail
 from trialjob.errors import BackendError, ExperimentBusy
 from trialjob.experiment import Session
 from trialjob.model.trial import Phase
+from trialjob.orchestrator.deadline import Deadline
 from trialjob.orchestrator.engine.clock import SystemClock
-from trialjob.orchestrator.patience import Patience
 from trialjob.user_settings import home
 
 #: Seconds between two looks at the process, and after which it is left to itself.
@@ -69,12 +69,12 @@ def leave_to_process(session: Session, words: Sequence[str], *, verbose: bool) -
     if (holder := session.holder()) is not None:
         raise ExperimentBusy(f"{session.name} is being run by {holder}; stop or detach it there first")
     log = _log_of(session)
-    told = ["--verbose"] if verbose else []
-    resume = [sys.executable, "-P", "-m", "trialjob", *told, "resume", session.name, *words]
+    flags = ["--verbose"] if verbose else []
+    resume = [sys.executable, "-P", "-m", "trialjob", *flags, "resume", session.name, *words]
     process = _started(resume, log, session)
     clock = SystemClock()
-    patience = Patience(clock, _PATIENCE)
-    while not patience.is_over:
+    deadline = Deadline(clock, _PATIENCE)
+    while not deadline.is_over:
         status = process.poll()
         if status is None and session.holder() is not None:
             process.returncode = 0  # it outlives us, of which its object would complain

@@ -167,8 +167,8 @@ def pytorch(
     is) for the backend's region and machine. ``source_dir`` is shipped whole; ``hyperparameters`` are
     constants that every trial gets; ``options`` is anything else that ``estimator`` takes in a spec.
     """
-    told = {"framework_version": framework_version, "py_version": py_version, **options}
-    return _framework("pytorch", entry_point, source_dir, hyperparameters, told)
+    settings = {"framework_version": framework_version, "py_version": py_version, **options}
+    return _framework("pytorch", entry_point, source_dir, hyperparameters, settings)
 
 
 def tensorflow(
@@ -184,8 +184,8 @@ def tensorflow(
 
     The rest as in ``pytorch``.
     """
-    told = {"framework_version": framework_version, "py_version": py_version, **options}
-    return _framework("tensorflow", entry_point, source_dir, hyperparameters, told)
+    settings = {"framework_version": framework_version, "py_version": py_version, **options}
+    return _framework("tensorflow", entry_point, source_dir, hyperparameters, settings)
 
 
 def sklearn(
@@ -197,8 +197,8 @@ def sklearn(
     **options: Json,
 ) -> Script:
     """A script in AWS's scikit-learn image of ``framework_version``; the rest as in ``pytorch``."""
-    told = {"framework_version": framework_version, **options}
-    return _framework("sklearn", entry_point, source_dir, hyperparameters, told)
+    settings = {"framework_version": framework_version, **options}
+    return _framework("sklearn", entry_point, source_dir, hyperparameters, settings)
 
 
 def xgboost(
@@ -210,8 +210,8 @@ def xgboost(
     **options: Json,
 ) -> Script:
     """A script in AWS's XGBoost image of ``framework_version``; the rest as in ``pytorch``."""
-    told = {"framework_version": framework_version, **options}
-    return _framework("xgboost", entry_point, source_dir, hyperparameters, told)
+    settings = {"framework_version": framework_version, **options}
+    return _framework("xgboost", entry_point, source_dir, hyperparameters, settings)
 
 
 def huggingface(
@@ -228,13 +228,13 @@ def huggingface(
 
     The image is that of ``transformers_version`` with ``pytorch_version``; the rest as in ``pytorch``.
     """
-    told = {
+    settings = {
         "transformers_version": transformers_version,
         "pytorch_version": pytorch_version,
         "py_version": py_version,
         **options,
     }
-    return _framework("huggingface", entry_point, source_dir, hyperparameters, told)
+    return _framework("huggingface", entry_point, source_dir, hyperparameters, settings)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from trialjob.apps.syne_scripts import asks_for_checkpoints, checkpoint_folder, 
 from trialjob.errors import BackendBusy, BackendUnavailable
 from trialjob.model.ids import ExperimentName, JobName, TrialId, job_name
 from trialjob.model.job import LogLine, Watch
-from trialjob.orchestrator.patience import Patience
+from trialjob.orchestrator.deadline import Deadline
 
 if TYPE_CHECKING:
     from trialjob.backends.plugin import BaseBackend
@@ -76,7 +76,7 @@ class TrialjobBackend(TrialBackend):  # type: ignore[misc]  # Syne Tune has no t
         self._parts: Parts | None = None
         self._asks = True  # for the folder of its checkpoints
         #: When a backend that was asked too often may be asked again.
-        self._unwelcome: Patience | None = None
+        self._unwelcome: Deadline | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_parts": None, "_estimator": None}
@@ -132,13 +132,13 @@ class TrialjobBackend(TrialBackend):  # type: ignore[misc]  # Syne Tune has no t
         super().stop_all()
         if self._parts is None:
             return
-        parts, patience = self._parts, Patience(self._parts.clock, _LAST_WAIT)
+        parts, deadline = self._parts, Deadline(self._parts.clock, _LAST_WAIT)
         pause = float(parts.spec.backend.poll_interval)
-        while self.busy_trial_ids() and not patience.is_over:
+        while self.busy_trial_ids() and not deadline.is_over:
             self._look()
             parts.clock.sleep(pause)
         warm = [run.job for run in self._runs() if run.end is not None and run.end.pool_until is not None]
-        while not self._pools_ended(parts, warm) and not patience.is_over:
+        while not self._pools_ended(parts, warm) and not deadline.is_over:
             parts.clock.sleep(pause)
         if left := [run.job for run in self._runs() if not run.ended]:
             _LOG.warning("these jobs have not ended yet: %s", ", ".join(left))
@@ -248,7 +248,7 @@ class TrialjobBackend(TrialBackend):  # type: ignore[misc]  # Syne Tune has no t
                     self._submit(parts, run)
         except BackendUnavailable as error:
             if isinstance(error, BackendBusy):
-                self._unwelcome = Patience(parts.clock, error.seconds)
+                self._unwelcome = Deadline(parts.clock, error.seconds)
             _LOG.info("%s", error)
 
     def _may_start(self, run: Run) -> bool:

@@ -51,10 +51,10 @@ class TurnBook:
             found = self._store.documents().read(_KEY)
             if found is not None:
                 self._etag = found.etag
-                told = json.loads(found.data)
-                failed = {str(name): FailedTurn(**row) for name, row in told["failed"].items()}
+                document = json.loads(found.data)
+                failed = {str(name): FailedTurn(**row) for name, row in document["failed"].items()}
                 ages = [float(turn.at) for turn in failed.values()]
-                over = {str(name): str(etag) for name, etag in told["over"].items()}
+                over = {str(name): str(etag) for name, etag in document["over"].items()}
                 self._read = KnownTurns(over=over, failed=failed if all(age > 0 for age in ages) else {})
         return self._read
 

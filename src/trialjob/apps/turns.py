@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Generic, NoReturn, TypeVar
 
-from trialjob.orchestrator.patience import Patience
+from trialjob.orchestrator.deadline import Deadline
 from trialjob.orchestrator.ports import Clock
 
 K = TypeVar("K")
@@ -56,7 +56,7 @@ class _Process:
     #: Where its answer comes from.
     reader: int
     seconds: float
-    patience: Patience
+    deadline: Deadline
     answer: bytearray = field(default_factory=bytearray)
 
 
@@ -100,12 +100,12 @@ class Turns(Generic[K, T]):
         if pid == 0:
             _work(work, writer, self._memory)
         os.close(writer)
-        patience = Patience(self._clock, seconds)
-        self._running[key] = _Process(pid=pid, reader=reader, seconds=seconds, patience=patience)
+        deadline = Deadline(self._clock, seconds)
+        self._running[key] = _Process(pid=pid, reader=reader, seconds=seconds, deadline=deadline)
         self._readers.register(reader, selectors.EVENT_READ, key)
 
     def _next(self) -> Iterator[tuple[K, T | BaseException]]:
-        left = min(process.patience.left() for process in self._running.values())
+        left = min(process.deadline.left() for process in self._running.values())
         for chosen, _ in self._readers.select(max(0.0, left)):
             key: K = chosen.data
             process = self._running[key]
@@ -115,7 +115,7 @@ class Turns(Generic[K, T]):
             if not read or len(said) == int.from_bytes(process.answer[:_LENGTH], "big"):
                 status = self._ended(key)
                 yield key, pickle.loads(said) if read else _death(status)  # noqa: S301 - from our own fork
-        late = {key: process for key, process in self._running.items() if process.patience.is_over}
+        late = {key: process for key, process in self._running.items() if process.deadline.is_over}
         for process in late.values():
             _kill(process.pid)
         for key, process in late.items():
@@ -164,8 +164,8 @@ def _said(answer: object) -> bytes:
         said = pickle.dumps(answer)
         pickle.loads(said)  # noqa: S301 - our own; an exception may be one that cannot be made again
     except Exception as error:  # noqa: BLE001 - whatever a stranger's class does
-        told = answer if isinstance(answer, BaseException) else error
-        return pickle.dumps(Raised(f"{type(told).__name__}: {told}"))
+        shown = answer if isinstance(answer, BaseException) else error
+        return pickle.dumps(Raised(f"{type(shown).__name__}: {shown}"))
     return said
 
 

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from trialjob.apps.interactive_run import Attended, attend
-from trialjob.apps.outlasting import outlast
+from trialjob.apps.outages import outlast
 from trialjob.errors import ExperimentBusy
 from trialjob.model.trial import Phase
 from trialjob.orchestrator.engine.clock import SystemClock

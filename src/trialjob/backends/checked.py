@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from trialjob.backends.hooks import told, wrong
+from trialjob.backends.hooks import blamed, wrong
 from trialjob.errors import PluginError
 from trialjob.model.ids import JobName
 from trialjob.model.job import JobEnd, JobRequest, JobSeen, LogLine, Outcome, Watch
@@ -98,7 +98,7 @@ class CheckedBackend:
         return found
 
     def read(self, job: JobName, part: Part, path: str, start: int = 0) -> Iterator[bytes]:
-        with told(self._who, "read"):
+        with blamed(self._who, "read"):
             for piece in self._backend.read(job, part, path, start):
                 if not isinstance(piece, bytes):
                     raise wrong(self._who, "read", piece, "bytes")
@@ -107,7 +107,7 @@ class CheckedBackend:
     def _ask(self, method: str, hint: Any, words: str, *given: object, otherwise: object = ...) -> Any:  # noqa: ANN401 - of the type ``hint``
         if otherwise is not ... and getattr(self._backend, method, None) is None:
             return otherwise
-        with told(self._who, method):
+        with blamed(self._who, method):
             found = getattr(self._backend, method)(*given)
             # One that makes them as they are asked for raises here.
             found = [*found] if isinstance(found, Iterator) else found

@@ -54,7 +54,7 @@ def _guarded(
 
     @functools.wraps(method)
     def one(self: object, *given: object, **named: object) -> object:
-        with told(whose(self), name):
+        with blamed(whose(self), name):
             found = method(self, *given, **named)
         if not answer.fits(found):
             raise wrong(whose(self), name, found, answer.words)
@@ -62,7 +62,7 @@ def _guarded(
 
     @functools.wraps(method)
     def each(self: object, *given: object, **named: object) -> Iterator[object]:
-        with told(whose(self), name):
+        with blamed(whose(self), name):
             for found in method(self, *given, **named):
                 if not answer.fits(found):
                     raise wrong(whose(self), name, found, answer.words)
@@ -72,7 +72,7 @@ def _guarded(
 
 
 @contextmanager
-def told(who: str, method: str) -> Iterator[None]:
+def blamed(who: str, method: str) -> Iterator[None]:
     """Turn what is raised into a PluginError, unless it is meant for a user."""
     try:
         yield

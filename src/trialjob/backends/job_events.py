@@ -36,8 +36,8 @@ def jobs_named(event: Mapping[str, Any]) -> tuple[str, ...] | None:
 
 def _logged(packed: Any) -> tuple[str, ...]:  # noqa: ANN401 - what a stranger sends
     try:
-        told = json.loads(gzip.decompress(b64decode(packed["data"], validate=True)))
-        stream, is_data = str(told.get("logStream") or ""), told.get("messageType") == "DATA_MESSAGE"
+        batch = json.loads(gzip.decompress(b64decode(packed["data"], validate=True)))
+        stream, is_data = str(batch.get("logStream") or ""), batch.get("messageType") == "DATA_MESSAGE"
     except (AttributeError, EOFError, KeyError, OSError, TypeError, ValueError) as error:
         raise UsageError(
             f"awslogs: this is no message of a subscription of CloudWatch Logs: {error!r}"

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, Self, TypeAlia
 
 from pydantic import Field, ValidationError
 
-from trialjob.backends.answers import ANSWERS
-from trialjob.backends.answers import Check as Check  # noqa: PLC0414 - packages have one door
-from trialjob.backends.answers import Way as Way  # noqa: PLC0414 - as above
 from trialjob.backends.assumptions import THIS_MACHINE, Assumptions
 from trialjob.backends.auditing import Auditor, Knows, NothingToAudit
 from trialjob.backends.hooks import guard
 from trialjob.backends.misuse import problems_of
 from trialjob.backends.price_list import PriceList
+from trialjob.backends.return_checks import ANSWERS
+from trialjob.backends.return_checks import Check as Check  # noqa: PLC0414 - packages have one door
+from trialjob.backends.return_checks import Way as Way  # noqa: PLC0414 - as above
 from trialjob.errors import Problem, SpecError
 from trialjob.field_types import Duration, Number, SpecPart
 from trialjob.model.framework import Framework
@@ -112,7 +112,7 @@ class Place:
     #: What runs beside the user's code in a job: names and files.
     in_job: Mapping[str, Path]
     #: What our own code in a job is told by its environment.
-    told: Mapping[str, str]
+    environment: Mapping[str, str]
     #: Looks a secret up when a job is started.
     reveal: Callable[[Secret], str]
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from trialjob.aws import faults
-from trialjob.aws.door import Door
+from trialjob.aws.clients import AwsClients
 from trialjob.errors import BackendError, BackendUnavailable, Problem, SpecError
 from trialjob.model.masking import mask
 from trialjob.model.secret import Secret
@@ -34,7 +34,7 @@ class Vault:
     def __init__(self, *, region: str | None = None, profile: str | None = None) -> None:
         # There is no clock here to wait by between two calls, so boto3 makes them again.
         again = {"retries": {"total_max_attempts": 3, "mode": "standard"}}
-        self._door = Door(region=region, profile=profile, patience=_PATIENCE, options=again)
+        self._aws = AwsClients(region=region, profile=profile, timeout=_PATIENCE, options=again)
         self._known: dict[Secret, str] = {}
 
     def learn(self, secrets: Mapping[str, Secret]) -> None:
@@ -101,7 +101,7 @@ class Vault:
             # Not from it: a traceback may not have what was answered.
             raise _Refused(f"{secret} cannot be read: {mask(str(fault))}", _remedy(secret, fault)) from None
         finally:
-            self._door.close()
+            self._aws.close()
         if not value:
             raise _Refused(f"{secret} holds no text", "put its value there as text")
         return value
@@ -109,8 +109,8 @@ class Vault:
     def _value(self, secret: Secret) -> str:
         if secret.source == "ssm":
             given = {"Name": secret.name, "WithDecryption": True}
-            return str(self._door.ask("ssm", "get_parameter", given)["Parameter"]["Value"])
-        answer = self._door.ask("secretsmanager", "get_secret_value", {"SecretId": secret.name})
+            return str(self._aws.ask("ssm", "get_parameter", given)["Parameter"]["Value"])
+        answer = self._aws.ask("secretsmanager", "get_secret_value", {"SecretId": secret.name})
         return str(answer.get("SecretString") or "")
 
 

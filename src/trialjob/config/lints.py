@@ -19,7 +19,7 @@ from trialjob.logs.metrics import compiled, expand
 from trialjob.model.masking import is_secret
 from trialjob.model.paths import path_text
 from trialjob.model.space import Choice
-from trialjob.orchestrator.core.worth import ENOUGH
+from trialjob.orchestrator.core.expected_gain import ENOUGH
 
 #: What a draft writes in the place of a value that it cannot know.
 LEFT_OPEN = "TODO"

@@ -81,15 +81,15 @@ def _in_spec(spec: ExperimentSpec) -> Iterator[tuple[tuple[Part, ...], str]]:
 
 def _in_code(spec: ExperimentSpec, folder: Path, entry_point: str) -> Iterator[Problem]:
     given = {*spec.estimator.hyperparameters, *(name for _, name in all_names(spec.space))}
-    told: set[str] = set()
+    seen: set[str] = set()
     for path in source_files(folder, entry_point):
         tree = parsed(path)
         for option, text, line in () if tree is None else literals(tree):
             place = _place(text)
             name = option.lstrip("-").replace("-", "_")
-            if place is None or text in told or name in {each.replace("-", "_") for each in given}:
+            if place is None or text in seen or name in {each.replace("-", "_") for each in given}:
                 continue
-            told.add(text)
+            seen.add(text)
             remedy = f'write os.environ["{place[1]}"] in its place'
             if option and place[0]:
                 rest = text[len(place[2]) :]

@@ -17,7 +17,6 @@ from trialjob.backends.plugin import BaseBackend
 from trialjob.config import user_file
 from trialjob.config.checks import CHECKS, FILE_CHECKS, Check
 from trialjob.config.error_messages import problem_of
-from trialjob.config.instead import problems_with
 from trialjob.config.json_values import Unfit, plain
 from trialjob.config.overrides import apply_overrides
 from trialjob.config.paths import shown
@@ -25,6 +24,7 @@ from trialjob.config.places import Places, move_from_estimator, take_places
 from trialjob.config.plugins import PLUGINS, WrongSection, read_section, translators
 from trialjob.config.secrets import conceal, conceal_request
 from trialjob.config.spec import ExperimentSpec
+from trialjob.config.suggestions import problems_with
 from trialjob.config.yaml_text import load_yaml, read_text
 from trialjob.errors import Problem, SpecError, UsageError
 from trialjob.in_job.command_line import FIRST

@@ -175,10 +175,10 @@ def _said_twice(key: str, old: Json, new: Json, written: Written) -> Iterator[Pr
     except ValidationError:
         alike = old == new
     if not alike:
-        told = " and ".join(shown_at((key,), each) for each in (old, new))
+        both = " and ".join(shown_at((key,), each) for each in (old, new))
         yield Problem(
             field=f"estimator.{key}",
-            message=f"is not what {place} says: {told}",
+            message=f"is not what {place} says: {both}",
             remedy=f"remove estimator.{key}; it lives in {place} now",
         )
 

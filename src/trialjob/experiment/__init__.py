@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         start_document,
         start_file,
     )
-    from trialjob.experiment.looking import Look, look
+    from trialjob.experiment.lookup import Look, look
     from trialjob.experiment.move import finish, hand_over
     from trialjob.experiment.opening import attach, open_session
     from trialjob.experiment.removal import StillRuns, remove
@@ -64,7 +64,7 @@ _HOME = {
         "account": "audit doctor",
         "creation": "create",
         "inbox": "spec_of_archive spec_of_document spec_of_file start_document start_file",
-        "looking": "Look look",
+        "lookup": "Look look",
         "move": "finish hand_over",
         "opening": "attach open_session",
         "removal": "StillRuns remove",

@@ -34,8 +34,8 @@ def doctor(spec: ExperimentSpec) -> Iterator[Check]:
         if not unknown or check.name != "image":
             yield replace(check, remedy=spec.written.remedy(check.remedy))
     for problem in unknown:
-        told = spec.written.place(problem)
-        yield Check(name="image", ok=False, detail=f"{told.field}: {told.message}", remedy=told.remedy)
+        placed = spec.written.place(problem)
+        yield Check(name="image", ok=False, detail=f"{placed.field}: {placed.message}", remedy=placed.remedy)
 
 
 def audit(

@@ -178,8 +178,8 @@ def _known(spec: ExperimentSpec, store: BaseStore) -> tuple[list[KnownResult], t
                 f"sampler.warm_start: {source} has no trial that lies in this space"
                 f" ({known.dropped} lie outside of it{unread}); remove it, widen the space, or mend the table"
             )
-        told = counted(len(known.results), "result")
-        learned = f"{told} learned, {known.dropped} outside of this space left out"
+        learnt = counted(len(known.results), "result")
+        learned = f"{learnt} learned, {known.dropped} outside of this space left out"
         if known.unread:
             learned += f"; {_unread(known)}"
         notes.append(f"warm start from {source}: {learned}")

@@ -103,18 +103,20 @@ def _unpacked(name: str, data: bytes) -> Iterator[Path]:
         try:
             yield _spec_file(name, data, folder)
         except SpecError as error:
-            told = [
+            problems = [
                 replace(
-                    each, message=_told(folder, name, each.message), remedy=_told(folder, name, each.remedy)
+                    each,
+                    message=_without_folder(folder, name, each.message),
+                    remedy=_without_folder(folder, name, each.remedy),
                 )
                 for each in error.problems
             ]
-            raise SpecError(told, _told(folder, name, error.source)) from error
+            raise SpecError(problems, _without_folder(folder, name, error.source)) from error
         except UsageError as error:
-            raise UsageError(_told(folder, name, str(error))) from error
+            raise UsageError(_without_folder(folder, name, str(error))) from error
 
 
-def _told(folder: Path, name: str, text: str) -> str:
+def _without_folder(folder: Path, name: str, text: str) -> str:
     """Without where it was unpacked for a moment, which means nothing to anybody."""
     return text.replace(f"{folder}/code/", "").replace(f"{folder}/{name}", name).replace(str(folder), name)
 
@@ -146,8 +148,8 @@ def _spec_file(name: str, data: bytes, folder: Path) -> Path:
 
 def _refuse(left_out: str) -> NoReturn:
     """What would be missing in the jobs, and what is there to do harm, is not left out silently."""
-    told = one_line(left_out.replace("\n", " "), _LONGEST)
-    raise UsageError(f"it has {told}")
+    reason = one_line(left_out.replace("\n", " "), _LONGEST)
+    raise UsageError(f"it has {reason}")
 
 
 def _admitted(

@@ -11,15 +11,15 @@ from trialjob.backends.plugin import Backend, Handover, Jobs, Place
 from trialjob.backends.vault import Vault
 from trialjob.config import ContainerSpec, ExperimentSpec
 from trialjob.config.estimators import CodeSpec
-from trialjob.config.passing import passing_problems
+from trialjob.config.hyperparameter_passing import passing_problems
 from trialjob.errors import Problem, SpecError
 from trialjob.estimators.container import ContainerEstimator
 from trialjob.estimators.script import ScriptEstimator
 from trialjob.experiment.search import search_of, with_search_resolved
 from trialjob.in_job.command_line import FIRST
 from trialjob.in_job.entrypoint import DISTRIBUTION, PROCESSES, SHIPPED
-from trialjob.in_job.logged import METRICS_FROM
 from trialjob.in_job.report import NEEDED
+from trialjob.in_job.tracker_logs import METRICS_FROM
 from trialjob.model.ids import ExperimentName, TrialId, job_name
 from trialjob.model.job import Arguments, JobRequest
 from trialjob.orchestrator.journals.locks import this_process
@@ -34,7 +34,7 @@ def backend_of(
         store=store,
         folder=folder_of(spec, store, name),
         in_job=_in_job_files(),
-        told=_told(spec),
+        environment=_job_variables(spec),
         reveal=vault.reveal,
     )
     return spec.backend.open(jobs_of(spec, clock, name=name, store=store), place)
@@ -97,16 +97,16 @@ def folder_of(spec: ExperimentSpec, store: BaseStore, name: ExperimentName) -> P
     )
 
 
-def _told(spec: ExperimentSpec) -> dict[str, str]:
+def _job_variables(spec: ExperimentSpec) -> dict[str, str]:
     """What our own code in the job is told, by a backend that says no more of it itself."""
-    given, told = spec.estimator, {NEEDED: json.dumps(spec.needed_metrics())}
+    given, variables = spec.estimator, {NEEDED: json.dumps(spec.needed_metrics())}
     if spec.metrics_from is not None:
-        told[METRICS_FROM] = spec.metrics_from
+        variables[METRICS_FROM] = spec.metrics_from
     if given.distribution != "none":
-        told[DISTRIBUTION] = given.distribution
+        variables[DISTRIBUTION] = given.distribution
         if given.processes is not None:
-            told[PROCESSES] = str(given.processes)
-    return told
+            variables[PROCESSES] = str(given.processes)
+    return variables
 
 
 def owner_here(store: ExperimentStore | None = None) -> str:

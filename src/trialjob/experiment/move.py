@@ -24,7 +24,7 @@ from trialjob.experiment.session import Session
 from trialjob.experiment.stores import address_of, clock_of, open_store, place
 from trialjob.model.ids import ExperimentName
 from trialjob.orchestrator.core.events import ExperimentArrived, ExperimentMoved, Record
-from trialjob.orchestrator.journals.beginnings import begins_alike
+from trialjob.orchestrator.journals.prefix import begins_alike
 from trialjob.orchestrator.journals.store import BaseStore
 
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from trialjob.errors import NoSuchExperiment
-from trialjob.experiment.looking import missing
+from trialjob.experiment.lookup import missing
 from trialjob.experiment.served import ServedSession
 from trialjob.experiment.session import Session
 from trialjob.experiment.stores import open_store

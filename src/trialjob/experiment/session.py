@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import cast
 
 from trialjob import config
-from trialjob.backends.discreet import DiscreetBackend
+from trialjob.backends.redacting import DiscreetBackend
 from trialjob.config import ExperimentSpec
 from trialjob.errors import (
     JournalConflict,

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from trialjob.backends.discreet import DiscreetBackend
+from trialjob.backends.redacting import DiscreetBackend
 from trialjob.config import ExperimentSpec, SourceSpec
 from trialjob.errors import UsageError
 from trialjob.experiment.creation import ship

@@ -12,7 +12,7 @@ import tarfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from trialjob.in_job.attendant import Attendant
+from trialjob.in_job.init_process import Attendant
 
 
 class SetupError(Exception):

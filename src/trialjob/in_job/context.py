@@ -42,21 +42,21 @@ class Context:
     max_resource: float | None
 
     def __init__(self) -> None:
-        told = os.environ
+        environ = os.environ
         self.hyperparameters = _values()
         prefix = "SM_CHANNEL_"
-        names = {name.upper(): name for name in json.loads(told.get("SM_CHANNELS", "[]"))}
+        names = {name.upper(): name for name in json.loads(environ.get("SM_CHANNELS", "[]"))}
         self.inputs = {
             names.get(key[len(prefix) :], key[len(prefix) :].lower()): Path(place)
-            for key, place in sorted(told.items())
+            for key, place in sorted(environ.items())
             if key.startswith(prefix)
         }
-        self.experiment = told.get("TRIALJOB_EXPERIMENT", "")
-        self.trial = int(told.get("TRIALJOB_TRIAL", "0"))
-        self.attempt = int(told.get("TRIALJOB_ATTEMPT", "0"))
+        self.experiment = environ.get("TRIALJOB_EXPERIMENT", "")
+        self.trial = int(environ.get("TRIALJOB_TRIAL", "0"))
+        self.attempt = int(environ.get("TRIALJOB_ATTEMPT", "0"))
         self.checkpoint_dir = _folder("TRIALJOB_CHECKPOINT_DIR")
         self.model_dir = _folder("SM_MODEL_DIR")
-        limit = told.get("TRIALJOB_MAX_RESOURCE", "")
+        limit = environ.get("TRIALJOB_MAX_RESOURCE", "")
         self.max_resource = float(limit) if limit else None
 
     @property

@@ -38,11 +38,11 @@ if not __package__:  # A container runs this very file, and the others of its pa
         sys.modules[_name] = types.ModuleType(_name)
         sys.modules[_name].__path__ = [str(Path(__file__).resolve().parent)]
 
-from trialjob.in_job import command_line, logged, variables, whole_lines
-from trialjob.in_job.attendant import Attendant, mark_cut, was_killed
+from trialjob.in_job import command_line, tracker_logs, variables, whole_lines
 from trialjob.in_job.code_setup import SetupError, install_requirements, unpack
+from trialjob.in_job.init_process import Attendant, mark_cut, was_killed
 from trialjob.in_job.log_reader import LogReader
-from trialjob.in_job.use import UseSampler
+from trialjob.in_job.machine_use import UseSampler
 
 #: Where the tree is when it is not at its place in a container.
 ML_ROOT = "TRIALJOB_ML_ROOT"
@@ -84,10 +84,10 @@ _SHIM = {
     "trialjob/reporting/in_job/__init__.py": "",
 }
 SHIPPED = (
-    "__init__.py", "attendant.py", "code_setup.py", "command_line.py", "context.py", "function.py",
-    "event_files.py", "hosted.py", "huggingface.py", "keras.py", "lightning.py", "log_reader.py", "logged.py",
-    "mlflow_files.py", "ranks.py", "report.py", "scales.py", "use.py", "variables.py",
-    "whole_lines.py",
+    "__init__.py", "code_setup.py", "command_line.py", "context.py", "event_files.py", "function.py",
+    "hosted.py", "huggingface.py", "init_process.py", "keras.py", "lightning.py", "log_reader.py",
+    "machine_use.py", "mlflow_files.py", "ranks.py", "report.py", "scales.py", "tracker_logs.py",
+    "variables.py", "whole_lines.py",
 )  # fmt: skip
 #: Those of them that a script may import.
 _LENT = (
@@ -153,7 +153,7 @@ def environment(
 ) -> dict[str, str]:
     """``base`` and everything that scripts written for SageMaker look for."""
     values, resource = hyperparameters(root), read_config(root, "resourceconfig")
-    told = variables.variables(
+    given = variables.variables(
         root,
         base,
         values=values,
@@ -162,13 +162,13 @@ def environment(
         entry_point=entry_point,
         user_args=command_line.words(values, how, str(root)),
     )
-    result = {**base, **told}
-    result[HOST_RANK] = told["SM_CURRENT_HOST_RANK"]
+    result = {**base, **given}
+    result[HOST_RANK] = given["SM_CURRENT_HOST_RANK"]
     result["TRIALJOB_CHECKPOINT_DIR"] = str(root / "checkpoints" / base.get(OWN_CHECKPOINTS, ""))
     result["PYTHONUNBUFFERED"] = "1"
     places = [str(root / "code"), str(root / "shim"), base.get("PYTHONPATH", "")]
     result["PYTHONPATH"] = os.pathsep.join(place for place in places if place)
-    logged.prepare(result, root)
+    tracker_logs.prepare(result, root)
     return result
 
 
@@ -202,14 +202,14 @@ def command(root: Path, entry_point: str, python: str) -> list[str]:
     return [str(program)]
 
 
-def distributed(line: list[str], told: Mapping[str, str]) -> list[str]:
+def distributed(line: list[str], environ: Mapping[str, str]) -> list[str]:
     """``line``, started once for each GPU of each host, or as often as was said. Raises SetupError.
 
     That is done when it was asked for and there are several processes or hosts; otherwise the line stays.
     """
-    hosts, processes = json.loads(told["SM_HOSTS"]), int(told.get(PROCESSES) or told["SM_NUM_GPUS"])
-    nodes = int(told.get(NODES) or len(hosts))
-    if told.get(DISTRIBUTION) != "torchrun" or (nodes < 2 and processes < 2):  # noqa: PLR2004 - one is alone
+    hosts, processes = json.loads(environ["SM_HOSTS"]), int(environ.get(PROCESSES) or environ["SM_NUM_GPUS"])
+    nodes = int(environ.get(NODES) or len(hosts))
+    if environ.get(DISTRIBUTION) != "torchrun" or (nodes < 2 and processes < 2):  # noqa: PLR2004 - one is alone
         return line
     if not line[1:2] or not line[1].endswith(".py"):
         raise SetupError(f"torchrun starts Python scripts, and {line[-1]} is none; set distribution: none")
@@ -217,10 +217,10 @@ def distributed(line: list[str], told: Mapping[str, str]) -> list[str]:
     if nodes == 1:
         return [*torchrun, "--standalone", *line[1:]]
     torchrun += ["--nnodes", str(nodes)]
-    if NODES in told:  # torchrun itself reads which of them it is on: PET_NODE_RANK
-        master = ["--master_addr", told["MASTER_ADDR"], "--master_port", told["MASTER_PORT"]]
+    if NODES in environ:  # torchrun itself reads which of them it is on: PET_NODE_RANK
+        master = ["--master_addr", environ["MASTER_ADDR"], "--master_port", environ["MASTER_PORT"]]
         return [*torchrun, *master, *line[1:]]
-    torchrun += ["--node_rank", told[HOST_RANK]]
+    torchrun += ["--node_rank", environ[HOST_RANK]]
     return [*torchrun, "--master_addr", min(hosts), "--master_port", str(_MASTER_PORT), *line[1:]]
 
 
@@ -264,13 +264,13 @@ def start(
     launcher: Sequence[str] = (),
 ) -> subprocess.Popen[bytes]:
     """Start the script as ``launch`` does, behind the words of ``launcher``. Raises SetupError."""
-    told = environment(root, base, entry_point, how)
-    told["PATH"] = variables.path_with(python, told.get("PATH") or os.defpath, root / "shim" / "bin")
+    environ = environment(root, base, entry_point, how)
+    environ["PATH"] = variables.path_with(python, environ.get("PATH") or os.defpath, root / "shim" / "bin")
     _lend_reporter(root, entry_point)
     values = hyperparameters(root)
     write_values(root, values)
-    line = distributed(command(root, entry_point, python), told)
-    return launch(root, [*launcher, *line, *command_line.words(values, how, str(root))], told)
+    line = distributed(command(root, entry_point, python), environ)
+    return launch(root, [*launcher, *line, *command_line.words(values, how, str(root))], environ)
 
 
 def write_values(folder: Path, values: Mapping[str, Any]) -> None:
@@ -280,26 +280,26 @@ def write_values(folder: Path, values: Mapping[str, Any]) -> None:
         (folder / name).write_text(command_line.values_text(values), encoding="utf-8")
 
 
-def launch(root: Path, line: list[str], told: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def launch(root: Path, line: list[str], environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """Start a program in a session of its own, which a signal can reach as a whole. Raises SetupError."""
     try:
         return subprocess.Popen(  # noqa: S603 - the user's own code is what we are here to run
             line,
             cwd=str(root / "code"),
-            env=told,
+            env=environ,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )
     except (OSError, ValueError) as error:
         what = shlex.join(line)[:200]
         if isinstance(error, OSError) and error.errno == errno.E2BIG:
-            what = f"{line[0]} with {_extent(line, told)}"
+            what = f"{line[0]} with {_extent(line, environ)}"
         raise SetupError(f"{what} cannot be started: {error}") from error
 
 
-def _extent(line: list[str], told: Mapping[str, str]) -> str:
+def _extent(line: list[str], environ: Mapping[str, str]) -> str:
     """How much there is of arguments and variables, and which is the longest."""
-    words = {**{word[:40]: word for word in line}, **told}
+    words = {**{word[:40]: word for word in line}, **environ}
     longest = max(words, key=lambda name: len(words[name]))
     total = sum(map(len, words.values()))
     return f"arguments and variables of {total} characters, {len(words[longest])} of them in {longest}"
@@ -341,8 +341,8 @@ def run(
             install_requirements(root, python, attend)
         if attend.asked:
             return 128 + attend.asked[0]
-        told = environment(root, os.environ)
-        reader, use = LogReader(root, told), UseSampler(root, told)
+        environ = environment(root, os.environ)
+        reader, use = LogReader(root, environ), UseSampler(root, environ)
         attend.to(start(root, entry_point, python, os.environ, how))
     except (SetupError, OSError) as error:
         if attend.asked:  # not a failure: what was asked to end did
@@ -350,7 +350,7 @@ def run(
         write_failure(root, str(error))
         sys.stderr.write(f"trialjob: {error}\n")
         return 1
-    if told[HOST_RANK] == "0":  # each host has the same file
+    if environ[HOST_RANK] == "0":  # each host has the same file
         use.start()
     status = attend.until_end()
     use.finish()
@@ -376,14 +376,14 @@ def main() -> int:
     parser.add_argument("--dialect", default=command_line.FIRST, help="how the script is given its values")
     # Behind "--" stand the script's words as templates, where it is not given an option for each value.
     given, mark, templates = _split(sys.argv[1:])
-    told = parser.parse_args(given)
+    options = parser.parse_args(given)
     return run(
-        told.root.absolute(),
-        told.entry_point,
-        told.python,
-        bundle=told.bundle,
-        install=told.requirements,
-        how=command_line.How(told.dialect, tuple(templates) if mark else None),
+        options.root.absolute(),
+        options.entry_point,
+        options.python,
+        bundle=options.bundle,
+        install=options.requirements,
+        how=command_line.How(options.dialect, tuple(templates) if mark else None),
     )
 
 

@@ -104,8 +104,8 @@ def scalars(file: BinaryIO, offset: int) -> tuple[list[Any], int]:
             return points, offset
         if size <= LONGEST_RECORD:
             file.seek(offset + 12)
-            body, told = file.read(size), file.read(4)
-            if masked_crc(body) == _number("<I", told):
+            body, checksum = file.read(size), file.read(4)
+            if masked_crc(body) == _number("<I", checksum):
                 points += _of_event(body)
         offset = end
 
@@ -210,9 +210,9 @@ def history(file: BinaryIO, offset: int) -> tuple[list[Any], int]:
         head = file.read(7)
         if len(head) < 7:  # noqa: PLR2004 - of the format
             return points, whole
-        told, size, kind = struct.unpack("<IHB", head)
+        checksum, size, kind = struct.unpack("<IHB", head)
         data = file.read(size)
-        if len(data) < size or zlib.crc32(head[6:] + data) & _MASK != told:
+        if len(data) < size or zlib.crc32(head[6:] + data) & _MASK != checksum:
             return points, whole
         offset += 7 + size
         body = data if kind in (_WHOLE, _FIRST) else body + data[: max(0, _LONGEST_ROW - len(body))]

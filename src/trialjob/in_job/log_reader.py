@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from trialjob.in_job.code_setup import SetupError
-from trialjob.in_job.logged import METRICS_FROM
+from trialjob.in_job.tracker_logs import METRICS_FROM
 
 #: Seconds in which it is there, and in which it has read the rest.
 _START, _END = 60.0, 60.0
@@ -23,17 +23,19 @@ _BROKE = "the process that reads what the script has logged broke; see the log"
 class LogReader:
     """The process; nothing where the job asks for none."""
 
-    def __init__(self, root: Path, told: Mapping[str, str]) -> None:
+    def __init__(self, root: Path, environment_given: Mapping[str, str]) -> None:
         """Start it, and return when the script may begin. Raises SetupError."""
         self._line = None  # type: socket.socket | None
-        if not told.get(METRICS_FROM):
+        if not environment_given.get(METRICS_FROM):
             return
         self._line, theirs = socket.socketpair()
         # Not the script's path: a module of the user's may be called json.
-        environment = {name: value for name, value in told.items() if not name.startswith("PYTHON")}
+        environment = {
+            name: value for name, value in environment_given.items() if not name.startswith("PYTHON")
+        }
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - ourselves
-                [sys.executable, str(Path(__file__).with_name("logged.py")), str(root)],
+                [sys.executable, str(Path(__file__).with_name("tracker_logs.py")), str(root)],
                 env=environment,
                 stdin=theirs.fileno(),
                 start_new_session=True,

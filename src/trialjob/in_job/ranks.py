@@ -49,16 +49,16 @@ def is_first() -> bool:
     return _is_first_by(os.environ) and not any(rank > 0 for rank in _ranks_by_libraries())
 
 
-def _is_first_by(told: Mapping[str, str]) -> bool:
-    names = RANKS if _numbers_hosts(told) else (*RANKS, *HOST_RANKS)
-    if any(_number(told.get(name, "")) > 0 for name in names):
+def _is_first_by(environ: Mapping[str, str]) -> bool:
+    names = RANKS if _numbers_hosts(environ) else (*RANKS, *HOST_RANKS)
+    if any(_number(environ.get(name, "")) > 0 for name in names):
         return False
-    return _is_first_task(told) and (_numbers_hosts(told) or _is_first_host(told))
+    return _is_first_task(environ) and (_numbers_hosts(environ) or _is_first_host(environ))
 
 
-def _numbers_hosts(told: Mapping[str, str]) -> bool:
+def _numbers_hosts(environ: Mapping[str, str]) -> bool:
     """Whether torchrun has numbered the processes of several hosts, in an order of its own."""
-    return bool(told.get("RANK")) and _number(told.get("GROUP_WORLD_SIZE", "")) > 1
+    return bool(environ.get("RANK")) and _number(environ.get("GROUP_WORLD_SIZE", "")) > 1
 
 
 def _number(text: str) -> int:
@@ -69,14 +69,14 @@ def _number(text: str) -> int:
     return int(text) if text[text[:1] in ("+", "-") :].isdecimal() else 0
 
 
-def _is_first_host(told: Mapping[str, str]) -> bool:
-    hosts, host = _json(told.get("SM_HOSTS", "")), told.get("SM_CURRENT_HOST", "")
+def _is_first_host(environ: Mapping[str, str]) -> bool:
+    hosts, host = _json(environ.get("SM_HOSTS", "")), environ.get("SM_CURRENT_HOST", "")
     return not isinstance(hosts, list) or host not in hosts or host == min(map(str, hosts))
 
 
-def _is_first_task(told: Mapping[str, str]) -> bool:
+def _is_first_task(environ: Mapping[str, str]) -> bool:
     """By TensorFlow's account of its cluster: the chief, or the first worker where there is no chief."""
-    found = _json(told.get("TF_CONFIG", ""))
+    found = _json(environ.get("TF_CONFIG", ""))
     cluster, task = (found.get("cluster"), found.get("task")) if isinstance(found, dict) else (None, None)
     if not isinstance(cluster, dict) or not isinstance(task, dict):
         return True

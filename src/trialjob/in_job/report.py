@@ -119,11 +119,11 @@ def _scalar(name: str, value: Any) -> Any:  # noqa: ANN401
 
 
 def _needed() -> tuple[str, ...]:
-    told = os.environ.get(NEEDED)
-    if not told:
+    text = os.environ.get(NEEDED)
+    if not text:
         return _USUAL
     with contextlib.suppress(ValueError):
-        names = json.loads(told)
+        names = json.loads(text)
         if isinstance(names, list):
             return (*map(str, names), *_USUAL)
     return _USUAL

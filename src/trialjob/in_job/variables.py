@@ -83,28 +83,30 @@ def variables(
     user_args: list[str],
 ) -> dict[str, str]:
     """What the script is told, beside ``base``, of the tree in ``root``."""
-    told = _training(root, base, values=values, resource=resource, inputs=inputs, entry_point=entry_point)
-    found = {f"SM_{name.upper()}": text_of(told[key]) for key, name in _NAMES.items()}
-    hosts = sorted(told["hosts"])
+    training = _training(root, base, values=values, resource=resource, inputs=inputs, entry_point=entry_point)
+    found = {f"SM_{name.upper()}": text_of(training[key]) for key, name in _NAMES.items()}
+    hosts = sorted(training["hosts"])
     found.update(
         SM_CHANNELS=json.dumps(sorted(inputs)),
         SM_USER_ARGS=json.dumps(user_args),
-        SM_TRAINING_ENV=json.dumps(told),
+        SM_TRAINING_ENV=json.dumps(training),
         SM_OUTPUT_FAILURE=str(root / "output" / "failure"),
-        SM_SOURCE_DIR=told["module_dir"],
+        SM_SOURCE_DIR=training["module_dir"],
         SM_ENTRY_SCRIPT=entry_point,
         SM_HOST_COUNT=str(len(hosts)),
-        SM_CURRENT_HOST_RANK=str(host_rank(hosts, told["current_host"])),
+        SM_CURRENT_HOST_RANK=str(host_rank(hosts, training["current_host"])),
         # The toolkit itself looks for these, and leaves them to the script.
-        CURRENT_HOST=told["current_host"],
-        SAGEMAKER_JOB_NAME=told["job_name"],
+        CURRENT_HOST=training["current_host"],
+        SAGEMAKER_JOB_NAME=training["job_name"],
         SAGEMAKER_REGION=base.get("AWS_REGION") or base.get("AWS_DEFAULT_REGION") or "",
         SAGEMAKER_PROGRAM=entry_point,
-        SAGEMAKER_SUBMIT_DIRECTORY=told["module_dir"],
+        SAGEMAKER_SUBMIT_DIRECTORY=training["module_dir"],
     )
     if str(root) != PLACE:
         found["SAGEMAKER_BASE_DIR"] = str(root)
-    found.update({f"SM_CHANNEL_{name.upper()}": path for name, path in told["channel_input_dirs"].items()})
+    found.update(
+        {f"SM_CHANNEL_{name.upper()}": path for name, path in training["channel_input_dirs"].items()}
+    )
     for name, value in values.items():
         found.update(dict.fromkeys(names_of(name), text_of(value)))
     return _narrow(root, found, values)

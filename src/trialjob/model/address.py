@@ -59,5 +59,5 @@ def basic(address: str) -> tuple[str, dict[str, str]]:
     if not secret:
         return address, {}
     name, _, password = secret.partition(":")
-    told = b64encode(f"{unquote(name)}:{unquote(password)}".encode()).decode()
-    return before + behind.removeprefix("@"), {"Authorization": f"Basic {told}"}
+    encoded = b64encode(f"{unquote(name)}:{unquote(password)}".encode()).decode()
+    return before + behind.removeprefix("@"), {"Authorization": f"Basic {encoded}"}

@@ -42,11 +42,11 @@ def dollars(value: float | None) -> str:
     return f"${value:.2f}" if value >= 1 or value == 0 else f"${value:.4f}"
 
 
-def costs(told: Costs, *, max_cost: float | None) -> list[str]:
+def costs(given: Costs, *, max_cost: float | None) -> list[str]:
     """What an experiment came to, a phrase for each thing that is not nothing."""
-    if told.dollars is None or told.committed_dollars is None:
+    if given.dollars is None or given.committed_dollars is None:
         return []
-    spent, most = told.dollars, told.committed_dollars
+    spent, most = given.dollars, given.committed_dollars
     if not most and max_cost is None:
         return []
     first = dollars(spent) + (f" of max_cost {dollars(max_cost)}" if max_cost is not None else "")
@@ -54,10 +54,10 @@ def costs(told: Costs, *, max_cost: float | None) -> list[str]:
         first + (f", and at most {dollars(most - spent)} that is not known yet" if most > spent else "")
     ]
     further = [
-        ("{} wasted", told.wasted_dollars),
-        ("{} for machines kept warm", told.idle_dollars),
-        ("early stopping saved about {}", told.saved_by_stopping),
-        ("spot saved {}", told.saved_by_spot),
+        ("{} wasted", given.wasted_dollars),
+        ("{} for machines kept warm", given.idle_dollars),
+        ("early stopping saved about {}", given.saved_by_stopping),
+        ("spot saved {}", given.saved_by_spot),
     ]
     return phrases + [phrase.format(dollars(amount)) for phrase, amount in further if amount]
 

@@ -16,7 +16,7 @@ from statistics import fmean
 from typing import Final
 
 from trialjob.errors import TrialjobError
-from trialjob.in_job.use import NAME
+from trialjob.in_job.machine_use import NAME
 from trialjob.model.ids import JobName
 from trialjob.orchestrator.ports import ArtifactSource, Part
 from trialjob.reporting.formatting import several
@@ -81,12 +81,12 @@ def use_in_words(use: Use) -> list[str]:
         *([f"{_each(use.gpus, '.0f')}% of {several(len(use.gpus), 'GPU')}"] if use.gpus else []),
         *([f"at most {_each(use.gpu_memory_gb, '.1f')} GB of GPU memory"] if use.gpu_memory_gb else []),
     ]
-    told = [f"used {', '.join(parts)} ({several(use.samples, 'sample')})"]
+    lines = [f"used {', '.join(parts)} ({several(use.samples, 'sample')})"]
     if use.idle:
         of = len(use.gpus)
         which = "left its GPU idle" if of == 1 else f"left {use.idle} of its {of} GPUs idle"
-        told.append(f"{which}, busy for less than {IDLE:.0f}% of the time: {ADVICE}")
-    return told
+        lines.append(f"{which}, busy for less than {IDLE:.0f}% of the time: {ADVICE}")
+    return lines
 
 
 def use_of(source: ArtifactSource, job: JobName, most: int = _MOST) -> Use | None:

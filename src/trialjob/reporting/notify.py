@@ -12,7 +12,7 @@ import urllib.request
 from typing import Any, Final
 
 from trialjob.aws import faults
-from trialjob.aws.door import Door, again
+from trialjob.aws.clients import AwsClients, again
 from trialjob.model.address import basic, mask_address
 from trialjob.model.json import strict_json
 from trialjob.orchestrator.ports import Clock
@@ -33,11 +33,11 @@ class NotTold(Exception):
 
 def publish(notice: Notice, topic: str, clock: Clock, *, profile: str | None = None) -> None:
     """Publish to an SNS topic. Raises NotTold."""
-    door = Door(region=topic.split(":")[3], profile=profile, patience=_PATIENCE)
+    aws_clients = AwsClients(region=topic.split(":")[3], profile=profile, timeout=_PATIENCE)
     given = _message(notice, topic)
     try:
         again(
-            lambda: door.ask("sns", "publish", given, clock.now),
+            lambda: aws_clients.ask("sns", "publish", given, clock.now),
             when=lambda error: isinstance(error, faults.Fault),
             sleep=clock.sleep,
             **_PAUSES,
@@ -45,7 +45,7 @@ def publish(notice: Notice, topic: str, clock: Clock, *, profile: str | None = N
     except faults.Fault as fault:
         raise NotTold(one_line(str(fault))) from fault
     finally:
-        door.close()
+        aws_clients.close()
 
 
 def post(notice: Notice, url: str, clock: Clock, *, public: bool = False) -> None:
@@ -88,8 +88,8 @@ def _post(notice: Notice, url: str, *, public: bool) -> None:
         "Idempotency-Key": notice.id,
         "User-Agent": "trialjob",
     }
-    whole, (url, told) = url, basic(url)
-    headers |= told
+    whole, (url, authorization) = url, basic(url)
+    headers |= authorization
     try:
         status = post_publicly(url, data, headers, _PATIENCE) if public else _posted(url, data, headers)
     except (NotPublic, OSError, http.client.HTTPException, ValueError) as error:

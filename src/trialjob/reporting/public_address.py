@@ -55,7 +55,7 @@ def _carried(address: _Address) -> list[_Address]:
     return [each for each in (address.sixtofour, *(address.teredo or ())) if each is not None]
 
 
-def post_publicly(url: str, data: bytes, headers: dict[str, str], patience: float) -> int:
+def post_publicly(url: str, data: bytes, headers: dict[str, str], timeout: float) -> int:
     """POST to a public host and return the status; no redirect and no proxy is followed.
 
     Raises NotPublic, OSError or HTTPException.
@@ -65,7 +65,7 @@ def post_publicly(url: str, data: bytes, headers: dict[str, str], patience: floa
     port = parts.port or (443 if secure else 80)
     address = public_addresses(host, port)[0]
     made = _Secure if secure else _Plain
-    connection = made(host, port, timeout=patience)
+    connection = made(host, port, timeout=timeout)
     connection.address = address
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     try:

@@ -23,12 +23,12 @@ from trialjob.orchestrator.core.costs import Costs, costs_of
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Attempt, Trial
 from trialjob.orchestrator.ports import ArtifactSource, Part
-from trialjob.reporting.choosing import Choice, chosen
 from trialjob.reporting.doubts import doubts
 from trialjob.reporting.downloads import fetch
 from trialjob.reporting.frames import Table, iso, report_table, trial_table
 from trialjob.reporting.notebook import page_of
 from trialjob.reporting.pareto import pareto_front
+from trialjob.reporting.row_selection import Choice, chosen
 from trialjob.reporting.rows import Row, whole_row
 
 if TYPE_CHECKING:

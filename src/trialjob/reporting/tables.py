@@ -19,11 +19,10 @@ from trialjob.model.metric import Objective
 from trialjob.model.trial import EndKind, TrialStatus
 from trialjob.orchestrator.core.best import best_trial, counts_as_best
 from trialjob.orchestrator.core.costs import Costs, costs_of
+from trialjob.orchestrator.core.expected_gain import Forecast, forecast
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial
-from trialjob.orchestrator.core.worth import Forecast, forecast
 from trialjob.reporting import formatting
-from trialjob.reporting.choosing import Choice
 from trialjob.reporting.doubts import doubts
 from trialjob.reporting.frames import Table as Columns
 from trialjob.reporting.frames import iso
@@ -31,6 +30,7 @@ from trialjob.reporting.pareto import pareto_front
 from trialjob.reporting.repeats import expected_of, repeats
 from trialjob.reporting.reproduce import command
 from trialjob.reporting.results import Result, experiment_state
+from trialjob.reporting.row_selection import Choice
 from trialjob.reporting.rows import Row, row_of
 from trialjob.reporting.terminal import clean, clean_log, one_line
 from trialjob.reporting.typed_commands import command as hint
@@ -202,16 +202,16 @@ def print_headline(console: Console, state: State) -> None:
 
 def print_costs(console: Console, state: State, costs: Costs, expected: Forecast | None) -> None:
     """What it has come to, where anything costs anything."""
-    told = formatting.costs(costs, max_cost=state.limits.max_cost)
+    parts = formatting.costs(costs, max_cost=state.limits.max_cost)
     hours = state.limits.max_instance_hours
     if hours is not None:
         used = f"{costs.committed_instance_hours:.2f} of max_instance_hours {hours:g}"
-        told = [*told, f"{used} used or held"]
+        parts = [*parts, f"{used} used or held"]
     if expected is not None and not state.objective.others:
         gain = f"{expected.gain_per_dollar:.2g}"
-        told = [*told, f"another dollar is expected to better {state.objective.metric} by {gain}"]
-    if told:
-        console.print(Text(f"cost: {'; '.join(told)}"))
+        parts = [*parts, f"another dollar is expected to better {state.objective.metric} by {gain}"]
+    if parts:
+        console.print(Text(f"cost: {'; '.join(parts)}"))
 
 
 def counts(state: State) -> str:
@@ -299,8 +299,8 @@ def print_failure(console: Console, state: State, store: str | Path | None) -> N
     console.print()
     why = one_line(row_of(trial, state.objective).reason, 500)
     console.print(Text(f"trial {trial.id}, {_words(trial.status)}: {why}", "red"))
-    told = trial.reason.splitlines()[1:]
-    _print_lines(console, told or last_tail([attempt.end for attempt in trial.attempts]).splitlines())
+    details = trial.reason.splitlines()[1:]
+    _print_lines(console, details or last_tail([attempt.end for attempt in trial.attempts]).splitlines())
     again = hint("logs", state.name, str(trial.id), store=store)
     console.print(Text(f"all of it: {again}", "dim"), soft_wrap=True)
 

@@ -83,10 +83,10 @@ class _Meter:
         sizes = [len(os.fsencode(part)) for part in place]
         size = sum(sizes) + len(sizes) - 1
         if size > _NAME or max(sizes) > _PART or len(sizes) > _DEPTH:
-            told = "/".join(place)[:40]
+            beginning = "/".join(place)[:40]
             self.refuse(
-                f"has a name of {size:,} bytes and {len(sizes):,} parts, {told!a}…, where a name has at most "
-                f"{_NAME:,} bytes and {_DEPTH} parts, and each part {_PART} bytes"
+                f"has a name of {size:,} bytes and {len(sizes):,} parts, {beginning!a}…, where a name has "
+                f"at most {_NAME:,} bytes and {_DEPTH} parts, and each part {_PART} bytes"
             )
         if any("\0" in part for part in place):
             self.refuse(f"has a name with a zero byte, {'/'.join(place)[:40]!a}")
@@ -215,18 +215,18 @@ def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path, meter: _Me
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Link:
     #: As the archive says it.
-    told: str
+    link_name: str
     #: None for out of the archive.
     target: Place | None
 
     @classmethod
     def of(cls, link: tarfile.TarInfo, place: Place) -> Self:
-        told = link.linkname[: _NAME + 1]
+        link_name = link.linkname[: _NAME + 1]
         below = "" if link.islnk() else posixpath.join("", *place[:-1])
-        target = posixpath.normpath(posixpath.join(below, told))
+        target = posixpath.normpath(posixpath.join(below, link_name))
         parts = PurePosixPath(target).parts
         is_out = target.startswith("/") or ".." in parts
-        return cls(told=told, target=None if is_out else parts)
+        return cls(link_name=link_name, target=None if is_out else parts)
 
 
 def _copy_links(links: Mapping[Place, _Link], into: Path, left_out: LeftOut, meter: _Meter) -> None:
@@ -235,7 +235,7 @@ def _copy_links(links: Mapping[Place, _Link], into: Path, left_out: LeftOut, met
     for place, link in links.items():
         end = _end(place, links, ends)
         if end is None or not into.joinpath(*end).is_file():
-            left_out(f"{'/'.join(place)}, a link to {link.told}, which is no file of the archive")
+            left_out(f"{'/'.join(place)}, a link to {link.link_name}, which is no file of the archive")
             continue
         source, path = into.joinpath(*end), into.joinpath(*place)
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -36,9 +36,9 @@ class UseOfTrials:
 class UseReader:
     """Reads what is new at each look."""
 
-    def __init__(self, source: ArtifactSource, patience: float) -> None:
-        """A look takes at most ``patience`` seconds."""
-        self._source, self._patience = source, patience
+    def __init__(self, source: ArtifactSource, timeout: float) -> None:
+        """A look takes at most ``timeout`` seconds."""
+        self._source, self._timeout = source, timeout
         self._known: dict[JobName, Use | None] = {}
         self._work: threading.Thread | None = None
 
@@ -50,7 +50,7 @@ class UseReader:
         if self._work is None or not self._work.is_alive():
             self._work = threading.Thread(target=self._read, args=([*chosen],), daemon=True)
             self._work.start()
-        self._work.join(self._patience)
+        self._work.join(self._timeout)
         known = dict(self._known)
         found = {trial: known.get(job) for job, trial in chosen.items()}
         return UseOfTrials(

@@ -27,7 +27,7 @@ from trialjob.orchestrator.ports import ArtifactSource, Clock
 from trialjob.reporting.results import Result
 from trialjob.served.archive import archive
 from trialjob.served.artifacts import ServedArtifacts
-from trialjob.served.door import Door, named
+from trialjob.served.http_client import HttpClient, named
 from trialjob.served.sent_events import sent_events
 from trialjob.served.study import Study
 
@@ -61,12 +61,12 @@ class Client:
         Nothing is asked of the server yet. Raises UsageError for an address that is none.
         """
         self._clock = clock or SystemClock()
-        self._door = Door(str(address or os.environ.get("TRIALJOB_STORE", "")), self._clock, token)
+        self._http = HttpClient(str(address or os.environ.get("TRIALJOB_STORE", "")), self._clock, token)
 
     @property
     def address(self) -> str:
         """Where the server is."""
-        return self._door.address
+        return self._http.address
 
     def me(self) -> dict[str, Any]:
         """Whose token it is: ``id``, ``role`` and ``tenant``, which is "" for who belongs to none."""
@@ -89,15 +89,15 @@ class Client:
         document, folder = _read(spec, code)
         query = {"epochs": epochs, "epoch_seconds": epoch_seconds}
         data = archive(document, folder, [])
-        return dict(self._door.ask("POST", "/v1/archives/plan", query=query, body=data, again=True).json())
+        return dict(self._http.ask("POST", "/v1/archives/plan", query=query, body=data, again=True).json())
 
     def room(self, data: Callable[[], bytes]) -> Mapping[str, Json] | None:
         """What the tenant's budget has for an archive of spec and code; None for who starts nothing here."""
         who = self.me()
         if not who["tenant"] or who["role"] == "read":
             return None
-        told = self._door.ask("POST", "/v1/archives/plan", body=data(), again=True).json()
-        return dict(told["tenant"]) if told.get("tenant") else None
+        plan = self._http.ask("POST", "/v1/archives/plan", body=data(), again=True).json()
+        return dict(plan["tenant"]) if plan.get("tenant") else None
 
     def start(
         self,
@@ -154,16 +154,16 @@ class Client:
 
         All of its journal is read; ``get`` is cheaper. Raises NoSuchExperiment.
         """
-        told = self._door.ask("GET", f"{_path(name)}/records").body
+        records = self._http.ask("GET", f"{_path(name)}/records").body
         where = f"{name} of {self.address}"
-        state = replay((decode(line, where) for line in told.splitlines(keepends=True)), where)
+        state = replay((decode(line, where) for line in records.splitlines(keepends=True)), where)
         if state is None:
             raise NoSuchExperiment(f"no experiment named {name!r} in {self.address}")
         return Result(state, self.artifacts(state))
 
     def report_html(self, name: str) -> str:
         """The report of ``name``, as one page that needs nothing else; `trialjob report` writes the same."""
-        return self._door.ask("GET", f"{_path(name)}/report.html").body.decode()
+        return self._http.ask("GET", f"{_path(name)}/report.html").body.decode()
 
     def events(self, name: str, *, after: int = 0) -> Iterator[dict[str, Any]]:
         """What is journaled behind a version, each record once, as it happens, until the experiment ends.
@@ -172,24 +172,24 @@ class Client:
         again behind what was heard. ``StoreUnavailable``: the server has been away for too long.
         """
         ended = True  # as far as is known: whether it has, is asked before anything is waited for
-        while not (ended and self._has_told_all(name, after)):
+        while not (ended and self._is_complete(name, after)):
             with (
                 suppress(StoreUnavailable),
-                self._door.listen(f"{_path(name)}/events", Last_Event_ID=str(after)) as heard,
+                self._http.listen(f"{_path(name)}/events", Last_Event_ID=str(after)) as heard,
             ):
                 for event in sent_events(heard):
-                    told = json.loads(event.data)
-                    after, kinds = told["n"], [each["type"] for each in told["events"]]
-                    yield {"version": told["n"], "at": told["at"], "events": told["events"]}
+                    record = json.loads(event.data)
+                    after, kinds = record["n"], [each["type"] for each in record["events"]]
+                    yield {"version": record["n"], "at": record["at"], "events": record["events"]}
                     ended = "ExperimentEnded" in kinds or (ended and "ExperimentResumed" not in kinds)
-                    if ended and self._has_told_all(name, after):
+                    if ended and self._is_complete(name, after):
                         return
             ended = True
             self._clock.sleep(_LOOK)
 
-    def _has_told_all(self, name: str, version: int) -> bool:
-        told = self.get(name)
-        return told["version"] <= version and told["state"] in _OVER
+    def _is_complete(self, name: str, version: int) -> bool:
+        status = self.get(name)
+        return status["version"] <= version and status["state"] in _OVER
 
     def log(
         self, name: str, trial: int, *, attempt: int | None = None, follow: bool = False
@@ -219,7 +219,7 @@ class Client:
         while True:
             with (
                 suppress(StoreUnavailable),
-                self._door.listen(path, {"attempt": attempt, "cursor": cursor}, Last_Event_ID=mark) as heard,
+                self._http.listen(path, {"attempt": attempt, "cursor": cursor}, Last_Event_ID=mark) as heard,
             ):
                 for event in sent_events(heard):
                     if event.kind == "end":
@@ -238,21 +238,21 @@ class Client:
 
     def artifacts(self, state: State) -> ArtifactSource:
         """What the jobs of an experiment have left behind."""
-        return ServedArtifacts(self._door, state)
+        return ServedArtifacts(self._http, state)
 
     def stop(self, name: str) -> None:
         """Ask for the end of ``name``: what runs is cancelled, and every result is kept.
 
         It returns at once; ``get(name)["state"]`` says when it has ended. Raises NoSuchExperiment.
         """
-        self._door.ask("POST", f"{_path(name)}/stop", again=True)
+        self._http.ask("POST", f"{_path(name)}/stop", again=True)
 
     def resume(self, name: str) -> None:
         """Let ``name`` go on, as far as its limits allow. It is asked for once, however the line is.
 
         Raises NoSuchExperiment, and TrialjobError where it cannot go on.
         """
-        self._door.ask("POST", f"{_path(name)}/resume")
+        self._http.ask("POST", f"{_path(name)}/resume")
 
     def set_limits(self, name: str, **limits: Json) -> dict[str, Any]:
         """Other limits, such as ``max_trials=50``; None takes one away. Returns all that hold now.
@@ -261,14 +261,14 @@ class Client:
 
         Raises NoSuchExperiment, and TrialjobError with the field for what is no such limit.
         """
-        return dict(self._door.ask("PATCH", f"{_path(name)}/limits", body=limits, again=True).json())
+        return dict(self._http.ask("PATCH", f"{_path(name)}/limits", body=limits, again=True).json())
 
     def remove(self, name: str) -> None:
         """Remove an experiment that does not run for good: journal, code and logs of ``name``.
 
         Raises TrialjobError while it runs, NoSuchExperiment when there is none.
         """
-        self._door.ask("DELETE", _path(name))
+        self._http.ask("DELETE", _path(name))
 
     # Studies
 
@@ -281,17 +281,17 @@ class Client:
         ...     "space": {"rate": {"type": "uniform", "lower": 0, "upper": 1}},
         ...     "limits": {"max_trials": 20}}, key="mine")
         """
-        return Study(self._door, self._started("/v1/studies", dict(study), key, {}))
+        return Study(self._http, self._started("/v1/studies", dict(study), key, {}))
 
     def study(self, name: str) -> Study:
         """A study that was created before. Raises NoSuchExperiment."""
         self.get(name)
-        return Study(self._door, name)
+        return Study(self._http, name)
 
     def _started(self, path: str, body: Json | bytes, key: str | None, query: Mapping[str, object]) -> str:
         again = key or secrets.token_urlsafe(16)
         try:
-            told = self._door.ask(
+            answer = self._http.ask(
                 "POST", path, query=query, body=body, again=True, Idempotency_Key=again
             ).json()
         except StoreUnavailable as error:
@@ -299,21 +299,21 @@ class Client:
                 f"{error}\n  → whether it was started, `trialjob list --store {self.address}` says; the same "
                 "call with the same key starts it once"
             ) from error
-        return str(told["name"])
+        return str(answer["name"])
 
     def _get(self, path: str, **query: object) -> dict[str, Any]:
-        told = self._door.ask("GET", path, query=query).json()
-        if not isinstance(told, dict):
-            raise UsageError(f"{self.address} is no server of trialjob's: it answers {str(told)[:80]!r}")
-        return told
+        answer = self._http.ask("GET", path, query=query).json()
+        if not isinstance(answer, dict):
+            raise UsageError(f"{self.address} is no server of trialjob's: it answers {str(answer)[:80]!r}")
+        return answer
 
 
 def _path(name: str) -> str:
     return f"{_EXPERIMENTS}/{named(name)}"
 
 
-def _lines(told: Mapping[str, Any]) -> Sequence[LogLine]:
-    return [LogLine(text=str(line["text"]), cursor=str(told["cursor"])) for line in told["lines"]]
+def _lines(answer: Mapping[str, Any]) -> Sequence[LogLine]:
+    return [LogLine(text=str(line["text"]), cursor=str(answer["cursor"])) for line in answer["lines"]]
 
 
 def _read(

@@ -22,16 +22,16 @@ _KIND: Final = "application/problem+json"
 
 def error_of(address: str, status: int, kind: str, body: bytes, location: str = "") -> TrialjobError:
     """The error that an answer with ``status`` is."""
-    told = _told(kind, body)
-    detail = str(told.get("detail") or "")
+    problem = _problem_document(kind, body)
+    detail = str(problem.get("detail") or "")
     login = f"\n  → trialjob login {address}"
     match status:
         case HTTPStatus.UNAUTHORIZED:
             return UsageError(f"{address} does not take the token: it is wrong, expired or revoked{login}")
         case HTTPStatus.FORBIDDEN if detail:
             return UsageError(f"{address}: {detail}")
-        case HTTPStatus.UNPROCESSABLE_ENTITY if told.get("problems"):
-            return SpecError([_problem(each) for each in told["problems"]], address)
+        case HTTPStatus.UNPROCESSABLE_ENTITY if problem.get("problems"):
+            return SpecError([_problem(each) for each in problem["problems"]], address)
         case HTTPStatus.NOT_FOUND if detail and detail != HTTPStatus.NOT_FOUND.phrase:
             # The server's own list is that of its machine, or of no place that is told.
             words, arrow, _ = detail.partition("\n  → trialjob list")
@@ -47,7 +47,7 @@ def error_of(address: str, status: int, kind: str, body: bytes, location: str = 
         case _ if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
             there = f"; it points to {location}, so log in there if that is the server" if location else ""
             return UsageError(f"{address} is no server of trialjob's: it answers {status}{there}")
-        case _ if told and status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        case _ if problem and status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return StoreError(f"{address}: {detail or HTTPStatus(status).phrase}")
         case _ if detail and status != HTTPStatus.NOT_FOUND:
             return UsageError(detail)
@@ -58,18 +58,18 @@ def error_of(address: str, status: int, kind: str, body: bytes, location: str = 
             )
 
 
-def _told(kind: str, body: bytes) -> Mapping[str, Any]:
+def _problem_document(kind: str, body: bytes) -> Mapping[str, Any]:
     if not kind.startswith(_KIND):
         return {}
     try:
-        told = json.loads(body)
+        problem = json.loads(body)
     except (ValueError, RecursionError):
         return {}
-    return told if isinstance(told, dict) else {}
+    return problem if isinstance(problem, dict) else {}
 
 
-def _problem(told: object) -> Problem:
-    given = told if isinstance(told, Mapping) else {}
+def _problem(row: object) -> Problem:
+    given = row if isinstance(row, Mapping) else {}
     return Problem(
         **{name: str(given.get(name) or "") for name in ("field", "message", "remedy")},
     )

@@ -23,9 +23,9 @@ def sent_events(lines: Iterable[bytes]) -> Iterator[SentEvent]:
     """The events among lines; one whose end did not come is none, and a comment is none either."""
     fields: dict[str, str] = {}
     for line in lines:
-        field, colon, told = line.decode("utf-8", "replace").rstrip("\r\n").partition(":")
+        field, colon, value = line.decode("utf-8", "replace").rstrip("\r\n").partition(":")
         if colon:
-            fields[field] = told.removeprefix(" ")
+            fields[field] = value.removeprefix(" ")
         elif not field and line.endswith(b"\n"):
             if "data" in fields:
                 yield SentEvent(

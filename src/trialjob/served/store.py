@@ -19,7 +19,7 @@ from trialjob.orchestrator.journals.store import BaseStore, Documents, Service
 from trialjob.orchestrator.ports import Clock, Journal
 from trialjob.served.address import normal
 from trialjob.served.client import Client
-from trialjob.served.door import Door, named
+from trialjob.served.http_client import HttpClient, named
 
 #: What is listed at once.
 _PAGE = 500
@@ -28,21 +28,21 @@ _PAGE = 500
 class ServedJournal:
     """The journal of an experiment, to be read."""
 
-    def __init__(self, door: Door, name: ExperimentName) -> None:
-        self._door, self._path, self._name = door, f"/v1/experiments/{named(name)}", name
+    def __init__(self, http: HttpClient, name: ExperimentName) -> None:
+        self._http, self._path, self._name = http, f"/v1/experiments/{named(name)}", name
 
     def read(self, after: int = 0) -> Sequence[Record]:
         try:
-            told = self._door.ask("GET", f"{self._path}/records", query={"after": after})
+            answer = self._http.ask("GET", f"{self._path}/records", query={"after": after})
         except NoSuchExperiment:
             return ()
-        where = f"{self._name} of {self._door.address}"
-        return [decode(line, where) for line in told.body.splitlines(keepends=True)]
+        where = f"{self._name} of {self._http.address}"
+        return [decode(line, where) for line in answer.body.splitlines(keepends=True)]
 
     def holder(self) -> str | None:
         """Who runs it, as the server sees it."""
-        told = self._door.ask("GET", self._path).json().get("run_by")
-        return None if told is None else str(told)
+        run_by = self._http.ask("GET", self._path).json().get("run_by")
+        return None if run_by is None else str(run_by)
 
     def append(self, events: Sequence[Event], *, after: int, at: float) -> Record:  # noqa: ARG002 - the port
         self._refuse()
@@ -54,7 +54,7 @@ class ServedJournal:
         self._refuse()
 
     def _refuse(self) -> NoReturn:
-        raise not_here(self._door.address, "this")
+        raise not_here(self._http.address, "this")
 
 
 class ServedStore(BaseStore):
@@ -63,43 +63,43 @@ class ServedStore(BaseStore):
     kind: ClassVar[str] = "https"
     is_shared: ClassVar[bool] = True
 
-    def __init__(self, door: Door) -> None:
-        self._door = door
+    def __init__(self, http: HttpClient) -> None:
+        self._http = http
 
     @classmethod
     def open(cls, address: str, clock: Clock) -> Self:
         """Nothing is asked of the server yet. Raises ValueError."""
-        return cls(Door(normal(address), clock))
+        return cls(HttpClient(normal(address), clock))
 
     def names(self) -> Sequence[ExperimentName]:
         found, after = list[ExperimentName](), ""
         while True:
-            page = self._door.ask("GET", "/v1/experiments", query={"after": after, "limit": _PAGE}).json()
+            page = self._http.ask("GET", "/v1/experiments", query={"after": after, "limit": _PAGE}).json()
             found += [ExperimentName(each["name"]) for each in page["items"]]
             if not (after := page["next"]):
                 return sorted(found)
 
     def journal(self, name: ExperimentName) -> Journal:
-        return ServedJournal(self._door, name)
+        return ServedJournal(self._http, name)
 
     def where(self, name: str = "") -> str:
-        return f"{self._door.address}/v1/experiments/{named(name)}" if name else self._door.address
+        return f"{self._http.address}/v1/experiments/{named(name)}" if name else self._http.address
 
     def bundle(self, name: ExperimentName, digest: str) -> bytes:
-        data = self._door.ask("GET", f"/v1/experiments/{named(name)}/code").body
+        data = self._http.ask("GET", f"/v1/experiments/{named(name)}/code").body
         return check_bundle(digest, data, self.where(name))
 
     def keep_bundle(self, name: ExperimentName, digest: str, data: bytes) -> None:  # noqa: ARG002 - the port
-        raise not_here(self._door.address, "this")
+        raise not_here(self._http.address, "this")
 
     def forget(self, name: ExperimentName) -> None:
-        self._door.ask("DELETE", f"/v1/experiments/{named(name)}")
+        self._http.ask("DELETE", f"/v1/experiments/{named(name)}")
 
     def documents(self) -> Documents:
-        raise not_here(self._door.address, "tenants and tokens")
+        raise not_here(self._http.address, "tenants and tokens")
 
     def service(self) -> Service:
-        return Client(self._door.address)
+        return Client(self._http.address)
 
 
 def not_here(address: str, what: str) -> UsageError:

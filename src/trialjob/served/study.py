@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from trialjob.model.json import Json
-from trialjob.served.door import Door, named
+from trialjob.served.http_client import HttpClient, named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,21 +43,21 @@ class Study:
     step. So a client has an id of its own, the same again after a crash. Errors are those of ``Client``.
     """
 
-    def __init__(self, door: Door, name: str) -> None:
-        self._door, self.name = door, name
+    def __init__(self, http: HttpClient, name: str) -> None:
+        self._http, self.name = http, name
         self._path = f"/v1/studies/{named(name)}"
 
     def suggest(self, client_id: str, count: int = 1) -> Suggestions:
         """Up to ``count`` trials for this client: first those that it has and has not ended."""
-        told = self._ask("/suggestions", {"client_id": client_id, "count": count})
+        answer = self._ask("/suggestions", {"client_id": client_id, "count": count})
         return Suggestions(
             trials=[
                 # A newer server may say more of it.
                 Suggestion(trial=each["trial"], attempt=each["attempt"], parameters=each["parameters"])
-                for each in told["suggestions"]
+                for each in answer["suggestions"]
             ],
-            over=told["over"],
-            state=told["state"],
+            over=answer["over"],
+            state=answer["state"],
         )
 
     def report(self, trial: int, client_id: str, *, step: float, **metrics: float) -> bool:
@@ -65,19 +65,19 @@ class Study:
 
         Metrics whose names are no names of Python go as ``**{"val/loss": 0.5}``.
         """
-        told = {"client_id": client_id, "step": step, "metrics": metrics}
-        return bool(self._ask(f"/trials/{trial}/reports", told)["stop"])
+        body = {"client_id": client_id, "step": step, "metrics": metrics}
+        return bool(self._ask(f"/trials/{trial}/reports", body)["stop"])
 
     def complete(
         self, trial: int, client_id: str, *, step: float | None = None, **metrics: float
     ) -> dict[str, Any]:
         """A trial is done; its last values may come along. Returns its ``status`` and ``score``."""
-        told: dict[str, Json] = {"client_id": client_id, "metrics": {**metrics}, "step": step}
-        return self._ask(f"/trials/{trial}/complete", told)
+        body: dict[str, Json] = {"client_id": client_id, "metrics": {**metrics}, "step": step}
+        return self._ask(f"/trials/{trial}/complete", body)
 
     def fail(self, trial: int, client_id: str, message: str = "") -> dict[str, Any]:
         """A trial has failed, and would again; it is not tried another time."""
         return self._ask(f"/trials/{trial}/fail", {"client_id": client_id, "message": message})
 
     def _ask(self, path: str, body: Json) -> dict[str, Any]:
-        return dict(self._door.ask("POST", self._path + path, body=body, again=True).json())
+        return dict(self._http.ask("POST", self._path + path, body=body, again=True).json())

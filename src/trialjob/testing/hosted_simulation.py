@@ -60,11 +60,11 @@ class HostedSimulation(SageMakerSimulation):
         )
         return Tuned(settings=self.settings, handover=Handover(search=search), job=job)
 
-    def epoch(self, told: Mapping[str, str], epoch: int) -> Epoch | None:
+    def epoch(self, hyperparameters: Mapping[str, str], epoch: int) -> Epoch | None:
         """A job that reports the simulation's curve, and the best so far, after every epoch."""
         if epoch > 8:
             return None
-        config = configuration(told, self.tuned.ranges.codec)
+        config = configuration(hyperparameters, self.tuned.ranges.codec)
         values = [curve(config, each) for each in range(1, epoch + 1)]
         report = {"seq": epoch, "metrics": {"epoch": epoch, "accuracy": values[-1]}}
         return Epoch(

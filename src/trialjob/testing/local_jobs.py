@@ -106,11 +106,11 @@ parser = argparse.ArgumentParser()
 parser.add_argument("--lines", type=json.loads)
 parser.add_argument("--exit_code", type=int)
 parser.add_argument("--runs_for", type=float)
-told = parser.parse_args()
-for line in told.lines:
+options = parser.parse_args()
+for line in options.lines:
     print(line)
-time.sleep(told.runs_for)
-sys.exit(told.exit_code)
+time.sleep(options.runs_for)
+sys.exit(options.exit_code)
 """
 
 

@@ -39,11 +39,13 @@ SETTINGS = SageMakerSettings(
 )
 
 
-def epochs(told: Mapping[str, str], epoch: int, *, last: int = 8, seconds: float = 60.0) -> Epoch | None:
+def epochs(
+    hyperparameters: Mapping[str, str], epoch: int, *, last: int = 8, seconds: float = 60.0
+) -> Epoch | None:
     """A job that reports the simulation's curve after every epoch."""
     if epoch > last:
         return None
-    config = {name: json.loads(value) for name, value in told.items()}
+    config = {name: json.loads(value) for name, value in hyperparameters.items()}
     report = {"seq": epoch, "metrics": {"epoch": epoch, "accuracy": curve(config, epoch)}}
     return Epoch(seconds=seconds, lines=[f"epoch {epoch} begins", "[trialjob] " + json.dumps(report)])
 

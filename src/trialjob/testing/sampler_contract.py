@@ -67,9 +67,9 @@ class SamplerContract(SectionContract):
             config = sampler.ask(trial)
             assert config is not None, "the space has more"
             yield [*events], config
-            told: list[Event] = [*_begun(trial, config)]
-            sampler.tell(told)
-            events += told
+            begun: list[Event] = [*_begun(trial, config)]
+            sampler.tell(begun)
+            events += begun
             running.append(trial)
 
     # Proposals

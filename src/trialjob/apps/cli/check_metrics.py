@@ -111,10 +111,10 @@ def _print_reports(out: Console, checked: LogCheck, spec: ExperimentSpec) -> Non
 
 def _orders(checked: LogCheck, metric: str, resource: str) -> list[str]:
     """Where the resource of what the regexes have found stands in the log."""
-    told = [f"{resource} {_ORDERS[order].format(metric=metric)}" for order in checked.orders]
+    notes = [f"{resource} {_ORDERS[order].format(metric=metric)}" for order in checked.orders]
     if checked.orders[:2] == (ResourceOrder.COUNTED, ResourceOrder.BEHIND):
-        told.append(f"a regex for {resource} would have the first one read as well, and not counted")
-    return told
+        notes.append(f"a regex for {resource} would have the first one read as well, and not counted")
+    return notes
 
 
 def _has_objective(checked: LogCheck, spec: ExperimentSpec) -> bool:

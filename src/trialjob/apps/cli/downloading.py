@@ -42,9 +42,9 @@ def download(
     chosen = _chosen(session, trials, every=every)
     folder = Path(to or session.name)
     brought = 0
-    with _progress(out) as told:
+    with _progress(out) as show:
         for trial in chosen:
-            brought += _bring(session, trial, trial_folder(folder, trial), out, told)
+            brought += _bring(session, trial, trial_folder(folder, trial), out, show)
             if logs:
                 brought += _bring_logs(session, trial, trial_folder(folder, trial))
     if not brought:
@@ -77,7 +77,7 @@ def _numbers(trials: Sequence[Trial]) -> str:
     return f"trial {', '.join(shown)}" if shown else "any trial"
 
 
-def _bring(session: Session, trial: Trial, into: Path, out: Console, told: Told) -> int:
+def _bring(session: Session, trial: Trial, into: Path, out: Console, show: Told) -> int:
     """Fetch model and output; returns how many of the two there are."""
     attempt = model_attempt(trial)
     if attempt is None:
@@ -88,7 +88,7 @@ def _bring(session: Session, trial: Trial, into: Path, out: Console, told: Told)
         out.print(clean(f"trial {trial.id}: left out {what}"), style="yellow", soft_wrap=True)
 
     def progress(file: str, here: int, whole: int) -> None:
-        told(f"trial {trial.id}: {file}", here, whole)
+        show(f"trial {trial.id}: {file}", here, whole)
 
     found = [fetch(session.artifacts, job, part, into, progress=progress, left_out=left_out) for part in Part]
     return sum(folder is not None for folder in found)

@@ -30,8 +30,8 @@ def export_experiment(
     sends += [_to_tensorboard(tensorboard)] if tensorboard is not None else []
     into_mlflow, where = _to_mlflow(session) if mlflow else (None, "")
     sends += [into_mlflow] if into_mlflow is not None else []
-    told = [*map(shown_address, filter(None, (optuna, tensorboard))), *([where] if where else [])]
-    out, places = console(), " and ".join(told)
+    targets = [*map(shown_address, filter(None, (optuna, tensorboard))), *([where] if where else [])]
+    out, places = console(), " and ".join(targets)
     while True:
         state = session.state
         for send in sends:

@@ -9,7 +9,7 @@ from functools import partial
 
 from trialjob import experiment
 from trialjob.apps.cli.errors import ExitStatus, say
-from trialjob.apps.outlasting import outlasting
+from trialjob.apps.outages import outlasting
 from trialjob.errors import UsageError
 from trialjob.experiment import Session
 from trialjob.model.ids import TrialId
@@ -40,8 +40,8 @@ def print_log(name: str, trial: int, *, attempt: int | None, follow: bool, store
     if session.state.trials[TrialId(trial)].attempts[number - 1].status is AttemptStatus.ENDED:
         with suppress(NotAtHand):  # a sentence less
             use = use_of(session.artifacts, job)
-            for told in [] if use is None else use_in_words(use):
-                say(f"trial {trial} {told}")
+            for used in [] if use is None else use_in_words(use):
+                say(f"trial {trial} {used}")
     return ExitStatus.DONE
 
 

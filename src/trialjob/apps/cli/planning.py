@@ -12,9 +12,9 @@ from trialjob.config import ExperimentSpec
 from trialjob.errors import Problem, SpecError, StoreUnavailable
 from trialjob.model.durations import parse_duration
 from trialjob.model.json import strict_json
-from trialjob.planning.page import document, lines
 from trialjob.planning.plan import Plan
-from trialjob.planning.planned import Asked, plan
+from trialjob.planning.planner import Asked, plan
+from trialjob.planning.rendering import document, lines
 from trialjob.reporting.terminal import check_written, clean, console
 
 

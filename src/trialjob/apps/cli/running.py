@@ -19,8 +19,8 @@ from trialjob.config.overrides import apply_overrides
 from trialjob.errors import ExperimentBusy, Problem, UsageError
 from trialjob.model.trial import EndKind, Phase
 from trialjob.orchestrator.core.state import State
-from trialjob.planning.page import short
-from trialjob.planning.planned import at_worst
+from trialjob.planning.planner import at_worst
+from trialjob.planning.rendering import short
 from trialjob.reporting.tables import print_summary
 from trialjob.reporting.terminal import clean, console, print_notes
 from trialjob.reporting.typed_commands import command

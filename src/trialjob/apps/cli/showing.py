@@ -16,8 +16,8 @@ from trialjob.orchestrator.core.overview import Seen
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.journals.snapshot import seen
 from trialjob.orchestrator.ports import ExperimentStore
-from trialjob.reporting.choosing import Choice
 from trialjob.reporting.listing import print_list, print_status
+from trialjob.reporting.row_selection import Choice
 from trialjob.reporting.tables import print_results
 from trialjob.reporting.terminal import Output, check_written, clean, console, one_line
 
@@ -85,9 +85,9 @@ def show_list(*, form: str, store: str | None) -> int:
     """The experiments in the store; one that cannot be read does not hide the others."""
     opened = experiment.open_store(store)
     service = opened.service()
-    told = member_of if form == "json" else line_of
+    as_row = member_of if form == "json" else line_of
     listed: Sequence[Mapping[str, object]] = (
-        [_listed(opened, name, told) for name in opened.names()] if service is None else service.listed()
+        [_listed(opened, name, as_row) for name in opened.names()] if service is None else service.listed()
     )
     if form == "json":
         print_out(strict_json({"experiments": listed}) + "\n")
@@ -99,11 +99,11 @@ def show_list(*, form: str, store: str | None) -> int:
 
 
 def _listed(
-    store: ExperimentStore, name: ExperimentName, told: Callable[[Seen, str], Mapping[str, object]]
+    store: ExperimentStore, name: ExperimentName, as_row: Callable[[Seen, str], Mapping[str, object]]
 ) -> Mapping[str, object]:
     try:
         found = seen(store.journal(name), store.where(name))
-        return unreadable(name, "its journal is empty") if found is None else told(found, name)
+        return unreadable(name, "its journal is empty") if found is None else as_row(found, name)
     except TrialjobError as error:
         return unreadable(name, one_line(str(error)))
     except Exception as error:  # noqa: BLE001 - whatever is in one journal, the others are shown

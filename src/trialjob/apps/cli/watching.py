@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from trialjob import experiment
 from trialjob.apps.cli.errors import ExitStatus, say
 from trialjob.apps.cli.running import exit_status
-from trialjob.apps.outlasting import outlast
+from trialjob.apps.outages import outlast
 from trialjob.model.trial import Phase
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.reporting.console import watcher

@@ -20,10 +20,10 @@ from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from trialjob.apps.service.callers import AnyDesk, Caller, House
+from trialjob.apps.service.callers import AnyExperiments, Caller, House
 from trialjob.apps.service.log import log
 from trialjob.apps.service.rates import Rates
-from trialjob.apps.service.receiving import Body, Message, Receive, Refusal, Room
+from trialjob.apps.service.request_limits import Body, Message, Receive, Refusal, Room
 from trialjob.apps.service.threads import in_thread
 from trialjob.apps.service.tickets import TICKETS
 from trialjob.apps.team.audit import Act
@@ -136,14 +136,14 @@ class Access:
         if known is None:
             self._check_rate(self._rates.waits(f"wrong {origin}"))
             raise Refusal(status=401, detail="the token is missing, wrong, expired or revoked")
-        caller, scope["desk"] = known
+        caller, scope["experiments"] = known
         scope["caller"], scope["token"] = caller, token
         self._check_rate(self._rates.waits(caller.id))
         return caller
 
-    def _known(self, token: str) -> tuple[Caller, AnyDesk] | None:
+    def _known(self, token: str) -> tuple[Caller, AnyExperiments] | None:
         caller = self._house.caller(token)
-        return None if caller is None else (caller, self._house.desk(caller))
+        return None if caller is None else (caller, self._house.experiments(caller))
 
     @staticmethod
     def _check_rate(seconds: float) -> None:
@@ -164,8 +164,8 @@ class Access:
     def _origin(self, scope: Scope, headers: dict[str, str]) -> str:
         """Whose address asks: behind a proxy, the one that the proxy has added itself."""
         peer = str((scope.get("client") or ("",))[0])
-        told = headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
-        return told if self._listening.behind_proxy and told else peer
+        forwarded = headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
+        return forwarded if self._listening.behind_proxy and forwarded else peer
 
     async def _note(self, scope: Scope, origin: str, answer: _Answer) -> None:
         caller: Caller | None = scope.get("caller")
@@ -243,8 +243,8 @@ def _tell_of(scope: Scope) -> None:
 
     No text that somebody has sent can begin a line, or steer a terminal.
     """
-    told = clean(traceback.format_exc()).replace("\n", "\n  ")
-    print(f"{scope['method']} {scope['path']!a} failed:\n  {told}", file=sys.stderr)  # noqa: T201 - the server's log
+    trace = clean(traceback.format_exc()).replace("\n", "\n  ")
+    print(f"{scope['method']} {scope['path']!a} failed:\n  {trace}", file=sys.stderr)  # noqa: T201 - the server's log
 
 
 async def _refuse(send: _Answer, refusal: Refusal) -> None:

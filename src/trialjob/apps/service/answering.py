@@ -1,4 +1,4 @@
-"""What the routes have in common: whose desk they work on, and how they answer."""
+"""What the routes have in common: whose experiments they work on, and how they answer."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from typing import Annotated, Any, Final
 
 from fastapi import Depends, Header, Request, Response
 
-from trialjob.apps.service.bodies import Started
-from trialjob.apps.service.callers import AnyDesk, Caller
+from trialjob.apps.service.callers import AnyExperiments, Caller
+from trialjob.apps.service.schemas import Started
 from trialjob.model.json import Json, strict_json
 
 Key = Annotated[str, Header(max_length=200)]
 
 
-def _desk_of(request: Request) -> AnyDesk:
-    desk: AnyDesk = request.scope["desk"]
-    return desk
+def _experiments_of(request: Request) -> AnyExperiments:
+    experiments: AnyExperiments = request.scope["experiments"]
+    return experiments
 
 
 def _caller_of(request: Request) -> Caller:
@@ -28,7 +28,7 @@ AGAIN: Final[dict[int | str, dict[str, Any]]] = {
     200: {"model": Started, "description": "The same request has started it before"}
 }
 #: The experiments of whoever calls.
-OneDesk = Annotated[AnyDesk, Depends(_desk_of)]
+CallerExperiments = Annotated[AnyExperiments, Depends(_experiments_of)]
 OneCaller = Annotated[Caller, Depends(_caller_of)]
 
 
@@ -42,7 +42,7 @@ def json_of(value: Json, **headers: str) -> Response:
     return Response(strict_json(value, indent=None), media_type="application/json", headers=headers)
 
 
-def started(response: Response, name: str, created: bool) -> Started:  # noqa: FBT001 - as a desk says it
+def started(response: Response, name: str, created: bool) -> Started:  # noqa: FBT001 - as a experiments says it
     response.status_code = 201 if created else 200
     response.headers["location"] = f"/v1/experiments/{name}"
     return Started(name=name, created=created)

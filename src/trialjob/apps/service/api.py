@@ -1,7 +1,7 @@
-"""The routes: HTTP to a desk and back, errors included. /v1/openapi.json describes what it answers.
+"""The routes: HTTP to a experiments and back, errors included. /v1/openapi.json describes what it answers.
 
 Rule: every route stands in ``RULES`` with the role that it needs; a server with one that does not is not
-started. The desk that a route works on is its caller's, so it cannot reach what is somebody else's.
+started. The experiments that a route works on is its caller's, so it cannot reach what is somebody else's.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from starlette.routing import Match
 
 from trialjob._version import __version__
 from trialjob.apps.service.access import REPORT_POLICY, Access, Listening, Scope, problem
-from trialjob.apps.service.admin_desk import NotForAdmins
-from trialjob.apps.service.answering import OneCaller, OneDesk, json_of
+from trialjob.apps.service.admin_experiments import NotForAdmins
+from trialjob.apps.service.answering import CallerExperiments, OneCaller, json_of
 from trialjob.apps.service.artifact_api import add_artifacts
-from trialjob.apps.service.bodies import Wrong
-from trialjob.apps.service.callers import AnyDesk, House
-from trialjob.apps.service.desk import Uncapped
+from trialjob.apps.service.callers import AnyExperiments, House
+from trialjob.apps.service.experiments import Uncapped
+from trialjob.apps.service.fast_path import Shortcut
 from trialjob.apps.service.figure_api import add_figures
 from trialjob.apps.service.metrics import MEDIA_TYPE, metrics
 from trialjob.apps.service.reading_api import add_reading
 from trialjob.apps.service.rules import ONE, RULES, TENANTS, WEB
-from trialjob.apps.service.shortcut import Shortcut
+from trialjob.apps.service.schemas import Wrong
 from trialjob.apps.service.starting_api import add_starting
 from trialjob.apps.service.streams import add_streams
 from trialjob.apps.service.study_api import add_studies
@@ -136,12 +136,12 @@ def routes(made: FastAPI) -> list[tuple[str, str]]:
 def _errors(made: FastAPI) -> None:
     async def of_ours(request: Request, error: Exception) -> Response:
         status = next((code for kind, code in _STATUS if isinstance(error, kind)), 500)
-        desk: AnyDesk | None = request.scope.get("desk")
-        if desk is None:  # whoever has shown no token learns nothing of this machine
+        experiments: AnyExperiments | None = request.scope.get("experiments")
+        if experiments is None:  # whoever has shown no token learns nothing of this machine
             return _problem(status, HTTPStatus(status).phrase)
         wrong = error.problems[:MOST_SHOWN] if isinstance(error, SpecError) else ()
-        problems = [{key: desk.told(text) for key, text in asdict(each).items()} for each in wrong]
-        return _problem(status, desk.told(str(error)), problems=problems)
+        problems = [{key: experiments.visible(text) for key, text in asdict(each).items()} for each in wrong]
+        return _problem(status, experiments.visible(str(error)), problems=problems)
 
     async def of_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - narrows the type
@@ -224,8 +224,8 @@ def _people(made: FastAPI, house: House) -> None:
         return {"status": "ready"}
 
     @made.get("/metrics", include_in_schema=False)
-    def get_metrics(caller: OneCaller, desk: OneDesk) -> Response:
-        return Response(metrics(desk, house.tenants(caller)), media_type=MEDIA_TYPE)
+    def get_metrics(caller: OneCaller, experiments: CallerExperiments) -> Response:
+        return Response(metrics(experiments, house.tenants(caller)), media_type=MEDIA_TYPE)
 
     @made.get("/v1/me")
     def get_me(caller: OneCaller) -> dict[str, Any]:
@@ -248,26 +248,26 @@ def _people(made: FastAPI, house: House) -> None:
 
 
 def _reports(made: FastAPI) -> None:
-    tickets: Tickets[tuple[AnyDesk, str]] = Tickets()
+    tickets: Tickets[tuple[AnyExperiments, str]] = Tickets()
 
-    def report(desk: AnyDesk, name: str, request: Request) -> HTMLResponse:
+    def report(experiments: AnyExperiments, name: str, request: Request) -> HTMLResponse:
         here = str(request.base_url).rstrip("/")
 
         def text(session: Session) -> str:
             return page(session.state, session.space(), session.links, store=here, server=True)
 
         policy = {"content-security-policy": REPORT_POLICY}
-        return HTMLResponse(desk.look(name, text), headers=policy)
+        return HTMLResponse(experiments.look(name, text), headers=policy)
 
     @made.get("/v1/experiments/{name}/report.html", response_class=HTMLResponse)
-    def get_report(name: str, desk: OneDesk, request: Request) -> HTMLResponse:
-        return report(desk, name, request)
+    def get_report(name: str, experiments: CallerExperiments, request: Request) -> HTMLResponse:
+        return report(experiments, name, request)
 
     @made.post("/v1/experiments/{name}/report-tickets", status_code=201)
-    def new_report_ticket(name: str, desk: OneDesk) -> dict[str, str]:
+    def new_report_ticket(name: str, experiments: CallerExperiments) -> dict[str, str]:
         """A path at which the report can be read for a minute without a token."""
-        desk.look(name, lambda _session: None)
-        return {"path": TICKETS + tickets.new((desk, name))}
+        experiments.look(name, lambda _session: None)
+        return {"path": TICKETS + tickets.new((experiments, name))}
 
     @made.get(TICKETS + "{ticket}", include_in_schema=False, response_class=HTMLResponse)
     def get_ticket(ticket: str, request: Request) -> HTMLResponse:
@@ -278,23 +278,23 @@ def _reports(made: FastAPI) -> None:
 
 def _steering(made: FastAPI) -> None:
     @made.delete(ONE, status_code=204, response_model=None)  # some versions of FastAPI make one of None
-    def remove_experiment(name: str, desk: OneDesk) -> None:
+    def remove_experiment(name: str, experiments: CallerExperiments) -> None:
         """Remove an experiment that does not run for good: journal, code and logs."""
-        desk.remove(name)
+        experiments.remove(name)
 
     @made.post("/v1/experiments/{name}/stop", status_code=202)
-    def stop_experiment(name: str, desk: OneDesk) -> dict[str, Any]:
-        desk.stop(name)
+    def stop_experiment(name: str, experiments: CallerExperiments) -> dict[str, Any]:
+        experiments.stop(name)
         return {"name": name, "asked": "stop"}
 
     @made.post("/v1/experiments/{name}/resume", status_code=202)
-    def resume_experiment(name: str, desk: OneDesk) -> dict[str, Any]:
-        desk.resume(name)
+    def resume_experiment(name: str, experiments: CallerExperiments) -> dict[str, Any]:
+        experiments.resume(name)
         return {"name": name, "asked": "resume"}
 
     @made.patch("/v1/experiments/{name}/limits")
-    def change_limits(name: str, body: dict[str, Any], desk: OneDesk) -> Response:
+    def change_limits(name: str, body: dict[str, Any], experiments: CallerExperiments) -> Response:
         """Other limits, by their names in the spec; null takes one away."""
-        desk.change_limits(name, body)
-        limits = desk.look(name, lambda session: session.spec.document()["limits"])
+        experiments.change_limits(name, body)
+        limits = experiments.look(name, lambda session: session.spec.document()["limits"])
         return json_of(limits)

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from fastapi import FastAPI, Header
 from fastapi.responses import Response, StreamingResponse
 
-from trialjob.apps.service.answering import OneDesk, only
+from trialjob.apps.service.answering import CallerExperiments, only
 from trialjob.apps.service.rules import ARTIFACTS
 from trialjob.orchestrator.ports import Kept
 
@@ -20,10 +20,12 @@ _RANGE: Final = re.compile(r"bytes=([0-9]{1,18})-([0-9]{0,18})", re.ASCII)
 
 def add_artifacts(made: FastAPI) -> None:
     @made.get(ARTIFACTS)
-    def list_artifacts(name: str, trial: int, desk: OneDesk, attempt: int | None = None) -> dict[str, Any]:
+    def list_artifacts(
+        name: str, trial: int, experiments: CallerExperiments, attempt: int | None = None
+    ) -> dict[str, Any]:
         """What an ended attempt has left behind: files of its model and of its other output."""
-        kept = desk.kept(name, trial, attempt)
-        parts = {part.value: [_told(each) for each in files] for part, files in kept.parts.items()}
+        kept = experiments.kept(name, trial, attempt)
+        parts = {part.value: [_row(each) for each in files] for part, files in kept.parts.items()}
         return {"attempt": kept.attempt, **parts}
 
     @made.get(f"{ARTIFACTS}/{{part}}", response_class=only("application/octet-stream"))
@@ -31,14 +33,14 @@ def add_artifacts(made: FastAPI) -> None:
         name: str,
         trial: int,
         part: str,
-        desk: OneDesk,
+        experiments: CallerExperiments,
         path: str = "",
         attempt: int | None = None,
         range_: Annotated[str, Header(alias="range")] = "",
         if_range: Annotated[str, Header()] = "",
     ) -> Response:
         """A file, whole or, with the header Range, from a byte on."""
-        kept = desk.kept(name, trial, attempt)
+        kept = experiments.kept(name, trial, attempt)
         which, file = kept.find(part, path)
         asked = _RANGE.fullmatch(range_) if if_range in ("", _tag(file)) else None
         start, end = (
@@ -65,7 +67,7 @@ def _headers(path: str, file: Kept) -> dict[str, str]:
     }
 
 
-def _told(kept: Kept) -> dict[str, object]:
+def _row(kept: Kept) -> dict[str, object]:
     return {"path": kept.path, "size": kept.size, "archive": kept.archive, "etag": _tag(kept)}
 
 

@@ -9,20 +9,20 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias
 
-from trialjob.apps.service.admin_desk import AdminDesk
-from trialjob.apps.service.desk import Desk
+from trialjob.apps.service.admin_experiments import AdminExperiments
+from trialjob.apps.service.experiments import Experiments
 from trialjob.apps.service.log import log
 from trialjob.apps.service.runner import Runner
-from trialjob.apps.service.tenant_desk import TenantDesk
+from trialjob.apps.service.tenant_experiments import TenantExperiments
+from trialjob.apps.team.administration import Administration
 from trialjob.apps.team.audit import Act, AuditLog
-from trialjob.apps.team.office import Office
 from trialjob.apps.team.tenants import Tenants
 from trialjob.apps.team.tokens import Role, TokenBook, Tokens, digest_of
 from trialjob.errors import TrialjobError, UsageError
 from trialjob.orchestrator.journals.store import BaseStore
 from trialjob.orchestrator.ports import Clock
 
-AnyDesk: TypeAlias = Desk | AdminDesk
+AnyExperiments: TypeAlias = Experiments | AdminExperiments
 #: Seconds between two looks for what nobody runs.
 _SWEEP: Final = 30.0
 #: Seconds for which a look at the tokens is good; so long one that is revoked may still open.
@@ -47,11 +47,11 @@ class House(Protocol):
         """Whose token that is; None for nobody's. Raises StoreError."""
         ...
 
-    def at_once(self, token: str) -> tuple[Caller, AnyDesk] | None:
+    def at_once(self, token: str) -> tuple[Caller, AnyExperiments] | None:
         """Whose that is and the experiments that there are for him, where the store need not be asked."""
         ...
 
-    def desk(self, caller: Caller) -> AnyDesk:
+    def experiments(self, caller: Caller) -> AnyExperiments:
         """The experiments that there are for him."""
         ...
 
@@ -63,7 +63,7 @@ class House(Protocol):
         """The budgets that he may see."""
         ...
 
-    def office(self) -> Office:
+    def office(self) -> Administration:
         """Tenants and tokens, for admins. Raises UsageError where there is no team."""
         ...
 
@@ -83,28 +83,28 @@ class House(Protocol):
 class Alone:
     """One user, who may do here what he may on this machine."""
 
-    def __init__(self, desk: Desk, token: str) -> None:
-        self._desk = desk
+    def __init__(self, experiments: Experiments, token: str) -> None:
+        self._experiments = experiments
         self._digest = digest_of(token)
 
     def caller(self, token: str) -> Caller | None:
         known = hmac.compare_digest(digest_of(token), self._digest)
         return Caller(id="alone", role=Role.ADMIN) if known else None
 
-    def at_once(self, token: str) -> tuple[Caller, AnyDesk] | None:
+    def at_once(self, token: str) -> tuple[Caller, AnyExperiments] | None:
         caller = self.caller(token)
-        return None if caller is None else (caller, self._desk)
+        return None if caller is None else (caller, self._experiments)
 
-    def desk(self, caller: Caller) -> AnyDesk:  # noqa: ARG002 - there is but one
-        return self._desk
+    def experiments(self, caller: Caller) -> AnyExperiments:  # noqa: ARG002 - there is but one
+        return self._experiments
 
     def ready(self) -> None:
-        self._desk.names()
+        self._experiments.names()
 
     def tenants(self, caller: Caller) -> Sequence[Mapping[str, Any]]:  # noqa: ARG002 - there are none
         return ()
 
-    def office(self) -> Office:
+    def office(self) -> Administration:
         raise UsageError(
             "this server is for one user alone, without tenants and tokens; make a token first and start it "
             "again: trialjob token create --role admin"
@@ -122,10 +122,10 @@ class Alone:
         Raises StoreError when the store cannot be read.
         """
         self.ready()
-        _beside(lambda: _sweep(self._desk.resume_all))
+        _beside(lambda: _sweep(self._experiments.resume_all))
 
     def close(self) -> None:
-        self._desk.runner.close()
+        self._experiments.runner.close()
 
 
 class TeamHouse:
@@ -134,11 +134,11 @@ class TeamHouse:
     def __init__(self, store: BaseStore, clock: Clock) -> None:
         self._store, self._clock = store, clock
         self._tokens, self._tenants = TokenBook(store, clock), Tenants(store, clock)
-        self._audit, self._office = AuditLog(store, clock), Office(store, clock)
+        self._audit, self._office = AuditLog(store, clock), Administration(store, clock)
         self._known: tuple[float, Tokens] | None = None
-        self._desks: dict[str, TenantDesk] = {}
+        self._experiments: dict[str, TenantExperiments] = {}
         self._lock = threading.Lock()
-        self._admin = AdminDesk(self.names, self.tenant_desk)
+        self._admin = AdminExperiments(self.names, self.tenant_experiments)
         self._closed = threading.Event()
 
     def caller(self, token: str) -> Caller | None:
@@ -147,14 +147,14 @@ class TeamHouse:
         found = self._of(token, self._fresh() or self._read())
         return found or self._of(token, self._read())  # it may have been made just now
 
-    def at_once(self, token: str) -> tuple[Caller, AnyDesk] | None:
+    def at_once(self, token: str) -> tuple[Caller, AnyExperiments] | None:
         tokens = self._fresh()
         caller = None if tokens is None else self._of(token, tokens)
         if caller is None:
             return None
         with self._lock:
-            desk = self._admin if caller.role is Role.ADMIN else self._desks.get(caller.tenant)
-        return None if desk is None else (caller, desk)
+            experiments = self._admin if caller.role is Role.ADMIN else self._experiments.get(caller.tenant)
+        return None if experiments is None else (caller, experiments)
 
     def _of(self, token: str, tokens: Tokens) -> Caller | None:
         found = tokens.find(token, self._clock.now())
@@ -178,28 +178,32 @@ class TeamHouse:
     def names(self) -> list[str]:
         return self._tenants.names()
 
-    def desk(self, caller: Caller) -> AnyDesk:
-        return self._admin if caller.role is Role.ADMIN else self.tenant_desk(caller.tenant)
+    def experiments(self, caller: Caller) -> AnyExperiments:
+        return self._admin if caller.role is Role.ADMIN else self.tenant_experiments(caller.tenant)
 
-    def tenant_desk(self, name: str) -> TenantDesk:
+    def tenant_experiments(self, name: str) -> TenantExperiments:
         """Raises NoSuchTenant."""
         with self._lock:
-            known = self._desks.get(name)
+            known = self._experiments.get(name)
         if known is not None:  # tenants are never removed
             return known
         self._tenants.read(name)
         with self._lock:
-            return self._desks.setdefault(name, TenantDesk(self._store, name, self._clock, Runner()))
+            return self._experiments.setdefault(
+                name, TenantExperiments(self._store, name, self._clock, Runner())
+            )
 
     def ready(self) -> None:
         self._tokens.read()
 
     def tenants(self, caller: Caller) -> Sequence[Mapping[str, Any]]:
         names = self.names() if caller.role is Role.ADMIN else [caller.tenant]
-        desks = [self.tenant_desk(name) for name in names]
-        return [desk.ledger.tenant().standing(desk.ledger.month()) for desk in desks]
+        experiments_of = [self.tenant_experiments(name) for name in names]
+        return [
+            experiments.ledger.tenant().standing(experiments.ledger.month()) for experiments in experiments_of
+        ]
 
-    def office(self) -> Office:
+    def office(self) -> Administration:
         return self._office
 
     def note(self, act: Act) -> None:
@@ -214,7 +218,7 @@ class TeamHouse:
         with suppress(TrialjobError):  # the store is away; there is a next time
             for name in self.names():
                 with suppress(TrialjobError):  # the page shows what cannot be read, and why
-                    self.tenant_desk(name).resume_all()
+                    self.tenant_experiments(name).resume_all()
 
     def take_over(self, every: float = _SWEEP) -> None:
         """Go on so from now on, so that what a server that died ran goes on here once its lease is over."""
@@ -229,9 +233,9 @@ class TeamHouse:
     def close(self) -> None:
         self._closed.set()
         with self._lock:
-            desks = list(self._desks.values())
-        for desk in desks:
-            desk.runner.close()
+            experiments_of = list(self._experiments.values())
+        for experiments in experiments_of:
+            experiments.runner.close()
 
 
 def _sweep(resume_all: Callable[[], None]) -> None:

@@ -67,7 +67,7 @@ def files_to_open() -> int:
     return soft
 
 
-class Door(socket.socket):
+class ListeningSocket(socket.socket):
     """A listener. Asyncio has one number for how many are let in at once and how many wait for it."""
 
     _arriving: ClassVar[dict[int, socket.socket]] = {}
@@ -117,7 +117,7 @@ class Connection(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        Door.has_arrived(transport.get_extra_info("socket").fileno())
+        ListeningSocket.has_arrived(transport.get_extra_info("socket").fileno())
         self._watch_head()
         if self.limit_concurrency is not None and len(self.connections) >= self.limit_concurrency:
             self._make_room()

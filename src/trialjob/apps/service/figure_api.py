@@ -12,7 +12,7 @@ from fastapi import FastAPI, Header, HTTPException
 from fastapi.responses import HTMLResponse, Response
 
 from trialjob.apps.service.access import REPORT_POLICY
-from trialjob.apps.service.answering import OneDesk
+from trialjob.apps.service.answering import CallerExperiments
 from trialjob.apps.service.rules import FRAME, ONE
 from trialjob.reporting.html.frame import frame
 from trialjob.reporting.html.sections import titles
@@ -20,16 +20,16 @@ from trialjob.reporting.html.sections import titles
 
 def add_figures(made: FastAPI) -> None:
     @made.get(f"{ONE}/figures")
-    def list_figures(name: str, desk: OneDesk) -> dict[str, Any]:
+    def list_figures(name: str, experiments: CallerExperiments) -> dict[str, Any]:
         """The figures that the report has of an experiment."""
-        found = titles(desk.look(name, lambda session: session.state.objective))
+        found = titles(experiments.look(name, lambda session: session.state.objective))
         return {"items": [{"id": figure, "title": title} for figure, title in found.items()]}
 
     @made.get(f"{ONE}/figures/{{figure}}")
     def get_figure(
         name: str,
         figure: str,
-        desk: OneDesk,
+        experiments: CallerExperiments,
         accept_encoding: Annotated[str, Header()] = "",
         if_none_match: Annotated[str, Header()] = "",
     ) -> Response:
@@ -37,10 +37,10 @@ def add_figures(made: FastAPI) -> None:
 
         The ETag is the version of the journal that it is of. With `Retry-After` there is a newer one then.
         """
-        known = titles(desk.look(name, lambda session: session.state.objective))
+        known = titles(experiments.look(name, lambda session: session.state.objective))
         if figure not in known:
             raise HTTPException(404, f"no figure {figure!r} of {name}; there are {', '.join(known)}")
-        drawn, newer_in = desk.figure(name, figure)
+        drawn, newer_in = experiments.figure(name, figure)
         headers = {"etag": f'W/"{drawn.version}"'}
         if newer_in is not None:
             headers["retry-after"] = str(math.ceil(newer_in))

@@ -47,11 +47,11 @@ class _Slot:
 
 
 class LiveFigures:
-    """The figures of a desk's experiments. Safe to be used by several threads."""
+    """The figures of a experiments's experiments. Safe to be used by several threads."""
 
-    def __init__(self, told: Callable[[str], str], now: Callable[[], float] = time.monotonic) -> None:
-        """``told`` makes of a text what may be read by who asks."""
-        self._told, self._now = told, now
+    def __init__(self, shown: Callable[[str], str], now: Callable[[], float] = time.monotonic) -> None:
+        """``shown`` makes of a text what may be read by who asks."""
+        self._shown, self._now = shown, now
         self._slots: OrderedDict[tuple[str, float, str], _Slot] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -85,8 +85,8 @@ class LiveFigures:
     def _made(self, figure: str, state: State, space: Space) -> Drawn:
         began = self._now()
         made = section(material(state, space, live=True), figure)
-        told = {**asdict(made), "title": made.title, "version": state.version}
-        packed = gzip.compress(self._told(shown_json(told)).encode(), _LEVEL, mtime=0)
+        document = {**asdict(made), "title": made.title, "version": state.version}
+        packed = gzip.compress(self._shown(shown_json(document)).encode(), _LEVEL, mtime=0)
         ended = self._now()
         until = ended + min(_LONGEST, max(_SHORTEST, _RESTS * (ended - began)))
         return Drawn(version=state.version, packed=packed, until=until)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from trialjob.apps.service.left_behind import started_attempt
+from trialjob.apps.service.attempt_files import started_attempt
 from trialjob.apps.summary import iso
 from trialjob.errors import Problem, SpecError
 from trialjob.experiment import Session
@@ -49,7 +49,7 @@ _Key = tuple[str, int, int, str]
 
 
 class LiveLogs:
-    """The logs of a desk's experiments. Safe to be used by several threads."""
+    """The logs of a experiments's experiments. Safe to be used by several threads."""
 
     def __init__(self) -> None:
         self._found: OrderedDict[_Key, tuple[Sequence[LogLine], float]] = OrderedDict()

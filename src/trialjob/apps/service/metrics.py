@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from trialjob._version import __version__
-from trialjob.apps.service.callers import AnyDesk
+from trialjob.apps.service.callers import AnyExperiments
 
 MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _PAGE: Final = 500
@@ -26,9 +26,9 @@ _BUDGETS: Final = {
 }
 
 
-def metrics(desk: AnyDesk, tenants: Sequence[Mapping[str, Any]]) -> str:
-    """The page of metrics about the experiments of ``desk`` and the budgets of ``tenants``."""
-    lines = list(_all(desk))
+def metrics(experiments: AnyExperiments, tenants: Sequence[Mapping[str, Any]]) -> str:
+    """The page of metrics about the experiments of ``experiments`` and the budgets of ``tenants``."""
+    lines = list(_all(experiments))
     states = Counter(dict.fromkeys(_STATES, 0))
     states.update(str(line["state"]) for line in lines)
     said = [
@@ -47,10 +47,10 @@ def metrics(desk: AnyDesk, tenants: Sequence[Mapping[str, Any]]) -> str:
     return "".join(f"{line}\n" for line in said)
 
 
-def _all(desk: AnyDesk) -> Iterator[Mapping[str, Any]]:
+def _all(experiments: AnyExperiments) -> Iterator[Mapping[str, Any]]:
     after = ""
     while True:
-        lines, after = desk.page(after, _PAGE)
+        lines, after = experiments.page(after, _PAGE)
         yield from lines
         if not after:
             return

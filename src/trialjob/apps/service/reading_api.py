@@ -8,12 +8,12 @@ from fastapi import FastAPI, Header, Query
 from fastapi.responses import Response
 
 from trialjob.apps.comparing import side_by_side
-from trialjob.apps.service.answering import OneDesk, json_of, only
-from trialjob.apps.service.bodies import Page
-from trialjob.apps.service.callers import AnyDesk
+from trialjob.apps.service.answering import CallerExperiments, json_of, only
+from trialjob.apps.service.callers import AnyExperiments
 from trialjob.apps.service.listing import Order as ListOrder
 from trialjob.apps.service.listing import State, newest
 from trialjob.apps.service.rules import ONE, TRIAL
+from trialjob.apps.service.schemas import Page
 from trialjob.apps.service.streams import news
 from trialjob.apps.service.trial_pages import Order, trial_page
 from trialjob.errors import UsageError
@@ -25,13 +25,13 @@ from trialjob.orchestrator.journals.codec import encode
 _SIDE_BY_SIDE: Final = 20
 
 
-def one_experiment(desk: AnyDesk, name: str, if_none_match: str | None = None) -> Response:
+def one_experiment(experiments: AnyExperiments, name: str, if_none_match: str | None = None) -> Response:
     """An experiment as it stands. Raises NoSuchExperiment."""
-    told, version = desk.status(name)
+    row, version = experiments.status(name)
     tag = f'W/"{version}"'
     if if_none_match == tag:
         return Response(status_code=304, headers={"etag": tag})
-    return json_of(told, etag=tag)
+    return json_of(row, etag=tag)
 
 
 def add_reading(made: FastAPI) -> None:
@@ -42,7 +42,7 @@ def add_reading(made: FastAPI) -> None:
 def _wholes(made: FastAPI) -> None:
     @made.get("/v1/experiments", response_model=Page)
     def list_experiments(  # noqa: PLR0917 - as a route is written
-        desk: OneDesk,
+        experiments: CallerExperiments,
         after: str = "",
         limit: Annotated[int, Query(ge=1, le=500)] = 100,
         details: bool = False,  # noqa: FBT001, FBT002 - a parameter of the query
@@ -58,63 +58,64 @@ def _wholes(made: FastAPI) -> None:
         `running` how many of them run.
         """
         if order == "newest":
-            return json_of(newest(desk.lines(containing), state=state, skip=skip, limit=limit))
+            return json_of(newest(experiments.lines(containing), state=state, skip=skip, limit=limit))
         if skip or containing or state:
             raise UsageError("skip, containing and state go with order=newest; by name, `after` goes on")
-        items, following = desk.page(after, limit, details=details)
+        items, following = experiments.page(after, limit, details=details)
         return json_of({"items": items, "next": following})
 
     @made.get("/v1/compare")
     def compare_experiments(
-        desk: OneDesk, name: Annotated[list[str], Query(min_length=2, max_length=_SIDE_BY_SIDE)]
+        experiments: CallerExperiments,
+        name: Annotated[list[str], Query(min_length=2, max_length=_SIDE_BY_SIDE)],
     ) -> Response:
         """Experiments side by side, as `trialjob compare` has them; each is a `name`."""
-        states = [desk.look(each, lambda session: session.state) for each in dict.fromkeys(name)]
-        return Response(desk.told(strict_json(side_by_side(states))), media_type="application/json")
+        states = [experiments.look(each, lambda session: session.state) for each in dict.fromkeys(name)]
+        return Response(experiments.visible(strict_json(side_by_side(states))), media_type="application/json")
 
     @made.get(ONE)
     def get_experiment(
-        name: str, desk: OneDesk, if_none_match: Annotated[str | None, Header()] = None
+        name: str, experiments: CallerExperiments, if_none_match: Annotated[str | None, Header()] = None
     ) -> Response:
-        return one_experiment(desk, name, if_none_match)
+        return one_experiment(experiments, name, if_none_match)
 
 
 def _parts(made: FastAPI) -> None:
     @made.get(f"{ONE}/results")
-    def get_results(name: str, desk: OneDesk) -> Response:
-        text = desk.look(name, lambda session: session.result().to_json())
-        return Response(desk.told(text), media_type="application/json")
+    def get_results(name: str, experiments: CallerExperiments) -> Response:
+        text = experiments.look(name, lambda session: session.result().to_json())
+        return Response(experiments.visible(text), media_type="application/json")
 
     @made.get(f"{ONE}/trials")
     def get_trials(  # noqa: PLR0917 - as a route is written
         name: str,
-        desk: OneDesk,
+        experiments: CallerExperiments,
         order: Order = "oldest",
         status: TrialStatus | None = None,
         skip: Annotated[int, Query(ge=0)] = 0,
         limit: Annotated[int, Query(ge=1, le=500)] = 100,
     ) -> Response:
         """Some of its trials, behind `skip` others, and the `total` of those there are."""
-        told = desk.look(
+        rows = experiments.look(
             name,
             lambda session: trial_page(session, order=order, status=status, skip=skip, limit=limit),
         )
-        return Response(desk.told(strict_json(told)), media_type="application/json")
+        return Response(experiments.visible(strict_json(rows)), media_type="application/json")
 
     @made.get(f"{ONE}/results.csv", response_class=only("text/csv"))
-    def get_table(name: str, desk: OneDesk) -> Response:
-        text = desk.look(name, lambda session: session.result().to_csv())
-        return Response(desk.told(text), media_type="text/csv")
+    def get_table(name: str, experiments: CallerExperiments) -> Response:
+        text = experiments.look(name, lambda session: session.result().to_csv())
+        return Response(experiments.visible(text), media_type="text/csv")
 
     @made.get(f"{ONE}/spec")
-    def get_spec(name: str, desk: OneDesk) -> Response:
-        told = desk.look(name, lambda session: dict(session.state.document))
-        return json_of(told)
+    def get_spec(name: str, experiments: CallerExperiments) -> Response:
+        document = experiments.look(name, lambda session: dict(session.state.document))
+        return json_of(document)
 
     @made.get(f"{ONE}/limits/cost")
     def get_cost(
         name: str,
-        desk: OneDesk,
+        experiments: CallerExperiments,
         max_trials: Annotated[int | None, Query(ge=1)] = None,
         max_cost: Annotated[float | None, Query(gt=0)] = None,
         max_concurrent_trials: Annotated[int | None, Query(ge=1)] = None,
@@ -125,22 +126,24 @@ def _parts(made: FastAPI) -> None:
             "max_cost": max_cost,
             "max_concurrent_trials": max_concurrent_trials,
         }
-        told = desk.further(name, {key: value for key, value in asked.items() if value is not None})
-        return Response(desk.told(strict_json(told)), media_type="application/json")
+        cost = experiments.further(name, {key: value for key, value in asked.items() if value is not None})
+        return Response(experiments.visible(strict_json(cost)), media_type="application/json")
 
     @made.get(f"{ONE}/records", response_class=only("application/x-ndjson"))
-    def get_records(name: str, desk: OneDesk, after: Annotated[int, Query(ge=0)] = 0) -> Response:
+    def get_records(
+        name: str, experiments: CallerExperiments, after: Annotated[int, Query(ge=0)] = 0
+    ) -> Response:
         """What has been journaled behind a version, a record a line."""
-        records = desk.look(name, lambda session: news(session, after))
+        records = experiments.look(name, lambda session: news(session, after))
         return Response(b"".join(map(encode, records)), media_type="application/x-ndjson")
 
     @made.get(f"{ONE}/code", response_class=only("application/gzip"))
-    def get_code(name: str, desk: OneDesk) -> Response:
+    def get_code(name: str, experiments: CallerExperiments) -> Response:
         """The code of an experiment as it was packed; its digest is in the journal."""
-        return Response(desk.code(name), media_type="application/gzip")
+        return Response(experiments.code(name), media_type="application/gzip")
 
     @made.get(f"{TRIAL}/log")
     def get_log(
-        name: str, trial: int, desk: OneDesk, attempt: int | None = None, cursor: str = ""
+        name: str, trial: int, experiments: CallerExperiments, attempt: int | None = None, cursor: str = ""
     ) -> dict[str, Any]:
-        return desk.log(name, trial, attempt, cursor).document()
+        return experiments.log(name, trial, attempt, cursor).document()

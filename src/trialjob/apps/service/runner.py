@@ -55,8 +55,8 @@ class Runner:
         """Why it does not run here any more, or what the run waits for; "" for nothing."""
         with self._lock:
             run = self._runs.get(name)
-            told = self._troubles.get(name, "")
-        return told if run is None else "; ".join(run.session.notices())
+            why = self._troubles.get(name, "")
+        return why if run is None else "; ".join(run.session.notices())
 
     def running(self) -> list[str]:
         """The names of those that run here."""
@@ -74,25 +74,25 @@ class Runner:
             run.thread.join(_PATIENCE)
 
     def _work(self, run: _Run) -> None:
-        name, told = run.session.name, ""
+        name, why = run.session.name, ""
         try:
             log("run", experiment=name)
             run.session.run(partial(_logged, name))
         except ExperimentBusy:
             pass  # whoever has it runs it
         except TrialjobError as error:
-            told = str(error)
+            why = str(error)
         except BaseException as error:  # noqa: BLE001 - the others go on, and it is told
-            told = f"{type(error).__name__}: {error}"
-        log("left", experiment=name, trouble=told)
+            why = f"{type(error).__name__}: {error}"
+        log("left", experiment=name, trouble=why)
         with self._lock:
             del self._runs[name]
-            if told:
-                self._troubles[name] = told
+            if why:
+                self._troubles[name] = why
 
 
 def _logged(name: str, state: State, events: Sequence[Event]) -> None:
     """Whoever wants to know more reads the journal."""
     if events:
-        told = [type(event).__name__ for event in events]
-        log("step", experiment=name, version=state.version, state=experiment_state(state), events=told)
+        kinds = [type(event).__name__ for event in events]
+        log("step", experiment=name, version=state.version, state=experiment_state(state), events=kinds)

@@ -17,8 +17,8 @@ from trialjob import experiment
 from trialjob.apps.service.access import Access, Listening
 from trialjob.apps.service.api import app
 from trialjob.apps.service.callers import Alone, TeamHouse
-from trialjob.apps.service.connections import Connection, Door, Places, files_to_open
-from trialjob.apps.service.desk import Desk
+from trialjob.apps.service.connections import Connection, ListeningSocket, Places, files_to_open
+from trialjob.apps.service.experiments import Experiments
 from trialjob.apps.service.log import close, write_to
 from trialjob.apps.service.runner import Runner
 from trialjob.apps.team.tokens import TokenBook, new_token
@@ -83,7 +83,7 @@ def serve(*, store: str | None, listener: Listener, resume: bool, ready: Callabl
     else:
         _check_alone(listener)
         token = new_token()
-        house = Alone(Desk(store, Runner(), Path.cwd()), token)
+        house = Alone(Experiments(store, Runner(), Path.cwd()), token)
     ending = threading.Event()
     settings = _settings(app(house, listener.listening, ending), listener)
     socket_ = listen(listener)
@@ -130,7 +130,9 @@ def listen(listener: Listener) -> socket.socket:
     """Take its port. Raises UsageError."""
     family = socket.AF_INET6 if ":" in listener.host else socket.AF_INET
     try:
-        found = Door(fileno=socket.create_server((listener.host, listener.port), family=family).detach())
+        found = ListeningSocket(
+            fileno=socket.create_server((listener.host, listener.port), family=family).detach()
+        )
     except OSError as error:
         raise UsageError(
             f"port {listener.port} of {listener.host} cannot be listened to: {error.strerror}; choose "
@@ -159,7 +161,7 @@ def _settings(made: Access, listener: Listener) -> uvicorn.Config:
     places = Places.within(files_to_open())
     return uvicorn.Config(
         made,
-        loop="asyncio",  # another one that is installed knows no Door
+        loop="asyncio",  # another one that is installed knows no ListeningSocket
         log_level="warning",
         access_log=False,
         server_header=False,

@@ -12,8 +12,8 @@ from fastapi import FastAPI, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from trialjob.apps.service.access import ARCHIVES
-from trialjob.apps.service.answering import AGAIN, Key, OneDesk, json_of, started
-from trialjob.apps.service.bodies import NewExperiment, PlanRequest, Started
+from trialjob.apps.service.answering import AGAIN, CallerExperiments, Key, json_of, started
+from trialjob.apps.service.schemas import NewExperiment, PlanRequest, Started
 from trialjob.errors import UsageError
 from trialjob.model.durations import parse_duration
 
@@ -29,26 +29,29 @@ def add_starting(made: FastAPI) -> None:
 
 def _add_plans(made: FastAPI, turns: asyncio.Semaphore) -> None:
     @made.post("/v1/plan")
-    def plan(body: PlanRequest, desk: OneDesk) -> Response:
+    def plan(body: PlanRequest, experiments: CallerExperiments) -> Response:
         asked = {**_asked(body.epochs, body.epoch_seconds), "account": body.account}
-        return json_of(desk.plan(body.spec, body.folder, asked))
+        return json_of(experiments.plan(body.spec, body.folder, asked))
 
     @made.post(f"{ARCHIVES}/plan", openapi_extra=_ARCHIVE)
     async def plan_archive(
-        request: Request, desk: OneDesk, epochs: float | None = None, epoch_seconds: str | None = None
+        request: Request,
+        experiments: CallerExperiments,
+        epochs: float | None = None,
+        epoch_seconds: str | None = None,
     ) -> Response:
         """What the spec in an archive would take and cost."""
         data, asked = await request.body(), _asked(epochs, epoch_seconds)
         async with turns:
-            return json_of(await run_in_threadpool(desk.plan_archive, data, asked))
+            return json_of(await run_in_threadpool(experiments.plan_archive, data, asked))
 
 
 def _add_starts(made: FastAPI, turns: asyncio.Semaphore) -> None:
     @made.post("/v1/experiments", status_code=201, responses=AGAIN)
     def start_experiment(
-        body: NewExperiment, desk: OneDesk, response: Response, idempotency_key: Key = ""
+        body: NewExperiment, experiments: CallerExperiments, response: Response, idempotency_key: Key = ""
     ) -> Started:
-        made = desk.start(
+        made = experiments.start(
             body.spec, body.folder, name=body.name, key=idempotency_key, uncapped=body.accept_uncapped
         )
         return started(response, *made)
@@ -56,7 +59,7 @@ def _add_starts(made: FastAPI, turns: asyncio.Semaphore) -> None:
     @made.post(ARCHIVES, status_code=201, responses=AGAIN, openapi_extra=_ARCHIVE)
     async def start_archive(  # noqa: PLR0917 - as a route is written
         request: Request,
-        desk: OneDesk,
+        experiments: CallerExperiments,
         response: Response,
         name: str | None = None,
         accept_uncapped: bool = False,  # noqa: FBT001, FBT002 - a parameter of the query
@@ -66,7 +69,7 @@ def _add_starts(made: FastAPI, turns: asyncio.Semaphore) -> None:
         data = await request.body()
         async with turns:
             made = await run_in_threadpool(
-                desk.start_archive, data, name=name, key=idempotency_key, uncapped=accept_uncapped
+                experiments.start_archive, data, name=name, key=idempotency_key, uncapped=accept_uncapped
             )
         return started(response, *made)
 

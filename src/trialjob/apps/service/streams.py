@@ -18,10 +18,10 @@ from fastapi.responses import StreamingResponse
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
-from trialjob.apps.service.answering import OneCaller, OneDesk, only
-from trialjob.apps.service.callers import AnyDesk, House
+from trialjob.apps.service.answering import CallerExperiments, OneCaller, only
+from trialjob.apps.service.callers import AnyExperiments, House
 from trialjob.apps.service.live_logs import LogPart
-from trialjob.apps.service.receiving import number
+from trialjob.apps.service.request_limits import number
 from trialjob.apps.service.rules import ONE, TRIAL
 from trialjob.apps.service.threads import in_thread
 from trialjob.errors import BackendUnavailable, StoreError, StoreUnavailable, TrialjobError
@@ -69,7 +69,7 @@ class Seats:
                 return False
 
         self._take(who)
-        return _Seated(told(tell, still_in, self._ending), lambda: self._leave(who))
+        return _Seated(event_stream(tell, still_in, self._ending), lambda: self._leave(who))
 
     def _take(self, who: str) -> None:
         with self._lock:
@@ -107,14 +107,16 @@ def add_streams(made: FastAPI, house: House, ending: threading.Event) -> None:
         name: str,
         request: Request,
         caller: OneCaller,
-        desk: OneDesk,
+        experiments: CallerExperiments,
         after: Annotated[int, Query(ge=0)] = 0,
         last_event_id: Annotated[str, Header()] = "",
     ) -> StreamingResponse:
         """What is journaled, as server-sent events; the id of each is the version of the journal."""
         heard = number(last_event_id)
-        await in_thread(desk.look, name, lambda _session: None)
-        return seats.listens(request, caller.id, _Records(desk, name, after if heard is None else heard))
+        await in_thread(experiments.look, name, lambda _session: None)
+        return seats.listens(
+            request, caller.id, _Records(experiments, name, after if heard is None else heard)
+        )
 
     @made.get(f"{TRIAL}/logs", response_class=only(_KIND), responses=_EVENTS)
     async def get_logs(  # noqa: PLR0917 - as a route is written
@@ -122,7 +124,7 @@ def add_streams(made: FastAPI, house: House, ending: threading.Event) -> None:
         trial: int,
         request: Request,
         caller: OneCaller,
-        desk: OneDesk,
+        experiments: CallerExperiments,
         attempt: int | None = None,
         cursor: str = "",
         last_event_id: Annotated[str, Header()] = "",
@@ -133,16 +135,16 @@ def add_streams(made: FastAPI, house: House, ending: threading.Event) -> None:
         `Last-Event-ID` goes on there. The last one is of the type `end`.
         """
         which, mark = _marked(last_event_id, attempt, cursor)
-        first = await in_thread(desk.log, name, trial, which, mark)
-        return seats.listens(request, caller.id, _Lines(desk, name, trial, first, mark))
+        first = await in_thread(experiments.log, name, trial, which, mark)
+        return seats.listens(request, caller.id, _Lines(experiments, name, trial, first, mark))
 
 
 class _Records:
-    def __init__(self, desk: AnyDesk, name: str, version: int) -> None:
-        self._desk, self._name, self._version = desk, name, version
+    def __init__(self, experiments: AnyExperiments, name: str, version: int) -> None:
+        self._experiments, self._name, self._version = experiments, name, version
 
     def __call__(self) -> Iterable[bytes]:
-        records = self._desk.look(self._name, lambda session: news(session, self._version))
+        records = self._experiments.look(self._name, lambda session: news(session, self._version))
         if records:
             self._version = records[-1].version
         return (
@@ -152,15 +154,17 @@ class _Records:
 
 
 class _Lines:
-    def __init__(self, desk: AnyDesk, name: str, trial: int, first: LogPart, cursor: str) -> None:
-        self._desk, self._name, self._trial, self._attempt = desk, name, trial, first.attempt
+    def __init__(
+        self, experiments: AnyExperiments, name: str, trial: int, first: LogPart, cursor: str
+    ) -> None:
+        self._experiments, self._name, self._trial, self._attempt = experiments, name, trial, first.attempt
         self._cursor = cursor
         self._over = False
 
     def __call__(self) -> Iterable[bytes] | None:
         if self._over:
             return None
-        part = self._desk.log(self._name, self._trial, self._attempt, self._cursor)
+        part = self._experiments.log(self._name, self._trial, self._attempt, self._cursor)
         self._over = part.over
         if part.over:
             return [self._event("end", {"attempt": part.attempt})]
@@ -169,21 +173,23 @@ class _Lines:
         self._cursor = part.cursor
         return [self._event("lines", part.document())]
 
-    def _event(self, kind: str, told: object) -> bytes:
+    def _event(self, kind: str, data: object) -> bytes:
         mark = f"{self._attempt}:{quote(self._cursor, safe='/+=')}"
-        return f"id: {mark}\nevent: {kind}\ndata: {json.dumps(told)}\n\n".encode()
+        return f"id: {mark}\nevent: {kind}\ndata: {json.dumps(data)}\n\n".encode()
 
 
 def _marked(last: str, attempt: int | None, cursor: str) -> tuple[int | None, str]:
     """Attempt and cursor to go on from: those of the last event, if one was heard."""
-    told, colon, mark = last.partition(":")
-    heard = number(told)
+    version, colon, mark = last.partition(":")
+    heard = number(version)
     if not colon or heard is None:
         return attempt, last or cursor
     return (heard, unquote(mark)) if attempt in (None, heard) else (attempt, cursor)
 
 
-async def told(tell: Tell, still_in: Callable[[], bool], ending: threading.Event) -> AsyncIterator[bytes]:
+async def event_stream(
+    tell: Tell, still_in: Callable[[], bool], ending: threading.Event
+) -> AsyncIterator[bytes]:
     """What is new, until there is nothing more to come, the token has ended, or the server ends."""
     now = asyncio.get_running_loop().time
     heard = checked = now()

@@ -131,7 +131,7 @@ class Study:
     def report(self, trial: int, client: str, step: float, metrics: Values) -> dict[str, Any]:
         """What a trial has come to at ``step``, once however often it is told; and whether to stop there."""
         job = self._job(trial)
-        self._told(job, lambda lease, now: lease.reported(client, step, _spelled(metrics), now))
+        self._renew(job, lambda lease, now: lease.reported(client, step, _spelled(metrics), now))
         advance(self._session)
         lease = self._leases.read(job)
         return {"trial": trial, "stop": lease is None or lease.stop or lease.outcome is not None}
@@ -153,7 +153,7 @@ class Study:
             said = lease.reported(client, step, _spelled(metrics), now)
             return said.over(outcome, now, failure=kind, message=failed or "")
 
-        self._told(self._job(trial), ended)
+        self._renew(self._job(trial), ended)
         advance(self._session)
         found = self._session.state.trials[TrialId(trial)]
         score = found.score if found.status is not None else None
@@ -163,7 +163,7 @@ class Study:
             "score": score,
         }
 
-    def _told(self, job: JobName, make: Any) -> None:  # noqa: ANN401 - from a lease and the time to a lease
+    def _renew(self, job: JobName, make: Any) -> None:  # noqa: ANN401 - from a lease and the time to a lease
         def made(old: Lease | None) -> Lease:
             found: Lease = make(old or Lease(digest=""), self._clock.now())
             return found

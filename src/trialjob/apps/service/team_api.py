@@ -6,9 +6,9 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 
-from trialjob.apps.service.bodies import MadeToken, NewTenant, NewToken, TenantChange
 from trialjob.apps.service.callers import House
 from trialjob.apps.service.rules import TENANTS, TOKENS
+from trialjob.apps.service.schemas import MadeToken, NewTenant, NewToken, TenantChange
 from trialjob.apps.team.tokens import Role
 
 

@@ -13,12 +13,12 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from trialjob.apps.team import papers
+from trialjob.apps.team import json_documents
 from trialjob.errors import JournalConflict
 from trialjob.orchestrator.journals.store import BaseStore
 from trialjob.orchestrator.ports import Clock
 
-_FOLDER: Final = f"{papers.FOLDER}/audit"
+_FOLDER: Final = f"{json_documents.FOLDER}/audit"
 #: Of what somebody sends, so many characters are kept.
 _LONGEST: Final = 300
 

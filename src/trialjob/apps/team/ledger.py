@@ -82,10 +82,10 @@ class Tenant:
     entries: Mapping[str, Entry] = field(default_factory=dict)
 
     @classmethod
-    def parse(cls, told: Mapping[str, Any]) -> Self:
-        entries = {str(name): Entry(**row) for name, row in told["entries"].items()}
-        rest = {name: told[name] for name in ("name", "budget", "max_concurrent", "serial")}
-        return cls(**rest, allow=tuple(told["allow"]), entries=entries)
+    def parse(cls, fields: Mapping[str, Any]) -> Self:
+        entries = {str(name): Entry(**row) for name, row in fields["entries"].items()}
+        rest = {name: fields[name] for name in ("name", "budget", "max_concurrent", "serial")}
+        return cls(**rest, allow=tuple(fields["allow"]), entries=entries)
 
     def written(self) -> dict[str, Any]:
         return asdict(self)

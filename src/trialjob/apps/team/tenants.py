@@ -12,14 +12,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from trialjob.apps.team import papers
+from trialjob.apps.team import json_documents
 from trialjob.apps.team.ledger import JournalStatus, Tenant, month_of
 from trialjob.errors import UsageError
 from trialjob.model.money import Micros, cap_micros
 from trialjob.orchestrator.journals.store import BaseStore, Documents
 from trialjob.orchestrator.ports import Clock
 
-_FOLDER: Final = f"{papers.FOLDER}/tenants"
+_FOLDER: Final = f"{json_documents.FOLDER}/tenants"
 #: No hyphen: what stands before the first one in an experiment's name is its tenant.
 _NAME: Final = re.compile(r"[a-z][a-z0-9]{0,15}", re.ASCII)
 _BUDGET: Final = re.compile(r"\$?([0-9]{1,9}(?:\.[0-9]{1,6})?)/month", re.ASCII)
@@ -52,7 +52,9 @@ class Tenants:
     def read(self, name: str) -> Tenant:
         """Raises NoSuchTenant."""
         tenant = (
-            papers.read(self._documents, _key(name), Tenant.parse, None) if _NAME.fullmatch(name) else None
+            json_documents.read(self._documents, _key(name), Tenant.parse, None)
+            if _NAME.fullmatch(name)
+            else None
         )
         if tenant is None:
             raise NoSuchTenant(
@@ -110,7 +112,7 @@ class Ledger:
 
     def rights(self) -> tuple[str, ...]:
         """What its specs may ask for."""
-        tenant = papers.read(self._documents, _key(self.name), Tenant.parse, None)
+        tenant = json_documents.read(self._documents, _key(self.name), Tenant.parse, None)
         return () if tenant is None else tenant.allow
 
     def room(self, experiment: str = "", *, cap: float | None, jobs: int) -> dict[str, Any]:
@@ -167,7 +169,7 @@ class Ledger:
 
 def change(documents: Documents, name: str, make: Callable[[Tenant | None], Tenant], clock: Clock) -> Tenant:
     """Change a tenant's document."""
-    new: Tenant | None = papers.change(
+    new: Tenant | None = json_documents.change(
         documents,
         _key(name),
         parse=Tenant.parse,
@@ -192,7 +194,7 @@ def tenant_of(experiment: str) -> str:
 
 def address_for(store: BaseStore, tenant: str) -> str:
     """Where the experiments of a tenant are kept; no other store has a part of it."""
-    return f"{store.where()}/{papers.FOLDER}/stores/{tenant}"
+    return f"{store.where()}/{json_documents.FOLDER}/stores/{tenant}"
 
 
 def parse_budget(text: str) -> Micros:

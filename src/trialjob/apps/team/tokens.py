@@ -14,12 +14,12 @@ from dataclasses import asdict, dataclass, replace
 from enum import IntEnum
 from typing import Any, Final, Self
 
-from trialjob.apps.team import papers
+from trialjob.apps.team import json_documents
 from trialjob.errors import UsageError
 from trialjob.orchestrator.journals.store import BaseStore
 from trialjob.orchestrator.ports import Clock
 
-KEY: Final = f"{papers.FOLDER}/tokens.json"
+KEY: Final = f"{json_documents.FOLDER}/tokens.json"
 _ID: Final = 10
 
 
@@ -72,8 +72,8 @@ class Tokens:
     tokens: tuple[Token, ...] = ()
 
     @classmethod
-    def parse(cls, told: Mapping[str, Any]) -> Self:
-        tokens = tuple(Token(**row) for row in told["tokens"])
+    def parse(cls, fields: Mapping[str, Any]) -> Self:
+        tokens = tuple(Token(**row) for row in fields["tokens"])
         for token in tokens:
             Role[token.role.upper()]
         return cls(tokens=tokens)
@@ -113,7 +113,7 @@ class TokenBook:
         self._documents, self._clock = store.documents(), clock
 
     def read(self) -> Tokens:
-        return papers.read(self._documents, KEY, Tokens.parse, Tokens())
+        return json_documents.read(self._documents, KEY, Tokens.parse, Tokens())
 
     def create(self, *, tenant: str, role: Role, note: str = "", seconds: float | None) -> tuple[str, Token]:
         """A new token, in words that are not seen again, and what is kept of it."""
@@ -134,7 +134,7 @@ class TokenBook:
         self._change(lambda tokens: tokens.without(token_id))
 
     def _change(self, make: Any) -> None:  # noqa: ANN401 - Tokens to Tokens
-        papers.change(
+        json_documents.change(
             self._documents,
             KEY,
             parse=Tokens.parse,

@@ -52,18 +52,18 @@ class Lease:
     ended: float | None = None
 
     @classmethod
-    def parse(cls, told: Mapping[str, Any]) -> Self:
-        given = {name: told[name] for name in cls.__dataclass_fields__}
-        given["said"] = tuple(Said(**each) for each in told["said"])
-        given["outcome"] = None if told["outcome"] is None else Outcome(told["outcome"])
-        given["failure"] = None if told["failure"] is None else FailureKind(told["failure"])
+    def parse(cls, fields: Mapping[str, Any]) -> Self:
+        given = {name: fields[name] for name in cls.__dataclass_fields__}
+        given["said"] = tuple(Said(**each) for each in fields["said"])
+        given["outcome"] = None if fields["outcome"] is None else Outcome(fields["outcome"])
+        given["failure"] = None if fields["failure"] is None else FailureKind(fields["failure"])
         return cls(**given)
 
     def written(self) -> dict[str, Any]:
-        told = asdict(self)
-        told["outcome"] = None if self.outcome is None else self.outcome.value
-        told["failure"] = None if self.failure is None else self.failure.value
-        return told
+        fields = asdict(self)
+        fields["outcome"] = None if self.outcome is None else self.outcome.value
+        fields["failure"] = None if self.failure is None else self.failure.value
+        return fields
 
     # What may be asked
 

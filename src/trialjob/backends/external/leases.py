@@ -55,10 +55,10 @@ class Leases:
 
     def _parsed(self, data: bytes, job: JobName) -> Lease:
         try:
-            told = json.loads(data)
-            if told["v"] > _FORMAT:
+            fields = json.loads(data)
+            if fields["v"] > _FORMAT:
                 raise StoreError(f"the lease of {job} was written by a newer trialjob; upgrade trialjob")
-            return Lease.parse(told)
+            return Lease.parse(fields)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise StoreError(
                 f"the lease of {job} is damaged ({type(error).__name__}); restore it from a backup"

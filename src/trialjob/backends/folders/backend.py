@@ -17,11 +17,11 @@ from trialjob.backends.folders.log import Lines, read_lines
 from trialjob.backends.folders.status import end_of
 from trialjob.errors import BackendError, StoreError
 from trialjob.files import Disk
-from trialjob.in_job.attendant import was_killed
+from trialjob.in_job.init_process import was_killed
 from trialjob.model.ids import JobName
 from trialjob.model.job import JobRequest, JobSeen, JobState, LogLine, Outcome, Watch
 from trialjob.model.secret import Reveal, Secret, revealed
-from trialjob.orchestrator.journals.troubles import trouble
+from trialjob.orchestrator.journals.os_errors import trouble
 from trialjob.orchestrator.ports import Clock, Kept, Part
 from trialjob.private_files import FOLDER
 

@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from trialjob.in_job.entrypoint import DISTRIBUTION, ML_ROOT, NODES, PROCESSES
-from trialjob.in_job.logged import METRICS_FROM
 from trialjob.in_job.ranks import HOST_RANKS, RANKS
 from trialjob.in_job.report import NEEDED
+from trialjob.in_job.tracker_logs import METRICS_FROM
 
 #: What torchrun sets; by hand the same is set for a single process, and is left alone.
 _TORCH = (

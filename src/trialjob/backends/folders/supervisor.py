@@ -23,12 +23,12 @@ from trialjob.backends.folders.descendants import end_descendants, is_subreaper
 from trialjob.backends.folders.inherited import inherited
 from trialjob.backends.folders.job_folder import MARK, Facts, JobFolder
 from trialjob.backends.folders.machine import here, start_of
-from trialjob.in_job import attendant, code_setup, entrypoint
+from trialjob.in_job import code_setup, entrypoint, init_process
 from trialjob.in_job.command_line import FIRST, SDK_V3, How, text_of
 from trialjob.in_job.entrypoint import VALUES_CHANNEL
 from trialjob.in_job.log_reader import LogReader
-from trialjob.in_job.logged import METRICS_FROM
-from trialjob.in_job.use import UseSampler
+from trialjob.in_job.machine_use import UseSampler
+from trialjob.in_job.tracker_logs import METRICS_FROM
 from trialjob.in_job.variables import local_resources
 from trialjob.private_files import tighten, tighten_below
 
@@ -112,7 +112,7 @@ class Supervisor:
 
     def _ask_to_end(self, child: subprocess.Popen[bytes], why: str) -> None:  # noqa: ARG002 - as above
         """Have the script end by itself."""
-        attendant.signal_group(child, signal.SIGTERM)
+        init_process.signal_group(child, signal.SIGTERM)
 
     def _make_end(self, child: subprocess.Popen[bytes]) -> None:  # noqa: ARG002 - for those that look
         """End what was asked to and has not; called every second until it has."""
@@ -149,13 +149,13 @@ class Supervisor:
             os.umask(umask)
         if why := self._why():
             return {"outcome": why, "message": "stopped before the script was started"}
-        told = {name: value for name, value in self._environment().items() if name != MARK}
-        reads = told.get(METRICS_FROM)
+        environ = {name: value for name, value in self._environment().items() if name != MARK}
+        reads = environ.get(METRICS_FROM)
         reader = LogReader(
-            self._folder.tree, entrypoint.environment(self._folder.tree, told) if reads else {}
+            self._folder.tree, entrypoint.environment(self._folder.tree, environ) if reads else {}
         )
         # Of a machine that is shared, only the GPUs that the script was given are its own.
-        use = UseSampler(self._folder.tree, {"CUDA_VISIBLE_DEVICES": "", **told})
+        use = UseSampler(self._folder.tree, {"CUDA_VISIBLE_DEVICES": "", **environ})
         child = self._start()
         use.start()
         self._group = child.pid

@@ -92,7 +92,7 @@ class Local(BaseBackend):
             code=partial(place.store.bundle, jobs.name),
             gpus_per_trial=self.gpus_per_trial,
             gpus=available_gpus() if self.gpus_per_trial else (),
-            environment=place.told,
+            environment=place.environment,
             reveal=place.reveal,
         )
 

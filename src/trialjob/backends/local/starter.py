@@ -64,8 +64,8 @@ class Starter:
             self._line = None
 
     def _ask(self, folder: JobFolder, environment: Mapping[str, str], descriptors: Sequence[int]) -> None:
-        told = {"folder": str(folder.path), "cwd": _cwd(), "environment": dict(environment)}
-        text = json.dumps(told).encode()
+        request = {"folder": str(folder.path), "cwd": _cwd(), "environment": dict(environment)}
+        text = json.dumps(request).encode()
         if self._line is not None:
             try:
                 _send(self._line, text, descriptors)

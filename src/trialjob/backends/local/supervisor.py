@@ -107,20 +107,20 @@ def _received(line: socket.socket) -> tuple[Facts, list[int]] | None:
     return None if left or not pieces else (json.loads(b"".join(pieces)), descriptors)
 
 
-def _supervise(told: Facts, descriptors: Sequence[int]) -> None:
+def _supervise(facts: Facts, descriptors: Sequence[int]) -> None:
     """Run one job; its descriptors are the one to answer on, its log, its lock, and one for each GPU."""
     answer, log, _, *claims = descriptors
     os.setsid()
     for standard in (1, 2):
         os.dup2(log, standard)
     os.close(log)
-    folder = JobFolder(Path(told["folder"]))
+    folder = JobFolder(Path(facts["folder"]))
     os.environ.clear()
-    os.environ.update(told["environment"])
+    os.environ.update(facts["environment"])
     with contextlib.suppress(OSError):  # it may have been removed
-        os.chdir(told["cwd"])
+        os.chdir(facts["cwd"])
     leave_guard(folder.path, answer)
-    rename("trialjob-supervisor", told["folder"])
+    rename("trialjob-supervisor", facts["folder"])
     try:
         folder.keep_log(sys.stdout.fileno())
         supervisor = LocalSupervisor(folder, folder.request() or {}, claims)

@@ -25,7 +25,7 @@ from trialjob.backends.sagemaker.request import TAG_PREFIX, tag_value
 from trialjob.backends.sagemaker.status import Facts
 from trialjob.errors import BackendError
 from trialjob.model.ids import ExperimentName, JobName, experiment_of, parse_job_name
-from trialjob.orchestrator.patience import Patience
+from trialjob.orchestrator.deadline import Deadline
 from trialjob.orchestrator.ports import Clock
 
 T = TypeVar("T")
@@ -63,12 +63,12 @@ class Audit:
 
     def region(self) -> str:
         """Where it looks. Raises BackendError when nothing says it."""
-        with _told():
+        with _as_usage_errors():
             return self._client.region()
 
     def look(self, experiment: str = "") -> list[Group]:
         """Everything that runs or waits, or that of one experiment, by experiment."""
-        with _told():
+        with _as_usage_errors():
             found = [*self._find(experiment)]
         return grouped(found, self._known, self._me)
 
@@ -83,16 +83,16 @@ class Audit:
         """
         waiting = sorted(found, key=lambda each: not each.is_tuning_job)
         stopped: set[str] = set()
-        with _told():
+        with _as_usage_errors():
             for each in waiting:
                 if not each.is_pool and each.tuning_job not in stopped:
                     if self._stop(each):
                         stopped.add(each.job)
                     say(f"stopping {each.job}")
-            patience = Patience(self._clock, _PATIENCE)
+            deadline = Deadline(self._clock, _PATIENCE)
             while True:
                 waiting = [each for each in waiting if not self._is_gone(each, say)]
-                if not waiting or patience.is_over:
+                if not waiting or deadline.is_over:
                     return waiting
                 self._clock.sleep(_LOOK)
 
@@ -238,7 +238,7 @@ def _waits(facts: Facts) -> bool:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _as_usage_errors() -> Iterator[None]:
     """Turn faults into what the command line knows."""
     try:
         yield

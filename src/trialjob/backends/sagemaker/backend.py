@@ -13,10 +13,10 @@ from typing import Final
 
 from trialjob.aws import faults
 from trialjob.backends.sagemaker import status
-from trialjob.backends.sagemaker.answers import Answers
 from trialjob.backends.sagemaker.artifacts import PIECE, archive, archive_uri
 from trialjob.backends.sagemaker.client import SageMakerClient
 from trialjob.backends.sagemaker.code import Code
+from trialjob.backends.sagemaker.fault_handling import Answers
 from trialjob.backends.sagemaker.job_table import JobTable
 from trialjob.backends.sagemaker.launching import Launches
 from trialjob.backends.sagemaker.log_follower import Ended, Follower, read_log
@@ -157,7 +157,7 @@ class SageMakerBackend:
         # A row of a list does not say whether a pool was asked for.
         if facts is None or not self._job_table.is_described(job):
             return None
-        return status.bill_of(facts, pool_told=self._job_table.is_told(job))
+        return status.bill_of(facts, pool_is_final=self._job_table.is_final(job))
 
     def _may_have_printed(self, job: JobName) -> bool:
         facts = self._job_table.facts(job)

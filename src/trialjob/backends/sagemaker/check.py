@@ -24,13 +24,13 @@ def once(ask: Callable[[str], str]) -> Callable[[str], str]:
         except faults.Fault as fault:
             return fault
 
-    def told(what: str) -> str:
+    def described(what: str) -> str:
         found = asked(what)
         if isinstance(found, faults.Fault):
             raise found
         return found
 
-    return told
+    return described
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

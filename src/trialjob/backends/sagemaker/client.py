@@ -204,15 +204,15 @@ class SageMakerClient(ObjectCalls):
 
     def region(self) -> str:
         """Where calls go. Raises Misconfigured when nothing says it."""
-        return self._door.region()
+        return self._aws.region()
 
     def check_credentials(self) -> None:
         """Raises NoCredentials where there are none."""
-        self._door.check_credentials()
+        self._aws.check_credentials()
 
     def regions(self) -> list[str]:
         """Every region of the same partition in which this boto3 knows SageMaker. Raises Misconfigured."""
-        return self._door.regions_of("sagemaker")
+        return self._aws.regions_of("sagemaker")
 
     def role(self, name: str) -> Facts:
         """GetRole: its ``Arn``, and who may take it on as ``AssumeRolePolicyDocument``."""

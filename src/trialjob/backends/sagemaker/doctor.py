@@ -141,11 +141,11 @@ def _time_of(answer: Facts | faults.Fault) -> float | None:
     """What time it was for AWS, in whole seconds, whether it lets us in or not."""
     if not isinstance(answer, faults.Fault):
         return answered_at(answer)
-    told = getattr(answer.__cause__, "response", None)
+    response = getattr(answer.__cause__, "response", None)
     # Somebody else's answer tells somebody else's time.
-    if isinstance(answer, faults.Unreachable) or not told:
+    if isinstance(answer, faults.Unreachable) or not response:
         raise answer
-    return answered_at(told)
+    return answered_at(response)
 
 
 def _log_group(case: Case) -> Iterator[Check]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from trialjob.orchestrator.patience import Patience
+from trialjob.orchestrator.deadline import Deadline
 from trialjob.orchestrator.ports import Clock
 
 #: After so many seconds what exists is seen.
@@ -16,10 +16,10 @@ class Doubts:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._of: dict[str, Patience] = {}
+        self._of: dict[str, Deadline] = {}
 
     def begin(self, name: str) -> None:
-        self._of[name] = Patience(self._clock, _DOUBT)
+        self._of[name] = Deadline(self._clock, _DOUBT)
 
     def hold(self, name: str) -> bool:
         """Whether it may be there all the same where it is not found."""

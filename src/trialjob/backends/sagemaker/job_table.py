@@ -284,7 +284,7 @@ class JobTable:
         """What is known of the pool behind a job is out of date."""
         self._described.pop(job, None)
 
-    def is_told(self, job: JobName) -> bool:
+    def is_final(self, job: JobName) -> bool:
         """It was described so long after its end that nothing about it is only late."""
         facts = self._facts.get(job) or {}
         ended = seconds_of(facts.get("TrainingEndTime") or facts.get("LastModifiedTime"))

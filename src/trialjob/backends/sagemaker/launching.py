@@ -22,7 +22,7 @@ from trialjob.errors import BackendError, SpecError
 from trialjob.model.ids import JobName
 from trialjob.model.job import JobRequest
 from trialjob.model.secret import Reveal
-from trialjob.orchestrator.patience import Patience
+from trialjob.orchestrator.deadline import Deadline
 from trialjob.orchestrator.ports import Clock, Postponed, Rejected, Submitted
 
 T = TypeVar("T")
@@ -56,7 +56,7 @@ class Launches:
         self._full_until, self._full_why = float("-inf"), ""
         self._doubts = Doubts(clock)
         #: For how long yet a role that SageMaker cannot take on may only be new; None while it can.
-        self._role: Patience | None = None
+        self._role: Deadline | None = None
 
     def postponed(self) -> Postponed | None:
         """What a launch would come to that needs no call, as the quota was used up a moment ago."""
@@ -82,7 +82,7 @@ class Launches:
 
     def _without_role(self, fault: faults.RoleNotReady) -> Postponed:
         """Wait for IAM to tell of a new role; raises BackendError when that cannot be it."""
-        self._role = self._role or Patience(self._clock, _ROLE_PATIENCE)
+        self._role = self._role or Deadline(self._clock, _ROLE_PATIENCE)
         if not self._role.is_over:
             return Postponed(reason=f"waiting for SageMaker to be able to take the role on: {fault}")
         raise BackendError(

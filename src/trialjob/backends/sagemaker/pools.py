@@ -30,8 +30,8 @@ class Pools:
 
     def _give_back(self, job: JobName) -> bool:
         """End one pool; False when the service is not ready for that."""
-        told = status.pool_of(self._job_table.facts(job) or {})
-        if told is not None and not told.is_kept:
+        known = status.pool_of(self._job_table.facts(job) or {})
+        if known is not None and not known.is_kept:
             return True  # whoever took it over has it
         seen = status.pool_of(self._job_table.since_launches(job) or {})
         try:

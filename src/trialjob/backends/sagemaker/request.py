@@ -17,8 +17,8 @@ from trialjob.backends.filling import environment_of, how_of, program_of, values
 from trialjob.backends.sagemaker.settings import Channel, SageMakerSettings
 from trialjob.in_job.command_line import FIRST, SDK_V3, VALUES_FILES, text_of, values_text
 from trialjob.in_job.entrypoint import DISTRIBUTION, PROCESSES, VALUES_CHANNEL, VALUES_FILE
-from trialjob.in_job.logged import METRICS_FROM
 from trialjob.in_job.report import NEEDED
+from trialjob.in_job.tracker_logs import METRICS_FROM
 from trialjob.model.file_system import FileSystem, is_file_system
 from trialjob.model.job import JobRequest
 from trialjob.model.secret import Reveal, Secret, revealed
@@ -306,20 +306,20 @@ def _resources(settings: SageMakerSettings, where: Placement, job: JobRequest) -
 
 
 def _environment(settings: SageMakerSettings, job: JobRequest, reveal: Reveal) -> dict[str, str]:
-    told = {
+    variables = {
         "TRIALJOB_EXPERIMENT": job.experiment,
         "TRIALJOB_TRIAL": str(job.trial),
         "TRIALJOB_ATTEMPT": str(job.attempt),
     }
     if settings.distribution:
-        told[DISTRIBUTION] = settings.distribution
+        variables[DISTRIBUTION] = settings.distribution
     if settings.distribution and settings.processes:
-        told[PROCESSES] = str(settings.processes)
+        variables[PROCESSES] = str(settings.processes)
     if settings.needed and len(needed := json.dumps(settings.needed)) <= _VARIABLE_MAX:
-        told[NEEDED] = needed
+        variables[NEEDED] = needed
     if settings.metrics_from:
-        told[METRICS_FROM] = settings.metrics_from
-    return {**revealed(environment_of(job, _ROOT), reveal), **told}
+        variables[METRICS_FROM] = settings.metrics_from
+    return {**revealed(environment_of(job, _ROOT), reveal), **variables}
 
 
 def tag_value(text: str) -> str:

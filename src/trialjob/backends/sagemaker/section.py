@@ -30,7 +30,7 @@ from trialjob.model.s3 import S3Address, address_problem
 from trialjob.orchestrator.ports import Clock
 
 if TYPE_CHECKING:
-    from trialjob.aws.door import Door
+    from trialjob.aws.clients import AwsClients
     from trialjob.backends.sagemaker.client import SageMakerClient
     from trialjob.backends.sagemaker.hosted.tuning_request import Tuned
 
@@ -146,7 +146,7 @@ class SageMaker(Machines, BaseBackend):
     def unsaid(self) -> Iterator[Problem]:
         """The region, without which a spec may well be read."""
         try:
-            self._region_of(self._door())
+            self._region_of(self._aws())
         except SpecError as error:
             yield from error.problems
 
@@ -174,7 +174,7 @@ class SageMaker(Machines, BaseBackend):
         except faults.CallerTrouble as fault:
             raise BackendError(f"{fault}\n    → {fault.remedy}") from fault
 
-    def _region_of(self, client: SageMakerClient | Door) -> str:
+    def _region_of(self, client: SageMakerClient | AwsClients) -> str:
         """The region of the jobs. Raises SpecError when nothing says it, or there is no such profile."""
         try:
             return client.region()
@@ -297,13 +297,13 @@ class SageMaker(Machines, BaseBackend):
 
     def _region_if_said(self) -> str:
         with suppress(faults.Fault):
-            return self._door().region()
+            return self._aws().region()
         return ""
 
-    def _door(self) -> Door:
-        from trialjob.aws.door import Door  # noqa: PLC0415 - as above
+    def _aws(self) -> AwsClients:
+        from trialjob.aws.clients import AwsClients  # noqa: PLC0415 - as above
 
-        return Door(region=self.region, profile=self.profile, patience=1.0)
+        return AwsClients(region=self.region, profile=self.profile, timeout=1.0)
 
     def remove_artifacts(self, experiment: ExperimentName, clock: Clock) -> Sequence[str]:
         from trialjob.orchestrator.journals.objects import Objects  # noqa: PLC0415 - slow to import

@@ -161,13 +161,13 @@ def exit_code(reason: str) -> int | None:
 
 def pool_of(facts: Facts) -> PoolFacts | None:
     """The warm pool that a job holds or has left; None when there is none."""
-    told = facts.get("WarmPoolStatus")
-    if not told:
+    pool = facts.get("WarmPoolStatus")
+    if not pool:
         return None
     return PoolFacts(
-        status=str(told.get("Status", "")),
-        idle=_number(told.get("ResourceRetainedBillableTimeInSeconds")),
-        reused_by=told.get("ReusedByJob"),
+        status=str(pool.get("Status", "")),
+        idle=_number(pool.get("ResourceRetainedBillableTimeInSeconds")),
+        reused_by=pool.get("ReusedByJob"),
     )
 
 
@@ -177,9 +177,9 @@ def billed_seconds(facts: Facts) -> float | None:
     A failed job may lack BillableTimeInSeconds. It is billed from TrainingStartTime to TrainingEndTime
     (DescribeTrainingJob API reference), on spot capacity less; and one that never had its instances is not.
     """
-    told = _number(facts.get("BillableTimeInSeconds"))
-    if told is not None:
-        return told
+    billed = _number(facts.get("BillableTimeInSeconds"))
+    if billed is not None:
+        return billed
     started, ended = seconds_of(facts.get("TrainingStartTime")), seconds_of(facts.get("TrainingEndTime"))
     if started is not None and ended is not None:
         return max(0.0, ended - started)
@@ -201,12 +201,12 @@ def _pool_seconds(facts: Facts) -> float | None:
     return None if asks_for_pool(facts) and was_launched(facts) else 0.0
 
 
-def bill_of(facts: Facts, *, pool_told: bool) -> Bill:
+def bill_of(facts: Facts, *, pool_is_final: bool) -> Bill:
     """What an ended job came to, as far as it is known.
 
-    ``pool_told``: so long after the job's end that a pool of which nothing is said was never kept.
+    ``pool_is_final``: so long after the job's end that a pool of which nothing is said was never kept.
     """
-    never_kept = pool_told and pool_of(facts) is None
+    never_kept = pool_is_final and pool_of(facts) is None
     return Bill(seconds=billed_seconds(facts), pool_seconds=0.0 if never_kept else _pool_seconds(facts))
 
 

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from trialjob.aws import faults
 from trialjob.aws.admission import Admission
-from trialjob.aws.door import Door, again, is_silent
-from trialjob.aws.meanings import date_of
+from trialjob.aws.clients import AwsClients, again, is_silent
+from trialjob.aws.error_codes import date_of
 from trialjob.backends.limiter import Limiter
 from trialjob.orchestrator.ports import Clock
 
@@ -32,7 +32,7 @@ class Transport:
         """``session`` is a boto3 session to be used instead of a new one for ``region`` and ``profile``."""
         self._clock = clock
         self._limiter = limiter
-        self._door = Door(region=region, profile=profile, session=session)
+        self._aws = AwsClients(region=region, profile=profile, session=session)
         self._admission = Admission()
         #: By how many seconds the service's clock is ahead of ours, when that is more than nothing.
         self._ahead = 0.0
@@ -64,7 +64,7 @@ class Transport:
 
     def close(self) -> None:
         """Close the connections."""
-        self._door.close()
+        self._aws.close()
 
     # How calls are made
 
@@ -98,7 +98,7 @@ class Transport:
             self._clock.sleep(fault.seconds)
         asked = self._clock.now()
         try:
-            answer = self._door.ask(service, method, given, self._clock.now)
+            answer = self._aws.ask(service, method, given, self._clock.now)
         except faults.Throttled as fault:
             self._limiter.drain(bucket)
             fault.seconds = self.throttled(bucket).seconds

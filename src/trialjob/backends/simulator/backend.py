@@ -43,7 +43,7 @@ class SimulatorBackend:
         #: Lines are waited for after an end as the backend of SageMaker does it, and a slot for nothing.
         self._settle = max(assume.log_settle, 1.5 * assume.log_delay, assume.list_delay)
         #: What the watcher of each job was told last, and until when that is all there is to tell.
-        self._told: dict[JobName, tuple[str, float]] = {}
+        self._heard: dict[JobName, tuple[str, float]] = {}
         self._over: set[JobName] = set()
         self._described: set[JobName] = set()
         #: When what is kept behind ended jobs will be known to be over, if nobody takes it before.
@@ -67,7 +67,7 @@ class SimulatorBackend:
             if job is None:
                 self._full_until = self._clock.now() + _QUOTA_PAUSE
                 return Postponed(reason="the quota is used up")
-            self._told.pop(request.job, None)
+            self._heard.pop(request.job, None)
             heappush(self._news, (self._clock.now(), request.job))
         return Submitted()
 
@@ -80,7 +80,7 @@ class SimulatorBackend:
             self._service.refused.add(job)
             return False
         self._service.stop(known, self._clock.now())
-        self._told.pop(job, None)
+        self._heard.pop(job, None)
         heappush(self._news, (self._clock.now(), job))
         return True
 
@@ -109,8 +109,8 @@ class SimulatorBackend:
         now = self._clock.now()
         while self._news:
             at, name = self._news[0]
-            told = self._told.get(name)
-            if name not in self._over and (told is None or told[1] == at):
+            heard = self._heard.get(name)
+            if name not in self._over and (heard is None or heard[1] == at):
                 return max(now, min([at, *self._bills.values()]))
             heappop(self._news)  # it has been looked at since
         return max(now, min(self._bills.values(), default=math.inf))
@@ -126,7 +126,7 @@ class SimulatorBackend:
             if watch.bill:
                 yield from self._billed(watch.job, now)
                 continue
-            cursor, quiet_until = self._told.get(watch.job, ("", -math.inf))
+            cursor, quiet_until = self._heard.get(watch.job, ("", -math.inf))
             if now < quiet_until and cursor == watch.cursor and not watch.listens:
                 continue  # what there is to say has been said
             job = self._service.jobs.get(watch.job)
@@ -157,11 +157,11 @@ class SimulatorBackend:
             over = job.end(now)
         if over is not None and now >= self._drained_at(job):
             end = over
-            self._told.pop(watch.job, None)
+            self._heard.pop(watch.job, None)
             self._over.add(watch.job)
         else:
             news = self._news_after(job, now)
-            self._told[watch.job] = (lines[-1].cursor if lines else watch.cursor, news)
+            self._heard[watch.job] = (lines[-1].cursor if lines else watch.cursor, news)
             heappush(self._news, (news, watch.job))
         return JobSeen(
             job=watch.job,

@@ -94,8 +94,8 @@ class Learning:
 
     def _line(self, resource: float, value: float) -> str:
         number = repr(value) if math.isfinite(value) else "NaN"
-        told = ", ".join(f"{name}: {number}" for name in self._metrics)
-        return f'[trialjob] {{"metrics": {{{self._resource}: {resource:.15g}, {told}}}}}'
+        metrics = ", ".join(f"{name}: {number}" for name in self._metrics)
+        return f'[trialjob] {{"metrics": {{{self._resource}: {resource:.15g}, {metrics}}}}}'
 
 
 # Curves that were recorded

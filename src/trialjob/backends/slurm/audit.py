@@ -11,7 +11,7 @@ from trialjob.backends.slurm import commands
 from trialjob.backends.slurm.commands import Queued
 from trialjob.backends.slurm.slurm_folder import SlurmFolder
 from trialjob.model.ids import JobName, experiment_of
-from trialjob.orchestrator.patience import Patience
+from trialjob.orchestrator.deadline import Deadline
 from trialjob.orchestrator.ports import Clock
 
 #: Seconds between two looks at jobs that are stopping, and until they are no longer waited for.
@@ -41,7 +41,7 @@ class SlurmAudit:
     def stop(self, found: Iterable[Found], say: Callable[[str], None]) -> list[Found]:
         """Stop these jobs, with the time that their scripts have to save; returns what has not ended."""
         waiting = list(found)
-        patience, asked = Patience(self._clock, _PATIENCE), set[str]()
+        deadline, asked = Deadline(self._clock, _PATIENCE), set[str]()
         while True:
             live = {each.mark.job: each for each in commands.queue() if not each.is_over}
             for each in [each for each in waiting if each.job not in live]:
@@ -52,7 +52,7 @@ class SlurmAudit:
                     _end(live[each.job])
                     asked.add(each.job)
                     say(f"stopping {each.job}")
-            if not waiting or patience.is_over:
+            if not waiting or deadline.is_over:
                 return waiting
             self._clock.sleep(_LOOK)
 

@@ -30,7 +30,7 @@ from trialjob.files import DISK, Disk
 from trialjob.model.ids import JobName
 from trialjob.model.job import JobRequest, JobSeen, JobState, Outcome, Watch
 from trialjob.model.secret import Reveal, unknown
-from trialjob.orchestrator.patience import Patience
+from trialjob.orchestrator.deadline import Deadline
 from trialjob.orchestrator.ports import Clock, Postponed, Rejected, Submitted
 from trialjob.private_files import FILE, make_private
 
@@ -78,8 +78,8 @@ class SlurmBackend(FolderBackend):
         self._waiting: dict[str, Queued] = {}
         self._silence = ""
         #: For how long yet what must be there of a job may only not be seen: its folder, and its last line.
-        self._folders: dict[str, Patience] = {}
-        self._last_lines: dict[str, Patience] = {}
+        self._folders: dict[str, Deadline] = {}
+        self._last_lines: dict[str, Deadline] = {}
 
     def submit(self, request: JobRequest) -> Submitted | Postponed | Rejected:
         """Submit the job, or find that it was submitted before.
@@ -147,9 +147,9 @@ class SlurmBackend(FolderBackend):
 
     def close(self) -> None:
         """Leave no job in the queue whose trial has ended; those that run, run on."""
-        patience = Patience(self._clock, _EXIT)
+        deadline = Deadline(self._clock, _EXIT)
         with suppress(BackendError):
-            while (left := self._leftovers(self._queue() or (), ())) and not patience.is_over:
+            while (left := self._leftovers(self._queue() or (), ())) and not deadline.is_over:
                 _cancel([each for each in left if each.is_pending])
                 self._clock.sleep(0.5)
             _cancel(left)
@@ -259,9 +259,9 @@ class SlurmBackend(FolderBackend):
                 status = {**status, "state": "training"}  # an end comes with the last line, and not before it
             return self._seen(watch, folder, status, self._state(folder, status, present))
 
-    def _may_come(self, job: str, unseen: dict[str, Patience]) -> bool:
+    def _may_come(self, job: str, unseen: dict[str, Deadline]) -> bool:
         """Whether what is not seen of a job may be there all the same."""
-        return not unseen.setdefault(job, Patience(self._clock, self._lag)).is_over
+        return not unseen.setdefault(job, Deadline(self._clock, self._lag)).is_over
 
     def _state(self, folder: SlurmFolder, status: Facts | None, present: Sequence[Queued] | None) -> JobState:
         stopping = folder.stop_asked()

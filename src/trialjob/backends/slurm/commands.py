@@ -20,7 +20,7 @@ from typing import Final
 
 from trialjob.backends.slurm.job_comment import Mark, mark_of
 from trialjob.backends.slurm.sbatch_options import VARIABLES
-from trialjob.call_log import told
+from trialjob.call_log import logged
 from trialjob.errors import BackendError, BackendUnavailable
 
 #: Seconds for an answer of the cluster.
@@ -241,7 +241,7 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """Run one of SLURM's commands. Raises BackendUnavailable, or BackendError where there is none."""
     try:
-        with told(line[0], " ".join(line[1:4]), {}):
+        with logged(line[0], " ".join(line[1:4]), {}):
             return subprocess.run(  # noqa: S603 - SLURM's own
                 line,
                 input=script,

@@ -21,7 +21,7 @@ from typing import Final
 from trialjob.backends.plugin import Check
 from trialjob.backends.slurm import commands
 from trialjob.backends.slurm.commands import run
-from trialjob.orchestrator.patience import Patience
+from trialjob.orchestrator.deadline import Deadline
 from trialjob.orchestrator.ports import Clock
 
 #: Seconds for all jobs that look around, and in which a node's clock may differ.
@@ -75,7 +75,7 @@ def look_at(folder: Path, options: Sequence[str], partition: str, clock: Clock) 
             looks.append(look)  # noqa: PERF402 - those of before an error are ended, too
         states = _await(looks, clock)
         for look in looks:
-            yield from _told(look, states[look.number], clock)
+            yield from _outcome(look, states[look.number], clock)
     finally:
         for look in looks:
             run(["scancel", "--me", f"--name={look.name}", look.number])
@@ -100,8 +100,8 @@ def _kinds(partition: str) -> list[_Kind]:
 
 
 def _words(processors: str, features: str, gres: str) -> str:
-    told = {"features": features, "gres": gres}
-    more = [f"{what} {text}" for what, text in told.items() if text != "(null)"]
+    wishes = {"features": features, "gres": gres}
+    more = [f"{what} {text}" for what, text in wishes.items() if text != "(null)"]
     return ", ".join([f"{processors} processors", *more])
 
 
@@ -141,10 +141,10 @@ def _submitted(folder: Path, options: Sequence[str], kind: _Kind | None) -> _Loo
 
 def _await(looks: Sequence[_Look], clock: Clock) -> dict[str, str]:
     """Wait for the answers; the state and the reason of each job that has given none."""
-    patience = Patience(clock, _WAIT)
+    deadline = Deadline(clock, _WAIT)
     states = dict.fromkeys((look.number for look in looks), "")
     while waiting := [look for look in looks if not _has_said(look, states[look.number])]:
-        if patience.is_over:
+        if deadline.is_over:
             break
         for look in waiting:
             line = ["squeue", "-h", "--states=all", f"--jobs={look.number}", "--format=%T %r"]
@@ -159,7 +159,7 @@ def _has_said(look: _Look, state: str) -> bool:
     return look.answer.name in listed or state.split(" ", maxsplit=1)[0] in commands.OVER - {"COMPLETED"}
 
 
-def _told(look: _Look, state: str, clock: Clock) -> Iterator[Check]:
+def _outcome(look: _Look, state: str, clock: Clock) -> Iterator[Check]:
     if look.answer.exists():
         yield from _answered(json.loads(look.answer.read_text(encoding="utf-8")), look, clock)
         return
@@ -187,18 +187,18 @@ def _told(look: _Look, state: str, clock: Clock) -> Iterator[Check]:
         yield Check(name=_NAME, ok=False, detail=detail, remedy=remedy)
 
 
-def _answered(told: Mapping[str, str | float], look: _Look, clock: Clock) -> Iterator[Check]:
-    host = told["host"]
+def _answered(answer: Mapping[str, str | float], look: _Look, clock: Clock) -> Iterator[Check]:
+    host = answer["host"]
     alike = f", as one of {look.kind.count} with {look.kind.words}" if look.kind else ""
     yield Check(name=_NAME, ok=True, detail=f"{host} shares {look.answer.parent}{alike}")
-    python = f"{sys.executable} ({str(told['python']).split()[0]}) on {host}"
-    if "error" in told:
+    python = f"{sys.executable} ({str(answer['python']).split()[0]}) on {host}"
+    if "error" in answer:
         remedy = "install trialjob where compute nodes see it"
-        yield Check(name="python", ok=False, detail=f"{python}: {told['error']}", remedy=remedy)
+        yield Check(name="python", ok=False, detail=f"{python}: {answer['error']}", remedy=remedy)
     else:
-        same = told["trialjob"] == version("trialjob")
-        yield Check(name="python", ok=same, detail=f"{python}, trialjob {told['trialjob']}")
-    skew = abs(clock.now() - float(told["at"]))
+        same = answer["trialjob"] == version("trialjob")
+        yield Check(name="python", ok=same, detail=f"{python}, trialjob {answer['trialjob']}")
+    skew = abs(clock.now() - float(answer["at"]))
     ok = skew < _SKEW + _WAIT
     yield Check(
         name="clock",

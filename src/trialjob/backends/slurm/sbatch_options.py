@@ -48,6 +48,8 @@ def complaint(word: str) -> tuple[str, str] | None:
     """
     option = word.partition("=")[0]
     if word[:2] != "--":
-        return next((told for (_, short), told in _INSTEAD.items() if short and word.startswith(short)), None)
-    meant = {long: told for (long, _), told in _INSTEAD.items() if long.startswith(option)}
+        return next(
+            (remedy for (_, short), remedy in _INSTEAD.items() if short and word.startswith(short)), None
+        )
+    meant = {long: remedy for (long, _), remedy in _INSTEAD.items() if long.startswith(option)}
     return meant.get(option) or next(iter(meant.values()), None)

@@ -183,7 +183,7 @@ class Slurm(BaseBackend):
             code=partial(place.store.bundle, jobs.name),
             python=getattr(jobs.estimator, "python", None) or sys.executable,
             owner=jobs.owner,
-            environment=place.told,
+            environment=place.environment,
             reveal=place.reveal,
         )
 
@@ -260,12 +260,12 @@ class Slurm(BaseBackend):
 
 def _option_problems(number: int, word: str) -> Iterator[Problem]:
     field = f"backend.sbatch[{number}]"
-    told = complaint(word)
+    found = complaint(word)
     if not word.startswith("-") or word in {"-", "--"}:
         yield Problem(
             field=field,
             message=f'"{word}" is no option',
             remedy='write each option with its value as one text: "--mail-type=END"',
         )
-    elif told is not None:
-        yield Problem(field=field, message=f'"{word}" {told[0]}', remedy=told[1])
+    elif found is not None:
+        yield Problem(field=field, message=f'"{word}" {found[0]}', remedy=found[1])

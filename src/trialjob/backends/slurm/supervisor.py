@@ -25,9 +25,9 @@ from trialjob.backends.folders.descendants import become_subreaper, end_descenda
 from trialjob.backends.folders.job_folder import Facts
 from trialjob.backends.folders.supervisor import Supervisor
 from trialjob.backends.slurm.slurm_folder import BEAT, SlurmFolder
-from trialjob.in_job import attendant
+from trialjob.in_job import init_process
 from trialjob.in_job.entrypoint import NODES
-from trialjob.in_job.use import USE
+from trialjob.in_job.machine_use import USE
 from trialjob.private_files import FILE
 
 #: EX_TEMPFAIL: it was interrupted.
@@ -97,7 +97,7 @@ class SlurmSupervisor(Supervisor):
         for standard in (1, 2):
             os.dup2(log, standard)
         if runs > 1:
-            attendant.mark_cut()
+            init_process.mark_cut()
         self.accept()
         return True
 
@@ -119,16 +119,16 @@ class SlurmSupervisor(Supervisor):
         return "interrupted" if self._stop_asked else ""
 
     def _environment(self) -> dict[str, str]:
-        told = super()._environment()
+        inherited = super()._environment()
         if not self._is_step:
-            return told
+            return inherited
         ours = {
             "MASTER_ADDR": socket.gethostname(),
             "MASTER_PORT": str(_free_port(int(self._status["number"] or 0))),
             NODES: str(self._request.get("nodes", 1)),
             USE: "off",  # the tasks of a step are children of SLURM's, and not ours
         }
-        return {**told, **ours, **self._request["environment"]}
+        return {**inherited, **ours, **self._request["environment"]}
 
     def _ask_to_end(self, child: subprocess.Popen[bytes], why: str) -> None:
         """Have SLURM tell all tasks of a step, on their nodes: srun itself would kill them at once."""
@@ -143,7 +143,7 @@ class SlurmSupervisor(Supervisor):
         """As long as srun lives, it can kill what runs on other nodes."""
         self._forced += 1
         if self._is_step and self._forced < _LAST_WORDS:
-            attendant.signal_group(child, signal.SIGTERM)
+            init_process.signal_group(child, signal.SIGTERM)
         else:
             super()._make_end(child)
 

@@ -181,9 +181,9 @@ def _of_typer(tree: ast.Module) -> Interface | None:
     ]
     if not functions:
         return None
-    told = dict(_typer_calls(functions[0]))
-    spelled = {name: _declared_option(call) for name, call in told.items()}
-    places = {name.replace("_", "-") for name, call in told.items() if name_of(call) == "Argument"}
+    calls = dict(_typer_calls(functions[0]))
+    spelled = {name: _declared_option(call) for name, call in calls.items()}
+    places = {name.replace("_", "-") for name, call in calls.items() if name_of(call) == "Argument"}
     options = [
         _as_typer(each, spelled.get(each.name) or each.name.replace("_", "-"), places)
         for each in parameters_of(functions[0], str)

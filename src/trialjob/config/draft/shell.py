@@ -100,10 +100,10 @@ def _of_defaults(text: str, program: str) -> Interface | None:
     if not any(isinstance(value, int | float) for value, _ in found.values()):
         return None
     first, (value, line_of_it) = next(iter(found.items()))
-    told = f"{first}=${{SM_HP_{first.upper()}:-{value}}}"
+    assignment = f"{first}=${{SM_HP_{first.upper()}:-{value}}}"
     return Interface(
         how="variables with a default",
         options=tuple(called(name.lower(), value) for name, (value, _) in found.items()),
         advice=f"{program} reads {', '.join(found)} from variables of these names, and a trial has each with "
-        f"SM_HP_ in front; have it ask for that: {told} in line {line_of_it}",
+        f"SM_HP_ in front; have it ask for that: {assignment} in line {line_of_it}",
     )

@@ -15,7 +15,7 @@ from typing import Final
 from trialjob.model.job import JobEnd
 from trialjob.model.money import NOTHING, Spend, Terms, cap_instance_ms, cap_micros
 from trialjob.model.trial import AttemptStatus, EndKind, EndReason
-from trialjob.orchestrator.core import early_abort, waits, worth
+from trialjob.orchestrator.core import early_abort, expected_gain, waits
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Attempt, Trial
 
@@ -193,7 +193,7 @@ def _wanting(state: State) -> Iterator[Trial | None]:
     """Whoever could have a job now or later: trials that wait for one, and None for a new trial."""
     for trial in sorted(state.open - state.paused_trials - state.draining):
         yield state.trials[trial]
-    if worth.proposes(state) and not early_abort.holds(state):
+    if expected_gain.proposes(state) and not early_abort.holds(state):
         yield None
 
 

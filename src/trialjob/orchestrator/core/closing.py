@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from trialjob.model.trial import EndReason, Phase, StopKind, StopReason, TrialStatus
-from trialjob.orchestrator.core import budget, early_abort, hosted, worth
+from trialjob.orchestrator.core import budget, early_abort, expected_gain, hosted
 from trialjob.orchestrator.core.draft import Draft
 from trialjob.orchestrator.core.events import ExperimentEnded, ExperimentEnding, StopIntended, TrialEnded
 from trialjob.orchestrator.core.launching import promoted
@@ -56,7 +56,7 @@ def finish(draft: Draft) -> None:
         return
     if state.phase is Phase.ENDING and state.reason is not None:
         draft.record(ExperimentEnded(reason=state.reason))
-    elif state.hosted or not worth.proposes(state):
+    elif state.hosted or not expected_gain.proposes(state):
         draft.record(ExperimentEnded(reason=natural_end(state)))
 
 
@@ -83,7 +83,7 @@ def _short_of_money(draft: Draft) -> bool:
 def _end_paused(draft: Draft) -> None:
     """End the trials that nobody will ever resume."""
     state = draft.state
-    if state.phase is not Phase.RUNNING or worth.proposes(state):
+    if state.phase is not Phase.RUNNING or expected_gain.proposes(state):
         return
     if state.open == state.paused_trials:
         for trial in state.open_trials():

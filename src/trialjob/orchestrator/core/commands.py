@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from trialjob.model.ids import TrialId
 from trialjob.model.trial import AttemptStatus, Phase
-from trialjob.orchestrator.core import budget, stall, waits, worth
+from trialjob.orchestrator.core import budget, expected_gain, stall, waits
 from trialjob.orchestrator.core.state import State
 
 
@@ -58,7 +58,7 @@ def pools_due(state: State) -> EndPools | None:
     if not kept or state.phase is Phase.ENDED:
         return None
     if state.phase is Phase.RUNNING:
-        proposing = worth.proposes(state)
+        proposing = expected_gain.proposes(state)
         launching = any(
             live.status is AttemptStatus.INTENDED
             for trial in state.live

@@ -65,7 +65,7 @@ def cost_of(trial: Trial, objective: Objective) -> TrialCost:
     return TrialCost(
         seconds=sum(attempt.billed or 0.0 for attempt in attempts),
         idle_seconds=sum(attempt.pool_billed or 0.0 for attempt in attempts) if settled else None,
-        dollars=_sum(attempt.spent for attempt in attempts).dollars if priced else _told(attempts),
+        dollars=_sum(attempt.spent for attempt in attempts).dollars if priced else _billed(attempts),
         wasted_dollars=_sum(_wasted(trial, attempt, objective) for attempt in attempts).dollars
         if priced
         else None,
@@ -104,11 +104,11 @@ def _is_priced(attempt: Attempt) -> bool:
     return attempt.terms is not None and attempt.terms.price is not None
 
 
-def _told(attempts: Iterable[Attempt]) -> float | None:
+def _billed(attempts: Iterable[Attempt]) -> float | None:
     """What journals say that know no prices."""
-    told = [attempt.end.dollars if attempt.end is not None else None for attempt in attempts]
-    known = [dollars for dollars in told if dollars is not None]
-    return sum(known) if len(known) == len(told) else None
+    bills = [attempt.end.dollars if attempt.end is not None else None for attempt in attempts]
+    known = [dollars for dollars in bills if dollars is not None]
+    return sum(known) if len(known) == len(bills) else None
 
 
 def _sum(spends: Iterable[Spend]) -> Spend:

@@ -12,9 +12,9 @@ from trialjob.orchestrator.core import early_abort
 from trialjob.orchestrator.core.closing import check_limits, finish
 from trialjob.orchestrator.core.draft import Draft
 from trialjob.orchestrator.core.events import Event
-from trialjob.orchestrator.core.intake import take_in
 from trialjob.orchestrator.core.launching import launch
 from trialjob.orchestrator.core.observations import Observation
+from trialjob.orchestrator.core.on_observation import take_in
 from trialjob.orchestrator.core.rule import StoppingRule
 from trialjob.orchestrator.core.state import State
 

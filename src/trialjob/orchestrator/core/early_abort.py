@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from trialjob.model.trial import EndKind, EndReason, Phase
-from trialjob.orchestrator.core import worth
+from trialjob.orchestrator.core import expected_gain
 from trialjob.orchestrator.core.observations import JobObserved, Observation
 from trialjob.orchestrator.core.state import State
 
@@ -35,7 +35,7 @@ def holds(state: State) -> str:
 
 def verdict(state: State) -> EndReason | None:
     """Why the experiment is to end: new trials are held, and none is left that could show that all works."""
-    if state.open or not worth.proposes(state) or not holds(state):
+    if state.open or not expected_gain.proposes(state) or not holds(state):
         return None
     canary = state.limits.canary
     first = "the canary" if canary else f"the first {state.scoreless_since_resume} trials"

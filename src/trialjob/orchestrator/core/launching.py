@@ -8,7 +8,7 @@ held until its job is over; that of a trial which may have failed, until its log
 from __future__ import annotations
 
 from trialjob.model.trial import Phase
-from trialjob.orchestrator.core import budget, early_abort, rule_answers, waits, worth
+from trialjob.orchestrator.core import budget, early_abort, expected_gain, rule_answers, waits
 from trialjob.orchestrator.core.draft import Draft
 from trialjob.orchestrator.core.events import AttemptIntended
 from trialjob.orchestrator.core.state import State
@@ -27,7 +27,7 @@ def wanted(state: State, now: float) -> bool:
         and not early_abort.holds(state)
         and not may_be_the_last(state)
         and budget.fits(state, None, now)
-        and worth.proposes(state)
+        and expected_gain.proposes(state)
     )
 
 

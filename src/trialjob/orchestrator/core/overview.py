@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from trialjob.orchestrator.core.best import best_so_far, best_trial
 from trialjob.orchestrator.core.costs import Costs, costs_of
+from trialjob.orchestrator.core.expected_gain import Forecast, forecast
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial
-from trialjob.orchestrator.core.worth import Forecast, forecast
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from trialjob.model.trial import (
     StopKind,
     TrialStatus,
 )
-from trialjob.orchestrator.core import budget, worth
+from trialjob.orchestrator.core import budget, expected_gain
 from trialjob.orchestrator.core.last_epoch import is_last
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Attempt, Trial
@@ -158,7 +158,7 @@ def natural_end(state: State) -> EndReason:
         return EndReason(
             kind=EndKind.MAX_TRIALS, detail=f"all {len(state.trials)} trials of max_trials have ended"
         )
-    if not state.exhausted and (reason := worth.not_worth_it(state)) is not None:
+    if not state.exhausted and (reason := expected_gain.not_worth_it(state)) is not None:
         return reason
     return EndReason(
         kind=EndKind.SPACE_EXHAUSTED,

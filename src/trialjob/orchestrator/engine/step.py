@@ -99,7 +99,7 @@ class Stepper:
         self._beginning = None if known or _remembers(self._parts.rule) else state
         read = known[-1].version if known else self._beginning.version if self._beginning else 0
         records = [*known, *self._parts.journal.read(read)]
-        told = self._state.version if self._state is not None else 0
+        learned = self._state.version if self._state is not None else 0
         self._state = state
         self._rule = self._parts.rule
         self._sampler: Sampler | None = None
@@ -112,11 +112,11 @@ class Stepper:
             self._tell(record.events)
             self._remember(record)
             if self._state is None or record.version > self._state.version:
-                self._learn(record, is_news=record.version > told)
+                self._learn(record, is_news=record.version > learned)
         if self._state is None:
             raise UsageError("there is no such experiment; start it with `trialjob run SPEC`")
         if self._rule.learns:
-            self._told_sampler()
+            self._sampler_up_to_date()
         self._in_doubt = False
 
     @property
@@ -206,7 +206,7 @@ class Stepper:
         """``decision`` with new trials for the slots that it leaves free."""
         while wanted(decision.state, now):
             try:
-                config = self._told_sampler().ask(TrialId(len(decision.state.trials) + 1))
+                config = self._sampler_up_to_date().ask(TrialId(len(decision.state.trials) + 1))
             except SamplerBusy:
                 break  # it wakes the clock when it is ready
             suggested = self._decide(decision.state, [Suggested(config=config)], now)
@@ -236,7 +236,7 @@ class Stepper:
         for event in record.events:
             self._rule = followed(self._rule, event)
 
-    def _told_sampler(self) -> Sampler:
+    def _sampler_up_to_date(self) -> Sampler:
         """The sampler, which has been told everything."""
         if self._sampler is None:
             sampler = self._parts.sampler()

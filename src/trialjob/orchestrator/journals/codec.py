@@ -60,8 +60,8 @@ def decode(line: bytes, where: str, *, remedy: str = "restore it from a backup")
 
     Raises JournalCorrupt when it is no record, JournalTooNew when a newer trialjob wrote it.
     """
-    told = _CHECKSUM.search(line)
-    if told is not None and int(told[1], 16) != zlib.crc32(line[: told.start()]):
+    checksum = _CHECKSUM.search(line)
+    if checksum is not None and int(checksum[1], 16) != zlib.crc32(line[: checksum.start()]):
         raise JournalCorrupt(f"{where}: damaged, its checksum does not fit; {remedy}")
     try:
         row = json.loads(line)
@@ -69,8 +69,8 @@ def decode(line: bytes, where: str, *, remedy: str = "restore it from a backup")
             raise JournalTooNew(
                 f"{where}: written in format {row['v']}, this trialjob reads up to {FORMAT}; upgrade trialjob"
             )
-        unknown = sorted(row.keys() - _MEMBERS - ({"crc"} if told else set()))
-        if unknown and told is None:
+        unknown = sorted(row.keys() - _MEMBERS - ({"crc"} if checksum else set()))
+        if unknown and checksum is None:
             raise ValueError("a checksum that cannot be read")  # noqa: TRY301 - one way out of damage
         if unknown:
             raise JournalTooNew(_NEWER.format(where=where, what=f"member {unknown[0]!r} of a record"))

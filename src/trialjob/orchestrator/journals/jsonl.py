@@ -25,11 +25,11 @@ from trialjob.files import DISK, Disk
 from trialjob.orchestrator.core.events import Event, Record
 from trialjob.orchestrator.core.overview import Seen
 from trialjob.orchestrator.core.state import State
-from trialjob.orchestrator.journals.beginnings import begins_alike
 from trialjob.orchestrator.journals.codec import checked, decode, encode
 from trialjob.orchestrator.journals.locks import hold, is_held, store_errors, this_process, turn
+from trialjob.orchestrator.journals.os_errors import trouble
+from trialjob.orchestrator.journals.prefix import begins_alike
 from trialjob.orchestrator.journals.snapshot import is_worth, packed, unpacked
-from trialjob.orchestrator.journals.troubles import trouble
 from trialjob.private_files import FILE, make_private, tighten
 
 #: For what may be lost.

@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from trialjob.errors import StoreError
-from trialjob.orchestrator.journals.troubles import trouble
+from trialjob.orchestrator.journals.os_errors import trouble
 from trialjob.private_files import FILE
 
 #: Seconds to wait for another writer, which holds the lock for one write.

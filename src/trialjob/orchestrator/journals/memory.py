@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from trialjob.errors import ExperimentBusy, JournalConflict
 from trialjob.model.ids import ExperimentName
 from trialjob.orchestrator.core.events import Event, Record
-from trialjob.orchestrator.journals.beginnings import begins_alike
 from trialjob.orchestrator.journals.bundles import check_bundle, check_digest
+from trialjob.orchestrator.journals.prefix import begins_alike
 
 
 class MemoryJournal:

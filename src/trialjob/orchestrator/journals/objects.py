@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from trialjob.aws import faults
 from trialjob.aws.admission import Admission
-from trialjob.aws.door import Door, again
-from trialjob.aws.meanings import date_of
+from trialjob.aws.clients import AwsClients, again
+from trialjob.aws.error_codes import date_of
 from trialjob.errors import StoreError, StoreUnavailable
 from trialjob.model.s3 import S3Address
 from trialjob.orchestrator.journals.store import Listed
@@ -63,7 +63,7 @@ class Objects:
         #: Keys are this and what comes behind it; what stands in it is the user's and is kept as it is.
         self._prefix = S3Address(bucket=bucket, key=prefix).folder
         self._clock = clock
-        self._door = Door(session=session, options=_NO_CHECKSUMS)
+        self._aws = AwsClients(session=session, options=_NO_CHECKSUMS)
         self._admission = Admission()
         #: How many seconds the server's clock is ahead of ours, as far as its answers tell.
         self.ahead = 0.0
@@ -144,7 +144,7 @@ class Objects:
 
     def close(self) -> None:
         """Close the connections."""
-        self._door.close()
+        self._aws.close()
 
     # How calls are made
 
@@ -162,7 +162,7 @@ class Objects:
     def _ask(self, method: str, given: Mapping[str, Any]) -> Any:  # noqa: ANN401 - boto3's answers
         """Make a call; whatever goes wrong becomes an error of ours."""
         try:
-            answer = self._door.ask("s3", method, given, self._clock.now)
+            answer = self._aws.ask("s3", method, given, self._clock.now)
         except faults.Fault as fault:
             raise self._error(fault, method) from fault
         self._admission.granted(method)

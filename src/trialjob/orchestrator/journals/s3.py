@@ -35,10 +35,10 @@ from trialjob.model.ids import ExperimentName
 from trialjob.orchestrator.core.events import Event, Record
 from trialjob.orchestrator.core.overview import Seen
 from trialjob.orchestrator.core.state import State
-from trialjob.orchestrator.journals.beginnings import begins_alike
 from trialjob.orchestrator.journals.codec import decode, encode
 from trialjob.orchestrator.journals.locks import this_process
 from trialjob.orchestrator.journals.objects import NotMet, Objects
+from trialjob.orchestrator.journals.prefix import begins_alike
 from trialjob.orchestrator.journals.s3_head import Head, Lease, Segment, decode_head, unzipped
 from trialjob.orchestrator.journals.snapshot import is_worth, packed, unpacked
 from trialjob.orchestrator.ports import Clock

@@ -114,26 +114,26 @@ def decode_head(data: bytes, where: str) -> Head:
     """The head of these bytes. Raises JournalCorrupt, JournalTooNew."""
     header, *lines = unzipped(data, where)
     try:
-        told = json.loads(header)
-        if told["journal"] > FORMAT:
+        fields = json.loads(header)
+        if fields["journal"] > FORMAT:
             raise JournalTooNew(
-                f"{where}: written in format {told['journal']}, this trialjob reads up to {FORMAT}; "
+                f"{where}: written in format {fields['journal']}, this trialjob reads up to {FORMAT}; "
                 "upgrade trialjob"
             )
         head = Head(
-            sealed=tuple(Segment(**segment) for segment in told["sealed"]),
+            sealed=tuple(Segment(**segment) for segment in fields["sealed"]),
             lines=tuple(lines),
-            lease=Lease(**told["lease"]) if "lease" in told else None,
-            serial=told["serial"],
+            lease=Lease(**fields["lease"]) if "lease" in fields else None,
+            serial=fields["serial"],
         )
-        complete = head.version == told["version"] and all(segment.is_sound() for segment in head.sealed)
+        complete = head.version == fields["version"] and all(segment.is_sound() for segment in head.sealed)
     except (ValueError, KeyError, TypeError) as error:
         raise JournalCorrupt(
             f"{where}: not the head of a journal ({type(error).__name__}); restore an earlier version of it"
         ) from error
     if not complete:
         raise JournalCorrupt(
-            f"{where}: holds records up to {head.version}, not {told['version']} as it says; "
+            f"{where}: holds records up to {head.version}, not {fields['version']} as it says; "
             "restore an earlier version of it"
         )
     return head

@@ -57,8 +57,8 @@ def packed(of: str, state: State) -> bytes:
     if size > _MOST:
         raise ValueError(f"the state is {size} bytes")
     body = zlib.compress(seen, level=1)
-    told = [(len(chunk.data), chunk.size, len(chunk)) for chunk in trials]
-    head = json.dumps({"code": _code(), "of": of, "seen": len(body), "trials": told}).encode() + b"\n"
+    sizes = [(len(chunk.data), chunk.size, len(chunk)) for chunk in trials]
+    head = json.dumps({"code": _code(), "of": of, "seen": len(body), "trials": sizes}).encode() + b"\n"
     content = b"".join((head, body, *(chunk.data for chunk in trials)))
     return hashlib.sha256(content).hexdigest().encode() + content
 
@@ -70,20 +70,20 @@ def unpacked(data: bytes) -> Snapshot | None:
         return None
     head, _, body = data[_DIGEST:].partition(b"\n")
     try:
-        told = json.loads(head)
-        if told["code"] != _code():
+        fields = json.loads(head)
+        if fields["code"] != _code():
             return None
-        return Snapshot(of=str(told["of"]), seen=_seen(body, told["seen"], told["trials"]))
+        return Snapshot(of=str(fields["of"]), seen=_seen(body, fields["seen"], fields["trials"]))
     except (ValueError, KeyError, TypeError, ImportError, zlib.error, RecursionError):
         return None
 
 
-def _seen(body: bytes, end: int, told: Sequence[tuple[int, int, int]]) -> Seen:
+def _seen(body: bytes, end: int, sizes: Sequence[tuple[int, int, int]]) -> Seen:
     seen = loaded(zlib.decompressobj().decompress(body[:end], _MOST))
     if not isinstance(seen, Seen):
         raise TypeError("it is something else")
     chunks = list[PackedTrials]()
-    for length, size, count in told:
+    for length, size, count in sizes:
         begin, end = end, end + length
         chunks.append(PackedTrials(body[begin:end], size=size, count=count))
     return replace(seen, state=replace(seen.state, trials=Trials(tuple(chunks))))

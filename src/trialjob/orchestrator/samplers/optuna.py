@@ -181,11 +181,11 @@ class OptunaSampler:
             self._prune(id_, event.pruned_at, losses)
 
     def _take(self, event: TrialProposed) -> None:
-        told = canonical_json(event.config)
+        config = canonical_json(event.config)
         if self._kind in _REMEMBERS:
             self.ask(event.trial)
         mine = self._pending
-        if self._kind in _REMEMBERS and mine is not None and canonical_json(mine.config) == told:
+        if self._kind in _REMEMBERS and mine is not None and canonical_json(mine.config) == config:
             self._pending = None
             id_ = mine.id
         else:
@@ -198,22 +198,22 @@ class OptunaSampler:
         objective = self._objective
         if objective is None:
             return
-        told = self._trials[event.trial]
+        trial = self._trials[event.trial]
         for report in event.reports:
-            told.standing = told.standing.after(report, objective)
-            told.resource = max(told.resource, report.resource)
+            trial.standing = trial.standing.after(report, objective)
+            trial.resource = max(trial.resource, report.resource)
 
     def _finish(self, event: TrialEnded) -> None:
-        told = self._trials[event.trial]
-        losses = self._losses(told.standing)
+        trial = self._trials[event.trial]
+        losses = self._losses(trial.standing)
         match event.status:
             case TrialStatus.COMPLETED if losses:
-                self._end(told.id, TrialState.COMPLETE, losses)
+                self._end(trial.id, TrialState.COMPLETE, losses)
             # A limit has cut it short, and what it had reached until then is true.
             case TrialStatus.PRUNED | TrialStatus.CANCELLED if losses:
-                self._prune(told.id, told.resource, losses)
+                self._prune(trial.id, trial.resource, losses)
             case _:
-                self._end(told.id, TrialState.FAIL)
+                self._end(trial.id, TrialState.FAIL)
 
     def _losses(self, standing: TrialScore) -> list[float]:
         """A loss for each objective; none when there is no score."""

@@ -83,10 +83,10 @@ def _once(reports: tuple[Report, ...], objective: Objective) -> tuple[Report, ..
     kept: list[Report] = []
     reached = -math.inf
     for report in reports:
-        told = report.value(objective) is not None
-        if report.resource > reached or (report.resource == reached and not told):
+        has_score = report.value(objective) is not None
+        if report.resource > reached or (report.resource == reached and not has_score):
             kept.append(report)
-            reached = report.resource if told else reached
+            reached = report.resource if has_score else reached
     return tuple(kept)
 
 

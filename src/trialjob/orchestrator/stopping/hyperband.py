@@ -18,7 +18,7 @@ from typing import ClassVar
 
 from trialjob.model.ids import TrialId
 from trialjob.model.trial import TrialStatus
-from trialjob.orchestrator.core import worth
+from trialjob.orchestrator.core import expected_gain
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial
 from trialjob.orchestrator.stopping.promotion import Pausing
@@ -89,7 +89,7 @@ class Hyperband(Pausing):
 
     def _promote(self, state: State, bracket: Bracket) -> TrialId | None:
         """The trial of one bracket that is to be resumed now."""
-        complete = not worth.proposes(state)
+        complete = not expected_gain.proposes(state)
         if bracket.end > len(state.trials) + 1 and not complete:
             return None
         members = [

@@ -92,12 +92,12 @@ def _summary(given: ReportContext, best: str, *, refresh: bool) -> str:
     tiles = "".join(
         f"<div><dt>{_text(name)}</dt><dd>{_text(value)}</dd></div>" for name, value in _tiles(given)
     )
-    told = "".join(f"<div>{_minor(head)}<p>{_text(text)}</p></div>" for head, text in story(given))
+    summary = "".join(f"<div>{_minor(head)}<p>{_text(text)}</p></div>" for head, text in story(given))
     note = f" The page loads itself again every {REFRESH} seconds." if refresh else ""
     return (
         f"<header><h1>{_text(state.name)}</h1>"
         f'<p class="dim">{_text(headline(state))}.{note}</p></header>\n<main>\n'
-        f'<dl class="tiles">{tiles}</dl>\n<section class="story">{told}</section>\n{best}'
+        f'<dl class="tiles">{tiles}</dl>\n<section class="story">{summary}</section>\n{best}'
         "<noscript><p><strong>The figures and the table need JavaScript, which is off.</strong></p>"
         "</noscript>\n"
     )

@@ -210,9 +210,9 @@ def _costs(given: ReportContext) -> Iterator[str]:
     wall = state.updated_at - state.created_at
     paid = f", {formatting.duration(spent)} of {given.time_word}" if spent else ""
     yield f"{formatting.several(attempts, 'job')} in {formatting.duration(wall)}{paid}."
-    told = formatting.costs(costs_of(state), max_cost=state.limits.max_cost)
-    if told:
-        yield f"{'; '.join(told)}."
+    costs = formatting.costs(costs_of(state), max_cost=state.limits.max_cost)
+    if costs:
+        yield f"{'; '.join(costs)}."
     elif dollars:
         yield f"{formatting.dollars(dollars)} in all."
     unknown = sum(

@@ -242,13 +242,13 @@ class Job:
         row = {key: value for key, value in self.describe(at).items() if key not in _NOT_SEARCHED}
         if seen.status not in TERMINAL:
             row = {key: value for key, value in row.items() if key not in _OF_THE_END}
-        told = [each for each in row["SecondaryStatusTransitions"] if each["StartTime"] <= at]
-        last = {key: value for key, value in told[-1].items() if key != "EndTime" or value <= at}
+        transitions = [each for each in row["SecondaryStatusTransitions"] if each["StartTime"] <= at]
+        last = {key: value for key, value in transitions[-1].items() if key != "EndTime" or value <= at}
         return row | {
             "TrainingJobStatus": seen.status,
             "SecondaryStatus": seen.secondary,
             "LastModifiedTime": seen.at,
-            "SecondaryStatusTransitions": [*told[:-1], last],
+            "SecondaryStatusTransitions": [*transitions[:-1], last],
         }
 
     def _transitions(self) -> list[dict[str, Any]]:

@@ -193,10 +193,10 @@ class Lifecycle:
             self._then(job, max(self.durations.stop, stopped), self._stopped)
             return
         self._stopping[job.name] = self.agenda.now + stopped
-        told = self.faults.dice("sigterm").uniform(*self.durations.sigterm)
-        self.agenda.later(told + self.durations.grace, lambda: self._kill(run))
-        if told:
-            self.agenda.later(told, lambda: self._terminate(run))
+        delay = self.faults.dice("sigterm").uniform(*self.durations.sigterm)
+        self.agenda.later(delay + self.durations.grace, lambda: self._kill(run))
+        if delay:
+            self.agenda.later(delay, lambda: self._terminate(run))
         else:
             self.engine.terminate(run)
 

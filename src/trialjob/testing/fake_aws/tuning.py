@@ -293,12 +293,12 @@ class Tuning:
         step, own = len(child.values), tuning.key(child.values[-1])
         others = [each for each in tuning.children if each is not child and len(each.values) >= step]
         if tuning.config["Strategy"] == "Hyperband":
-            told = tuning.config.get("StrategyConfig", {}).get("HyperbandStrategyConfig", {})
-            rung = told.get("MinResource", 1)
+            hyperband = tuning.config.get("StrategyConfig", {}).get("HyperbandStrategyConfig", {})
+            rung = hyperband.get("MinResource", 1)
             while rung < step:
                 rung *= 3
             there = sorted((tuning.key(each.values[step - 1]) for each in others), reverse=True)
-            return rung == step < told.get("MaxResource", step + 1) and (
+            return rung == step < hyperband.get("MaxResource", step + 1) and (
                 sum(value > own for value in there) >= max(1, (len(there) + 1) // 3)
             )
         if tuning.config.get("TrainingJobEarlyStoppingType", "Off") != "Auto":

@@ -98,11 +98,11 @@ def _strategy(config: Mapping[str, Any], definition: Mapping[str, Any]) -> Itera
 def _hyperband(config: Mapping[str, Any], definition: Mapping[str, Any]) -> Iterator[str]:
     if config.get("TrainingJobEarlyStoppingType", "Off") != "Off":
         yield "TrainingJobEarlyStoppingType must be Off for Hyperband, which stops jobs by itself"
-    told = config.get("StrategyConfig", {}).get("HyperbandStrategyConfig", {})
+    hyperband = config.get("StrategyConfig", {}).get("HyperbandStrategyConfig", {})
     static = definition.get("StaticHyperParameters", {})
-    if "MaxResource" not in told and not any(name in static for name in _EPOCHS):
+    if "MaxResource" not in hyperband and not any(name in static for name in _EPOCHS):
         yield "Hyperband needs MaxResource, or a static hyperparameter for the number of epochs"
-    if told.get("MinResource", 1) > told.get("MaxResource", math.inf):
+    if hyperband.get("MinResource", 1) > hyperband.get("MaxResource", math.inf):
         yield "MinResource must not be greater than MaxResource"
 
 

@@ -52,11 +52,11 @@ async function ask(path, options = {}) {
   }
   const answer = await fetch(path, { ...options, headers });
   if (answer.ok) return answer;
-  const told = await answer.json().catch(() => ({ detail: `${path} answered ${answer.status}` }));
-  const problems = (told.problems || []).map((each) => `${each.field}: ${each.message}${each.remedy ? ` → ${each.remedy}` : ""}`);
-  const error = new Error(problems.length ? problems.join("\n") : told.detail);
+  const problem = await answer.json().catch(() => ({ detail: `${path} answered ${answer.status}` }));
+  const problems = (problem.problems || []).map((each) => `${each.field}: ${each.message}${each.remedy ? ` → ${each.remedy}` : ""}`);
+  const error = new Error(problems.length ? problems.join("\n") : problem.detail);
   error.status = answer.status;
-  error.problems = told.problems;
+  error.problems = problem.problems;
   throw error;
 }
 

@@ -8,7 +8,7 @@ const OVER = ["finished", "failed", "stopped", "moved"];
 async function one(name) {
   const stopped = new AbortController();
   leave = () => stopped.abort();
-  const told = await read(experiment(name));
+  const row = await read(experiment(name));
   const cards = make("div", { class: "cards" });
   const ended = make("p", { role: "status" });
   const trouble = make("p", { class: "failed", role: "status" });
@@ -49,9 +49,9 @@ async function one(name) {
   }
 
   const refresh = paced(look, stopped.signal);
-  show(told);
-  await trials.look(told);
-  listen(`${experiment(name)}/events`, told.version, stopped.signal, (events) => {
+  show(row);
+  await trials.look(row);
+  listen(`${experiment(name)}/events`, row.version, stopped.signal, (events) => {
     figures.changed(Number(events.at(-1).id));
     refresh();
   });
@@ -115,8 +115,8 @@ function steering(name, done) {
     const key = JSON.stringify([version, body]);
     if (key === known) return;
     known = key;
-    const told = await read(`${experiment(name)}/limits/cost?${new URLSearchParams(body)}`);
-    if (key === known) cost.replaceChildren(...costs(told, Object.keys(body).length > 0));
+    const answer = await read(`${experiment(name)}/limits/cost?${new URLSearchParams(body)}`);
+    if (key === known) cost.replaceChildren(...costs(answer, Object.keys(body).length > 0));
   }
   let seen = 0;
   const later = () => tell(seen).catch((error) => write(cost, error.message));
@@ -133,15 +133,15 @@ function steering(name, done) {
 }
 
 // What limits would cost, in words.
-function costs(told, other) {
+function costs(answer, other) {
   const begin = other ? "With these limits" : "As it is";
-  const trials = `${told.trials} ${told.trials === 1 ? "trial" : "trials"}`;
-  const said = !told.trials ? `${begin}, no further trial may run.`
-    : told.more === null ? `${begin}, ${trials} may still run; their jobs have no price here.`
-    : !told.at_most ? `${begin}, ${trials} may still run; they cost nothing.`
-    : `${begin}, ${trials} may still run, for ${money(told.more)} at most: ${money(told.at_most)} in all, of which ${money(told.committed)} are committed.`;
-  return [said, ...(told.tenant ? [` ${money(told.tenant.free)} of ${money(told.tenant.budget)} are free in ${told.tenant.month}.`,
-    ...told.tenant.refusals.map((why) => make("span", { class: "failed refusal" }, `It would be refused: ${why}`))] : [])];
+  const trials = `${answer.trials} ${answer.trials === 1 ? "trial" : "trials"}`;
+  const said = !answer.trials ? `${begin}, no further trial may run.`
+    : answer.more === null ? `${begin}, ${trials} may still run; their jobs have no price here.`
+    : !answer.at_most ? `${begin}, ${trials} may still run; they cost nothing.`
+    : `${begin}, ${trials} may still run, for ${money(answer.more)} at most: ${money(answer.at_most)} in all, of which ${money(answer.committed)} are committed.`;
+  return [said, ...(answer.tenant ? [` ${money(answer.tenant.free)} of ${money(answer.tenant.budget)} are free in ${answer.tenant.month}.`,
+    ...answer.tenant.refusals.map((why) => make("span", { class: "failed refusal" }, `It would be refused: ${why}`))] : [])];
 }
 
 // Its trials, a hundred at once

@@ -5,7 +5,7 @@
 const FIGURES = ["history", "curves", "front", "parallel", "slots"]; // the report has the others
 const RESTS = 4; // a figure is not fetched again before so many times as long as it took
 
-// What draws figures that `fetched` gives: its element, and `changed`, which is told the newest version.
+// What draws figures that `fetched` gives: its element, and `changed`, which is given the newest version.
 function figureFrame(title, figures, fetched, signal) {
   const frame = make("iframe", { class: "figures", title, sandbox: "allow-scripts allow-downloads", src: "figures.html" });
   const shown = new Map(figures.map(({ id }) => [id, { version: -1, asking: false, after: 0 }]));

@@ -42,9 +42,9 @@ async function create() {
     write(status, "Planning …");
     const begun = key;
     try {
-      const told = await (sent() ? await post(`/v1/archives/plan?${new URLSearchParams(asked())}`, sent())
+      const answer = await (sent() ? await post(`/v1/archives/plan?${new URLSearchParams(asked())}`, sent())
         : await post("/v1/plan", { ...source(), ...asked(), ...(account.checked ? { account: true } : {}) })).json();
-      if (begun === key) shown(...planned(told), ...(told.tenant?.refusals.length ? [] : [startButton()]));
+      if (begun === key) shown(...planned(answer), ...(answer.tenant?.refusals.length ? [] : [startButton()]));
     } catch (error) {
       if (!error.problems) throw error;
       if (begun === key) shown(make("h2", {}, "It cannot be started"), problems(error.problems));
@@ -76,32 +76,32 @@ async function create() {
 }
 
 // A plan as a person reads it: the title first.
-function planned(told) {
-  const written = told.variants.find((each) => each.written) || told.variants[0];
-  const unit = `${told.resource}s`;
+function planned(plan) {
+  const written = plan.variants.find((each) => each.written) || plan.variants[0];
+  const unit = `${plan.resource}s`;
   const here = (text) => text.replace(/ \(--[^)]*\)/, "").replace(/^--.*/, "as written above"); // options are of a terminal
-  const each = told.epoch_seconds === null ? "how long one takes is not known" : `${span(told.epoch_seconds)} each (${here(told.epoch_seconds_from)})`;
-  const count = told.epochs === null ? "as many as the script makes" : `${number(told.epochs)} (${here(told.epochs_from)})`;
-  const price = told.price_per_hour === null ? "not known" : `${money(told.price_per_hour)} an hour (${told.price_source})`;
-  const facts = { Search: told.search, Stopping: told.stopping, Machines: told.machine, Metrics: told.metrics,
-    [`A whole trial's ${unit}`]: `${count}; ${each}`, Price: price, Request: here(told.request),
-    ...(told.settings.length ? { Settings: `${told.settings.join(", ")}, from the user's own file` } : {}) };
-  return [make("h2", {}, `Plan of ${told.name}`), ...room(told.tenant),
+  const each = plan.epoch_seconds === null ? "how long one takes is not known" : `${span(plan.epoch_seconds)} each (${here(plan.epoch_seconds_from)})`;
+  const count = plan.epochs === null ? "as many as the script makes" : `${number(plan.epochs)} (${here(plan.epochs_from)})`;
+  const price = plan.price_per_hour === null ? "not known" : `${money(plan.price_per_hour)} an hour (${plan.price_source})`;
+  const facts = { Search: plan.search, Stopping: plan.stopping, Machines: plan.machine, Metrics: plan.metrics,
+    [`A whole trial's ${unit}`]: `${count}; ${each}`, Price: price, Request: here(plan.request),
+    ...(plan.settings.length ? { Settings: `${plan.settings.join(", ")}, from the user's own file` } : {}) };
+  return [make("h2", {}, `Plan of ${plan.name}`), ...room(plan.tenant),
     grid([
       { title: "", cell: (row) => make("strong", { class: "head" }, row[0]) },
       ...["Best guess", "At worst", "Range"].map((title, place) => ({ title, number: true, cell: (row) => row[place + 1] })),
-    ], figuresOf(told, written, unit), "What it would take"),
-    ...(told.price_per_hour === 0 || written.worst.capped ? [] : [make("p", { class: "failed" }, "Nothing bounds what it costs: limits.max_cost does.")]),
+    ], figuresOf(plan, written, unit), "What it would take"),
+    ...(plan.price_per_hour === 0 || written.worst.capped ? [] : [make("p", { class: "failed" }, "Nothing bounds what it costs: limits.max_cost does.")]),
     ...(written.estimate ? [] : [make("p", { class: "soft" }, `How long it takes is not known: write above how many ${unit} a trial makes, and how long one takes.`)]),
-    ...(told.doubts.length ? [make("h3", {}, "Doubtful"), problems(told.doubts)] : []),
-    ...(told.advice.length ? [make("h3", {}, "Advice"), make("ul", {}, ...told.advice.map((text) => make("li", {}, text)))] : []),
-    ...(told.account.length ? [make("h3", {}, "The account"), checks(told.account)] : []),
+    ...(plan.doubts.length ? [make("h3", {}, "Doubtful"), problems(plan.doubts)] : []),
+    ...(plan.advice.length ? [make("h3", {}, "Advice"), make("ul", {}, ...plan.advice.map((text) => make("li", {}, text)))] : []),
+    ...(plan.account.length ? [make("h3", {}, "The account"), checks(plan.account)] : []),
     make("h3", {}, "How"), make("dl", {}, ...Object.entries(facts).flatMap(([name, fact]) => [make("dt", {}, name), make("dd", {}, fact)])),
-    ...(told.variants.length > 1 && written.estimate ? [make("h3", {}, "Other ways to run it"), ways(told.variants)] : []),
-    ...(told.not_asked.length ? [make("p", { class: "soft" }, `Not asked: ${told.not_asked.map(here).join("; ")}.`)] : [])];
+    ...(plan.variants.length > 1 && written.estimate ? [make("h3", {}, "Other ways to run it"), ways(plan.variants)] : []),
+    ...(plan.not_asked.length ? [make("p", { class: "soft" }, `Not asked: ${plan.not_asked.map(here).join("; ")}.`)] : [])];
 }
 
-function figuresOf(told, { estimate, worst }, unit) {
+function figuresOf(plan, { estimate, worst }, unit) {
   const cells = ({ low, guess, high }, said, most) => [said(guess), most, said(low) === said(high) ? said(low) : `${said(low)} to ${said(high)}`];
   const guessed = (name, said, most = "–") => (estimate && estimate[name] ? cells(estimate[name], said, most) : ["?", most, "?"]);
   const whole = (value) => Math.round(value).toLocaleString("en");
@@ -109,11 +109,11 @@ function figuresOf(told, { estimate, worst }, unit) {
   const most = worst.dollars === null ? "?" : money(worst.dollars);
   return [
     ["Time", ...guessed("time", span)],
-    ["Trials", ...guessed("trials", whole, whole(told.max_trials))],
-    ["… to the end", ...guessed("completed", whole, whole(told.max_trials))],
+    ["Trials", ...guessed("trials", whole, whole(plan.max_trials))],
+    ["… to the end", ...guessed("completed", whole, whole(plan.max_trials))],
     ["Jobs", ...guessed("jobs", whole, whole(worst.jobs))],
     [unit[0].toUpperCase() + unit.slice(1), ...guessed("epochs", whole)],
-    ...(told.price_per_hour === 0 ? [] : [
+    ...(plan.price_per_hour === 0 ? [] : [
       ["Machine hours", ...guessed("instance_hours", hours, hours(worst.instance_hours))],
       ["Dollars", ...guessed("dollars", money, most)],
       ...(worst.dollars_with_retries === worst.dollars ? [] : [["… if the service fails jobs", "–", money(worst.dollars_with_retries), "–"]]),

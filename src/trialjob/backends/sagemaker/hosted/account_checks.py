@@ -58,11 +58,11 @@ def _wrong(client: SageMakerClient, tuned: Tuned, parent: str, facts: Facts) -> 
         return f"the tuning job {name} is {whose}"
     if not is_over(facts):
         return f"{name} is {status}, and has not ended"
-    told, ours = (
+    earlier, ours = (
         facts["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"],
         objective_of(tuned),
     )
-    if told != ours:
-        said = [f"{each['Type']} {each['MetricName']}" for each in (told, ours)]
+    if earlier != ours:
+        said = [f"{each['Type']} {each['MetricName']}" for each in (earlier, ours)]
         return f"{name} has the objective {said[0]}, and this one {said[1]}"
     return ""

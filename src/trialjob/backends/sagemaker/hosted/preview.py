@@ -56,8 +56,8 @@ def _problem(
         field = _machines(path[2:])
     elif path[:1] == (_DEFINITION,):
         inner = (_RENAMED.get(str(path[1]), path[1]), *path[2:]) if path[1:] else ()
-        told = Flaw(path=inner, message=flaw.message, remedy=flaw.remedy)
-        return problem_of(told, training, raw)
+        inner_flaw = Flaw(path=inner, message=flaw.message, remedy=flaw.remedy)
+        return problem_of(inner_flaw, training, raw)
     elif path[:2] == _RANGES and (name := value_at(request, (*path[:4], "Name"))):
         field = f"space.{name}"
     else:

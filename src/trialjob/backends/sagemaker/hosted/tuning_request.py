@@ -247,11 +247,11 @@ def _definition(tuned: Tuned, archive: str, owner: str, reveal: Reveal) -> Reque
 def _environment(tuned: Tuned, base: Mapping[str, str]) -> dict[str, str]:
     """The variables of every trial; which one it is, the job finds in its own name."""
     of_one = {"TRIALJOB_TRIAL", "TRIALJOB_ATTEMPT"}
-    told = {name: value for name, value in base.items() if name not in of_one}
+    variables = {name: value for name, value in base.items() if name not in of_one}
     if tuned.tells_best:
         objective = tuned.handover.search.objective
-        told[RUNNING_BEST] = f"{objective.mode.value}:{objective.metric}"
-    return told
+        variables[RUNNING_BEST] = f"{objective.mode.value}:{objective.metric}"
+    return variables
 
 
 def _static(tuned: Tuned, archive: str) -> dict[str, str]:

@@ -15,8 +15,8 @@ from typing import Any, Final, TypeVar
 
 from trialjob import config, experiment
 from trialjob.apps.naming import unique_name, with_suffix
+from trialjob.apps.service.attempt_files import KeptFiles
 from trialjob.apps.service.figures import Drawn, LiveFigures
-from trialjob.apps.service.left_behind import KeptFiles
 from trialjob.apps.service.listing import RestingLines
 from trialjob.apps.service.live_logs import LiveLogs, LogPart
 from trialjob.apps.service.runner import Runner
@@ -32,9 +32,9 @@ from trialjob.orchestrator.core.best import best_trial
 from trialjob.orchestrator.core.costs import all_priced
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.journals.store import BaseStore
-from trialjob.planning import page as plan_page
-from trialjob.planning.further import further
-from trialjob.planning.planned import Asked, at_worst, plan
+from trialjob.planning import rendering as plan_page
+from trialjob.planning.planner import Asked, at_worst, plan
+from trialjob.planning.remaining_cost import further
 from trialjob.reporting.results import experiment_state
 from trialjob.reporting.terminal import one_line
 from trialjob.user_settings import expanded
@@ -67,7 +67,7 @@ class Uncapped(UsageError):
     """What would be started costs money, and nothing bounds how much."""
 
 
-class Desk:
+class Experiments:
     """Looks at experiments, starts and stops them. Safe to be used by several threads."""
 
     def __init__(self, store: str | None, runner: Runner, folder: Path) -> None:
@@ -78,11 +78,11 @@ class Desk:
         self._lock = threading.Lock()
         self._lines = RestingLines(time.monotonic)
         self._logs = LiveLogs()
-        self._figures = LiveFigures(self.told)
+        self._figures = LiveFigures(self.visible)
         #: What has ended or waits, and how often it is passed over when what is left is looked for.
         self._resting: dict[str, int] = {}
 
-    def told(self, text: str) -> str:
+    def visible(self, text: str) -> str:
         """``text`` as whoever asks here may read it."""
         return text
 
@@ -113,8 +113,10 @@ class Desk:
             why = str(error)
         except Exception as error:  # noqa: BLE001 - whatever is in one journal, the others are shown
             why = f"{type(error).__name__}: {error}"
-        told = one_line(self.told(why))
-        return unreadable(name, told) if details else {"name": name, "state": "unreadable", "detail": told}
+        reason = one_line(self.visible(why))
+        return (
+            unreadable(name, reason) if details else {"name": name, "state": "unreadable", "detail": reason}
+        )
 
     def _line(self, name: str) -> dict[str, object]:
         with self._lock:
@@ -140,14 +142,14 @@ class Desk:
         def at(session: Session) -> tuple[dict[str, object], int]:
             if is_study(session) and session.state.phase is not Phase.ENDED and self._is_due(session):
                 advance(session)  # time may have ended something
-            told = {
+            row = {
                 **status_of(session),
                 "version": session.state.version,
                 "runs_here": name in self.runner.running(),
-                "trouble": self.told(self.runner.trouble(name)),
+                "trouble": self.visible(self.runner.trouble(name)),
             }
-            told["kept_in"] = self.told(str(told["kept_in"]))
-            return told, session.state.version
+            row["kept_in"] = self.visible(str(row["kept_in"]))
+            return row, session.state.version
 
         return self.look(name, at)
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from trialjob.in_job import event_files, logged, mlflow_files
-from trialjob.in_job.logged import Ambiguous, Files, PointReporter
+from trialjob.in_job import event_files, mlflow_files, tracker_logs
+from trialjob.in_job.tracker_logs import Ambiguous, Files, PointReporter
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "logged"
 PLAIN = (GOLDEN / "plain.tfevents").read_bytes()
@@ -202,7 +202,7 @@ def test_what_lies_there_before_the_script_begins_is_not_reported(
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.shutdown(socket.SHUT_WR)
-        assert logged.watch(tmp_path, "tensorboard", ["val/acc", "epoch"], theirs) == ""
+        assert tracker_logs.watch(tmp_path, "tensorboard", ["val/acc", "epoch"], theirs) == ""
     out = capfd.readouterr()
     assert out.out == ""
     assert "no 'val/acc'" in out.err
@@ -224,6 +224,6 @@ def test_what_lies_there_before_the_script_begins_is_not_reported(
 def test_libraries_are_led_into_the_trials_own_tree(
     kind: str, given: dict[str, str], then: dict[str, str]
 ) -> None:
-    environment = {logged.METRICS_FROM: kind, **given}
-    logged.prepare(environment, Path("/ml"))
-    assert environment == {logged.METRICS_FROM: kind, **then}
+    environment = {tracker_logs.METRICS_FROM: kind, **given}
+    tracker_logs.prepare(environment, Path("/ml"))
+    assert environment == {tracker_logs.METRICS_FROM: kind, **then}

@@ -11,7 +11,7 @@ from typing import Final
 
 from trialjob.apps.service.access import App, Scope, Send
 from trialjob.apps.service.reading_api import one_experiment
-from trialjob.apps.service.receiving import Receive
+from trialjob.apps.service.request_limits import Receive
 from trialjob.apps.service.rules import ONE
 from trialjob.apps.service.threads import in_thread
 
@@ -36,5 +36,5 @@ class Shortcut:
         if len(tags) > 1:
             return None
         with suppress(Exception):  # a look changes nothing, so the routes look again and say what is wrong
-            return await in_thread(one_experiment, scope["desk"], name, *tags)
+            return await in_thread(one_experiment, scope["experiments"], name, *tags)
         return None

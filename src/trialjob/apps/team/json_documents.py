@@ -67,9 +67,9 @@ def change(
 
 def _parsed(data: bytes, key: str, parse: Callable[[Mapping[str, Any]], T]) -> T:
     try:
-        told = json.loads(data)
-        if told["v"] > FORMAT:
+        fields = json.loads(data)
+        if fields["v"] > FORMAT:
             raise StoreError(f"{key} was written by a newer trialjob; upgrade trialjob")
-        return parse(told)
+        return parse(fields)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise StoreError(f"{key} is damaged ({type(error).__name__}); restore it from a backup") from error

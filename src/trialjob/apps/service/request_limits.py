@@ -69,10 +69,10 @@ class Body:
     async def read(self, who: str, length: str, most: int) -> None:
         """Receive all of it, of which ``length`` is told in advance, if anything. Raises Refusal."""
         self._who = who
-        told = number(length)
-        if length and (told is None or told > most):
+        length_given = number(length)
+        if length and (length_given is None or length_given > most):
             raise _too_large(f"of {length[:_DIGITS]} bytes", most)
-        self._take(told or 0)
+        self._take(length_given or 0)
         pieces: list[bytes] = []
         size, more = 0, True
         until = self._now() + self.begins_within

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from trialjob.aws.meanings import is_signed
+from trialjob.aws.error_codes import is_signed
 
 #: What is needed of an answer, by method; a dot leads into a member, and "[]" into every row of a list.
 _NEEDS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -66,9 +66,9 @@ def flaw_of(answer: Any, method: str, shape: Any) -> str:  # noqa: ANN401 - boto
     """Why this is no answer to a call of ``method``, whose output is ``shape``; "" when it is one."""
     if not isinstance(answer, Mapping):
         return "it is no structure"
-    told = answer.get("ResponseMetadata") or {}
-    headers = told.get("HTTPHeaders") or {}
-    status = told.get("HTTPStatusCode")
+    metadata = answer.get("ResponseMetadata") or {}
+    headers = metadata.get("HTTPHeaders") or {}
+    status = metadata.get("HTTPStatusCode")
     if status not in _OK or status != _STATUS.get(method, status):
         return f"its status is {status}"
     if not is_signed(headers):

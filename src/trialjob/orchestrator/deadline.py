@@ -9,7 +9,7 @@ from __future__ import annotations
 from trialjob.orchestrator.ports import Clock
 
 
-class Patience:
+class Deadline:
     """Begins with its making, and is over after so many seconds."""
 
     def __init__(self, clock: Clock, seconds: float) -> None:

@@ -65,7 +65,7 @@ class _Stay(HTTPRedirectHandler):
         """Follow none, so that it is an error."""
 
 
-class Door:
+class HttpClient:
     """A server, as one who has a token for it sees it. Safe to be used by several threads."""
 
     def __init__(self, address: str, clock: Clock, token: str | None = None) -> None:
@@ -118,11 +118,11 @@ class Door:
         data, kind = body, "application/gzip"
         if body is not None and not isinstance(body, bytes):
             data, kind = json_bytes(body), "application/json"
-        told = {"User-Agent": f"trialjob/{__version__}", "Authorization": f"Bearer {self._secret()}"}
+        base = {"User-Agent": f"trialjob/{__version__}", "Authorization": f"Bearer {self._secret()}"}
         if data is not None:
-            told["Content-Type"] = kind
+            base["Content-Type"] = kind
         more = {name.replace("_", "-"): value for name, value in headers.items() if value}
-        return Request(address, data=data, headers={**told, **more}, method=method)  # type: ignore[arg-type]  # noqa: S310 - normal() has seen it
+        return Request(address, data=data, headers={**base, **more}, method=method)  # type: ignore[arg-type]  # noqa: S310 - normal() has seen it
 
     def _secret(self) -> str:
         token = self._token or logins.token_of(self.address)

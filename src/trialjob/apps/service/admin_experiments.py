@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
-from trialjob.apps.service.desk import Desk
+from trialjob.apps.service.attempt_files import KeptFiles
+from trialjob.apps.service.experiments import Experiments
 from trialjob.apps.service.figures import Drawn
-from trialjob.apps.service.left_behind import KeptFiles
 from trialjob.apps.service.live_logs import LogPart
 from trialjob.apps.service.studies import Study
 from trialjob.apps.team.tenants import tenant_of
@@ -21,33 +21,41 @@ class NotForAdmins(UsageError):
     """A tenant's token is needed."""
 
 
-class AdminDesk:
-    """Finds the tenant's desk by the name of the experiment."""
+class AdminExperiments:
+    """Finds the tenant's experiments by the name of the experiment."""
 
-    def __init__(self, tenants: Callable[[], Sequence[str]], desk: Callable[[str], Desk]) -> None:
-        self._tenants, self._desk = tenants, desk
+    def __init__(
+        self, tenants: Callable[[], Sequence[str]], experiments: Callable[[str], Experiments]
+    ) -> None:
+        self._tenants, self._experiments = tenants, experiments
 
-    def told(self, text: str) -> str:
+    def visible(self, text: str) -> str:
         return text
 
     def names(self) -> list[str]:
-        return sorted(name for tenant in self._tenants() for name in self._desk(tenant).names())
+        return sorted(name for tenant in self._tenants() for name in self._experiments(tenant).names())
 
     def page(self, after: str, limit: int, *, details: bool = False) -> tuple[list[dict[str, object]], str]:
-        all_desks = map(self._desk, self._tenants())
-        desks = {name: desk for desk in all_desks for name in desk.names()}
-        names = sorted(name for name in desks if name > after)
-        lines = [desks[name].line(name, details=details) for name in names[:limit]]
+        all_experiments = map(self._experiments, self._tenants())
+        experiments_of = {
+            name: experiments for experiments in all_experiments for name in experiments.names()
+        }
+        names = sorted(name for name in experiments_of if name > after)
+        lines = [experiments_of[name].line(name, details=details) for name in names[:limit]]
         return lines, names[limit - 1] if len(names) > limit else ""
 
     def lines(self, containing: str) -> Iterator[dict[str, object]]:
-        return (line for desk in map(self._desk, self._tenants()) for line in desk.lines(containing))
+        return (
+            line
+            for experiments in map(self._experiments, self._tenants())
+            for line in experiments.lines(containing)
+        )
 
-    def _of(self, name: str) -> Desk:
+    def _of(self, name: str) -> Experiments:
         tenant = tenant_of(name)
         if tenant not in self._tenants():
             raise NoSuchExperiment(f"no experiment named {name!r} of any tenant")
-        return self._desk(tenant)
+        return self._experiments(tenant)
 
     def look(self, name: str, at: Callable[[Session], T]) -> T:
         return self._of(name).look(name, at)

@@ -77,10 +77,10 @@ def plan(given: ExperimentSpec | ResolvedSpec, asked: Asked, *, store: str | Pat
     spec, jobs = resolved.spec, resolved.jobs
     where = spec.backend
     like = _like(asked.like, store)
-    told, seen = where.assumptions, tuple[str, ...]()
+    own, seen = where.assumptions, tuple[str, ...]()
     if like is not None and where.is_remote and _kind_of(like) == where.kind:
-        told, seen = with_experience(like, told)
-    assumptions = with_assumed(told, asked.assume)
+        own, seen = with_experience(like, own)
+    assumptions = with_assumed(own, asked.assume)
     epochs = _epochs(spec, asked, like)
     ways = where.ways(jobs, ask=asked.account)
     tariff = next(way.tariff for way in ways if way.written)

@@ -36,12 +36,12 @@ _PARENT, _TIMES, _PAGES = 1, slice(11, 15), 21
 class UseSampler:
     """Samples what the descendants of this process use, from its start until ``finish``."""
 
-    def __init__(self, root: Path, told: Mapping[str, str]) -> None:
-        """``told`` is the script's environment."""
+    def __init__(self, root: Path, environment: Mapping[str, str]) -> None:
+        """``environment`` is the script's environment."""
         self._growing = root / "output" / NAME
         self._kept = root / "output" / "data" / NAME
-        self._told = dict(told)
-        self._pauses = pauses(told.get(USE, ""))
+        self._environment = dict(environment)
+        self._pauses = pauses(environment.get(USE, ""))
         self._over = threading.Event()
 
     def start(self) -> None:
@@ -66,7 +66,7 @@ class UseSampler:
     def _work(self) -> None:
         with contextlib.suppress(Exception):
             first, every = self._pauses or (0.0, 0.0)
-            meter = Meter(self._told.get(_VISIBLE))
+            meter = Meter(self._environment.get(_VISIBLE))
             pause = first
             while not self._over.wait(pause):
                 pause, found = every, meter.sample()

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
 from trialjob.aws import faults
-from trialjob.aws.meanings import Told, fault_of
-from trialjob.aws.needs import flaw_of
+from trialjob.aws.error_codes import Told, fault_of
+from trialjob.aws.response_checks import flaw_of
 
 T = TypeVar("T")
 
@@ -100,16 +100,16 @@ def _unreadable(action: str, why: str) -> str:
 
 def _of_response(error: Any, operation: str, action: str, at: float | None) -> faults.Fault:  # noqa: ANN401
     response = error.response if isinstance(error.response, Mapping) else {}
-    told, meta = response.get("Error") or {}, response.get("ResponseMetadata") or {}
+    error_fields, meta = response.get("Error") or {}, response.get("ResponseMetadata") or {}
     fault = fault_of(
         Told(
-            code=str(told.get("Code") or ""),
-            message=str(told.get("Message") or ""),
+            code=str(error_fields.get("Code") or ""),
+            message=str(error_fields.get("Message") or ""),
             status=int(meta.get("HTTPStatusCode") or 0),
             action=action,
             bare=operation.startswith("Head"),
             headers=meta.get("HTTPHeaders") or {},
-            details=told,
+            details=error_fields,
             at=at,
         )
     )

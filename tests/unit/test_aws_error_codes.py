@@ -9,8 +9,8 @@ from botocore.exceptions import PartialCredentialsError  # type: ignore[import-u
 
 from trialjob.aws import faults
 from trialjob.aws.admission import A_WHILE, Admission
-from trialjob.aws.answers import made
-from trialjob.aws.meanings import Told, date_of, fault_of
+from trialjob.aws.calls import made
+from trialjob.aws.error_codes import Told, date_of, fault_of
 
 NOW = 1_800_000_000.0
 DATE = "Fri, 15 Jan 2027 08:00:00 GMT"

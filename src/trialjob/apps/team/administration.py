@@ -25,7 +25,7 @@ from trialjob.orchestrator.ports import Clock
 LONGEST: Final = 366 * 86400.0
 
 
-class Office:
+class Administration:
     """What an admin may see and do to a store's tenants and tokens."""
 
     def __init__(self, store: BaseStore, clock: Clock) -> None:
@@ -37,7 +37,7 @@ class Office:
     def tokens(self) -> list[dict[str, Any]]:
         """All of them, the newest first; not what they are."""
         now = self._clock.now()
-        return [_told(token, now) for token in reversed(self._tokens.read().tokens)]
+        return [_token_row(token, now) for token in reversed(self._tokens.read().tokens)]
 
     def create_token(self, tenant: str, role: Role, *, expires: str, note: str) -> tuple[str, dict[str, Any]]:
         """A token, in words that are not seen again, and what is kept of it. Raises SpecError, UsageError."""
@@ -49,7 +49,7 @@ class Office:
             raise _wrong("expires", f"{expires} is not above 0 and at most 366d", "write such as 90d")
         self._tenants.read(tenant)
         text, token = self._tokens.create(tenant=tenant, role=role, note=note, seconds=seconds)
-        return text, _told(token, self._clock.now())
+        return text, _token_row(token, self._clock.now())
 
     def revoke(self, token_id: str) -> None:
         """Raises UsageError when there is none of that id."""
@@ -102,7 +102,7 @@ def _wrong(field: str, message: str, remedy: str) -> SpecError:
     return SpecError(Problem(field=field, message=message, remedy=remedy), "request")
 
 
-def _told(token: Token, now: float) -> dict[str, Any]:
+def _token_row(token: Token, now: float) -> dict[str, Any]:
     return {
         "id": token.id,
         "tenant": token.tenant,

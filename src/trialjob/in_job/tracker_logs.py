@@ -55,17 +55,17 @@ _SHARE = 20.0
 _NAMED = 12
 
 
-def prepare(told: MutableMapping[str, str], root: Path) -> None:
+def prepare(environment: MutableMapping[str, str], root: Path) -> None:
     """Have the libraries write into the trial's own tree, by the script's environment."""
-    kind = told.get(METRICS_FROM)
+    kind = environment.get(METRICS_FROM)
     if kind == "mlflow":
         # What it does by itself: a database, or folders, in the working directory.
         for name in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID"):
-            told.pop(name, None)
+            environment.pop(name, None)
     elif kind == "wandb":
-        told["WANDB_DIR"] = str(root / "output" / "data")
-        if not told.get("WANDB_API_KEY") or told.get("WANDB_MODE") in ("disabled", "dryrun"):
-            told["WANDB_MODE"] = "offline"
+        environment["WANDB_DIR"] = str(root / "output" / "data")
+        if not environment.get("WANDB_API_KEY") or environment.get("WANDB_MODE") in ("disabled", "dryrun"):
+            environment["WANDB_MODE"] = "offline"
 
 
 class Ambiguous(Exception):
@@ -233,7 +233,7 @@ def _say(values: dict[str, float], step: int) -> None:
 
 
 def main() -> None:
-    """``logged.py ROOT``, with a socket as its standard input."""
+    """``tracker_logs.py ROOT``, with a socket as its standard input."""
     line = socket.socket(fileno=0)
     try:
         needed = [str(name) for name in json.loads(os.environ.get(NEEDED) or "[]")]

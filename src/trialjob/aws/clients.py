@@ -1,4 +1,4 @@
-"""The one door to AWS: who calls, from where, and how long an answer is waited for.
+"""The one aws_clients to AWS: who calls, from where, and how long an answer is waited for.
 
 Credentials, profile and endpoint come by boto3's own rules, the region by ``model.region``. Every call that
 is made here ends in an answer or in one of ``faults``. It must not know what the calls are for.
@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
 from trialjob.aws import faults
-from trialjob.aws.answers import ask, made
-from trialjob.call_log import told
+from trialjob.aws.calls import ask, made
+from trialjob.call_log import logged
 from trialjob.model.region import region_said
 
 T = TypeVar("T")
@@ -25,7 +25,7 @@ _TRIES: Final = 3
 _ELSEWHERE: Final = {"pricing": "us-east-1"}
 
 
-class Door:
+class AwsClients:
     """One caller in one region. Safe to be shared between threads, who at worst make a client twice."""
 
     def __init__(
@@ -34,7 +34,7 @@ class Door:
         region: str | None = None,
         profile: str | None = None,
         session: Any = None,  # noqa: ANN401 - boto3 has no types
-        patience: float = _ANSWER,
+        timeout: float = _ANSWER,
         options: Mapping[str, Any] | None = None,
     ) -> None:
         """``session`` is a boto3 session to be used instead of a new one; ``options`` are botocore's."""
@@ -42,7 +42,7 @@ class Door:
         self._profile = profile
         self._given = session
         self._session: Any = session
-        self._patience = patience
+        self._timeout = timeout
         self._options = dict(options or {})
         self._clients: dict[str, Any] = {}
 
@@ -55,7 +55,7 @@ class Door:
     ) -> Any:  # noqa: ANN401 - boto3's answers
         """The answer to one call, made once. Raises a Fault; ``now`` tells the time here."""
         try:
-            with told(service, method, given):
+            with logged(service, method, given):
                 return ask(made(lambda: self._client(service)), method, given, now=now)
         except faults.CallerTrouble:
             # A new session reads the credentials again, which somebody may have renewed by then.
@@ -101,8 +101,8 @@ class Door:
             from botocore.config import Config  # type: ignore[import-untyped] # noqa: PLC0415 - heavy
 
             common = {
-                "connect_timeout": min(_CONNECT, self._patience),
-                "read_timeout": self._patience,
+                "connect_timeout": min(_CONNECT, self._timeout),
+                "read_timeout": self._timeout,
                 "retries": {"total_max_attempts": 1, "mode": "standard"},
                 "user_agent_extra": "trialjob",
             }

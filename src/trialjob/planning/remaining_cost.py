@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from trialjob.config import ExperimentSpec
 from trialjob.model.money import Spend, cap_micros, dollars
 from trialjob.orchestrator.core.state import State
-from trialjob.planning.planned import rule_of
+from trialjob.planning.planner import rule_of
 from trialjob.planning.upper_bound import worst_of
 
 

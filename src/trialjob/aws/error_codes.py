@@ -125,58 +125,58 @@ class Told:
     at: float | None = None
 
 
-def fault_of(told: Told) -> Fault:
+def fault_of(response: Told) -> Fault:
     """The fault that a service's error stands for."""
-    code, message = told.code, told.message
-    if told.status == _UNCHANGED:
+    code, message = response.code, response.message
+    if response.status == _UNCHANGED:
         return faults.Unchanged(message)
     if code in _THROTTLES:
         return faults.Throttled(message or code)
-    if told.bare and is_signed(told.headers):
-        return _of_bare(told)
-    if told.status >= _SERVER_ERROR:
-        return _unclear(told)
+    if response.bare and is_signed(response.headers):
+        return _of_bare(response)
+    if response.status >= _SERVER_ERROR:
+        return _unclear(response)
     if code in _DENIED:
-        return _denied(told)
+        return _denied(response)
     if code in _SIGNATURES | _TIMES:
-        return _of_signature(told)
+        return _of_signature(response)
     if code == "ValidationException" and (found := _of_job(message)):
         return found
     for codes, fault in _SIMPLE:
         if code in codes:
             return fault(message or code)
-    return faults.Invalid(f"{code}: {message}", code) if code in _REFUSALS else _unclear(told)
+    return faults.Invalid(f"{code}: {message}", code) if code in _REFUSALS else _unclear(response)
 
 
-def _unclear(told: Told) -> Fault:
-    said = " ".join(told.message.split())[:120]
-    code = "" if told.code in {"", str(told.status)} else f" {told.code}"
-    answer = f"HTTP {told.status}{code}: {said}".rstrip(": ")
-    return faults.Unreachable(f"no clear answer to {told.action}: {answer}")
+def _unclear(response: Told) -> Fault:
+    said = " ".join(response.message.split())[:120]
+    code = "" if response.code in {"", str(response.status)} else f" {response.code}"
+    answer = f"HTTP {response.status}{code}: {said}".rstrip(": ")
+    return faults.Unreachable(f"no clear answer to {response.action}: {answer}")
 
 
-def _of_bare(told: Told) -> Fault:
-    ahead = _ahead(told)
-    if told.status in _REFUSED and ahead is not None and abs(ahead) >= _LIMIT:
-        return faults.WrongClock(f"{_clock_words(ahead)} ({told.action}: {told.message})")
-    match told.status:
+def _of_bare(response: Told) -> Fault:
+    ahead = _ahead(response)
+    if response.status in _REFUSED and ahead is not None and abs(ahead) >= _LIMIT:
+        return faults.WrongClock(f"{_clock_words(ahead)} ({response.action}: {response.message})")
+    match response.status:
         case 404:
-            return faults.NotFound(told.message)
+            return faults.NotFound(response.message)
         case 403:
-            return _denied(told)
+            return _denied(response)
         case 400:
-            why = f"{told.action} was refused, as it is when credentials have expired"
+            why = f"{response.action} was refused, as it is when credentials have expired"
             return faults.ExpiredCredentials(why)
         case _:
-            return _unclear(told)
+            return _unclear(response)
 
 
-def _denied(told: Told) -> Fault:
-    found = _ACTION.search(told.message)
-    if _ROLE.search(told.message) and told.action.startswith("sagemaker:"):
-        return faults.RoleNotReady(told.message)
-    missing = found[1] if found else told.action
-    return faults.AccessDenied(missing, f"{missing} is not allowed: {told.message}")
+def _denied(response: Told) -> Fault:
+    found = _ACTION.search(response.message)
+    if _ROLE.search(response.message) and response.action.startswith("sagemaker:"):
+        return faults.RoleNotReady(response.message)
+    missing = found[1] if found else response.action
+    return faults.AccessDenied(missing, f"{missing} is not allowed: {response.message}")
 
 
 def _of_job(message: str) -> Fault | None:
@@ -188,24 +188,30 @@ def _of_job(message: str) -> Fault | None:
     return faults.RoleNotReady(message) if _ROLE.search(message) else None
 
 
-def _of_signature(told: Told) -> Fault:
-    ahead = _ahead(told)
-    if told.code in _TIMES or _OF_TIME.search(told.message) or (ahead is not None and abs(ahead) >= _SKEW):
-        return faults.WrongClock(f"{_clock_words(ahead)} ({told.code}: {told.message})")
-    return faults.UnknownCaller(f"{told.code}: {told.message}")
+def _of_signature(response: Told) -> Fault:
+    ahead = _ahead(response)
+    if (
+        response.code in _TIMES
+        or _OF_TIME.search(response.message)
+        or (ahead is not None and abs(ahead) >= _SKEW)
+    ):
+        return faults.WrongClock(f"{_clock_words(ahead)} ({response.code}: {response.message})")
+    return faults.UnknownCaller(f"{response.code}: {response.message}")
 
 
-def _ahead(told: Told) -> float | None:
+def _ahead(response: Told) -> float | None:
     """By how many seconds the clock here is ahead of AWS's; None when the answer does not tell."""
-    found = _SIGNED.search(told.message)
-    texts = found.groups() if found else (told.details.get("RequestTime"), told.details.get("ServerTime"))
+    found = _SIGNED.search(response.message)
+    texts = (
+        found.groups() if found else (response.details.get("RequestTime"), response.details.get("ServerTime"))
+    )
     try:
         signed, theirs = (datetime.fromisoformat(str(text)) for text in texts)
         return (signed - theirs).total_seconds()
     except (ValueError, TypeError, OverflowError):
         pass
-    theirs_now = date_of(told.headers)
-    return None if theirs_now is None or told.at is None else told.at - theirs_now
+    theirs_now = date_of(response.headers)
+    return None if theirs_now is None or response.at is None else response.at - theirs_now
 
 
 def _clock_words(ahead: float | None) -> str:

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from trialjob import config, experiment
-from trialjob.config.passing import passing_problems
+from trialjob.config.hyperparameter_passing import passing_problems
 from trialjob.errors import SpecError
 from trialjob.in_job.variables import LONGEST
-from trialjob.planning.planned import Asked, plan
+from trialjob.planning.planner import Asked, plan
 
 LONG = {"type": "choice", "values": ["x" * LONGEST]}
 UNIFORM = {"type": "uniform", "lower": 0, "upper": 1}

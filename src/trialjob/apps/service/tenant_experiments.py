@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from trialjob import config, experiment
 from trialjob.apps.naming import unique_name, with_suffix
-from trialjob.apps.service.desk import Desk
+from trialjob.apps.service.experiments import Experiments
 from trialjob.apps.service.runner import Runner
 from trialjob.apps.team.ledger import JournalStatus
 from trialjob.apps.team.tenants import Ledger, address_for
@@ -31,8 +31,8 @@ from trialjob.model.limits import Limits
 from trialjob.model.trial import Phase
 from trialjob.orchestrator.journals.store import BaseStore
 from trialjob.orchestrator.ports import Clock
-from trialjob.planning import page as plan_page
-from trialjob.planning.planned import Asked, plan
+from trialjob.planning import rendering as plan_page
+from trialjob.planning.planner import Asked, plan
 
 _SUFFIX: Final = 10
 #: Dollars: the least that can be said to be the most that something may cost.
@@ -43,8 +43,8 @@ _ARCHIVE: Final = "sent.tar.gz"
 _PROFILE: Final = "backend.profile="
 
 
-class TenantDesk(Desk):
-    """As ``Desk``, for those who have no rights on this machine."""
+class TenantExperiments(Experiments):
+    """As ``Experiments``, for those who have no rights on this machine."""
 
     def __init__(self, store: BaseStore, tenant: str, clock: Clock, runner: Runner) -> None:
         """``store`` is the one that the tenant is in."""
@@ -57,7 +57,7 @@ class TenantDesk(Desk):
         #: Who changes the ledger from here takes turns, so that a crowd does not wear out the retries.
         self._turn = threading.Lock()
 
-    def told(self, text: str) -> str:
+    def visible(self, text: str) -> str:
         """Without where this machine keeps it."""
         for place in self._places:
             text = text.replace(f" --store {shlex.quote(place)}", "").replace(place, _HERE)
@@ -105,7 +105,7 @@ class TenantDesk(Desk):
             return self._begin(spec, name, key, hashlib.sha256(data).hexdigest())
 
     def start_study(self, given: Mapping[str, Any], *, key: str) -> tuple[str, bool]:
-        """As of ``Desk``; its clients' machines cost the tenant nothing."""
+        """As of ``Experiments``; its clients' machines cost the tenant nothing."""
         limits = given.get("limits")
         if isinstance(limits, Mapping) and "max_cost" not in limits:
             given = {**given, "limits": {**limits, "max_cost": _LEAST}}
