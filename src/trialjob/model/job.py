@@ -23,7 +23,7 @@ class FailureKind(Enum):
     SETUP = "setup"
     #: The container image could not be pulled.
     IMAGE = "image"
-    #: Nobody may read or write where the job should.
+    #: The job may not read or write where it should.
     ACCESS = "access"
     #: Input data is not there, or outputs have no place.
     INPUT = "input"
@@ -208,7 +208,7 @@ class JobSeen:
     #: More lines are ready at once: look again without waiting.
     more: bool = False
     #: Its log was read up to ``behind`` seconds ago. None: not all that is there could be read with this
-    #: look, or nobody knows yet how late lines come; so that nothing new says nothing of the job.
+    #: look, or it is unknown yet how late lines come; then silence says nothing of the job.
     behind: float | None = 0.0
     #: The answer to a watch for the bill; such a job has no ``end`` here, as that was told before.
     bill: Bill | None = None

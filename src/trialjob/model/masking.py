@@ -86,7 +86,7 @@ def mask_shapes(text: str) -> str:
 
 
 def opens_a_door(address: str) -> bool:
-    """Whether whoever knows an address may use it: a password in it, a part that nobody could guess."""
+    """Whether knowing an address is enough to use it: it has a password, or a part that cannot be guessed."""
     _, _, rest = address.partition("://")
     _, _, path = rest.partition("/")
     return bool(_SHAPES.search(address) or _LONG.search(path))

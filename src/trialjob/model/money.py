@@ -3,7 +3,7 @@
 Rule 1: money is whole micro-dollars and machine time whole milliseconds; everything else is rounded up to
 them, once, at the end. So sums are exact, a longer job never costs less, and what a job came to never exceeds
 what was committed for it. Ten thousand jobs are rounded up by a cent at most.
-Rule 2: what is not known is None and never zero; whoever must not overspend counts it at its worst.
+Rule 2: what is not known is None and never zero; a limit counts it at its worst.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ NOTHING: Final = Spend()
 class Terms:
     """What a job is paid by. Seconds are billed on each of its instances."""
 
-    #: Micro-dollars for an hour of one instance on demand; None when nobody could say.
+    #: Micro-dollars for an hour of one instance on demand; None when no price is known.
     price: Micros | None
     instances: int = 1
     #: The machine, as the backend calls it; "" where there is but one kind.

@@ -1,7 +1,7 @@
 """Addresses in S3: the one place that takes ``s3://bucket/key`` apart and puts it together.
 
-Rule 1: a key is any text. '#', '?', '%', '+', spaces and '//' are part of it and mean nothing; whoever sends
-it over HTTP has to encode it. So no function for URLs or for paths may touch an address.
+Rule 1: a key is any text. '#', '?', '%', '+', spaces and '//' are part of it and mean nothing; to send it
+over HTTP, encode it. So no function for URLs or for paths may touch an address.
 Rule 2: refused is only what S3 itself refuses: names that no bucket can have, and keys of more than 1,024
 bytes (Amazon S3 user guide, "General purpose bucket naming rules" and "Naming Amazon S3 objects").
 """

@@ -69,5 +69,5 @@ def revealed(environment: Mapping[str, str | Secret], reveal: Reveal) -> dict[st
 
 
 def unknown(secret: Secret) -> str:
-    """Nobody has said how to look secrets up. Raises BackendError."""
+    """No way to look secrets up is configured. Raises BackendError."""
     raise BackendError(f"{secret} cannot be looked up here")

@@ -1,7 +1,7 @@
 """How long something is waited for, by a clock that may be set back meanwhile.
 
 Rule: what is waited for since a moment that is still to come is waited for since now. So a clock that is set
-back in between has nobody wait for longer than twice.
+back in between at most doubles a wait.
 """
 
 from __future__ import annotations

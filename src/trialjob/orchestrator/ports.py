@@ -66,8 +66,8 @@ class Journal(Protocol):
         """Be the one orchestrator of this experiment for the length of a ``with`` block.
 
         Where a holder's death cannot be seen, another may take over once this one has neither read nor
-        appended for ``seconds``; whoever was overtaken may not append. Raises ExperimentBusy, which says who
-        holds it, here and then from ``read`` and ``append``.
+        appended for ``seconds``; the one overtaken may not append. Raises ExperimentBusy, which says
+        who holds it, here and then from ``read`` and ``append``.
         """
         ...
 
@@ -132,7 +132,7 @@ class JobBackend(Protocol):
         """Ask for the job's end: SIGTERM, and SIGKILL after a grace.
 
         Returns False when no such job has ever been started, and then none will be; True otherwise,
-        also when it has already ended. ``digest`` is told of a job that nobody knows to be ours: one of
+        also when it has already ended. ``digest`` is given for a job not known to be ours: one of
         that name with another digest is left alone, and is no such job.
         """
         ...
@@ -146,7 +146,7 @@ class JobBackend(Protocol):
         ...
 
     def end_pools(self, jobs: Sequence[JobName]) -> bool:
-        """Give back the machines that these ended jobs have left warm, so that nobody pays for them.
+        """Give back the machines that these ended jobs have left warm, so that they cost nothing more.
 
         Returns True once none of them is left, False when some call is still to be made.
         """

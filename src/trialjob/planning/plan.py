@@ -25,7 +25,7 @@ class Variant:
     how: str
     case: Case
     worst: Worst
-    #: None when nobody knows how long an epoch takes.
+    #: None when it is unknown how long an epoch takes.
     estimate: Estimate | None
 
     @property

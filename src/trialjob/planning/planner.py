@@ -137,7 +137,7 @@ def at_worst(resolved: ResolvedSpec) -> Variant:
 def _variant(spec: ExperimentSpec, epochs: Epochs, assumptions: Assumptions, way: Way) -> Variant:
     case = Case(
         objective=spec.to_objective(),
-        # How good the trials will be nobody knows, so what ends an experiment by it is left out.
+        # How good the trials will be is unknown, so limits on the objective are left out.
         limits=replace(spec.to_limits(), target=None, min_gain_per_dollar=None),
         rule=rule_of(spec),
         sampler=_sampler(spec),
@@ -216,7 +216,7 @@ def _epochs(spec: ExperimentSpec, asked: Asked, like: State | None) -> Epochs:
 
 
 def _count(spec: ExperimentSpec, asked: Asked, recorded: Recorded | None) -> tuple[float | None, str]:
-    """How far a trial goes that nobody stops, and who says so."""
+    """How far a trial goes that is not stopped, and where that figure is from."""
     if asked.epochs is not None:
         return asked.epochs, "--epochs"
     said: list[tuple[float, str]] = []

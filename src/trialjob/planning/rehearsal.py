@@ -35,7 +35,7 @@ class Rehearsed:
 def rehearse(spec: ExperimentSpec) -> Rehearsed:
     """Train until the first report, and to the second if that takes no longer.
 
-    With one report nobody can tell the script's own start from its first epoch, and both are called epoch.
+    With one report the script's own start cannot be told from its first epoch, and both are called epoch.
     Raises UsageError when the trial ends without a report.
     """
     local = Local() if spec.backend.is_remote else spec.backend

@@ -1,4 +1,4 @@
-"""What an experiment that is there may still cost, under its limits or others; it only reckons."""
+"""What an existing experiment may still cost, under its limits or others; it changes nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Further:
     trials: int
     #: Dollars that its jobs have come to until now, at most.
     committed: float
-    #: Dollars in all, at most, and how many of them are still to come; None where nobody knows a price.
+    #: Dollars in all, at most, and how many of them are still to come; None where no price is known.
     at_most: float | None
     more: float | None
 

@@ -116,7 +116,7 @@ def _figures(variant: Variant) -> Iterator[str]:
 
 
 def _an_epoch(case: Case) -> Iterator[str]:
-    """What can be said when nobody knows how far a trial goes."""
+    """What can be said when it is unknown how far a trial goes."""
     epochs, limits = case.epochs, case.limits
     if epochs.seconds is None or epochs.count is not None:
         return

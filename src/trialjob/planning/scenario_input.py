@@ -18,10 +18,10 @@ from trialjob.orchestrator.ports import Sampler
 class Epochs:
     """What is known of how long training takes. An epoch is one unit of the objective's resource."""
 
-    #: How many a trial makes that runs to its end, and who says so; None when nobody does.
+    #: How many a trial makes that runs to its end, and where that is from; None if unknown.
     count: float | None
     count_from: str
-    #: Seconds of one, and who says so; None when nobody does.
+    #: Seconds of one, and where that is from; None if unknown.
     seconds: float | None
     seconds_from: str
     #: Seconds from the start of the script to its first epoch.
@@ -54,7 +54,7 @@ class Case:
     poll_interval: float
     #: Looks are made sooner or later than that, as something is expected.
     by_pace: bool = False
-    #: Calls a second that the service grants; none where nobody counts them.
+    #: Calls a second that the service grants; none where calls are not limited.
     rates: Mapping[str, float] = field(default_factory=dict)
     epochs: Epochs
     assumptions: Assumptions

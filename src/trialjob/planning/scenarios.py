@@ -1,4 +1,4 @@
-"""What nobody knows before an experiment, drawn once for each simulated one: how trials learn, and how far
+"""What is unknown before an experiment, drawn once for each simulated one: how trials learn, and how far
 off the figures are that the plan was given.
 
 Invented curves are alike in this only: more training is better, and who is ahead early is more or less likely
@@ -30,7 +30,7 @@ def assumed(case: Case, seed: int) -> Assumptions:
     return replace(
         given,
         spot_discount=min(0.95, max(0.0, discount)),
-        # Rates that nobody publishes may well be three times higher or lower.
+        # Rates that are not published may well be three times higher or lower.
         interruptions_per_hour=given.interruptions_per_hour * varied(dice, 3.0),
         no_capacity=min(1.0, given.no_capacity * varied(dice, 2.0)),
         cold_start=given.cold_start * varied(dice, given.start_spread),

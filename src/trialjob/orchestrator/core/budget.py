@@ -1,7 +1,7 @@
 """Whether one more job may be paid for, by worst-case commitment.
 
 Rule 1: what all jobs have come to, with everything that is not known at its worst, and the next job at its
-worst are together within the limits, or it is not started. So the limits hold even if nobody looks again.
+worst are together within the limits, or it is not started. So the limits hold even if no process looks again.
 Rule 2: only the state is asked. What the worst of a job is, ``model.money`` says.
 """
 
@@ -24,7 +24,7 @@ from trialjob.orchestrator.core.trial import Attempt, Trial
 class Offer:
     """What the next job of a trial is given."""
 
-    #: By what it is paid; None when nobody has said.
+    #: By what it is paid; None if unknown.
     terms: Terms | None
     #: Seconds that it may run.
     runtime: float
@@ -62,7 +62,7 @@ def _is_last(state: State, now: float) -> bool:
 
 
 def _shortened(state: State, bare: Offer) -> Offer:
-    """The longest job that can be paid for; ``bare`` when that would not be of use, or nobody knows."""
+    """The longest job that can be paid for; ``bare`` when that is no use, or unknown."""
     if state.longest_silence is None:
         return bare
     low, high = 0, math.floor(bare.runtime)
@@ -172,7 +172,7 @@ def _dollars(amount: float) -> str:
 
 
 def stuck(state: State, promoted: Trial | None, now: float) -> EndReason | None:
-    """The limit because of which nobody who wants a job can have one; None when somebody can or nobody does.
+    """The limit that keeps every trial that wants a job from one; None when one can have it or none wants it.
 
     ``promoted`` is the paused trial that the stopping rule would resume.
     """
@@ -190,7 +190,7 @@ def can_start(state: State) -> bool:
 
 
 def _wanting(state: State) -> Iterator[Trial | None]:
-    """Whoever could have a job now or later: trials that wait for one, and None for a new trial."""
+    """What could have a job now or later: trials that wait for one, and None for a new trial."""
     for trial in sorted(state.open - state.paused_trials - state.draining):
         yield state.trials[trial]
     if expected_gain.proposes(state) and not early_abort.holds(state):

@@ -81,7 +81,7 @@ def _short_of_money(draft: Draft) -> bool:
 
 
 def _end_paused(draft: Draft) -> None:
-    """End the trials that nobody will ever resume."""
+    """End the paused trials that will never be resumed."""
     state = draft.state
     if state.phase is not Phase.RUNNING or expected_gain.proposes(state):
         return

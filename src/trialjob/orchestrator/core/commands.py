@@ -87,7 +87,7 @@ def due_of(state: State, trial: TrialId, now: float) -> SubmitJob | StopJob | No
 
 
 def idle_until(state: State, now: float) -> float:
-    """Until when the passing of time makes nothing due for any trial; inf when nobody waits for a time."""
+    """Until when the passing of time makes nothing due for any trial; inf when no trial waits for a time."""
     times = [math.inf if state.limits.timeout is None else state.created_at + state.limits.timeout]
     times += [state.trials[trial].not_before for trial in state.idle]
     if not state.open:

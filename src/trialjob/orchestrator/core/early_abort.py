@@ -1,7 +1,7 @@
 """When an experiment is to be kept from paying for trials that cannot work. Pure.
 
 Rule 1: one value of the objective, from whichever trial, shows that trials can work; then nothing here
-applies any more. Before that, whoever runs may still show it: no job is stopped because others failed.
+applies any more. Before that, any running trial may still show it: no job is stopped because others failed.
 Rule 2: an experiment that is resumed begins anew.
 """
 

@@ -303,7 +303,7 @@ class ExperimentArrived:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoticeSent:
-    """Whoever wanted to know that it has ended was told."""
+    """The notification that the experiment has ended was sent."""
 
     #: How: sns or webhook.
     to: str

@@ -47,7 +47,7 @@ def proposes(state: State) -> bool:
 
 
 def not_worth_it(state: State) -> EndReason | None:
-    """Why no new trial is worth its money; None where one is, or nobody has asked."""
+    """Why no new trial is worth its money; None where one is, or no limit asks."""
     least = state.limits.min_gain_per_dollar
     if least is None:
         return None

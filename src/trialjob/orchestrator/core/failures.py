@@ -3,7 +3,7 @@
 Rule 1: what the cloud took away is tried again and never counted against the trial or the experiment; what
 the user's own code did is not tried again, because it would do it again and cost the same.
 Rule 2: rows are asked in their order, and the first whose words are found tells the kind. What no row knows
-is the service's own fault, of which nobody but the service is to blame.
+is the service's own fault.
 Rule 3: of a log only what no healthy job prints counts. Here are the words of the code that runs in a job,
 which is everywhere the same; a service's words, a custom and no contract, are its backend's.
 """
@@ -26,7 +26,7 @@ class Failure:
     #: For people: what has happened, and what to do about it.
     meaning: str
     remedy: str
-    #: Regular expressions for what is given as the reason, whoever runs the job.
+    #: Regular expressions for what is given as the reason, on any backend.
     reasons: tuple[str, ...] = ()
     exit_codes: frozenset[int] = frozenset()
     #: Regular expressions for a line near the end of the log of a job whose code failed.

@@ -1,7 +1,7 @@
 """What follows where a service proposes the trials and starts their jobs: events of the same journal. Pure.
 
-Rule: a job is known by the name that the service gave it, so that whoever looks, and however often, makes one
-trial of it. All else that becomes of a trial is decided as for any other.
+Rule: a job is known by the name that the service gave it, so that looking twice, or from two processes, makes
+one trial of it. All else that becomes of a trial is decided as for any other.
 """
 
 from __future__ import annotations

@@ -107,7 +107,7 @@ def _judge(draft: Draft, observed: JobObserved, reached: float) -> None:
         trial = draft.state.trials[observed.trial]
         value = report.value(draft.state.objective)
         stop = draft.attempt(observed.trial).stop
-        # One that was silent and reports after all is judged as if nobody had wanted to stop it.
+        # One that was silent and reports after all is judged as if no stop had been asked for.
         if value is None or (stop is not None and stop.kind is not StopKind.STALLED):
             continue
         if math.isnan(value) and draft.state.objective.nan is NanPolicy.FAIL:

@@ -1,4 +1,4 @@
-"""What follows from all trials together, which whoever only looks would otherwise go through all of them for.
+"""What follows from all trials together, kept so that a reader need not go through all of them.
 
 Rule: a function of the state, so that it may be kept beside one and never says anything else.
 """

@@ -70,7 +70,7 @@ class BaseRule:
 
     def opened(self, search: Search) -> StoppingRule:  # noqa: ARG002 - for those that look
         """What judges. Raises SpecError, and UsageError when a package is missing."""
-        return self  # type: ignore[return-value]  # whoever does not judge overrides this
+        return self  # type: ignore[return-value]  # a rule that does not judge overrides this
 
     def rungs(self) -> tuple[float, ...]:
         """The resources at which trials are compared, where that is known beforehand."""
@@ -105,7 +105,7 @@ class StoppingRule(Protocol):
     """Says whether a trial may go on: a value, and what it says a pure function of it and the recorded state.
 
     A rule with a memory is folded over the journal as the state is: ``after`` gives the rule that has seen
-    one event more, and whoever comes next has the same one from the journal.
+    one event more, and the next process gets the same one from the journal.
     """
 
     #: True for one that is the sampler too, which is told everything before this is asked to judge.

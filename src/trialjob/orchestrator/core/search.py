@@ -1,7 +1,7 @@
 """What a sampler is: to the engine, and to a spec; and what both halves of a search know of each other.
 
 Rule: what is written under ``sampler`` is a frozen dataclass that makes samplers. It says what it can do, so
-that nobody else needs to know it by name.
+that no other module needs to know it by name.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ class PendingBill:
 
     trial: TrialId
     attempt: int
-    #: After this time nobody asks any more, and it stays counted at its worst.
+    #: After this time it is not asked for any more, and stays counted at its worst.
     until: float
 
 
@@ -86,7 +86,7 @@ class State:
     paused: Mapping[float, tuple[tuple[float, int], ...]] = field(default_factory=dict)
     #: Those that may still be kept.
     pools: tuple[Pool, ...] = ()
-    #: What jobs cost; None while nobody has said.
+    #: What jobs cost; None while unknown.
     tariff: Tariff | None = None
     #: What all jobs together have come to as far as that is known; and with the rest at its worst.
     spent: Spend = NOTHING

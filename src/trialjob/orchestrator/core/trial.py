@@ -59,7 +59,7 @@ class Attempt:
     end: JobEnd | None = None
     #: It may be resumed once its log has been read.
     may_resume: bool = False
-    #: By what it is paid; None while nobody has said.
+    #: By what it is paid; None while unknown.
     terms: Terms | None = None
     #: What is paid for on each instance, for the job and for keeping its machine warm; None: not known yet.
     billed: float | None = None

@@ -54,7 +54,7 @@ def _stop(state: State, command: StopJob, backend: JobBackend, estimator: Estima
     attempt = state.trials[command.trial].attempts[command.attempt - 1]
     if attempt.status is not AttemptStatus.INTENDED:
         return backend.stop(job)
-    # Nobody has heard that it was started: the job of that name may be another's.
+    # No answer says that it was started: the job of that name may be another's.
     return backend.stop(job, _request(state, command, estimator).digest)
 
 

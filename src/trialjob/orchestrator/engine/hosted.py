@@ -1,7 +1,7 @@
 """The step of an experiment whose trials a service proposes: hand over, look, fold into the journal.
 
-Rule: nothing here has to run while the service works. Whoever looks later finds what has come of it, each job
-and each line once, by the same journal, observer and decisions as any other experiment.
+Rule: nothing here has to run while the service works. A later look finds what has come of it, each job and
+each line once, by the same journal, observer and decisions as any other experiment.
 """
 
 from __future__ import annotations

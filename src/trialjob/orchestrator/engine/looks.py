@@ -6,8 +6,8 @@ vain. When each is due follows from how long the newest cases took, and from the
 made when all that is due will together have waited for a part of the usual pause: soon after what is certain,
 later where something may come at any time, and last where nothing can.
 
-Rule 1: pure, and when a look is made is of the state alone, so that whoever goes on looks as the one before
-would have. What a look asks for spares calls, and a first one asks for everything.
+Rule 1: pure, and only the state decides when a look is made, so that a process that takes over looks as the
+one before would have. What a look asks for spares calls, and a first one asks for everything.
 Rule 2: nothing follows from when a look is made but when something is seen. A wrong guess costs calls, which
 the shortest pause bounds, or time, which the longest bounds.
 """
@@ -47,7 +47,7 @@ _FAR: Final = 256
 #: Seconds until what has happened can be seen; and the least pause until what is overdue is looked for.
 _LAG: Final = 0.5
 _OVERDUE: Final = 2.0
-#: An end that nobody asked for is seen in a list of jobs, which is so many seconds old.
+#: An end that was not asked for is seen in a list of jobs, which is so many seconds old.
 _LIST_LAG: Final = 4.0
 
 
@@ -163,7 +163,7 @@ class _Known:
         )
 
     def due(self, trial: Trial) -> Sequence[float] | None:
-        """The times at which something may come of a trial, one as likely as another; None: nobody knows."""
+        """The times at which something may come of a trial, one as likely as another; None if unknown."""
         live = trial.live
         if live is None or live.status is AttemptStatus.INTENDED or live.submitted_at is None:
             return None

@@ -75,7 +75,7 @@ class Observer:
             for trial in state.current_trials()
             if (live := trial.current) is not None and live.status is not AttemptStatus.INTENDED
         }
-        # Each is asked for once more behind its time: nobody may have looked while it lasted.
+        # Each is asked for once more behind its time: there may have been no look while it lasted.
         looked_at = self._looked_at if self._looked_at <= now else -math.inf
         pending_bills = {
             state.job(each.trial, each.attempt): each

@@ -1,7 +1,7 @@
 """One step: observe, decide, append, act.
 
 Rule 1: nothing is done that is not in the journal first, so a crash at any instruction loses nothing.
-Rule 2: whoever loses a race forgets what it decided, reads the journal again and decides again.
+Rule 2: a process that loses a race forgets what it decided, reads the journal again and decides again.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class Stepper:
         """Forget everything and learn it again from the journal."""
         #: The sampler may have been told what is not in the journal.
         self._in_doubt = True
-        #: What the records at the beginning amount to that were not read, as nobody had to learn from them.
+        #: The state after the first records, which were not read as nothing had to learn from them.
         self._beginning = None if known or _remembers(self._parts.rule) else state
         read = known[-1].version if known else self._beginning.version if self._beginning else 0
         records = [*known, *self._parts.journal.read(read)]
@@ -103,7 +103,7 @@ class Stepper:
         self._state = state
         self._rule = self._parts.rule
         self._sampler: Sampler | None = None
-        #: What the sampler has not been told yet. Where no trial is proposed, nobody waits for it to learn.
+        #: What the sampler has not been told yet. Where no trial is proposed, nothing waits for it to learn.
         self._untold: list[Event] = []
         self._observer = Observer(self._parts.backend, self._parts.readers, self._parts.rules)
         #: When the next call of a kind is welcome, of the kinds that the backend was asked too often for.

@@ -1,7 +1,7 @@
 """What others have put into a store of S3 to be started. It must not know what the objects hold.
 
-Rule: an object leaves the inbox by a copy first and a removal then. Whoever breaks off in between, or is not
-alone, finds it once more; so whatever is done with an object must be harmless when it is done again.
+Rule: an object leaves the inbox by a copy first and a removal then. A process that breaks off in between,
+or is not alone, finds it once more; so what is done with an object must be harmless when done again.
 """
 
 from __future__ import annotations

@@ -229,13 +229,13 @@ class JsonlJournal:
         self._keep_name()
 
     def _settle(self) -> None:
-        """Make durable what is there: whoever wrote it may have been killed before that was done."""
+        """Make durable what is there: its writer may have been killed before that."""
         with suppress(FileNotFoundError), self._path.open("rb") as file:
             self._disk.sync(file.fileno())
             self._keep_name()
 
     def _keep_name(self) -> None:
-        """Make the file's name durable too, not only its content; whoever made it may have been killed."""
+        """Make the file's name durable too, not only its content; its maker may have been killed."""
         if not self._is_named:
             self._disk.sync_names(self._folder)
             self._disk.sync_names(self._folder.parent)

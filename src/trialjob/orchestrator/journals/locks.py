@@ -78,7 +78,7 @@ def store_errors(path: Path, *, doing: str = "written") -> Iterator[None]:
 
 
 def this_process() -> dict[str, object]:
-    """Who we are, for whoever finds the experiment held: pid, host and user."""
+    """Who holds the experiment, for a process that finds it held: pid, host and user."""
     try:
         user = getpass.getuser()
     except (OSError, KeyError, ImportError):

@@ -3,7 +3,7 @@
 It decides which calls are made again, and what each refusal means. It must not know what the objects hold.
 ``AWS_ENDPOINT_URL_S3`` leads to any service that speaks S3 and knows conditional writes.
 
-Rule: a write is made once. Whoever gets no clear answer to it reads what became of it.
+Rule: a write is made once. If the answer is unclear, the caller reads what became of it.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ class PackedTrials(Sequence[Trial]):
     """Some trials; in all but its speed the tuple of them."""
 
     def __init__(self, data: bytes, *, size: int, count: int) -> None:
-        #: Whoever keeps these trials again need not encode them; and bytes that they are as JSON.
+        #: The encoded trials, ready to be kept again; and how many bytes they are as JSON.
         self.data, self.size = data, size
         self._count = count
         self._found: tuple[Trial, ...] | None = None

@@ -3,8 +3,8 @@
 Rule 1: every write is a conditional PUT of the head, so of two that decided on the same version exactly one
 writes. When the answer is lost, unclear or "not met", the head is read: a line carries its writer's mark, so
 that it tells whether the record is there, and whose it is.
-Rule 2: the lease is in the same object. Whoever takes it changes the object, and with it the condition of
-every write that an earlier holder has under way; who finds that his lease is gone may not append.
+Rule 2: the lease is in the same object. Taking it changes the object, and with it the condition of every
+write that an earlier holder has under way; a process whose lease is gone may not append.
 Rule 3: a lease is as old as the object, and both that and the present time are told by S3's own clock. No
 clock of ours takes part.
 Rule 4: what is damaged or was written by a newer trialjob is refused, and nothing is written.

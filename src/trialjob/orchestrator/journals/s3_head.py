@@ -84,7 +84,7 @@ class Head:
 
     @property
     def idle(self) -> float:
-        """Seconds for which nobody had written it."""
+        """Seconds since it was last written."""
         return self.now - self.written
 
     def line(self, version: int) -> bytes:

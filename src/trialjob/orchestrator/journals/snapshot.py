@@ -1,9 +1,9 @@
-"""What a journal amounts to, kept beside it, so that not everybody who looks replays all of it.
+"""The state that a journal gives, kept beside it, so that a reader need not replay all of it.
 
 Rule 1: it is derived, and the journal is the truth. A snapshot says which records it stands for, by a digest
 that the journal takes of them itself; which code made it; and what its own content was. Where one of these
 does not fit, or it cannot be read for whatever reason, it is as if there were none.
-Rule 2: a store that cannot be written has no snapshots, and nobody is told.
+Rule 2: a store that cannot be written has no snapshots, without a message.
 Rule 3: what follows from all trials together is kept beside them, and they are decoded when one is asked for.
 """
 

@@ -1,7 +1,7 @@
 """What a store is outside of its own module: a class found by the scheme of its addresses.
 
-Rule: whoever opens, lists, moves or steps experiments asks this and knows no store by name. Five methods say
-where journals and code are; everything else has a default that means "nothing to say".
+Rule: code that opens, lists, moves or steps experiments asks this and knows no store by name. Five methods
+say where journals and code are; everything else has a default that means "nothing to say".
 """
 
 from __future__ import annotations
@@ -193,7 +193,7 @@ class BaseStore(ExperimentStore):
     # What is run elsewhere
 
     def service(self) -> Service | None:
-        """Who runs its experiments; None: whoever has opened it."""
+        """The service that runs its experiments; None: the process that has opened it."""
         return None
 
     def close(self) -> None:

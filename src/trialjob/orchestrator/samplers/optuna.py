@@ -166,7 +166,7 @@ class OptunaSampler:
                     self._finish(event)
                 case _:
                     pass
-            # Behind the rest: whoever is asked again is to find the configuration new, as it was.
+            # Last: a sampler that is asked again is to find the configuration new, as it was.
             self._random.tell([event])
 
     def _know(self, event: KnownResult) -> None:
@@ -229,7 +229,7 @@ class OptunaSampler:
     # Optuna's storage
 
     def _drop(self) -> None:
-        """Forget a proposal that nobody took."""
+        """Forget a proposal that was not taken."""
         if self._pending is not None:
             self._end(self._pending.id, TrialState.FAIL)
             self._pending = None

@@ -1,8 +1,8 @@
 """Configurations that are worked out ahead, so that a slow sampler holds nothing up.
 
 Rule 1: the configuration of trial n is what the sampler says once it has been told the journal up to the
-proposal of trial n - ``ahead``. So it is a function of the journal, whoever works it out, and when; after a
-crash the same ones come again.
+proposal of trial n - ``ahead``. So it is a function of the journal, whichever process works it out, and when;
+after a crash the same ones come again.
 Rule 2: to the sampler, a trial counts as proposed from the moment it has been asked for.
 Rule 3: what the journal says was proposed is not worked out again.
 """

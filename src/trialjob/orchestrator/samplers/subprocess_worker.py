@@ -1,7 +1,7 @@
 """A sampler in a process of its own, which takes as long as it likes.
 
 Rule 1: nothing here waits for that process but a thread that does nothing else.
-Rule 2: the process is nobody's but its maker's: it ends when that one ends or has no use for it any more.
+Rule 2: the process belongs to its maker alone: it ends when that one ends or has no use for it any more.
 
 A process and not a thread, because libraries of samplers draw from random states, and change warning filters
 and log levels, that belong to a whole process.
@@ -120,7 +120,7 @@ def work(there: IO[bytes], back: IO[bytes]) -> None:
                     answer = bench.do(given)
             except TrialjobError as error:
                 problem = str(error)
-            except Exception:  # noqa: BLE001 - it is told to whoever asks
+            except Exception:  # noqa: BLE001 - the answer says it
                 problem = f"the sampler broke:\n{traceback.format_exc()}"
         if isinstance(given, Ask):
             pickle.dump(answer or Answer(trial=given.trial, problem=problem), back)
@@ -135,7 +135,7 @@ def main() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     with suppress(BrokenPipeError):
         work(sys.stdin.buffer, back)
-    # Not by the interpreter's own end, which would complain of an answer that nobody takes any more.
+    # Not by the interpreter's own end, which would complain of an answer that is not taken any more.
     os._exit(0)
 
 

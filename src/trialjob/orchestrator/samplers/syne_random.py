@@ -1,8 +1,8 @@
 """Random state that a library keeps for a whole process, swapped in around single calls.
 
-Syne Tune, and the libraries below it, draw from the generators of numpy, Python and PyTorch that belong to
-nobody. A call in here sees them as its own seed left them, and leaves them as it found them: what else draws
-in this process changes nothing in the experiment, nor the other way round.
+Syne Tune, and the libraries below it, draw from the global generators of numpy, Python and PyTorch. A
+call in here sees them as its own seed left them, and leaves them as it found them: what else draws in this
+process changes nothing in the experiment, nor the other way round.
 """
 
 from __future__ import annotations

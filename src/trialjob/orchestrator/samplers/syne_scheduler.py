@@ -219,7 +219,7 @@ class SyneTuneScheduler:
             return
         self._searcher.on_trial_remove(trial, failed=status in _FAILED)
         if self._plan.kind == "pbt":
-            # Whoever has ended, for whatever reason, has nothing left to be copied.
+            # A trial that has ended, for whatever reason, has nothing left to be copied.
             self._scheduler.trial_state[trial].stopped = True
         else:
             # Not on_trial_complete, which enters rungs again with a value they have had.
