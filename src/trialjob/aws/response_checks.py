@@ -1,7 +1,7 @@
 """Whether an answer says what it must: botocore's model of it, and what we need beyond the model. Pure.
 
 botocore takes a proxy's page for an answer of which every member was left out. Rule: an answer that lacks
-something is no answer, because nobody knows what became of the call.
+something is no answer, because it is unknown what became of the call.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _NEEDS: Final[Mapping[str, tuple[str, ...]]] = {
     "get_parameter": ("Parameter.Value",),
     "get_secret_value": ("ARN",),
 }  # fmt: skip
-#: What the model requires and nobody here reads: until a job has ended, the service may have none.
+#: What the model requires and nothing here reads: until a job has ended, the service may have none.
 _SPARED: Final = frozenset({"ModelArtifacts"})
 #: Answers without a body, and the status that is theirs alone.
 _STATUS: Final[Mapping[str, int]] = {"delete_object": 204}
@@ -85,7 +85,7 @@ def flaw_of(answer: Any, method: str, shape: Any) -> str:  # noqa: ANN401 - boto
 def _flaw_in_model(answer: Mapping[str, Any], shape: Any) -> str:  # noqa: ANN401
     """What is wrong with its members and the rows of its lists. What lies deeper is not looked for.
 
-    The service may leave out what the model requires there, and nobody here reads it.
+    The service may leave out what the model requires there, and nothing here reads it.
     """
     if flaw := _flaw_in_members(answer, shape, ""):
         return flaw

@@ -1,6 +1,6 @@
 """What the simulator takes a managed training service to be like: one set of figures, each with its source.
 
-Rule: a figure that nobody has published is here as a guess, and is called one. Every figure can be replaced
+Rule: a figure that is not published is here as a guess, and is called one. Every figure can be replaced
 (``trialjob plan --assume cold_start=5m``), and a plan says which ones it was made with.
 """
 

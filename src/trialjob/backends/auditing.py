@@ -26,11 +26,11 @@ class Ownership(Enum):
 
     #: A process runs it now.
     RUN = "run"
-    #: It is in the store here and can go on; nobody runs it now.
+    #: It is in the store here and can go on; no process runs it now.
     LEFT = "left"
     #: Another user, machine or store started it, and may know it.
     ELSEWHERE = "elsewhere"
-    #: It is in the store here and has ended: nobody will look at its jobs again.
+    #: It is in the store here and has ended: its jobs will not be looked at again.
     ENDED = "ended"
     #: This user started it on this machine in this store, which does not know it any more.
     FORGOTTEN = "forgotten"
@@ -109,7 +109,7 @@ class Together:
     """Several accounts or clusters, each with an auditor of its own; what one cannot see, the others can."""
 
     def __init__(self, auditors: Sequence[Auditor], unseen: Sequence[str] = ()) -> None:
-        """``unseen`` are places of which it is known already that nobody can look there, and why."""
+        """``unseen`` are places known to be out of reach, and why."""
         inner = [each._auditors if isinstance(each, Together) else (each,) for each in auditors]  # noqa: SLF001
         self._auditors: Sequence[Auditor] = [*chain.from_iterable(inner)]
         self._unseen = [*unseen]
@@ -117,7 +117,7 @@ class Together:
         self._silent: list[Auditor] = []
 
     def unseen(self) -> Sequence[str]:
-        """Where nobody could look, and why; after ``look``."""
+        """The places out of reach, and why; after ``look``."""
         return self._unseen
 
     def notes(self) -> Sequence[str]:

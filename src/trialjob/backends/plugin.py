@@ -1,6 +1,6 @@
 """What a backend is outside of its own folder: a section of a spec, which owns all that is said of it.
 
-Rule: whoever plans, checks, starts or prices an experiment asks this and knows no backend by name. Most
+Rule: code that plans, checks, starts or prices experiments asks this and knows no backend by name. Most
 answers have a default that means "nothing to say"; a backend must say how its jobs are run (``open``) and
 what they cost (``tariff``).
 """
@@ -218,7 +218,7 @@ class BaseBackend(SpecPart):
     def doubts(self, jobs: Jobs) -> Iterator[Problem]:  # noqa: ARG002 - for those that look
         """What is doubtful about jobs that would be taken, or lost by handing a search over.
 
-        Nobody is asked.
+        No service is called.
         """
         yield from ()
 
@@ -242,7 +242,7 @@ class BaseBackend(SpecPart):
     def links(self) -> Callable[[JobName], Mapping[str, str]]:
         """What has the addresses at which a person can look at a job in a browser, by names such as ``logs``.
 
-        Nobody is asked.
+        No service is called.
         """
         return _no_links
 
@@ -296,7 +296,7 @@ class BaseBackend(SpecPart):
         return {}
 
     def unasked(self) -> str:
-        """What a plan that asks nobody leaves unknown, and how it would be asked; "" for nothing."""
+        """What a plan without calls leaves unknown, and how to ask for it; "" for nothing."""
         return ""
 
     @classmethod

@@ -1,4 +1,4 @@
-"""``--assume cold_start=5m``: other figures for what nobody knows for sure."""
+"""``--assume cold_start=5m``: other figures for what is not known for sure."""
 
 from __future__ import annotations
 

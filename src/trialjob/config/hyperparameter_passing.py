@@ -43,7 +43,7 @@ def passing_problems(spec: ExperimentSpec) -> Iterator[Problem]:
         for value in each:
             yield from _text(path, max(names_of(name), key=len), text_of(value))
     for name, text in given.environment.items():
-        if isinstance(text, str):  # what a secret is, nobody knows before a job is started
+        if isinstance(text, str):  # a secret is unknown before a job is started
             yield from _text(("estimator", "environment", name), name, text)
     yield from _words(spec, values)
     yield from _total(values)

@@ -109,7 +109,7 @@ def _left_out(spec: ExperimentSpec) -> Iterator[Problem]:
 def no_word_of_checkpoints(spec: ExperimentSpec) -> bool:
     """True when no file of the code speaks of checkpoints, so that a resumed trial begins again."""
     if not isinstance(spec.estimator, SourceSpec):
-        return False  # what is in an image nobody sees
+        return False  # what is in an image cannot be seen
     folder = Path(spec.estimator.source_dir)
     return folder.is_dir() and not any(_has(_CHECKPOINTS, path) for path in _sources(folder))
 

@@ -31,7 +31,7 @@ from trialjob.model.paths import Part
 
 _DEFINE = "define it by a regex under metrics"
 _REPORT = "call trialjob.reporting.report in the script"
-#: Variables that make a library log where nobody reads it, and the values that do where not all of them do.
+#: Variables that make a library log where it is not read, and the values that do where not all of them do.
 _ELSEWHERE: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "mlflow": {"MLFLOW_TRACKING_URI": (), "MLFLOW_RUN_ID": (), "MLFLOW_EXPERIMENT_ID": ()},
     "tensorboard": {},

@@ -1,7 +1,7 @@
 """Secrets in a spec: how they are named, and what becomes of one that was written out.
 
 Rule: a value that looks like a secret leaves the document before anything else looks at it. What stands there
-from then on is the name of an environment variable, from which whoever goes on with the experiment has it;
+from then on is the name of an environment variable, from which a resumed experiment has the value;
 this process remembers what was written.
 """
 
@@ -63,7 +63,7 @@ def conceal(document: dict[str, Any]) -> None:
 
 
 def _opens(section: str, address: str) -> bool:
-    # Whoever knows where a webhook is may post to it; MLflow asks for more.
+    # The address of a webhook is enough to post to it; MLflow asks for more.
     return opens_a_door(address) if section == "notify" else is_secret("", address)
 
 

@@ -58,7 +58,7 @@ def stage(function: Callable[..., Any], folder: Path) -> str:
 
 
 def _own_modules(function: Callable[..., Any]) -> list[ModuleType]:
-    """The modules beside the function's own, which are nobody's installation."""
+    """The modules beside the function's own, which are not installed packages."""
     home = sys.modules.get(getattr(function, "__module__", "") or "")
     place = getattr(home, "__file__", None)
     if place is None or _is_installed(Path(place)):

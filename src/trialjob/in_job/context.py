@@ -73,7 +73,7 @@ class Context:
     def should_stop() -> bool:
         """True once the job has been asked to end: save what is to be kept, and return.
 
-        Whoever asks takes over: from the first call on, SIGTERM no longer ends the process by itself. Call it
+        To ask is to take over: from the first call on, SIGTERM no longer ends the process by itself. Call it
         once an epoch or oftener, first in the main thread; the service waits two minutes, then kills.
         """
         listen()

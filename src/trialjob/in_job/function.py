@@ -35,7 +35,7 @@ def _unpickled(folder: Path) -> Any:  # noqa: ANN401 - a function
     facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
     there, here = tuple(facts["python"]), sys.version_info[:2]
     if there != here:
-        # Checked, because byte code of another Python fails in ways that nobody understands.
+        # Checked, because byte code of another Python fails in ways that are hard to understand.
         raise SystemExit(
             "the function was shipped from Python {}.{}, and this job runs {}.{}: choose an image with the "
             "same Python, or write the function into a module and name it module:function".format(

@@ -1,7 +1,7 @@
 """Starts a trial whose configuration SageMaker's own tuner has proposed.
 
 What the tuner does not know it searches as a quantile or a position; here that becomes the value it stands
-for. Whoever reads the results does it by the same function, so that a trial ran with what they say.
+for. The results are read by the same function, so that a trial ran with what they say.
 
 Rule: standard library only, Python 3.8; a container finds it and the files beside it in one folder.
 """

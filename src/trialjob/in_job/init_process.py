@@ -1,4 +1,4 @@
-"""The first process of a container: it passes signals on to its child, and buries what was orphaned.
+"""The first process of a container: it passes signals on to its child, and reaps orphans.
 
 Rule: standard library only, Python 3.8.
 """

@@ -27,7 +27,7 @@ from trialjob.in_job.ranks import is_first
 PREFIX = "[trialjob] "
 #: A pipe takes so many bytes in one piece (POSIX: PIPE_BUF is at least 512; 4096 on Linux).
 MAX_LINE = 4096
-#: Lines of one report. Every value is kept for good, and more than these thousand or two nobody looks at.
+#: Lines of one report. Every value is kept for good, and more than a thousand or two are of no use.
 MOST_LINES = 16
 #: Names the metrics, as a JSON list, that the experiment needs: they are never left out.
 NEEDED = "TRIALJOB_METRICS"

@@ -1,7 +1,7 @@
 """Has the Pythons of a job write each line in one piece, so that no other process gets in between.
 
 ``PYTHONUNBUFFERED`` has ``print`` write a line and its end apart: the "0.93" and "0.91" of two processes come
-out as "0.930.91", and "7 0.93" and "8 0.91" as "7 0.938 0.91", of which nobody can tell that it is no 0.938.
+out as "0.930.91", and "7 0.93" and "8 0.91" as "7 0.938 0.91", which looks just like a real 0.938.
 
 Rule 1: it lies on the script's path as ``sitecustomize``, which Python imports before anything else; the one
 that it hides is run behind it.

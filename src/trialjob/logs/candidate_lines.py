@@ -27,7 +27,7 @@ class Nearest:
     """Keeps the few best lines, the newest of equals."""
 
     def __init__(self, words: frozenset[str], mask: Callable[[str], str] = str) -> None:
-        """``mask`` takes out of a line what nobody is to see."""
+        """``mask`` takes secrets out of a line."""
         self._words = words
         self._mask = mask
         self._kept: list[tuple[int, str]] = []

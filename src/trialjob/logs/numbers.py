@@ -30,7 +30,7 @@ NUMBER: Final = (
 )
 _NUMBER: Final = re.compile(NUMBER)
 _SPACES: Final = "\u00a0\u2002-\u200a\u202f\u205f"
-#: Other points of a decimal, and what nobody sees between two digits.
+#: Other points of a decimal, and what is invisible between two digits.
 _POINTS: Final = r"\u00b7\u066b\u066c\u2024\u2027\u2e33\uff0e\u200b-\u200f\u2060\ufeff"
 #: What stands before a power, as people write one.
 _TEN: Final = r"[0-9.]\s?[*xX\u00d7\u00b7\u22c5]\s?10"

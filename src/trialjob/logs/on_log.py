@@ -25,7 +25,7 @@ class LogPatterns:
     """Looks for each pattern in a line."""
 
     def __init__(self, rules: Sequence[tuple[str, LogAction]], mask: Callable[[str], str] = str) -> None:
-        """``mask`` takes out of a line what nobody is to see: what matches is journaled."""
+        """``mask`` takes secrets out of a line: what matches is journaled."""
         self._mask = mask
         self._rules = [(compiled(pattern), then) for pattern, then in rules]
 

@@ -51,7 +51,7 @@ class Pairing:
         self._resource_is_defined = resource_is_defined
         found = [report for report in earlier if report.scraped]
         self._count = len(found)
-        #: How the first report had its resource; None where there is none yet, or nobody knows.
+        #: How the first report had its resource; None where there is none yet, or it is unknown.
         self._first = found[0].order if found else None
         self._is_behind = any(report.order is ResourceOrder.BEHIND for report in earlier)
         #: The resource that was read last, and not counted.

@@ -1,7 +1,7 @@
 """What is known of one job that a client runs: who has it, what he has reported, how it ended. Pure.
 
-Rule 1: a change that is asked for twice comes to the same, so that whoever has heard no answer asks again.
-Rule 2: the first end is the end. Whoever reports to a lease that is over, or is another's, is told so.
+Rule 1: a change that is asked for twice has the same effect, so a client that got no answer asks again.
+Rule 2: the first end is the end. A client that reports to a lease that is over, or another's, is refused.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ class Lease:
         return replace(self, outcome=outcome, failure=failure, message=message[:_LONGEST], ended=now)
 
     def stopped(self, now: float) -> Self:
-        """Asked to end; at once, where nobody has it."""
+        """Asked to end; at once, where no client has it."""
         asked = replace(self, stop=True)
         return asked if self.client or self.outcome is not None else asked.over(Outcome.STOPPED, now)
 

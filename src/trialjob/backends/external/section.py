@@ -20,8 +20,8 @@ class External(BaseBackend):
     kind: ClassVar[str] = "external"
     tenant_fields: ClassVar[frozenset[str]] = frozenset({"lease", "poll_interval"})
 
-    #: A client that has not been heard for so long is taken to be gone; its trial is given to whoever asks
-    #: next, three times at most.
+    #: A client that has not been heard for so long is taken to be gone; its trial is given to the next
+    #: client that asks, three times at most.
     lease: Duration = Field(default=600.0, gt=0)
     #: Pause between two looks at what clients have reported, where an orchestrator waits for them.
     poll_interval: Duration = 1.0
@@ -44,7 +44,7 @@ class External(BaseBackend):
         source = "its clients' machines" if self.price_per_hour is None else "backend.price_per_hour"
         return Tariff(terms=(terms,), origin=PriceOrigin.SPEC, source=source)
 
-    def machine(self, jobs: Jobs) -> str:  # noqa: ARG002 - nobody knows
+    def machine(self, jobs: Jobs) -> str:  # noqa: ARG002 - unknown
         return "whatever its clients have"
 
     def request_words(self) -> str:

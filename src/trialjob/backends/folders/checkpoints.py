@@ -1,7 +1,7 @@
 """Copies the checkpoints of one trial for another to go on from.
 
-Rule: the folder is there as a whole or not at all, so whoever finds it need not copy again. That holds after
-a power failure, too: otherwise a trial would go on from half a checkpoint.
+Rule: the folder is there as a whole or not at all, so one that is there need not be copied again. That holds
+after a power failure, too: otherwise a trial would go on from half a checkpoint.
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ class JobFolder:
         return not self.lock_file.exists()
 
     def keep_log(self, descriptor: int) -> None:
-        """Lock the log for whoever has this descriptor of it, and passes it on to what it starts."""
+        """Lock the log for the process with this descriptor, and those that inherit it."""
         with contextlib.suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 

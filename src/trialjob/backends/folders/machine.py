@@ -72,7 +72,7 @@ def _mounts() -> Iterator[tuple[Path, str]]:
 
 
 def start_of(pid: int) -> int | None:
-    """When a process began, in the kernel's own count; None when there is none or nobody tells."""
+    """When a process began, in the kernel's own count; None when there is none or it is unknown."""
     with suppress(OSError, ValueError, IndexError):
         return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
     return None

@@ -43,7 +43,7 @@ _LOOK = 2.0
 #: Seconds between two tries to write an end, and for which anything but a full disk is tried again.
 _PAUSE, _HICCUP = 5.0, 120.0
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-#: The job has put something else in its place, which nobody takes away.
+#: The job has put something else in its place, which is left there.
 _TAKEN = (errno.EISDIR, errno.ENOTDIR, errno.ELOOP)
 _PRIVATE = 0o077
 _OUT_OF_MEMORY = 128 + signal.SIGKILL
@@ -141,7 +141,7 @@ class Supervisor:
             tighten_below(folder)
 
     def _run(self) -> Facts:
-        # The script has the umask of whoever started it: what it writes elsewhere is its own business.
+        # The script has its starter's umask: what it writes elsewhere is its own business.
         umask = os.umask(_PRIVATE)
         try:
             self._prepare()
@@ -225,7 +225,7 @@ class Supervisor:
             place.symlink_to(shared.absolute())
 
     def _environment(self) -> dict[str, str]:
-        """The environment of whoever submitted the job, as far as it concerns it, and what names the job."""
+        """The submitter's environment, as far as it concerns the job, and what names the job."""
         request = self._request
         environment = inherited(os.environ)
         environment.update(request["environment"])

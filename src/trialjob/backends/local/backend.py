@@ -60,7 +60,7 @@ class LocalBackend(FolderBackend):
         self._gpus_per_trial = gpus_per_trial
         self._claims = GpuClaims(gpus)
         self._starter = Starter(self._jobs)
-        #: Of which jobs nobody here can say whether they live, and why.
+        #: Jobs of which it is unknown here whether they live, and why.
         self._doubts: dict[str, str] = {}
 
     def submit(self, request: JobRequest) -> Submitted | Postponed | Rejected:
@@ -147,7 +147,7 @@ class LocalBackend(FolderBackend):
         with _locked(folder) as lock:
             if lock is None:
                 return status
-            # Nobody can change it now; and it may have changed since it was read.
+            # No other process can change it now; and it may have changed since it was read.
             status = folder.status()
             if status is None:
                 return self._bury(folder) if folder.stop_asked() else None

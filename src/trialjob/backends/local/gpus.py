@@ -71,7 +71,7 @@ class GpuClaims:
 
     @contextmanager
     def claim(self, count: int) -> Iterator[Mapping[str, int]]:
-        """``count`` GPUs that are nobody else's, or the fewer that there are, each with its claim.
+        """``count`` GPUs that no other job has, or the fewer that there are, each with its claim.
 
         They are given back when the block is left, by everybody to whom the claims were not passed on.
         """
@@ -115,7 +115,7 @@ def _name(gpu: str, uuids: Mapping[str, str]) -> str:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Several orchestrators may share the machine, and none is to be kept from a GPU that nobody takes."""
+    """Several orchestrators may share the machine, and none is to be kept from a GPU that is free."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -1,7 +1,7 @@
 """Starts a command for which ``/opt/ml`` is a trial's own tree, in a mount namespace that nothing else sees.
 
 Rule 1: it is a program by itself, and becomes the command: the same process, session and environment, so that
-whoever started it may watch and end it as any other.
+its parent may watch and end it as any other.
 Rule 2: nothing of the machine is changed. Where ``/opt/ml`` is missing, it stands in a read-only copy of the
 names in ``/opt``. Where there is no ``/opt``, or the kernel refuses, it says so and the command is not begun.
 Rule 3: who may not make mount namespaces does so in a user namespace in which he is who he was.

@@ -49,7 +49,7 @@ def _kill_marked(folder: JobFolder, status: Facts) -> None:
 
 
 def doubt(folder: JobFolder, status: Facts, host: str | None) -> str:
-    """Why nobody here can say that a job has ended whose supervisor is not to be seen."""
+    """Why it is unknown here whether a job has ended whose supervisor is not to be seen."""
     job = folder.path.name
     if host is not None:
         return (

@@ -1,7 +1,7 @@
-"""The supervisor of a trial on this machine: cuts itself loose from whoever started it.
+"""The supervisor of a trial on this machine: cuts itself loose from the process that started it.
 
 The backend's starter runs this once, and it is copied for each job, with the job's lock in its hands. A copy
-needs nobody after that.
+needs no other process after that.
 
 Rule: whatever happens here ends in a status, or in a free lock, from which the backend concludes.
 """
@@ -69,7 +69,7 @@ def main() -> None:
     """
     line = socket.socket(fileno=int(sys.argv[1]))
     if os.fork():
-        os._exit(0)  # it is known to begin, and nobody has to wait for its end
+        os._exit(0)  # it is known to begin, and need not be waited for
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for standard in (1, 2):
         os.dup2(nowhere, standard)
@@ -90,14 +90,14 @@ def main() -> None:
 
 
 def _bury(_number: int, _frame: object) -> None:
-    """Take leave of the copies that have ended; nobody here waits for one."""
+    """Reap the copies that have ended; nothing here waits for one."""
     with contextlib.suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG) != (0, 0):
             pass
 
 
 def _received(line: socket.socket) -> tuple[Facts, list[int]] | None:
-    """What is told of the next job, and its descriptors; None when nobody can ask any more."""
+    """The next job's facts and descriptors; None when no further job can come."""
     size, descriptors, _, _ = socket.recv_fds(line, 4, _MOST)
     left = int.from_bytes(size, "big")
     pieces = []

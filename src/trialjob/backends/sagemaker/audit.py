@@ -1,4 +1,4 @@
-"""Finds what runs in an account and region under our tags, whoever started it, and ends what nobody minds.
+"""Finds what runs in an account and region under our tags, and ends what no orchestrator minds.
 
 Rule 1: names only narrow the search; a job is ours when its tags say so. Search would do it in one call, but
 it shows a job some while after it was started, and an audit must not miss the newest.

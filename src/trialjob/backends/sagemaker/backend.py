@@ -121,7 +121,7 @@ class SageMakerBackend:
             self._tombstones.end_created({watch.job for watch in watched})
             running = [watch for watch in watched if not watch.bill]
             self._follower.keep({watch.job for watch in running})
-            # Whoever makes one look and exits is to see all of it, or what comes last would never be seen.
+            # A process that looks once and exits must see all of it, or what comes last would never be seen.
             patience, self._patience = self._patience, 0.0
             with self._client.patiently(patience):
                 waited_for = [watch.job for watch in running if watch.prompt]
@@ -290,7 +290,7 @@ class SageMakerBackend:
 
     def close(self) -> None:
         """Close the connections. Jobs run on."""
-        # Whoever makes one look and exits does not see what becomes of its launches.
+        # A process that looks once and exits does not see what becomes of its launches.
         with suppress(BackendError), self._answers.taken():
             self._tombstones.end_created(set())
         self._client.close()

@@ -64,7 +64,7 @@ class Case:
 
     @property
     def caller(self) -> str:
-        """ARN of whoever makes the calls; "" when there are no valid credentials."""
+        """ARN of the identity that makes the calls; "" when there are no valid credentials."""
         answer = self.introduction().answer
         return "" if isinstance(answer, faults.Fault) else str(answer["Arn"])
 

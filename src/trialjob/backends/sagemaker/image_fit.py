@@ -106,7 +106,7 @@ def image_region(uri: str) -> str:
 
 
 def is_published(image: str) -> bool:
-    """Whether an image has the name of one that AWS publishes, whoever keeps it now."""
+    """Whether an image has the name of one that AWS publishes, in any registry."""
     return _PUBLISHED.fullmatch(_name_and_tag(image)[0]) is not None
 
 

@@ -226,7 +226,7 @@ class JobTable:
         return self._is_past(self._asked.get(job, float("-inf")), patience)
 
     def _is_past(self, moment: float, seconds: float) -> bool:
-        """Whether so many seconds have passed since then, or nobody knows as the clock was set back since."""
+        """Whether so many seconds have passed since then, or may have, as the clock was set back since."""
         return not 0.0 <= self._clock.now() - moment < seconds
 
     def _describe(self, job: JobName) -> None:

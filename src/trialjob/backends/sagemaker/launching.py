@@ -174,7 +174,7 @@ class Launches:
             if ours is not None:
                 return ours
             self._tombstones.bury(job)
-        # It may have been created between the two; whoever creates it later sees the tombstone.
+        # It may have been created between the two; a later creator sees the tombstone.
         ours = self._end_if_ours(job, digest)
         if ours is not None:
             return ours

@@ -3,7 +3,7 @@
 Lines come late and out of order, so no single position in a log tells what was read. Events become visible
 about in the order of their ingestion; so a mark says up to which ingestion time everything has been
 delivered, and names the newer ones. Events that were ingested long after they were printed may lie where
-nobody read any more when they came, so those are always named. A mark stays small however long the log is.
+reading was over when they came, so those are always named. A mark stays small however long the log is.
 Pure.
 """
 

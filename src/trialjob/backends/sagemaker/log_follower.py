@@ -23,7 +23,7 @@ _PATIENCE: Final = 60.0
 _OVERLAP_MS: Final = 60_000
 #: And those of all jobs, or of one that has ended, from so many before.
 _BEFORE_MS: Final = 30_000
-#: Logs that nobody waits for are read together, so many seconds of ends at a time, and so many logs.
+#: Logs that nothing waits for are read together, so many seconds of ends at a time, and so many logs.
 _TOGETHER: Final = 45.0
 _MOST: Final = 100
 
@@ -100,7 +100,7 @@ class Follower:
 
     @property
     def behind(self) -> float | None:
-        """How many seconds of the logs may not have come yet; None while nobody can say.
+        """How many seconds of the logs may not have come yet; None while unknown.
 
         That is so until a first line shows that there are logs at all, and how late they come.
         """

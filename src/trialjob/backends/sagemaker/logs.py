@@ -111,7 +111,7 @@ class LogBuffer:
         return frozenset(self._logs)
 
     def since(self) -> int | None:
-        """From when on to read for all to be up to date, in milliseconds; None when nobody is watched."""
+        """From when on to read for all to be up to date, in milliseconds; None when no job is watched."""
         starts = [log.behind for log in self._logs.values() if log.behind is not None]
         if self._newest is not None and len(starts) < len(self._logs):
             starts.append(self._newest)

@@ -32,7 +32,7 @@ class Pools:
         """End one pool; False when the service is not ready for that."""
         known = status.pool_of(self._job_table.facts(job) or {})
         if known is not None and not known.is_kept:
-            return True  # whoever took it over has it
+            return True  # the job that took it over has it
         seen = status.pool_of(self._job_table.since_launches(job) or {})
         try:
             # As it was seen last, which spares a question, or as it is: another job may have taken it over.

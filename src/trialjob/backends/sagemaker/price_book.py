@@ -54,7 +54,7 @@ class PriceBook:
         return sorted({*packaged(), *fetched()})
 
     def prices(self, region: str) -> RegionPrices | None:
-        """What a region's machines cost; None where nobody knows."""
+        """What a region's machines cost; None where no price is known."""
         return known(region)
 
     def keep(self, fresh: Book, path: Path | None) -> Path:

@@ -1,7 +1,7 @@
 """What an hour of an instance costs, and by what terms the jobs of an experiment are therefore paid.
 
 Rule 1: the spec's own price goes before AWS's price list, and that before a dated table
-(``price_book``). Rule 2: a price that nobody can say is None; it is never guessed from
+(``price_book``). Rule 2: a price that is unknown is None; it is never guessed from
 another type or region.
 """
 

@@ -75,8 +75,8 @@ def placement(settings: SageMakerSettings, capacity_failures: int) -> Placement:
 def asks_for_any(settings: SageMakerSettings) -> bool:
     """Whether one call asks for all types, of which the service takes the first that it has.
 
-    ``InstancePreferences`` does not go with spot, and nobody says whether it does with warm pools; there the
-    types take turns from call to call. It also stays out of what the user has written raw.
+    ``InstancePreferences`` does not go with spot, and it is not documented whether it does with warm pools;
+    there the types take turns from call to call. It also stays out of what the user has written raw.
     """
     types = settings.instance_types
     several = 1 < len(set(types)) == len(types) <= _PREFERENCES_MAX
@@ -130,7 +130,7 @@ def _texts(job: JobRequest) -> dict[str, str]:
 
 
 def _narrow(texts: dict[str, str]) -> dict[str, str]:
-    """As many of them as the request takes, for whoever looks at the job in the console."""
+    """As many of them as the request takes, for people who look at the job in the console."""
     short = [(name, text) for name, text in texts.items() if max(len(name), len(text)) <= VALUE_MAX]
     return dict(short[:_VALUES_MAX])
 

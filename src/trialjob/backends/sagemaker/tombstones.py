@@ -1,7 +1,7 @@
 """Jobs that are never to run.
 
-Rule: who stops a job that does not exist leaves a tombstone for it, so that whoever creates it later, with
-what it decided before, finds that and ends it.
+Rule: a process that stops a job that does not exist leaves a tombstone for it. One that creates the job
+later, on an earlier decision, finds the tombstone and ends the job.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Tombstones:
     def end_created(self, watched: AbstractSet[JobName]) -> None:
         """End what was created just after another orchestrator had found that there is no such job.
 
-        Its journal says so then, and nobody asks for the job: all that are watched need no question.
+        Its journal says so then, and the job is not asked for: jobs that are watched need no question.
         """
         self._unwatched -= watched
         for job in sorted(self._unwatched):

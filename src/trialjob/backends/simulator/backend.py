@@ -46,7 +46,7 @@ class SimulatorBackend:
         self._heard: dict[JobName, tuple[str, float]] = {}
         self._over: set[JobName] = set()
         self._described: set[JobName] = set()
-        #: When what is kept behind ended jobs will be known to be over, if nobody takes it before.
+        #: When what is kept behind ended jobs will be known to be over, if no job takes it before.
         self._bills: dict[JobName, float] = {}
         #: The same times in order, for ``quiet_until``; some of them are out of date.
         self._news: list[tuple[float, JobName]] = []

@@ -91,7 +91,7 @@ class SimulatedJob:
 
     @property
     def pool_until(self) -> float:
-        """Until when its machine is kept warm, if nobody takes it."""
+        """Until when its machine is kept warm, if no job takes it."""
         return self.ends_at + self.terms.keep_alive
 
     def has_pool(self, now: float) -> bool:

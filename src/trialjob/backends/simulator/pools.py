@@ -21,7 +21,7 @@ class Pools:
 
     def __init__(self) -> None:
         self._waiting: dict[_Kind, deque[SimulatedJob]] = {}
-        #: When each of them is given up, if nobody takes it; with a number, as jobs have no order.
+        #: When each of them is given up, if no job takes it; with a number, as jobs have no order.
         self._expiries: list[tuple[float, int, SimulatedJob]] = []
         self._count = 0
         #: Instances that wait, and those of running jobs that will, by type.

@@ -1,4 +1,4 @@
-"""Finds what waits or runs in a cluster's queue by our comment, and ends what nobody minds."""
+"""Finds what waits or runs in a cluster's queue by our comment, and ends what no orchestrator minds."""
 
 from __future__ import annotations
 

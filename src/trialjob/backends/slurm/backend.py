@@ -84,8 +84,8 @@ class SlurmBackend(FolderBackend):
     def submit(self, request: JobRequest) -> Submitted | Postponed | Rejected:
         """Submit the job, or find that it was submitted before.
 
-        Killed at any instruction, this may be called again: a call of sbatch of which nobody knows how it
-        went is looked for in the queue, and if it comes late all the same, the claim is another's.
+        Killed at any instruction, this may be called again: a call of sbatch with an unknown outcome is
+        looked for in the queue, and if it comes late all the same, the claim is another's.
         """
         if self._silence and self._queue() is None:
             raise BackendUnavailable(self._silence)  # sbatch would wait for an answer for long
@@ -173,7 +173,7 @@ class SlurmBackend(FolderBackend):
             return False
         if known.get("number") or folder.claimed() is not None:
             return True
-        # The last call of sbatch was broken off, or nobody heard its answer.
+        # The last call of sbatch was broken off, or its answer was lost.
         return bool(self._queued(folder, commands.queue(request.job)))
 
     def _prepare(self, folder: SlurmFolder, request: JobRequest) -> Mark:

@@ -114,7 +114,7 @@ def missing() -> list[str]:
 
 
 def submit(words: Sequence[str], script: str, environment: Mapping[str, str]) -> str:
-    """The number of a new job. Raises Refused, Later, and BackendUnavailable when nobody knows."""
+    """The number of a new job. Raises Refused, Later, and BackendUnavailable when it is unknown."""
     done = run(["sbatch", "--parsable", *words], script=script, environment=environment)
     if done.returncode == 0:
         number = done.stdout.strip().splitlines()[-1:] or [""]

@@ -71,7 +71,7 @@ class Running:
 
 
 def _requeue(folder: SlurmFolder, job: Queued) -> None:
-    """Where that is refused, nobody answers or the disk is full, the job is waited for."""
+    """Where that is refused or not answered, or the disk is full, the job is waited for."""
     with suppress(BackendError, OSError):
         folder.write_requeues(folder.requeues() + 1)
         commands.requeue(job)

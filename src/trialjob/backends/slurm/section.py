@@ -25,7 +25,7 @@ from trialjob.orchestrator.ports import Clock
 
 #: Seconds in which a job that is killed leaves its node.
 _LAG: Final = 10.0
-#: What a plan takes a cluster to be like: everything but the queue, of which nobody knows.
+#: What a plan takes a cluster to be like: everything but the queue, which is unknown.
 _CLUSTER: Final = replace(
     NOTHING, cold_start=2.0, warm_start=2.0, stop=2.0, log_delay=1.0, epoch_spread=1.2, epoch_error=1.15
 )

@@ -148,7 +148,7 @@ class HostedBackend(SageMakerBackend):
                 if self._end_tuning(identity):
                     return True
                 self._client.put(self._tombstone(), b"")
-                # It may have been created between the two; whoever creates it later sees the tombstone.
+                # It may have been created between the two; a later creator sees the tombstone.
                 return self._end_tuning(identity) or self._was_created(identity)
             except BackendError:
                 return False  # the name is another's, and its tuning job is none of ours
@@ -192,7 +192,7 @@ class HostedBackend(SageMakerBackend):
     def _unknown(self, known: Collection[JobName], missing: int) -> list[Facts]:
         """The rows of jobs that are not known, the newest first, until none is missing.
 
-        Whoever makes one look and exits is to see all of them, so it waits for the service between pages.
+        A process that looks once and exits must see all of them, so it waits for the service between pages.
         """
         rows: list[Facts] = []
         token: str | None = None
