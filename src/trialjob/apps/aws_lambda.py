@@ -44,14 +44,14 @@ _FOR: Final = 50.0
 #: Experiments that are stepped at once; they mostly wait.
 _AT_ONCE: Final = 4
 #: Seconds before its end, or a part of what is left if that is less: when no step is begun any more, and
-#: when nobody is waited for any more.
+#: when nothing is waited for any more.
 _LEAVE, _LEAVE_PART = 20.0, 0.3
 _GO, _GO_PART = 3.0, 0.2
 #: Seconds that an experiment has at least, as a step must be given the time to end; and those of a file of
 #: the inbox, of which all together have half of the time.
 _LEAST: Final = 10.0
 _START: Final = 60.0
-#: Seconds that one may be late where nobody says when the invocation is killed.
+#: Seconds that one may be late where it is unknown when the invocation is killed.
 _LATE: Final = 120.0
 #: Megabytes of a function that does not say how many it has, and those that this process needs of them.
 _MEMORY: Final = 1769
@@ -106,10 +106,10 @@ class _Invocation:
         self._clock = SystemClock()
         self._began = self._clock.now()
         left = math.inf if context is None else context.get_remaining_time_in_millis() / 1000
-        #: Whoever has had a step goes on until the first; none begins after the second; nobody is waited for
-        #: after the third.
         #: The jobs that it is about; None for a tick.
         self._jobs = jobs_named(event)
+        #: An experiment that has had a step goes on until the first; no step begins after the second; nothing
+        #: is waited for after the third.
         self._until = self._began + (_seconds(event.get("for")) if self._jobs is None else 0.0)
         self._leave = self._began + left - min(_LEAVE, left * _LEAVE_PART)
         self._gone = self._began + left - min(_GO, left * _GO_PART)

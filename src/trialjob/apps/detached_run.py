@@ -1,7 +1,7 @@
 """Leaving an experiment to a process of its own, which outlives the terminal.
 
-Rule: it is the same `trialjob resume` that a person would type, so whoever holds the experiment is decided by
-its journal. This one returns once that process holds it, or has ended.
+Rule: it is the same `trialjob resume` that a person would type, so its journal decides which process
+holds the experiment. This one returns once that process holds it, or has ended.
 """
 
 from __future__ import annotations

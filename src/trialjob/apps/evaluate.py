@@ -1,4 +1,4 @@
-"""One configuration, one managed job, its metrics: for whoever brings a tuner of their own.
+"""One configuration, one managed job, its metrics: for users with a tuner of their own.
 
 Rule: it is an experiment of one trial, so that everything that holds for experiments holds for it: it is
 journaled before it is launched, retried, capped, found by ``trialjob list`` and by ``audit``.

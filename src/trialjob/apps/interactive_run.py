@@ -53,14 +53,14 @@ class Attended:
 
     @property
     def detached(self) -> bool:
-        """True when the experiment can go on and nobody asked for its end."""
+        """True when the experiment can go on and the user did not ask for its end."""
         return self.state.phase is not Phase.ENDED
 
 
 def attend(session: Session, console: Console, on_interrupt: OnInterrupt | None) -> Attended:
     """Run until the experiment ends or somebody detaches.
 
-    ``on_interrupt`` None asks on a terminal, and detaches where nobody can be asked.
+    ``on_interrupt`` None asks on a terminal, and detaches where there is none.
     """
     caught = Caught()
     while True:
@@ -69,7 +69,7 @@ def attend(session: Session, console: Console, on_interrupt: OnInterrupt | None)
         state = session.refresh()
         if state.phase is Phase.ENDED or caught.number is None:
             return Attended(state=state, signal=caught.number)
-        # Whoever interrupts the cancelling wants to leave; resuming goes on with it.
+        # A user who interrupts the cancelling wants to leave; resuming goes on with it.
         leave = in_a_hurry or stopping
         if leave or _choice(console, caught.number, on_interrupt) == "detach":
             return Attended(state=state, signal=caught.number)

@@ -22,7 +22,7 @@ class Estimator(Protocol):
 
     @property
     def title(self) -> str:
-        """What an experiment is named after when nobody names it."""
+        """What an experiment is named after when it is given no name."""
         ...
 
     def document(self) -> Document:

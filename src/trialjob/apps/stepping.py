@@ -23,7 +23,7 @@ class Stepped:
     events: int
     #: What a person should know.
     notices: tuple[str, ...]
-    #: The next step is worth while from then on; None when there is none or nobody knows.
+    #: The next step is worth while from then on; None when there is none or it is unknown.
     next_at: float | None
 
 

@@ -93,7 +93,7 @@ class TrialjobBackend(TrialBackend):  # type: ignore[misc]  # Syne Tune has no t
         self._name = name
 
     def entrypoint_path(self) -> Path:
-        """What the tuner is named after when nobody names it."""
+        """What the tuner is named after when it is given no name."""
         return Path(self._title)
 
     def copy_checkpoint(self, src_trial_id: int, tgt_trial_id: int) -> None:

@@ -198,7 +198,7 @@ class Experiment:
         else:
             print_summary(out, attended.state, store=self._store)
         if attended.signal is not None and attended.signal != signal.SIGINT:
-            # Whoever asked this process to end is not to be disappointed.
+            # This process was asked to end, so it ends.
             signal.raise_signal(attended.signal)
         return self.result()
 

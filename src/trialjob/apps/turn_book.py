@@ -1,7 +1,7 @@
 """What invocations of a function have found out about the experiments of a store, for those to come.
 
 Rule 1: it is a help and no truth. It may be lost, damaged or overtaken at any time, which costs some reading
-and a place in a queue; so it is never waited for, and whoever loses a race leaves it as it is.
+and a place in a queue; so it is never waited for, and the loser of a race leaves it as it is.
 Rule 2: that an experiment is over is known of one content of its head only, by its ETag.
 """
 

@@ -1,4 +1,4 @@
-"""Bringing an experiment to its end, whoever runs it now."""
+"""Bringing an experiment to its end, wherever it runs now."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LOOK = 0.5
 
 
 def bring_to_end(session: Session, out: Console) -> Attended:
-    """Wait until the experiment has ended; cancel its trials ourselves while nobody else runs it.
+    """Wait until the experiment has ended; cancel its trials ourselves while no other process runs it.
 
     It must have been asked to stop before.
     """

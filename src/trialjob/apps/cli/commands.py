@@ -217,7 +217,7 @@ def results() -> None:
 @store_option
 @done_by("watching", "watch_experiment")
 def watch() -> None:
-    """Follow experiment NAME, whoever runs it, until it ends or Ctrl-C; changes nothing."""
+    """Follow experiment NAME, wherever it runs, until it ends or Ctrl-C; changes nothing."""
 
 
 @cli.command()

@@ -108,7 +108,7 @@ def _ask(question: str, default: str, *, yes: bool) -> str:
     except click.Abort:
         if sys.stdin.isatty():
             raise
-        return default  # nobody answers
+        return default  # no answer
 
 
 def _program(folder: Path, *, yes: bool) -> str:

@@ -18,7 +18,7 @@ def login(*, address: str, token_stdin: bool, insecure: bool) -> int:
     """Keep the token of a server (`trialjob serve`), once it has been tried there.
 
     From then on `--store https://…`, or TRIALJOB_STORE, is a store as any other. The token is asked for
-    without being shown, and kept in your own folder of settings, where nobody else can read it.
+    without being shown, and kept in your own folder of settings, where no other user can read it.
     """
     from trialjob.model.address import shown_address  # noqa: PLC0415 - the help does without
     from trialjob.served import logins  # noqa: PLC0415 - as above

@@ -22,7 +22,7 @@ from trialjob.reporting.terminal import Output, check_written, clean_log
 
 
 def print_log(name: str, trial: int, *, attempt: int | None, follow: bool, store: str | None) -> int:
-    """Print what there is; with ``follow``, go on until the attempt has ended or nobody reads."""
+    """Print what there is; with ``follow``, go on until the attempt has ended or the reader is gone."""
     session = experiment.attach(name, store=store)
     number = _attempt(session.state, trial, attempt).number
     for what, address in session.links_of(TrialId(trial), number).items():

@@ -1,4 +1,4 @@
-"""``trialjob prices``: what an hour of a type of instance is taken to cost when nobody can be asked."""
+"""``trialjob prices``: what an hour of an instance is taken to cost when AWS's price list is out of reach."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def serve(
 ) -> int:
     """Serve an API and a page: for one user on 127.0.0.1, or for a team.
 
-    The address has a token in it; whoever knows it may do here what you may. Where the store has tokens
+    The address has a token in it: anyone who knows it may do here what you may. Where the store has tokens
     (`trialjob token create`), only those open it, each to the experiments of its tenant. Experiments that are
     started there run in this process. Ctrl-C ends the server and not their jobs: `trialjob serve --resume`
     goes on.

@@ -1,4 +1,4 @@
-"""One step of an experiment, for whoever has a schedule and no process in between."""
+"""One step of an experiment, for a schedule with no process in between."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stopping an experiment, whoever runs it."""
+"""Stopping an experiment, wherever it runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from trialjob.reporting.typed_commands import command
 
 
 def stop_experiment(begun: Begun, name: str, *, no_wait: bool, store: str | None) -> int:
-    """Ask for the end; then wait for it, or bring it about when nobody else runs the experiment."""
+    """Ask for the end; then wait for it, or bring it about when no other process runs the experiment."""
     session = experiment.attach(name, store=store)
     out = console()
     if session.state.phase is Phase.ENDED:

@@ -1,6 +1,6 @@
 """``trialjob tenant`` and ``trialjob token``: who may use a service, and for how much.
 
-They work on the store itself, so whoever may write there is an admin already.
+They work on the store itself, so a user who may write there is an admin already.
 """
 
 from __future__ import annotations

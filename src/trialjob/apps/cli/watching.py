@@ -1,7 +1,7 @@
 """Following an experiment that somebody else runs, here or elsewhere.
 
-Rule 1: it reads the journal and nothing else. It holds nothing, so it is in nobody's way.
-Rule 2: who follows waits for a store that is away, as who runs does.
+Rule 1: it reads the journal and nothing else. It holds nothing, so it stops no other process.
+Rule 2: it waits for a store that is away, as a run does.
 """
 
 from __future__ import annotations
@@ -75,5 +75,5 @@ def _say_who(session: Session, out: Console, store: str | None) -> None:
 
 
 def _gone(out: Console) -> bool:
-    """True when nobody reads any more: the pipe was closed."""
+    """True when the reader is gone: the pipe was closed."""
     return bool(getattr(out.file, "closed_early", False))

@@ -35,7 +35,7 @@ from trialjob.served.archive import MOST_CODE
 Scope = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
-#: What a route asks of a caller; None where nobody's token is asked for, "" where there is no such route.
+#: What a route asks of a caller; None where no token is asked for, "" where there is no such route.
 RuleOf = Callable[[Scope], "Role | str | None"]
 
 #: Bytes of what is sent to us at once; of code, ``MOST_CODE``.

@@ -27,7 +27,7 @@ def _caller_of(request: Request) -> Caller:
 AGAIN: Final[dict[int | str, dict[str, Any]]] = {
     200: {"model": Started, "description": "The same request has started it before"}
 }
-#: The experiments of whoever calls.
+#: The caller's experiments.
 CallerExperiments = Annotated[AnyExperiments, Depends(_experiments_of)]
 OneCaller = Annotated[Caller, Depends(_caller_of)]
 

@@ -93,7 +93,7 @@ def app(house: House, listening: Listening | None = None, ending: threading.Even
 
 
 def api(house: House, ending: threading.Event | None = None) -> FastAPI:
-    """All routes, for whoever has been let in. Raises InvariantError for one without a rule."""
+    """All routes, for callers who have been let in. Raises InvariantError for one without a rule."""
     made = FastAPI(
         title="trialjob",
         version=__version__,
@@ -137,7 +137,7 @@ def _errors(made: FastAPI) -> None:
     async def of_ours(request: Request, error: Exception) -> Response:
         status = next((code for kind, code in _STATUS if isinstance(error, kind)), 500)
         experiments: AnyExperiments | None = request.scope.get("experiments")
-        if experiments is None:  # whoever has shown no token learns nothing of this machine
+        if experiments is None:  # a caller without a token learns nothing of this machine
             return _problem(status, HTTPStatus(status).phrase)
         wrong = error.problems[:MOST_SHOWN] if isinstance(error, SpecError) else ()
         problems = [{key: experiments.visible(text) for key, text in asdict(each).items()} for each in wrong]

@@ -23,7 +23,7 @@ from trialjob.orchestrator.journals.store import BaseStore
 from trialjob.orchestrator.ports import Clock
 
 AnyExperiments: TypeAlias = Experiments | AdminExperiments
-#: Seconds between two looks for what nobody runs.
+#: Seconds between two looks for experiments that no process runs.
 _SWEEP: Final = 30.0
 #: Seconds for which a look at the tokens is good; so long one that is revoked may still open.
 _FRESH: Final = 1.0
@@ -44,7 +44,7 @@ class House(Protocol):
     """Who is let in, and to what."""
 
     def caller(self, token: str) -> Caller | None:
-        """Whose token that is; None for nobody's. Raises StoreError."""
+        """Whose token that is; None if unknown. Raises StoreError."""
         ...
 
     def at_once(self, token: str) -> tuple[Caller, AnyExperiments] | None:
@@ -111,13 +111,13 @@ class Alone:
         )
 
     def note(self, act: Act) -> None:
-        """Nobody but him was here."""
+        """There is only one user, so nothing is kept."""
 
     def acts(self, caller: Caller, day: str, last: int) -> Sequence[Mapping[str, str]]:  # noqa: ARG002 - none
         return ()
 
     def take_over(self) -> None:
-        """Go on with whatever has not ended and is run by nobody, while others are answered.
+        """Go on with experiments that have not ended and no process runs, while requests are answered.
 
         Raises StoreError when the store cannot be read.
         """
@@ -214,7 +214,7 @@ class TeamHouse:
         return self._audit.read(day or self._audit.today(), last=last, tenant=tenant)
 
     def resume_all(self) -> None:
-        """Go on with whatever has not ended and is run by nobody."""
+        """Go on with experiments that have not ended and no process runs."""
         with suppress(TrialjobError):  # the store is away; there is a next time
             for name in self.names():
                 with suppress(TrialjobError):  # the page shows what cannot be read, and why
@@ -246,5 +246,5 @@ def _sweep(resume_all: Callable[[], None]) -> None:
 
 
 def _beside(work: Callable[[], None]) -> None:
-    """With hundreds of experiments it takes a while, and whoever asks meanwhile is answered."""
+    """With hundreds of experiments it takes a while, and requests are answered meanwhile."""
     threading.Thread(target=work, name="take over", daemon=True).start()

@@ -1,13 +1,13 @@
 """Connections of which none can be held open by doing nothing, or too little, with it.
 
 Rule 1: the head of a request is whole within some seconds of its first byte, and of the connection's opening.
-Rule 2: who takes nothing of an answer for long is hung up on.
+Rule 2: a client that takes nothing of an answer for long is hung up on.
 Rule 3: when there are as many connections as there may be, the one that has waited longest without a request
-makes room for a new one. So however many are opened and left, whoever asks something is answered.
+makes room for a new one. So however many are opened and left, a request is answered.
 Rule 4: far fewer are let in between two looks at what has come than there may be; else those that come with a
 request make room for new ones before it is read.
 Rule 5: of those whose TLS has not begun yet, which are no connections to us, the first makes room likewise.
-Rule 6: all of these together need fewer files than the process may open; else nobody is let in at all.
+Rule 6: all of these together need fewer files than the process may open; else none is let in at all.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _OTHERS: Final = 256
 #: More files would not be used.
 _FILES: Final = 2048
 #: The connections of each server on which nothing is asked, that which has waited longest first. Looked for
-#: among a thousand, for each new one, it costs seconds in which nobody is answered.
+#: among a thousand, for each new one, it costs seconds in which no request is answered.
 _WAITING: WeakKeyDictionary[ServerState, dict[Connection, None]] = WeakKeyDictionary()
 
 

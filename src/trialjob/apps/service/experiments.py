@@ -49,7 +49,7 @@ _RESTS: Final = 20
 
 @dataclass(slots=True)
 class _Kept:
-    """An experiment in memory; whoever uses it has the lock."""
+    """An experiment in memory; to use it, take the lock."""
 
     session: Session
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -83,7 +83,7 @@ class Experiments:
         self._resting: dict[str, int] = {}
 
     def visible(self, text: str) -> str:
-        """``text`` as whoever asks here may read it."""
+        """``text`` as the caller may read it."""
         return text
 
     # Looking
@@ -254,7 +254,7 @@ class Experiments:
                 "another name, or another key (Idempotency-Key) where the key made the name"
             )
         if session.state.phase is not Phase.ENDED:
-            self._run(session)  # whoever began it may have died before it ran
+            self._run(session)  # the process that began it may have died before it ran
         return session.name
 
     def _spec(
@@ -291,7 +291,7 @@ class Experiments:
             self._sessions.pop(session.name, None)
 
     def stop(self, name: str) -> None:
-        """Ask for its end; with nobody to bring it about, this server does."""
+        """Ask for its end; when no process runs it, this server brings it about."""
 
         def at(session: Session) -> bool:
             session.ask_stop()
@@ -324,7 +324,7 @@ class Experiments:
         return config.parse(document, source="limits", files=False)
 
     def resume_all(self) -> None:
-        """Go on with whatever has not ended and is run by nobody."""
+        """Go on with experiments that have not ended and no process runs."""
         for name in self._store.names():
             if self._resting.get(name, 0) > 0:
                 self._resting[name] -= 1
@@ -339,7 +339,7 @@ class Experiments:
             self._resting[session.name] = _RESTS
             return False
         if is_study(session) and waits_for_clients(state):
-            self._resting[session.name] = _RESTS  # whoever asks for a trial has it take a step
+            self._resting[session.name] = _RESTS  # a request for a trial has it take a step
         return session.name not in self.runner.running() and not session.holder()
 
     @contextmanager
@@ -362,7 +362,7 @@ class Experiments:
 
 
 def _with_suffix(spec: config.ExperimentSpec, name: str | None, key: str) -> config.ExperimentSpec:
-    """With a name that is nobody else's, unless one was given; the same for the same key."""
+    """With a name that is not taken, unless one was given; the same for the same key."""
     if name:
         return spec
     made = with_suffix(spec.name, _digest(key)[:_SUFFIX]) if key else unique_name(spec.name)

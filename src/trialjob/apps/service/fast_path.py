@@ -1,6 +1,6 @@
 """The request that is made most, for one experiment as it stands, past what is done for any route.
 
-Rule: it decides nothing. Whoever comes here has been let in. What is not asked as plainly as pages ask, or
+Rule: it decides nothing. The caller has been let in already. What is not asked as plainly as pages ask, or
 cannot be answered, goes on to the routes, which answer the same by the same function.
 """
 

@@ -1,4 +1,4 @@
-"""Some lines of a log for whoever asks, and one call to the backend for all who follow the same log.
+"""Some lines of a log for each caller, and one call to the backend for all who follow the same log.
 
 Rule: what was found behind a mark is behind it for ever; that nothing was there yet is true for some seconds.
 """

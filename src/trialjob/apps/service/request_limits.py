@@ -94,7 +94,7 @@ class Body:
         return await self._receive() if whole is None else whole
 
     def close(self) -> None:
-        """Nobody has it any more."""
+        """Its room is free again."""
         self._room.give_back(self._who, self._held)
         self._held = 0
 

@@ -32,7 +32,7 @@ STUDIES: Final = "/v1/studies"
 TENANTS: Final = "/v1/tenants"
 TOKENS: Final = "/v1/tokens"
 STUDY_TRIAL: Final = f"{STUDIES}/{{name}}/trials/{{trial}}"
-#: What each route asks of whoever calls it; None asks for no token.
+#: What each route asks of its caller; None asks for no token.
 RULES: Final[Mapping[tuple[str, str], Role | None]] = {
     **{(method, path): None for method in ("GET", "HEAD") for path in (*WEB, FRAME)},
     ("GET", "/healthz"): None,

@@ -1,6 +1,6 @@
 """Runs the experiments that the server was asked to run, each in a thread of its own, as `trialjob run` does.
 
-Rule: whoever holds an experiment is decided by its journal, so a terminal, a schedule or a second server
+Rule: its journal decides which process holds an experiment, so a terminal, a schedule or a second server
 beside this one doubles nothing. What the server runs when it ends can go on from anywhere.
 """
 
@@ -79,7 +79,7 @@ class Runner:
             log("run", experiment=name)
             run.session.run(partial(_logged, name))
         except ExperimentBusy:
-            pass  # whoever has it runs it
+            pass  # its holder runs it
         except TrialjobError as error:
             why = str(error)
         except BaseException as error:  # noqa: BLE001 - the others go on, and it is told
@@ -92,7 +92,7 @@ class Runner:
 
 
 def _logged(name: str, state: State, events: Sequence[Event]) -> None:
-    """Whoever wants to know more reads the journal."""
+    """In brief: the journal has the rest."""
     if events:
         kinds = [type(event).__name__ for event in events]
         log("step", experiment=name, version=state.version, state=experiment_state(state), events=kinds)

@@ -121,7 +121,7 @@ class TrialFailed(_Body):
 
 
 class Suggestion(BaseModel):
-    """A trial for whoever asked, who has it until it is over or he is not heard for too long."""
+    """A trial for the client that asked, until it is over or the client is not heard for too long."""
 
     trial: int
     attempt: int

@@ -65,7 +65,7 @@ class Seats:
         def still_in() -> bool:
             try:
                 return self._house.caller(request.scope["token"]) is not None
-            except StoreError:  # nobody knows; whoever asks again is told so
+            except StoreError:  # unknown; the next request gets the reason
                 return False
 
         self._take(who)
@@ -200,7 +200,7 @@ async def event_stream(
         except (StoreUnavailable, BackendUnavailable):
             said = ()
         except TrialjobError:
-            return  # whoever asks again is told why
+            return  # the next request gets the reason
         if said is None:
             return
         before = heard

@@ -29,7 +29,7 @@ from trialjob.reporting.results import experiment_state
 
 #: What a study says of its own; the rest is a spec's.
 _FIXED: Final = ("estimator", "backend", "backends", "engine")
-#: Attempts that nobody has taken yet.
+#: Attempts that no client has taken yet.
 _NOT_OUT: Final = (AttemptStatus.SUBMITTED, AttemptStatus.STARTING)
 #: Of metrics, by name; in words what JSON has no numbers for.
 Values: TypeAlias = Mapping[str, float | str]
@@ -94,7 +94,7 @@ class Study:
     def suggest(self, client: str, count: int) -> dict[str, Any]:
         """Up to ``count`` trials for ``client``: those that it has, then others.
 
-        Whoever asks has done with what it was told to stop.
+        A client that asks has done with the trials that it was told to stop.
         """
         now = self._clock.now()
         for _, _, job in self._open():

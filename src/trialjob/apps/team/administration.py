@@ -1,7 +1,7 @@
 """Tenants and tokens as an admin manages them through a server, with no rights on the store of his own.
 
-Rule: nobody gives there what no tenant has. Admins are made, and rights given for the first time, by who may
-write to the store, so whoever has stolen an admin's token comes to no more than tenants may do, and not for
+Rule: an admin gives only what a tenant has already. Admins are made, and rights given for the first time, by
+users who may write to the store. So a stolen admin's token allows no more than tenants may do, and not for
 ever: every token that is made here ends.
 """
 

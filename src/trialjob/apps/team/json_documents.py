@@ -1,7 +1,7 @@
-"""Documents of a team in a store: how they are read and changed, whoever else changes them.
+"""Documents of a team in a store: how they are read and changed, beside other writers.
 
-Rule 1: a change is a function of what is there, and is made again when somebody else was quicker or when
-nobody knows whether it was written. So each of them comes to the same when it is made twice.
+Rule 1: a change is a function of what is there, and is made again when another writer was quicker or when it
+is unknown whether it was written. So each has the same effect when it is made twice.
 Rule 2: what is damaged or was written by a newer trialjob is refused, and nothing is written.
 """
 

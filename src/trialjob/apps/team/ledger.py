@@ -2,12 +2,12 @@
 
 Rule 1: all that is open, at the most that it may come to, and all that the month has cost are together within
 the budget, or nothing more is opened. What an experiment may come to is its max_cost, which its journal holds
-to; so the budget holds even if nobody looks again.
+to; so the budget holds even if no process looks again.
 Rule 2: an experiment that goes on over the end of a month counts in each of its months as a whole.
 Rule 3: what is open is closed by an end that came behind the version of the journal at which it was opened.
-So nobody closes what another is about to go on with.
+So no process closes what another is about to go on with.
 Rule 4: clocks differ, and are set. What is over counts in the month of whichever clock is ahead, and is kept
-for a month more, so that whoever is behind still counts it.
+for a month more, so that a process whose clock is behind still counts it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any, Final, Self
 from trialjob.errors import UsageError
 from trialjob.model.money import Micros, dollars
 
-#: Seconds after which what has been opened and not begun is closed; whoever begins it later opens it again.
+#: Seconds after which what has been opened and not begun is closed; beginning it later opens it again.
 BEGINS_WITHIN: Final = 3600.0
 _CENT: Final = 10_000
 
@@ -208,7 +208,7 @@ def _remedy(fits: str, raised: str, *, later: bool) -> str:
 def _settled(entry: Entry, standing: JournalStatus | None, now: float) -> Entry | None:
     late = now - entry.at > BEGINS_WITHIN
     if standing is None:
-        # What never began has cost nothing; of what is gone nobody knows what it had cost.
+        # What never began has cost nothing; what a lost one has cost is unknown.
         if not late:
             return entry
         return replace(entry, closed=month_of(now), charge=entry.cap) if entry.ran else None

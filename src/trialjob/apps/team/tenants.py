@@ -1,8 +1,8 @@
 """The tenants of a store, and what each has opened: the ledger, kept in the store.
 
-Rule: whoever is about to let an experiment cost anything opens it here first, and once more when its journal
-is there and it is about to run. Whoever closes it reads the ledger first and its journal then, and writes
-only if the ledger is still the same. So a crash between any two of these loses and doubles nothing.
+Rule: before an experiment may cost anything, it is opened here, and once more when its journal is there and
+it is about to run. To close it, a process reads the ledger first and its journal then, and writes only
+if the ledger is still the same. So a crash between any two of these loses and doubles nothing.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ class Ledger:
         )
 
     def withdraw(self, experiment: str) -> None:
-        """It came to nothing: there is no such experiment, and nobody ran it."""
+        """It was not begun: there is no such experiment, and no process ran it."""
 
         def make(tenant: Tenant) -> Tenant:
             entry = tenant.entries.get(experiment)
@@ -187,7 +187,7 @@ def _key(name: str) -> str:
 
 
 def tenant_of(experiment: str) -> str:
-    """Whose experiment that is, by its name; "" for nobody's."""
+    """Whose experiment that is, by its name; "" for no tenant's."""
     tenant, hyphen, _ = experiment.partition("-")
     return tenant if hyphen and _NAME.fullmatch(tenant) else ""
 

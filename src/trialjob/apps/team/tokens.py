@@ -49,7 +49,7 @@ class Token:
     #: "" for an admin, who belongs to none.
     tenant: str
     role: str
-    #: Whose it is, in the words of whoever made it.
+    #: Whose it is, in its maker's words.
     note: str = ""
     created_at: float = 0.0
     #: None: never.

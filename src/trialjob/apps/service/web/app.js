@@ -74,7 +74,7 @@ function nothingYet() {
   const command = make("code", {}, `trialjob run sweep.yaml --store ${location.origin}`);
   if (alone()) return [make("p", {}, "No experiment yet. ", make("a", { id: "first", href: "#/new" }, "Start one here"), ", or from a terminal: ", make("code", {}, "trialjob run sweep.yaml"), ". ", make("code", {}, "trialjob init train.py"), " writes a first spec for a script.")];
   if (may.start()) return [make("p", {}, "No experiment yet. ", make("a", { id: "first", href: "#/new" }, "Start one here"), ", or from a terminal, after ", make("code", {}, `trialjob login ${location.origin}`), ": ", command, ".")];
-  return [make("p", {}, "No experiment yet. Whoever has a token of the role submit starts one, with ", command, ".")];
+  return [make("p", {}, "No experiment yet. Start one with a token of the role submit: ", command, ".")];
 }
 
 // Who has done what
