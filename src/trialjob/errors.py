@@ -54,7 +54,7 @@ class Problem:
         return f"{where}{self.message}{remedy}"
 
 
-#: Problems of a spec that a message has; nobody reads, and no server sends, the other ten thousand.
+#: The most problems of a spec that a message has, or that a server sends.
 MOST_SHOWN: Final = 100
 
 

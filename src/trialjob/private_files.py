@@ -1,4 +1,4 @@
-"""Folders and files that nobody but their owner may read.
+"""Folders and files that only their owner may read.
 
 Rule: what is not ours is left as it is, and so is a folder that holds other things than experiments: it is
 somebody's home or project, and not a store.

@@ -54,7 +54,7 @@ def audit(
     if opened.service() is not None:
         raise UsageError(
             f"audit cannot look through {opened.where()}: what others run there is not seen, and would be "
-            "taken for nobody's\n  → do it where the store is, with --store FOLDER or --store s3://bucket/prefix"
+            "taken for left over\n  → do it where the store is, with --store FOLDER or --store s3://bucket/prefix"
         )
     names = opened.names()
     of = [experiment] if experiment in names else names
@@ -90,7 +90,7 @@ def _known(store: BaseStore, names: Sequence[str], name: ExperimentName) -> Know
 
 
 def _sections(store: BaseStore, names: Sequence[str]) -> tuple[list[BaseBackend], list[str]]:
-    """Where experiments of a store run; and of which nobody here can say it, and why."""
+    """Where experiments of a store run; and those of which that is unknown, and why."""
     found: list[BaseBackend] = []
     unseen: list[str] = []
     for name in names:

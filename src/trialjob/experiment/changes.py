@@ -77,7 +77,7 @@ def as_recorded(spec: ExperimentSpec, recorded: ExperimentSpec) -> ExperimentSpe
     }
     given = recorded.estimator
     if isinstance(given, SourceSpec) and given.source_dir == SENT and isinstance(spec.estimator, SourceSpec):
-        written["source_dir"] = SENT  # whoever sent it has it in a folder of his own
+        written["source_dir"] = SENT  # the sender has it in a folder of his own
     if "dialect" not in spec.estimator.model_fields_set:
         written["dialect"] = recorded.estimator.dialect
     estimator = spec.estimator.model_copy(update=written)

@@ -2,7 +2,7 @@
 
 Rule 1: the experiment's name says which one it is, and the digest of the request, which is in the journal,
 that a request is the same. So it starts it once, however often it comes and however many see it at once.
-Rule 2: whoever may ask gets the code that came along with the request and nothing of this machine, as
+Rule 2: a request gets the code that came along with it and nothing of this machine, as
 ``admission`` decides for every field.
 """
 
@@ -166,7 +166,7 @@ def _admitted(
 
 
 def _check_no_secrets(spec: ExperimentSpec) -> None:
-    """Whoever may ask for an experiment may not have looked up what this machine may read."""
+    """A request for an experiment may not have this machine's secrets looked up."""
     for place, secret in spec.secrets().items():
         raise UsageError(
             f"{place}: {secret} is a secret, and secrets are not looked up for a request from outside;"

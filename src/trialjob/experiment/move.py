@@ -113,7 +113,7 @@ def _arrive(name: ExperimentName, source: BaseStore, target: BaseStore) -> None:
     journal = source.journal(name)
     records = _up_to_the_move(journal.read())
     moved, there = records[-1], place(target)
-    # As old as the move, so that it is the same record whoever makes it.
+    # As old as the move, so that every process makes the same record.
     arrived = Record(version=moved.version + 1, at=moved.at, events=(ExperimentArrived(at_store=there),))
     try:
         target.journal(name).receive([*records, arrived])

@@ -50,7 +50,7 @@ def _in_lambda() -> bool:
 def _send(
     notice: Notice, to: str, spec: ExperimentSpec, clock: Clock, vault: Vault, *, stranger: bool
 ) -> None:
-    """``stranger`` says that whoever chose the address may not look into this machine's network."""
+    """``stranger``: the address is from a user who may not look into this machine's network."""
     wanted = spec.notify
     if wanted is not None and to == "sns" and wanted.sns:
         publish(notice, wanted.sns, clock, profile=spec.backend.aws.get("profile"))

@@ -33,7 +33,7 @@ def check_caps(limits: Limits, tariff: Tariff, priced_by: str = "") -> None:
 def check_handover(handover: Handover | None, tariff: Tariff) -> None:
     """Raise SpecError when the jobs of a search that is handed over may break a cap, all told.
 
-    Nobody counts what they really came to before the service starts the next, so each counts at its worst.
+    The service starts the next before their real cost is counted, so each counts at its worst.
     """
     problems = [] if handover is None else [*_over_budget(handover, tariff)]
     if problems:

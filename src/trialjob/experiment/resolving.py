@@ -1,4 +1,4 @@
-"""A spec with nothing left open: made once, and taken by whoever plans, begins or looks.
+"""A spec with nothing left open: made once, for planning, beginning and looking.
 
 Rule: what is drawn here, is drawn from the spec itself, so that a plan and the run after it have the same
 seed; and nothing is asked for twice, be it a price or an image.

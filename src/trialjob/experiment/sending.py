@@ -21,7 +21,7 @@ def send(
 ) -> Session:
     """Have the server of ``store`` begin it; otherwise as ``create``, whose checks the server makes.
 
-    It is agreed to here that nothing may bound the cost, as whoever starts an experiment is told of that.
+    That nothing bounds the cost is agreed to here: the user is warned of it at the start.
     """
     spec, left_out = resolve(given, to_run=False).spec, list[str]()
     if code_of is not None and code_of.state.bundle:
@@ -54,7 +54,7 @@ def _archive(spec: ExperimentSpec, left_out: list[str]) -> bytes:
 
 
 def _check_told(spec: ExperimentSpec) -> None:
-    """Refuse secrets that are written in the spec, which nobody keeps and the server could not look up."""
+    """Refuse secrets that are written in the spec, which are not kept and the server could not look up."""
     problems = [
         Problem(
             field=place,

@@ -1,7 +1,7 @@
 """An experiment that a server runs: looked at as any other, and steered by asking the server.
 
-Rule: nothing of it is run or written from here. To run it is to watch it until it ends; whoever leaves leaves
-it running.
+Rule: nothing of it is run or written from here. To run it is to watch it until it ends; a user who leaves
+leaves it running.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ _TURNS = 30.0
 class Session(ExperimentView):
     """One experiment in a store: look at it, change its limits, run it."""
 
-    #: A server runs it, and whoever has this only watches.
+    #: A server runs it, and this process only watches.
     is_served = False
 
     def __init__(self, store: BaseStore, name: ExperimentName) -> None:
@@ -75,7 +75,7 @@ class Session(ExperimentView):
         self.notes: tuple[str, ...] = ()
 
     def move(self, to: str) -> None:
-        """Journal that it goes on in another store; whoever runs it will leave it."""
+        """Journal that it goes on in another store; the process that runs it will leave it."""
         self._append(lambda state: [ExperimentMoved(to=to)] if state.moved_to is None else [])
 
     def change(self, spec: ExperimentSpec) -> None:
@@ -101,7 +101,7 @@ class Session(ExperimentView):
         self._append(agreed)
 
     def ask_stop(self) -> None:
-        """Journal that the user wants it stopped; whoever runs it will cancel what runs."""
+        """Journal that the user wants it stopped; the process that runs it will cancel its trials."""
         reason = EndReason(kind=EndKind.STOPPED, detail="stopped by the user")
         self._append(lambda state: [ExperimentEnding(reason=reason)] if state.phase is Phase.RUNNING else [])
 
@@ -143,7 +143,7 @@ class Session(ExperimentView):
     def _priced(self, change: LimitsChanged, state: State) -> list[Event]:
         """What is to be journaled of prices with ``change``; SpecError when a limit in dollars has none.
 
-        Whoever runs the experiment asks for prices only when it begins to.
+        A process that runs the experiment asks for prices only when it begins to.
         """
         spec = config.parse(change.document, source=self.where, files=False, recorded=True)
         known, limits = state.tariff, change.limits
@@ -228,12 +228,12 @@ class Session(ExperimentView):
 
     @property
     def is_over(self) -> bool:
-        """True when it has ended here and nobody is still to be told so."""
+        """True when it has ended here and every notification of that is sent."""
         state = self.state
         return state.phase is Phase.ENDED and state.moved_to is None and not still_to_tell(state)
 
     def _tell(self, spec: ExperimentSpec) -> None:
-        """Tell whoever wants to know that it has ended; what fails here costs the experiment nothing."""
+        """Send the notifications that it has ended; what fails here costs the experiment nothing."""
         try:
             for event in tell(self.refresh(), spec, self.where, self._clock, self.vault):
                 self._append(lambda _state, event=event: [event])  # type: ignore[misc]

@@ -33,7 +33,7 @@ def open_store(location: str | Path | None = None) -> BaseStore:
             f"{said!r} is no place for experiments\n  → {remedy}, or leave it out (--store, TRIALJOB_STORE)"
         )
     scheme, colon, _ = chosen.partition(":")
-    # A Path has made one slash of two; and nobody means a folder of the name "s3:".
+    # A Path has made one slash of two; and no user means a folder of the name "s3:".
     if "://" not in chosen and not (colon and scheme.lower() in STORES):
         return FolderStore(user_settings.expanded(chosen).absolute())
     try:

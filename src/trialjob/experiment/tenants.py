@@ -49,7 +49,7 @@ def decisions_of(allow: Sequence[str]) -> Mapping[str, Decision]:
 
 
 def _unfree() -> dict[str, tuple[Any, ...]]:
-    """Fields of backends that nobody sets freely, with what they are when nobody sets them."""
+    """Fields of backends that tenants may not set freely, each with its default."""
     found: dict[str, tuple[Any, ...]] = {}
     for each in map(BACKENDS.own, BACKENDS.builtin()):
         for name, field in each.model_fields.items():

@@ -1,6 +1,6 @@
 """What becomes of another product's file: a spec, and notes of what differs.
 
-Rule: what nobody took of a section is named as left out, so that no word is lost in silence.
+Rule: what was not taken of a section is named as left out, so that no word is lost in silence.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Keeping another tool's picture of an experiment up to date without ever waiting for it.
 
-Rule 1: what is sent is read off the newest state, so nothing is queued: whoever was away catches up from it.
+Rule 1: what is sent is read off the newest state, so nothing is queued: a server that was away catches up.
 Rule 2: a server that fails or is slow costs the experiment nothing but one short wait, and no result.
 Rule 3: the server is spoken to by one thread only.
 """
@@ -90,7 +90,7 @@ class BackgroundSync:
             self._asked.append(trial)
             self._news.notify_all()
             if self._quick:
-                # Whoever kept us waiting once is not waited for again until it has caught up.
+                # A server that kept us waiting once is not waited for again until it has caught up.
                 self._quick = self._news.wait_for(lambda: trial in self._answers, _PATIENCE)
             return self._answers.get(trial)
 

@@ -52,7 +52,7 @@ class Importances(dict[str, float]):
 
 
 class _Read(FrozenTrial):
-    """One that nobody changes: Optuna copies each trial it is given, which took longer than its reckoning."""
+    """A trial that is never changed: Optuna copies each one, which took longer than its own work."""
 
     def __deepcopy__(self, memo: object) -> Self:
         return copy.copy(self)

@@ -45,7 +45,7 @@ _SETTINGS = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 
-#: Loggers that say for each call what is raised as well, or what nobody here can do anything about.
+#: Loggers that say for each call what is raised as well, or what cannot be mended here.
 _CHATTY = ("mlflow.tracking.request_header.registry", "urllib3.connectionpool")
 
 _ID, _TRIAL, _SENT, _OURS = "trialjob.id", "trialjob.trial", "trialjob.reports", "trialjob.made_by_us"
@@ -76,7 +76,7 @@ class _Child:
     reports: int = 0
     params: bool = False
     ended: bool = False
-    #: Made just now, so that nobody can have logged anything to it yet.
+    #: Made just now, so that nothing can be logged to it yet.
     fresh: bool = False
 
 

@@ -1,7 +1,7 @@
 """Which addresses a stranger's word may have this machine call: public ones only.
 
-Rule: the address that was judged is the one that is connected to. A name is looked up once, so that nobody
-gains anything by answering differently the second time.
+Rule: the address that was judged is the one that is connected to. A name is looked up once, so that
+answering differently the second time gains nothing.
 """
 
 from __future__ import annotations

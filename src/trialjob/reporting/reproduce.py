@@ -47,7 +47,7 @@ def command(state: State, config: Mapping[str, Json], *, from_anywhere: bool = T
 
 
 def _setting(name: str, value: Json) -> str:
-    """A variable's value; of a secret, the variable of the shell in which whoever pastes this has it."""
+    """A variable's value; of a secret, the shell variable that holds it where this is pasted."""
     if isinstance(value, Mapping):
         secret = secret_of(value)
         return f'"${secret.name if secret.source == "env" else name}"'

@@ -49,7 +49,7 @@ class Result:
     _artifacts: ArtifactSource | None = None
     #: What was searched.
     _space: Space = field(default_factory=lambda: Space({}))
-    #: The addresses of a job in a browser; None where nobody says them.
+    #: The addresses of a job in a browser; None where there are none.
     _links: Callable[[JobName], Mapping[str, str]] | None = None
 
     @property

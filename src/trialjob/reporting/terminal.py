@@ -28,7 +28,7 @@ class Output:
         # Python has no stream at all for a descriptor that was closed before it started.
         self._stream = io.StringIO() if stream is None else stream
         self.encoding = getattr(stream, "encoding", None) or "utf-8"
-        #: Nobody can read what is written from now on.
+        #: What is written from now on cannot be read.
         self.closed_early = stream is None
         #: Why, when it is not that the reader has gone: the disk behind a redirection is full.
         self.problem = ""

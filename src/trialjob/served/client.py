@@ -273,7 +273,7 @@ class Client:
     # Studies
 
     def create_study(self, study: Mapping[str, Json], *, key: str | None = None) -> Study:
-        """A study, whose trials are asked for and run by whoever calls: a spec without estimator and backend.
+        """A study, whose trials its clients ask for and run: a spec without estimator and backend.
 
         ``key`` as for ``start``: each worker may create it with the same one.
 

@@ -1,7 +1,7 @@
 """Calls to a server: with the token, to no other address, and again only where that is harmless.
 
-Rule 1: a call is made again when it cannot have been heard, and otherwise only when whoever makes it says
-that twice is the same as once.
+Rule 1: a call is made again when it cannot have been heard, and otherwise only when the caller says that
+twice is the same as once.
 Rule 2: no redirection is followed and, on this machine, no proxy is used: the token goes where it belongs.
 """
 
@@ -194,7 +194,7 @@ class HttpClient:
 
 
 class Unheard(StoreUnavailable):
-    """Nobody knows whether the call was heard."""
+    """It is unknown whether the call was heard."""
 
     seconds = 0.0
 

@@ -1,4 +1,4 @@
-"""Tokens of servers, kept in the user's own folder: a file for each server, that nobody else may read."""
+"""Tokens of servers, kept in the user's own folder: a file for each server, that no other user may read."""
 
 from __future__ import annotations
 

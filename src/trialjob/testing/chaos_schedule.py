@@ -44,7 +44,7 @@ class Fault(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What one job does, whoever asks for it."""
+    """What one job does, whichever process asks for it."""
 
     #: How many epochs it reports before it ends.
     epochs: int = EPOCHS

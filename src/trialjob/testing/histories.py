@@ -61,7 +61,7 @@ class History:
     #: Every so many trials one fails, and says this.
     fails_every: int = 17
     message: str = "exit status 1: RuntimeError: CUDA error"
-    #: Dollars an hour; None when nobody knows.
+    #: Dollars an hour; None when unknown.
     price: float | None = 1.2
     #: What a trial's configuration has in place of what is drawn.
     given: Mapping[str, Json] = field(default_factory=dict)

@@ -32,7 +32,7 @@ def pid_namespace(command: Sequence[str]) -> list[str]:
 
 
 def read_only(folder: Path, command: Sequence[str]) -> list[str]:
-    """The command where ``folder`` is mounted so that nobody can write it."""
+    """The command where ``folder`` is mounted so that no process can write it."""
     place = shlex.quote(str(folder))
     mounting = f"mount --bind {place} {place} && mount -o remount,bind,ro {place}"
     return ["unshare", "--mount", "sh", "-c", f'{mounting} && exec "$@"', "sh", *command]

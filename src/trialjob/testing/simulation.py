@@ -127,7 +127,7 @@ class Simulation:
     def run_dying(self, calls: int, *, away: float = 0.0) -> tuple[State, int]:
         """Run to the end with orchestrators that die at their ``calls``-th call, before or after its effect.
 
-        Nobody is there for ``away`` seconds after each death. The second value is how many have died.
+        No orchestrator runs for ``away`` seconds after each death. The second value is how many have died.
         """
         deaths = 0
         while True:

@@ -77,7 +77,7 @@ class ReportContext:
 
     @property
     def time_word(self) -> str:
-        """What the jobs' time is called: where nothing costs anything, such as here, nobody pays for it."""
+        """What the jobs' time is called: where nothing costs anything, such as here, it is not paid for."""
         return "paid time" if any(row.dollars for row in self.rows) else "machine time"
 
     @property

@@ -20,7 +20,7 @@ def _by_status(given: ReportContext) -> dict[TrialStatus, list[Row]]:
 
 
 def cost_variants(given: ReportContext) -> list[tuple[str, Figure]]:
-    """Dollars and machine time by what became of the trials; what nobody knows is left out."""
+    """Dollars and machine time by what became of the trials; what is unknown is left out."""
     rows = _by_status(given)
 
     def by_status(amount: Callable[[Row], float]) -> dict[TrialStatus, float]:

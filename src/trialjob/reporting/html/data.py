@@ -1,6 +1,6 @@
 """What is drawn and listed, as JSON for a page or the frame of a server.
 
-Rule: whoever has put a text in it, the text steers nothing where it is shown, and ends no script element.
+Rule: a text in it, from any source, steers nothing where it is shown, and ends no script element.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def shown_json(value: object) -> str:
 
 
 def _clean(value: object) -> object:
-    """``value`` with every text in it cleaned, whoever has put it there."""
+    """``value`` with every text in it cleaned, from any source."""
     if isinstance(value, str):
         return clean(value)
     if isinstance(value, Mapping):

@@ -49,7 +49,7 @@ def endings(given: ReportContext) -> list[Ending]:
         (trial for trial in given.trials if trial.attempts), key=lambda trial: (finished_at(trial), trial.id)
     )
     costs = [cost_of(trial, state.objective).dollars for trial in ended]
-    # A trial that is still running has no cost yet; of one that has ended and has none, nobody knows it.
+    # A trial that is still running has no cost yet; of one that has ended and has none, it is unknown.
     known = any(costs) and all(
         cost is not None for trial, cost in zip(ended, costs, strict=True) if trial.ended
     )

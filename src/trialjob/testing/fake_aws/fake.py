@@ -23,7 +23,7 @@ from trialjob.testing.fake_aws.processes import ProcessEngine
 from trialjob.testing.fake_aws.server import Dispatcher, Server
 from trialjob.testing.fake_aws.service import FakeService
 
-#: Real seconds between two looks at what is due when nobody calls.
+#: Real seconds between two looks at what is due when no call comes.
 _PULSE = 0.02
 
 
