@@ -594,8 +594,32 @@ def test_an_experiment_that_can_pay_for_nothing_ends_and_says_what_a_job_may_cos
     ending, end = events(experiment(PRICES, limits=replace(LIMITS, max_cost=0.19)))
     assert isinstance(ending, ExperimentEnding)
     assert ending.reason.kind is EndKind.MAX_COST
-    assert "another job may cost" in ending.reason.detail
+    said = "max_cost of $0.19: $0.00 are spent, and another job may cost $0.20"
+    assert ending.reason.detail == said
     assert end == ExperimentEnded(reason=ending.reason)
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        (
+            replace(LIMITS, max_cost=0.000001),
+            "max_cost of $0.000001: $0.00 are spent, and another job may cost $0.20",
+        ),
+        (
+            replace(LIMITS, max_cost=0.199999),
+            "max_cost of $0.199999: $0.00 are spent, and another job may cost $0.20",
+        ),
+        (
+            replace(LIMITS, max_instance_hours=0.0001),
+            "max_instance_hours of 0.0001: 0 are used, and another job may take 0.2",
+        ),
+    ],
+)
+def test_a_cap_that_is_missed_by_less_than_a_cent_is_not_said_to_be_met(limits: Limits, said: str) -> None:
+    ending, _ = events(experiment(PRICES, limits=limits))
+    assert isinstance(ending, ExperimentEnding)
+    assert ending.reason.detail == said
 
 
 def test_nothing_starts_under_a_cap_in_dollars_while_no_price_is_known() -> None:

@@ -47,6 +47,12 @@ def dollars(micros: Micros) -> float:
     return micros / _MILLION
 
 
+def told(micros: Micros) -> str:
+    """``$1,234.50``; to the micro-dollar where it is no whole cents, as a cap may be missed by one."""
+    whole, _, part = f"{dollars(micros):,.6f}".partition(".")
+    return f"${whole}.{part.rstrip('0'):0<2}"
+
+
 def milliseconds(seconds: float) -> int:
     """Seconds as whole milliseconds, rounded up."""
     return math.ceil(seconds * 1000)

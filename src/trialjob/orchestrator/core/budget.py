@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from trialjob.model.job import JobEnd
-from trialjob.model.money import NOTHING, Spend, Terms, cap_instance_ms, cap_micros
+from trialjob.model.money import NOTHING, Spend, Terms, cap_instance_ms, cap_micros, told
 from trialjob.model.trial import AttemptStatus, EndKind, EndReason
 from trialjob.orchestrator.core import early_abort, expected_gain, waits
 from trialjob.orchestrator.core.state import State
@@ -116,19 +116,18 @@ def shortage(state: State, trial: Trial | None, now: float | None = None) -> End
     total = state.committed + worst
     terms = offered.terms
     if limits.max_cost is not None and terms is not None and terms.price is None:
-        detail = f"max_cost of {_dollars(limits.max_cost)} cannot be held: no price of another job is known"
+        cap = told(cap_micros(limits.max_cost))
+        detail = f"max_cost of {cap} cannot be held: no price of another job is known"
         return EndReason(kind=EndKind.MAX_COST, detail=detail)
     if limits.max_cost is not None and total.micros > cap_micros(limits.max_cost):
-        detail = f"max_cost of {_dollars(limits.max_cost)}: {_held(state)}"
+        detail = f"max_cost of {told(cap_micros(limits.max_cost))}: {_held(state)}"
         return EndReason(
-            kind=EndKind.MAX_COST, detail=f"{detail}, and another job may cost {_dollars(worst.dollars)}"
+            kind=EndKind.MAX_COST, detail=f"{detail}, and another job may cost {told(worst.micros)}"
         )
     hours = limits.max_instance_hours
     if hours is not None and total.instance_ms > cap_instance_ms(hours):
-        used = f"{state.committed.instance_hours:.2f} are used"
-        detail = (
-            f"max_instance_hours of {hours:g}: {used}, and another job may take {worst.instance_hours:.2f}"
-        )
+        used = f"{state.committed.instance_hours:g} are used"
+        detail = f"max_instance_hours of {hours:g}: {used}, and another job may take {worst.instance_hours:g}"
         return EndReason(kind=EndKind.MAX_INSTANCE_HOURS, detail=detail)
     return None
 
@@ -163,12 +162,8 @@ def _is_within(state: State, total: Spend) -> bool:
 
 def _held(state: State) -> str:
     unknown = state.committed - state.spent
-    held = f" and {_dollars(unknown.dollars)} held for what is not known" if unknown != NOTHING else ""
-    return f"{_dollars(state.spent.dollars)} are spent{held}"
-
-
-def _dollars(amount: float) -> str:
-    return f"${amount:,.2f}"
+    held = f" and {told(unknown.micros)} held for what is not known" if unknown != NOTHING else ""
+    return f"{told(state.spent.micros)} are spent{held}"
 
 
 def stuck(state: State, promoted: Trial | None, now: float) -> EndReason | None:
