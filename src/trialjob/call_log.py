@@ -1,6 +1,6 @@
 """Every call to a service on one line, for users who want to see them: Python's logger ``trialjob.calls``.
 
-Rule: of what a call is given, only names of things are told, and never a value. Without a listener it costs
+Rule: of what a call is given, only names of things are logged, and never a value. Without a listener it costs
 next to nothing.
 """
 

@@ -1,4 +1,4 @@
-"""Looking at an experiment whose store or service may be away for a while: who looks is told."""
+"""Looking at an experiment whose store or service may be away for a while, with a word to the user."""
 
 from __future__ import annotations
 

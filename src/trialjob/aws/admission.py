@@ -1,6 +1,6 @@
 """Whether a caller who is not let in is to wait, or to say so and leave.
 
-Rule 1: who has never been let in has something to mend first and is told so at once.
+Rule 1: a caller that has never been let in has something to mend first, and gets that error at once.
 Rule 2: what was right a moment ago may be so again in a moment: a clock that is being set after a sleep, a
 key that is being replaced. That is waited for a while. What was only lent, such as a session's token, is
 waited for as long as it takes: its owner renews it elsewhere, and nothing is lost meanwhile.

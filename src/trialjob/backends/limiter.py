@@ -1,6 +1,6 @@
 """How often each operation may be called: a token bucket apiece.
 
-Rule: it never waits. Who finds no token does something else and asks again in a later step.
+Rule: it never waits. A caller without a token does something else and asks again in a later step.
 """
 
 from __future__ import annotations

@@ -111,7 +111,7 @@ class Place:
     folder: Path | None
     #: What runs beside the user's code in a job: names and files.
     in_job: Mapping[str, Path]
-    #: What our own code in a job is told by its environment.
+    #: What our own code in a job reads in its environment.
     environment: Mapping[str, str]
     #: Looks a secret up when a job is started.
     reveal: Callable[[Secret], str]

@@ -19,7 +19,7 @@ _TOPIC: Final = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{
 
 
 class NotifySpec(SpecPart):
-    """Who is told that the experiment has ended."""
+    """Where to send a notice that the experiment has ended."""
 
     #: The ARN of an Amazon SNS topic, which passes it on by mail, to a queue, and so on; who steps the
     #: experiment needs `sns:Publish` ([permissions](iam.md)).

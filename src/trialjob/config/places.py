@@ -3,7 +3,7 @@
 Rule 1: what comes out has one section ``backend``, which is what a journal keeps. The others are read, too,
 so that a mistake is found where the file is written and not where it is run for the first time.
 Rule 2: what a backend's jobs need of machines belongs to its section. Once it was written in ``estimator``;
-it is read from there as ever, and what is wrong with it is told there.
+it is read from there as ever, and errors name that place.
 """
 
 from __future__ import annotations

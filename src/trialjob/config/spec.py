@@ -197,7 +197,7 @@ class ExperimentSpec(SpecPart):
     engine: Annotated[EngineSpec, BeforeValidator(_by_kind)] = EngineSpec()
     #: Shows the experiment in MLflow, a parent run and below it a run for each trial.
     mlflow: MlflowSpec | None = None
-    #: Who is told that the experiment has ended.
+    #: Where to send a notice that the experiment has ended.
     notify: NotifySpec | None = None
     _written: Written = PrivateAttr(default=Written())
 

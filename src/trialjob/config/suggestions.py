@@ -1,6 +1,6 @@
 """What to write instead of a value that no spec can hold, such as a date or a number of 100 digits.
 
-Rule: what is told to be written has been tried. It is the first replacement that the spec's grammar takes at
+Rule: a suggested replacement has been tried. It is the first replacement that the spec's grammar takes at
 that place; where it takes none, its own words say what belongs there.
 """
 
@@ -16,7 +16,7 @@ from trialjob.config.json_values import MAX_INT, Unfit, Unreadable
 from trialjob.errors import Problem
 from trialjob.model.paths import Part, path_text
 
-#: So many values are told one by one.
+#: The most values that are named one by one.
 _MOST = 20
 _QUOTED = "put it in quotes"
 Complaints = Callable[[dict[str, Any]], Sequence[Problem]]

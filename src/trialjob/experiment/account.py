@@ -85,7 +85,7 @@ def _known(store: BaseStore, names: Sequence[str], name: ExperimentName) -> Know
         if session.state.moved_to is not None:
             return Known(phase=Phase.RUNNING, holder=f"the steps made in {session.state.moved_to}")
         return Known(phase=session.state.phase, holder=session.holder())
-    except Exception:  # noqa: BLE001 - whatever is in one journal, the others are told
+    except Exception:  # noqa: BLE001 - whatever is in one journal, the others are shown
         return Known(phase=Phase.RUNNING)  # unreadable, and therefore not known to be over
 
 

@@ -98,7 +98,7 @@ def folder_of(spec: ExperimentSpec, store: BaseStore, name: ExperimentName) -> P
 
 
 def _job_variables(spec: ExperimentSpec) -> dict[str, str]:
-    """What our own code in the job is told, by a backend that says no more of it itself."""
+    """The environment of our own code in the job, where the backend adds nothing to it."""
     given, variables = spec.estimator, {NEEDED: json.dumps(spec.needed_metrics())}
     if spec.metrics_from is not None:
         variables[METRICS_FROM] = spec.metrics_from

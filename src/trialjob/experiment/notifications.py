@@ -1,6 +1,6 @@
 """Tells those whom a spec names that an experiment has ended; what becomes of it is an event.
 
-Rule: told first, journaled then. Whatever breaks off in between, they are told again and not forgotten; the
+Rule: sent first, journaled then. Whatever breaks off in between, a notice is sent again, not forgotten; the
 notice has the same id then.
 """
 
@@ -22,7 +22,7 @@ from trialjob.reporting.notify import NotTold, post, publish
 
 
 def still_to_tell(state: State) -> list[str]:
-    """Who is to be told yet that the experiment has ended; read without the spec's grammar."""
+    """Notices of the end that are still to be sent; read without the spec's grammar."""
     wanted = state.document.get("notify")
     if not isinstance(wanted, Mapping):
         return []

@@ -238,7 +238,7 @@ class Session(ExperimentView):
             for event in tell(self.refresh(), spec, self.where, self._clock, self.vault):
                 self._append(lambda _state, event=event: [event])  # type: ignore[misc]
         except StoreUnavailable as error:
-            self.trouble = str(error)  # they are told again, with the same id
+            self.trouble = str(error)  # it is sent again, with the same id
         self.unsent = "\n".join(filter(None, [self.unsent, *untold(self.state)]))
 
     def interrupt(self) -> None:

@@ -82,7 +82,7 @@ def _report(epoch: float, step: int, metrics: dict[str, Any]) -> None:
 
 
 def _any_process(*, asked: bool, args: Any) -> bool:  # noqa: ANN401 - transformers' own
-    """Whether any process of this training has been asked to end; who ends alone would hang the others."""
+    """Whether any process of this training has been asked to end; one ending alone would hang the others."""
     if getattr(args, "world_size", 1) < 2:  # noqa: PLR2004 - alone
         return asked
     import torch  # noqa: PLC0415 - the trainer has it

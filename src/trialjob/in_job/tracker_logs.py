@@ -51,7 +51,7 @@ _SPLITS = frozenset({"train", "validation"})
 #: Seconds from look to look; more where a look takes long.
 _PAUSE = 1.0
 _SHARE = 20.0
-#: So many names are told where the objective was never logged.
+#: The most names that a message has where the objective was never logged.
 _NAMED = 12
 
 

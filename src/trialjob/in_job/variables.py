@@ -82,7 +82,7 @@ def variables(
     entry_point: str,
     user_args: list[str],
 ) -> dict[str, str]:
-    """What the script is told, beside ``base``, of the tree in ``root``."""
+    """The script's variables, beside ``base``, for the tree in ``root``."""
     training = _training(root, base, values=values, resource=resource, inputs=inputs, entry_point=entry_point)
     found = {f"SM_{name.upper()}": text_of(training[key]) for key, name in _NAMES.items()}
     hosts = sorted(training["hosts"])

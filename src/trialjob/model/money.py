@@ -134,7 +134,7 @@ class Terms:
 
 
 class PriceOrigin(Enum):
-    """Who says what an hour costs."""
+    """Where the price of an hour is from."""
 
     SPEC = "spec"
     PRICE_LIST = "price_list"

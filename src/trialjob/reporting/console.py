@@ -1,6 +1,6 @@
 """Watching an experiment: a live view on a terminal, a line for each thing that matters elsewhere.
 
-Rule 1: a watcher is told a state and the events that led to it, and has no say in anything.
+Rule 1: a watcher gets a state and the events that led to it, and has no say in anything.
 Rule 2: what it costs to watch does not grow with the number of trials that have ended.
 """
 

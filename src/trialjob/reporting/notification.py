@@ -22,7 +22,7 @@ STEPS: Final = 5
 class Notice:
     """One message."""
 
-    #: The same whenever the same end is told again, and of no other end of this experiment.
+    #: The same whenever the same notice is sent again, and of no other end of this experiment.
     id: str
     experiment: str
     #: finished, failed or stopped.
@@ -35,7 +35,7 @@ class Notice:
 
 
 def due_to(state: State, wanted: Sequence[str]) -> list[str]:
-    """Those of ``wanted`` who are still to be told of the end of the experiment."""
+    """Those of ``wanted`` that still need a notice of the end of the experiment."""
     if state.phase is not Phase.ENDED or state.moved_to is not None:
         return []
     here = [each for each in state.notices if each.end == state.end_version]
@@ -45,7 +45,7 @@ def due_to(state: State, wanted: Sequence[str]) -> list[str]:
 
 
 def untold(state: State) -> list[str]:
-    """A sentence for each who could not be told of this end so far."""
+    """A sentence for each notice of this end that could not be sent so far."""
     here = [each for each in state.notices if each.end == state.end_version and state.phase is Phase.ENDED]
     sent = {each.to for each in here if isinstance(each, NoticeSent)}
     newest = {

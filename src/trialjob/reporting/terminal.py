@@ -104,7 +104,7 @@ _COLOUR: Final = re.compile(r"\x1b\[[0-9;:]*m")
 
 def clean(text: str) -> str:
     """``text`` with all that steers a terminal or is not seen shown as �; line breaks and tabs stay."""
-    if text.isprintable():  # most are, and this is told at once
+    if text.isprintable():  # most are, and this check is quick
         return text
     return "".join(
         character if character in "\n\t" or unicodedata.category(character) not in _UNSEEN else "\ufffd"

@@ -1,4 +1,4 @@
-"""Commands that a person is told to type: each can be pasted as it is printed."""
+"""Commands for a person to type: each can be pasted as it is printed."""
 
 from __future__ import annotations
 

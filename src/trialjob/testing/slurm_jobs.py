@@ -64,7 +64,7 @@ class SlurmJobs(ScriptJobs):
         )
 
     def wait_for_notice(self, request: JobRequest, words: str) -> None:
-        """Return when a person is told why a job waits, in these words."""
+        """Return when these words explain why a job waits."""
         backend = self.backend()
 
         def shown() -> bool:

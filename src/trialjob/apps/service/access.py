@@ -151,7 +151,7 @@ class Access:
             raise Refusal(status=429, detail=f"too many requests; ask again in {seconds:.0f} s")
 
     def _check_origin(self, headers: dict[str, str]) -> None:
-        """Who asks by another name than ours, or from another page, is not answered."""
+        """A request with another host's name, or from another page, is refused."""
         host = headers.get("host", "")
         name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() else host
         if self._listening.is_local and not self._listening.behind_proxy and name not in _LOCAL:
@@ -190,7 +190,7 @@ class Access:
 
 
 def _check_condition(method: str, headers: dict[str, str]) -> None:
-    """Nothing is changed on a condition; who sets one is not to think that it was looked at."""
+    """No change depends on a condition; a request with one is refused, as it would be ignored."""
     for name in () if method in _READS else _CONDITIONS:
         if name in headers:
             raise Refusal(status=412, detail=f"no change is made on a condition; send it without {name}")

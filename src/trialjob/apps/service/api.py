@@ -229,7 +229,7 @@ def _people(made: FastAPI, house: House) -> None:
 
     @made.get("/v1/me")
     def get_me(caller: OneCaller) -> dict[str, Any]:
-        """Who the token says that one is."""
+        """The caller that the token belongs to."""
         return {"id": caller.id, "role": caller.role.word, "tenant": caller.tenant}
 
     @made.get(TENANTS)

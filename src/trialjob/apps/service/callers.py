@@ -1,4 +1,4 @@
-"""Who asks, and which experiments there are for him: one user on his own machine, or the people of a team."""
+"""The caller, and the experiments that he may see: one user on his own machine, or the people of a team."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _FRESH: Final = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who asks."""
+    """The caller of a request."""
 
     #: The id of his token; it opens nothing.
     id: str

@@ -50,7 +50,7 @@ class LiveFigures:
     """The figures of a experiments's experiments. Safe to be used by several threads."""
 
     def __init__(self, shown: Callable[[str], str], now: Callable[[], float] = time.monotonic) -> None:
-        """``shown`` makes of a text what may be read by who asks."""
+        """``shown`` makes of a text what the caller may read."""
         self._shown, self._now = shown, now
         self._slots: OrderedDict[tuple[str, float, str], _Slot] = OrderedDict()
         self._lock = threading.Lock()

@@ -90,7 +90,7 @@ class MadeToken(BaseModel):
 
 
 class SuggestionRequest(_Body):
-    """Who asks for trials, and for how many."""
+    """The client that asks for trials, and how many."""
 
     client_id: str = Field(min_length=1, max_length=200, description="The same for the same worker, always.")
     count: int = Field(1, ge=1, le=100)

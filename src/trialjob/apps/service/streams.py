@@ -1,6 +1,6 @@
 """What happens, as it happens, for those who listen: records of a journal and lines of a log, each once.
 
-Rule: a listener holds one look's worth of memory, and a seat; who reads nothing is given nothing more.
+Rule: a listener holds one look's worth of memory, and a seat; one that reads nothing is sent nothing more.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ Tell = Callable[[], "Iterable[bytes] | None"]
 
 
 class Seats:
-    """Who listens."""
+    """A listener."""
 
     def __init__(self, house: House, ending: threading.Event) -> None:
         self._house, self._ending = house, ending

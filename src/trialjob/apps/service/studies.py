@@ -129,7 +129,7 @@ class Study:
         return found
 
     def report(self, trial: int, client: str, step: float, metrics: Values) -> dict[str, Any]:
-        """What a trial has come to at ``step``, once however often it is told; and whether to stop there."""
+        """What a trial has come to at ``step``, once however often it is reported; and whether to stop."""
         job = self._job(trial)
         self._renew(job, lambda lease, now: lease.reported(client, step, _spelled(metrics), now))
         advance(self._session)

@@ -54,7 +54,7 @@ class TenantExperiments(Experiments):
         self._places = (where, store.where())
         self.ledger = Ledger(store.documents(), tenant, clock, self._standings)
         self._tenant = tenant
-        #: Who changes the ledger from here takes turns, so that a crowd does not wear out the retries.
+        #: Changes of the ledger from here take turns, so that a crowd does not wear out the retries.
         self._turn = threading.Lock()
 
     def visible(self, text: str) -> str:

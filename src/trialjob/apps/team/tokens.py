@@ -1,4 +1,4 @@
-"""Tokens: who somebody is, and what he may do.
+"""Tokens: which user a caller is, and what he may do.
 
 Rule: a token is shown once and nowhere kept; what is kept is its digest. It has 256 bits, so nothing is
 learned from the digest.

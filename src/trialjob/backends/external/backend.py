@@ -61,11 +61,11 @@ class ExternalBackend:
             return JobSeen(job=watch.job, state=JobState.STOPPING, end=lost)
         lease = self._settled(watch.job, lease)
         lines = tuple(self._lines(lease, watch.cursor))
-        # Who is thinking is not silent: how long a client may say nothing is the lease's to say.
+        # A client at work is not silent: how long a client may say nothing is the lease's to say.
         return JobSeen(job=watch.job, state=_state(lease), lines=lines, end=lease.end(), behind=None)
 
     def _settled(self, job: JobName, lease: Lease) -> Lease:
-        """The lease, which is over where its time is; that is written before anybody is told."""
+        """The lease, which is over where its time is; that is written before it is shown."""
         now = self.clock.now()
         if lease.settled(now, self.silence) == lease:
             return lease

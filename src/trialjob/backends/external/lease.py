@@ -44,7 +44,7 @@ class Lease:
     begun: float | None = None
     heard: float | None = None
     said: tuple[Said, ...] = ()
-    #: It is to end; its client is told so when he reports.
+    #: It is to end; its client learns so when it reports.
     stop: bool = False
     outcome: Outcome | None = None
     failure: FailureKind | None = None

@@ -38,7 +38,7 @@ _CHANNEL: Facts = {
     "S3DistributionType": "FullyReplicated",
     "RecordWrapperType": "None",
 }
-#: Who cannot send us a signal leaves word in the folder, which is looked for so often, in seconds.
+#: A process that cannot signal us leaves a file in the folder, which is looked for so often, in seconds.
 _LOOK = 2.0
 #: Seconds between two tries to write an end, and for which anything but a full disk is tried again.
 _PAUSE, _HICCUP = 5.0, 120.0

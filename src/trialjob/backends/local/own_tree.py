@@ -4,7 +4,7 @@ Rule 1: it is a program by itself, and becomes the command: the same process, se
 its parent may watch and end it as any other.
 Rule 2: nothing of the machine is changed. Where ``/opt/ml`` is missing, it stands in a read-only copy of the
 names in ``/opt``. Where there is no ``/opt``, or the kernel refuses, it says so and the command is not begun.
-Rule 3: who may not make mount namespaces does so in a user namespace in which he is who he was.
+Rule 3: a user who may not make mount namespaces gets one in a user namespace, where he keeps his own id.
 """
 
 from __future__ import annotations

@@ -125,7 +125,7 @@ def _supervise(facts: Facts, descriptors: Sequence[int]) -> None:
         folder.keep_log(sys.stdout.fileno())
         supervisor = LocalSupervisor(folder, folder.request() or {}, claims)
         supervisor.accept()
-    except Exception as error:  # noqa: BLE001 - it is told to the backend, which raises it
+    except Exception as error:  # noqa: BLE001 - the backend raises it
         _answer(answer, f"{error}")
         return
     _answer(answer, "ok")

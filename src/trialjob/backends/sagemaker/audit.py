@@ -264,7 +264,7 @@ def audit_of(
     for place in [where] if any(where.values()) or not places else places:
         client = SageMakerClient(clock, Limiter(clock, RATES), **place)
         region = place.get("region")
-        with suppress(faults.Fault):  # it is told when it is looked at
+        with suppress(faults.Fault):  # it shows when it is looked at
             region = client.region()
         clients.setdefault((region, place.get("profile")), client)
     return Together([Audit(client, clock, known=known, me=me) for client in clients.values()])

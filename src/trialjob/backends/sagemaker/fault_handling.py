@@ -1,4 +1,4 @@
-"""What an answer of AWS, or the want of one, means to the engine, and what a person is told of it."""
+"""What an answer of AWS, or the want of one, means to the engine, and the message that a person gets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from trialjob.aws import faults
 from trialjob.errors import BackendBusy, BackendError, BackendUnavailable
 from trialjob.orchestrator.ports import Clock
 
-#: So many seconds without an answer, and a person is told.
+#: Seconds without an answer before a person gets a message.
 _SILENCE: Final = 60.0
 
 

@@ -166,7 +166,7 @@ class Launches:
 
     def stop(self, job: JobName, digest: str = "") -> bool:
         """Ask for the job's end. A job that was never started gets a tombstone, so that it never will run."""
-        # Of two stop calls the second may have to wait for its turn. Who comes back for it must not begin
+        # Of two stop calls the second may have to wait for its turn. The later call must not begin
         # with the first again, or would wait for ever.
         unseen = self._job_table.facts(job) is None
         if not (unseen and self._tombstones.has(job)):

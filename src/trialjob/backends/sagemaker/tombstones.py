@@ -55,7 +55,7 @@ class Tombstones:
         return self._client.has(self._tombstone(job))
 
     def had(self, job: JobName) -> bool:
-        """The same as of a moment ago: who is buried now is found once it has been created."""
+        """The same as of a moment ago: a job that gets one now is found once it is created."""
         now = self._clock.now()
         if not 0.0 <= now - self._listed_at < _LISTED:
             self._known = {uri.rpartition("/")[2] for uri in self._client.keys(self._tombstone(JobName("")))}
@@ -63,7 +63,7 @@ class Tombstones:
         return job in self._known
 
     def created(self, job: JobName) -> None:
-        """Be told of a job that was created here."""
+        """Take note of a job that was created here."""
         self._unwatched.add(job)
 
     def end_created(self, watched: AbstractSet[JobName]) -> None:

@@ -21,7 +21,7 @@ from trialjob.orchestrator.ports import Clock
 
 #: Seconds that SLURM itself takes to end a job.
 SLOW: Final = 60.0
-#: Seconds in which a run has told of its beginning. SLURM itself gives up a node of which it hears nothing
+#: Seconds in which a run reports its beginning. SLURM itself gives up a node of which it hears nothing
 #: after 300 (SlurmdTimeout) and requeues its jobs; and nodes see a folder a minute late, as we do. Where it
 #: takes longer to prepare a node, a requeue has that done again: so the next run is given twice the time.
 UNBEGUN: Final = 600.0
@@ -53,7 +53,7 @@ class Running:
         return False
 
     def _has_not_begun(self, folder: SlurmFolder, status: Facts | None, job: Queued) -> bool:
-        """Whether a run must have told of its beginning by now, and has not.
+        """Whether a run should have reported its beginning by now, and has not.
 
         A slurmctld that is killed while it requeues a job may show it as running for ever, and no node knows
         of it: since its last run began, which was interrupted, or since a run that none of them was given.

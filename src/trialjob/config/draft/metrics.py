@@ -204,7 +204,7 @@ def _shell_lines(text: str) -> Iterator[str]:
 
 
 def _by_libraries(tree: ast.Module) -> Iterator[str]:
-    """Lines of libraries that print what they were told to measure."""
+    """Lines of libraries that print what they are set to measure."""
     for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
         given = {word.arg: word.value for word in call.keywords if word.arg}
         match name_of(call):

@@ -49,7 +49,7 @@ class Costs:
     saved_by_stopping: float | None
     #: Against the on-demand price of the same seconds.
     saved_by_spot: float | None
-    #: Who says what an hour costs.
+    #: Where the price of an hour is from.
     prices: str
 
 

@@ -100,7 +100,7 @@ class State:
     moved_to: str | None = None
     #: The version of the record with its newest end; 0 before the first.
     end_version: int = 0
-    #: Who was told of ends, or could not be.
+    #: The notices of ends that were sent, or could not be.
     notices: tuple[NoticeSent | NoticeFailed, ...] = ()
     #: Digest of the request that it was created for, or "".
     request: str = ""

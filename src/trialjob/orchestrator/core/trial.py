@@ -167,7 +167,7 @@ class Trials:
 
     CHUNK: ClassVar[int] = 64
 
-    #: They are given by who knows them as they are kept.
+    #: They are given where they are known as they are kept.
     chunks: tuple[Sequence[Trial], ...] = ()
 
     def __len__(self) -> int:

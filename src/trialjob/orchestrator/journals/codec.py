@@ -108,7 +108,7 @@ def _unknown_field(error: ValueError) -> str:
 
 @cache
 def _adapter(name: str) -> TypeAdapter[Any]:
-    """Made when it is first needed: who looks reads the records of few kinds, or none."""
+    """Made when it is first needed: a reader decodes records of few kinds, or none."""
     from pydantic import TypeAdapter  # noqa: PLC0415 - slow to import, and not needed where all is known
 
     kind = _KINDS[name]

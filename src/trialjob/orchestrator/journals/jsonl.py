@@ -1,6 +1,6 @@
 """A journal in a file, one line a record.
 
-Rule 1: ``append`` returns after fsync; what it returned is on the disk. Who holds the journal acts on what it
+Rule 1: ``append`` returns after fsync; what it returned is on the disk. The holder acts on what it
 reads, so what another has left unsynced is synced first.
 Rule 2: a last line without its newline was being written when the power went; it is as if it had never
 been, and the next append removes it. Damage anywhere else is refused and nothing is touched.

@@ -1,4 +1,4 @@
-"""Trials as bytes, and from them when one is first asked for: who looks wants few of 10,000.
+"""Trials as bytes, and from them when one is first asked for: a reader wants few of 10,000.
 
 Rule: the bytes are not what decides whether they can be read. They are kept only where they could be, and who
 has them has checked their digest.

@@ -144,7 +144,7 @@ class S3Journal:
             yield
         finally:
             self._lease = None
-            # Who cannot say that he leaves is found out when the lease has run out.
+            # A holder that cannot say that it leaves is taken for gone once its lease has run out.
             with suppress(StoreError, JournalConflict), self._lock:
                 self._swap(lambda head: _without(head, lease), lambda head: head.lease != lease)
 

@@ -29,7 +29,7 @@ from trialjob.orchestrator.journals.packed_trials import PackedTrials
 from trialjob.orchestrator.journals.plain_values import dumped, loaded
 from trialjob.orchestrator.ports import Journal, Recalling
 
-#: Bytes that a state may be as JSON; one of 10,000 trials is 20 MB. Who reads it may have little memory.
+#: Bytes that a state may be as JSON; one of 10,000 trials is 20 MB. Its reader may have little memory.
 _MOST: Final = 1 << 27
 #: A new one is worth its writing when so many records are not in the old one, or this part of all.
 _LEAST, _PART = 20, 50

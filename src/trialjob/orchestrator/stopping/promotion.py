@@ -5,7 +5,7 @@ Tuning", arXiv 1810.05934, algorithm 2. Whenever a slot is free, the best paused
 among the best 1 / reduction_factor of its rung, looking at the highest rung first; only when there is none, a
 new trial begins. ``Hyperband`` is in a module of its own and shares what is here.
 
-A trial is resumed as a new attempt. The script is told where it will be paused by TRIALJOB_MAX_RESOURCE, and
+A trial is resumed as a new attempt. TRIALJOB_MAX_RESOURCE tells the script where it will be paused, and
 finds what it saved in TRIALJOB_CHECKPOINT_DIR; one that saved nothing begins again and is judged the same.
 """
 

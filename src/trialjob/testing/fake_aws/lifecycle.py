@@ -79,7 +79,7 @@ class Lifecycle:
     unknown_images: set[str] = field(default_factory=set)
     #: What a second on spot costs of a second on demand.
     spot_price: float = 0.3
-    #: Who is told of each job that has ended, and of each line that one prints.
+    #: Called for each job that has ended, and for each line that one prints.
     ended: list[Callable[[Job], None]] = field(default_factory=list)
     printed: list[Callable[[Job, str], None]] = field(default_factory=list)
     _runs: dict[str, Run] = field(default_factory=dict)

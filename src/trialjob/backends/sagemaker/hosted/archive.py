@@ -32,7 +32,7 @@ sys.exit(hosted.main())
 
 
 def facts(tuned: Tuned) -> dict[str, Any]:
-    """What our program is told."""
+    """The settings of our program in the job."""
     arguments = tuned.job.arguments
     return {
         "entry_point": tuned.job.entry_point,

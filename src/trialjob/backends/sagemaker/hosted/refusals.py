@@ -324,7 +324,7 @@ def _variables(tuned: Tuned) -> Iterator[Problem]:
 
 
 def doubts(tuned: Tuned) -> Iterator[Problem]:
-    """What is lost, or only seen by who looks, once the search is SageMaker's."""
+    """What is lost, or seen only when a process looks, once the search is SageMaker's."""
     search = tuned.handover.search
     metric = search.objective.metric
     if search.objective.score is Score.BEST and not tuned.tells_best:
