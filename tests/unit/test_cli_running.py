@@ -128,6 +128,23 @@ def test_resume_may_raise_limits_and_nothing_else(spec: Path, capsys: pytest.Cap
     assert "objective.mode" in capsys.readouterr().err
 
 
+def test_limits_that_are_raised_of_what_is_ending_hold_after_the_end_and_that_is_told(
+    spec: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    session = experiment.create(config.load(spec, overrides=["name=more"]), store=None)
+    session.ask_stop()
+    remedy = "  → once it has ended: trialjob resume more\n"
+    with experiment.open_store(None).journal(ExperimentName("more")).hold():
+        assert main(["resume", "more", "--set", "limits.max_trials=3"]) == 3
+    told = capsys.readouterr()
+    assert "more is ending: stopped by the user; before that no trial is started\n" + remedy in told.out
+    assert "goes on under this" not in told.out
+    assert main(["resume", "more", "--set", "limits.max_trials=4"]) == 3
+    assert remedy in capsys.readouterr().out
+    assert main(["resume", "more"]) == 0
+    assert len(results("more", capsys)["trials"]) == 4  # type: ignore[arg-type]
+
+
 def test_limits_are_changed_of_what_another_process_runs_and_that_is_told(
     spec: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

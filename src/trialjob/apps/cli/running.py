@@ -109,16 +109,29 @@ def resume_experiment(
     changed = config.differences(before, session.spec.document()) if before else []
     print_notes([f"changed {each}" for each in changed], out)
     session.reopen()
+    is_ending = session.state.phase is Phase.ENDING
+    if is_ending:
+        print_notes([_ending(session, store)], out)
     try:
         return _go_on(begun, session, out, on_interrupt=on_interrupt, detach=detach, store=store)
     except ExperimentBusy:
         if not changed:
             raise
         # What was asked for is done: it is in the journal, by which any orchestrator goes.
+        if is_ending:
+            return ExitStatus.CAN_GO_ON
         print_notes(
             [f"{session.holder() or 'another process'} runs {session.name}, and goes on under this"], out
         )
         return ExitStatus.DONE
+
+
+def _ending(session: Session, store: str | None) -> str:
+    """That nothing is started any more before the end, and what goes on after it."""
+    reason = session.state.reason
+    why = f": {reason.detail}" if reason is not None else ""
+    again = "" if session.spec.is_hosted else f"\n  → once it has ended: {come_back(session.name, store)}"
+    return f"{session.name} is ending{why}; before that no trial is started{again}"
 
 
 def _overridden(spec: config.ExperimentSpec, overrides: tuple[str, ...]) -> config.ExperimentSpec:
