@@ -114,7 +114,7 @@ class JournalTooNew(StoreError):
 
 
 class JournalConflict(TrialjobError):
-    """Somebody else appended first; nothing was written."""
+    """Another process appended first; nothing was written."""
 
 
 class BackendError(TrialjobError):

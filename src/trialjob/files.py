@@ -59,7 +59,7 @@ class Disk:
     def sync_names(self, folder: Path) -> None:
         """Make the names in a folder durable; Windows opens no folder, and needs none."""
         if hasattr(os, "O_DIRECTORY"):
-            # Somebody else's folder may be one that we may write to and not read; nothing can be done there.
+            # Another user's folder may be one that we may write to and not read; nothing can be done there.
             with suppress(PermissionError):
                 self._sync(folder)
 

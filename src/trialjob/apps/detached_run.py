@@ -64,7 +64,7 @@ def leave_to_process(session: Session, words: Sequence[str], *, verbose: bool) -
 
     ``verbose``: its log has every call to a service, too.
 
-    Raises ExperimentBusy when somebody runs it already.
+    Raises ExperimentBusy when another process runs it already.
     """
     if (holder := session.holder()) is not None:
         raise ExperimentBusy(f"{session.name} is being run by {holder}; stop or detach it there first")

@@ -58,7 +58,7 @@ class Attended:
 
 
 def attend(session: Session, console: Console, on_interrupt: OnInterrupt | None) -> Attended:
-    """Run until the experiment ends or somebody detaches.
+    """Run until the experiment ends or the user detaches.
 
     ``on_interrupt`` None asks on a terminal, and detaches where there is none.
     """
@@ -131,7 +131,7 @@ def _signals(session: Session, caught: Caught) -> Iterator[None]:
 def _choice(console: Console, number: int, on_interrupt: OnInterrupt | None) -> OnInterrupt:
     if on_interrupt is not None:
         return on_interrupt
-    # Only a Ctrl-C is sure to come from somebody who can answer.
+    # Only a Ctrl-C is sure to come from a user who can answer.
     if number != signal.SIGINT or not console.file.isatty() or not sys.stdin.isatty():
         return "detach"
     question = "\n[s]top: cancel what runs    [d]etach: leave the jobs running    [d] "

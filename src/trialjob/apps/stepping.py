@@ -17,7 +17,7 @@ from trialjob.orchestrator.core.state import State
 class Stepped:
     """How an invocation went."""
 
-    #: False when somebody else steps it now, or the store did not answer.
+    #: False when another process steps it now, or the store did not answer.
     stepped: bool
     #: How many events were journaled, or learned from others.
     events: int
@@ -52,7 +52,7 @@ def step(session: Session, *, seconds: float | None = None) -> Stepped:
 
 
 def summary(session: Session, stepped: Stepped) -> dict[str, object]:
-    """The status of the experiment with what the step came to."""
+    """The status of the experiment with what the step did."""
     return {
         **status_of(session),
         "stepped": stepped.stepped,

@@ -1,6 +1,6 @@
 """Runs some pieces of work at once, each in a process of its own, within a time and a memory of its own.
 
-Rule 1: what has not come to an end within its time is killed, and its place is the next one's. So whatever it
+Rule 1: what has not ended within its time is killed, and its place is the next one's. So whatever it
 does must be harmless when it is broken off anywhere.
 Rule 2: whatever a piece of work raises is its answer, ``SystemExit`` too, and so is how its process died.
 Rule 3: processes are forked from this one, which imports nothing again. So this one has no threads, and its
@@ -31,7 +31,7 @@ _LENGTH: Final = 8
 
 
 class LeftBehind(Exception):
-    """It has not come to an end within ``seconds``."""
+    """It has not ended within ``seconds``."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds

@@ -33,7 +33,7 @@ def bring_to_end(session: Session, out: Console) -> Attended:
         try:
             return attend(session, out, "detach")
         except ExperimentBusy:
-            # Somebody was quicker to take it over, and will end it.
+            # Another process was quicker to take it over, and will end it.
             continue
 
 

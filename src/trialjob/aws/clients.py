@@ -58,7 +58,7 @@ class AwsClients:
             with logged(service, method, given):
                 return ask(made(lambda: self._client(service)), method, given, now=now)
         except faults.CallerTrouble:
-            # A new session reads the credentials again, which somebody may have renewed by then.
+            # A new session reads the credentials again, which may have been renewed by then.
             self._session = self._given
             self._clients.clear()
             raise

@@ -42,7 +42,7 @@ class CallerTrouble(Fault):
 
 
 class ExpiredCredentials(CallerTrouble):
-    """There are credentials, and they hold no longer. Somebody may renew them at any moment."""
+    """There are credentials, and they hold no longer. They may be renewed at any moment."""
 
     remedy = "renew them, for example by `aws sso login`"
 
@@ -116,7 +116,7 @@ class AlreadyEnded(Fault):
 
 
 class NoBucket(Fault):
-    """A bucket is not there. Nothing happened, and nothing will before somebody makes it."""
+    """A bucket is not there. Nothing happened, and nothing will before it is made."""
 
 
 class NotMet(Fault):

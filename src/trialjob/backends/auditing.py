@@ -1,6 +1,6 @@
 """What an audit finds, and whose it is; each backend looks in a way of its own.
 
-Rule: an experiment has an owner as long as anybody may come back to it. Only what surely has none is ended
+Rule: an experiment has an owner as long as a user may come back to it. Only what surely has none is ended
 without its name being said.
 """
 

@@ -1,4 +1,4 @@
-"""What machines cost, region by region, as a list says it that anybody may read."""
+"""What machines cost, region by region, as a public list says it."""
 
 from __future__ import annotations
 

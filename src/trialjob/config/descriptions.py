@@ -2,7 +2,7 @@
 
 Rule: there is one text for each field and each kind. The schema, the page of the spec, and a spec that
 ``trialjob init`` writes have it from here; so a package's own sampler, rule or backend is described in the
-same way as ours, and nothing is loaded or parsed before somebody asks.
+same way as ours, and nothing is loaded or parsed before it is needed.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ def kind_of(path: Path) -> Literal["folder", "file", "nothing"]:
 
 
 def code_files(folder: Path) -> Iterator[Path | None]:
-    """The files that may be somebody's code; at last None, where there are too many to look at."""
+    """The files that may be the user's code; at last None, where there are too many to look at."""
     seen = 0
     for root, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".") and name not in _SKIPPED_FOLDERS]

@@ -71,7 +71,7 @@ def reporting_of(folder: Path, program: str | None) -> Reporting:
 
 
 def _stamp(path: Path | None) -> tuple[int, int] | None:
-    """What is another once somebody has written the file."""
+    """What is another once the file was written again."""
     try:
         status = path.stat() if path is not None else None
     except OSError:

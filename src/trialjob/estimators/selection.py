@@ -1,6 +1,6 @@
 """What of a source folder is code, and what has no place in a bundle.
 
-Rule: what is left out for its size is said, because somebody may miss it; what the user's own
+Rule: what is left out for its size is said, because the script may need it; what the user's own
 ``.trialjobignore`` names is not.
 """
 

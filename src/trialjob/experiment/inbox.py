@@ -35,7 +35,7 @@ _PACK: Final = (
     "pack the spec and the code that it needs, regular files and folders below 256 MB and 20,000 files: "
     "`tar czf code.tar.gz sweep.yaml train.py`"
 )
-#: Characters of a name that somebody else has chosen.
+#: Characters of a name that the sender has chosen.
 _LONGEST: Final = 300
 
 
@@ -89,7 +89,7 @@ def spec_of_file(
 
 @contextmanager
 def spec_of_archive(data: bytes, *, name: str | None = None) -> Iterator[ExperimentSpec]:
-    """The spec of an archive of somebody who may do here what we may; ``name`` is in place of the spec's."""
+    """The spec of an archive of a user who may do here what we may; ``name`` is in place of the spec's."""
     with _unpacked("sent.tar.gz", data) as path:
         given = {**config.read(path), **({"name": name} if name else {})}
         yield config.parse(given, source="spec", base=path.parent)
@@ -117,7 +117,7 @@ def _unpacked(name: str, data: bytes) -> Iterator[Path]:
 
 
 def _without_folder(folder: Path, name: str, text: str) -> str:
-    """Without where it was unpacked for a moment, which means nothing to anybody."""
+    """Without where it was unpacked for a moment, which means nothing later."""
     return text.replace(f"{folder}/code/", "").replace(f"{folder}/{name}", name).replace(str(folder), name)
 
 

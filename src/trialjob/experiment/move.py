@@ -118,7 +118,7 @@ def _arrive(name: ExperimentName, source: BaseStore, target: BaseStore) -> None:
     try:
         target.journal(name).receive([*records, arrived])
     except JournalConflict as error:
-        # Somebody took the name just now. It has not moved after all.
+        # The name was taken just now. It has not moved after all.
         back = ExperimentArrived(at_store=place(source))
         with suppress(JournalConflict):
             journal.append([back], after=moved.version, at=clock_of(source).now())

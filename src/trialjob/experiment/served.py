@@ -26,7 +26,7 @@ from trialjob.reporting.notification import untold
 from trialjob.reporting.results import Result
 
 #: Seconds between two looks at what the server has journaled, and looks without news before it is asked
-#: whether anybody runs the experiment.
+#: whether any process runs the experiment.
 _LOOK, _PATIENCE = 1.0, 10
 
 
@@ -64,7 +64,7 @@ class ServedSession(Session):
                 "  → change it where the store is: `trialjob resume NAME SPEC --store …`"
             )
         limits, held = (dict(cast("Mapping[str, Json]", each["limits"])) for each in (wanted, before))
-        # Those alone that are to be others: somebody else may change the rest meanwhile.
+        # Those alone that are to be others: another user may change the rest meanwhile.
         keys = [key for key in {**held, **limits} if limits.get(key) != held.get(key)]
         self._service.set_limits(self.name, **{key: limits.get(key) for key in keys})
         self.refresh()

@@ -89,7 +89,7 @@ class Session(ExperimentView):
     def revise(self, made_of: Callable[[ExperimentSpec], ExperimentSpec]) -> None:
         """Agree to what is ``made_of`` the present spec, as ``change`` does.
 
-        It is made anew of what somebody else has changed meanwhile: a cap that was lowered just now stays so.
+        It is made anew of what others have changed meanwhile: a cap that was lowered just now stays so.
         """
 
         def agreed(state: State) -> list[Event]:
@@ -198,7 +198,7 @@ class Session(ExperimentView):
         work: Callable[[Loop, Watcher], State],
         wake: Callable[[], None] | None,
     ) -> bool:
-        """Do ``work`` by ``spec``; False where somebody has changed that before it was done."""
+        """Do ``work`` by ``spec``; False where that was changed before it was done."""
         spec.backend.check_here(jobs_of(spec, self._clock, name=self.name))
         if self.state.phase is Phase.RUNNING:  # nothing is launched any more where it is ending
             self.vault.check(spec.secrets(), self.name)
@@ -283,7 +283,7 @@ class Session(ExperimentView):
             raise MovedAway(f"{self.name} has moved to {to} and goes on there{hint}")
 
     def _append(self, events: Callable[[State], list[Event]]) -> None:
-        """Append what ``events`` makes of the present state, however often somebody is quicker."""
+        """Append what ``events`` makes of the present state, however often another process is quicker."""
         while new := events(self.state):
             self._check_is_here()
             with suppress(JournalConflict):

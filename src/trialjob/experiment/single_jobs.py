@@ -1,4 +1,4 @@
-"""The parts of an experiment without its engine, for a tuner of somebody else's that decides by itself.
+"""The parts of an experiment without its engine, for another tuner that decides by itself.
 
 Rule: nothing is journaled. What keeps a job from being started twice is its name, which such a tuner makes
 from its own name, the trial and the run.

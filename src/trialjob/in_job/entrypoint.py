@@ -50,7 +50,7 @@ ML_ROOT = "TRIALJOB_ML_ROOT"
 DISTRIBUTION = "TRIALJOB_DISTRIBUTION"
 #: How many processes that program starts on each host, where it is not one for each GPU.
 PROCESSES = "TRIALJOB_PROCESSES"
-#: On how many hosts the same line is started by somebody else, who numbers them; MASTER_ADDR is the first.
+#: Hosts on which another launcher starts the same line and numbers them; MASTER_ADDR is the first.
 NODES = "TRIALJOB_NODES"
 #: Which of several hosts this is, for ``report`` where no launcher has numbered the processes.
 HOST_RANK = "TRIALJOB_HOST_RANK"

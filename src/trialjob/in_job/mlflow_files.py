@@ -32,7 +32,7 @@ def is_database(path: Path) -> bool:
 
 def rows(path: Path, after: int) -> tuple[list[tuple[str, Any]], int]:
     """The points behind row ``after``, each with its run, and the last row; nothing where there is no such
-    table, or somebody is writing.
+    table, or a process is writing.
     """
     import sqlite3  # noqa: PLC0415 - a Python may have been built without
 

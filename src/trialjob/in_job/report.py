@@ -23,7 +23,7 @@ from typing import Any
 
 from trialjob.in_job.ranks import is_first
 
-#: What begins a report in the log; it may stand behind an unfinished line of somebody else's.
+#: What begins a report in the log; it may stand behind another writer's unfinished line.
 PREFIX = "[trialjob] "
 #: A pipe takes so many bytes in one piece (POSIX: PIPE_BUF is at least 512; 4096 on Linux).
 MAX_LINE = 4096

@@ -195,7 +195,7 @@ class Files:
         offset = self._places.get(key, 0)
         with contextlib.suppress(OSError):
             size = path.stat().st_size
-            offset = offset if offset <= size else 0  # somebody has begun it anew
+            offset = offset if offset <= size else 0  # it was begun anew
             if size > offset:
                 with path.open("rb") as file:
                     points, self._places[key] = read(file, offset)

@@ -45,7 +45,7 @@ class Outcome(Enum):
     """How a job ended."""
 
     COMPLETED = "completed"
-    #: Because somebody asked for it.
+    #: Because it was asked for.
     STOPPED = "stopped"
     #: It reached its maximum run time.
     TIMED_OUT = "timed_out"
@@ -162,11 +162,11 @@ class Watch:
     submitted_at: float | None = None
     #: It has been asked to end.
     stopping: bool = False
-    #: It has ended, and all that is asked is what it came to.
+    #: It has ended, and all that is asked is what it cost.
     bill: bool = False
     #: Say something of it also when nothing is new: how long it is silent counts.
     listens: bool = False
-    #: Somebody waits to know what it came to: until then a cap holds its worst case.
+    #: Its cost is waited for: until it is known, a cap holds its worst case.
     prompt: bool = False
     #: Its new lines, and whether it is over, are worth a call by now. Heeded where it spares one.
     lines: bool = True
@@ -186,7 +186,7 @@ class LogLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bill:
-    """What a job that has ended came to, on each instance; None for what is still not known."""
+    """What a job that has ended cost, on each instance; None for what is still not known."""
 
     seconds: float | None = None
     pool_seconds: float | None = None

@@ -43,6 +43,6 @@ class Limits:
     metric_deadline: float | Literal["none"] | None = None
     #: The first trial runs alone until it has a value of the objective.
     canary: bool = False
-    #: Dollars, and hours of single instances, that all jobs together may come to at the very most.
+    #: Dollars, and hours of single instances, that all jobs together may cost at the very most.
     max_cost: float | None = None
     max_instance_hours: float | None = None

@@ -1,7 +1,7 @@
 """What a job can cost and what it did: the one arithmetic, for the cap, the simulator and ``plan`` alike.
 
 Rule 1: money is whole micro-dollars and machine time whole milliseconds; everything else is rounded up to
-them, once, at the end. So sums are exact, a longer job never costs less, and what a job came to never exceeds
+them, once, at the end. So sums are exact, a longer job never costs less, and what a job cost never exceeds
 what was committed for it. Ten thousand jobs are rounded up by a cent at most.
 Rule 2: what is not known is None and never zero; a limit counts it at its worst.
 """
@@ -105,20 +105,20 @@ class Terms:
     one_of: bool = False
 
     def of(self, seconds: float) -> Spend:
-        """What so many billed seconds, on each instance, come to. Without a price only time is counted."""
+        """What so many billed seconds, on each instance, cost. Without a price only time is counted."""
         instance_ms = milliseconds(seconds) * self.instances
         return Spend(micros=-(-instance_ms * (self.price or 0) // _HOUR), instance_ms=instance_ms)
 
     def longest_run(self, max_runtime: float) -> Spend:
-        """The most that a job of that maximum run time can come to, without what is kept behind it."""
+        """The most that a job of that maximum run time can cost, without what is kept behind it."""
         return self.of(math.ceil(max_runtime) + self.stop_grace + self.upload)
 
     def longest_pool(self) -> Spend:
-        """The most that keeping its instances can come to, after its end."""
+        """The most that keeping its instances can cost, after its end."""
         return self.of(self.keep_alive)
 
     def worst(self, max_runtime: float) -> Spend:
-        """The most that a job of that maximum run time can come to, all told."""
+        """The most that a job of that maximum run time can cost in all."""
         return self.longest_run(max_runtime) + self.longest_pool()
 
     def settled(

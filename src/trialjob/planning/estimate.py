@@ -41,7 +41,7 @@ class Spread:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """What the simulated experiments have come to."""
+    """Time and cost of the simulated experiments."""
 
     outcomes: tuple[Outcome, ...]
     #: What was simulated, when that was smaller than the experiment.

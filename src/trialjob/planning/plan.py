@@ -1,4 +1,4 @@
-"""A plan: the cases that are compared, what each of them comes to, and what is to be said of it."""
+"""A plan: the cases that are compared, what each of them costs, and what is to be said of it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Variant:
 
     #: ``warm pool``, ``spot`` or ``on demand``; ``local`` for this machine.
     name: str
-    #: What the spec says; of the others a plan tells what they would come to.
+    #: What the spec says; of the others a plan says what they would cost.
     written: bool
     #: What to write in the spec to have it.
     how: str

@@ -17,7 +17,7 @@ class Further:
 
     #: Trials that have not ended, or may still be started.
     trials: int
-    #: Dollars that its jobs have come to until now, at most.
+    #: Dollars that its jobs have cost until now, at most.
     committed: float
     #: Dollars in all, at most, and how many of them are still to come; None where no price is known.
     at_most: float | None

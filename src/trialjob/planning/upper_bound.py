@@ -1,7 +1,7 @@
-"""The most that an experiment can come to. Arithmetic, which assumes nothing.
+"""The most that an experiment can cost. Arithmetic, which assumes nothing.
 
 Rule: it counts on what the service itself enforces, the maximum run time of each job, and not on anybody
-being there to stop one. So ``limits.timeout`` is left out: it holds only while somebody watches.
+being there to stop one. So ``limits.timeout`` is left out: it holds only while a process runs the experiment.
 """
 
 from __future__ import annotations

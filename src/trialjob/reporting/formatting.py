@@ -43,7 +43,7 @@ def dollars(value: float | None) -> str:
 
 
 def costs(given: Costs, *, max_cost: float | None) -> list[str]:
-    """What an experiment came to, a phrase for each thing that is not nothing."""
+    """What an experiment cost, a phrase for each thing that is not nothing."""
     if given.dollars is None or given.committed_dollars is None:
         return []
     spent, most = given.dollars, given.committed_dollars

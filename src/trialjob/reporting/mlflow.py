@@ -2,7 +2,7 @@
 
 Rule 1: sending is idempotent. Each run carries the experiment and the trial that it is of, and how many of
 the trial's reports it has; what a crash left half done is found by these and completed.
-Rule 2: a run that was active when the experiment began belongs to somebody else: it is used and never ended.
+Rule 2: a run that was active when the experiment began belongs to the caller: it is used and never ended.
 Rule 3: nothing here decides when to send or what to do when the server is down.
 """
 

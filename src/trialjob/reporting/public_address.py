@@ -33,7 +33,7 @@ def public_addresses(host: str, port: int) -> list[str]:
 
 
 def is_public(address: str) -> bool:
-    """Whether an address, in the usual form, is one that anybody on the internet could call."""
+    """Whether an address, in the usual form, is one that can be called on the internet."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

@@ -109,7 +109,7 @@ class Result:
 
     @property
     def costs(self) -> Costs:
-        """What the experiment has come to, what of it was wasted, and what was saved."""
+        """What the experiment has cost, what of it was wasted, and what was saved."""
         return costs_of(self._state)
 
     def _row(self, trial: Trial) -> Row:

@@ -201,7 +201,7 @@ def print_headline(console: Console, state: State) -> None:
 
 
 def print_costs(console: Console, state: State, costs: Costs, expected: Forecast | None) -> None:
-    """What it has come to, where anything costs anything."""
+    """What it has cost, where anything costs anything."""
     parts = formatting.costs(costs, max_cost=state.limits.max_cost)
     hours = state.limits.max_instance_hours
     if hours is not None:

@@ -43,7 +43,7 @@ class Output:
         return len(text)
 
     def flush(self) -> None:
-        """Flush, if anybody still reads."""
+        """Flush, if the reader is still there."""
         if not self.closed_early:
             try:
                 self._stream.flush()

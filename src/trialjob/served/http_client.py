@@ -88,7 +88,7 @@ class HttpClient:
         again: bool = False,
         **headers: str,
     ) -> Answer:
-        """Make a call; ``again``: it comes to the same when it is made twice. Raises TrialjobError."""
+        """Make a call; ``again``: it may be made twice, with the same effect. Raises TrialjobError."""
         request = self._request(method, path, query, body, headers)
 
         def call() -> Answer:

@@ -1,4 +1,4 @@
-"""A study, as one of its clients sees it: ask for trials, tell what they have come to."""
+"""A study, as one of its clients sees it: ask for trials, report their metrics."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Study:
         )
 
     def report(self, trial: int, client_id: str, *, step: float, **metrics: float) -> bool:
-        """Tell what a trial has come to at a step; True: stop it, and ask for the next one.
+        """Report a trial's metrics at a step; True: stop it, and ask for the next one.
 
         Metrics whose names are no names of Python go as ``**{"val/loss": 0.5}``.
         """

@@ -1,7 +1,7 @@
 """A disk that forgets what was not synced: every tree of files that a power failure may leave.
 
-What is written goes to a real folder, where everybody reads it, as from the memory of the system. The fake is
-told of each sync and keeps what was in the file, or which names were in the folder, at that moment. All else
+What is written goes to a real folder, where every process reads it, as from the system's memory. The fake
+hears of each sync and keeps what was in the file, or which names were in the folder, at that moment. All else
 is uncertain, each thing by itself, which is more than most file systems allow themselves: a name that was
 made, replaced or removed since may be as before or as now; a file written since may be as before, as now, cut
 off, or have zeros where blocks did not arrive, at its end or in the midst of what is new.

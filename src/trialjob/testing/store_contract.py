@@ -44,7 +44,7 @@ class StoreContract:
         raise NotImplementedError("give the suite an address of your store")
 
     def lose(self, store: BaseStore, address: str) -> None:
-        """Do away with all journals behind the store's back, as somebody or a broken disk does."""
+        """Do away with all journals behind the store's back, as a user or a broken disk does."""
         raise NotImplementedError("say how the journals of your store are lost")
 
     @pytest.fixture

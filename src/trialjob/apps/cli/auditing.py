@@ -87,7 +87,7 @@ def _chosen(groups: Sequence[Group], store: str | None, *, named: bool) -> list[
 
 
 def _ended(audit: Together, chosen: Sequence[Found], *, yes: bool) -> list[Found]:
-    """End what was chosen, once somebody has agreed; returns what has ended."""
+    """End what was chosen, once the user has agreed; returns what has ended."""
     if not chosen or not (yes or click.confirm("stop and end these?", err=True)):
         return []
     left = audit.stop(chosen, say)

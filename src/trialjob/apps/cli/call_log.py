@@ -22,7 +22,7 @@ def is_verbose() -> bool:
 
 
 def begin(*, verbose: bool) -> Callable[[], None] | None:
-    """Show them from now on, where anybody wants them; returns what ends it. Raises UsageError."""
+    """Show them from now on, where the user wants them; returns what ends it. Raises UsageError."""
     wanted = os.environ.get(VARIABLE, "")
     if not verbose and wanted in ("", "0"):
         return None

@@ -1,4 +1,4 @@
-"""A spec that is written for somebody: nothing is overwritten, and its schema comes beside it."""
+"""A spec that is written for the user: nothing is overwritten, and its schema comes beside it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Following an experiment that somebody else runs, here or elsewhere.
+"""Following an experiment that another process runs, here or elsewhere.
 
 Rule 1: it reads the journal and nothing else. It holds nothing, so it stops no other process.
 Rule 2: it waits for a store that is away, as a run does.

@@ -241,7 +241,7 @@ class _Answer:
 def _tell_of(scope: Scope) -> None:
     """Write down what went wrong with a request that the server should have answered otherwise.
 
-    No text that somebody has sent can begin a line, or steer a terminal.
+    No text from a caller can begin a line, or steer a terminal.
     """
     trace = clean(traceback.format_exc()).replace("\n", "\n  ")
     print(f"{scope['method']} {scope['path']!a} failed:\n  {trace}", file=sys.stderr)  # noqa: T201 - the server's log

@@ -1,7 +1,7 @@
 """The routes: HTTP to a experiments and back, errors included. /v1/openapi.json describes what it answers.
 
 Rule: every route stands in ``RULES`` with the role that it needs; a server with one that does not is not
-started. The experiments that a route works on is its caller's, so it cannot reach what is somebody else's.
+started. The experiments that a route works on is its caller's, so it cannot reach those of others.
 """
 
 from __future__ import annotations

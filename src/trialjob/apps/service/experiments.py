@@ -239,7 +239,7 @@ class Experiments:
     def _run(self, session: Session) -> None:
         self._lines.forget(session.name)
         if is_study(session):
-            advance(session)  # and whenever somebody asks
+            advance(session)  # and whenever a client asks
             return
         self.runner.start(session)
 

@@ -61,7 +61,7 @@ class LiveFigures:
         drawn = slot.drawn
         if drawn is not None and (drawn.version >= state.version or self._now() < drawn.until):
             return drawn, self._waits(drawn, state)
-        if not slot.lock.acquire(blocking=drawn is None):  # somebody makes it
+        if not slot.lock.acquire(blocking=drawn is None):  # another thread makes it
             return drawn or self._made(figure, state, space()), _SHORTEST
         try:
             drawn = slot.drawn

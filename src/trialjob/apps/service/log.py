@@ -1,4 +1,4 @@
-"""What a server does, a line of JSON each: requests, steps, and what an experiment's run came to.
+"""What a server does, a line of JSON each: requests, steps, and how an experiment's run ended.
 
 Rule: a line has names, numbers and outcomes; no token, no body, no query, and nothing that could end a line.
 """
@@ -14,12 +14,12 @@ from trialjob.apps.summary import iso
 from trialjob.errors import UsageError
 
 _LOGGER: Final = logging.getLogger("trialjob.service")
-#: Characters of a text that somebody else has chosen.
+#: Characters of a text that a caller has chosen.
 _MOST: Final = 500
 
 
 def log(event: str, **fields: object) -> None:
-    """Write a line, if anybody wants to have one."""
+    """Write a line, if there is a log."""
     if _LOGGER.isEnabledFor(logging.INFO):
         _LOGGER.info(event, extra={"fields": fields})
 

@@ -1,4 +1,4 @@
-"""How often somebody may ask: so many at once, and so many a second then."""
+"""How often a caller may ask: so many at once, and then so many a second."""
 
 from __future__ import annotations
 

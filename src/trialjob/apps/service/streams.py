@@ -29,7 +29,7 @@ from trialjob.experiment import Session
 from trialjob.orchestrator.core.events import Record
 from trialjob.orchestrator.journals.codec import encode
 
-#: Seconds between two looks at what somebody listens to, and between two signs of life. So much longer is
+#: Seconds between two looks at what a client listens to, and between two signs of life. So much longer is
 #: heard at most what is listened to with a token that has ended.
 _LOOK, _ALIVE = 1.0, 15.0
 #: So many listen at once, and so many with one token, which leaves seats for others.

@@ -3,7 +3,7 @@
 Rule 1: every call first makes durable what it was told, then has the experiment take a step, then answers by
 what is written. So a server that is killed within a call loses nothing, and the same call again answers the
 same.
-Rule 2: a step by somebody else, a terminal or another server, does as well as one by this server.
+Rule 2: a step by another process, a terminal or another server, does as well as one by this server.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def waits_for_clients(state: State) -> bool:
 
 
 def advance(session: Session) -> None:
-    """Have it take a step, unless somebody else does so now."""
+    """Have it take a step, unless another process does so now."""
     with suppress(ExperimentBusy):
         session.step(_nobody)
     session.refresh()
@@ -129,7 +129,7 @@ class Study:
         return found
 
     def report(self, trial: int, client: str, step: float, metrics: Values) -> dict[str, Any]:
-        """What a trial has come to at ``step``, once however often it is reported; and whether to stop."""
+        """A trial's metrics at ``step``, once however often it is reported; and whether to stop."""
         job = self._job(trial)
         self._renew(job, lambda lease, now: lease.reported(client, step, _spelled(metrics), now))
         advance(self._session)

@@ -1,4 +1,4 @@
-"""The routes of studies, which docs/service.md describes: ask for trials, tell what they have come to."""
+"""The routes of studies, which docs/service.md describes: ask for trials, report their metrics."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def add_studies(made: FastAPI) -> None:
     def report_trial(
         name: str, trial: int, body: TrialReport, experiments: CallerExperiments
     ) -> dict[str, Any]:
-        """What a trial has come to at a step, and whether it is to stop there."""
+        """A trial's metrics at a step, and whether it is to stop there."""
         return experiments.study(
             name, lambda study: study.report(trial, body.client_id, body.step, body.metrics)
         )

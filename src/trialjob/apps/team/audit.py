@@ -19,7 +19,7 @@ from trialjob.orchestrator.journals.store import BaseStore
 from trialjob.orchestrator.ports import Clock
 
 _FOLDER: Final = f"{json_documents.FOLDER}/audit"
-#: Of what somebody sends, so many characters are kept.
+#: Of what a caller sends, so many characters are kept.
 _LONGEST: Final = 300
 
 

@@ -1,8 +1,8 @@
 """A tenant and what it may spend: which experiment may cost how much, decided before it may cost anything.
 
-Rule 1: all that is open, at the most that it may come to, and all that the month has cost are together within
-the budget, or nothing more is opened. What an experiment may come to is its max_cost, which its journal holds
-to; so the budget holds even if no process looks again.
+Rule 1: all that is open, at the most that it may cost, and all that the month has cost are together within
+the budget, or nothing more is opened. The most that an experiment may cost is its max_cost, which its
+journal holds to; so the budget holds even if no process looks again.
 Rule 2: an experiment that goes on over the end of a month counts in each of its months as a whole.
 Rule 3: what is open is closed by an end that came behind the version of the journal at which it was opened.
 So no process closes what another is about to go on with.
@@ -33,7 +33,7 @@ class NoRoom(UsageError):
 class Entry:
     """What an experiment may cost, or has."""
 
-    #: The most that it may come to.
+    #: The most that it may cost.
     cap: Micros
     #: Jobs that it may have at once.
     jobs: int
@@ -41,11 +41,11 @@ class Entry:
     since: int
     #: When it was opened or last asked for, in seconds since the epoch.
     at: float
-    #: Somebody has begun to run it.
+    #: A process has begun to run it.
     ran: bool = False
     #: The month of its end; "" while it is open.
     closed: str = ""
-    #: What it has come to at most; only when it is closed.
+    #: What it has cost at most; only when it is closed.
     charge: Micros = 0
 
     def counts(self, month: str) -> Micros:
@@ -61,7 +61,7 @@ class JournalStatus:
 
     version: int
     ended: bool
-    #: The most that its jobs have come to.
+    #: The most that its jobs have cost.
     committed: Micros
     #: When it was last written.
     at: float

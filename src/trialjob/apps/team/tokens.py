@@ -24,7 +24,7 @@ _ID: Final = 10
 
 
 class Role(IntEnum):
-    """What somebody may do; each may what those before may."""
+    """What a caller may do; each role may also what those before may."""
 
     #: Look at the experiments of one tenant.
     READ = 1

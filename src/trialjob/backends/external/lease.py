@@ -39,7 +39,7 @@ class Lease:
     digest: str
     hyperparameters: Mapping[str, Json] = field(default_factory=dict)
     max_runtime: float = 0.0
-    #: Whose it is; "" while it waits for somebody.
+    #: The client that has it; "" while it waits for one.
     client: str = ""
     begun: float | None = None
     heard: float | None = None

@@ -1,6 +1,6 @@
 """The leases of one experiment, kept in its store: a document a job, replaced by conditional writes.
 
-Rule: a change is made on what was just read, and made again when somebody else was quicker. So a server that
+Rule: a change is made on what was just read, and made again when another writer was quicker. So a server that
 is killed between any two of them, and a second server beside it, lose and double nothing.
 """
 

@@ -4,7 +4,7 @@
 
     request.json    what is to be run
     status.json     "starting", "training", "ended"; made by the supervisor before anything else
-    stop            is there when somebody has asked for the job's end
+    stop            is there when the job's end was asked for
     lock            held by the supervisor as long as it lives, and by the backend while it changes something
     log             what the script printed; locked as long as anything of the job has it open to print
     ml/             the tree that is /opt/ml in a container
@@ -85,7 +85,7 @@ class JobFolder:
         return descriptor
 
     def is_gone(self) -> bool:
-        """Whether somebody has removed it."""
+        """Whether it was removed."""
         return not self.lock_file.exists()
 
     def keep_log(self, descriptor: int) -> None:

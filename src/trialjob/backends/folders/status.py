@@ -40,7 +40,7 @@ def end_of(status: Mapping[str, object], folder: JobFolder) -> JobEnd:
 
 
 def gone(job: JobName, path: Path) -> JobSeen:
-    """What is left to say of a job whose folder somebody removed."""
+    """What is left to say of a job whose folder was removed."""
     end = JobEnd(outcome=Outcome.FAILED, failure=FailureKind.LOST, message=f"its folder is gone: {path}")
     return JobSeen(job=job, state=JobState.TRAINING, end=end)
 

@@ -98,7 +98,7 @@ class Supervisor:
     # What differs
 
     def _why(self) -> str:
-        """Why the script is to end now: ``stopped`` when somebody has asked for it; "" while it may go on."""
+        """Why the script is to end now: ``stopped`` when it was asked for; "" while it may go on."""
         asked = self._stop_asked or self._folder.stop_asked() or self._folder.is_gone()
         return "stopped" if asked else ""
 
@@ -119,7 +119,7 @@ class Supervisor:
         self._kill_descendants()
 
     def _leave(self, status: Facts) -> None:
-        """Keep how it ended, also where the disk is full for a while; where somebody removed all, nothing."""
+        """Keep how it ended, also where the disk is full for a while; where all was removed, nothing."""
         began = time.monotonic()
         while self._folder.path.is_dir():
             try:

@@ -95,7 +95,7 @@ class GpuClaims:
 
 
 def _folder() -> Path:
-    """Where all claims of this machine are, as everybody has to find the same ones."""
+    """Where all claims of this machine are, as every process has to find the same ones."""
     folder = Path(os.environ.get(CLAIMS) or "/tmp/trialjob-gpus")  # noqa: S108 - nothing is written there
     with suppress(FileExistsError):
         folder.mkdir(parents=True)
@@ -140,7 +140,7 @@ def _lock(path: Path) -> int | None:
             return None
         if path.exists() and os.path.samestat(os.fstat(descriptor), path.stat()):
             return descriptor
-        os.close(descriptor)  # somebody has tidied up
+        os.close(descriptor)  # the file was tidied away
 
 
 def _make(path: Path) -> None:

@@ -34,7 +34,7 @@ def lost(folder: JobFolder, status: Facts) -> Facts:
 
 
 def without_folder(job: JobName, path: Path) -> JobSeen:
-    """What is left to say of a job whose folder somebody removed; what is left to run of it is ended."""
+    """What is left to say of a job whose folder was removed; what is left to run of it is ended."""
     _kill_marked(JobFolder(path), {})
     return gone(job, path)
 

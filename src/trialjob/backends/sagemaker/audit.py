@@ -2,7 +2,7 @@
 
 Rule 1: names only narrow the search; a job is ours when its tags say so. Search would do it in one call, but
 it shows a job some while after it was started, and an audit must not miss the newest.
-Rule 2: an experiment has an owner as long as anybody may come back to it. Only what surely has none is ended
+Rule 2: an experiment has an owner as long as a user may come back to it. Only what surely has none is ended
 without its name being said.
 """
 

@@ -145,7 +145,7 @@ class SageMakerBackend:
         return [one for one in (*seen, *bills) if one is not None]
 
     def _billed(self, job: JobName) -> JobSeen | None:
-        """What an ended job came to: lists tell when its pool is over, and it is asked for now and then."""
+        """What an ended job cost: lists tell when its pool is over, and it is asked for now and then."""
         bill = self._bill_of(job)
         if bill is None or bill.seconds is None or bill.pool_seconds is None:
             self._job_table.ask_again(job)

@@ -142,7 +142,7 @@ def _time_of(answer: Facts | faults.Fault) -> float | None:
     if not isinstance(answer, faults.Fault):
         return answered_at(answer)
     response = getattr(answer.__cause__, "response", None)
-    # Somebody else's answer tells somebody else's time.
+    # An answer that is not AWS's does not tell AWS's time.
     if isinstance(answer, faults.Unreachable) or not response:
         raise answer
     return answered_at(response)

@@ -1,4 +1,4 @@
-"""Where every job of an experiment stands: one list call a look, and what each job came to at its end.
+"""Where every job of an experiment stands: one list call a look, and what each job cost in the end.
 
 Rule: a list may be late and it may be cut short, so what it does not show is not gone. A job that stays away
 is asked for by its name, and only that answer counts.
@@ -31,7 +31,7 @@ _FULL: Final = 600.0
 _ASK: Final = 60.0
 #: A job that is not found so many seconds after it was started is gone; before, it may not be seen yet.
 _SURE: Final = 600.0
-#: What an ended job came to is asked for so often; what is not told so long after its end will not be.
+#: What an ended job cost is asked for so often; what is not told so long after its end will not be.
 _SETTLE: Final = 30.0
 #: So many jobs at most whose end is awaited are asked for by their names, while the newest list is no older
 #: than so many usual pauses.
@@ -128,7 +128,7 @@ class JobTable:
         return facts is not None and is_over(facts) and "StoppingCondition" in facts
 
     def has_ended(self, job: JobName) -> bool:
-        """It is over, and how it ended is known; what it came to may still have to be asked for."""
+        """It is over, and how it ended is known; what it cost may still have to be asked for."""
         facts = self._facts.get(job)
         return facts is not None and (tells_its_end(facts) or self.is_described(job))
 
@@ -140,7 +140,7 @@ class JobTable:
     ) -> None:
         """Bring up to date what is known, as far as the tokens reach. Raises a Fault.
 
-        What an ended job came to is left to ``settle``, but for those of ``waited_for``. Jobs that are
+        What an ended job cost is left to ``settle``, but for those of ``waited_for``. Jobs that are
         ``ending`` were asked to.
         """
         at_once = set(waited_for)
@@ -167,7 +167,7 @@ class JobTable:
         """List them, or ask for the few that are ending; False when not all is known of this moment."""
         ends = [job for job in wanted if job in ending]
         if 0 < len(ends) <= _FEW and not self._is_past(self._listed_at, self._list_every):
-            # What a job says by itself is newer than a list, and has all that it came to.
+            # What a job says by itself is newer than a list, and has all that it cost.
             for job in ends:
                 with suppress(faults.Throttled):
                     self._describe(job)
@@ -238,7 +238,7 @@ class JobTable:
         self._asked[job], self._described[job] = self._clock.now(), self._client.time()
 
     def settle(self, jobs: Iterable[JobName]) -> None:
-        """Have it told what ended jobs came to: of many by one search, of the others one by one."""
+        """Find out what ended jobs cost: of many by one search, of the others one by one."""
         left = [job for job in jobs if not self.is_described(job)]
         if len(left) > 1 and self._is_past(self._searched_at, self._search_rest):
             self._search(left)

@@ -59,7 +59,7 @@ class Launches:
         self._role: Deadline | None = None
 
     def postponed(self) -> Postponed | None:
-        """What a launch would come to that needs no call, as the quota was used up a moment ago."""
+        """The outcome of a launch that needs no call, as the quota was used up a moment ago."""
         # Further away than that it was set by a clock that has been set back since.
         is_full = 0.0 < self._full_until - self._clock.now() <= _QUOTA_PAUSE
         return Postponed(reason=self._full_why) if is_full else None

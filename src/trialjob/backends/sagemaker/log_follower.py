@@ -81,7 +81,7 @@ class Follower:
             self._tails.pop(job, None)
             self._single.pop(job, None)
             if self._shared is not None:
-                # It began before anybody knew how far back this job must be read.
+                # It began before it was known how far back this job must be read.
                 self._shared.jobs -= {job}
 
     def read(self) -> None:
@@ -147,7 +147,7 @@ class Follower:
             if not self._pages(read):
                 return
         except faults.NotFound:
-            # A stream that somebody has removed; the others' logs are all there.
+            # A stream that was removed; the others' logs are all there.
             self._alone |= read.jobs
             self._single = {other: kept for other, kept in self._single.items() if kept is not read}
             return

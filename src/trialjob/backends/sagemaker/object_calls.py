@@ -109,7 +109,7 @@ class ObjectCalls(Transport):
                 parts.append({"PartNumber": number, "ETag": answer["CopyPartResult"]["ETag"]})
             self._write("s3", "s3", "complete_multipart_upload", **upload, MultipartUpload={"Parts": parts})
         except faults.Fault:
-            # What is left of it would be paid for until somebody finds it.
+            # What is left of it would be paid for until it is found.
             with suppress(faults.Fault):
                 self._write("s3", "s3", "abort_multipart_upload", **upload)
             raise

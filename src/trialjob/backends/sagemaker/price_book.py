@@ -1,4 +1,4 @@
-"""Prices that are known without asking anybody: a table in this package, and one that a user has fetched.
+"""Prices that are known without a call: a table in this package, and one that a user has fetched.
 
 Rule 1: a region is told by the newer of the two tables, as a whole; types of one are never mixed with those
 of the other. Rule 2: only dollars are prices here, since caps are in dollars; what is listed in another
@@ -47,7 +47,7 @@ def hourly(terms: Mapping[str, Any]) -> Iterator[tuple[str, Decimal]]:
 
 
 class PriceBook:
-    """What is known without asking anybody."""
+    """What is known without a call."""
 
     def regions(self) -> list[str]:
         """All regions of both tables."""

@@ -1,4 +1,4 @@
-"""A CreateTrainingJob request, as somebody has it already, in the words of a spec.
+"""A CreateTrainingJob request, as the user has it already, in the words of a spec.
 
 Rule: what a spec has a word for gets that word, so that it can be checked, priced and overridden as anything
 else; the rest stays raw. What differs from trial to trial (the name, the checkpoint's place) is left out.

@@ -202,7 +202,7 @@ def _pool_seconds(facts: Facts) -> float | None:
 
 
 def bill_of(facts: Facts, *, pool_is_final: bool) -> Bill:
-    """What an ended job came to, as far as it is known.
+    """What an ended job cost, as far as it is known.
 
     ``pool_is_final``: so long after the job's end that a pool of which nothing is said was never kept.
     """

@@ -1,4 +1,4 @@
-"""Virtual time: it passes when somebody sleeps and at no other moment."""
+"""Virtual time: it passes when a caller sleeps and at no other moment."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ class SimulatedJob:
         return (1.0 - self.discount) * sum(launch.ended - launch.began for launch in self.launches)
 
     def spend(self, now: float) -> Spend:
-        """What it and the machine it left behind come to until ``now``, once it has ended."""
+        """What it and the machine it left behind cost until ``now``, once it has ended."""
         return self.terms.of(self.billable()) + self.terms.of(self.idle(now))
 
     def state(self, now: float) -> JobState:

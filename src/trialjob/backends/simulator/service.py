@@ -124,13 +124,13 @@ class SimulatedService:
         return sum(now < job.ends_at for job in self.jobs.values())
 
     def bill(self, now: float) -> Spend:
-        """What the ended jobs, and what was kept behind them, come to until now."""
+        """What the ended jobs, and what was kept behind them, cost until now."""
         self._pass(now)
         ended = (job for job in self.jobs.values() if now >= job.ends_at)
         return sum((job.spend(now) for job in ended), Spend())
 
     def idle(self, now: float) -> Spend:
-        """The part of it that waiting machines come to."""
+        """The part of it that waiting machines cost."""
         self._pass(now)
         return sum((job.terms.of(job.idle(now)) for job in self.jobs.values()), Spend())
 

@@ -31,7 +31,7 @@ _NEVER: Final[tuple[tuple[str, str], ...]] = (
     (r"^QOSMin", "ask for more in backend, or take another QOS"),
     (r"^DeadLine", "take the deadline out of backend.sbatch"),
 )
-#: Reasons that need somebody's hand.
+#: Reasons that need a person's hand.
 _BY_HAND: Final[tuple[tuple[str, str], ...]] = (
     (r"^JobHeldUser", "`scontrol release {number}` lets it go"),
     (r"^JobHeldAdmin", "an administrator holds it; ask at the site, or `trialjob stop` ends it"),

@@ -1,6 +1,6 @@
 """Whether one more job may be paid for, by worst-case commitment.
 
-Rule 1: what all jobs have come to, with everything that is not known at its worst, and the next job at its
+Rule 1: what all jobs have cost, with everything that is not known at its worst, and the next job at its
 worst are together within the limits, or it is not started. So the limits hold even if no process looks again.
 Rule 2: only the state is asked. What the worst of a job is, ``model.money`` says.
 """
@@ -193,5 +193,5 @@ def _wanting(state: State) -> Iterator[Trial | None]:
 
 
 def awaits_bills(state: State, now: float) -> bool:
-    """True while more may become known of what ended jobs came to."""
+    """True while more may become known of what ended jobs cost."""
     return any(waits.is_to_come(each.until, now) for each in state.pending_bills)

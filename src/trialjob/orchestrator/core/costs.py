@@ -1,4 +1,4 @@
-"""What trials and experiments came to, what of it was wasted, and what was saved. docs/money.md defines each.
+"""What trials and experiments cost, what of it was wasted, and what was saved. docs/money.md defines each.
 
 Rule: read off the state. What is not known is None; a sum over known parts says that it is one.
 """
@@ -21,7 +21,7 @@ _IN_VAIN = (TrialStatus.FAILED, TrialStatus.METRICS_UNAVAILABLE, TrialStatus.CAN
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialCost:
-    """What one trial came to, over all attempts; None while a part of it is not known."""
+    """What one trial cost, over all attempts; None while a part of it is not known."""
 
     #: Billed on each instance, for the jobs and for keeping their machines warm behind them.
     seconds: float | None
@@ -33,7 +33,7 @@ class TrialCost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Costs:
-    """What an experiment came to. Dollars are None when no price is known."""
+    """What an experiment cost. Dollars are None when no price is known."""
 
     #: Of all that is known by now, warm machines included.
     dollars: float | None
@@ -54,7 +54,7 @@ class Costs:
 
 
 def cost_of(trial: Trial, objective: Objective) -> TrialCost:
-    """What one trial came to."""
+    """What one trial cost."""
     attempts = trial.attempts
     if not attempts or not all(
         attempt.end is not None and attempt.billed is not None for attempt in attempts
@@ -73,7 +73,7 @@ def cost_of(trial: Trial, objective: Objective) -> TrialCost:
 
 
 def costs_of(state: State) -> Costs:
-    """What the whole experiment has come to so far."""
+    """What the whole experiment has cost so far."""
     attempts = [(trial, attempt) for trial in state.trials for attempt in trial.attempts]
     priced = all_priced(state)
 
@@ -94,7 +94,7 @@ def costs_of(state: State) -> Costs:
 
 
 def all_priced(state: State) -> bool:
-    """Whether what it came to is known in dollars."""
+    """Whether its cost is known in dollars."""
     if state.tariff is None or not state.tariff.priced:
         return False
     return all(_is_priced(attempt) for trial in state.trials for attempt in trial.attempts)
@@ -116,7 +116,7 @@ def _sum(spends: Iterable[Spend]) -> Spend:
 
 
 def _run(attempt: Attempt) -> Spend:
-    """What the job itself came to, as far as that is known."""
+    """What the job itself cost, as far as that is known."""
     return attempt.terms.of(attempt.billed or 0.0) if attempt.terms is not None else NOTHING
 
 

@@ -231,7 +231,7 @@ class AttemptEnded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BillLearned:
-    """What an ended job came to became known after its end. None says that it is as unknown as before."""
+    """What an ended job cost became known after its end. None says that it is as unknown as before."""
 
     trial: TrialId
     attempt: int

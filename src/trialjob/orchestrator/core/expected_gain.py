@@ -29,7 +29,7 @@ _FLAT: Final = 1e-9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """What one more trial is expected to bring, in units of the objective, and what it comes to."""
+    """What one more trial is expected to bring, in units of the objective, and what it costs."""
 
     gain: float
     dollars: float

@@ -79,7 +79,7 @@ class JobObserved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BillObserved:
-    """The backend said what an ended job came to."""
+    """The backend said what an ended job cost."""
 
     trial: TrialId
     attempt: int

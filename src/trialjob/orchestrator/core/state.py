@@ -33,7 +33,7 @@ class Pool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingBill:
-    """An ended job of which it is not known what it came to."""
+    """An ended job whose cost is not known yet."""
 
     trial: TrialId
     attempt: int
@@ -88,10 +88,10 @@ class State:
     pools: tuple[Pool, ...] = ()
     #: What jobs cost; None while unknown.
     tariff: Tariff | None = None
-    #: What all jobs together have come to as far as that is known; and with the rest at its worst.
+    #: What all jobs together have cost as far as that is known; and with the rest at its worst.
     spent: Spend = NOTHING
     committed: Spend = NOTHING
-    #: Those of which the backend is still to say what they came to.
+    #: Those whose cost the backend is still to say.
     pending_bills: tuple[PendingBill, ...] = ()
     exhausted: bool = False
     #: The search, where a service proposes the trials; None before it is handed over, and where none does.

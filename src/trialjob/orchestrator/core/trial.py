@@ -67,14 +67,14 @@ class Attempt:
 
     @property
     def committed(self) -> Spend:
-        """What it is counted at: its worst case, as far as it is not known what it came to."""
+        """What it is counted at: its worst case, as far as its cost is not known."""
         if self.terms is None:
             return NOTHING
         return self.terms.settled(self.max_runtime, seconds=self.billed, pool_seconds=self.pool_billed)
 
     @property
     def spent(self) -> Spend:
-        """What it has come to, as far as that is known."""
+        """What it has cost, as far as that is known."""
         if self.terms is None:
             return NOTHING
         return self.terms.settled(
@@ -83,7 +83,7 @@ class Attempt:
 
     @property
     def is_settled(self) -> bool:
-        """True when all that it came to is known."""
+        """True when its whole cost is known."""
         return self.end is not None and self.billed is not None and not self._pool_is_open
 
     @property

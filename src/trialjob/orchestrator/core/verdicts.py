@@ -1,4 +1,4 @@
-"""What a trial has come to, and why an experiment ends, in values and in words."""
+"""What has become of a trial, and why an experiment ends, in values and in words."""
 
 from __future__ import annotations
 
@@ -112,9 +112,9 @@ def limit_reached(state: State, now: float) -> EndReason | None:
             + _last_failure(state),
         )
     if state.hosted is not None:
-        return None  # the others are kept by the service, whether anybody looks or not
+        return None  # the others are kept by the service, looked at or not
     best, target = state.best, limits.target
-    # What is infinite is no score that anybody wanted.
+    # What is infinite is no score that was wanted.
     best = best if best is not None and math.isfinite(best) else None
     if best is not None and target is not None and not state.objective.better(target, best):
         detail = f"{state.objective.metric} reached {best:g}; the target was {target:g}"

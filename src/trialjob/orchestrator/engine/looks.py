@@ -1,7 +1,7 @@
 """When jobs are looked at again where each look costs calls: as soon as it is likely to be worth one.
 
 What is waited for are reports by which trials are compared, and the ends of jobs, of those that are being
-stopped and of those that are trained to the end: from then until somebody looks a machine is paid for in
+stopped and of those that are trained to the end: from then until the next look a machine is paid for in
 vain. When each is due follows from how long the newest cases took, and from the trial's own pace. A look is
 made when all that is due will together have waited for a part of the usual pause: soon after what is certain,
 later where something may come at any time, and last where nothing can.

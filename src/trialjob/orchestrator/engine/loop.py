@@ -1,4 +1,4 @@
-"""Steps until the experiment has ended or somebody asks to leave."""
+"""Steps until the experiment has ended or the caller asks to leave."""
 
 from __future__ import annotations
 

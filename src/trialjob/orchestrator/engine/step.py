@@ -127,7 +127,7 @@ class Stepper:
 
     @property
     def is_outdated(self) -> bool:
-        """True when somebody has changed more than limits: its parts are made of another spec."""
+        """True when more than limits was changed: its parts are made of another spec."""
         return _but_limits(self.state) != self._spec
 
     def step(self, *, look: Look | None = EVERYTHING) -> Step:

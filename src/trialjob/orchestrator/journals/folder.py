@@ -151,7 +151,7 @@ class FolderDocuments:
 
 
 def _has_journal(folder: Path) -> bool:
-    """Whether an experiment is in it, or may be: one that somebody else keeps to himself is there, too."""
+    """Whether an experiment is in it, or may be: one that another user keeps to himself is there, too."""
     try:
         (folder / "journal.jsonl").lstat()
     except (FileNotFoundError, NotADirectoryError):

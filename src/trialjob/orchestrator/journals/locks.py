@@ -35,7 +35,7 @@ def hold(path: Path) -> FileLock | None:
 
 
 def is_held(path: Path) -> bool:
-    """Whether somebody has that lock; told also where this process may write nothing."""
+    """Whether a process has that lock; told also where this process may write nothing."""
     lock = FileLock(path, timeout=0)
     try:
         lock.acquire()

@@ -261,7 +261,7 @@ class S3Journal:
     # Writing
 
     def _swap(self, change: Callable[[Head], Head], is_done: Callable[[Head], bool]) -> None:
-        """Replace the head by what ``change`` makes of it, however often somebody is quicker.
+        """Replace the head by what ``change`` makes of it, however often another writer is quicker.
 
         ``change`` raises when it may not be done any more; ``is_done`` finds that an earlier try took effect.
         """

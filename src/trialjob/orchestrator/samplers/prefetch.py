@@ -117,7 +117,7 @@ class Inline:
 
 
 class PreparedSampler:
-    """A sampler that is asked for the next ``ahead`` trials before anybody wants them.
+    """A sampler that is asked for the next ``ahead`` trials before they are wanted.
 
     ``ask`` raises SamplerBusy while the configuration is still being worked out.
     """

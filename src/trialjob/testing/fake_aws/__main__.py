@@ -13,7 +13,7 @@ from trialjob.testing.fake_aws.fake import FakeAws
 from trialjob.testing.fake_aws.lifecycle import Durations
 
 BUCKET = "trialjob-demo"
-#: Somebody is waiting: instances come in seconds, and only the jobs themselves take their real time.
+#: A person is waiting: instances come in seconds, and only the jobs themselves take their real time.
 QUICK = Durations(
     cold_start=5, warm_start=1, download=0.5, upload=0.5, stop=0.5, capacity_wait=10, interruption=5
 )

@@ -13,7 +13,7 @@ NEW_YEAR_2026 = 1767225600.0
 
 
 class VirtualClock:
-    """Time that stands still until somebody sleeps."""
+    """Time that stands still until a caller sleeps."""
 
     def __init__(self, start: float = NEW_YEAR_2026) -> None:
         self._now = start

@@ -86,14 +86,14 @@ class Faults:
     #: A launch ends in CapacityError after a wait; always so for the types in ``no_capacity``.
     capacity_error: float = 0.0
     no_capacity: set[str] = field(default_factory=set)
-    #: A launch finds the account's whole quota taken by somebody else.
+    #: A launch finds the account's whole quota taken by others.
     quota_taken: float = 0.0
     #: A launch ends in InternalServerError.
     internal_server_error: float = 0.0
     #: A spot launch is interrupted, after a part of ``interruption_within`` seconds of training.
     interruption: float = 0.0
     interruption_within: float = 300.0
-    #: Called with ("before" | "after", operation); may raise, or kill somebody.
+    #: Called with ("before" | "after", operation); may raise, or kill a process.
     hook: Callable[[str, str], None] | None = None
     #: Called with the operation and the body of an answer that is none of refusal; what it returns is sent.
     rewrite: Callable[[str, bytes], bytes] | None = None

@@ -81,7 +81,7 @@ def most_instances(jobs: Iterable[Job], *, pools: bool = False) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bill:
-    """What a set of jobs came to."""
+    """What a set of jobs cost."""
 
     jobs: int
     running: int

@@ -140,7 +140,7 @@ class FakeService:
             return dict(self.training.jobs)
 
     def bill(self) -> Bill:
-        """What all jobs of the home region came to."""
+        """What all jobs of the home region cost."""
         return bill(self.jobs.values(), self.clock.now())
 
     def violations(self, *, most: int, attempt: tuple[str, ...]) -> list[str]:
@@ -170,7 +170,7 @@ class FakeService:
             return answer
 
     def foreign(self, service: str, operation: str, params: Answer, work: Callable[[], Any]) -> Any:  # noqa: ANN401 - passes it on
-        """Let a call that somebody else answers pass the same faults and the ledger."""
+        """Let a call that another service answers pass the same faults and the ledger."""
 
         def admitted() -> Any:  # noqa: ANN401 - passes it on
             with self.turn():

@@ -118,7 +118,7 @@ function inPlace(place, ...elements) {
   if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
 }
 
-// Who asks: one user alone, somebody of a tenant, or an admin
+// The caller: one user alone, a user of a tenant, or an admin
 
 let me = { role: "admin", tenant: "" };
 const alone = () => me.id === "alone";
