@@ -166,7 +166,7 @@ class Registry(Generic[T]):
 
     @property
     def _entries(self) -> dict[str, list[_Entry]]:
-        """What packages say of each kind of this sort; more than one entry is an error for who asks."""
+        """What packages say of each kind of this sort; more than one entry is an error for the caller."""
         found: dict[str, list[_Entry]] = {}
         for entry in _installed(tuple(sys.path)):
             if entry.point.group == self.group:

@@ -66,7 +66,7 @@ def read() -> dict[str, Any]:
     except UsageError:
         if os.environ.get(_VARIABLE):
             raise
-        return {}  # who has no folder has no file in it
+        return {}  # without a folder there is no file
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):

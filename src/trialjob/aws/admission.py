@@ -23,7 +23,7 @@ class Admission:
 
     def __init__(self) -> None:
         self._ever = False
-        #: Since when each operation has been refused: some services may be closed to who is let in by others.
+        #: Since when each operation has been refused: one service may refuse a caller that others let in.
         self._since: dict[str, float] = {}
 
     def granted(self, operation: str) -> None:

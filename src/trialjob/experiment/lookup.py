@@ -1,6 +1,6 @@
 """One experiment of a store as it is looked at: what its journal says, and who runs it.
 
-Rule: nothing is loaded here that only who runs an experiment needs, so that a look is quick.
+Rule: nothing is loaded here that only running an experiment needs, so that a look is quick.
 """
 
 from __future__ import annotations

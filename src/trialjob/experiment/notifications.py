@@ -32,7 +32,7 @@ def still_to_tell(state: State) -> list[str]:
 def tell(
     state: State, spec: ExperimentSpec, where: str, clock: Clock, vault: Vault
 ) -> Iterator[NoticeSent | NoticeFailed]:
-    """Tell each who is still to be told; it takes at most half a minute for each."""
+    """Send each notice that is still to be sent; each takes at most half a minute."""
     for to in still_to_tell(state):
         try:
             stranger = bool(state.request) or _in_lambda()

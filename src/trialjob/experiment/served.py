@@ -132,7 +132,7 @@ class ServedSession(Session):
 
     @property
     def artifacts(self) -> ArtifactSource:
-        """What its jobs have left behind, by way of the server, as who asks may have no rights in AWS."""
+        """What its jobs have left behind, by way of the server, as the caller may have no rights in AWS."""
         return self._service.artifacts(self.state)
 
     def result(self) -> Result:

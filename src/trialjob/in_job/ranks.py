@@ -1,7 +1,7 @@
 """Whether this process is the first of its training, the one that reports and keeps checkpoints.
 
-Rule 1: first is only who is first by every count that there is. One launcher may have been started by another
-(torchrun by mpirun, Lightning by torchrun, anything inside a Slurm step), and what the outer one has set says
+Rule 1: a process is first only if it is first by every count that there is. One launcher may have started
+another (mpirun torchrun, torchrun Lightning, a Slurm step anything), and what the outer one has set says
 nothing of the inner one's processes.
 Rule 2: standard library only, Python 3.8; a library is asked only when the script has loaded it already.
 """

@@ -1,8 +1,8 @@
 """What is unknown before an experiment, drawn once for each simulated one: how trials learn, and how far
 off the figures are that the plan was given.
 
-Invented curves are alike in this only: more training is better, and who is ahead early is more or less likely
-to be ahead late. How likely, differs from world to world, between nearly certain and nearly by chance.
+Invented curves are alike in this only: more training is better, and a trial ahead early is more or less
+likely to be ahead late. How likely differs from world to world, between nearly certain and nearly by chance.
 """
 
 from __future__ import annotations

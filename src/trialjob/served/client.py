@@ -92,7 +92,7 @@ class Client:
         return dict(self._http.ask("POST", "/v1/archives/plan", query=query, body=data, again=True).json())
 
     def room(self, data: Callable[[], bytes]) -> Mapping[str, Json] | None:
-        """What the tenant's budget has for an archive of spec and code; None for who starts nothing here."""
+        """What the tenant's budget has for an archive of spec and code; None for a reader."""
         who = self.me()
         if not who["tenant"] or who["role"] == "read":
             return None
@@ -122,7 +122,7 @@ class Client:
         self, data: bytes, *, name: str | None = None, key: str | None = None, accept_uncapped: bool = False
     ) -> str:
         """Start what a tar.gz with a spec and its code asks for; otherwise as ``start``."""
-        self.me()  # who is not let in need not send his code
+        self.me()  # a caller who is not let in need not send code
         query = {"name": name, "accept_uncapped": "true" if accept_uncapped else None}
         return self._started("/v1/archives", data, key, query)
 

@@ -66,7 +66,7 @@ class _Stay(HTTPRedirectHandler):
 
 
 class HttpClient:
-    """A server, as one who has a token for it sees it. Safe to be used by several threads."""
+    """A server, as a caller with a token sees it. Safe to be used by several threads."""
 
     def __init__(self, address: str, clock: Clock, token: str | None = None) -> None:
         """``token`` None: the one that `trialjob login` has kept. Raises UsageError for a wrong address."""

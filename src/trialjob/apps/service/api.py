@@ -119,7 +119,7 @@ def api(house: House, ending: threading.Event | None = None) -> FastAPI:
 
 
 def check_rules(made: FastAPI) -> None:
-    """Raises InvariantError for a route of which no rule says who may call it."""
+    """Raises InvariantError for a route without a rule that says who may call it."""
     if without := [each for each in routes(made) if each not in RULES]:
         raise InvariantError(f"no rule says who may call {without}")
 

@@ -1,7 +1,7 @@
 """The report's figures of an experiment that runs, for all who look at it.
 
 Rule: a figure is made at most a tenth of the time, by one at a time. One that took long is shown for so
-much longer, and who asks meanwhile is told when there will be another. So ten thousand trials and a hundred
+much longer, and a caller meanwhile learns when there will be another. So ten thousand trials and a hundred
 readers cost no more than a report now and then.
 """
 

@@ -16,7 +16,7 @@ _KEPT: Final = 10_000
 
 
 class Rates:
-    """A bucket for each who asks. Safe to be used by several threads."""
+    """A bucket for each caller. Safe to be used by several threads."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now

@@ -28,7 +28,7 @@ def leave_guard(folder: Path, answer: int) -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     rename("trialjob-guard")
-    os.close(answer)  # who waits for the answer waits for all this, too
+    os.close(answer)  # a process that waits for the answer waits for all this, too
     _, status = os.waitpid(child, 0)
     if status:
         end_descendants(folder)

@@ -193,7 +193,7 @@ class SageMakerClient(ObjectCalls):
             "simulate", "iam", "simulate_principal_policy",
             PolicySourceArn=principal, ActionNames=actions, ResourceArns=[resource], ContextEntries=entries,
         )  # fmt: skip
-        # Who is refused for want of a value that only a real call has may be allowed by then.
+        # A caller refused for want of a value that only a real call has may be allowed by then.
         return {
             row["EvalActionName"]: row["EvalDecision"] == "allowed"
             or (None if row.get("MissingContextValues") else False)

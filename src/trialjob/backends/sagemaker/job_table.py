@@ -156,7 +156,7 @@ class JobTable:
             facts = self._facts.get(job)
             if is_known(job):
                 continue
-            # A list may be longer than one process has turns for; who is still unknown then is asked for.
+            # A list may be longer than one process has turns for; a job still unknown then is asked for.
             if (facts is not None and is_over(facts)) or ((whole or facts is None) and self._is_overdue(job)):
                 try:
                     self._describe(job)

@@ -81,7 +81,7 @@ def fetched() -> Book:
     """The one that ``trialjob prices --update`` has written for this user; empty without one."""
     try:
         return _kept_in(cache_file())
-    except UsageError:  # who has no folder has no file in it
+    except UsageError:  # without a folder there is no file
         return {}
 
 

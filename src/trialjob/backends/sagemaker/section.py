@@ -399,5 +399,5 @@ class SageMaker(Machines, BaseBackend):
             clock=jobs.clock,
             only=tuple(only) or None,
             tuned=self._tuned(jobs),
-            writes=not only,  # who asks for some only, such as a plan, does not expect it
+            writes=not only,  # a caller that asks for some only, such as a plan, does not expect it
         )

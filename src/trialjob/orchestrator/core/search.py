@@ -41,7 +41,7 @@ class Sampler(Protocol):
 def only_proposals(sampler: Sampler) -> bool:
     """Whether a sampler says by an attribute of this name that it learns from ``TrialProposed`` alone.
 
-    Then who begins with a state tells it of the trials there, and reads no journal for it.
+    Then a process that begins with a state tells it of the trials there, and reads no journal for it.
     """
     return getattr(sampler, "only_proposals", False) is True
 

@@ -132,7 +132,7 @@ class State:
         return self.reason.kind.is_failure or 0 < len(self.trials) == self.failures
 
     def live_trials(self) -> list[Trial]:
-        """Trials whose job is not over, in order; the paused, who may be many, are not looked at."""
+        """Trials whose job is not over, in order; the paused, which may be many, are not looked at."""
         return [self.trials[trial] for trial in sorted(self.live)]
 
     @property

@@ -77,7 +77,7 @@ class Stepper:
     """Steps one experiment. It holds no memory that the journal does not have."""
 
     def __init__(self, parts: Parts, known: Sequence[Record] = (), state: State | None = None) -> None:
-        """``known`` is the beginning of the journal, for who has read it, and ``state`` what one says.
+        """``known`` is the beginning of the journal, if already read, and ``state`` what one says.
 
         With a ``state`` alone, what is behind it is read, and the rest only for a rule or a sampler that
         learns from more than which trials there are.

@@ -101,7 +101,7 @@ def recalled(journal: Journal) -> State | None:
 
 
 def remember(journal: Journal, state: State | None) -> None:
-    """Let the next one who reads the journal begin with ``state``, where it is worth while."""
+    """Let the next reader of the journal begin with ``state``, where it is worth while."""
     if state is not None and isinstance(journal, Recalling):
         journal.remember(state)
 

@@ -26,7 +26,7 @@ def private_random(seed: int) -> Iterator[None]:
     """Let every generator of the process begin at ``seed``, and put it back at the end."""
     # The global generator is the one that the libraries draw from.
     before, before_too = np.random.get_state(), random.getstate()  # noqa: NPY002
-    # Only who has imported it can draw from it, and importing it takes seconds.
+    # Only a process that has imported it can draw from it, and importing it takes seconds.
     torch = sys.modules.get("torch")
     tensors = torch.get_rng_state() if torch is not None else None
     random.seed(seed)

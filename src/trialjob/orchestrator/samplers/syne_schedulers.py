@@ -148,7 +148,7 @@ def _with_rungs(scheduler: Any, plan: Plan) -> Any:  # noqa: ANN401 - no types
 
 def _by_fronts(losses: Any) -> Any:  # noqa: ANN401 - arrays of numpy
     """The rank of each row: front by front, and spread out within a front. Its own gives numbers of rows."""
-    import numpy as np  # noqa: PLC0415 - only for who has it
+    import numpy as np  # noqa: PLC0415 - only where it is installed
     from syne_tune.optimizer.schedulers.multiobjective import (  # noqa: PLC0415 - as above
         non_dominated_priority as fronts,
     )

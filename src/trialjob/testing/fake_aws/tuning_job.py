@@ -47,7 +47,7 @@ class TuningJob:
     modified: float = 0.0
     ended: float | None = None
     failure: str = ""
-    #: Why it launches no more, for who reads the fake.
+    #: Why it launches no more, for tests that read the fake.
     ending: str = ""
     proposals: Iterator[dict[str, str]]
     children: list[Child] = field(default_factory=list)
