@@ -7,10 +7,11 @@ import json
 import math
 import re
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from hypothesis import given, settings
@@ -25,11 +26,15 @@ from trialjob.model.json import strict_json
 from trialjob.model.limits import Limits
 from trialjob.model.metric import MetricGoal, Mode
 from trialjob.model.trial import EndKind, EndReason
+from trialjob.orchestrator.core.best import best_so_far, best_trial
+from trialjob.orchestrator.core.costs import costs_of
 from trialjob.orchestrator.core.events import Event, NoticeFailed, NoticeSent, Record, TrialProposed
 from trialjob.orchestrator.core.evolve import evolve, replay
+from trialjob.orchestrator.core.expected_gain import forecast
 from trialjob.orchestrator.core.overview import Seen, overview_of
 from trialjob.orchestrator.core.search import Sampler
 from trialjob.orchestrator.core.state import Hosted, State
+from trialjob.orchestrator.core.trial import Trial, Trials
 from trialjob.orchestrator.journals.codec import checked, encode
 from trialjob.orchestrator.journals.jsonl import JsonlJournal
 from trialjob.orchestrator.journals.memory import MemoryJournal
@@ -111,7 +116,40 @@ def test_going_on_from_a_snapshot_is_replaying_everything(schedule: Schedule, pa
     assert state == state_after(records[:cut])
     for record in records[cut:]:
         state = evolve(state, record)
+    assert repr(overview_of(state)) == repr(overview_of(state_after(records)))
     assert state == state_after(records)
+
+
+class InPairs(Trials):
+    """Chunks so short that an experiment of a few trials has some."""
+
+    CHUNK: ClassVar[int] = 2
+
+
+def in_pairs(state: State, packed: Collection[int]) -> State:
+    """The same trials in pairs, of which some are as a snapshot has them."""
+    pairs = [tuple(state.trials)[place : place + 2] for place in range(0, len(state.trials), 2)]
+    chunks = [
+        PackedTrials.of(pair, state.objective) if place in packed else pair
+        for place, pair in enumerate(pairs)
+    ]
+    return replace(state, trials=InPairs(tuple(chunks)))
+
+
+@settings(max_examples=30, deadline=None)
+@given(schedule=schedules(), part=st.floats(0, 1), packed=st.sets(st.integers(0, 2)))
+def test_figures_of_parts_are_those_of_all_trials(
+    schedule: Schedule, part: float, packed: Collection[int]
+) -> None:
+    world = World(schedule)
+    world.play()
+    records = world.journal.read()
+    state = state_after(records[: 1 + round(part * (len(records) - 1))])
+    overview = overview_of(in_pairs(state, packed))
+    assert overview.best == best_trial(state.trials, state.objective)
+    assert repr(overview.curve) == repr(tuple(best_so_far(state)))
+    assert repr(overview.costs) == repr(costs_of(state))
+    assert repr(overview.forecast) == repr(forecast(state))
 
 
 def test_what_strict_json_has_no_word_for_is_carried() -> None:
@@ -135,14 +173,31 @@ def test_what_strict_json_has_no_word_for_is_carried() -> None:
     assert repr(carried(unknown)) == repr(unknown)
 
 
+def spoilt(chunk: Sequence[Trial]) -> PackedTrials:
+    """As a snapshot has them, but that nobody can decode them."""
+    assert isinstance(chunk, PackedTrials)
+    return PackedTrials(b"spoilt", chunk.part_data, size=9, count=len(chunk))
+
+
 def test_whoever_only_looks_decodes_no_trial() -> None:
     seen = kept(state_after(RECORDS))
     assert shown(seen) == shown(Seen.of(state_after(RECORDS)))
-    spoilt = tuple(PackedTrials(b"spoilt", size=9, count=len(chunk)) for chunk in seen.state.trials.chunks)
-    trials = replace(seen.state.trials, chunks=spoilt)
+    trials = Trials(tuple(spoilt(chunk) for chunk in seen.state.trials.chunks))
     assert shown(replace(seen, state=replace(seen.state, trials=trials))) == shown(seen)
     with pytest.raises(zlib.error):
         list(trials)
+
+
+def test_behind_new_records_only_what_has_changed_is_decoded() -> None:
+    records = list(History(trials=4 * Trials.CHUNK, slots=2).records())
+    state = carried(state_after(records[:-100]))
+    first, second, *others = state.trials.chunks  # the best one is in the first
+    state = replace(state, trials=Trials((first, spoilt(second), *others)))
+    for record in records[-100:]:
+        state = evolve(state, record)
+    assert repr(overview_of(state)) == repr(overview_of(state_after(records)))
+    with pytest.raises(zlib.error):
+        list(state.trials)
 
 
 def test_what_could_not_be_read_back_is_not_kept() -> None:

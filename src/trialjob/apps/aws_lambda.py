@@ -274,7 +274,7 @@ class _Invocation:
                 return _Stepped(line={}, is_over=True)
             found = summary(session, step(session, seconds=share))
             line |= {key: value for key, value in found.items() if key != "open"}
-            metrics = metrics_of(session.state)
+            metrics = metrics_of(session.seen)
         except MemoryError:
             raise
         except BaseException as caught:  # noqa: BLE001 - see rule 2

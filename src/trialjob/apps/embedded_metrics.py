@@ -9,9 +9,7 @@ import math
 from collections.abc import Mapping
 from typing import Final
 
-from trialjob.orchestrator.core.best import best_trial
-from trialjob.orchestrator.core.costs import costs_of
-from trialjob.orchestrator.core.state import State
+from trialjob.orchestrator.core.overview import Seen
 
 NAMESPACE: Final = "trialjob"
 
@@ -32,11 +30,11 @@ def embedded(members: Mapping[str, object], metrics: Mapping[str, float], at: fl
     return {**members, **known, "_aws": {"Timestamp": round(at * 1000), "CloudWatchMetrics": [about]}}
 
 
-def metrics_of(state: State) -> dict[str, float]:
+def metrics_of(seen: Seen) -> dict[str, float]:
     """Where an experiment stands, in numbers."""
+    state, best, costs = seen.state, seen.overview.best, seen.overview.costs
     metrics: dict[str, float] = {"jobs_running": len(state.live)}
     metrics |= {f"trials_{status.value}": count for status, count in state.counts.items() if count}
-    best, costs = best_trial(state.trials, state.objective), costs_of(state)
     if best is not None and best.score is not None:
         metrics["best_score"] = best.score
     if costs.dollars is not None:

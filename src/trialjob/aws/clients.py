@@ -1,4 +1,4 @@
-"""The one aws_clients to AWS: who calls, from where, and how long an answer is waited for.
+"""The one way to AWS: who calls, from where, and how long an answer is waited for.
 
 Credentials, profile and endpoint come by boto3's own rules, the region by ``model.region``. Every call that
 is made here ends in an answer or in one of ``faults``. It must not know what the calls are for.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, Final, TypeVar
 
 from trialjob.aws import faults
@@ -115,11 +116,26 @@ class AwsClients:
         session = self._session
         if session is None:
             import boto3  # type: ignore[import-untyped] # noqa: PLC0415 - heavy
+            from botocore.session import Session  # type: ignore[import-untyped] # noqa: PLC0415 - heavy
 
-            region = region_said(self._region, os.environ)
-            session = boto3.session.Session(profile_name=self._profile, region_name=region)
+            region, inner = region_said(self._region, os.environ), Session()
+            session = boto3.session.Session(
+                profile_name=self._profile, region_name=region, botocore_session=inner
+            )
+            inner.register_component("data_loader", loader(inner.get_config_variable("data_path")))
             self._session = session
         return session
+
+
+@cache
+def loader(folders: str | None) -> Any:  # noqa: ANN401 - botocore has no types
+    """What has the services' models: one for all callers, as reading that of SageMaker takes 40 ms.
+
+    ``folders`` has further ones, as botocore's ``data_path``.
+    """
+    from botocore.loaders import create_loader  # type: ignore[import-untyped] # noqa: PLC0415 - heavy
+
+    return create_loader(folders)
 
 
 def again(

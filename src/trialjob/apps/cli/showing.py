@@ -11,7 +11,6 @@ from trialjob.apps.summary import line_of, member_of, status_of, unreadable
 from trialjob.errors import TrialjobError
 from trialjob.model.ids import ExperimentName
 from trialjob.model.json import strict_json
-from trialjob.orchestrator.core.best import best_trial
 from trialjob.orchestrator.core.overview import Seen
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.journals.snapshot import seen
@@ -76,7 +75,7 @@ def _links(name: str, store: str | None) -> dict[str, Mapping[str, str]]:
     """Where a browser shows the trials that are open, and the best one."""
     session = experiment.attach(name, store=store)
     state = session.state
-    best = best_trial(state.trials, state.objective)
+    best = session.seen.overview.best
     wanted = sorted({*state.open, *([best.id] if best else [])})
     return {str(trial): links for trial in wanted if (links := session.links_of(trial))}
 

@@ -12,8 +12,7 @@ from trialjob.experiment import Session
 from trialjob.model.durations import FORMS, parse_duration
 from trialjob.model.json import strict_json
 from trialjob.model.trial import Phase, TrialStatus
-from trialjob.orchestrator.core.best import best_trial
-from trialjob.orchestrator.core.state import State
+from trialjob.orchestrator.core.overview import Seen
 from trialjob.reporting import formatting
 from trialjob.reporting.results import experiment_state
 from trialjob.reporting.terminal import clean, console
@@ -78,19 +77,19 @@ def _step(session: Session, *, seconds: float | None, form: str) -> int:
     if form == "json":
         print_out(strict_json(summary(session, stepped)) + "\n")
     else:
-        console().print(clean(_line(session.state)), soft_wrap=True)
+        console().print(clean(_line(session.seen)), soft_wrap=True)
     if session.state.phase is not Phase.ENDED:
         return ExitStatus.CAN_GO_ON
     return ExitStatus.FAILED if session.state.has_failed else ExitStatus.DONE
 
 
-def _line(state: State) -> str:
+def _line(seen: Seen) -> str:
+    state, best = seen.state, seen.overview.best
     ended = len(state.trials) - len(state.open)
     parts = [
         f"{state.count(TrialStatus.RUNNING)} running",
         f"{ended} of {state.limits.max_trials} trials ended",
     ]
-    best = best_trial(state.trials, state.objective)
     if best is not None:
         parts.append(f"best {state.objective.metric} {formatting.number(best.score)} (trial {best.id})")
     return f"{state.name} {experiment_state(state)}: {', '.join(parts)}"

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, Final
 
+from trialjob.aws.clients import loader
 from trialjob.backends.sagemaker.fields import Flaw, Path
 from trialjob.errors import UsageError
 
@@ -44,11 +45,10 @@ def shown(value: object) -> str:
 @cache
 def _shape(operation: str) -> Any:  # noqa: ANN401 - botocore has no types
     try:
-        from botocore.loaders import Loader  # type: ignore[import-untyped] # noqa: PLC0415 - heavy, and an extra
-        from botocore.model import ServiceModel  # type: ignore[import-untyped] # noqa: PLC0415 - as above
+        from botocore.model import ServiceModel  # type: ignore[import-untyped] # noqa: PLC0415 - heavy, and an extra
     except ModuleNotFoundError as error:
         raise UsageError("the SageMaker backend needs boto3: pip install boto3") from error
-    model = ServiceModel(Loader().load_service_model("sagemaker", "service-2"))
+    model = ServiceModel(loader(None).load_service_model("sagemaker", "service-2"))
     return model.operation_model(operation).input_shape
 
 

@@ -7,11 +7,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import TypeAlias
 
+from trialjob.model.ids import TrialId
 from trialjob.model.metric import Objective
 from trialjob.model.trial import TrialStatus
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial
+
+#: When a trial ended, which one it is, and its score.
+End: TypeAlias = tuple[float, TrialId, float]
 
 
 def counts_as_best(trial: Trial) -> bool:
@@ -40,11 +45,23 @@ def ended_at(trial: Trial) -> float | None:
 
 def best_so_far(state: State) -> list[float]:
     """The best score after each trial that has ended with one, in the order in which they ended."""
-    ended = [trial for trial in state.trials if trial.ended and counts_as_best(trial)]
-    ended.sort(key=lambda trial: (ended_at(trial) or 0.0, trial.id))
+    return curve_of(ends_of(state.trials), state.objective)
+
+
+def ends_of(trials: Iterable[Trial]) -> tuple[End, ...]:
+    """The ends of those that have ended with a score that counts."""
+    return tuple(
+        (ended_at(trial) or 0.0, trial.id, trial.score)
+        for trial in trials
+        if trial.ended and trial.score is not None and counts_as_best(trial)
+    )
+
+
+def curve_of(ends: Iterable[End], objective: Objective) -> list[float]:
+    """The best score after each of these ends, in the order in which they came."""
     curve: list[float] = []
-    for trial in ended:
-        curve += after(curve, trial, state.objective)
+    for _, _, score in sorted(ends):
+        curve.append(curve[-1] if curve and not objective.better(score, curve[-1]) else score)
     return curve
 
 

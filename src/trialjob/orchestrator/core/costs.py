@@ -5,12 +5,12 @@ Rule: read off the state. What is not known is None; a sum over known parts says
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from trialjob.model.job import Outcome
 from trialjob.model.metric import Objective, Report
-from trialjob.model.money import NOTHING, Spend
+from trialjob.model.money import NOTHING, Micros, Spend, dollars
 from trialjob.model.trial import TrialStatus
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Attempt, Trial
@@ -72,10 +72,40 @@ def cost_of(trial: Trial, objective: Objective) -> TrialCost:
     )
 
 
-def costs_of(state: State) -> Costs:
-    """What the whole experiment has cost so far."""
-    attempts = [(trial, attempt) for trial in state.trials for attempt in trial.attempts]
-    priced = all_priced(state)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostPart:
+    """What some of the trials add to the costs of all."""
+
+    priced: bool
+    idle: Spend
+    wasted: Spend
+    saved_by_spot: Spend
+    #: Micro-dollars that the jobs of each completed, and of each pruned, trial came to.
+    completed: tuple[Micros, ...]
+    pruned: tuple[Micros, ...]
+
+
+def cost_part(trials: Sequence[Trial], objective: Objective) -> CostPart:
+    """What these trials add."""
+    attempts = [(trial, attempt) for trial in trials for attempt in trial.attempts]
+
+    def jobs_of(status: TrialStatus) -> tuple[Micros, ...]:
+        return tuple(_sum(map(_run, trial.attempts)).micros for trial in trials if trial.status is status)
+
+    return CostPart(
+        priced=all(_is_priced(attempt) for _, attempt in attempts),
+        idle=_sum(_pool(attempt) for _, attempt in attempts),
+        wasted=_sum(_wasted(trial, attempt, objective) for trial, attempt in attempts),
+        saved_by_spot=_sum(_saved_by_spot(attempt) for _, attempt in attempts),
+        completed=jobs_of(TrialStatus.COMPLETED),
+        pruned=jobs_of(TrialStatus.PRUNED),
+    )
+
+
+def costs_of(state: State, parts: Sequence[CostPart] | None = None) -> Costs:
+    """What the whole experiment has cost so far; ``parts`` are those of its trials, if they are known."""
+    known = [cost_part(tuple(state.trials), state.objective)] if parts is None else parts
+    priced = _has_prices(state) and all(part.priced for part in known)
 
     def dollars(spends: Iterable[Spend]) -> float | None:
         return _sum(spends).dollars if priced else None
@@ -85,19 +115,22 @@ def costs_of(state: State) -> Costs:
         committed_dollars=dollars([state.committed]),
         instance_hours=state.spent.instance_hours,
         committed_instance_hours=state.committed.instance_hours,
-        idle_dollars=dollars(_pool(attempt) for _, attempt in attempts),
-        wasted_dollars=dollars(_wasted(trial, attempt, state.objective) for trial, attempt in attempts),
-        saved_by_stopping=_saved_by_stopping(state) if priced else None,
-        saved_by_spot=dollars(_saved_by_spot(attempt) for _, attempt in attempts),
+        idle_dollars=dollars(part.idle for part in known),
+        wasted_dollars=dollars(part.wasted for part in known),
+        saved_by_stopping=_saved_by_stopping(known) if priced else None,
+        saved_by_spot=dollars(part.saved_by_spot for part in known),
         prices="" if state.tariff is None else state.tariff.source,
     )
 
 
 def all_priced(state: State) -> bool:
     """Whether its cost is known in dollars."""
-    if state.tariff is None or not state.tariff.priced:
-        return False
-    return all(_is_priced(attempt) for trial in state.trials for attempt in trial.attempts)
+    attempts = (attempt for trial in state.trials for attempt in trial.attempts)
+    return _has_prices(state) and all(map(_is_priced, attempts))
+
+
+def _has_prices(state: State) -> bool:
+    return state.tariff is not None and state.tariff.priced
 
 
 def _is_priced(attempt: Attempt) -> bool:
@@ -156,18 +189,10 @@ def _repeated(reports: Iterable[Report]) -> float:
     return seconds
 
 
-def _saved_by_stopping(state: State) -> float | None:
+def _saved_by_stopping(parts: Sequence[CostPart]) -> float | None:
     """Had each pruned trial cost what completed ones do on average."""
-    completed = [
-        _sum(map(_run, trial.attempts)).dollars
-        for trial in state.trials
-        if trial.status is TrialStatus.COMPLETED
-    ]
-    pruned = [
-        _sum(map(_run, trial.attempts)).dollars
-        for trial in state.trials
-        if trial.status is TrialStatus.PRUNED
-    ]
+    completed = [dollars(micros) for part in parts for micros in part.completed]
+    pruned = [dollars(micros) for part in parts for micros in part.pruned]
     if not pruned:
         return 0.0
     if not completed:

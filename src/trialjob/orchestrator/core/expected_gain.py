@@ -12,12 +12,13 @@ Rule: whatever runs may go on, as most of its money is spent. Only new trials ar
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from trialjob.model.trial import EndKind, EndReason
 from trialjob.orchestrator.core.state import State
+from trialjob.orchestrator.core.trial import Trial
 
 #: From so many trials with a value on something is forecast.
 ENOUGH: Final = 16
@@ -64,11 +65,19 @@ def not_worth_it(state: State) -> EndReason | None:
 
 def forecast(state: State) -> Forecast | None:
     """What one more trial is expected to bring; None while too little is known, or nothing costs anything."""
-    scores = [trial.score for trial in state.trials]
-    values = sorted(
-        -state.objective.key(score) for score in scores if score is not None and math.isfinite(score)
-    )
-    ended = sum(trial.ended and trial.score is not None for trial in state.trials)
+    return forecast_of(state, *scores_of(state.trials))
+
+
+def scores_of(trials: Iterable[Trial]) -> tuple[tuple[float, ...], int]:
+    """The finite scores among those of some trials, and how many have ended with one of any kind."""
+    scored = [trial for trial in trials if trial.score is not None]
+    scores = tuple(trial.score for trial in scored if trial.score is not None and math.isfinite(trial.score))
+    return scores, sum(trial.ended for trial in scored)
+
+
+def forecast_of(state: State, scores: Iterable[float], ended: int) -> Forecast | None:
+    """The same, where that is known of all trials."""
+    values = sorted(-state.objective.key(score) for score in scores)
     if len(values) < ENOUGH or not ended or state.spent.micros <= 0:
         return None
     dollars = state.spent.dollars / ended

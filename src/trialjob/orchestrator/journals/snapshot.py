@@ -50,16 +50,17 @@ def packed(of: str, state: State) -> bytes:
     First what is read by each who looks, then the trials. Raises ValueError for a state of more than anybody
     would read.
     """
-    trials = [PackedTrials.of(chunk) for chunk in state.trials.chunks]
-    rest = replace(Seen.of(state), state=replace(state, trials=Trials()))
+    trials = tuple(PackedTrials.of(chunk, state.objective) for chunk in state.trials.chunks)
+    known = Seen.of(replace(state, trials=Trials(trials)))
+    rest = replace(known, state=replace(state, trials=Trials()))
     seen = dumped(rest)
     size = len(seen) + sum(chunk.size for chunk in trials)
     if size > _MOST:
         raise ValueError(f"the state is {size} bytes")
     body = zlib.compress(seen, level=1)
-    sizes = [(len(chunk.data), chunk.size, len(chunk)) for chunk in trials]
+    sizes = [(len(chunk.data), len(chunk.part_data), chunk.size, len(chunk)) for chunk in trials]
     head = json.dumps({"code": _code(), "of": of, "seen": len(body), "trials": sizes}).encode() + b"\n"
-    content = b"".join((head, body, *(chunk.data for chunk in trials)))
+    content = b"".join((head, body, *(part for chunk in trials for part in (chunk.data, chunk.part_data))))
     return hashlib.sha256(content).hexdigest().encode() + content
 
 
@@ -78,14 +79,14 @@ def unpacked(data: bytes) -> Snapshot | None:
         return None
 
 
-def _seen(body: bytes, end: int, sizes: Sequence[tuple[int, int, int]]) -> Seen:
+def _seen(body: bytes, end: int, sizes: Sequence[tuple[int, int, int, int]]) -> Seen:
     seen = loaded(zlib.decompressobj().decompress(body[:end], _MOST))
     if not isinstance(seen, Seen):
         raise TypeError("it is something else")
     chunks = list[PackedTrials]()
-    for length, size, count in sizes:
-        begin, end = end, end + length
-        chunks.append(PackedTrials(body[begin:end], size=size, count=count))
+    for length, part_length, size, count in sizes:
+        begin, middle, end = end, end + length, end + length + part_length
+        chunks.append(PackedTrials(body[begin:middle], body[middle:end], size=size, count=count))
     return replace(seen, state=replace(seen.state, trials=Trials(tuple(chunks))))
 
 

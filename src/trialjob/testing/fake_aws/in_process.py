@@ -13,10 +13,10 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from functools import cache
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
+from trialjob.aws.clients import loader
 from trialjob.testing.fake_aws.errors import ConnectionLost, Interposed, ServiceError
 from trialjob.testing.fake_aws.service import FakeService
 from trialjob.testing.fake_aws.wire import TARGETS
@@ -25,21 +25,13 @@ from trialjob.testing.fake_aws.wire import TARGETS
 _LISTED = 1000
 
 
-@cache
-def _loader() -> Any:  # noqa: ANN401 - botocore has no types
-    """One loader for all sessions, because reading the services' models takes seconds."""
-    from botocore.loaders import Loader  # type: ignore[import-untyped] # noqa: PLC0415 - heavy
-
-    return Loader()
-
-
 def boto3_session(service: FakeService) -> Any:  # noqa: ANN401 - boto3 has no types
     """A boto3 session whose every call ends in ``service``."""
     import boto3  # type: ignore[import-untyped] # noqa: PLC0415 - heavy
     from botocore.session import Session  # type: ignore[import-untyped] # noqa: PLC0415 - heavy
 
     inner = Session()
-    inner.register_component("data_loader", _loader())
+    inner.register_component("data_loader", loader(None))
     inner.set_credentials("AKIAFAKEFAKEFAKEFAKE", "fake")
     session = boto3.session.Session(botocore_session=inner, region_name=service.region)
     session.events.register("before-send", _Wire(service))

@@ -10,6 +10,7 @@ import re
 from functools import cache
 from typing import Any
 
+from trialjob.aws.clients import loader
 from trialjob.testing.fake_aws.errors import ServiceError, validation
 
 #: Endpoint names in requests' ``X-Amz-Target``, and botocore's names of the services.
@@ -27,10 +28,9 @@ _REFUSALS = dict.fromkeys(("logs", "pricing", "ecr"), "InvalidParameterException
 
 @cache
 def _model(service: str) -> Any:  # noqa: ANN401 - botocore has no types
-    from botocore.loaders import Loader  # type: ignore[import-untyped] # noqa: PLC0415
     from botocore.model import ServiceModel  # type: ignore[import-untyped] # noqa: PLC0415
 
-    return ServiceModel(Loader().load_service_model(service, "service-2"))
+    return ServiceModel(loader(None).load_service_model(service, "service-2"))
 
 
 @cache
