@@ -206,7 +206,7 @@ class BaseBackend(SpecPart):
         return True
 
     def files(self) -> Sequence[Path]:
-        """Folders of its own on this machine, which are no part of anybody's code."""
+        """Folders of its own on this machine, which are no part of the user's code."""
         return ()
 
     def check_here(self, jobs: Jobs) -> None:

@@ -150,7 +150,7 @@ def _entries(folder: Path, rules: _Rules) -> Iterator[tuple[Path, tarfile.TarInf
 
 
 def _info(path: Path, rules: _Rules) -> tarfile.TarInfo | None:
-    """The header of one entry, the same for everybody; None for sockets, pipes, devices and large files."""
+    """The header of one entry, the same for every user; None for sockets, pipes, devices and large files."""
     info = tarfile.TarInfo(path.relative_to(rules.source).as_posix())
     try:
         facts = path.lstat()

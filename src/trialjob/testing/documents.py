@@ -22,7 +22,7 @@ class MemoryDocuments:
     def write(self, key: str, data: bytes, *, replacing: str | None) -> None:
         found = self.read(key)
         if (None if found is None else found.etag) != replacing:
-            raise JournalConflict(f"somebody else has written {key}")
+            raise JournalConflict(f"another process has written {key}")
         self.kept[key] = data
 
     def names(self, folder: str) -> Sequence[str]:

@@ -128,7 +128,7 @@ def _whose(group: Group, store: str | None) -> str:
             goes_on, ends = (command(verb, group.experiment, store=store) for verb in ("resume", "stop"))
             return f"run by no process now; `{goes_on}` goes on, `{ends}` ends it"
         case Ownership.ELSEWHERE:
-            return f"started by {clean(group.owner) or 'somebody'}; not in the store here"
+            return f"started by {clean(group.owner) or 'an unknown user'}; not in the store here"
         case Ownership.ENDED:
             return "has ended here; what is left of it has no owner"
         case Ownership.FORGOTTEN:

@@ -40,7 +40,7 @@ def add_tenant(
 
     team = Team(store)
     team.add_tenant(name, budget=budget, max_concurrent=max_concurrent or 8, allow=allow)
-    say(f"added tenant {name}; `trialjob token create {name} --role submit` lets somebody in")
+    say(f"added tenant {name}; `trialjob token create {name} --role submit` lets a user in")
     return ExitStatus.DONE
 
 

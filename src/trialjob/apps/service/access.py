@@ -2,8 +2,8 @@
 
 Rule 1: every route has a rule, or is not let in to. All but the page's own files and the health of the server
 need a token in the header ``Authorization``. There are no cookies, so no other page can ask in a user's name.
-Rule 2: on this machine alone only names of the loopback interface are answered to, so that no name that
-somebody else points here (DNS rebinding) is.
+Rule 2: on this machine alone only names of the loopback interface are answered to, so that names
+that others point here (DNS rebinding) are not.
 Rule 3: what changes something, and what was refused, is written down; no body and no token is.
 """
 

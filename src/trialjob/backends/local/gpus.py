@@ -73,7 +73,7 @@ class GpuClaims:
     def claim(self, count: int) -> Iterator[Mapping[str, int]]:
         """``count`` GPUs that no other job has, or the fewer that there are, each with its claim.
 
-        They are given back when the block is left, by everybody to whom the claims were not passed on.
+        They are given back when the block is left, by each process that they were not passed on to.
         """
         if not count:
             yield {}

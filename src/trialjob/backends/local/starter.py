@@ -4,7 +4,7 @@ Its imports take a Python longer than all else that a supervisor does.
 
 Rule 1: what a supervisor has of its submitter, such as the environment, it has as of then.
 Rule 2: the process ends with the last one that may ask it, however that ends; supervisors live on.
-Rule 3: nothing is lost with it. A job's lock is always held by somebody until it is accepted or can be
+Rule 3: nothing is lost with it. A job's lock is always held by a process until it is accepted or can be
 submitted again.
 """
 

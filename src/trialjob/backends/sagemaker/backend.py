@@ -217,7 +217,7 @@ class SageMakerBackend:
             return None  # whether it has a tombstone or not: it may only not be seen yet
         if self._tombstones.has(job):
             return _NEVER_STARTED
-        message = f"SageMaker knows no training job {job}; somebody may have deleted it"
+        message = f"SageMaker knows no training job {job}; it may have been deleted"
         return JobEnd(outcome=Outcome.FAILED, failure=FailureKind.LOST, message=message)
 
     def _seen(self, job: JobName, over: JobEnd | None, end: JobEnd | None) -> JobSeen | None:

@@ -299,7 +299,7 @@ class SlurmBackend(FolderBackend):
             return status
         if not folder.claim({"token": "buried"}) and not self._is_over(folder, status):
             return status
-        # Its end is written first: what is cancelled without one looks like somebody else's doing.
+        # Its end is written first: what is cancelled without one looks like another user's doing.
         ended = self._end(folder, {**(status or {}), **end})
         _cancel(live)
         return ended

@@ -1,7 +1,7 @@
 """The process that a job of SLURM is: claims its folder, runs the script, and tells an end from a pause.
 
 Rule 1: a folder is one call's of sbatch. A job that finds it claimed by another ends at once.
-Rule 2: SIGTERM with a stop in the folder is an end. Without one it is a preemption, a limit or somebody's
+Rule 2: SIGTERM with a stop in the folder is an end. Without one it is a preemption, a limit or another user's
 scancel, of which only the queue knows more: nothing is said of an end, and a job that is requeued goes on
 from its checkpoints.
 Rule 3: the run that came last is the present one. An earlier one that still lives, on a node that was given

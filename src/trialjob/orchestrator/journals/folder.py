@@ -140,7 +140,7 @@ class FolderDocuments:
             with turn(path.with_name(".lock")):
                 found = self.read(key)
                 if (None if found is None else found.etag) != replacing:
-                    raise JournalConflict(f"somebody else has written {path}")
+                    raise JournalConflict(f"another process has written {path}")
                 self._disk.write(path, data)
 
     def names(self, folder: str) -> Sequence[str]:

@@ -17,7 +17,7 @@ def trouble(error: OSError, path: Path, *, doing: str) -> str:
     place = error.filename if isinstance(error.filename, str) else path
     is_new = doing == "written" and error.filename2 is None
     if error.errno == errno.ENOENT and is_new and Path(place).parent.is_dir():
-        # Nothing is missing: such a file system, of which /proc is one, makes no file or folder for anybody.
+        # Nothing is missing: such a file system, of which /proc is one, makes no file or folder for any user.
         return (
             f"{place} cannot be {doing}: nothing can be made in {Path(place).parent}; choose another --store"
         )

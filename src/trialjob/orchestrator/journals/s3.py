@@ -345,5 +345,5 @@ def _machine() -> str:
 
 def _without(head: Head, lease: Lease) -> Head:
     if head.lease != lease:
-        raise JournalConflict("somebody else's lease is left alone")
+        raise JournalConflict("another process's lease is left alone")
     return replace(head, lease=None)

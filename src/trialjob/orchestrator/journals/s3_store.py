@@ -118,7 +118,7 @@ class S3Documents:
         try:
             self._objects.put(key, data, replacing=replacing)
         except NotMet as not_met:
-            raise JournalConflict(f"somebody else has written {self._objects.uri}/{key}") from not_met
+            raise JournalConflict(f"another process has written {self._objects.uri}/{key}") from not_met
 
     def names(self, folder: str) -> Sequence[str]:
         return [row.name for row in self._objects.listing(f"{folder}/") if row.name]

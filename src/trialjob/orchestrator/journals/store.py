@@ -149,7 +149,7 @@ class BaseStore(ExperimentStore):
         return None
 
     def files(self) -> Sequence[Path]:
-        """Its own files on this machine, which are no part of anybody's code."""
+        """Its own files on this machine, which are no part of the user's code."""
         return ()
 
     def ahead(self) -> float:

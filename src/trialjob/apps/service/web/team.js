@@ -62,7 +62,7 @@ async function team() {
       note.value = "";
       once(answer);
       await fill();
-    }) }, make("h3", {}, "Let somebody in"), make("div", { class: "actions" }, labelled("of", "Tenant", tenant), labelled("role", "Role", role),
+    }) }, make("h3", {}, "Let a user in"), make("div", { class: "actions" }, labelled("of", "Tenant", tenant), labelled("role", "Role", role),
       labelled("expires", "Good for", expires), labelled("note", "Whose it is, or what for", note), make("button", { class: "primary" }, "Make a token")),
     make("p", { class: "soft" }, "An admin's is made where the store is: ", make("code", {}, "trialjob token create --role admin"), ".")));
   }

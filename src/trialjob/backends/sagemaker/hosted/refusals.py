@@ -48,7 +48,7 @@ _CANARY: Final = Problem(
 _ALWAYS: Final = (
     Problem(
         field="engine",
-        message="max_failures, metric_deadline, stall_timeout and on_log hold only while somebody looks",
+        message="max_failures, metric_deadline, stall_timeout and on_log hold only while a process looks",
         remedy="run `trialjob resume NAME`, or `trialjob step` by a schedule",
     ),
     Problem(
