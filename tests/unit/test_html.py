@@ -235,6 +235,20 @@ def test_of_2000_curves_200_are_drawn_and_the_page_says_so() -> None:
     assert len(page(history.state(), SPACE)) < 10_000_000
 
 
+def test_an_infinite_score_has_no_place_on_a_figure_and_the_words_beside_it_say_whose() -> None:
+    history = History(trials=4, fails_every=99, values={2: math.inf, 3: math.nan})
+    found = {each.id: each for each in sections(material(history.state(), SPACE))}
+    said = " 2 trials without a finite score have no place here, the best one, 2, among them."
+    assert said in found["history"].words
+    assert said in found["scatter"].words
+    alone = History(trials=1, values={1: math.inf})
+    found = {each.id: each for each in sections(material(alone.state(), SPACE))}
+    assert (
+        found["history"].words
+        == said.replace("2 trials", "1 trial").replace("have", "has").replace("one, 2", "one, 1").strip()
+    )
+
+
 def test_no_two_jobs_share_a_slot() -> None:
     found = bars(History(trials=100, slots=5).state())
     assert {bar.slot for bar in found} == set(range(5))

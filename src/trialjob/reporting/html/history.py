@@ -16,7 +16,7 @@ from trialjob.reporting import formatting
 from trialjob.reporting.html.columns import Figure, finite, label, rounded
 from trialjob.reporting.html.context import ReportContext
 from trialjob.reporting.html.scales import axis_range, evenly
-from trialjob.reporting.html.scores import MOST_MARKERS
+from trialjob.reporting.html.scores import MOST_MARKERS, left_out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,8 +137,9 @@ def _figure(points: Sequence[_Point], x_title: str, state: State) -> Figure:
 def history_words(given: ReportContext) -> str:
     """How the best score came about, in words."""
     ends = [ending for ending in endings(given) if ending.best is not None]
+    infinite = left_out([trial for trial in given.trials if trial.score is not None], given.best)
     if not ends:
-        return "No trial has a score yet."
+        return infinite.strip() or "No trial has a score yet."
     steps = [e for before, e in zip([None, *ends], ends, strict=False) if not before or before.best != e.best]
     first, last = steps[0], steps[-1]
     after = len(ends) - 1 - ends.index(last)
@@ -151,4 +152,4 @@ def history_words(given: ReportContext) -> str:
         )
     tail = f" {formatting.several(after, 'trial')} ended after it and did not improve on it." if after else ""
     thinned = f" {MOST_MARKERS} of {len(ends)} trials are drawn." if len(ends) > MOST_MARKERS else ""
-    return f"{said}.{tail}{thinned}"
+    return f"{said}.{tail}{infinite}{thinned}"

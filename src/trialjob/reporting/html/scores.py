@@ -35,6 +35,16 @@ _GROUPS = (
 )
 
 
+def left_out(trials: Sequence[Trial], best: Trial | None) -> str:
+    """How many of ``trials`` have no place on these, behind a space; "" when all have one."""
+    out = [trial.id for trial in trials if finite(trial.score) is None]
+    if not out:
+        return ""
+    has = "has" if len(out) == 1 else "have"
+    among = f", the best one, {best.id}, among them" if best is not None and best.id in out else ""
+    return f" {formatting.several(len(out), 'trial')} without a finite score {has} no place here{among}."
+
+
 def scored(trials: Sequence[Trial]) -> list[int]:
     """The places of the trials that are drawn, thinned evenly when there are too many."""
     places = [place for place, trial in enumerate(trials) if finite(trial.score) is not None]

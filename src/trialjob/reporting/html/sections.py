@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from trialjob.model.metric import Objective
-from trialjob.reporting import formatting
 from trialjob.reporting.html import costs, curves, history, importance, pareto, scores, timeline, use
-from trialjob.reporting.html.columns import Column, Figure
+from trialjob.reporting.html.columns import Column, Figure, finite
 from trialjob.reporting.html.context import ReportContext
 from trialjob.reporting.terminal import clean
 
@@ -143,11 +142,8 @@ def _scatter_words(axes: Sequence[Column], given: ReportContext) -> str:
     where = "; ".join(
         f"{clean(column.name)} {column.shown(column.values[best.id - 1])}" for column in axes[:8]
     )
-    left_out = sum(1 for trial in given.trials if trial.score is None)
-    said = f"The best trial, {best.id}, has {where}."
-    if left_out:
-        said += f" {formatting.several(left_out, 'trial')} without a score have no place here."
-    having = len(given.trials) - left_out
+    said = f"The best trial, {best.id}, has {where}.{scores.left_out(given.trials, best)}"
+    having = sum(finite(trial.score) is not None for trial in given.trials)
     if having > scores.MOST_MARKERS:
         said += f" {scores.MOST_MARKERS} of {having} trials are drawn, evenly chosen."
     return said
