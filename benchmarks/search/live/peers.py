@@ -1,5 +1,5 @@
 """The runs of the seventh rule, the searches of SMAC, DEHB and HEBO, each in an environment of its own, and
-those of the eighth.
+those of the eighth and the ninth.
 
 OMP_NUM_THREADS=1 python -m benchmarks.search.live.peers build/peers --loop dehb --python DEHB/bin/python
 
