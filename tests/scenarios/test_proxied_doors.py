@@ -117,7 +117,7 @@ def test_a_secret_that_is_not_there_is_said_at_its_place(secret: Secret) -> None
     with pytest.raises(
         SpecError, match=f"(?s)environment.T: .*none cannot be read.*→ see that {secret.name} "
     ):
-        Vault().check({"estimator.environment.T": secret}, "exp")
+        Vault().check({"estimator.environment.T": secret})
 
 
 def test_secrets_are_of_the_region_that_everything_else_is_of(

@@ -19,16 +19,29 @@ from trialjob.apps.cli.main import main
 
 HOUSE = Path(trialjob.__file__).parent
 #: Where messages to people are made.
-ROOMS = ("apps", "backends", "config", "experiment", "orchestrator", "planning", "reporting")
+ROOMS = (
+    "apps",
+    "aws",
+    "backends",
+    "config",
+    "experiment",
+    "migration",
+    "orchestrator",
+    "planning",
+    "reporting",
+    "served",
+)
 LINE = re.compile(r"`trialjob ([^`]+)`")
+#: What stands in a text for a value that is known when it is printed.
+VALUE = "\0"
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 #: Options of other programs that texts name: SLURM's, those of a script, of pip and of our own supervisor.
-OTHERS = ("backends/slurm/", "backends/sagemaker/request.py", "config/draft/")
+OTHERS = ("backends/slurm/", "backends/sagemaker/request.py", "config/draft/", "migration/command.py")
 OF_OTHERS = frozenset({"--help", "--no-", "--argument"})
 
 
 def texts() -> Iterator[tuple[str, str]]:
-    """The texts of the code but for what only developers read, with their places; a value in one is ``1``."""
+    """The texts of the code but for what only developers read, with their places; a value in one is VALUE."""
     for room in ROOMS:
         for path in sorted((HOUSE / room).rglob("*.py")):
             tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -48,13 +61,13 @@ def text_of(node: ast.AST) -> str:
         case ast.Constant(value=str(text)):
             return text
         case ast.JoinedStr(values=values):
-            return "".join(each.value if isinstance(each, ast.Constant) else "1" for each in values)  # type: ignore[misc]
+            return "".join(each.value if isinstance(each, ast.Constant) else VALUE for each in values)  # type: ignore[misc]
         case _:
             return ""
 
 
 TEXTS = list(texts())
-LINES = sorted({(place, line) for place, text in TEXTS for line in LINE.findall(text)})
+LINES = sorted({(place, line.replace(VALUE, "1")) for place, text in TEXTS for line in LINE.findall(text)})
 
 
 def below(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
@@ -89,6 +102,37 @@ def test_every_option_that_a_message_names_is_one() -> None:
     assert not wrong
 
 
+#: Commands by the way, where the text is made by what knows of no store: a backend, a Lambda, a page.
+BY_THE_WAY = ("aws/answers.py", "backends/", "experiment/admission.py", "reporting/html/use.py")
+#: What a server says to a tenant or an admin of a store that it does not tell them of.
+OF_A_SERVER = (
+    "apps/cli/login.py",
+    "apps/team/ledger.py",
+    "apps/team/office.py",
+    "experiment/tenants.py",
+    "served/problems.py",
+)
+PLACEHOLDER = re.compile(r"[A-Z]{4}|…")
+
+
+def test_a_command_for_an_experiment_is_made_where_all_are() -> None:
+    """So that it has its name, its store and the path of the program, and is quoted (``typed_commands``)."""
+    known = commands()
+    stored = {
+        " ".join(path) for path, each in known.items() if any("--store" in one.opts for one in each.params)
+    }
+    verbs = "|".join(sorted((" ".join(path) for path in known), key=len, reverse=True))
+    loose = []
+    for place, text in TEXTS:
+        if place.startswith((*BY_THE_WAY, *OF_A_SERVER, "apps/cli/options.py", "apps/cli/commands.py")):
+            continue
+        for verb, rest in re.findall(rf"trialjob ({verbs})\b([^`\n]*)", text):
+            is_mention = PLACEHOLDER.search(rest) is not None
+            if VALUE in rest or (verb in stored and not is_mention):
+                loose.append((place, verb + rest))
+    assert not loose
+
+
 def test_there_are_lines_to_try() -> None:
     assert len(LINES) > 20
 
@@ -116,7 +160,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 #: A mistake, what is said to do about it, and the same command with that done.
 MISTAKES: list[tuple[str, str, str]] = [
     ("status tny", r"did you mean (\w+)\?", "status {}"),
-    ("status else", r"`trialjob (list)` shows", "{}"),
+    ("status else", r"→ trialjob (list --store .+)", "{}"),
     ("results tiny --sort nope", r"There is: (\w+)", "results tiny --sort {}"),
     ("results tiny --columns nope", r"There is: (\w+)", "results tiny --columns {}"),
     ("logs tiny 9", r"its trials are 1 to (\d)", "logs tiny {}"),

@@ -19,6 +19,7 @@ from trialjob.model.ids import ExperimentName, JobName, TrialId
 from trialjob.model.job import JobRequest
 from trialjob.model.masking import MASK, is_secret, mask, masked, opens_a_door
 from trialjob.model.secret import Secret
+from trialjob.reporting.typed_commands import command
 
 CANARY = "canary-5f1c9a77b2e84d06"
 
@@ -192,15 +193,20 @@ def test_another_value_or_place_of_a_secret_is_not_another_job() -> None:
     assert _request({"T": "A"}).digest not in digests
 
 
+def _resume(*words: str) -> str:
+    return command("resume", "exp", *words, store="elsewhere")
+
+
 def test_a_missing_variable_is_said_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NOT_THERE", raising=False)
     with pytest.raises(SpecError) as caught:
-        Vault().check({"estimator.environment.T": Secret("NOT_THERE")}, "exp")
+        Vault().check({"estimator.environment.T": Secret("NOT_THERE")}, _resume)
     said = str(caught.value)
     assert "estimator.environment.T" in said
-    assert "export NOT_THERE=… and trialjob resume exp" in said
+    assert "export NOT_THERE=… and trialjob resume exp --store elsewhere" in said
+    assert "if it is written in the spec, trialjob resume exp SPEC --store elsewhere" in said
     monkeypatch.setenv("NOT_THERE", CANARY)
-    Vault().check({"estimator.environment.T": Secret("NOT_THERE")}, "exp")
+    Vault().check({"estimator.environment.T": Secret("NOT_THERE")}, _resume)
 
 
 def test_parameters_and_secrets_of_aws(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ that time; what was changed there, the jobs of the next `resume` get.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from trialjob.aws import faults
@@ -41,20 +41,21 @@ class Vault:
         """Remember what was written out in a spec, for as long as this process lives."""
         self._known |= {secret: secret.given for secret in secrets.values() if secret.given is not None}
 
-    def check(self, secrets: Mapping[str, Secret], name: str = "") -> None:
+    def check(self, secrets: Mapping[str, Secret], resume: Callable[..., str] | None = None) -> None:
         """Look all of them up. Raises SpecError, with what to do, for those that cannot be had here.
 
-        Raises BackendError when AWS does not let the caller in, whatever is asked for.
+        ``resume`` is what to type to go on with the experiment that there is, with further words behind its
+        name. Raises BackendError when AWS does not let the caller in, whatever is asked for.
         """
         problems: list[Problem] = []
-        again = f"trialjob resume {name}" if name else "start it again"
+        again = resume() if resume is not None else "start it again"
         for place, secret in secrets.items():
             try:
                 self.reveal(secret)
             except _Refused as error:
                 remedy = f"{error.remedy} and {again}"
-                if name and secret.source == "env":
-                    remedy += f"; or, if it is written in the spec, {again} SPEC"
+                if resume is not None and secret.source == "env":
+                    remedy += f"; or, if it is written in the spec, {resume('SPEC')}"
                 problems.append(Problem(field=place, message=error.message, remedy=remedy))
         if problems:
             raise SpecError(problems)

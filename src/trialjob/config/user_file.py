@@ -23,6 +23,7 @@ from trialjob.config.plugins import translators
 from trialjob.config.yaml_text import load_yaml
 from trialjob.errors import Problem, UsageError
 from trialjob.files import DISK
+from trialjob.reporting.typed_commands import command
 from trialjob.user_settings import STORE, read, where
 
 #: The mode of a file that may name accounts.
@@ -53,7 +54,9 @@ def with_value(settings: dict[str, Any], key: str, text: str) -> dict[str, Any]:
     """``settings`` with another value. Raises UsageError for a key or a value that cannot be."""
     path = _path(key)
     if not text.strip():
-        raise UsageError(f"{key}: there is no value; `trialjob config unset {key}` takes one away")
+        raise UsageError(
+            f"{key}: there is no value; `{command('config', 'unset', key, store=None)}` takes one away"
+        )
     value = text if key == STORE else _value(path, text)
     place = settings
     for part in path[:-1]:
@@ -120,7 +123,7 @@ def placed(problem: Problem, filled: Mapping[str, str]) -> Problem:
     """``problem``, which says where its value comes from when that is not the spec."""
     for field, key in filled.items():
         if problem.field == field or problem.field.startswith((f"{field}.", f"{field}[")):
-            source = f"it comes from {where()}; `trialjob config unset {key}` takes it away"
+            source = f"it comes from {where()}; `{command('config', 'unset', key, store=None)}` takes it away"
             return replace(problem, remedy=f"{problem.remedy}; {source}" if problem.remedy else source)
     return problem
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -32,6 +31,7 @@ from trialjob.orchestrator.journals.store import BaseStore
 from trialjob.orchestrator.ports import Journal
 from trialjob.orchestrator.samplers.warm_start import Earlier, Present, of_experiment, of_table
 from trialjob.reporting.formatting import counted
+from trialjob.reporting.typed_commands import command
 
 
 def create(
@@ -105,7 +105,7 @@ def _free(name: ExperimentName, store: BaseStore, *, is_missed: bool) -> Journal
 def _taken(name: ExperimentName, store: BaseStore) -> UsageError:
     return UsageError(
         f"an experiment named {name} exists in {store.where()}; resume it, or choose another name\n"
-        f"  → trialjob resume {name} --store {shlex.quote(store.where())}"
+        f"  → {command('resume', name, store=store.where())}"
     )
 
 

@@ -6,7 +6,6 @@ Rule: nothing is loaded here that only running an experiment needs, so that a lo
 from __future__ import annotations
 
 import difflib
-import shlex
 from dataclasses import dataclass
 
 from trialjob.errors import NoSuchExperiment
@@ -15,6 +14,7 @@ from trialjob.orchestrator.core.overview import Seen
 from trialjob.orchestrator.journals.snapshot import seen
 from trialjob.orchestrator.journals.store import BaseStore
 from trialjob.orchestrator.ports import Journal
+from trialjob.reporting.typed_commands import command
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,10 +49,11 @@ def missing(store: BaseStore, name: str) -> NoSuchExperiment:
         if store.has_code(ExperimentName(name)):
             return NoSuchExperiment(
                 f"no experiment named {name!r} in {store.where()}, only its code: whatever brought it was "
-                "broken off.\n  → if it was moved here, the same `trialjob push` or `pull` finishes it, as "
-                f"does `trialjob resume {name}` on the old store; if it was being started, start it again"
+                "broken off.\n  → if it was moved here, the same `push` or `pull` finishes it, as "
+                f"does `{command('resume', name, store='OLD-STORE')}`; if it was being started, start it "
+                "again"
             )
     near = difflib.get_close_matches(name, store.names(), n=1)
-    command = f"trialjob list --store {shlex.quote(store.where())}"
-    hint = f"did you mean {near[0]}?" if near else f"`trialjob list` shows what there is\n  → {command}"
+    listing = command("list", store=store.where())
+    hint = f"did you mean {near[0]}?" if near else f"here is what there is:\n  → {listing}"
     return NoSuchExperiment(f"no experiment named {name!r} in {store.where()}; {hint}")

@@ -26,6 +26,7 @@ from trialjob.model.ids import ExperimentName
 from trialjob.orchestrator.core.events import ExperimentArrived, ExperimentMoved, Record
 from trialjob.orchestrator.journals.prefix import begins_alike
 from trialjob.orchestrator.journals.store import BaseStore
+from trialjob.reporting.typed_commands import command
 
 
 def hand_over(name: str, *, source: BaseStore, target: BaseStore) -> Session:
@@ -67,10 +68,10 @@ def finish(name: str, here: BaseStore) -> None:
         return
     address = address_of(to)
     if address is None:
-        host = to.partition(":")[0]
+        host, _, path = to.partition(":")
         raise MovedAway(
             f"{name} has moved to {to} and goes on there; if it is not there, the move was broken off, and "
-            f"`trialjob pull {name} {here.where()}` on {host} finishes it"
+            f"`{command('pull', name, here.where(), store=path)}` on {host} finishes it"
         )
     there = open_store(address)
     _arrive_late(session, here, there)

@@ -109,8 +109,7 @@ class ServedSession(Session):
     def _idle(self) -> str:
         if self.holder() is not None or self.state.phase is Phase.ENDED:
             return ""
-        again = f"trialjob resume {self.name} --store {self._store.where()}"
-        return f"no process runs {self.name} now; `{again}` goes on"
+        return f"no process runs {self.name} now; `{self.command('resume')}` goes on"
 
     def interrupt(self) -> None:
         """Make ``run`` return; the server runs the experiment on. Safe in a signal handler."""
@@ -152,5 +151,5 @@ class ServedSession(Session):
     def _refuse(self, what: str) -> NoReturn:
         raise UsageError(
             f"{what} cannot be done through {self._store.where()}, whose server runs {self.name}\n"
-            f"  → do it where the store is; `trialjob watch {self.name}` follows it from here"
+            f"  → do it where the store is; `{self.command('watch')}` follows it from here"
         )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import cast
 
 from trialjob import config
@@ -44,6 +44,7 @@ from trialjob.orchestrator.engine.step import Parts, Stepper
 from trialjob.orchestrator.journals.store import BaseStore
 from trialjob.orchestrator.ports import HostedSearch
 from trialjob.reporting.notification import untold
+from trialjob.reporting.typed_commands import command
 
 #: Seconds, and looks, for which an orchestrator that cannot be seen may be silent before another takes over.
 _SILENCE, _LOOKS = 60.0, 3
@@ -201,8 +202,10 @@ class Session(ExperimentView):
         """Do ``work`` by ``spec``; False where that was changed before it was done."""
         spec.backend.check_here(jobs_of(spec, self._clock, name=self.name))
         if self.state.phase is Phase.RUNNING:  # nothing is launched any more where it is ending
-            self.vault.check(spec.secrets(), self.name)
-        self._mirrors = Trackers(spec, self.state, self._clock, self.vault)
+            self.vault.check(spec.secrets(), partial(self.command, "resume"))
+        self._mirrors = Trackers(
+            spec, self.state, self._clock, self.vault, export=partial(self.command, "export")
+        )
         parts = self._parts(spec, wake, self._mirrors)
         known, self._records = self._records, []
         stepper = self._stepper(spec, parts, known, self.state)
@@ -277,9 +280,7 @@ class Session(ExperimentView):
         to = self.state.moved_to
         if to is not None:
             address = address_of(to)
-            hint = (
-                f"; `trialjob resume {self.name} --store {shlex.quote(address)}` goes on" if address else ""
-            )
+            hint = f"; `{command('resume', self.name, store=address)}` goes on" if address else ""
             raise MovedAway(f"{self.name} has moved to {to} and goes on there{hint}")
 
     def _append(self, events: Callable[[State], list[Event]]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from types import TracebackType
@@ -52,8 +52,10 @@ def mlflow_runs(given: MlflowSpec | None, vault: Vault, active: str | None = Non
 class Trackers:
     """Shows one experiment elsewhere between ``with`` and its end; never fails, never keeps it waiting."""
 
-    def __init__(self, spec: ExperimentSpec, state: State, clock: Clock, vault: Vault) -> None:
-        self._name = spec.name
+    def __init__(
+        self, spec: ExperimentSpec, state: State, clock: Clock, vault: Vault, *, export: Callable[..., str]
+    ) -> None:
+        self._export = export  # what to type to send the rest
         self._mirror: BackgroundSync | None = None
         self._problem = ""
         if spec.mlflow is None:
@@ -108,5 +110,5 @@ class Trackers:
             return ""
         return (
             f"MLflow lacks something of {formatting.several(unsent, 'trial')}; send it with "
-            f"`trialjob export {self._name} --mlflow`"
+            f"`{self._export('--mlflow')}`"
         )

@@ -29,6 +29,7 @@ from trialjob.orchestrator.journals.snapshot import recalled, remember
 from trialjob.orchestrator.journals.store import BaseStore
 from trialjob.orchestrator.ports import ArtifactSource, Journal
 from trialjob.reporting.results import Result
+from trialjob.reporting.typed_commands import command
 
 #: Seconds between two looks at a log that has no new line.
 _LOG_LOOK = 0.5
@@ -49,6 +50,10 @@ class ExperimentView:
         #: The records of the first reading, if that was of all, until an engine has learned from them too.
         self._records: list[Record] = []
         self.refresh()
+
+    def command(self, verb: str, *words: str) -> str:
+        """What to type to do something with it, from any folder."""
+        return command(verb, self.name, *words, store=self._store.where())
 
     @property
     def where(self) -> str:

@@ -10,10 +10,10 @@ from pathlib import Path
 from trialjob.reporting.terminal import clean
 
 
-def command(verb: str, name: str, *words: str, store: str | Path | None) -> str:
-    """``trialjob VERB NAME …`` on an experiment, with the store where the person has named one."""
+def command(*words: str, store: str | Path | None) -> str:
+    """``trialjob VERB NAME …``, with the store where the person, or the message itself, has named one."""
     where = ["--store", str(store)] if store else []
-    return f"{program()} {clean(shlex.join([verb, name, *words, *where]))}"
+    return f"{program()} {clean(shlex.join([*words, *where]))}"
 
 
 def program() -> str:

@@ -25,6 +25,7 @@ from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.journals.codec import decode
 from trialjob.orchestrator.ports import ArtifactSource, Clock
 from trialjob.reporting.results import Result
+from trialjob.reporting.typed_commands import command
 from trialjob.served.archive import archive
 from trialjob.served.artifacts import ServedArtifacts
 from trialjob.served.http_client import HttpClient, named
@@ -295,9 +296,10 @@ class Client:
                 "POST", path, query=query, body=body, again=True, Idempotency_Key=again
             ).json()
         except StoreUnavailable as error:
+            listing = command("list", store=self.address)
             raise StoreUnavailable(
-                f"{error}\n  → whether it was started, `trialjob list --store {self.address}` says; the same "
-                "call with the same key starts it once"
+                f"{error}\n  → whether it was started, `{listing}` says; the same call with the same key "
+                "starts it once"
             ) from error
         return str(answer["name"])
 

@@ -26,6 +26,7 @@ from trialjob.errors import StoreUnavailable, TrialjobError, UsageError
 from trialjob.model.address import shown_address
 from trialjob.model.json import Json
 from trialjob.orchestrator.ports import Clock
+from trialjob.reporting.typed_commands import command
 from trialjob.served import logins
 from trialjob.served.address import is_here, normal
 from trialjob.served.json_text import json_bytes
@@ -127,10 +128,9 @@ class HttpClient:
     def _secret(self) -> str:
         token = self._token or logins.token_of(self.address)
         if token is None:
-            more = "" if self.address.startswith("https:") else " --insecure"
-            raise UsageError(
-                f"no token for {self.address} is kept here\n  → trialjob login {self.address}{more}"
-            )
+            more = [] if self.address.startswith("https:") else ["--insecure"]
+            login = command("login", self.address, *more, store=None)
+            raise UsageError(f"no token for {self.address} is kept here\n  → {login}")
         return token
 
     @contextmanager

@@ -11,6 +11,7 @@ from urllib.parse import quote, unquote
 from trialjob import user_settings
 from trialjob.errors import UsageError
 from trialjob.private_files import private_opener, tighten
+from trialjob.reporting.typed_commands import command
 
 _MODE: Final = 0o700
 #: More than any token has.
@@ -32,7 +33,9 @@ def token_of(address: str) -> str | None:
         return None
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no token"
-        raise UsageError(f"{path} cannot be read: {why}\n  → trialjob login {address}") from error
+        raise UsageError(
+            f"{path} cannot be read: {why}\n  → {command('login', address, store=None)}"
+        ) from error
 
 
 def keep(address: str, token: str) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
@@ -16,15 +17,17 @@ from trialjob.errors import (
     TrialjobError,
     UsageError,
 )
+from trialjob.reporting.typed_commands import command
 
 _KIND: Final = "application/problem+json"
+_LIST: Final = re.compile(r"\n  → [^\n]*trialjob list\b.*")
 
 
 def error_of(address: str, status: int, kind: str, body: bytes, location: str = "") -> TrialjobError:
     """The error that an answer with ``status`` is."""
     problem = _problem_document(kind, body)
     detail = str(problem.get("detail") or "")
-    login = f"\n  → trialjob login {address}"
+    login = f"\n  → {command('login', address, store=None)}"
     match status:
         case HTTPStatus.UNAUTHORIZED:
             return UsageError(f"{address} does not take the token: it is wrong, expired or revoked{login}")
@@ -34,8 +37,7 @@ def error_of(address: str, status: int, kind: str, body: bytes, location: str = 
             return SpecError([_problem(each) for each in problem["problems"]], address)
         case HTTPStatus.NOT_FOUND if detail and detail != HTTPStatus.NOT_FOUND.phrase:
             # The server's own list is that of its machine, or of no place that is told.
-            words, arrow, _ = detail.partition("\n  → trialjob list")
-            return NoSuchExperiment(f"{words}\n  → trialjob list --store {address}" if arrow else detail)
+            return NoSuchExperiment(_LIST.sub(lambda _: f"\n  → {command('list', store=address)}", detail))
         case HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             return UsageError(f"{address} takes no more than {detail.removeprefix('more than ')} at once")
         case HTTPStatus.TOO_MANY_REQUESTS | HTTPStatus.SERVICE_UNAVAILABLE:

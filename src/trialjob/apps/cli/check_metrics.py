@@ -106,7 +106,7 @@ def _print_reports(out: Console, checked: LogCheck, spec: ExperimentSpec) -> Non
         _print_instead(out, objective.metric, checked.objective)
     if spec.metrics_from is not None:
         where = f"what the script logs to {spec.metrics_from} is in the log of a job, as lines of [trialjob]"
-        out.print(Text(f"  {where}; try it with `trialjob logs`"), soft_wrap=True)
+        out.print(Text(f"  {where}; try it with `trialjob logs NAME TRIAL`"), soft_wrap=True)
 
 
 def _orders(checked: LogCheck, metric: str, resource: str) -> list[str]:

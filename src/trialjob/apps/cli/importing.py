@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 import click
@@ -12,6 +11,7 @@ from trialjob.config.parse import parse, read
 from trialjob.errors import SpecError, UsageError
 from trialjob.migration.files import KNOWN, text, translated
 from trialjob.migration.translation import Translation
+from trialjob.reporting.typed_commands import command
 
 
 def import_file(file: str, output: str | None) -> int:
@@ -48,4 +48,4 @@ def _say_what_is_open(spec: Path) -> None:
         click.echo("still to be said or corrected:")
         for problem in error.problems:
             click.echo(f"  {problem}")
-    click.echo(f"next: trialjob plan {shlex.quote(str(spec))}")
+    click.echo(f"next: {command('plan', str(spec), store=None)}")

@@ -158,26 +158,28 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _say(draft: Draft, spec: Path) -> None:
-    import shlex  # noqa: PLC0415 - the help does without
+    from trialjob.reporting.typed_commands import command  # noqa: PLC0415 - the help does without
 
     click.echo(f"{spec} written: {draft.program}, {draft.metric.mode.value} {draft.metric.name}")
     for line in _left(draft):
         click.echo(f"  still to do: {line}")
-    click.echo(f"next: trialjob plan {shlex.quote(str(spec))}")
-    click.echo(f"then: trialjob run {shlex.quote(str(spec))}")
+    click.echo(f"next: {command('plan', str(spec), store=None)}")
+    click.echo(f"then: {command('run', str(spec), store=None)}")
 
 
 def _left(draft: Draft) -> list[str]:
     from trialjob.config.draft.programs import hindrances  # noqa: PLC0415 - the help does without
+    from trialjob.reporting.typed_commands import command  # noqa: PLC0415 - as above
 
     found = [*hindrances(draft.folder, draft.program)]
     found += [draft.interface.advice] if draft.interface.advice else []
     if not draft.space:
         found.append("no option was found that is worth searching; write what is to be searched under space")
     if draft.metric.name not in {each.name for each in draft.metrics.found}:
+        again = command("init", "--log", "FILE", "-o", "another.yaml", store=None)
         found.append(
             f"nothing that prints {draft.metric.name} was found; run the program once with its output in a "
-            "file, and trialjob init --log FILE -o another.yaml; or have it call "
+            f"file, and {again}; or have it call "
             f"trialjob.reporting.report({draft.metric.name}=…)"
         )
     found += [f"write a value for {name} under estimator.hyperparameters" for name in draft.open_values]

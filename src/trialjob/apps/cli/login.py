@@ -21,6 +21,7 @@ def login(*, address: str, token_stdin: bool, insecure: bool) -> int:
     without being shown, and kept in your own folder of settings, where no other user can read it.
     """
     from trialjob.model.address import shown_address  # noqa: PLC0415 - the help does without
+    from trialjob.reporting.typed_commands import command  # noqa: PLC0415 - as above
     from trialjob.served import logins  # noqa: PLC0415 - as above
     from trialjob.served.client import Client  # noqa: PLC0415 - as above
 
@@ -37,7 +38,7 @@ def login(*, address: str, token_stdin: bool, insecure: bool) -> int:
     path = logins.keep(client.address, token)
     of = f" of {who['tenant']}" if who["tenant"] else ""
     click.echo(f"logged in to {client.address}: role {who['role']}{of}")
-    say(f"the token is kept in {path}; `trialjob list --store {client.address}` shows what there is")
+    say(f"the token is kept in {path}; `{command('list', store=client.address)}` shows what there is")
     return ExitStatus.DONE
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ import click
 
 from trialjob.apps.cli.errors import ExitStatus, say
 from trialjob.errors import BackendUnavailable, UsageError
-from trialjob.model.region import region_said
+from trialjob.model.region import is_region, region_said
 
 if TYPE_CHECKING:
     from trialjob.backends.price_list import PriceList, RegionPrices
@@ -102,7 +101,7 @@ def _regions(named: Sequence[str], *, every: Callable[[], list[str]] | None) -> 
     if not chosen:
         raise UsageError("no region is said; add --region us-east-1 or --all-regions, or set AWS_REGION")
     for region in chosen:
-        if not re.fullmatch(r"[a-z]{2,}(-[a-z]+)+-\d+", region):
+        if not is_region(region):
             raise UsageError(f"--region {region!r} is no name of a region; write one such as us-east-1")
     return chosen
 
@@ -118,9 +117,11 @@ def _document(table: RegionPrices | None, types: Sequence[str]) -> dict[str, Any
 
 def _show(region: str, table: RegionPrices | None, types: Sequence[str]) -> None:
     from trialjob.reporting.terminal import clean  # noqa: PLC0415 - the help does without
+    from trialjob.reporting.typed_commands import command  # noqa: PLC0415 - as above
 
     if table is None:
-        click.echo(f"{region}: no price is known; fetch them: trialjob prices --update --region {region}")
+        fetch = command("prices", "--update", "--region", region, store=None)
+        click.echo(f"{region}: no price is known; fetch them: {fetch}")
         return
     click.echo(f"{region}, {table.currency} an hour, by {table.source} of {table.date}")
     if table.currency != "USD":

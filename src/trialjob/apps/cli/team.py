@@ -37,10 +37,12 @@ def add_tenant(
 ) -> int:
     """Add tenant NAME. Without --allow kind=… it may look and plan, and start nothing."""
     from trialjob.apps.cli.teaming import Team  # noqa: PLC0415 - the help does without
+    from trialjob.reporting.typed_commands import command  # noqa: PLC0415 - as above
 
     team = Team(store)
     team.add_tenant(name, budget=budget, max_concurrent=max_concurrent or 8, allow=allow)
-    say(f"added tenant {name}; `trialjob token create {name} --role submit` lets a user in")
+    lets_in = command("token", "create", name, "--role", "submit", store=store)
+    say(f"added tenant {name}; `{lets_in}` lets a user in")
     return ExitStatus.DONE
 
 
@@ -92,10 +94,12 @@ def create_token(*, tenant: str, role: str, expires: str, note: str, store: str 
     admin    all that for every tenant, but start nothing in a tenant's name
     """  # noqa: D301 - click's mark for a text that keeps its lines
     from trialjob.apps.cli.teaming import Team  # noqa: PLC0415 - the help does without
+    from trialjob.reporting.typed_commands import command  # noqa: PLC0415 - as above
 
     text, known = Team(store).create_token(tenant, role=role, expires=expires, note=note)
     click.echo(text)
-    say(f"token {known.id}: it is not shown again; `trialjob token revoke {known.id}` takes it back")
+    takes_back = command("token", "revoke", known.id, store=store)
+    say(f"token {known.id}: it is not shown again; `{takes_back}` takes it back")
     return ExitStatus.DONE
 
 

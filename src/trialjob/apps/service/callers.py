@@ -21,6 +21,7 @@ from trialjob.apps.team.tokens import Role, TokenBook, Tokens, digest_of
 from trialjob.errors import TrialjobError, UsageError
 from trialjob.orchestrator.journals.store import BaseStore
 from trialjob.orchestrator.ports import Clock
+from trialjob.reporting.typed_commands import command
 
 AnyExperiments: TypeAlias = Experiments | AdminExperiments
 #: Seconds between two looks for experiments that no process runs.
@@ -107,7 +108,7 @@ class Alone:
     def office(self) -> Administration:
         raise UsageError(
             "this server is for one user alone, without tenants and tokens; make a token first and start it "
-            "again: trialjob token create --role admin"
+            f"again: {command('token', 'create', '--role', 'admin', store=self._desk.where)}"
         )
 
     def note(self, act: Act) -> None:

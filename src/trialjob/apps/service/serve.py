@@ -26,6 +26,7 @@ from trialjob.errors import UsageError
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.journals.store import BaseStore
 from trialjob.orchestrator.ports import Clock
+from trialjob.reporting.typed_commands import command
 
 #: Seconds that listeners are waited for at the end.
 _FAREWELL = 2
@@ -81,7 +82,7 @@ def serve(*, store: str | None, listener: Listener, resume: bool, ready: Callabl
         _check_safe(listener)
         house: Alone | TeamHouse = TeamHouse(opened, clock)
     else:
-        _check_alone(listener)
+        _check_alone(listener, opened)
         token = new_token()
         house = Alone(Experiments(store, Runner(), Path.cwd()), token)
     ending = threading.Event()
@@ -110,11 +111,11 @@ def _has_team(store: BaseStore, clock: Clock) -> bool:
     return bool(book.read().tokens)
 
 
-def _check_alone(listener: Listener) -> None:
+def _check_alone(listener: Listener, store: BaseStore) -> None:
     if not listener.is_local or listener.behind_proxy:
         raise UsageError(
             "without tokens it listens on 127.0.0.1 only, for you alone\n    → make a token first: "
-            "trialjob token create --role admin"
+            + command("token", "create", "--role", "admin", store=store.where())
         )
 
 

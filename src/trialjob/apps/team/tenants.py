@@ -18,6 +18,7 @@ from trialjob.errors import UsageError
 from trialjob.model.money import Micros, cap_micros
 from trialjob.orchestrator.journals.store import BaseStore, Documents
 from trialjob.orchestrator.ports import Clock
+from trialjob.reporting.typed_commands import command
 
 _FOLDER: Final = f"{json_documents.FOLDER}/tenants"
 #: No hyphen: what stands before the first one in an experiment's name is its tenant.
@@ -58,7 +59,8 @@ class Tenants:
         )
         if tenant is None:
             raise NoSuchTenant(
-                f"no tenant {name!r} in {self._where}; `trialjob tenant list` shows what there is"
+                f"no tenant {name!r} in {self._where}; "
+                f"`{command('tenant', 'list', store=self._where)}` shows what there is"
             )
         return tenant
 
@@ -73,7 +75,8 @@ class Tenants:
 
         def make(old: Tenant | None) -> Tenant:
             if old is not None and old != new:
-                raise UsageError(f"there is a tenant {name}; change it with `trialjob tenant set {name}`")
+                change_it = command("tenant", "set", name, store=self._where)
+                raise UsageError(f"there is a tenant {name}; change it with `{change_it}`")
             return new
 
         change(self._documents, name, make, self._clock)

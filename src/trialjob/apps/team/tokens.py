@@ -18,6 +18,7 @@ from trialjob.apps.team import json_documents
 from trialjob.errors import UsageError
 from trialjob.orchestrator.journals.store import BaseStore
 from trialjob.orchestrator.ports import Clock
+from trialjob.reporting.typed_commands import command
 
 KEY: Final = f"{json_documents.FOLDER}/tokens.json"
 _ID: Final = 10
@@ -95,9 +96,9 @@ class Tokens:
         return replace(self, tokens=(*self.tokens, token))
 
     def without(self, token_id: str) -> Self:
-        """Raises UsageError when there is none of that name."""
+        """Raises LookupError when there is none of that name."""
         if not any(token.id == token_id for token in self.tokens):
-            raise UsageError(f"no token {token_id!r}; `trialjob token list` shows what there is")
+            raise LookupError(token_id)
         return replace(
             self,
             tokens=tuple(
@@ -111,6 +112,7 @@ class TokenBook:
 
     def __init__(self, store: BaseStore, clock: Clock) -> None:
         self._documents, self._clock = store.documents(), clock
+        self._where = store.where()
 
     def read(self) -> Tokens:
         return json_documents.read(self._documents, KEY, Tokens.parse, Tokens())
@@ -131,7 +133,11 @@ class TokenBook:
 
     def revoke(self, token_id: str) -> None:
         """Let it open nothing any more. Raises UsageError when there is none of that name."""
-        self._change(lambda tokens: tokens.without(token_id))
+        try:
+            self._change(lambda tokens: tokens.without(token_id))
+        except LookupError:
+            known = command("token", "list", store=self._where)
+            raise UsageError(f"no token {token_id!r}; `{known}` shows what there is") from None
 
     def _change(self, make: Any) -> None:  # noqa: ANN401 - Tokens to Tokens
         json_documents.change(
