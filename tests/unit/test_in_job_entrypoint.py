@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trialjob.in_job import code_setup, command_line, entrypoint, variables
-from trialjob.in_job.code_setup import SetupError
+from trialjob.in_job.code_setup import SetupError, unpack
 
 PYTHONS = [Path(sys.executable), *sorted(Path.home().glob(".pyenv/versions/3.8.*/bin/python"))[-1:]]
 
@@ -63,6 +63,30 @@ def test_values_are_the_json_in_their_text_and_other_text_stands_for_itself(root
     assert entrypoint.hyperparameters(root) == {
         "lr": 0.1, "name": "adam", "raw": "adam", "on": True, "layers": [1, 2], "odd": "NaN", "n": None,
     }  # fmt: skip
+
+
+def test_code_is_unpacked_by_patch_releases_of_python_that_have_no_filters_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As that of Debian 12, 3.11.2.
+    monkeypatch.delattr(tarfile, "data_filter")
+    new = tarfile.TarFile.extractall
+
+    def old(self: tarfile.TarFile, path: Path, members: list[tarfile.TarInfo] | None = None) -> None:
+        new(self, path, members, filter="fully_trusted")
+
+    monkeypatch.setattr(tarfile.TarFile, "extractall", old)
+    (tmp_path / "train.py").write_text("pass")
+    with tarfile.open(tmp_path / "code.tar.gz", "w:gz") as packed:
+        packed.add(tmp_path / "train.py", "train.py")
+    unpack(tmp_path / "code.tar.gz", tmp_path / "code")
+    assert (tmp_path / "code" / "train.py").read_text() == "pass"
+
+
+def test_nothing_else_asks_for_filters() -> None:
+    house = Path(code_setup.__file__).parents[1]
+    asking = [path for path in house.rglob("*.py") if "extractall(" in path.read_text(encoding="utf-8")]
+    assert asking == [Path(code_setup.__file__)]
 
 
 def test_arguments_are_sorted_and_written_for_argparse() -> None:

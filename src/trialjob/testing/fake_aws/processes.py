@@ -20,6 +20,7 @@ from typing import IO
 
 from trialjob.backends.folders.job_folder import MARK
 from trialjob.backends.folders.processes import kill_marked
+from trialjob.in_job.code_setup import SetupError
 from trialjob.testing.fake_aws.engines import Run
 from trialjob.testing.fake_aws.sandbox import ML_ROOT, Sandbox
 from trialjob.testing.fake_aws.world import World
@@ -106,7 +107,7 @@ class ProcessEngine:
             container.sandbox.fill()
             code = self._execute(container)
             failure = container.sandbox.failure
-        except (OSError, KeyError) as error:  # KeyError: an object went away while it was fetched
+        except (OSError, KeyError, SetupError) as error:  # KeyError: an object went away while it was fetched
             code, failure = 127, f"{CANNOT_START}: {error}"
         container.gone.set()
         if not container.reclaimed:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from trialjob.in_job.code_setup import unpack
 from trialjob.model.s3 import S3Address
 from trialjob.testing.fake_aws.job import Job
 from trialjob.testing.fake_aws.world import World
@@ -78,8 +79,7 @@ class Sandbox:
 
     def _unpack(self, archive: Path, program: str) -> None:
         """As the toolkit does; it stops where the program is not in the archive."""
-        with tarfile.open(archive) as packed:
-            packed.extractall(archive.parent, filter="data")
+        unpack(archive, archive.parent)
         archive.unlink()
         if not (archive.parent / program).is_file():
             raise FileNotFoundError(f"{program} is not in {archive.name}")
