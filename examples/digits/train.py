@@ -16,6 +16,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=27)
     parser.add_argument("--lr", type=float, default=0.01)
     parser.add_argument("--hidden", type=int, default=64)
+    parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
 
     images, digits = load_digits(return_X_y=True)
@@ -28,7 +29,7 @@ def main() -> None:
         learning_rate_init=args.lr,
         batch_size=32,
         max_iter=1,
-        random_state=0,
+        random_state=args.seed,
     )
     for epoch in range(1, args.epochs + 1):
         with warnings.catch_warnings():

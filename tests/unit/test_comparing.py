@@ -85,7 +85,7 @@ def test_the_best_are_run_again_with_new_seeds_and_the_same_code(
         assert believed in (tmp_path / "report.html").read_text()
 
 
-def test_a_seed_that_the_script_does_not_take_is_said_before_it_starts(
+def test_a_seed_that_the_script_does_not_take_is_refused_before_anything_starts(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "t.py").write_text(
@@ -97,8 +97,12 @@ def test_a_seed_that_the_script_does_not_take_is_said_before_it_starts(
         run(tmp_path, "run", str(tmp_path / "spec.yaml"), "--name", "strict", "--set", "space.lr.values=[1]")
         == 0
     )
-    run(tmp_path, "confirm", "strict", "--top", "1", "--seeds", "1", "--seed-name", "sed")
-    assert "warning: space.sed: t.py takes no --sed, and ends when it is given one" in capsys.readouterr().err
+    before = sorted((tmp_path / "store").iterdir())
+    assert run(tmp_path, "confirm", "strict", "--top", "1", "--seeds", "1", "--seed-name", "sed") == 2
+    told = capsys.readouterr().err
+    assert "t.py takes no --sed, and ends when it is given one" in told
+    assert "by --seed-name" in told
+    assert sorted((tmp_path / "store").iterdir()) == before
 
 
 def test_nothing_to_confirm_is_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -49,6 +49,12 @@ def confirm(
     document["name"] = unique_name(f"{first.name[: MAX_EXPERIMENT_NAME - _SUFFIX].rstrip('-')}-again")
     apply_overrides(document, overrides, "")
     spec = config.parse(document, files=False)
+    for doubt in config.warnings(spec):
+        if doubt.field == f"space.{seed_name}":  # every trial would fail, or repeat the same
+            raise UsageError(
+                f"{doubt.message}\n  → name the option that it has by --seed-name; where there is none, have "
+                "the script take one and start a new experiment, as this one keeps the code that it was given"
+            )
     return start(begun, spec, on_interrupt=on_interrupt, yes=yes, store=store, code_of=first)
 
 
