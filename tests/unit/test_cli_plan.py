@@ -147,7 +147,7 @@ def test_without_epoch_seconds_the_worst_case_is_still_there(
 ) -> None:
     assert main(["plan", write(tmp_path)]) == 0
     page = capsys.readouterr().out
-    assert "not known; say it with --epoch-seconds, --rehearse or --like" in page
+    assert "how long each takes is not known; say it with --epoch-seconds, --rehearse or --like" in page
     assert re.search(r"^dollars +\? +\? +\$\d+\.\d\d \(no cap\)$", page, re.MULTILINE)
 
 

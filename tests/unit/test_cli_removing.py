@@ -107,7 +107,7 @@ def test_older_than_removes_what_has_ended_and_is_old(store: FolderStore) -> Non
     ("arguments", "words"),
     [
         ((), "name experiments, or write --older-than"),
-        (("one", "--older-than", "1d"), "name experiments, or write --older-than"),
+        (("one", "--older-than", "1d"), "or write --older-than, not both"),
         (("--older-than", "soon"), "'soon' is not a duration; write 12h or 30d"),
         (("oen", "--yes"), "did you mean one?"),
         (("../one", "--yes"), "no experiment named"),

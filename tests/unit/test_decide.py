@@ -70,6 +70,7 @@ from trialjob.orchestrator.core.observations import (
 from trialjob.orchestrator.core.rule import BaseRule, Judgement, StoppingRule
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial
+from trialjob.orchestrator.core.verdicts import natural_end
 from trialjob.orchestrator.stopping.asha import Asha
 from trialjob.orchestrator.stopping.none import NoStopping
 from trialjob.orchestrator.stopping.promotion import Promotion
@@ -679,6 +680,15 @@ def test_warm_machines_are_given_back_before_the_experiment_ends() -> None:
     assert given_back == PoolsEnded()
     assert isinstance(end, ExperimentEnded)
     assert end.reason.kind is EndKind.MAX_TRIALS
+
+
+def test_a_max_trials_lowered_below_what_was_started_is_told_as_it_is() -> None:
+    over = (read(report(1, 0.5)), ended(DONE), TrialEnded(trial=ONE, status=TrialStatus.COMPLETED, reason=""))
+    exact, lowered = (
+        natural_end(experiment(*RUNNING, *over, limits=replace(LIMITS, max_trials=most))) for most in (1, 0)
+    )
+    assert exact.detail == "all 1 trials of max_trials have ended"
+    assert lowered.detail == "all 1 trials have ended, and max_trials is 0"
 
 
 def test_a_warm_machine_is_kept_while_a_trial_may_take_it() -> None:

@@ -255,6 +255,13 @@ def test_a_grid_is_tried_whole(folder: Path) -> None:
     assert problems(given | {"limits": {"max_trials": 11}}) == ["limits.max_trials"]
 
 
+def test_a_grid_of_more_than_a_tuning_job_takes_is_refused_whatever_max_trials_is(folder: Path) -> None:
+    space = {"a": {"type": "choice", "values": [*range(28)]}, "b": {"type": "choice", "values": [*range(28)]}}
+    given = document(folder, sampler={"kind": "grid"}, space=space)
+    # 784 would be too many for limits.max_trials as well.
+    assert problems(given) == ["space"]
+
+
 @pytest.mark.parametrize(
     "estimator",
     [

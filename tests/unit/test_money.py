@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trialjob.model.money import NOTHING, Spend, Tariff, Terms, cap_micros, price_micros
+from trialjob.model.money import NOTHING, Spend, Tariff, Terms, cap_micros, in_words, price_micros
 
 _GPU = Terms(price=price_micros("1.408"), machine="ml.g5.xlarge", stop_grace=120, upload=300)
 
@@ -27,6 +27,21 @@ def test_a_price_is_read_as_it_is_written_and_rounded_up(given: float | str, mic
 )
 def test_a_cap_is_rounded_down(given: float, micros: int) -> None:
     assert cap_micros(given) == micros
+
+
+@pytest.mark.parametrize(
+    ("amount", "said"),
+    [
+        (0, "$0.00"),
+        (1234.5, "$1,234.50"),
+        (0.01, "$0.01"),
+        (0.0042, "$0.004"),
+        (3e-6, "$0.000003"),
+        (-1, "$-1.00"),
+    ],
+)
+def test_an_amount_that_is_not_nothing_is_not_written_as_nothing(amount: float, said: str) -> None:
+    assert in_words(amount) == said
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,7 +23,7 @@ from trialjob.orchestrator.samplers.random import RandomSampler
 from trialjob.orchestrator.stopping.asha import Asha
 from trialjob.orchestrator.stopping.hyperband import Hyperband
 from trialjob.orchestrator.stopping.none import NoStopping
-from trialjob.planning.advice import advice, doubts
+from trialjob.planning.advice import _bounded, advice, doubts
 from trialjob.planning.estimate import SIMULATIONS, estimate, simulations
 from trialjob.planning.experience import with_experience
 from trialjob.planning.plan import Variant
@@ -355,6 +356,37 @@ def test_spot_without_checkpoints_is_warned_of() -> None:
 def test_a_choice_that_does_not_go_with_the_figures_is_doubted(case: Case, field: str) -> None:
     name = "warm pool" if field == "backend.keep_alive" else "on demand"
     assert field in [problem.field for problem in doubts(variant(name, case, written=True))]
+
+
+def remedies(case: Case, field: str) -> list[str]:
+    return [each.remedy for each in doubts(variant("on demand", case, written=True)) if each.field == field]
+
+
+def test_a_trial_timeout_is_advised_only_where_it_helps() -> None:
+    day = limited(CASE, trial_timeout=86_400.0)
+    (advised,) = remedies(day, "limits.trial_timeout")
+    assert re.fullmatch(r"a whole trial takes about .*: write \d+m", advised)
+    short = day.limits.trial_timeout
+    said = _bounded(replace(day, epochs=replace(day.epochs, seconds=short / 10)))
+    assert "write" not in said
+    assert said.endswith("limits.max_cost bounds it for certain")
+    said = _bounded(replace(day, epochs=replace(day.epochs, count=None)))
+    assert said == "lower it to what a whole trial needs, or limits.max_cost bounds it for certain"
+
+
+def test_what_failed_experiments_would_have_needed_is_said_by_how_they_failed() -> None:
+    written = variant("on demand", CASE, written=True)
+    assert written.estimate is not None
+    first, *others = written.estimate.outcomes
+    for end, field in (
+        (EndKind.MAX_FAILURES, "limits.max_failures"),
+        (EndKind.METRIC_DEADLINE, "limits.metric_deadline"),
+        (EndKind.FIRST_TRIALS, "limits.trial_timeout"),
+    ):
+        known = replace(written.estimate, outcomes=(replace(first, end=end), *others))
+        (doubt,) = [each for each in doubts(replace(written, estimate=known)) if each.field == "limits"]
+        assert doubt.message == f"1 of 4 simulated experiments ended by failures, most by {end.value}"
+        assert f"raise {field}" in doubt.remedy
 
 
 def test_a_sound_choice_is_not_doubted() -> None:

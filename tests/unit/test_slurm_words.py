@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from trialjob.backends.slurm.commands import Later, Queued, Refused, _queued, refusal, submit
+from trialjob.backends.plugin import Check
+from trialjob.backends.slurm.commands import COMMANDS, Later, Queued, Refused, _queued, refusal, submit
+from trialjob.backends.slurm.doctor import examine
 from trialjob.backends.slurm.job_comment import Mark
 from trialjob.backends.slurm.outcomes import advice, broken_off, hopeless, never_began
 from trialjob.backends.slurm.section import Slurm
@@ -191,6 +193,35 @@ def test_what_a_refusal_is_about_is_named_as_the_spec_has_it(words: list[str], w
     assert what in told
     # Going on with another backend is refused, and is not what one is told to do.
     assert "run the spec anew" in told
+
+
+def test_a_refused_time_is_said_with_what_the_jobs_ask_for() -> None:
+    said = FAILED + "Requested time limit is invalid (missing or exceeds some limit)"
+    assert "correct limits.trial_timeout (jobs ask for 60 minutes), or backend.partition;" in str(
+        refusal(said, words=["--time=65", "--time-min=60"])
+    )
+
+
+def test_a_trial_that_no_partition_lets_run_is_said_with_the_time_that_one_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (*COMMANDS, "sinfo"):
+        program = tmp_path / name
+        program.write_text("#!/bin/sh\nprintf 'a|up|30:00|(null)|a\\nb|up|1:30:00|(null)|b\\n'\n")
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    jobs = SlurmJobs(tmp_path / "shared")
+    jobs.write("train.py", "")
+    section = Slurm.model_validate({"folder": str(jobs.shared), "partition": "a,b"})
+
+    def limit(seconds: float) -> Check:
+        found = examine(section, jobs.planned(jobs.request(max_runtime=seconds)), only=["partition"])
+        return next(check for check in found if check.name == "time limit")
+
+    assert limit(5400.0).ok
+    found = limit(7200.0)
+    assert found.detail == "a job asks for 120 minutes, and the partition's longest job takes 1:30:00"
+    assert "write limits.trial_timeout: 90m or less" in found.remedy
 
 
 @pytest.mark.parametrize(

@@ -139,7 +139,11 @@ def _about(line: str) -> str:
         (lambda: Local(gres=1), "backend.gres: is not known here\n    → write gpus_per_trial: 1"),  # type: ignore[call-arg]
         (lambda: Local(poll_interval="soon"), "backend.poll_interval: 'soon' is not a duration\n    → write"),  # type: ignore[arg-type]
         (lambda: Local(gpus_per_trial=-1), "backend.gpus_per_trial: -1 is not possible here\n    → write"),
-        (lambda: Slurm(folder=5), "backend.folder: 5 is not possible here\n    → write a valid string"),  # type: ignore[arg-type]
+        (lambda: Slurm(folder=5), "backend.folder: 5 is not a text\n    → write a text, in quotes"),  # type: ignore[arg-type]
+        (lambda: Local(gpus_per_trial="x"), "'x' is not a whole number\n    → write a whole number"),  # type: ignore[arg-type]
+        (lambda: SageMaker(s3_uri="s3://a/b", tags=3), "3 is not a dict\n    → write a dict, such as"),  # type: ignore[arg-type]
+        (lambda: SageMaker(s3_uri="s3://a/b", spot={}), "max_wait: is missing\n    → write max_wait='4h'"),  # type: ignore[arg-type]
+        (lambda: SageMaker(s3_uri="s3://a/b", spot=3), "a dict of its fields, such as {'max_wait': '4h'}"),  # type: ignore[arg-type]
         (lambda: SageMaker(s3_uri="s3://a/b", spot={"wait": 1}), "backend.spot.wait: is not known here"),  # type: ignore[arg-type]
     ],
 )  # fmt: skip

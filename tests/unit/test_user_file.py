@@ -88,6 +88,8 @@ def test_values_are_set_shown_and_taken_away(file: Path, capsys: pytest.CaptureF
         (["set", "sagemaker.tags", "x"], "'sagemaker.tags' is nothing that can be set"),
         (["set", "sagemaker.role", ""], "sagemaker.role: there is no value"),
         (["set", "sagemaker.subnets", "{a: 1}"], "sagemaker.subnets: "),
+        (["set", "store", "ftp://x"], "the store 'ftp' is not known"),
+        (["set", "store", "s3://"], "it names no bucket"),
         (["unset", "sagemaker.role"], "sagemaker.role is not set in "),
         (["get", "stor"], "did you mean store?"),
     ],
@@ -183,6 +185,18 @@ def test_so_does_one_that_only_the_service_would_find(file: Path, capsys: pytest
     told = capsys.readouterr().err
     assert "backend.role: 'mine' does not have the form" in told
     assert f"it comes from {file}; `trialjob config unset sagemaker.role` takes it away" in told
+
+
+def test_a_region_that_cannot_be_one_is_said_before_a_job(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_all("sagemaker.s3_uri s3://bucket/tuning", f"sagemaker.role {ROLE}", "sagemaker.region 5")
+    assert main(["plan", "sweep.yaml"]) == 2
+    told = capsys.readouterr().err
+    assert (
+        "backend.region: '5' is no name of a region\n    → write one such as us-east-1; it comes from" in told
+    )
+    assert f"it comes from {file}; `trialjob config unset sagemaker.region` takes it away" in told
 
 
 def test_the_store_is_where_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,17 @@ from trialjob.model.paths import path_text
 
 #: What a check of our own says stands behind it; durations alone have one.
 _OURS: Final = "Value error, "
+#: How pydantic's names for what is of the wrong type begin, and what is meant.
+_TYPES: Final = {
+    "string": "a text, in quotes",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "True or False",
+    "dict": "a dict, such as {'name': 'value'}",
+    "model": "a dict of its fields",
+    "tuple": "a list, such as ['a', 'b']",
+    "list": "a list, such as ['a', 'b']",
+}
 
 
 def problems_of(
@@ -26,14 +37,15 @@ def problems_of(
         place, kind = error["loc"], error["type"]
         name = str(place[-1])
         if kind == "missing":
-            examples = getattr(fields.get(name), "examples", None)
-            message, remedy = "is missing", f"write {name}={repr(examples[0]) if examples else '…'}"
+            example = _example(_fields_at(place[:-1], fields).get(name))
+            message, remedy = "is missing", f"write {name}={example!r}" if example else f"give it a {name}"
         elif kind == "extra_forbidden":
             known = _fields_at(place[:-1], fields)
             message, remedy = "is not known here", _instead(name, known, {} if place[1:] else instead_of)
         else:
             value = "the value" if names_secret(name, str(error["input"])) else repr(error["input"])
-            message, remedy = _of_value(value, str(error["msg"]))
+            parts = {key: _example(each) for key, each in _fields_at(place, fields).items() if _example(each)}
+            message, remedy = _of_value(value, kind, str(error["msg"]), parts)
         yield Problem(field=path_text(["backend", *place]), message=message, remedy=remedy)
 
 
@@ -46,9 +58,16 @@ def _fields_at(place: Sequence[object], fields: Mapping[str, Any]) -> Mapping[st
     return fields
 
 
-def _of_value(value: str, said: str) -> tuple[str, str]:
+def _example(field: Any) -> Any:  # noqa: ANN401 - one of pydantic's
+    return next(iter(getattr(field, "examples", None) or ()), None)
+
+
+def _of_value(value: str, kind: str, said: str, parts: Mapping[str, Any]) -> tuple[str, str]:
     if said.startswith(_OURS):
         return f"{value} {said.removeprefix(_OURS)}", FORMS
+    if (what := _TYPES.get(kind.partition("_")[0])) and kind.endswith(("_type", "_parsing", "_from_float")):
+        example = f", such as {parts}" if parts else ""
+        return f"{value} is not {what.partition(',')[0]}", f"write {what}{example}"
     meant = said.removeprefix("Input should be ")
     return f"{value} is not possible here", f"write {meant if meant[:2] == 'a ' else f'a value {meant}'}"
 

@@ -53,6 +53,11 @@ def told(micros: Micros) -> str:
     return f"${whole}.{part.rstrip('0'):0<2}"
 
 
+def in_words(amount: float) -> str:
+    """An estimate: ``$1,234.50``; what is less than a cent has a digit that is not 0."""
+    return f"${amount:,.2f}" if amount >= 0.01 or amount <= 0 else f"${Decimal(f'{amount:.1g}'):f}"  # noqa: PLR2004
+
+
 def milliseconds(seconds: float) -> int:
     """Seconds as whole milliseconds, rounded up."""
     return math.ceil(seconds * 1000)

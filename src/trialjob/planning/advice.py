@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from trialjob.errors import Problem
+from trialjob.model.money import in_words
 from trialjob.model.trial import EndKind
 from trialjob.planning.plan import Variant
 from trialjob.planning.scenario_input import Case
@@ -16,6 +18,12 @@ _SAME = 1.1
 _WARM = 0.5
 #: From here on a worst case says more about trial_timeout than about the experiment.
 _FAR = 20.0
+_TIME = "raise limits.trial_timeout, so that a first value can come"
+#: What would have let an experiment go on.
+_MORE = {
+    EndKind.MAX_FAILURES: "raise limits.max_failures",
+    EndKind.METRIC_DEADLINE: "raise limits.metric_deadline",
+}
 
 
 def advice(variants: Sequence[Variant]) -> Iterator[str]:
@@ -50,7 +58,7 @@ def _unless_same(best: Variant, written: Variant, figure: float, its: float) -> 
 
 
 def _figures(variant: Variant) -> str:
-    cost = f"${variant.cost:,.2f}" if variant.case.tariff.priced else f"{variant.cost:,.1f} machine hours"
+    cost = in_words(variant.cost) if variant.case.tariff.priced else f"{variant.cost:,.1f} machine hours"
     return f"{cost}, {duration(variant.time)}"
 
 
@@ -68,13 +76,14 @@ def doubts(written: Variant) -> Iterator[Problem]:
             "experiments early",
             remedy="raise it, or raise limits.max_concurrent_trials",
         )
-    failed = sum(outcome.end is not None and outcome.end.is_failure for outcome in estimate.outcomes)
-    if failed:
+    failures = [outcome.end for outcome in estimate.outcomes if outcome.end and outcome.end.is_failure]
+    if failures:
+        ((most_of_all, _),) = Counter(failures).most_common(1)
         yield Problem(
             field="limits",
-            message=f"{failed} of {len(estimate.outcomes)} simulated experiments ended by failures, most by "
-            f"{estimate.end.value if estimate.end else 'none'}",
-            remedy="raise limits.trial_timeout, limits.max_failures or limits.metric_deadline",
+            message=f"{len(failures)} of {len(estimate.outcomes)} simulated experiments ended by failures, "
+            f"most by {most_of_all.value}",
+            remedy=_MORE.get(most_of_all, _TIME),
         )
     if written.name == "warm pool" and estimate.warm < _WARM:
         yield Problem(
@@ -88,7 +97,7 @@ def doubts(written: Variant) -> Iterator[Problem]:
             field="limits.trial_timeout",
             message=f"{duration(case.limits.trial_timeout)} lets the worst case be {most / guess:,.0f} times "
             "the best guess",
-            remedy=f"a whole trial takes about {duration(_whole(case))}: write {_roomy(case)}",
+            remedy=_bounded(case),
         )
 
 
@@ -99,7 +108,7 @@ def _timeouts(case: Case) -> Iterator[Problem]:
             field="limits.trial_timeout",
             message=f"{duration(case.limits.trial_timeout)} is less than a whole trial takes, about "
             f"{duration(whole)}: the best trials would be cancelled",
-            remedy=f"write {_roomy(case)}",
+            remedy=f"write {_written(_roomy(whole))}",
         )
     if case.epochs.seconds is not None and case.poll_interval > max(30.0, case.epochs.seconds):
         yield Problem(
@@ -117,7 +126,21 @@ def _whole(case: Case) -> float | None:
     return case.epochs.count * case.epochs.seconds + case.epochs.startup + case.assumptions.setup
 
 
-def _roomy(case: Case) -> str:
-    """A trial_timeout with room for what the plan does not know."""
-    hours = 2 * (_whole(case) or 0.0) / 3600
-    return f"{max(1, round(hours))}h" if hours >= 1 else f"{max(1, round(hours * 60))}m"
+def _bounded(case: Case) -> str:
+    """How to bring the worst case nearer to the guess."""
+    whole, cap = _whole(case), "limits.max_cost bounds it for certain"
+    if whole is None:
+        return f"lower it to what a whole trial needs, or {cap}"
+    if (roomy := _roomy(whole)) >= case.limits.trial_timeout:
+        return f"a whole trial takes about {duration(whole)}, so it is no longer than it must be; {cap}"
+    return f"a whole trial takes about {duration(whole)}: write {_written(roomy)}"
+
+
+def _roomy(whole: float) -> float:
+    """A trial_timeout, in whole minutes or hours, with room for what the plan does not know."""
+    unit = 3600 if whole >= 1800 else 60  # noqa: PLR2004 - half an hour, doubled
+    return max(1, round(2 * whole / unit)) * unit
+
+
+def _written(seconds: float) -> str:
+    return f"{seconds / 3600:.0f}h" if seconds >= 3600 else f"{seconds / 60:.0f}m"  # noqa: PLR2004 - an hour

@@ -238,7 +238,11 @@ def _recorded(spec: ExperimentSpec, like: str, state: State | None) -> Recorded:
         try:
             return from_table(Path(like).read_text(encoding="utf-8-sig"), like, objective)
         except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"--like {like} cannot be read: {error}") from error
+            why = error.strerror if isinstance(error, OSError) else error
+            raise UsageError(
+                f"--like {like} cannot be read: {why}; name an experiment of the store, or a table as "
+                "docs/plan.md has it"
+            ) from error
     then = (state.objective.metric, state.objective.mode, state.objective.resource)
     if then != (objective.metric, objective.mode, objective.resource):
         raise UsageError(

@@ -9,6 +9,7 @@ from typing import Any
 from trialjob.model import money
 from trialjob.model.limits import Limits
 from trialjob.model.money import Spend
+from trialjob.model.money import in_words as _dollars
 from trialjob.orchestrator.core import stall
 from trialjob.planning.estimate import Estimate, Range
 from trialjob.planning.plan import Plan, Variant
@@ -74,7 +75,7 @@ def _what(plan: Plan) -> Iterator[str]:
     yield _labelled("stopping", plan.stopping)
     yield _labelled("metrics", plan.metrics)
     known = (
-        "not known; say it with --epoch-seconds, --rehearse or --like"
+        "how long each takes is not known; say it with --epoch-seconds, --rehearse or --like"
         if epochs.seconds is None
         else f"{_seconds(epochs.seconds)} each ({epochs.seconds_from})"
     )
@@ -197,10 +198,6 @@ def _whole(value: float) -> str:
 
 def _hours(value: float) -> str:
     return f"{value:,.1f}"
-
-
-def _dollars(value: float) -> str:
-    return f"${value:,.2f}"
 
 
 def _cells(figure: Range, say: Callable[[float], str]) -> tuple[str, str]:

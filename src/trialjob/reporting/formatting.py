@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 
+from trialjob.model import money
 from trialjob.model.json import Json, canonical_json
 from trialjob.model.metric import Objective
 from trialjob.orchestrator.core.costs import Costs
@@ -39,6 +40,8 @@ def dollars(value: float | None) -> str:
     """``$0.0123``; a dash for what is not known."""
     if value is None:
         return "-"
+    if 0 < value < 0.0001:  # noqa: PLR2004 - what four places can show
+        return money.in_words(value)
     return f"${value:.2f}" if value >= 1 or value == 0 else f"${value:.4f}"
 
 

@@ -68,7 +68,7 @@ def notice_of(state: State, where: str) -> Notice:
     lines.append("trials: " + (", ".join(f"{count} {status}" for status, count in counts.items()) or "none"))
     lines.append(
         f"cost: {costs.instance_hours:.2f} instance hours"
-        + (f", ${costs.dollars:.2f}" if costs.dollars is not None else "")
+        + (f", {formatting.dollars(costs.dollars)}" if costs.dollars is not None else "")
     )
     lines.append(f"kept in {where}")
     text = "\n".join(lines)

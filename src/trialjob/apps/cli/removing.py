@@ -25,7 +25,9 @@ def remove_experiments(
 ) -> int:
     """Ask, and remove them one by one; exit status 2 when one of them was not to be removed."""
     if bool(names) == (older_than is not None):
-        raise click.UsageError("name experiments, or write --older-than.", click.get_current_context())
+        raise click.UsageError(
+            "name experiments, or write --older-than, not both", click.get_current_context()
+        )
     opened, out = experiment.open_store(store), console()
     found = [_named(name, opened) for name in names] if older_than is None else _old(older_than, opened)
     if not found:

@@ -16,7 +16,7 @@ class Spot(SpecPart):
     """Spare capacity at a discount, which may be taken away."""
 
     #: Bounds waiting and running together.
-    max_wait: Duration
+    max_wait: Duration = Field(examples=["4h"])
     #: After so many times without capacity a trial goes on on demand. Default: never.
     on_demand_after: int | None = Field(default=None, ge=1)
 

@@ -18,6 +18,7 @@ from trialjob.backends.sagemaker.schema_validation import shown
 from trialjob.backends.sagemaker.settings import SageMakerSettings
 from trialjob.errors import BackendError, Problem
 from trialjob.model.job import JobRequest
+from trialjob.model.region import is_region
 
 #: What a raw request may not set, because something of ours depends on it; and what sets it instead.
 _RESERVED: Final[dict[Path, str]] = {
@@ -42,6 +43,10 @@ def preview(settings: SageMakerSettings, job: JobRequest, *, region: str = "") -
     ``job`` may be of any trial: the first configuration that the sampler proposes is a good one.
     """
     found = [*_reserved(settings.request)]
+    if region and not is_region(region):
+        message = f"{shown(region)} is no name of a region"
+        found.append(Problem(field="backend.region", message=message, remedy="write one such as us-east-1"))
+        region = ""  # no image is to be of it
     for request in _requests(settings, job):
         found += _renamed(problems(request, raw=settings.request, region=region), settings, request)
     return one_each(found)

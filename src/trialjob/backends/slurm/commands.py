@@ -37,18 +37,19 @@ _LATER: Final = re.compile(
 _SOME_LIMIT: Final = "job submit limit"
 _LIMIT: Final = r"\b(?:QOS|Assoc)(?:Grp|Max|Min)[A-Z]\w+|\bMax[A-Z]\w*Per[A-Z]\w+"
 _GRES: Final = "backend.gres"
+_TIMEOUT: Final = "limits.trial_timeout"
 #: Options by which a job may ask for the same without that key.
 _GPUS: Final = re.compile(r"--gpus|--tres|-G")
 #: what it says of jobs that it will not take as they are, with the key that has to change.
 _REFUSALS: Final[tuple[tuple[str, str], ...]] = (
-    (r"(?:QOS|Assoc)Max(?:WallDuration|\w+Minutes)", "limits.trial_timeout, or backend.qos"),
+    (r"(?:QOS|Assoc)Max(?:WallDuration|\w+Minutes)", f"{_TIMEOUT}, or backend.qos"),
     (_LIMIT, "what the jobs ask for in backend, or backend.qos"),
     (r"not permitted to use", "backend.partition, backend.account or backend.qos"),
     (r"account or account/partition|Invalid account", "backend.account, or backend.partition"),
     (r"invalid partition|partition specified", "backend.partition"),
     (r"qos", "backend.qos"),
     (r"generic resource|gres", _GRES),
-    (r"time limit|time-min", "limits.trial_timeout, or backend.partition"),
+    (r"time limit|time-min", f"{_TIMEOUT}, or backend.partition"),
     (r"feature specification|constraint", "backend.constraint"),
     (r"reservation", "backend.reservation"),
     (r"memory", "backend.memory"),
@@ -134,6 +135,9 @@ def refusal(said: str, *, words: Sequence[str] = (), defaults: Sequence[str] = (
     if what == _GRES and (asked := [word for word in words if _GPUS.match(word)]):
         # sbatch says the same of them.
         what = f"{', '.join(asked)} in backend.sbatch" + (f", or {_GRES}" if _has_gres(words) else "")
+    if what.startswith(_TIMEOUT):
+        for minutes in [word.partition("=")[2] for word in words if word.startswith("--time-min=")]:
+            what = what.replace(_TIMEOUT, f"{_TIMEOUT} (jobs ask for {minutes} minutes)")
     if _LATER.search(said) or (_SOME_LIMIT in said and not re.search(_LIMIT, said)):
         return Later(f"SLURM takes no further job now: {said}")
     if what and not _UNCLEAR.search(said):

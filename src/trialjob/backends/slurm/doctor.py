@@ -108,16 +108,16 @@ def _partition(case: _Case) -> Iterator[Check]:
 
 def _limit(case: _Case, found: Sequence[Sequence[str]]) -> Iterator[Check]:
     asked = least_minutes(case.jobs.first()) * 60
-    limits = [_seconds(row[2]) for row in found]
-    longest = max(limits)
+    longest, said = max((_seconds(row[2]), row[2]) for row in found)
     ok = asked <= longest
     yield Check(
         name="time limit",
         ok=ok,
-        detail=f"a job asks for {asked // 60} minutes, and the partition's longest job {found[0][2]}",
+        detail=f"a job asks for {asked // 60} minutes, and the partition's longest job takes {said}",
         remedy=""
         if ok
-        else "lower limits.trial_timeout, or take another partition; SLURM never starts such jobs",
+        else f"write limits.trial_timeout: {longest // 60:.0f}m or less, or take another partition; SLURM "
+        "never starts such jobs",
     )
 
 

@@ -154,10 +154,10 @@ def natural_end(state: State) -> EndReason:
         )
     if state.hosted is not None and state.hosted.end is not None:
         return state.hosted.end
-    if len(state.trials) >= state.limits.max_trials:
-        return EndReason(
-            kind=EndKind.MAX_TRIALS, detail=f"all {len(state.trials)} trials of max_trials have ended"
-        )
+    if (count := len(state.trials)) >= (most := state.limits.max_trials):
+        # It may have been lowered below what had been started.
+        of = "of max_trials have ended" if count == most else f"have ended, and max_trials is {most}"
+        return EndReason(kind=EndKind.MAX_TRIALS, detail=f"all {count} trials {of}")
     if not state.exhausted and (reason := expected_gain.not_worth_it(state)) is not None:
         return reason
     return EndReason(

@@ -188,7 +188,14 @@ def _counts(handover: Handover, *, size: int | None) -> Iterator[Problem]:
             message=f"{limits.max_trials} are more than the {most} jobs of a tuning job",
             remedy=f"write at most {most}",
         )
-    if size is not None and size > limits.max_trials:
+    if size is not None and size > most:
+        yield Problem(
+            field="space",
+            message=f"SageMaker's tuner tries the whole grid, {size} configurations, and a tuning job has at "
+            f"most {most} jobs",
+            remedy=f"list fewer values, or write sampler.kind: random; or {_OURS}",
+        )
+    elif size is not None and size > limits.max_trials:
         yield Problem(
             field="limits.max_trials",
             message=f"{limits.max_trials}: SageMaker's tuner tries the whole grid, {size} configurations",
