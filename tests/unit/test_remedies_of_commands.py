@@ -103,12 +103,12 @@ def test_every_option_that_a_message_names_is_one() -> None:
 
 
 #: Commands by the way, where the text is made by what knows of no store: a backend, a Lambda, a page.
-BY_THE_WAY = ("aws/answers.py", "backends/", "experiment/admission.py", "reporting/html/use.py")
+BY_THE_WAY = ("aws/calls.py", "backends/", "experiment/admission.py", "reporting/html/use.py")
 #: What a server says to a tenant or an admin of a store that it does not tell them of.
 OF_A_SERVER = (
     "apps/cli/login.py",
     "apps/team/ledger.py",
-    "apps/team/office.py",
+    "apps/team/administration.py",
     "experiment/tenants.py",
     "served/problems.py",
 )

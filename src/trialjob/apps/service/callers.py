@@ -108,7 +108,7 @@ class Alone:
     def office(self) -> Administration:
         raise UsageError(
             "this server is for one user alone, without tenants and tokens; make a token first and start it "
-            f"again: {command('token', 'create', '--role', 'admin', store=self._desk.where)}"
+            f"again: {command('token', 'create', '--role', 'admin', store=self._experiments.where)}"
         )
 
     def note(self, act: Act) -> None:
