@@ -9,7 +9,6 @@ from typing import TypeAlias
 
 from trialjob.model.metric import Objective
 from trialjob.orchestrator.core.best import counts_as_best
-from trialjob.orchestrator.core.costs import cost_of
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial
 from trialjob.reporting import formatting
@@ -48,7 +47,7 @@ def endings(given: ReportContext) -> list[Ending]:
     ended = sorted(
         (trial for trial in given.trials if trial.attempts), key=lambda trial: (finished_at(trial), trial.id)
     )
-    costs = [cost_of(trial, state.objective).dollars for trial in ended]
+    costs = [given.rows[trial.id - 1].dollars for trial in ended]
     # A trial that is still running has no cost yet; of one that has ended and has none, it is unknown.
     known = any(costs) and all(
         cost is not None for trial, cost in zip(ended, costs, strict=True) if trial.ended
