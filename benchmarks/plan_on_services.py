@@ -26,7 +26,7 @@ from trialjob.backends.sagemaker.machines import Spot
 from trialjob.backends.sagemaker.rates import RATES
 from trialjob.model.limits import Limits
 from trialjob.model.money import Tariff, Terms
-from trialjob.orchestrator.core.rule import StoppingRule
+from trialjob.orchestrator.core.search import StoppingRule
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.samplers.random import RandomSampler
 from trialjob.orchestrator.stopping.asha import Asha

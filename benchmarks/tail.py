@@ -11,7 +11,7 @@ from functools import partial
 from statistics import mean
 
 from trialjob.model.limits import Limits
-from trialjob.orchestrator.core.rule import StoppingRule
+from trialjob.orchestrator.core.search import StoppingRule
 from trialjob.orchestrator.samplers.random import RandomSampler
 from trialjob.orchestrator.stopping.asha import Asha
 from trialjob.orchestrator.stopping.promotion import Promotion

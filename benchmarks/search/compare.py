@@ -23,7 +23,7 @@ from benchmarks.search.course import Trace
 from benchmarks.search.tables import EPOCHS, SEARCHES, Table, table
 
 from trialjob.model.space import Space
-from trialjob.orchestrator.core.rule import StoppingRule
+from trialjob.orchestrator.core.search import StoppingRule
 from trialjob.orchestrator.ports import Sampler
 from trialjob.orchestrator.samplers.optuna import OptunaSampler
 from trialjob.orchestrator.samplers.random import RandomSampler

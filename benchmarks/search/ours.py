@@ -19,7 +19,7 @@ from trialjob.model.limits import Limits
 from trialjob.model.metric import MetricGoal, Mode, Objective
 from trialjob.model.money import Tariff, Terms
 from trialjob.orchestrator.core.events import Event, ReportsRead, TrialEnded, TrialProposed
-from trialjob.orchestrator.core.rule import StoppingRule
+from trialjob.orchestrator.core.search import StoppingRule
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.ports import Sampler
 from trialjob.testing.simulation import ASSUMED, Simulation

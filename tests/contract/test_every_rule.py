@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from trialjob.orchestrator.core.rule import BaseRule
+from trialjob.orchestrator.core.search import BaseRule
 from trialjob.orchestrator.samplers.syne_rules import Bohb, MoAsha, Pbt, SyneAsha
 from trialjob.orchestrator.stopping import RULES
 from trialjob.orchestrator.stopping.asha import Asha

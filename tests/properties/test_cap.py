@@ -17,7 +17,7 @@ from trialjob.model.money import Tariff, Terms, cap_instance_ms, cap_micros
 from trialjob.model.trial import EndKind, EndReason, Phase
 from trialjob.orchestrator.core.events import Event, ExperimentEnding
 from trialjob.orchestrator.core.evolve import replay
-from trialjob.orchestrator.core.rule import StoppingRule
+from trialjob.orchestrator.core.search import StoppingRule
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.stopping.asha import Asha
 from trialjob.orchestrator.stopping.hyperband import Hyperband

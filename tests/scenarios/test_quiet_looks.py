@@ -16,7 +16,7 @@ from trialjob.backends.simulator.service import SimulatedService
 from trialjob.model.limits import Limits
 from trialjob.model.money import Tariff, Terms
 from trialjob.orchestrator.core.events import PricesLearned, Record
-from trialjob.orchestrator.core.rule import StoppingRule
+from trialjob.orchestrator.core.search import StoppingRule
 from trialjob.orchestrator.engine.loop import Loop
 from trialjob.orchestrator.stopping.asha import Asha
 from trialjob.orchestrator.stopping.hyperband import Hyperband

@@ -25,7 +25,7 @@ from trialjob.backends.simulator.job_script import JobScript
 from trialjob.backends.simulator.service import SimulatedService
 from trialjob.model.job import JobRequest
 from trialjob.model.limits import Limits
-from trialjob.orchestrator.core.rule import StoppingRule
+from trialjob.orchestrator.core.search import StoppingRule
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.stopping.asha import Asha
 from trialjob.orchestrator.stopping.hyperband import Hyperband

@@ -17,7 +17,6 @@ import pytest
 import slurm_accounts
 import slurm_cluster
 from trialjob.backends.slurm import commands
-from trialjob.backends.slurm.doctor import examine
 from trialjob.backends.slurm.section import Slurm
 from trialjob.model.job import FailureKind, JobRequest
 from trialjob.orchestrator.ports import Postponed, Submitted
@@ -112,4 +111,4 @@ def test_the_doctor_knows_accounts_and_the_qos_of_each(jobs: SlurmJobs) -> None:
 def checked(jobs: SlurmJobs, request: JobRequest, name: str, **section: str) -> dict[str, bool | None]:
     """What a doctor finds of a section."""
     spec = Slurm.model_validate({"folder": str(jobs.shared), **section})
-    return {check.name: check.ok for check in examine(spec, jobs.planned(request), only=[name])}
+    return {check.name: check.ok for check in spec.doctor(jobs.planned(request), only=[name])}

@@ -9,7 +9,6 @@ import pytest
 
 from slurm_cluster import Cluster
 from trialjob.backends.plugin import Check
-from trialjob.backends.slurm.doctor import examine
 from trialjob.backends.slurm.section import Slurm
 from trialjob.testing.slurm_jobs import SlurmJobs
 
@@ -25,7 +24,7 @@ def jobs(tmp_path: Path, slurm: Cluster) -> Iterator[SlurmJobs]:
 
 def checked(jobs: SlurmJobs, *only: str, **section: object) -> list[Check]:
     spec = Slurm.model_validate({"folder": str(jobs.shared), **section})
-    return list(examine(spec, jobs.planned(jobs.request(max_runtime=60.0)), only=only))
+    return list(spec.doctor(jobs.planned(jobs.request(max_runtime=60.0)), only=only))
 
 
 def test_a_cluster_of_one_kind_of_nodes_is_looked_at_once(jobs: SlurmJobs) -> None:

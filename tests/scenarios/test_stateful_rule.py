@@ -18,7 +18,7 @@ from trialjob.model.job import JobRequest
 from trialjob.model.limits import Limits
 from trialjob.model.trial import Phase, TrialStatus
 from trialjob.orchestrator.core.events import Event, RungReached, TrialEnded
-from trialjob.orchestrator.core.rule import StoppingRule
+from trialjob.orchestrator.core.search import StoppingRule
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.engine.loop import Loop
 from trialjob.orchestrator.journals.memory import MemoryJournal

@@ -8,7 +8,7 @@ from trialjob.model.limits import Limits
 from trialjob.model.metric import Report
 from trialjob.model.space import Branches, Choice, QUniform, Space, Uniform
 from trialjob.model.trial import EndKind, TrialStatus
-from trialjob.orchestrator.core.rule import StoppingRule
+from trialjob.orchestrator.core.search import StoppingRule
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.samplers.initial_points import PointsFirst
 from trialjob.orchestrator.samplers.random import RandomSampler

@@ -161,8 +161,7 @@ def test_what_runs_is_stopped_without_its_packages(machine: Machine) -> None:
 BROKEN = """
 from dataclasses import dataclass
 from typing import ClassVar
-from trialjob.orchestrator.core.rule import BaseRule
-from trialjob.orchestrator.core.search import BaseSampler
+from trialjob.orchestrator.core.search import BaseRule, BaseSampler
 
 
 @dataclass(frozen=True, kw_only=True)

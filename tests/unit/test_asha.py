@@ -19,7 +19,7 @@ from trialjob.orchestrator.core.events import (
     TrialProposed,
 )
 from trialjob.orchestrator.core.evolve import apply
-from trialjob.orchestrator.core.rule import Judgement
+from trialjob.orchestrator.core.search import Judgement
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.stopping.asha import Asha
 

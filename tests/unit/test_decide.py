@@ -67,7 +67,7 @@ from trialjob.orchestrator.core.observations import (
     Submitted,
     Suggested,
 )
-from trialjob.orchestrator.core.rule import BaseRule, Judgement, StoppingRule
+from trialjob.orchestrator.core.search import BaseRule, Judgement, StoppingRule
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial
 from trialjob.orchestrator.core.verdicts import natural_end

@@ -14,7 +14,7 @@ from trialjob.model.limits import Limits
 from trialjob.model.money import Tariff, Terms
 from trialjob.model.trial import EndKind, TrialStatus
 from trialjob.orchestrator.core.expected_gain import ENOUGH, _expected_least, forecast, next_gain
-from trialjob.orchestrator.core.rule import StoppingRule
+from trialjob.orchestrator.core.search import StoppingRule
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.stopping.asha import Asha
 from trialjob.orchestrator.stopping.hyperband import Hyperband

@@ -15,7 +15,7 @@ from trialjob.model.space import Config, Space, Uniform
 from trialjob.model.trial import StopKind, StopReason
 from trialjob.orchestrator.core import rule_answers
 from trialjob.orchestrator.core.events import TrialProposed
-from trialjob.orchestrator.core.rule import Judgement
+from trialjob.orchestrator.core.search import Judgement
 from trialjob.orchestrator.samplers.checked import Checked
 
 SPACE = Space({"rate": Uniform(lower=0.0, upper=1.0)})

@@ -26,7 +26,7 @@ from trialjob.orchestrator.core.events import (
     TrialProposed,
 )
 from trialjob.orchestrator.core.evolve import evolve
-from trialjob.orchestrator.core.rule import StoppingRule
+from trialjob.orchestrator.core.search import StoppingRule
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.engine.looks import Look, Planned, pauses
 from trialjob.orchestrator.stopping.asha import Asha

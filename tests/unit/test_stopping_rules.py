@@ -28,7 +28,7 @@ from trialjob.orchestrator.core.events import (
 )
 from trialjob.orchestrator.core.evolve import apply
 from trialjob.orchestrator.core.observations import JobObserved
-from trialjob.orchestrator.core.rule import StoppingRule
+from trialjob.orchestrator.core.search import StoppingRule
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.stopping.asha import Asha
 from trialjob.orchestrator.stopping.bandit import Bandit

@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from trialjob.apps.interactive_run import OnInterrupt
     from trialjob.backends.plugin import BaseBackend
     from trialjob.experiment import Session
-    from trialjob.orchestrator.core.rule import BaseRule
-    from trialjob.orchestrator.core.search import BaseSampler
+    from trialjob.orchestrator.core.search import BaseRule, BaseSampler
     from trialjob.reporting.results import Result
 
 

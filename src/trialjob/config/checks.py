@@ -37,8 +37,7 @@ from trialjob.errors import Problem
 from trialjob.logs.metrics import compiled, expand
 from trialjob.logs.on_log import nests_repeats
 from trialjob.model.ids import experiment_name_problem
-from trialjob.orchestrator.core.rule import BaseRule
-from trialjob.orchestrator.core.search import BaseSampler, Search, warm_start_of
+from trialjob.orchestrator.core.search import BaseRule, BaseSampler, Search, warm_start_of
 from trialjob.orchestrator.samplers import SAMPLERS
 
 #: What mends a pattern that is none, mostly.

@@ -25,8 +25,7 @@ from trialjob.model.metric import MetricDefinition, MetricGoal, Mode, NanPolicy,
 from trialjob.model.secret import Secret
 from trialjob.model.space import Space
 from trialjob.model.trial import LogAction
-from trialjob.orchestrator.core.rule import BaseRule
-from trialjob.orchestrator.core.search import BaseSampler, Search
+from trialjob.orchestrator.core.search import BaseRule, BaseSampler, Search
 from trialjob.orchestrator.samplers.automatic import Auto
 from trialjob.orchestrator.stopping.none import NoStopping
 

@@ -10,9 +10,8 @@ from typing import cast
 from trialjob.config import ExperimentSpec
 from trialjob.model.json import canonical_json
 from trialjob.model.space import Config
-from trialjob.orchestrator.core.rule import Scheduler, StoppingRule
 from trialjob.orchestrator.core.rule_answers import opened
-from trialjob.orchestrator.core.search import BaseSampler, Search
+from trialjob.orchestrator.core.search import BaseSampler, Scheduler, Search, StoppingRule
 from trialjob.orchestrator.ports import Sampler
 from trialjob.orchestrator.samplers import SAMPLERS
 from trialjob.orchestrator.samplers.checked import Checked

@@ -22,8 +22,8 @@ from trialjob.experiment.resolving import ResolvedSpec, resolve
 from trialjob.experiment.search import sampler_of, search_advice
 from trialjob.experiment.stores import open_store
 from trialjob.orchestrator.core.last_epoch import COUNTS
-from trialjob.orchestrator.core.rule import StoppingRule
 from trialjob.orchestrator.core.rule_answers import opened
+from trialjob.orchestrator.core.search import StoppingRule
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.ports import Sampler
 from trialjob.orchestrator.samplers.random import RandomSampler

@@ -10,7 +10,7 @@ from trialjob.backends.simulator.curves import Recorded
 from trialjob.model.limits import Limits
 from trialjob.model.metric import Objective
 from trialjob.model.money import Tariff
-from trialjob.orchestrator.core.rule import StoppingRule
+from trialjob.orchestrator.core.search import StoppingRule
 from trialjob.orchestrator.ports import Sampler
 
 

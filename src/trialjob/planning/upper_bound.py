@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from trialjob.model.limits import Limits
 from trialjob.model.money import Spend, Tariff, cap_instance_ms, cap_micros
 from trialjob.orchestrator.core.failures import OF
-from trialjob.orchestrator.core.rule import StoppingRule
+from trialjob.orchestrator.core.search import StoppingRule
 from trialjob.planning.scenario_input import Case
 
 

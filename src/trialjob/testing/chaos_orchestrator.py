@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from trialjob.backends.simulator.backend import SimulatorBackend
 from trialjob.errors import BackendBusy, BackendUnavailable, InvariantError, StoreUnavailable
@@ -15,12 +15,10 @@ from trialjob.orchestrator.core.events import ExperimentEnding, Record
 from trialjob.orchestrator.engine.step import Parts, Stepper
 from trialjob.orchestrator.ports import Clock
 from trialjob.orchestrator.samplers.random import RandomSampler
+from trialjob.testing.chaos_laws import LawfulWorld
 from trialjob.testing.chaos_schedule import RULES, Fault
 from trialjob.testing.crash import Crash, FusedBackend, FusedJournal
 from trialjob.testing.simulation import ESTIMATOR, OBJECTIVE, SPACE
-
-if TYPE_CHECKING:
-    from trialjob.testing.chaos import World
 
 T = TypeVar("T")
 
@@ -42,8 +40,8 @@ class SkewedClock:
 class Orchestrator:
     """A process that steps, dies, and is started again."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, world: LawfulWorld, all_of_them: Sequence[Orchestrator] = ()) -> None:
+        self._world, self._all = world, all_of_them
         self.clock = SkewedClock(world.clock)
         self._stepper: Stepper | None = None
 
@@ -123,7 +121,7 @@ class Orchestrator:
         if world.depth:
             return
         world.depth += 1
-        others = [other for other in world.orchestrators if other is not self]
+        others = [other for other in self._all if other is not self]
         try:
             (others[0] if others else Orchestrator(world)).step()
         finally:
@@ -144,7 +142,7 @@ class _Way:
 class FaultyBackend(FusedBackend):
     """The service as one orchestrator reaches it."""
 
-    def __init__(self, world: World, owner: Orchestrator) -> None:
+    def __init__(self, world: LawfulWorld, owner: Orchestrator) -> None:
         super().__init__(
             SimulatorBackend(world.service, world.clock), _Way(owner, BackendUnavailable("lost"))
         )

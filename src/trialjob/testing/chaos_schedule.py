@@ -8,7 +8,7 @@ from enum import Enum
 
 from trialjob.model.job import FailureKind
 from trialjob.model.limits import Limits
-from trialjob.orchestrator.core.rule import StoppingRule
+from trialjob.orchestrator.core.search import StoppingRule
 from trialjob.orchestrator.stopping.asha import Asha
 from trialjob.orchestrator.stopping.hyperband import Hyperband
 from trialjob.orchestrator.stopping.none import NoStopping

@@ -16,8 +16,7 @@ from trialjob.logs.metrics import readers
 from trialjob.model.ids import TrialId, job_name
 from trialjob.model.job import Arguments
 from trialjob.model.secret import unknown
-from trialjob.orchestrator.core.rule import BaseRule
-from trialjob.orchestrator.core.search import Search
+from trialjob.orchestrator.core.search import BaseRule, Search
 from trialjob.orchestrator.engine import step
 from trialjob.orchestrator.engine.hosted import HostedStepper
 from trialjob.orchestrator.engine.step import Stepper

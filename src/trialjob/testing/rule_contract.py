@@ -26,7 +26,7 @@ from trialjob.orchestrator.core.observations import (
     Submitted,
     Suggested,
 )
-from trialjob.orchestrator.core.rule import BaseRule, Scheduler, StoppingRule
+from trialjob.orchestrator.core.search import BaseRule, Scheduler, StoppingRule
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.journals.codec import decode, encode
 from trialjob.orchestrator.ports import Sampler

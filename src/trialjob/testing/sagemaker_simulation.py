@@ -21,7 +21,7 @@ from trialjob.backends.sagemaker.settings import SageMakerSettings
 from trialjob.logs.metrics import readers
 from trialjob.model.limits import Limits
 from trialjob.orchestrator.core.events import ExperimentCreated, PricesLearned
-from trialjob.orchestrator.core.rule import StoppingRule
+from trialjob.orchestrator.core.search import StoppingRule
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.engine.loop import Loop, Watcher
 from trialjob.orchestrator.engine.step import Parts, Stepper

@@ -10,42 +10,44 @@ from __future__ import annotations
 import getpass
 import re
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from trialjob.backends.plugin import Check, Jobs
 from trialjob.backends.slurm import commands
 from trialjob.backends.slurm.backend import least_minutes, time_options
 from trialjob.backends.slurm.commands import COMMANDS, run, said_by
 from trialjob.backends.slurm.compute_nodes import look_at
+from trialjob.backends.slurm.settings import SlurmSettings
 from trialjob.errors import BackendError
-
-if TYPE_CHECKING:
-    from trialjob.backends.slurm.section import Slurm
 
 _OLDEST: Final = (22, 5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Case:
-    section: Slurm
+    settings: SlurmSettings
+    #: What the section has for these options of sbatch: partition, account, qos, gres.
+    asked: Mapping[str, str | None]
     jobs: Jobs
 
 
 _Checking: TypeAlias = Callable[[_Case], Iterator[Check]]
 
 
-def examine(section: Slurm, jobs: Jobs, *, only: Sequence[str] = ()) -> Iterator[Check]:
-    """Every check, or those that are named."""
+def examine(
+    settings: SlurmSettings, asked: Mapping[str, str | None], jobs: Jobs, only: Sequence[str] = ()
+) -> Iterator[Check]:
+    """Every check, or those that are named; ``asked`` is the partition and what else a site decides on."""
     if lacking := commands.missing():
         remedy = "run trialjob on a login node of the cluster"
         yield Check(
             name="commands", ok=False, detail=f"no {', '.join(lacking)} on this machine", remedy=remedy
         )
         return
-    case = _Case(section=section, jobs=jobs)
+    case = _Case(settings=settings, asked=asked, jobs=jobs)
     for name, check in _CHECKS:
         if not only or name in only:
             try:
@@ -85,7 +87,7 @@ def _controller(_case: _Case) -> Iterator[Check]:
 
 def _partition(case: _Case) -> Iterator[Check]:
     """The partition, whether it is up, its longest job, and what its nodes have."""
-    wanted = case.section.partition
+    wanted = case.asked["partition"]
     rows = [
         line.split("|") for line in run(["sinfo", "-h", "-o", "%R|%a|%l|%G|%P"]).stdout.splitlines() if line
     ]
@@ -134,7 +136,7 @@ def _seconds(text: str) -> float:
 
 
 def _gres(case: _Case, found: Sequence[Sequence[str]]) -> Iterator[Check]:
-    wanted = case.section.gres
+    wanted = case.asked["gres"]
     if wanted is None:
         return
     offered = sorted({row[3] for row in found if row[3] != "(null)"})
@@ -159,12 +161,10 @@ def _account(case: _Case) -> Iterator[Check]:
     if done.returncode or not rows:
         yield Check(name="account", ok=None, detail="the cluster keeps no accounts, or does not tell them")
         return
-    section = case.section
+    account, qos = case.asked["account"], case.asked["qos"]
     accounts = sorted({row[0] for row in rows})
-    levels = sorted(
-        {each for row in rows if section.account in (None, row[0]) for each in row[1].split(",") if each}
-    )
-    for key, wanted, known in (("account", section.account, accounts), ("qos", section.qos, levels)):
+    levels = sorted({each for row in rows if account in (None, row[0]) for each in row[1].split(",") if each})
+    for key, wanted, known in (("account", account, accounts), ("qos", qos, levels)):
         if wanted is not None and wanted not in known:
             remedy = f"write backend.{key}: {' or '.join(known)}" if known else f"leave backend.{key} out"
             yield Check(
@@ -179,7 +179,7 @@ def _account(case: _Case) -> Iterator[Check]:
 def _judged(case: _Case) -> Iterator[Check]:
     """What SLURM says of the first job."""
     first = case.jobs.first()
-    options = [*case.section.options(), *time_options(first, case.section.stop_grace)]
+    options = [*case.settings.options, *time_options(first, case.settings.stop_grace)]
     done = run(["sbatch", "--test-only", *options], script="#!/bin/bash\ntrue\n")
     said = said_by(done)
     if done.returncode and isinstance(commands.refusal(said), commands.Later):
@@ -192,8 +192,8 @@ def _judged(case: _Case) -> Iterator[Check]:
 
 def _nodes(case: _Case) -> Iterator[Check]:
     """The shared folder, the clock and the Python of a compute node of each kind."""
-    section, jobs = case.section, case.jobs
-    yield from look_at(Path(section.folder), section.options(), section.partition or "", jobs.clock)
+    settings, partition = case.settings, case.asked["partition"] or ""
+    yield from look_at(settings.folder, settings.options, partition, case.jobs.clock)
 
 
 _CHECKS: Final[tuple[tuple[str, _Checking], ...]] = (

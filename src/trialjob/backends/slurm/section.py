@@ -255,7 +255,8 @@ class Slurm(BaseBackend):
     def doctor(self, jobs: Jobs, only: Sequence[str] = ()) -> Iterator[Check]:
         from trialjob.backends.slurm.doctor import examine  # noqa: PLC0415 - POSIX only
 
-        yield from examine(self, jobs, only=only)
+        asked = {name: getattr(self, name) for name in ("partition", "account", "qos", "gres")}
+        yield from examine(self.settings(jobs.name), asked, jobs, only)
 
 
 def _option_problems(number: int, word: str) -> Iterator[Problem]:

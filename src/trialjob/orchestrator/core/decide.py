@@ -15,7 +15,7 @@ from trialjob.orchestrator.core.events import Event
 from trialjob.orchestrator.core.launching import launch
 from trialjob.orchestrator.core.observations import Observation
 from trialjob.orchestrator.core.on_observation import take_in
-from trialjob.orchestrator.core.rule import StoppingRule
+from trialjob.orchestrator.core.search import StoppingRule
 from trialjob.orchestrator.core.state import State
 
 

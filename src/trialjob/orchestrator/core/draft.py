@@ -6,8 +6,8 @@ from trialjob.model.ids import TrialId
 from trialjob.model.trial import Phase
 from trialjob.orchestrator.core.events import Event
 from trialjob.orchestrator.core.evolve import apply
-from trialjob.orchestrator.core.rule import StoppingRule
 from trialjob.orchestrator.core.rule_answers import followed
+from trialjob.orchestrator.core.search import StoppingRule
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Attempt
 

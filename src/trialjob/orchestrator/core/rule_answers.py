@@ -14,8 +14,7 @@ from trialjob.model.ids import TrialId
 from trialjob.model.metric import Report
 from trialjob.model.trial import StopKind, StopReason
 from trialjob.orchestrator.core.events import Event
-from trialjob.orchestrator.core.rule import BaseRule, Judgement, StoppingRule
-from trialjob.orchestrator.core.search import Search
+from trialjob.orchestrator.core.search import BaseRule, Judgement, Search, StoppingRule
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial
 

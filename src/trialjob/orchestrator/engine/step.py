@@ -20,9 +20,8 @@ from trialjob.orchestrator.core.events import Event, Record, TrialProposed
 from trialjob.orchestrator.core.evolve import as_of, evolve
 from trialjob.orchestrator.core.launching import wanted
 from trialjob.orchestrator.core.observations import Observation, Suggested
-from trialjob.orchestrator.core.rule import BaseRule, StoppingRule
 from trialjob.orchestrator.core.rule_answers import followed
-from trialjob.orchestrator.core.search import only_proposals
+from trialjob.orchestrator.core.search import BaseRule, StoppingRule, only_proposals
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.engine.act import act
 from trialjob.orchestrator.engine.looks import EVERYTHING, Look

@@ -14,8 +14,7 @@ from typing import Annotated, Any, ClassVar, Final
 from annotated_types import Ge, Gt, Interval
 
 from trialjob.errors import Problem
-from trialjob.orchestrator.core.rule import BaseRule, StoppingRule
-from trialjob.orchestrator.core.search import Search
+from trialjob.orchestrator.core.search import BaseRule, Search, StoppingRule
 from trialjob.orchestrator.samplers.syne_search import SyneTuneSearch
 from trialjob.orchestrator.stopping.asha import Asha
 from trialjob.orchestrator.stopping.halving import HalvingRule

@@ -29,7 +29,7 @@ from trialjob.orchestrator.core.events import (
     TrialEnded,
     TrialProposed,
 )
-from trialjob.orchestrator.core.rule import BaseRule, Judgement
+from trialjob.orchestrator.core.search import BaseRule, Judgement
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial
 from trialjob.orchestrator.samplers import syne_schedulers

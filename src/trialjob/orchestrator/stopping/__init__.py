@@ -1,6 +1,6 @@
 """Stopping rules: pure functions of the recorded state."""
 
-from trialjob.orchestrator.core.rule import BaseRule
+from trialjob.orchestrator.core.search import BaseRule
 from trialjob.registry import Registry
 
 _HERE = "trialjob.orchestrator.stopping"

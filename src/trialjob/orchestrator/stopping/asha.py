@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from trialjob.errors import Problem
 from trialjob.model.metric import Report
 from trialjob.model.trial import StopKind, StopReason
-from trialjob.orchestrator.core.rule import Judgement, StoppingRule
 from trialjob.orchestrator.core.rung import Rung
+from trialjob.orchestrator.core.search import Judgement, StoppingRule
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial
 from trialjob.orchestrator.stopping.halving import HalvingRule

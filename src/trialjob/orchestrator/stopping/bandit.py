@@ -21,8 +21,8 @@ from annotated_types import Ge
 from trialjob.errors import Problem
 from trialjob.model.metric import Mode, Objective, Report
 from trialjob.model.trial import StopKind, StopReason
-from trialjob.orchestrator.core.rule import Judgement
 from trialjob.orchestrator.core.rung import Rung
+from trialjob.orchestrator.core.search import Judgement
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial
 from trialjob.orchestrator.stopping.intervals import IntervalRule, best

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, ClassVar
 from trialjob.errors import Problem, SpecError
 from trialjob.model.metric import Objective, Report
 from trialjob.model.trial import StopKind, StopReason
-from trialjob.orchestrator.core.rule import BaseRule, Judgement, StoppingRule
+from trialjob.orchestrator.core.search import BaseRule, Judgement, StoppingRule
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial
 

@@ -9,7 +9,7 @@ from typing import Annotated
 from annotated_types import Ge, Gt
 
 from trialjob.errors import Problem
-from trialjob.orchestrator.core.rule import BaseRule
+from trialjob.orchestrator.core.search import BaseRule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from typing import Annotated, TypeAlias
 from annotated_types import Ge
 
 from trialjob.model.metric import Objective
-from trialjob.orchestrator.core.rule import BaseRule
+from trialjob.orchestrator.core.search import BaseRule
 
 #: Resource and value of each report that went further than all before it.
 Curve: TypeAlias = Sequence[tuple[float, float]]

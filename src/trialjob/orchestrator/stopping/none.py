@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from trialjob.model.metric import Report
-from trialjob.orchestrator.core.rule import BaseRule, Judgement
+from trialjob.orchestrator.core.search import BaseRule, Judgement
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial
 

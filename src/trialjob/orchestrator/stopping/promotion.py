@@ -20,8 +20,8 @@ from trialjob.errors import Problem
 from trialjob.model.ids import TrialId
 from trialjob.model.metric import Report
 from trialjob.model.trial import StopKind, StopReason
-from trialjob.orchestrator.core.rule import Judgement
 from trialjob.orchestrator.core.rung import Rung
+from trialjob.orchestrator.core.search import Judgement
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial
 from trialjob.orchestrator.stopping.halving import HalvingRule
