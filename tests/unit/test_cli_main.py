@@ -12,7 +12,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from trialjob.apps.cli.commands import Work, cli
+from trialjob.apps.cli.commands import cli
+from trialjob.apps.cli.options import Work
 from trialjob.apps.cli.errors import Begun, ExitStatus, guarded
 from trialjob.apps.cli.main import main
 from trialjob.errors import (

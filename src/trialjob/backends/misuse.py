@@ -5,14 +5,13 @@ Rule: every field at once, each with its value and what to write; pydantic's own
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, get_args
 
 from trialjob.errors import Problem
 from trialjob.model.durations import FORMS
 from trialjob.model.masking import names_secret
-from trialjob.model.paths import path_text
+from trialjob.model.paths import nearest, path_text
 
 #: What a check of our own says stands behind it; durations alone have one.
 _OURS: Final = "Value error, "
@@ -41,7 +40,8 @@ def problems_of(
             message, remedy = "is missing", f"write {name}={example!r}" if example else f"give it a {name}"
         elif kind == "extra_forbidden":
             known = _fields_at(place[:-1], fields)
-            message, remedy = "is not known here", _instead(name, known, {} if place[1:] else instead_of)
+            instead = None if place[1:] else instead_of.get(name)
+            message, remedy = "is not known here", f"write {instead}" if instead else nearest(name, known)
         else:
             value = "the value" if names_secret(name, str(error["input"])) else repr(error["input"])
             parts = {key: _example(each) for key, each in _fields_at(place, fields).items() if _example(each)}
@@ -70,12 +70,3 @@ def _of_value(value: str, kind: str, said: str, parts: Mapping[str, Any]) -> tup
         return f"{value} is not {what.partition(',')[0]}", f"write {what}{example}"
     meant = said.removeprefix("Input should be ")
     return f"{value} is not possible here", f"write {meant if meant[:2] == 'a ' else f'a value {meant}'}"
-
-
-def _instead(name: str, known: Mapping[str, Any], instead_of: Mapping[str, str]) -> str:
-    if name in instead_of and known:
-        return f"write {instead_of[name]}"
-    close = difflib.get_close_matches(name.lower(), known, n=1)
-    if close:
-        return f"did you mean {close[0]!r}?"
-    return f"known here: {', '.join(known)}" if known else "remove it"

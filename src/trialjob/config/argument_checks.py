@@ -11,7 +11,7 @@ from trialjob.config.estimators import (
     ContainerSpec,
     EstimatorSpec,
 )
-from trialjob.config.paths import nearest, problem_at, shown
+from trialjob.config.paths import problem_at, shown
 from trialjob.config.space import BranchesSpec, DomainSpec
 from trialjob.config.space_checks import all_domains
 from trialjob.errors import Problem
@@ -26,7 +26,7 @@ from trialjob.in_job.command_line import (
     place_names,
     slots,
 )
-from trialjob.model.paths import Part
+from trialjob.model.paths import Part, nearest
 
 _Path = tuple[Part, ...]
 _IN_BRACES = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")

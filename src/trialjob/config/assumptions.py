@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from trialjob.backends.assumptions import Assumptions, names, problem_with
-from trialjob.config.paths import nearest, shown
+from trialjob.config.paths import shown
 from trialjob.errors import Problem, SpecError
 from trialjob.model.durations import parse_duration
+from trialjob.model.paths import nearest
 
 
 def with_assumed(base: Assumptions, given: Sequence[str]) -> Assumptions:

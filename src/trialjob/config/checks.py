@@ -23,7 +23,7 @@ from trialjob.config.estimator_checks import (
 from trialjob.config.files import kind_of, listed
 from trialjob.config.metric_sources import elsewhere_problems, metric_problems
 from trialjob.config.notify import notify_problems
-from trialjob.config.paths import nearest, problem_at, shown
+from trialjob.config.paths import problem_at, shown
 from trialjob.config.space import DomainSpec, space_of
 from trialjob.config.space_checks import all_names, point_problems, space_problems
 from trialjob.config.spec import (
@@ -37,6 +37,7 @@ from trialjob.errors import Problem
 from trialjob.logs.metrics import compiled, expand
 from trialjob.logs.on_log import nests_repeats
 from trialjob.model.ids import experiment_name_problem
+from trialjob.model.paths import nearest
 from trialjob.orchestrator.core.search import BaseRule, BaseSampler, Search, warm_start_of
 from trialjob.orchestrator.samplers import SAMPLERS
 

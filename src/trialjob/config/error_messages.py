@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 
 from trialjob.backends.plugin import BACKENDS, DEFAULT_BACKEND
 from trialjob.config.grammar import KINDS, kinds_at, known_keys, takes_null
-from trialjob.config.paths import nearest, shown, shown_at
+from trialjob.config.paths import shown, shown_at
 from trialjob.config.plugins import (
     PLUGINS,
     example_of,
@@ -22,7 +22,7 @@ from trialjob.config.plugins import (
 from trialjob.config.space import BRANCHES, DOMAINS
 from trialjob.errors import Problem
 from trialjob.model.durations import FORMS
-from trialjob.model.paths import Part, path_text
+from trialjob.model.paths import Part, nearest, path_text
 
 #: How a limit is said not to be there, behind the remedy for one that is.
 OR_NULL = "; or null, as if it were left out"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from trialjob.config.paths import nearest
+from trialjob.model.paths import nearest
 
 #: So many names of a folder are shown.
 _NAMES_SHOWN = 8

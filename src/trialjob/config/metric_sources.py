@@ -6,10 +6,9 @@ sight, or not all that runs, it is a doubt: a spec that could work is never refu
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from trialjob.config.estimators import (
@@ -27,6 +26,7 @@ from trialjob.config.spec import (
 )
 from trialjob.errors import Problem
 from trialjob.in_job.function import PICKLED
+from trialjob.logs.check import near_metric
 from trialjob.model.paths import Part
 
 _DEFINE = "define it by a regex under metrics"
@@ -80,7 +80,7 @@ def metric_doubts(spec: ExperimentSpec) -> Iterator[Problem]:
     found = _reporting(spec.estimator) if missing else None
     for path, metric in missing:
         known = _known(spec.objective, spec.metrics, found or Reporting())
-        near = _near(metric, known)
+        near = near_metric(metric, known, _ALIKE)
         if (found is None or not found.is_seen) and not isinstance(spec.estimator, FunctionSpec):
             message = f"no metric in sight: {_message(metric, spec.estimator)}"
             remedy = f"did you mean {near!r}? Else {_DEFINE}" if near else _DEFINE
@@ -89,7 +89,7 @@ def metric_doubts(spec: ExperimentSpec) -> Iterator[Problem]:
             message = f"{shown(metric)} has no regex, and no call of a reporter names it"
             yield problem_at(path, message, f"did you mean {near!r}?")
     names = [metric.name for metric in spec.metrics]
-    near = _near(spec.objective.resource, names)
+    near = near_metric(spec.objective.resource, names, _ALIKE)
     if near and spec.objective.resource not in names and not spec.metrics_from:
         message = (
             f"{shown(spec.objective.resource)} has no regex, so that reports are counted 1, 2, 3 instead"
@@ -140,21 +140,8 @@ def _message(metric: str, estimator: EstimatorSpec) -> str:
 
 
 def _remedy(metric: str, known: list[str]) -> str:
-    near = _near(metric, known, least=0.6)
+    near = near_metric(metric, known)
     report = f"report it by trialjob.reporting.report(…, {metric}=…)" if metric.isidentifier() else _REPORT
     if near:
         return f"did you mean {near!r}? Else {_DEFINE}, or {report}"
     return f"there is: {', '.join(map(repr, known))}; {_DEFINE}, or {report}"
-
-
-def _near(metric: str, known: Iterable[str], least: float = _ALIKE) -> str | None:
-    """The known name that is most like ``metric``, but for case and what stands between its words."""
-    plain = {_plain(name): name for name in known}
-    close = difflib.get_close_matches(_plain(metric), plain, n=1, cutoff=least)
-    return plain[close[0]] if close else None
-
-
-def _plain(name: str) -> str:
-    """Without what people write in one way or the other."""
-    short = re.sub(r"[^a-z0-9]", "", name.lower())
-    return short.replace("validation", "val").replace("accuracy", "acc")

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from trialjob.config.grammar import in_backend, is_free, kinds_at, known_keys
-from trialjob.config.paths import nearest, parse_path, shown
+from trialjob.config.paths import parse_path, shown
 from trialjob.config.plugins import once_in_estimator
 from trialjob.config.yaml_text import load_yaml
 from trialjob.errors import Problem, SpecError
 from trialjob.model.masking import MASK, is_secret, mask
-from trialjob.model.paths import Part, path_text
+from trialjob.model.paths import Part, nearest, path_text
 
 
 def apply_overrides(document: dict[str, Any], overrides: Sequence[str], source: str) -> None:

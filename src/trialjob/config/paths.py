@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from trialjob.errors import Problem
 from trialjob.model.masking import masked, names_secret
@@ -48,18 +47,6 @@ def shown_at(path: Sequence[Part], value: object) -> str:
     if any(names_secret(str(part), str(value)) for part in path):
         return "the value"
     return shown(masked(value)) if isinstance(value, str | list | dict) else shown(value)
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """What to write instead of an unknown name."""
-    names = list(known)
-    word = name.lower()
-    # Other products have longer names for the same, such as median_stopping.
-    begun = [each for each in names if word.startswith(f"{each}_")]
-    close = difflib.get_close_matches(word, names, n=1, cutoff=0.6) or sorted(begun, key=len)[-1:]
-    if close:
-        return f"did you mean {close[0]!r}?"
-    return f"known here: {', '.join(names)}" if names else "nothing can be written here"
 
 
 def problem_at(path: tuple[Part, ...], message: str, remedy: str) -> Problem:

@@ -18,11 +18,11 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from trialjob.backends.plugin import BACKENDS, DEFAULT_BACKEND
-from trialjob.config.paths import nearest, shown, shown_at
+from trialjob.config.paths import shown, shown_at
 from trialjob.config.plugins import once_in_estimator
 from trialjob.errors import Problem
 from trialjob.model.json import Json
-from trialjob.model.paths import path_text
+from trialjob.model.paths import nearest, path_text
 
 #: A field of the section, as remedies name it.
 _FIELD: Final = re.compile(r"\bbackend\.[a-z_0-9]+")

@@ -17,9 +17,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from trialjob.backends.plugin import BACKENDS, DEFAULT_BACKEND, Translator
-from trialjob.config.paths import nearest, shown
+from trialjob.config.paths import shown
 from trialjob.errors import PluginError, Problem, UsageError
 from trialjob.model.json import Json
+from trialjob.model.paths import nearest
 from trialjob.orchestrator.samplers import SAMPLERS
 from trialjob.orchestrator.stopping import RULES
 from trialjob.registry import Registry

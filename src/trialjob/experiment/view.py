@@ -135,14 +135,20 @@ class ExperimentView:
         number = attempt or len(self.state.trials[trial].attempts)
         return self._backend.log(self.state.job(trial, number), cursor)
 
+    def lines(self, trial: TrialId, attempt: int, cursor: str = "") -> Iterator[Sequence[LogLine]]:
+        """The lines of an attempt's log behind ``cursor`` to its present end."""
+        while lines := self.log(trial, attempt, cursor):
+            yield lines
+            if lines[-1].cursor == cursor:
+                return
+            cursor = lines[-1].cursor
+
     def follow(self, trial: TrialId, attempt: int, cursor: str = "") -> Iterator[Sequence[LogLine]]:
         """The lines of an attempt's log behind ``cursor`` as they come, until it has ended."""
         while True:
             ended = self.refresh().trials[trial].attempts[attempt - 1].status is AttemptStatus.ENDED
-            while lines := self.log(trial, attempt, cursor):
+            for lines in self.lines(trial, attempt, cursor):
                 yield lines
-                if lines[-1].cursor == cursor:
-                    break
                 cursor = lines[-1].cursor
             if ended:
                 return

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from trialjob.logs.lines import cut
@@ -225,9 +225,16 @@ def _quoted(match: re.Match[str]) -> str:
 
 def _meant(name: str, named: Sequence[Suggestion]) -> Suggestion | None:
     """The one whose name is nearest to a metric's."""
-    plain = {_plain(each.name): each for each in reversed(named)}
-    near = difflib.get_close_matches(_plain(name), list(plain), n=1, cutoff=0.6)
-    return plain[near[0]] if near else None
+    known = {each.name: each for each in reversed(named)}
+    near = near_metric(name, known)
+    return None if near is None else known[near]
+
+
+def near_metric(metric: str, known: Iterable[str], least: float = 0.6) -> str | None:
+    """The known name that is most like ``metric``, but for case and what stands between its words."""
+    plain = {_plain(name): name for name in known}
+    close = difflib.get_close_matches(_plain(metric), plain, n=1, cutoff=least)
+    return plain[close[0]] if close else None
 
 
 def _plain(name: str) -> str:

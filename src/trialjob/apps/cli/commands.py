@@ -6,11 +6,6 @@ does the work is imported when its command is called, and takes the options by t
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import update_wrapper
-from importlib import import_module
-
 import click
 
 from trialjob._version import __version__
@@ -21,6 +16,7 @@ from trialjob.apps.cli.options import (
     WholeNumber,
     backend_option,
     detach_option,
+    done_by,
     engine_option,
     form_option,
     interrupt_option,
@@ -54,28 +50,6 @@ def cli(context: click.Context, /, *, verbose: bool) -> None:
     """Tune hyperparameters: every trial is one managed job."""
     if (end := begin(verbose=verbose)) is not None:
         context.call_on_close(end)
-
-
-@dataclass
-class Work:
-    """What a command calls: ``function`` of a module beside this one, with its options by their names."""
-
-    module: str
-    function: str
-
-    def __call__(self, *begun: object, **options: object) -> object:
-        return self.find()(*begun, **options)
-
-    def find(self) -> Callable[..., object]:
-        found: Callable[..., object] = getattr(
-            import_module(f"trialjob.apps.cli.{self.module}"), self.function
-        )
-        return found
-
-
-def done_by(module: str, function: str) -> Callable[[Callable[[], None]], Callable[..., object]]:
-    """Have that function do what a command describes."""
-    return lambda described: update_wrapper(Work(module, function), described)
 
 
 for _command in (config, init, login, logout, prices, schema, serve, tenant, token):

@@ -12,7 +12,6 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 
 from trialjob import experiment
 from trialjob.apps.cli.errors import ExitStatus
-from trialjob.apps.cli.logs import every_line
 from trialjob.errors import UsageError
 from trialjob.experiment import Session
 from trialjob.model.trial import AttemptStatus
@@ -105,8 +104,8 @@ def _bring_logs(session: Session, trial: Trial, into: Path) -> int:
         growing = into / f".log-{attempt.number}.txt" if ended else into / f"log-{attempt.number}-so-far.txt"
         try:
             with growing.open("w", encoding="utf-8", errors="replace") as file:
-                lines = every_line(session, trial.id, attempt.number)
-                file.writelines(f"{session.vault.mask(line)}\n" for line in lines)
+                for lines in session.lines(trial.id, attempt.number):
+                    file.writelines(f"{session.vault.mask(line.text)}\n" for line in lines)
             if ended:
                 growing.replace(path)
         except OSError as error:

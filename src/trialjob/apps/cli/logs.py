@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -11,9 +10,7 @@ from trialjob import experiment
 from trialjob.apps.cli.errors import ExitStatus, say
 from trialjob.apps.outages import outlasting
 from trialjob.errors import UsageError
-from trialjob.experiment import Session
 from trialjob.model.ids import TrialId
-from trialjob.model.job import LogLine
 from trialjob.model.trial import AttemptStatus
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Attempt
@@ -29,7 +26,12 @@ def print_log(name: str, trial: int, *, attempt: int | None, follow: bool, store
         say(f"{what}: {address}")
     output = Output(sys.stdout)
     mask = session.vault.mask
-    for lines in _parts(session, TrialId(trial), number, follow=follow):
+    parts = (
+        outlasting(session, partial(session.follow, TrialId(trial), number), say)
+        if follow
+        else session.lines(TrialId(trial), number)
+    )
+    for lines in parts:
         for line in lines:
             output.write(clean_log(mask(line.text)) + "\n")
         output.flush()
@@ -43,25 +45,6 @@ def print_log(name: str, trial: int, *, attempt: int | None, follow: bool, store
             for used in [] if use is None else use_in_words(use):
                 say(f"trial {trial} {used}")
     return ExitStatus.DONE
-
-
-def _parts(session: Session, trial: TrialId, attempt: int, *, follow: bool) -> Iterator[Sequence[LogLine]]:
-    """The log of an attempt to its present end, or to that which it will have."""
-    if follow:
-        yield from outlasting(session, partial(session.follow, trial, attempt), say)
-        return
-    cursor = ""
-    while lines := session.log(trial, attempt, cursor):
-        yield lines
-        if lines[-1].cursor == cursor:
-            return
-        cursor = lines[-1].cursor
-
-
-def every_line(session: Session, trial: TrialId, attempt: int) -> Iterator[str]:
-    """The log of an attempt from its first line to its present last one."""
-    for lines in _parts(session, trial, attempt, follow=False):
-        yield from (line.text for line in lines)
 
 
 def _attempt(state: State, trial: int, number: int | None) -> Attempt:

@@ -1,8 +1,11 @@
-"""Options that several commands have in common."""
+"""Options that several commands have in common, and where the work of a command is found."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import update_wrapper
+from importlib import import_module
 from typing import Any, TypeVar
 
 import click
@@ -83,3 +86,25 @@ backend_option = click.option(
 def form_option(*forms: str) -> Callable[[F], F]:
     """``--format``, of which the first is what people read."""
     return click.option("--format", "form", type=click.Choice(forms), default=forms[0], show_default=True)
+
+
+@dataclass
+class Work:
+    """What a command calls: ``function`` of a module beside this one, with its options by their names."""
+
+    module: str
+    function: str
+
+    def __call__(self, *begun: object, **options: object) -> object:
+        return self.find()(*begun, **options)
+
+    def find(self) -> Callable[..., object]:
+        found: Callable[..., object] = getattr(
+            import_module(f"trialjob.apps.cli.{self.module}"), self.function
+        )
+        return found
+
+
+def done_by(module: str, function: str) -> Callable[[Callable[[], None]], Callable[..., object]]:
+    """Have that function do what a command describes."""
+    return lambda described: update_wrapper(Work(module, function), described)

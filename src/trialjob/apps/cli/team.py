@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import click
 
-from trialjob.apps.cli.errors import ExitStatus, say
-from trialjob.apps.cli.options import WholeNumber, store_option
+from trialjob.apps.cli.options import WholeNumber, done_by, store_option
 
 _ROLES = ("read", "submit", "manage", "admin")
 _allow_option = click.option(
@@ -32,18 +31,9 @@ def tenant() -> None:
 @_jobs_option
 @_allow_option
 @store_option
-def add_tenant(
-    *, name: str, budget: str, max_concurrent: int | None, allow: tuple[str, ...], store: str | None
-) -> int:
+@done_by("teaming", "add_tenant")
+def add_tenant() -> None:
     """Add tenant NAME. Without --allow kind=… it may look and plan, and start nothing."""
-    from trialjob.apps.cli.teaming import Team  # noqa: PLC0415 - the help does without
-    from trialjob.reporting.typed_commands import command  # noqa: PLC0415 - as above
-
-    team = Team(store)
-    team.add_tenant(name, budget=budget, max_concurrent=max_concurrent or 8, allow=allow)
-    lets_in = command("token", "create", name, "--role", "submit", store=store)
-    say(f"added tenant {name}; `{lets_in}` lets a user in")
-    return ExitStatus.DONE
 
 
 @tenant.command(name="set")
@@ -52,25 +42,16 @@ def add_tenant(
 @_jobs_option
 @_allow_option
 @store_option
-def set_tenant(
-    *, name: str, budget: str | None, max_concurrent: int | None, allow: tuple[str, ...], store: str | None
-) -> int:
+@done_by("teaming", "set_tenant")
+def set_tenant() -> None:
     """Give tenant NAME another budget, or other rights: --allow replaces all that were allowed."""
-    from trialjob.apps.cli.teaming import Team  # noqa: PLC0415 - the help does without
-
-    Team(store).set_tenant(name, budget=budget, max_concurrent=max_concurrent, allow=allow)
-    say(f"changed tenant {name}")
-    return ExitStatus.DONE
 
 
 @tenant.command(name="list")
 @store_option
-def list_tenants(*, store: str | None) -> int:
+@done_by("teaming", "list_tenants")
+def list_tenants() -> None:
     """List the tenants, with what of their budgets is spent or held."""
-    from trialjob.apps.cli.teaming import Team  # noqa: PLC0415 - the help does without
-
-    click.echo(Team(store).tenants())
-    return ExitStatus.DONE
 
 
 @click.group()
@@ -84,7 +65,8 @@ def token() -> None:
 @click.option("--expires", metavar="TIME", default="90d", show_default=True, help="Such as 90d, or never.")
 @click.option("--note", default="", help="Whose it is, or what for.")
 @store_option
-def create_token(*, tenant: str, role: str, expires: str, note: str, store: str | None) -> int:
+@done_by("teaming", "create_token")
+def create_token() -> None:
     """Print a new token of TENANT, which is shown once; of an admin, who belongs to no tenant.
 
     \b
@@ -93,33 +75,18 @@ def create_token(*, tenant: str, role: str, expires: str, note: str, store: str 
     manage   also remove them, and read who has done what
     admin    all that for every tenant, but start nothing in a tenant's name
     """  # noqa: D301 - click's mark for a text that keeps its lines
-    from trialjob.apps.cli.teaming import Team  # noqa: PLC0415 - the help does without
-    from trialjob.reporting.typed_commands import command  # noqa: PLC0415 - as above
-
-    text, known = Team(store).create_token(tenant, role=role, expires=expires, note=note)
-    click.echo(text)
-    takes_back = command("token", "revoke", known.id, store=store)
-    say(f"token {known.id}: it is not shown again; `{takes_back}` takes it back")
-    return ExitStatus.DONE
 
 
 @token.command(name="list")
 @store_option
-def list_tokens(*, store: str | None) -> int:
+@done_by("teaming", "list_tokens")
+def list_tokens() -> None:
     """List the tokens: whose they are, and until when; not what they are."""
-    from trialjob.apps.cli.teaming import Team  # noqa: PLC0415 - the help does without
-
-    click.echo(Team(store).tokens())
-    return ExitStatus.DONE
 
 
 @token.command(name="revoke")
 @click.argument("token_id", metavar="ID")
 @store_option
-def revoke_token(*, token_id: str, store: str | None) -> int:
+@done_by("teaming", "revoke_token")
+def revoke_token() -> None:
     """Let token ID open nothing any more, at once."""
-    from trialjob.apps.cli.teaming import Team  # noqa: PLC0415 - the help does without
-
-    Team(store).revoke_token(token_id)
-    say(f"token {token_id} opens nothing any more")
-    return ExitStatus.DONE

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import click
+
 from trialjob import experiment
+from trialjob.apps.cli.errors import ExitStatus, say
 from trialjob.apps.team.audit import Act, AuditLog
 from trialjob.apps.team.ledger import Tenant, month_of
 from trialjob.apps.team.tenants import Tenants, parse_budget
@@ -15,67 +18,97 @@ from trialjob.model.money import dollars
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.journals.locks import this_process
 from trialjob.reporting.terminal import clean
+from trialjob.reporting.typed_commands import command
 
 
-class Team:
+class _Team:
     """Tenants and tokens of a store."""
 
     def __init__(self, store: str | None) -> None:
         opened = experiment.open_store(store)
-        self._clock = SystemClock(opened.ahead)
-        self._tenants = Tenants(opened, self._clock)
-        self._tokens = TokenBook(opened, self._clock)
-        self._audit = AuditLog(opened, self._clock)
+        self.clock = SystemClock(opened.ahead)
+        self.tenants, self.tokens = Tenants(opened, self.clock), TokenBook(opened, self.clock)
+        self._audit = AuditLog(opened, self.clock)
 
-    def add_tenant(self, name: str, *, budget: str, max_concurrent: int, allow: tuple[str, ...]) -> None:
-        allowed = tuple(experiment.allowed(each) for each in allow)
-        self._tenants.add(name, budget=parse_budget(budget), max_concurrent=max_concurrent, allow=allowed)
-        self._done(name, f"tenant add {name} --budget {budget} --max-concurrent {max_concurrent}")
-
-    def set_tenant(
-        self, name: str, *, budget: str | None, max_concurrent: int | None, allow: tuple[str, ...]
-    ) -> None:
-        if budget is None and max_concurrent is None and not allow:
-            raise UsageError("nothing to change; write --budget, --max-concurrent or --allow")
-        self._tenants.set(
-            name,
-            budget=None if budget is None else parse_budget(budget),
-            max_concurrent=max_concurrent,
-            allow=tuple(experiment.allowed(each) for each in allow) or None,
-        )
-        self._done(name, f"tenant set {name} --budget {budget} --max-concurrent {max_concurrent}")
-
-    def tenants(self) -> str:
-        month = month_of(self._clock.now())
-        rows = [_tenant_row(self._tenants.read(name), month) for name in self._tenants.names()]
-        return _table(("tenant", "budget", f"taken in {month}", "jobs", "allowed"), rows) or "no tenant yet"
-
-    def create_token(self, tenant: str, *, role: str, expires: str, note: str) -> tuple[str, Token]:
-        """Raises UsageError for a tenant that there is not, and for an admin of one."""
-        wanted = Role[role.upper()]
-        if wanted is Role.ADMIN and tenant:
-            raise UsageError("an admin belongs to no tenant; leave the tenant out, or choose --role manage")
-        if wanted is not Role.ADMIN:
-            if not tenant:
-                raise UsageError(f"a token to {role} is of a tenant; name it, or choose --role admin")
-            self._tenants.read(tenant)
-        text, token = self._tokens.create(tenant=tenant, role=wanted, note=note, seconds=_seconds(expires))
-        self._done(tenant, f"token create {tenant} --role {role}: {token.id}")
-        return text, token
-
-    def revoke_token(self, token_id: str) -> None:
-        self._tokens.revoke(token_id)
-        self._done("", f"token revoke {token_id}")
-
-    def tokens(self) -> str:
-        now = self._clock.now()
-        rows = [_token_row(token, now) for token in self._tokens.read().tokens]
-        return _table(("id", "tenant", "role", "note", "valid until"), rows) or "no token yet"
-
-    def _done(self, tenant: str, what: str) -> None:
+    def done(self, tenant: str, what: str) -> None:
         here = this_process()
         act = Act(who=str(here["user"]), tenant=tenant, what=what, origin=str(here["host"]), outcome="done")
         self._audit.add(act)
+
+
+def add_tenant(
+    *, name: str, budget: str, max_concurrent: int | None, allow: tuple[str, ...], store: str | None
+) -> int:
+    """Add a tenant."""
+    team, jobs = _Team(store), max_concurrent or 8
+    allowed = tuple(experiment.allowed(each) for each in allow)
+    team.tenants.add(name, budget=parse_budget(budget), max_concurrent=jobs, allow=allowed)
+    team.done(name, f"tenant add {name} --budget {budget} --max-concurrent {jobs}")
+    lets_in = command("token", "create", name, "--role", "submit", store=store)
+    say(f"added tenant {name}; `{lets_in}` lets a user in")
+    return ExitStatus.DONE
+
+
+def set_tenant(
+    *, name: str, budget: str | None, max_concurrent: int | None, allow: tuple[str, ...], store: str | None
+) -> int:
+    """Give a tenant another budget, or other rights."""
+    team = _Team(store)
+    if budget is None and max_concurrent is None and not allow:
+        raise UsageError("nothing to change; write --budget, --max-concurrent or --allow")
+    team.tenants.set(
+        name,
+        budget=None if budget is None else parse_budget(budget),
+        max_concurrent=max_concurrent,
+        allow=tuple(experiment.allowed(each) for each in allow) or None,
+    )
+    team.done(name, f"tenant set {name} --budget {budget} --max-concurrent {max_concurrent}")
+    say(f"changed tenant {name}")
+    return ExitStatus.DONE
+
+
+def list_tenants(*, store: str | None) -> int:
+    """Print the tenants."""
+    team = _Team(store)
+    month = month_of(team.clock.now())
+    rows = [_tenant_row(team.tenants.read(name), month) for name in team.tenants.names()]
+    heads = ("tenant", "budget", f"taken in {month}", "jobs", "allowed")
+    click.echo(_table(heads, rows) or "no tenant yet")
+    return ExitStatus.DONE
+
+
+def create_token(*, tenant: str, role: str, expires: str, note: str, store: str | None) -> int:
+    """Print a new token. Raises UsageError for a tenant that there is not, and for an admin of one."""
+    team, wanted = _Team(store), Role[role.upper()]
+    if wanted is Role.ADMIN and tenant:
+        raise UsageError("an admin belongs to no tenant; leave the tenant out, or choose --role manage")
+    if wanted is not Role.ADMIN:
+        if not tenant:
+            raise UsageError(f"a token to {role} is of a tenant; name it, or choose --role admin")
+        team.tenants.read(tenant)
+    text, token = team.tokens.create(tenant=tenant, role=wanted, note=note, seconds=_seconds(expires))
+    team.done(tenant, f"token create {tenant} --role {role}: {token.id}")
+    click.echo(text)
+    takes_back = command("token", "revoke", token.id, store=store)
+    say(f"token {token.id}: it is not shown again; `{takes_back}` takes it back")
+    return ExitStatus.DONE
+
+
+def list_tokens(*, store: str | None) -> int:
+    """Print the tokens, without what they are."""
+    team = _Team(store)
+    rows = [_token_row(token, team.clock.now()) for token in team.tokens.read().tokens]
+    click.echo(_table(("id", "tenant", "role", "note", "valid until"), rows) or "no token yet")
+    return ExitStatus.DONE
+
+
+def revoke_token(*, token_id: str, store: str | None) -> int:
+    """Let a token open nothing any more."""
+    team = _Team(store)
+    team.tokens.revoke(token_id)
+    team.done("", f"token revoke {token_id}")
+    say(f"token {token_id} opens nothing any more")
+    return ExitStatus.DONE
 
 
 def _seconds(text: str) -> float | None:
@@ -94,13 +127,10 @@ def _tenant_row(tenant: Tenant, month: str) -> tuple[str, ...]:
 
 
 def _token_row(token: Token, now: float) -> tuple[str, ...]:
-    until = "ever" if token.expires_at is None else _day(token.expires_at)
+    ends = token.expires_at
+    until = "ever" if ends is None else datetime.fromtimestamp(ends, tz=UTC).strftime("%Y-%m-%d %H:%M UTC")
     state = "revoked" if token.revoked else until if token.is_valid(now) else f"expired {until}"
     return token.id, token.tenant or "-", token.role, token.note, state
-
-
-def _day(at: float) -> str:
-    return datetime.fromtimestamp(at, tz=UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

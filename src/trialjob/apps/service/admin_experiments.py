@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NoReturn, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import NoReturn
 
-from trialjob.apps.service.attempt_files import KeptFiles
 from trialjob.apps.service.experiments import Experiments
-from trialjob.apps.service.figures import Drawn
-from trialjob.apps.service.live_logs import LogPart
-from trialjob.apps.service.studies import Study
 from trialjob.apps.team.tenants import tenant_of
 from trialjob.errors import NoSuchExperiment, UsageError
-from trialjob.experiment import Session
-
-T = TypeVar("T")
 
 
 class NotForAdmins(UsageError):
@@ -51,47 +44,12 @@ class AdminExperiments:
             for line in experiments.lines(containing)
         )
 
-    def _of(self, name: str) -> Experiments:
+    def of(self, name: str) -> Experiments:
+        """Those of the tenant whose experiment that is. Raises NoSuchExperiment."""
         tenant = tenant_of(name)
         if tenant not in self._tenants():
             raise NoSuchExperiment(f"no experiment named {name!r} of any tenant")
         return self._experiments(tenant)
-
-    def look(self, name: str, at: Callable[[Session], T]) -> T:
-        return self._of(name).look(name, at)
-
-    def status(self, name: str) -> tuple[dict[str, object], int]:
-        return self._of(name).status(name)
-
-    def log(self, name: str, trial: int, attempt: int | None, cursor: str) -> LogPart:
-        return self._of(name).log(name, trial, attempt, cursor)
-
-    def figure(self, name: str, figure: str) -> tuple[Drawn, float | None]:
-        return self._of(name).figure(name, figure)
-
-    def kept(self, name: str, trial: int, attempt: int | None) -> KeptFiles:
-        return self._of(name).kept(name, trial, attempt)
-
-    def code(self, name: str) -> bytes:
-        return self._of(name).code(name)
-
-    def remove(self, name: str) -> None:
-        self._of(name).remove(name)
-
-    def stop(self, name: str) -> None:
-        self._of(name).stop(name)
-
-    def resume(self, name: str) -> None:
-        self._of(name).resume(name)
-
-    def change_limits(self, name: str, limits: Mapping[str, Any]) -> None:
-        self._of(name).change_limits(name, limits)
-
-    def further(self, name: str, limits: Mapping[str, Any]) -> dict[str, Any]:
-        return self._of(name).further(name, limits)
-
-    def study(self, name: str, at: Callable[[Study], T]) -> T:
-        return self._of(name).study(name, at)
 
     # What is a tenant's alone
 

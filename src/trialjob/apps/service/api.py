@@ -257,7 +257,7 @@ def _reports(made: FastAPI) -> None:
             return page(session.state, session.space(), session.links, store=here, server=True)
 
         policy = {"content-security-policy": REPORT_POLICY}
-        return HTMLResponse(experiments.look(name, text), headers=policy)
+        return HTMLResponse(experiments.of(name).look(name, text), headers=policy)
 
     @made.get("/v1/experiments/{name}/report.html", response_class=HTMLResponse)
     def get_report(name: str, experiments: CallerExperiments, request: Request) -> HTMLResponse:
@@ -266,7 +266,7 @@ def _reports(made: FastAPI) -> None:
     @made.post("/v1/experiments/{name}/report-tickets", status_code=201)
     def new_report_ticket(name: str, experiments: CallerExperiments) -> dict[str, str]:
         """A path at which the report can be read for a minute without a token."""
-        experiments.look(name, lambda _session: None)
+        experiments.of(name).look(name, lambda _session: None)
         return {"path": TICKETS + tickets.new((experiments, name))}
 
     @made.get(TICKETS + "{ticket}", include_in_schema=False, response_class=HTMLResponse)
@@ -280,21 +280,21 @@ def _steering(made: FastAPI) -> None:
     @made.delete(ONE, status_code=204, response_model=None)  # some versions of FastAPI make one of None
     def remove_experiment(name: str, experiments: CallerExperiments) -> None:
         """Remove an experiment that does not run for good: journal, code and logs."""
-        experiments.remove(name)
+        experiments.of(name).remove(name)
 
     @made.post("/v1/experiments/{name}/stop", status_code=202)
     def stop_experiment(name: str, experiments: CallerExperiments) -> dict[str, Any]:
-        experiments.stop(name)
+        experiments.of(name).stop(name)
         return {"name": name, "asked": "stop"}
 
     @made.post("/v1/experiments/{name}/resume", status_code=202)
     def resume_experiment(name: str, experiments: CallerExperiments) -> dict[str, Any]:
-        experiments.resume(name)
+        experiments.of(name).resume(name)
         return {"name": name, "asked": "resume"}
 
     @made.patch("/v1/experiments/{name}/limits")
     def change_limits(name: str, body: dict[str, Any], experiments: CallerExperiments) -> Response:
         """Other limits, by their names in the spec; null takes one away."""
-        experiments.change_limits(name, body)
-        limits = experiments.look(name, lambda session: session.spec.document()["limits"])
+        experiments.of(name).change_limits(name, body)
+        limits = experiments.of(name).look(name, lambda session: session.spec.document()["limits"])
         return json_of(limits)

@@ -24,7 +24,7 @@ def add_artifacts(made: FastAPI) -> None:
         name: str, trial: int, experiments: CallerExperiments, attempt: int | None = None
     ) -> dict[str, Any]:
         """What an ended attempt has left behind: files of its model and of its other output."""
-        kept = experiments.kept(name, trial, attempt)
+        kept = experiments.of(name).kept(name, trial, attempt)
         parts = {part.value: [_row(each) for each in files] for part, files in kept.parts.items()}
         return {"attempt": kept.attempt, **parts}
 
@@ -40,7 +40,7 @@ def add_artifacts(made: FastAPI) -> None:
         if_range: Annotated[str, Header()] = "",
     ) -> Response:
         """A file, whole or, with the header Range, from a byte on."""
-        kept = experiments.kept(name, trial, attempt)
+        kept = experiments.of(name).kept(name, trial, attempt)
         which, file = kept.find(part, path)
         asked = _RANGE.fullmatch(range_) if if_range in ("", _tag(file)) else None
         start, end = (

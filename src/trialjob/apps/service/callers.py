@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from trialjob.apps.service.admin_experiments import AdminExperiments
 from trialjob.apps.service.experiments import Experiments
@@ -41,46 +41,6 @@ class Caller:
     tenant: str = ""
 
 
-class House(Protocol):
-    """Who is let in, and to what."""
-
-    def caller(self, token: str) -> Caller | None:
-        """Whose token that is; None if unknown. Raises StoreError."""
-        ...
-
-    def at_once(self, token: str) -> tuple[Caller, AnyExperiments] | None:
-        """Whose that is and the experiments that there are for him, where the store need not be asked."""
-        ...
-
-    def experiments(self, caller: Caller) -> AnyExperiments:
-        """The experiments that there are for him."""
-        ...
-
-    def ready(self) -> None:
-        """Raises StoreError when nothing could be answered now."""
-        ...
-
-    def tenants(self, caller: Caller) -> Sequence[Mapping[str, Any]]:
-        """The budgets that he may see."""
-        ...
-
-    def office(self) -> Administration:
-        """Tenants and tokens, for admins. Raises UsageError where there is no team."""
-        ...
-
-    def note(self, act: Act) -> None:
-        """Write down what was done. Raises StoreError."""
-        ...
-
-    def acts(self, caller: Caller, day: str, last: int) -> Sequence[Mapping[str, str]]:
-        """What was written down of a day, as far as he may see it."""
-        ...
-
-    def close(self) -> None:
-        """Let all that runs here come back; jobs run on."""
-        ...
-
-
 class Alone:
     """One user, who may do here what he may on this machine."""
 
@@ -89,23 +49,29 @@ class Alone:
         self._digest = digest_of(token)
 
     def caller(self, token: str) -> Caller | None:
+        """Whose token that is; None if unknown."""
         known = hmac.compare_digest(digest_of(token), self._digest)
         return Caller(id="alone", role=Role.ADMIN) if known else None
 
     def at_once(self, token: str) -> tuple[Caller, AnyExperiments] | None:
+        """Whose that is and the experiments that there are for him, where the store need not be asked."""
         caller = self.caller(token)
         return None if caller is None else (caller, self._experiments)
 
     def experiments(self, caller: Caller) -> AnyExperiments:  # noqa: ARG002 - there is but one
+        """The experiments that there are for him."""
         return self._experiments
 
     def ready(self) -> None:
+        """Raises StoreError when nothing could be answered now."""
         self._experiments.names()
 
     def tenants(self, caller: Caller) -> Sequence[Mapping[str, Any]]:  # noqa: ARG002 - there are none
+        """The budgets that he may see."""
         return ()
 
     def office(self) -> Administration:
+        """Tenants and tokens, for admins. Raises UsageError: there is no team."""
         raise UsageError(
             "this server is for one user alone, without tenants and tokens; make a token first and start it "
             f"again: {command('token', 'create', '--role', 'admin', store=self._experiments.where)}"
@@ -115,6 +81,7 @@ class Alone:
         """There is only one user, so nothing is kept."""
 
     def acts(self, caller: Caller, day: str, last: int) -> Sequence[Mapping[str, str]]:  # noqa: ARG002 - none
+        """What was written down of a day, as far as he may see it."""
         return ()
 
     def take_over(self) -> None:
@@ -126,6 +93,7 @@ class Alone:
         _beside(lambda: _sweep(self._experiments.resume_all))
 
     def close(self) -> None:
+        """Let all that runs here come back; jobs run on."""
         self._experiments.runner.close()
 
 
@@ -143,6 +111,7 @@ class TeamHouse:
         self._closed = threading.Event()
 
     def caller(self, token: str) -> Caller | None:
+        """Raises StoreError, as the rest does; otherwise as of ``Alone``."""
         if not token:
             return None
         found = self._of(token, self._fresh() or self._read())
@@ -237,6 +206,10 @@ class TeamHouse:
             experiments_of = list(self._experiments.values())
         for experiments in experiments_of:
             experiments.runner.close()
+
+
+#: Who is let in, and to what.
+House: TypeAlias = Alone | TeamHouse
 
 
 def _sweep(resume_all: Callable[[], None]) -> None:

@@ -86,6 +86,10 @@ class Experiments:
         """``text`` as the caller may read it."""
         return text
 
+    def of(self, name: str) -> Experiments:  # noqa: ARG002 - an admin's are others for each tenant
+        """Those among which is the experiment of that name."""
+        return self
+
     # Looking
 
     def page(self, after: str, limit: int, *, details: bool = False) -> tuple[list[dict[str, object]], str]:

@@ -22,7 +22,7 @@ def add_figures(made: FastAPI) -> None:
     @made.get(f"{ONE}/figures")
     def list_figures(name: str, experiments: CallerExperiments) -> dict[str, Any]:
         """The figures that the report has of an experiment."""
-        found = titles(experiments.look(name, lambda session: session.state.objective))
+        found = titles(experiments.of(name).look(name, lambda session: session.state.objective))
         return {"items": [{"id": figure, "title": title} for figure, title in found.items()]}
 
     @made.get(f"{ONE}/figures/{{figure}}")
@@ -37,10 +37,10 @@ def add_figures(made: FastAPI) -> None:
 
         The ETag is the version of the journal that it is of. With `Retry-After` there is a newer one then.
         """
-        known = titles(experiments.look(name, lambda session: session.state.objective))
+        known = titles(experiments.of(name).look(name, lambda session: session.state.objective))
         if figure not in known:
             raise HTTPException(404, f"no figure {figure!r} of {name}; there are {', '.join(known)}")
-        drawn, newer_in = experiments.figure(name, figure)
+        drawn, newer_in = experiments.of(name).figure(name, figure)
         headers = {"etag": f'W/"{drawn.version}"'}
         if newer_in is not None:
             headers["retry-after"] = str(math.ceil(newer_in))

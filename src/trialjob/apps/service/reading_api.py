@@ -27,7 +27,7 @@ _SIDE_BY_SIDE: Final = 20
 
 def one_experiment(experiments: AnyExperiments, name: str, if_none_match: str | None = None) -> Response:
     """An experiment as it stands. Raises NoSuchExperiment."""
-    row, version = experiments.status(name)
+    row, version = experiments.of(name).status(name)
     tag = f'W/"{version}"'
     if if_none_match == tag:
         return Response(status_code=304, headers={"etag": tag})
@@ -70,7 +70,9 @@ def _wholes(made: FastAPI) -> None:
         name: Annotated[list[str], Query(min_length=2, max_length=_SIDE_BY_SIDE)],
     ) -> Response:
         """Experiments side by side, as `trialjob compare` has them; each is a `name`."""
-        states = [experiments.look(each, lambda session: session.state) for each in dict.fromkeys(name)]
+        states = [
+            experiments.of(each).look(each, lambda session: session.state) for each in dict.fromkeys(name)
+        ]
         return Response(experiments.visible(strict_json(side_by_side(states))), media_type="application/json")
 
     @made.get(ONE)
@@ -83,7 +85,7 @@ def _wholes(made: FastAPI) -> None:
 def _parts(made: FastAPI) -> None:
     @made.get(f"{ONE}/results")
     def get_results(name: str, experiments: CallerExperiments) -> Response:
-        text = experiments.look(name, lambda session: session.result().to_json())
+        text = experiments.of(name).look(name, lambda session: session.result().to_json())
         return Response(experiments.visible(text), media_type="application/json")
 
     @made.get(f"{ONE}/trials")
@@ -96,7 +98,7 @@ def _parts(made: FastAPI) -> None:
         limit: Annotated[int, Query(ge=1, le=500)] = 100,
     ) -> Response:
         """Some of its trials, behind `skip` others, and the `total` of those there are."""
-        rows = experiments.look(
+        rows = experiments.of(name).look(
             name,
             lambda session: trial_page(session, order=order, status=status, skip=skip, limit=limit),
         )
@@ -104,12 +106,12 @@ def _parts(made: FastAPI) -> None:
 
     @made.get(f"{ONE}/results.csv", response_class=only("text/csv"))
     def get_table(name: str, experiments: CallerExperiments) -> Response:
-        text = experiments.look(name, lambda session: session.result().to_csv())
+        text = experiments.of(name).look(name, lambda session: session.result().to_csv())
         return Response(experiments.visible(text), media_type="text/csv")
 
     @made.get(f"{ONE}/spec")
     def get_spec(name: str, experiments: CallerExperiments) -> Response:
-        document = experiments.look(name, lambda session: dict(session.state.document))
+        document = experiments.of(name).look(name, lambda session: dict(session.state.document))
         return json_of(document)
 
     @made.get(f"{ONE}/limits/cost")
@@ -126,7 +128,9 @@ def _parts(made: FastAPI) -> None:
             "max_cost": max_cost,
             "max_concurrent_trials": max_concurrent_trials,
         }
-        cost = experiments.further(name, {key: value for key, value in asked.items() if value is not None})
+        cost = experiments.of(name).further(
+            name, {key: value for key, value in asked.items() if value is not None}
+        )
         return Response(experiments.visible(strict_json(cost)), media_type="application/json")
 
     @made.get(f"{ONE}/records", response_class=only("application/x-ndjson"))
@@ -134,16 +138,16 @@ def _parts(made: FastAPI) -> None:
         name: str, experiments: CallerExperiments, after: Annotated[int, Query(ge=0)] = 0
     ) -> Response:
         """What has been journaled behind a version, a record a line."""
-        records = experiments.look(name, lambda session: news(session, after))
+        records = experiments.of(name).look(name, lambda session: news(session, after))
         return Response(b"".join(map(encode, records)), media_type="application/x-ndjson")
 
     @made.get(f"{ONE}/code", response_class=only("application/gzip"))
     def get_code(name: str, experiments: CallerExperiments) -> Response:
         """The code of an experiment as it was packed; its digest is in the journal."""
-        return Response(experiments.code(name), media_type="application/gzip")
+        return Response(experiments.of(name).code(name), media_type="application/gzip")
 
     @made.get(f"{TRIAL}/log")
     def get_log(
         name: str, trial: int, experiments: CallerExperiments, attempt: int | None = None, cursor: str = ""
     ) -> dict[str, Any]:
-        return experiments.log(name, trial, attempt, cursor).document()
+        return experiments.of(name).log(name, trial, attempt, cursor).document()

@@ -16,7 +16,7 @@ import uvicorn
 from trialjob import experiment
 from trialjob.apps.service.access import Access, Listening
 from trialjob.apps.service.api import app
-from trialjob.apps.service.callers import Alone, TeamHouse
+from trialjob.apps.service.callers import Alone, House, TeamHouse
 from trialjob.apps.service.connections import Connection, ListeningSocket, Places, files_to_open
 from trialjob.apps.service.experiments import Experiments
 from trialjob.apps.service.log import close, write_to
@@ -80,7 +80,7 @@ def serve(*, store: str | None, listener: Listener, resume: bool, ready: Callabl
     token = ""
     if _has_team(opened, clock):
         _check_safe(listener)
-        house: Alone | TeamHouse = TeamHouse(opened, clock)
+        house: House = TeamHouse(opened, clock)
     else:
         _check_alone(listener, opened)
         token = new_token()

@@ -113,7 +113,7 @@ def add_streams(made: FastAPI, house: House, ending: threading.Event) -> None:
     ) -> StreamingResponse:
         """What is journaled, as server-sent events; the id of each is the version of the journal."""
         heard = number(last_event_id)
-        await in_thread(experiments.look, name, lambda _session: None)
+        await in_thread(lambda: experiments.of(name).look(name, lambda _session: None))
         return seats.listens(
             request, caller.id, _Records(experiments, name, after if heard is None else heard)
         )
@@ -135,7 +135,7 @@ def add_streams(made: FastAPI, house: House, ending: threading.Event) -> None:
         `Last-Event-ID` goes on there. The last one is of the type `end`.
         """
         which, mark = _marked(last_event_id, attempt, cursor)
-        first = await in_thread(experiments.log, name, trial, which, mark)
+        first = await in_thread(lambda: experiments.of(name).log(name, trial, which, mark))
         return seats.listens(request, caller.id, _Lines(experiments, name, trial, first, mark))
 
 
@@ -144,7 +144,9 @@ class _Records:
         self._experiments, self._name, self._version = experiments, name, version
 
     def __call__(self) -> Iterable[bytes]:
-        records = self._experiments.look(self._name, lambda session: news(session, self._version))
+        records = self._experiments.of(self._name).look(
+            self._name, lambda session: news(session, self._version)
+        )
         if records:
             self._version = records[-1].version
         return (
@@ -164,7 +166,7 @@ class _Lines:
     def __call__(self) -> Iterable[bytes] | None:
         if self._over:
             return None
-        part = self._experiments.log(self._name, self._trial, self._attempt, self._cursor)
+        part = self._experiments.of(self._name).log(self._name, self._trial, self._attempt, self._cursor)
         self._over = part.over
         if part.over:
             return [self._event("end", {"attempt": part.attempt})]

@@ -40,14 +40,15 @@ def add_studies(made: FastAPI) -> None:
     @made.post(f"{STUDIES}/{{name}}/suggestions")
     def suggest_trials(name: str, body: SuggestionRequest, experiments: CallerExperiments) -> Suggestions:
         """Trials to run. The same client is given those again that it has and has not ended."""
-        return Suggestions(**experiments.study(name, lambda study: study.suggest(body.client_id, body.count)))
+        suggested = experiments.of(name).study(name, lambda study: study.suggest(body.client_id, body.count))
+        return Suggestions(**suggested)
 
     @made.post(f"{STUDY_TRIAL}/reports")
     def report_trial(
         name: str, trial: int, body: TrialReport, experiments: CallerExperiments
     ) -> dict[str, Any]:
         """A trial's metrics at a step, and whether it is to stop there."""
-        return experiments.study(
+        return experiments.of(name).study(
             name, lambda study: study.report(trial, body.client_id, body.step, body.metrics)
         )
 
@@ -56,11 +57,11 @@ def add_studies(made: FastAPI) -> None:
         def at(study: Study) -> dict[str, Any]:
             return study.finish(trial, body.client_id, metrics=body.metrics, step=body.step, failed=None)
 
-        return json_of(experiments.study(name, at))
+        return json_of(experiments.of(name).study(name, at))
 
     @made.post(f"{STUDY_TRIAL}/fail")
     def fail_trial(name: str, trial: int, body: TrialFailed, experiments: CallerExperiments) -> Response:
         def at(study: Study) -> dict[str, Any]:
             return study.finish(trial, body.client_id, metrics={}, step=None, failed=body.message)
 
-        return json_of(experiments.study(name, at))
+        return json_of(experiments.of(name).study(name, at))

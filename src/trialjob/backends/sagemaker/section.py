@@ -71,15 +71,8 @@ class SageMaker(Machines, BaseBackend):
     # None with an ARN, an address or a price, and not the raw fields, in which any of them may be.
     tenant_fields: ClassVar[frozenset[str]] = frozenset(
         {
-            *(
-                "instance_type",
-                "fallback_instance_types",
-                "instance_count",
-                "volume_size",
-                "keep_alive",
-                "spot",
-            ),
-            *("max_upload", "network_isolation", "encrypt_inter_container_traffic", "poll_interval"),
+            *("instance_type", "fallback_instance_types", "instance_count", "volume_size", "keep_alive"),
+            *("spot", "max_upload", "network_isolation", "encrypt_inter_container_traffic", "poll_interval"),
         }
     )
     instead_of: ClassVar[Mapping[str, str]] = dict.fromkeys(
