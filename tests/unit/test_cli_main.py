@@ -13,9 +13,9 @@ import pytest
 from click.testing import CliRunner
 
 from trialjob.apps.cli.commands import cli
-from trialjob.apps.cli.options import Work
 from trialjob.apps.cli.errors import Begun, ExitStatus, guarded
 from trialjob.apps.cli.main import main
+from trialjob.apps.cli.options import Work
 from trialjob.errors import (
     BackendError,
     ExperimentBusy,

@@ -34,7 +34,7 @@ def modules_after(program: str) -> set[str]:
 
 
 def test_the_public_names() -> None:
-    assert trialjob.__all__ == PUBLIC
+    assert trialjob.__all__ == sorted(PUBLIC)
     for name in PUBLIC:
         assert getattr(trialjob, name).__name__ == name
     assert set(PUBLIC) <= set(dir(trialjob))

@@ -72,7 +72,6 @@ class Context(Protocol):
 
     def get_remaining_time_in_millis(self) -> int:
         """Milliseconds until the invocation is killed."""
-        ...
 
 
 def handler(event: Mapping[str, Any] | None, context: Context | None = None) -> dict[str, object]:

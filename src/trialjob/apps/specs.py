@@ -23,11 +23,9 @@ class Estimator(Protocol):
     @property
     def title(self) -> str:
         """What an experiment is named after when it is given no name."""
-        ...
 
     def document(self) -> Document:
         """The ``estimator`` of a spec."""
-        ...
 
 
 def spec_of(

@@ -94,15 +94,12 @@ class Auditor(Protocol):
 
     def region(self) -> str:
         """Where it looks, in words."""
-        ...
 
     def look(self, experiment: str = "") -> Sequence[Group]:
         """Everything that runs or waits, or that of one experiment."""
-        ...
 
     def stop(self, found: Iterable[Found], say: Callable[[str], None]) -> Sequence[Found]:
         """End these; what has not ended is returned."""
-        ...
 
 
 class Together:

@@ -49,7 +49,6 @@ class Backend(JobBackend, LogSource, ArtifactSource, Protocol):
 
     def notices(self) -> Sequence[str]:
         """What a person should know now, such as credentials that have expired."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

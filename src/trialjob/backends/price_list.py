@@ -47,15 +47,12 @@ class PriceList(Protocol):
 
     def regions(self) -> list[str]:
         """All that it has. Raises BackendUnavailable, UsageError."""
-        ...
 
     def prices(self, region: str) -> RegionPrices | None:
         """Those of one region; None where it has none. Raises BackendUnavailable, UsageError."""
-        ...
 
     def keep(self, fresh: Mapping[str, RegionPrices], path: Path | None) -> Path:
         """Keep what was fetched at ``path``, or else where it is looked for, and return where.
 
         Raises UsageError.
         """
-        ...

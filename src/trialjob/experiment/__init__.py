@@ -9,53 +9,31 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from trialjob.experiment.account import audit, doctor
-    from trialjob.experiment.creation import create
-    from trialjob.experiment.inbox import (
-        spec_of_archive,
-        spec_of_document,
-        spec_of_file,
-        start_document,
-        start_file,
-    )
-    from trialjob.experiment.lookup import Look, look
-    from trialjob.experiment.move import finish, hand_over
-    from trialjob.experiment.opening import attach, open_session
-    from trialjob.experiment.removal import StillRuns, remove
-    from trialjob.experiment.resolving import ResolvedSpec, resolve
-    from trialjob.experiment.sending import room_for
-    from trialjob.experiment.session import Session
-    from trialjob.experiment.stores import open_store, place
-    from trialjob.experiment.tenants import allowed, decisions_of
-    from trialjob.experiment.trackers import mlflow_runs
-
-__all__ = [
-    "Look",
-    "ResolvedSpec",
-    "Session",
-    "StillRuns",
-    "allowed",
-    "attach",
-    "audit",
-    "create",
-    "decisions_of",
-    "doctor",
-    "finish",
-    "hand_over",
-    "look",
-    "mlflow_runs",
-    "open_session",
-    "open_store",
-    "place",
-    "remove",
-    "resolve",
-    "room_for",
-    "spec_of_archive",
-    "spec_of_document",
-    "spec_of_file",
-    "start_document",
-    "start_file",
-]
+    from trialjob.experiment.account import audit as audit
+    from trialjob.experiment.account import doctor as doctor
+    from trialjob.experiment.creation import create as create
+    from trialjob.experiment.inbox import spec_of_archive as spec_of_archive
+    from trialjob.experiment.inbox import spec_of_document as spec_of_document
+    from trialjob.experiment.inbox import spec_of_file as spec_of_file
+    from trialjob.experiment.inbox import start_document as start_document
+    from trialjob.experiment.inbox import start_file as start_file
+    from trialjob.experiment.lookup import Look as Look
+    from trialjob.experiment.lookup import look as look
+    from trialjob.experiment.move import finish as finish
+    from trialjob.experiment.move import hand_over as hand_over
+    from trialjob.experiment.opening import attach as attach
+    from trialjob.experiment.opening import open_session as open_session
+    from trialjob.experiment.removal import StillRuns as StillRuns
+    from trialjob.experiment.removal import remove as remove
+    from trialjob.experiment.resolving import ResolvedSpec as ResolvedSpec
+    from trialjob.experiment.resolving import resolve as resolve
+    from trialjob.experiment.sending import room_for as room_for
+    from trialjob.experiment.session import Session as Session
+    from trialjob.experiment.stores import open_store as open_store
+    from trialjob.experiment.stores import place as place
+    from trialjob.experiment.tenants import allowed as allowed
+    from trialjob.experiment.tenants import decisions_of as decisions_of
+    from trialjob.experiment.trackers import mlflow_runs as mlflow_runs
 
 #: Where each name is.
 _HOME = {

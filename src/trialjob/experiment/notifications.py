@@ -35,16 +35,12 @@ def tell(
     """Send each notice that is still to be sent; each takes at most half a minute."""
     for to in still_to_tell(state):
         try:
-            stranger = bool(state.request) or _in_lambda()
+            stranger = bool(state.request) or "AWS_LAMBDA_FUNCTION_NAME" in os.environ
             _send(notice_of(state, where), to, spec, clock, vault, stranger=stranger)
         except (NotTold, BackendError) as error:
             yield NoticeFailed(to=to, end=state.end_version, problem=vault.mask(str(error)))
         else:
             yield NoticeSent(to=to, end=state.end_version)
-
-
-def _in_lambda() -> bool:
-    return "AWS_LAMBDA_FUNCTION_NAME" in os.environ
 
 
 def _send(

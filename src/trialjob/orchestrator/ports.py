@@ -29,11 +29,9 @@ class Clock(Protocol):
 
     def now(self) -> float:
         """Seconds since the epoch."""
-        ...
 
     def sleep(self, seconds: float) -> None:
         """Return after ``seconds``, or earlier when interrupted."""
-        ...
 
 
 class Journal(Protocol):
@@ -44,7 +42,6 @@ class Journal(Protocol):
 
         Raises JournalCorrupt, JournalTooNew, StoreError.
         """
-        ...
 
     def append(self, events: Sequence[Event], *, after: int, at: float) -> Record:
         """Write one durable record with version ``after + 1`` and return it.
@@ -52,7 +49,6 @@ class Journal(Protocol):
         Raises JournalConflict, having written nothing, when the journal's version is not ``after``;
         StoreError when it cannot be written.
         """
-        ...
 
     def receive(self, records: Sequence[Record]) -> None:
         """Be the journal of an experiment that comes from another one: have all of ``records`` or none.
@@ -60,7 +56,6 @@ class Journal(Protocol):
         What is here must be a beginning of them, or they of it, and then nothing is to be done. Raises
         JournalConflict, having written nothing, when they are of another experiment; StoreError.
         """
-        ...
 
     def hold(self, seconds: float = 60.0) -> AbstractContextManager[None]:
         """Be the one orchestrator of this experiment for the length of a ``with`` block.
@@ -69,11 +64,9 @@ class Journal(Protocol):
         appended for ``seconds``; the one overtaken may not append. Raises ExperimentBusy, which says
         who holds it, here and then from ``read`` and ``append``.
         """
-        ...
 
     def holder(self) -> str | None:
         """Who holds it, in words, or None."""
-        ...
 
 
 @runtime_checkable
@@ -82,11 +75,9 @@ class Recalling(Protocol):
 
     def recall(self) -> Seen | None:
         """What some of its first records amount to; None when that is not known, or in doubt."""
-        ...
 
     def remember(self, state: State) -> None:
         """Keep the state after all that was read and written here, if it is worth while and possible."""
-        ...
 
 
 class ExperimentStore(Protocol):
@@ -94,23 +85,18 @@ class ExperimentStore(Protocol):
 
     def names(self) -> Sequence[ExperimentName]:
         """All experiments, sorted."""
-        ...
 
     def journal(self, name: ExperimentName) -> Journal:
         """The journal of an experiment, which need not exist yet."""
-        ...
 
     def where(self, name: str = "") -> str:
         """Where it keeps what it has, or what it has of an experiment, for people."""
-        ...
 
     def bundle(self, name: ExperimentName, digest: str) -> bytes:
         """The code of an experiment, as it was kept. Raises StoreError."""
-        ...
 
     def keep_bundle(self, name: ExperimentName, digest: str, data: bytes) -> None:
         """Keep the code of an experiment durably; what is there already under this digest is the same."""
-        ...
 
 
 class JobBackend(Protocol):
@@ -126,7 +112,6 @@ class JobBackend(Protocol):
 
         Raises BackendError when a job of that name exists and is not ours.
         """
-        ...
 
     def stop(self, job: JobName, digest: str = "") -> bool:
         """Ask for the job's end: SIGTERM, and SIGKILL after a grace.
@@ -135,7 +120,6 @@ class JobBackend(Protocol):
         also when it has already ended. ``digest`` is given for a job not known to be ours: one of
         that name with another digest is left alone, and is no such job.
         """
-        ...
 
     def observe(self, watched: Sequence[Watch]) -> Sequence[JobSeen]:
         """What became of these jobs, with the log lines behind each one's cursor.
@@ -143,18 +127,15 @@ class JobBackend(Protocol):
         A job about which nothing is known yet is left out. One that has vanished for good is reported
         with an end of kind LOST.
         """
-        ...
 
     def end_pools(self, jobs: Sequence[JobName]) -> bool:
         """Give back the machines that these ended jobs have left warm, so that they cost nothing more.
 
         Returns True once none of them is left, False when some call is still to be made.
         """
-        ...
 
     def close(self) -> None:
         """Give back what only this process holds. Jobs run on."""
-        ...
 
 
 class HostedSearch(Protocol):
@@ -167,22 +148,18 @@ class HostedSearch(Protocol):
     @property
     def search_name(self) -> str:
         """What the service knows the search by."""
-        ...
 
     def hand_over(self, identity: str, bundle: str) -> bool:
         """Hand it over, with the code of that digest, if any; True when it had been, by ``identity``.
 
         Raises BackendError when the name is taken by another's, or the service refuses it.
         """
-        ...
 
     def call_off(self, identity: str) -> bool:
         """Have it and its jobs end. False when it was never handed over, and then it never will be."""
-        ...
 
     def look_for_jobs(self, known: Collection[JobName]) -> HostedObserved:
         """The jobs that the service has started beside those ``known``, and whether more may come."""
-        ...
 
 
 class LogSource(Protocol):
@@ -190,7 +167,6 @@ class LogSource(Protocol):
 
     def log(self, job: JobName, cursor: str = "") -> Sequence[LogLine]:
         """Some lines of a job's log behind ``cursor``; empty at its present end."""
-        ...
 
 
 class Part(Enum):
@@ -224,15 +200,12 @@ class ArtifactSource(Protocol):
 
     def location(self, job: JobName, part: Part) -> str:
         """Where a part of an ended job is kept, if it left any, for people and other tools. Makes no call."""
-        ...
 
     def kept(self, job: JobName, part: Part) -> Sequence[Kept]:
         """The files of a part; empty when the job has left none."""
-        ...
 
     def read(self, job: JobName, part: Part, path: str, start: int = 0) -> Iterator[bytes]:
         """The bytes of a file from ``start`` on, in pieces."""
-        ...
 
 
 class Estimator(Protocol):
@@ -252,7 +225,6 @@ class Estimator(Protocol):
 
         ``resource`` is where the script may end by itself, as it will be stopped there.
         """
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,20 +240,16 @@ class LogReader(Protocol):
 
     def feed(self, text: str, at: float, cursor: str = "") -> Sequence[FoundReport]:
         """The reports that this line, whose mark is ``cursor``, completes."""
-        ...
 
     def end(self) -> Sequence[FoundReport]:
         """The reports that waited for another line, as none will come."""
-        ...
 
     @property
     def waits(self) -> bool:
         """True while it has a value and waits for a line with its resource."""
-        ...
 
     def nearest(self) -> tuple[str, ...]:
         """The lines that looked most like ones with the objective's value; none once it had one."""
-        ...
 
 
 #: Makes a reader for an attempt that has already made these reports.

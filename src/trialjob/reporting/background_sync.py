@@ -37,19 +37,15 @@ class Runs(Protocol):
     @property
     def tracking_uri(self) -> str:
         """Where it is, for people and for jobs."""
-        ...
 
     def child(self, state: State, trial: TrialId, at: float) -> str:
         """The run of a trial, made when there is none."""
-        ...
 
     def send(self, state: State, trial: Trial) -> None:
         """Bring a trial's run up to date."""
-        ...
 
     def send_parent(self, state: State) -> None:
         """Bring the experiment's run up to date."""
-        ...
 
 
 class BackgroundSync:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from trialjob.errors import UsageError
 from trialjob.model.ids import TrialId
-from trialjob.model.json import Json, canonical_json
+from trialjob.model.json import canonical_json
 from trialjob.model.trial import TrialStatus
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial
@@ -109,12 +109,8 @@ def _session(trial: Trial, began: float) -> Any:  # noqa: ANN401 - a message of 
             case int() | float():
                 info.hparams[name].number_value = value
             case _:
-                info.hparams[name].string_value = _text(value)
+                info.hparams[name].string_value = value if isinstance(value, str) else canonical_json(value)
     return info
-
-
-def _text(value: Json) -> str:
-    return value if isinstance(value, str) else canonical_json(value)
 
 
 def _hparams(at: float, tag: str, **what: object) -> Any:  # noqa: ANN401 - as above

@@ -30,7 +30,6 @@ class Harness(Protocol):
 
     def backend(self) -> ReadableBackend:
         """A new backend object on the same jobs, as after a restart of the orchestrator."""
-        ...
 
     def job(
         self,
@@ -45,11 +44,9 @@ class Harness(Protocol):
 
         Equal arguments give an equal request, others another digest; the name depends on ``trial`` alone.
         """
-        ...
 
     def wait_until(self, predicate: Callable[[], bool]) -> None:
         """Let time pass until ``predicate`` holds; fail when it does not within a minute."""
-        ...
 
 
 @dataclass

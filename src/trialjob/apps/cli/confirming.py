@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import count, islice
 from typing import Any, Literal
 
@@ -16,7 +16,6 @@ from trialjob.model.ids import MAX_EXPERIMENT_NAME
 from trialjob.model.json import Json
 from trialjob.model.trial import TrialStatus
 from trialjob.orchestrator.core.state import State
-from trialjob.reporting.rows import Row
 from trialjob.reporting.tables import ranked
 
 #: A unique suffix and the word before it.
@@ -61,17 +60,15 @@ def confirm(
 def _best(state: State, top: int, seed_name: str) -> list[dict[str, Json]]:
     """The best configurations that ran to their end, each once."""
     found: list[dict[str, Json]] = []
-    for row in _completed(ranked(state)):
+    for row in ranked(state):
+        if row.status != TrialStatus.COMPLETED.value:
+            continue
         searched = {name: value for name, value in row.config.items() if name != seed_name}
         if searched not in found:
             found.append(searched)
     if not found:
         raise UsageError(f"{state.name} has no completed trial with a score, so there is nothing to confirm")
     return found[:top]
-
-
-def _completed(rows: Sequence[Row]) -> list[Row]:
-    return [row for row in rows if row.status == TrialStatus.COMPLETED.value]
 
 
 def _used(document: Mapping[str, Any], state: State, seed_name: str) -> set[object]:

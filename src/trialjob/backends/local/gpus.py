@@ -81,7 +81,7 @@ class GpuClaims:
         claims: dict[str, int] = {}
         try:
             with _alone(folder := _folder()):
-                uuids = _uuids()
+                uuids = dict(_LISTED.findall(_nvidia_smi()))
                 for gpu in self._gpus:
                     claim = _lock(folder / quote(_name(gpu, uuids), safe=""))
                     if claim is not None:
@@ -101,10 +101,6 @@ def _folder() -> Path:
         folder.mkdir(parents=True)
         folder.chmod(0o1777)
     return folder
-
-
-def _uuids() -> dict[str, str]:
-    return dict(_LISTED.findall(_nvidia_smi()))
 
 
 def _name(gpu: str, uuids: Mapping[str, str]) -> str:

@@ -26,11 +26,7 @@ def _logarithmic(default: float, lowest: float, most: float = math.inf) -> Domai
     upper = 10.0 ** (math.ceil(math.log10(default)) + 1)
     if default < most:
         upper = min(upper, most)
-    return {"type": "loguniform", "lower": float(f"1e{exponent - 1}"), "upper": _round(upper)}
-
-
-def _round(value: float) -> float:
-    return float(f"{value:.3g}")
+    return {"type": "loguniform", "lower": float(f"1e{exponent - 1}"), "upper": float(f"{upper:.3g}")}
 
 
 def _rate(default: Json) -> Domain:

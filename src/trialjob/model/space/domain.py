@@ -25,15 +25,12 @@ class Domain(Protocol):
 
     def at(self, u: float) -> Json:
         """The value at quantile ``u`` in [0, 1)."""
-        ...
 
     def contains(self, value: Json) -> bool:
         """True when ``value`` belongs to the domain."""
-        ...
 
     def listed(self) -> Sequence[Json] | None:
         """All values in order, or None when there are more than can be listed."""
-        ...
 
 
 class Endless:

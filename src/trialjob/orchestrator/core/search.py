@@ -34,11 +34,9 @@ class Sampler(Protocol):
 
         Raises SamplerBusy while it is being worked out: the engine goes on without it and asks again.
         """
-        ...
 
     def tell(self, events: Sequence[Event]) -> None:
         """Learn what happened."""
-        ...
 
 
 def only_proposals(sampler: Sampler) -> bool:
@@ -212,34 +210,27 @@ class StoppingRule(Protocol):
         It is asked upon every event, those of its own judgements included, in the order of the journal. How
         many reports come in one event is chance; what is remembered of ``RungReached`` is not.
         """
-        ...
 
     def judge(self, state: State, trial: Trial, report: Report) -> Judgement:
         """The judgement on ``trial`` upon a report of it that is the newest point of its curve.
 
         Reports behind that one may already be in the state; a rule looks at ``trial.curve_to(report)``.
         """
-        ...
 
     def settle(self, state: State, trial: Trial) -> tuple[tuple[float, float], ...]:
         """Rungs that ``trial``, which has just completed, enters with its whole curve."""
-        ...
 
     def target(self, trial: Trial) -> float | None:
         """The resource at which the next attempt of ``trial`` is to pause or end; None for its own end."""
-        ...
 
     def pauses_at(self, resource: float) -> bool:
         """True when a trial whose target was ``resource`` pauses there and is not complete."""
-        ...
 
     def promote(self, state: State) -> TrialId | None:
         """The paused trial that is to be resumed now, if one is."""
-        ...
 
     def source(self, trial: TrialId) -> TrialId | None:
         """The trial whose checkpoint ``trial``, which is being proposed, is to begin with, if one is."""
-        ...
 
 
 class Scheduler(StoppingRule, Protocol):
@@ -247,4 +238,3 @@ class Scheduler(StoppingRule, Protocol):
 
     def sampler(self) -> Sampler:
         """A new sampler, told nothing yet; from now on the rule judges by what that one is told."""
-        ...

@@ -62,7 +62,6 @@ class Documents(Protocol):
 
     def read(self, key: str) -> Document | None:
         """What is there; None when nothing is."""
-        ...
 
     def write(self, key: str, data: bytes, *, replacing: str | None) -> None:
         """Replace what has the ETag ``replacing``; None: what is not there yet. Durable when it returns.
@@ -70,11 +69,9 @@ class Documents(Protocol):
         Raises JournalConflict, having written nothing, when something else is there. After StoreUnavailable
         it may have been written.
         """
-        ...
 
     def names(self, folder: str) -> Sequence[str]:
         """What is directly in a folder, sorted."""
-        ...
 
 
 class Service(Protocol):
@@ -84,39 +81,30 @@ class Service(Protocol):
         self, data: bytes, *, name: str | None = None, key: str | None = None, accept_uncapped: bool = False
     ) -> str:
         """Start what an archive of spec and code asks for; returns its name."""
-        ...
 
     def room(self, data: Callable[[], bytes]) -> Mapping[str, Json] | None:
         """What the budget says from which an archive's experiment would be paid; None where none is asked."""
-        ...
 
     def listed(self) -> Sequence[Mapping[str, Json]]:
         """Its experiments, each as `trialjob list --format json` tells of it."""
-        ...
 
     def stop(self, name: str) -> None:
         """Bring about its end."""
-        ...
 
     def resume(self, name: str) -> None:
         """Let it go on."""
-        ...
 
     def set_limits(self, name: str, **limits: Json) -> object:
         """Agree to other limits; None takes one away."""
-        ...
 
     def lines(self, name: str, trial: int, attempt: int, cursor: str) -> Sequence[LogLine]:
         """Some lines of a log behind ``cursor``."""
-        ...
 
     def follow(self, name: str, trial: int, attempt: int, cursor: str) -> Iterator[Sequence[LogLine]]:
         """The lines of an attempt's log behind ``cursor`` as they come, until it has ended."""
-        ...
 
     def artifacts(self, state: State) -> ArtifactSource:
         """What the jobs of an experiment have left behind."""
-        ...
 
 
 class BaseStore(ExperimentStore):

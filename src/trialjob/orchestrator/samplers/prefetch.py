@@ -60,11 +60,9 @@ class Worker(Protocol):
 
     def put(self, message: Message) -> None:
         """Take a message, and return at once."""
-        ...
 
     def answer(self, trial: TrialId) -> Answer | None:
         """What came of asking for ``trial``, or None when nothing has yet. Raises SamplerError."""
-        ...
 
 
 class Bench:

@@ -62,7 +62,7 @@ def titles(objective: Objective) -> dict[str, str]:
 def section(given: ReportContext, id: str) -> Section:  # noqa: A002 - the attribute of HTML
     """One of the figures that ``titles`` names."""
     made = _MAKERS[id](given)
-    return replace(made, variants=_drawable(made.variants))
+    return replace(made, variants=[(name, figure) for name, figure in made.variants if figure["data"]])
 
 
 def _one(id: str, words: str, figure: Figure) -> Section:  # noqa: A002 - the attribute of HTML
@@ -129,10 +129,6 @@ _MAKERS: Final[Mapping[str, Callable[[ReportContext], Section]]] = {
     "use": lambda given: Section("use", use.use_words(given), []),
     "costs": lambda given: Section("costs", costs.cost_words(given), costs.cost_variants(given), "in"),
 }
-
-
-def _drawable(variants: Variants) -> Variants:
-    return [(name, figure) for name, figure in variants if figure["data"]]
 
 
 def _scatter_words(axes: Sequence[Column], given: ReportContext) -> str:

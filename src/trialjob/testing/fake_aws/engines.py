@@ -31,19 +31,15 @@ class Engine(Protocol):
 
     def begin(self, run: Run) -> None:
         """Start it. ``run.exited`` is called when it has ended by itself or after ``terminate``."""
-        ...
 
     def terminate(self, run: Run) -> None:
         """SIGTERM."""
-        ...
 
     def kill(self, run: Run, *, reclaimed: bool = False) -> None:
         """SIGKILL; nothing is saved any more when the machine itself is ``reclaimed``."""
-        ...
 
     def close(self) -> None:
         """End whatever still runs."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,11 +14,9 @@ class World(Protocol):
 
     def bucket_region(self, bucket: str) -> str | None:
         """Where a bucket is, or None when there is none that this account may read."""
-        ...
 
     def keys(self, bucket: str, prefix: str) -> Sequence[str]:
         """The keys that begin with ``prefix``, sorted."""
-        ...
 
     def read(self, bucket: str, key: str) -> bytes: ...
 
