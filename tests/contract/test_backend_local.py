@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from trialjob.testing.backend_contract import BackendContract, Harness
-from trialjob.testing.local_jobs import LocalJobs, ScriptHarness
+from trialjob.testing.local_jobs import LocalJobs
 
 
 class TestLocalBackend(BackendContract):
     @pytest.fixture
     def harness(self, tmp_path: Path) -> Iterator[Harness]:
         jobs = LocalJobs(tmp_path)
-        yield ScriptHarness(jobs)
+        yield jobs
         jobs.end_all()

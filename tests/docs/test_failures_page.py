@@ -7,7 +7,7 @@ from pathlib import Path
 from trialjob.model.job import FailureKind
 from trialjob.model.trial import EndKind, LogAction
 from trialjob.orchestrator.core.failures import TABLE, Failure
-from trialjob.orchestrator.core.retry import RULED_RETRIES, RULED_WAIT
+from trialjob.orchestrator.core.job_end import RULED_RETRIES, RULED_WAIT
 from trialjob.reporting.formatting import duration
 
 ROOT = Path(__file__).parents[2]

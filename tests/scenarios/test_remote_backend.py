@@ -34,7 +34,7 @@ from trialjob.orchestrator.ports import Submitted
 from trialjob.testing.backend_contract import BackendContract, Harness
 from trialjob.testing.fake_aws import FakeAws
 from trialjob.testing.installed import install
-from trialjob.testing.local_jobs import ScriptHarness, ScriptJobs
+from trialjob.testing.local_jobs import ScriptJobs
 
 PACKAGE = Path(__file__).parents[2] / "examples/plugins/remote-backend"
 SCRIPT = """\
@@ -120,7 +120,7 @@ class TestRemoteBackend(BackendContract):
 
     @pytest.fixture
     def harness(self, jobs: RemoteJobs) -> Harness:
-        return ScriptHarness(jobs)
+        return jobs
 
     def test_a_line_that_breaks_is_made_again_and_starts_nothing_twice(
         self, harness: Harness, jobs: RemoteJobs

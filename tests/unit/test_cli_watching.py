@@ -26,8 +26,8 @@ from trialjob.orchestrator.core.evolve import evolve
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.journals.folder import FolderStore
 from trialjob.orchestrator.ports import ArtifactSource
+from trialjob.reporting.console import spark
 from trialjob.reporting.machine_use import NotAtHand
-from trialjob.reporting.sparkline import spark
 from trialjob.testing.histories import History
 
 HISTORY = History(trials=8, name="digits")

@@ -10,11 +10,11 @@ import pytest
 
 import trialjob
 from trialjob.config import load, parse
-from trialjob.config.paths import nearest
 from trialjob.errors import SpecError
 from trialjob.experiment.search import search_of
 from trialjob.model.ids import TrialId
 from trialjob.model.metric import NanPolicy
+from trialjob.model.paths import nearest
 from trialjob.model.space import Branches, LogRandInt, QUniform
 from trialjob.orchestrator.stopping.bandit import Bandit
 from trialjob.orchestrator.stopping.early_stop import FunctionRule

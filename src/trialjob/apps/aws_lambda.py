@@ -30,7 +30,7 @@ from trialjob.apps.turns import LeftBehind, Turns
 from trialjob.backends.job_events import experiments_of, jobs_named
 from trialjob.errors import BackendUnavailable, SpecError, StoreError, StoreUnavailable, UsageError
 from trialjob.experiment import Session
-from trialjob.model.durations import FORMS, parse_duration
+from trialjob.model.durations import duration_said
 from trialjob.model.ids import ExperimentName
 from trialjob.model.json import strict_json
 from trialjob.orchestrator.engine.clock import SystemClock
@@ -109,7 +109,9 @@ class _Invocation:
         self._jobs = jobs_named(event)
         #: An experiment that has had a step goes on until the first; no step begins after the second; nothing
         #: is waited for after the third.
-        self._until = self._began + (_seconds(event.get("for")) if self._jobs is None else 0.0)
+        self._until = self._began
+        if self._jobs is None:
+            self._until += _FOR if event.get("for") is None else duration_said(event["for"], "for:")
         self._leave = self._began + left - min(_LEAVE, left * _LEAVE_PART)
         self._gone = self._began + left - min(_GO, left * _GO_PART)
         self._where = str(event.get("store") or os.environ.get("TRIALJOB_STORE") or "")
@@ -310,15 +312,6 @@ class _Invocation:
             return None
         self._asked.refresh()
         return json.loads(strict_json(summary_of(self._asked.seen)))  # type: ignore[no-any-return]
-
-
-def _seconds(given: object) -> float:
-    if given is None:
-        return _FOR
-    try:
-        return parse_duration(given)
-    except ValueError:
-        raise UsageError(f"for: {given!r} is no duration; {FORMS}") from None
 
 
 def _write(line: Mapping[str, Any]) -> None:

@@ -22,8 +22,8 @@ from syne_tune.report import retrieve
 from trialjob.apps.documents import Document
 from trialjob.apps.specs import Estimator, spec_of
 from trialjob.apps.syne_runs import Run, TunedTrial, end_run, outcome_of, result_of, status_of
-from trialjob.apps.syne_scripts import asks_for_checkpoints, checkpoint_folder, with_its_dialect
 from trialjob.errors import BackendBusy, BackendUnavailable
+from trialjob.in_job.command_line import FIRST
 from trialjob.model.ids import ExperimentName, JobName, TrialId, job_name
 from trialjob.model.job import LogLine, Watch
 from trialjob.orchestrator.deadline import Deadline
@@ -340,3 +340,41 @@ class TrialjobBackend(TrialBackend):  # type: ignore[misc]  # Syne Tune has no t
             return not jobs or parts.jobs.end_pools(jobs)
         except BackendUnavailable:
             return False
+
+
+if TYPE_CHECKING:
+    from trialjob.config import ExperimentSpec
+
+#: One of them is in every script that takes the folder of its checkpoints.
+_WORDS = ("st_checkpoint_dir", "ST_CHECKPOINT_DIR", "add_checkpointing_to_argparse")
+
+
+def with_its_dialect(spec: ExperimentSpec) -> ExperimentSpec:
+    """``spec`` with --x for a name of one letter, where it does not say otherwise."""
+    if "dialect" in spec.estimator.model_fields_set:
+        return spec
+    return spec.model_copy(update={"estimator": spec.estimator.model_copy(update={"dialect": FIRST})})
+
+
+def checkpoint_folder(checkpoints: str) -> str:
+    """The folder that a script is given, which is there only once it, or who it goes on from, made it.
+
+    Scripts take a folder that is there for a checkpoint to begin with. What is in it is kept and copied with
+    the rest of the job's ``checkpoints``.
+    """
+    return f"{checkpoints}/syne-tune"
+
+
+def asks_for_checkpoints(spec: ExperimentSpec) -> bool:
+    """Whether the script takes that folder, as far as its source shows; a strict one would fail of it."""
+    from trialjob.config.estimators import CodeSpec  # noqa: PLC0415 - as above
+    from trialjob.config.script_options import source_files  # noqa: PLC0415 - only when there are jobs
+
+    given = spec.estimator
+    if not isinstance(given, CodeSpec) or not given.entry_point.endswith(".py"):
+        return True
+    texts = [
+        path.read_text(encoding="utf-8", errors="replace")
+        for path in source_files(Path(given.source_dir), given.entry_point)
+    ]
+    return any(word in text for text in texts for word in _WORDS)

@@ -11,8 +11,7 @@ from trialjob.backends.auditing import Auditor, Known, NothingToAudit, Together
 from trialjob.backends.plugin import BACKENDS, BaseBackend, Check
 from trialjob.config import ExperimentSpec
 from trialjob.errors import BackendError, Problem, SpecError, UsageError
-from trialjob.experiment.images import with_image
-from trialjob.experiment.jobs import jobs_of, owner_here
+from trialjob.experiment.jobs import jobs_of, owner_here, with_image
 from trialjob.experiment.session import Session
 from trialjob.experiment.stores import open_store
 from trialjob.model.ids import ExperimentName

@@ -22,6 +22,7 @@ from trialjob.in_job.report import NEEDED
 from trialjob.in_job.tracker_logs import METRICS_FROM
 from trialjob.model.ids import ExperimentName, TrialId, job_name
 from trialjob.model.job import Arguments, JobRequest
+from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.journals.locks import this_process
 from trialjob.orchestrator.journals.store import BaseStore
 from trialjob.orchestrator.ports import Clock, Estimator, ExperimentStore
@@ -162,3 +163,15 @@ def first_job(spec: ExperimentSpec) -> JobRequest:
     return estimator_of(spec, name, "0" * 16).request(
         job_name(name, first, 1), first, 1, config, spec.limits.trial_timeout
     )
+
+
+def with_image(spec: ExperimentSpec) -> ExperimentSpec:
+    """``spec`` with the image that its framework and machines need. Raises SpecError, BackendError."""
+    given = spec.estimator
+    framework = given.framework()
+    if given.image_uri or framework is None:
+        return spec
+    uri = spec.backend.image(framework, SystemClock())
+    if not uri:
+        return spec
+    return spec.model_copy(update={"estimator": given.model_copy(update={"image_uri": uri})})

@@ -12,8 +12,7 @@ from functools import cached_property
 from trialjob.backends.plugin import Jobs
 from trialjob.config import ExperimentSpec, user_file
 from trialjob.errors import Problem, SpecError
-from trialjob.experiment.images import with_image
-from trialjob.experiment.jobs import check_passing, jobs_of
+from trialjob.experiment.jobs import check_passing, jobs_of, with_image
 from trialjob.experiment.search import with_search_resolved
 from trialjob.model.money import Tariff
 from trialjob.orchestrator.engine.clock import SystemClock

@@ -14,7 +14,6 @@ from trialjob.backends.redacting import DiscreetBackend
 from trialjob.config import ExperimentSpec, SourceSpec
 from trialjob.errors import UsageError
 from trialjob.experiment.creation import ship
-from trialjob.experiment.images import with_image
 from trialjob.experiment.jobs import (
     backend_of,
     check_passing,
@@ -22,6 +21,7 @@ from trialjob.experiment.jobs import (
     folder_of,
     jobs_of,
     vault_of,
+    with_image,
 )
 from trialjob.experiment.stores import open_store
 from trialjob.model.ids import ExperimentName, JobName

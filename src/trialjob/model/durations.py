@@ -6,6 +6,8 @@ import math
 import re
 from typing import Final
 
+from trialjob.errors import UsageError
+
 FORMS: Final = "write 90s, 10m, 2h, 1d, 1h30m, 500ms, or a number of seconds above 0"
 
 #: Milliseconds of each unit, the largest first, which is also the order in which they may follow each other.
@@ -21,6 +23,14 @@ def parse_duration(value: object) -> float:
     if seconds is None or not math.isfinite(seconds) or seconds <= 0:
         raise ValueError("is not a duration")
     return seconds
+
+
+def duration_said(text: object, where: str, forms: str = FORMS) -> float:
+    """The same of what was written ``where``. Raises UsageError."""
+    try:
+        return parse_duration(text)
+    except ValueError:
+        raise UsageError(f"{where} {text!r} is no duration; {forms}") from None
 
 
 def format_duration(seconds: float) -> str | float:

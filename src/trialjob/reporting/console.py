@@ -6,6 +6,7 @@ Rule 2: what it costs to watch does not grow with the number of trials that have
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
@@ -28,7 +29,6 @@ from trialjob.orchestrator.core.trial import Trial
 from trialjob.reporting import formatting
 from trialjob.reporting.event_lines import news
 from trialjob.reporting.results import experiment_state
-from trialjob.reporting.sparkline import spark
 from trialjob.reporting.tables import score_of
 from trialjob.reporting.terminal import clean, one_line
 
@@ -269,3 +269,20 @@ def _hint(trial: Trial) -> str:
     if attempt.stop is not None:
         return "(stopping) "
     return f"(attempt {attempt.number}) " if attempt.number > 1 else ""
+
+
+_BLOCKS = "▁▂▃▄▅▆▇█"
+
+
+def spark(values: Sequence[float], width: int) -> str:
+    """``▁▃▆█``: the lowest value is the lowest block; longer lists are thinned. Empty below two values."""
+    finite = [value for value in values if math.isfinite(value)]
+    if len(finite) < 2:  # noqa: PLR2004 - one point is no curve
+        return ""
+    if len(finite) > width:
+        finite = [finite[place * (len(finite) - 1) // (width - 1)] for place in range(width)]
+    low, high = min(finite), max(finite)
+    # Halved, as the distance between two large numbers may be no number.
+    half = (high / 2 - low / 2) or 1.0
+    top = len(_BLOCKS) - 1
+    return "".join(_BLOCKS[min(top, int((value / 2 - low / 2) / half * top + 0.5))] for value in finite)

@@ -19,6 +19,19 @@ from trialjob.orchestrator.ports import Submitted
 from trialjob.testing.backend_contract import FOREVER, Reader
 
 _EXPERIMENT = ExperimentName("local")
+#: Does what the contract of backends asks of a job.
+CONTRACT_SCRIPT = """
+import argparse, json, sys, time
+parser = argparse.ArgumentParser()
+parser.add_argument("--lines", type=json.loads)
+parser.add_argument("--exit_code", type=int)
+parser.add_argument("--runs_for", type=float)
+options = parser.parse_args()
+for line in options.lines:
+    print(line)
+time.sleep(options.runs_for)
+sys.exit(options.exit_code)
+"""
 
 
 class ScriptJobs:
@@ -69,6 +82,20 @@ class ScriptJobs:
         self._jobs.add(request.job)
         return request
 
+    def job(
+        self,
+        *,
+        trial: int = 1,
+        lines: Sequence[str] = (),
+        exit_code: int = 0,
+        runs_for: float = 0.0,
+        max_runtime: float = FOREVER,
+    ) -> JobRequest:
+        """A request for what the contract of backends asks of a job."""
+        self.write("train.py", CONTRACT_SCRIPT)
+        config: dict[str, Json] = {"lines": list(lines), "exit_code": exit_code, "runs_for": runs_for}
+        return self.request(config, trial=trial, max_runtime=max_runtime)
+
     def start(self, request: JobRequest) -> Reader:
         backend = self.backend()
         assert isinstance(backend.submit(request), Submitted)
@@ -97,50 +124,6 @@ class ScriptJobs:
             reader = Reader(self.backend(), job)
             reader.backend.stop(job)
             self.wait_until(reader.ended)
-
-
-#: Does what the contract of backends asks of a job.
-CONTRACT_SCRIPT = """
-import argparse, json, sys, time
-parser = argparse.ArgumentParser()
-parser.add_argument("--lines", type=json.loads)
-parser.add_argument("--exit_code", type=int)
-parser.add_argument("--runs_for", type=float)
-options = parser.parse_args()
-for line in options.lines:
-    print(line)
-time.sleep(options.runs_for)
-sys.exit(options.exit_code)
-"""
-
-
-class ScriptHarness:
-    """The world around a backend that runs scripts, for its contract."""
-
-    def __init__(self, jobs: ScriptJobs) -> None:
-        self._jobs = jobs
-        jobs.write("train.py", CONTRACT_SCRIPT)
-
-    def backend(self) -> Backend:
-        return self._jobs.backend()
-
-    def job(
-        self,
-        *,
-        trial: int = 1,
-        lines: Sequence[str] = (),
-        exit_code: int = 0,
-        runs_for: float = 0.0,
-        max_runtime: float = FOREVER,
-    ) -> JobRequest:
-        return self._jobs.request(
-            {"lines": list(lines), "exit_code": exit_code, "runs_for": runs_for},
-            trial=trial,
-            max_runtime=max_runtime,
-        )
-
-    def wait_until(self, predicate: Callable[[], bool]) -> None:
-        self._jobs.wait_until(predicate)
 
 
 class LocalJobs(ScriptJobs):

@@ -9,7 +9,7 @@ from trialjob.apps.cli.showing import print_out
 from trialjob.apps.stepping import step, summary
 from trialjob.errors import NoSuchExperiment, StoreUnavailable, UsageError
 from trialjob.experiment import Session
-from trialjob.model.durations import FORMS, parse_duration
+from trialjob.model.durations import duration_said
 from trialjob.model.json import strict_json
 from trialjob.model.trial import Phase, TrialStatus
 from trialjob.orchestrator.core.overview import Seen
@@ -31,7 +31,7 @@ def step_experiment(
     store: str | None,
 ) -> int:
     """Make a step, or steps for ``duration``; start the experiment first when it is not there."""
-    seconds = None if duration is None else _seconds(duration)
+    seconds = None if duration is None else duration_said(duration, "--for")
     try:
         session = _session(name, spec=spec, backend=backend, overrides=overrides, store=store)
         begun.name, begun.come_back = session.name, command("step", name, store=store)
@@ -93,10 +93,3 @@ def _line(seen: Seen) -> str:
     if best is not None:
         parts.append(f"best {state.objective.metric} {formatting.number(best.score)} (trial {best.id})")
     return f"{state.name} {experiment_state(state)}: {', '.join(parts)}"
-
-
-def _seconds(duration: str) -> float:
-    try:
-        return parse_duration(duration)
-    except ValueError:
-        raise UsageError(f"--for {duration!r} is no duration; {FORMS}") from None

@@ -13,7 +13,7 @@ from trialjob.apps.team.ledger import Tenant, month_of
 from trialjob.apps.team.tenants import Tenants, parse_budget
 from trialjob.apps.team.tokens import Role, Token, TokenBook
 from trialjob.errors import UsageError
-from trialjob.model.durations import FORMS, parse_duration
+from trialjob.model.durations import FORMS, duration_said
 from trialjob.model.money import dollars
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.journals.locks import this_process
@@ -86,7 +86,8 @@ def create_token(*, tenant: str, role: str, expires: str, note: str, store: str 
         if not tenant:
             raise UsageError(f"a token to {role} is of a tenant; name it, or choose --role admin")
         team.tenants.read(tenant)
-    text, token = team.tokens.create(tenant=tenant, role=wanted, note=note, seconds=_seconds(expires))
+    seconds = None if expires == "never" else duration_said(expires, "--expires", f"{FORMS}, or never")
+    text, token = team.tokens.create(tenant=tenant, role=wanted, note=note, seconds=seconds)
     team.done(tenant, f"token create {tenant} --role {role}: {token.id}")
     click.echo(text)
     takes_back = command("token", "revoke", token.id, store=store)
@@ -109,15 +110,6 @@ def revoke_token(*, token_id: str, store: str | None) -> int:
     team.done("", f"token revoke {token_id}")
     say(f"token {token_id} opens nothing any more")
     return ExitStatus.DONE
-
-
-def _seconds(text: str) -> float | None:
-    if text == "never":
-        return None
-    try:
-        return parse_duration(text)
-    except ValueError:
-        raise UsageError(f"--expires {text!r} is no duration; {FORMS}, or never") from None
 
 
 def _tenant_row(tenant: Tenant, month: str) -> tuple[str, ...]:

@@ -14,9 +14,8 @@ from typing import Any, ClassVar, Final
 from pydantic import Field
 
 from trialjob.backends.local.own_tree import OFF, SWITCH, why_not
-from trialjob.backends.local.platform import check_platform
 from trialjob.backends.plugin import Backend, BaseBackend, Jobs, Place
-from trialjob.errors import InvariantError, Problem
+from trialjob.errors import InvariantError, Problem, SpecError
 from trialjob.field_types import Duration
 from trialjob.model.ids import JobName
 from trialjob.model.money import PriceOrigin, Tariff, Terms, price_micros
@@ -109,3 +108,21 @@ class Local(BaseBackend):
 
     def request_words(self) -> str:
         return "none is made; trials are processes of this machine"
+
+
+def check_platform() -> None:
+    """Raise SpecError where trials cannot be processes of this machine, which is on Windows."""
+    try:
+        import fcntl  # noqa: F401, PLC0415 - there is none on Windows
+    except ImportError:
+        missing = True
+    else:
+        missing = not hasattr(os, "fork")
+    if missing:
+        raise SpecError(
+            Problem(
+                field="backend.kind",
+                message="trials on this machine need Linux or macOS, and this is neither",
+                remedy="write backend.kind: sagemaker, or run trialjob in WSL",
+            )
+        )

@@ -138,13 +138,9 @@ def _rows(given: object) -> list[Mapping[str, Any]]:
 
 
 def _texts(given: object) -> list[str]:
-    return (
-        [given]
-        if isinstance(given, str)
-        else [str(text) for text in given]
-        if isinstance(given, list)
-        else []
-    )
+    if isinstance(given, str):
+        return [given]
+    return [str(text) for text in given] if isinstance(given, list) else []
 
 
 def _principal(case: Case) -> str | None:

@@ -18,12 +18,12 @@ from trialjob.backends.auditing import Found, Group, Knows, Together, grouped
 from trialjob.backends.limiter import Limiter
 from trialjob.backends.sagemaker import status
 from trialjob.backends.sagemaker.client import SageMakerClient
+from trialjob.backends.sagemaker.fault_handling import in_words
 from trialjob.backends.sagemaker.hosted import audit as hosted
 from trialjob.backends.sagemaker.hosted.ends import is_over
 from trialjob.backends.sagemaker.rates import RATES
 from trialjob.backends.sagemaker.request import TAG_PREFIX, tag_value
 from trialjob.backends.sagemaker.status import Facts
-from trialjob.errors import BackendError
 from trialjob.model.ids import ExperimentName, JobName, experiment_of, parse_job_name
 from trialjob.orchestrator.deadline import Deadline
 from trialjob.orchestrator.ports import Clock
@@ -242,14 +242,8 @@ def _as_usage_errors() -> Iterator[None]:
     """Turn faults into what the command line knows."""
     try:
         yield
-    except faults.AccessDenied as fault:
-        raise BackendError(
-            f"{fault}\n    → allow {fault.action} to the identity that runs trialjob"
-        ) from fault
-    except faults.CallerTrouble as fault:
-        raise BackendError(f"{fault}\n    → {fault.remedy}") from fault
     except faults.Fault as fault:
-        raise BackendError(str(fault)) from fault
+        raise in_words(fault) from fault
 
 
 def audit_of(

@@ -14,6 +14,14 @@ from trialjob.orchestrator.ports import Clock
 _SILENCE: Final = 60.0
 
 
+def in_words(fault: faults.Fault) -> BackendError:
+    """A fault, and what to do about it, as a person is told."""
+    remedy = fault.remedy if isinstance(fault, faults.CallerTrouble) else ""
+    if isinstance(fault, faults.AccessDenied):
+        remedy = f"allow {fault.action} to the identity that runs trialjob"
+    return BackendError(f"{fault}\n    → {remedy}" if remedy else str(fault))
+
+
 class Answers:
     """The faults of a backend's calls as the engine knows them."""
 
@@ -31,7 +39,7 @@ class Answers:
             yield
         except faults.CallerTrouble as fault:
             if not fault.passes:
-                raise BackendError(f"{fault}\n    → {fault.remedy}") from fault
+                raise in_words(fault) from fault
             what = "the right time" if isinstance(fault, faults.WrongClock) else "valid AWS credentials"
             self.notices["credentials"] = f"waiting for {what}: {fault}; {fault.remedy}"
             raise BackendUnavailable(self.notices["credentials"]) from fault
@@ -40,10 +48,6 @@ class Answers:
         except faults.Unreachable as fault:
             self._note_silence(fault)
             raise BackendUnavailable(str(fault)) from fault
-        except faults.AccessDenied as fault:
-            raise BackendError(
-                f"{fault}\n    → allow {fault.action} to the identity that runs trialjob"
-            ) from fault
         except faults.NoBucket as fault:
             # No trial's fault, and no trial can do without it.
             raise BackendError(
@@ -51,7 +55,7 @@ class Answers:
                 "another backend.s3_uri; `trialjob doctor SPEC` looks beforehand"
             ) from fault
         except faults.Fault as fault:
-            raise BackendError(str(fault)) from fault
+            raise in_words(fault) from fault
         self._silent_since = None
         self.notices.pop("credentials", None)
         self.notices.pop("silence", None)

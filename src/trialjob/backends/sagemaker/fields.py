@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from trialjob.backends.sagemaker.request import CODE_CHANNEL
 from trialjob.errors import Problem
+from trialjob.model.paths import path_text
 
 #: Names of fields, keys of maps and places in lists, from the outside in.
 Path: TypeAlias = tuple[str | int, ...]
@@ -42,7 +41,6 @@ _FIELDS: Final[dict[Path, str]] = {
     ("EnableNetworkIsolation",): "backend.network_isolation",
     ("EnableInterContainerTrafficEncryption",): "backend.encrypt_inter_container_traffic",
 }
-_PLAIN: Final = re.compile(r"[^.\[\]=\"\s]+")
 #: What the service calls by its place in a list, a spec calls by its name, which this member holds.
 _NAMED_BY: Final = {"InputDataConfig": "ChannelName", "Tags": "Key"}
 _WORDS: Final = {"ContentType": "content_type", "InputMode": "mode"}
@@ -97,13 +95,8 @@ def raw_field(path: Path) -> str:
 
 
 def _text(field: str, rest: Path) -> str:
-    """``field`` and what is in it, as people write paths: ``metrics[0].regex``, ``backend.tags["a.b"]``."""
-    for part in rest:
-        if isinstance(part, int):
-            field += f"[{part}]"
-        else:
-            field += f".{part}" if _PLAIN.fullmatch(part) else f"[{json.dumps(part, ensure_ascii=False)}]"
-    return field
+    """``field`` and what is in it, as people write paths."""
+    return path_text((*field.split("."), *rest))
 
 
 def _rest(head: Path, rest: Path, request: Mapping[str, Any]) -> Path:

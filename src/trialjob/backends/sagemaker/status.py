@@ -12,9 +12,28 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from trialjob.backends.sagemaker.failure_reasons import REASONS
 from trialjob.model.job import Bill, FailureKind, JobEnd, JobState, Outcome
-from trialjob.orchestrator.core.failures import kind_of
+from trialjob.orchestrator.core.failures import Reasons, kind_of
+
+#: What the service's FailureReason stands for, a custom of it and no contract: regular expressions by kind.
+#: The order in which kinds are asked is that of ``core.failures``.
+REASONS: Final[Reasons] = {
+    FailureKind.CAPACITY: (r"^CapacityError",),
+    FailureKind.SPOT: (r"^MaxWaitTimeExceeded",),
+    FailureKind.INTERNAL: (r"^InternalServerError",),
+    FailureKind.IMAGE: (
+        r"^ClientError.*(?i:pull|requested image|algorithm container|repository of your image)",
+    ),
+    FailureKind.ACCESS: (
+        r"^ClientError.*(?i:access ?denied|forbidden|not authorized|\b403\b|kms|credentials)",
+        r"^ClientError.*(?i:does not have (?:permission|access)|unable to access)",
+    ),
+    FailureKind.INPUT: (
+        r"^ClientError.*(?i:download|no s3 objects|nosuch|upload|does not exist|manifest|s3 key)",
+    ),
+    FailureKind.SETUP: (r"^AlgorithmError: entry point '", r"^ClientError"),
+    FailureKind.USER_CODE: (r"^AlgorithmError",),
+}
 
 #: An answer of DescribeTrainingJob, or a row of ListTrainingJobs.
 Facts = Mapping[str, Any]

@@ -15,28 +15,18 @@ from typing import Literal
 
 from trialjob.in_job import scales
 from trialjob.model.json import Json
-from trialjob.model.space.domain import (
-    Endless,
-    as_number,
-    check_logarithmic,
-    check_normal,
-    check_range,
-    is_between,
-)
+from trialjob.model.space.domain import as_number, check_logarithmic, check_range, is_between
 from trialjob.model.space.multiples import Multiples
+from trialjob.model.space.reals import Between, Gaussian
 
 
 @dataclass(frozen=True, slots=True)
-class _Between(Endless):
-    #: The smallest value.
-    lower: float
-    #: The largest value.
-    upper: float
+class _Between(Between):
     #: Values are multiples of it.
     q: float
 
     def __post_init__(self) -> None:
-        check_range(self.lower, self.upper)
+        Between.__post_init__(self)
         Multiples(self.q)
 
     def contains(self, value: Json) -> bool:
@@ -78,20 +68,16 @@ class QLogUniform(_Between):
 
 
 @dataclass(frozen=True, slots=True)
-class QNormal(Endless):
+class QNormal(Gaussian):
     """round(normal(mu, sigma) / q) * q."""
 
-    #: The mean.
-    mu: float
-    #: The standard deviation.
-    sigma: float
     #: Values are multiples of it.
     q: float
     #: `{type: qnormal, mu: 0, sigma: 1, q: 0.1}`: the same of a normal x.
     type: Literal["qnormal"] = field(default="qnormal", kw_only=True)
 
     def __post_init__(self) -> None:
-        check_normal(self.mu, self.sigma)
+        Gaussian.__post_init__(self)
         Multiples(self.q)
 
     def at(self, u: float) -> Json:
@@ -102,7 +88,7 @@ class QNormal(Endless):
 
 
 @dataclass(frozen=True, slots=True)
-class QLogNormal(Endless):
+class QLogNormal(Gaussian):
     """round(exp(normal(mu, sigma)) / q) * q, which may be 0."""
 
     #: The mean of the logarithm.
@@ -115,7 +101,7 @@ class QLogNormal(Endless):
     type: Literal["qlognormal"] = field(default="qlognormal", kw_only=True)
 
     def __post_init__(self) -> None:
-        check_normal(self.mu, self.sigma)
+        Gaussian.__post_init__(self)
         Multiples(self.q)
 
     def at(self, u: float) -> Json:

@@ -18,7 +18,9 @@ from trialjob.model.space.domain import (
 
 
 @dataclass(frozen=True, slots=True)
-class _Between(Endless):
+class Between(Endless):
+    """Whatever is drawn from a range."""
+
     #: The smallest value.
     lower: float
     #: The largest value.
@@ -32,7 +34,7 @@ class _Between(Endless):
 
 
 @dataclass(frozen=True, slots=True)
-class Uniform(_Between):
+class Uniform(Between):
     """A real number, every value in [lower, upper] equally likely: ``Uniform(0.0, 0.5)``.
 
     ValueError when ``lower`` is not below ``upper``.
@@ -46,7 +48,7 @@ class Uniform(_Between):
 
 
 @dataclass(frozen=True, slots=True)
-class LogUniform(_Between):
+class LogUniform(Between):
     """A positive real number whose logarithm is uniform: ``LogUniform(1e-4, 1.0)``.
 
     ``lower`` and ``upper`` are the bounds of the number itself; ``loguniform(a, b)`` of Azure ML and Hyperopt
@@ -65,7 +67,7 @@ class LogUniform(_Between):
 
 
 @dataclass(frozen=True, slots=True)
-class ReverseLogUniform(_Between):
+class ReverseLogUniform(Between):
     """A number in [0, 1) whose distance from 1 has a uniform logarithm: ``ReverseLogUniform(0.5, 0.999)``.
 
     For a momentum or a decay. SageMaker's reverse logarithmic scaling,
@@ -89,18 +91,24 @@ class ReverseLogUniform(_Between):
 
 
 @dataclass(frozen=True, slots=True)
-class Normal(Endless):
-    """A real number, normally distributed about ``mu`` with standard deviation ``sigma``."""
+class Gaussian(Endless):
+    """Whatever is drawn from a normal distribution."""
 
     #: The mean.
     mu: float
     #: The standard deviation.
     sigma: float
-    #: `{type: normal, mu: 0, sigma: 1}`: real numbers, normally distributed.
-    type: Literal["normal"] = field(default="normal", kw_only=True)
 
     def __post_init__(self) -> None:
         check_normal(self.mu, self.sigma)
+
+
+@dataclass(frozen=True, slots=True)
+class Normal(Gaussian):
+    """A real number, normally distributed about ``mu`` with standard deviation ``sigma``."""
+
+    #: `{type: normal, mu: 0, sigma: 1}`: real numbers, normally distributed.
+    type: Literal["normal"] = field(default="normal", kw_only=True)
 
     def at(self, u: float) -> Json:
         return scales.normal(u, self.mu, self.sigma)
@@ -110,7 +118,7 @@ class Normal(Endless):
 
 
 @dataclass(frozen=True, slots=True)
-class LogNormal(Endless):
+class LogNormal(Gaussian):
     """exp(normal(mu, sigma)), as in Azure ML and Hyperopt: the parameters are those of the logarithm."""
 
     #: The mean of the logarithm.
@@ -119,9 +127,6 @@ class LogNormal(Endless):
     sigma: float
     #: `{type: lognormal, mu: -3, sigma: 1}`: exp(normal(`mu`, `sigma`)).
     type: Literal["lognormal"] = field(default="lognormal", kw_only=True)
-
-    def __post_init__(self) -> None:
-        check_normal(self.mu, self.sigma)
 
     def at(self, u: float) -> Json:
         return scales.lognormal(u, self.mu, self.sigma)

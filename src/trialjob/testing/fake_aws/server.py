@@ -12,12 +12,12 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import parse_qs
+from xml.sax.saxutils import escape
 
 from trialjob.testing.fake_aws.errors import Interposed, ServiceError, access_denied
 from trialjob.testing.fake_aws.moto_world import MotoWorld
-from trialjob.testing.fake_aws.policy_simulation import simulate
 from trialjob.testing.fake_aws.service import FakeService
-from trialjob.testing.fake_aws.training import ACCOUNT, USER
+from trialjob.testing.fake_aws.training import ACCOUNT, USER, Training
 from trialjob.testing.fake_aws.wire import TARGETS, check
 
 Environ = dict[str, Any]
@@ -237,3 +237,32 @@ class Server:
         self._http.shutdown()
         self._thread.join()
         self._http.server_close()
+
+
+_SPACE = "https://iam.amazonaws.com/doc/2010-05-08/"
+
+
+def simulate(form: dict[str, list[str]], denied: set[str], training: Training) -> bytes:
+    """The answer, by the same switches as make the calls themselves fail."""
+    actions = _members(form, "ActionNames")
+    resources = _members(form, "ResourceArns") or ["*"]
+    refusals = denied | training.denied_to.get(form["PolicySourceArn"][0], set())
+    rows = []
+    for action in actions:
+        for resource in resources:
+            refused = action in refusals or (action == "iam:PassRole" and resource in training.not_passable)
+            rows.append(
+                f"<member><EvalActionName>{escape(action)}</EvalActionName>"
+                f"<EvalResourceName>{escape(resource)}</EvalResourceName>"
+                f"<EvalDecision>{'implicitDeny' if refused else 'allowed'}</EvalDecision></member>"
+            )
+    return (
+        f'<SimulatePrincipalPolicyResponse xmlns="{_SPACE}"><SimulatePrincipalPolicyResult>'
+        f"<IsTruncated>false</IsTruncated><EvaluationResults>{''.join(rows)}</EvaluationResults>"
+        "</SimulatePrincipalPolicyResult><ResponseMetadata><RequestId>0</RequestId></ResponseMetadata>"
+        "</SimulatePrincipalPolicyResponse>"
+    ).encode()
+
+
+def _members(form: dict[str, list[str]], name: str) -> list[str]:
+    return [values[0] for key, values in form.items() if key.startswith(f"{name}.member.")]
