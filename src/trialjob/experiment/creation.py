@@ -30,7 +30,7 @@ from trialjob.orchestrator.core.search import warm_start_of
 from trialjob.orchestrator.journals.store import BaseStore
 from trialjob.orchestrator.ports import Journal
 from trialjob.orchestrator.samplers.warm_start import Earlier, Present, of_experiment, of_table
-from trialjob.reporting.formatting import counted
+from trialjob.reporting.formatting import several
 from trialjob.reporting.typed_commands import command
 
 
@@ -178,7 +178,7 @@ def _known(spec: ExperimentSpec, store: BaseStore) -> tuple[list[KnownResult], t
                 f"sampler.warm_start: {source} has no trial that lies in this space"
                 f" ({known.dropped} lie outside of it{unread}); remove it, widen the space, or mend the table"
             )
-        learnt = counted(len(known.results), "result")
+        learnt = several(len(known.results), "result")
         learned = f"{learnt} learned, {known.dropped} outside of this space left out"
         if known.unread:
             learned += f"; {_unread(known)}"
@@ -188,7 +188,7 @@ def _known(spec: ExperimentSpec, store: BaseStore) -> tuple[list[KnownResult], t
 
 
 def _unread(known: Earlier) -> str:
-    return f"{counted(known.unread, 'row')} that cannot be read left out, the first at {known.first_unread}"
+    return f"{several(known.unread, 'row')} that cannot be read left out, the first at {known.first_unread}"
 
 
 def _known_by(source: str, store: BaseStore, present: Present) -> Earlier:

@@ -18,11 +18,6 @@ def number(value: float | None) -> str:
     return "-" if value is None else f"{value:.5g}"
 
 
-def counted(count: int, what: str) -> str:
-    """``1 trial``, ``2 trials``."""
-    return f"{count} {what}{'' if count == 1 else 's'}"
-
-
 def duration(seconds: float | None) -> str:
     """``0.4s``, ``12s``, ``3m 05s``, ``2h 07m``, ``3d 04h``; a dash for what is not known."""
     if seconds is None:
@@ -67,7 +62,7 @@ def costs(given: Costs, *, max_cost: float | None) -> list[str]:
 
 def several(count: int, what: str) -> str:
     """``1 trial``, ``3 trials``."""
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def value(given: Json) -> str:

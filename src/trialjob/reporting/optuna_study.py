@@ -8,7 +8,6 @@ Rule 2: it reads the experiment and writes the storage, never the other way roun
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -28,6 +27,7 @@ from trialjob.model.space import Space
 from trialjob.model.trial import TrialStatus
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial
+from trialjob.orchestrator.samplers.optuna import quiet
 from trialjob.reporting.optuna_space import parameters
 from trialjob.reporting.rows import Row, row_of
 from trialjob.reporting.steps import whole_step
@@ -146,11 +146,8 @@ class OptunaStudy:
     @contextmanager
     def _reached(self) -> Iterator[None]:
         """Errors of whatever database is behind the URL, as one that says which; Optuna kept quiet."""
-        level = optuna.logging.get_verbosity()
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+            with quiet():
                 yield
         except UsageError:
             raise
@@ -160,8 +157,6 @@ class OptunaStudy:
                 f"the Optuna storage {shown_address(self._where)} cannot be used: {why}\n"
                 "    → write a URL such as sqlite:///study.db, or the path of a journal file"
             ) from error
-        finally:
-            optuna.logging.set_verbosity(level)
 
 
 def _opened(where: str) -> BaseStorage:

@@ -217,7 +217,7 @@ def print_costs(console: Console, state: State, costs: Costs, expected: Forecast
 def counts(state: State) -> str:
     """``32 trials: 5 completed, 27 pruned``."""
     parts = [f"{state.counts[status]} {_words(status)}" for status in TrialStatus if state.counts.get(status)]
-    return formatting.counted(len(state.trials), "trial") + (f": {', '.join(parts)}" if parts else "")
+    return formatting.several(len(state.trials), "trial") + (f": {', '.join(parts)}" if parts else "")
 
 
 def _words(status: TrialStatus) -> str:

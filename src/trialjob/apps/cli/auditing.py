@@ -115,9 +115,9 @@ def _show(out: Console, audit: Together, groups: Sequence[Group], store: str | N
             out.print(f"  {clean(each.job):<28} {machines:<20} {clean(state):<12} {age:>8}", soft_wrap=True)
     found = [each for group in groups for each in group.found]
     pools, tuning = sum(each.is_pool for each in found), sum(each.is_tuning_job for each in found)
-    searches = f"{formatting.counted(tuning, 'tuning job')}, " if tuning else ""
-    jobs = formatting.counted(len(found) - pools - tuning, "job")
-    out.print(f"{searches}{jobs} and {formatting.counted(pools, 'warm pool')} in {clean(audit.region())}")
+    searches = f"{formatting.several(tuning, 'tuning job')}, " if tuning else ""
+    jobs = formatting.several(len(found) - pools - tuning, "job")
+    out.print(f"{searches}{jobs} and {formatting.several(pools, 'warm pool')} in {clean(audit.region())}")
 
 
 def _whose(group: Group, store: str | None) -> str:

@@ -87,7 +87,7 @@ def _print_reports(out: Console, checked: LogCheck, spec: ExperimentSpec) -> Non
     ]
     sent = sum(not each.scraped for each in checked.reports)
     how = f", {sent} of them sent by the script itself" if sent else ""
-    reports = formatting.counted(len(checked.reports), "report")
+    reports = formatting.several(len(checked.reports), "report")
     out.print(Text.assemble(("in all", "bold"), f": {reports} of {_lines(checked.lines)}{how}"))
     if values:
         first, last = values[0], values[-1]
@@ -134,7 +134,7 @@ def _print_overlooked(out: Console, checked: LogCheck) -> None:
 
 
 def _lines(count: int) -> str:
-    return formatting.counted(count, "line") if count else "no lines"
+    return formatting.several(count, "line") if count else "no lines"
 
 
 def _yaml(name: str, regex: str) -> str:
