@@ -10,7 +10,6 @@ import click
 
 from trialjob._version import __version__
 from trialjob.apps.cli.call_log import begin
-from trialjob.apps.cli.init import init
 from trialjob.apps.cli.login import login, logout
 from trialjob.apps.cli.options import (
     WholeNumber,
@@ -26,7 +25,6 @@ from trialjob.apps.cli.options import (
     yes_option,
 )
 from trialjob.apps.cli.pricing import prices
-from trialjob.apps.cli.schema import schema
 from trialjob.apps.cli.serving import serve
 from trialjob.apps.cli.team import tenant, token
 from trialjob.apps.cli.user_config import config
@@ -52,7 +50,7 @@ def cli(context: click.Context, /, *, verbose: bool) -> None:
         context.call_on_close(end)
 
 
-for _command in (config, init, login, logout, prices, schema, serve, tenant, token):
+for _command in (config, login, logout, prices, serve, tenant, token):
     cli.add_command(_command)
 
 
@@ -354,4 +352,29 @@ def audit() -> None:
     """Show every job and warm pool of trialjob's: where SPEC runs, or else the experiments of the store.
 
     Exit status 0 when nothing runs (any more), 1 when something does, 2 when it cannot be told everywhere.
+    """
+
+
+@cli.command()
+@click.argument("place", metavar="[FOLDER|PROGRAM]", type=click.Path(), default=".")
+@click.option("--log", type=click.Path(), help="What the program once printed: its metrics are found there.")
+@click.option(
+    "-o", "--output", type=click.Path(), help="Where to write it [default: sweep.yaml in the folder]."
+)
+@click.option("--yes", is_flag=True, help="Ask nothing: take what was guessed.")
+@done_by("init", "write_first_spec")
+def init() -> None:
+    """Write a first spec for the code in FOLDER, and say what comes next.
+
+    Looks at the program's options, their defaults and what it prints, and runs nothing.
+    """
+
+
+@cli.command()
+@click.option("-o", "--output", type=click.Path(dir_okay=False), help="The file to be written.")
+@done_by("schema", "print_schema")
+def schema() -> None:
+    """Print the JSON schema of a spec, with the kinds of every package that is installed.
+
+    With -o FILE it is written, and the line is printed that goes to the top of a spec.
     """

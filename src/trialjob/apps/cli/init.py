@@ -5,37 +5,27 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
 import click
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from trialjob.config.draft.metrics import Metric, Metrics
-    from trialjob.config.draft.text import Draft
+from trialjob.apps.cli.first_spec import check_free, write_spec
+from trialjob.config.draft.declared import Interface, of_arguments
+from trialjob.config.draft.metrics import Metric, Metrics, metrics_of
+from trialjob.config.draft.other_styles import of_other_styles
+from trialjob.config.draft.programs import hindrances, programs
+from trialjob.config.draft.text import Draft, name_for, text
+from trialjob.config.draft.values_file import with_values_file
+from trialjob.errors import UsageError
+from trialjob.reporting.typed_commands import command
 
 _TRIALS: Final = 20
 _SHOWN: Final = 6
 
 
-@click.command()
-@click.argument("place", metavar="[FOLDER|PROGRAM]", type=click.Path(), default=".")
-@click.option("--log", type=click.Path(), help="What the program once printed: its metrics are found there.")
-@click.option(
-    "-o", "--output", type=click.Path(), help="Where to write it [default: sweep.yaml in the folder]."
-)
-@click.option("--yes", is_flag=True, help="Ask nothing: take what was guessed.")
-def init(*, place: str, log: str | None, output: str | None, yes: bool) -> int:
-    """Write a first spec for the code in FOLDER, and say what comes next.
-
-    Looks at the program's options, their defaults and what it prints, and runs nothing.
-    """
-    from pathlib import Path  # noqa: PLC0415 - the help does without
-
-    from trialjob.apps.cli.first_spec import check_free, write_spec  # noqa: PLC0415 - as above
-    from trialjob.config.draft.text import text  # noqa: PLC0415 - as above
-
+def write_first_spec(*, place: str, log: str | None, output: str | None, yes: bool) -> int:
+    """Write a first spec for the code in FOLDER, and say what comes next."""
     named = Path(place)
     folder = named if named.is_dir() else named.parent
     spec = Path(output) if output else folder / "sweep.yaml"
@@ -56,8 +46,6 @@ def _check(place: Path) -> None:
 
 
 def _refused(what: str, remedy: str) -> Exception:
-    from trialjob.errors import UsageError  # noqa: PLC0415 - the help does without
-
     return UsageError(f"{what}\n  → {remedy}")
 
 
@@ -72,12 +60,6 @@ def _read(log: Path) -> bytes:
 
 
 def _drafted(folder: Path, spec: Path, program: str, log: bytes | None, *, yes: bool) -> Draft:
-    from trialjob.config.draft.declared import Interface, of_arguments  # noqa: PLC0415 - the help does without
-    from trialjob.config.draft.metrics import metrics_of  # noqa: PLC0415 - as above
-    from trialjob.config.draft.other_styles import of_other_styles  # noqa: PLC0415 - as above
-    from trialjob.config.draft.text import Draft, name_for  # noqa: PLC0415 - as above
-    from trialjob.config.draft.values_file import with_values_file  # noqa: PLC0415 - as above
-
     program = program or _program(folder, yes=yes)
     found = (
         of_arguments(folder, program)
@@ -112,8 +94,6 @@ def _ask(question: str, default: str, *, yes: bool) -> str:
 
 
 def _program(folder: Path, *, yes: bool) -> str:
-    from trialjob.config.draft.programs import programs  # noqa: PLC0415 - the help does without
-
     found = programs(folder)
     if not found:
         raise _refused(
@@ -127,8 +107,6 @@ def _program(folder: Path, *, yes: bool) -> str:
 
 
 def _metric(metrics: Metrics, *, yes: bool) -> Metric:
-    from trialjob.config.draft.metrics import Metric  # noqa: PLC0415 - the help does without
-
     known = {each.name: each for each in metrics.found}
     best = metrics.found[0] if metrics.found else Metric(name="val_loss")
     said = _ask(
@@ -158,8 +136,6 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _say(draft: Draft, spec: Path) -> None:
-    from trialjob.reporting.typed_commands import command  # noqa: PLC0415 - the help does without
-
     click.echo(f"{spec} written: {draft.program}, {draft.metric.mode.value} {draft.metric.name}")
     for line in _left(draft):
         click.echo(f"  still to do: {line}")
@@ -168,9 +144,6 @@ def _say(draft: Draft, spec: Path) -> None:
 
 
 def _left(draft: Draft) -> list[str]:
-    from trialjob.config.draft.programs import hindrances  # noqa: PLC0415 - the help does without
-    from trialjob.reporting.typed_commands import command  # noqa: PLC0415 - as above
-
     found = [*hindrances(draft.folder, draft.program)]
     found += [draft.interface.advice] if draft.interface.advice else []
     if not draft.space:
