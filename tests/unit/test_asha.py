@@ -6,13 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trialjob.model.ids import ExperimentName, TrialId
+from trialjob.model.ids import TrialId
 from trialjob.model.limits import Limits
 from trialjob.model.metric import Mode, Objective, Report
 from trialjob.model.trial import StopKind
 from trialjob.orchestrator.core.events import (
     AttemptIntended,
-    ExperimentCreated,
     JobSubmitted,
     ReportsRead,
     RungReached,
@@ -22,6 +21,7 @@ from trialjob.orchestrator.core.evolve import apply
 from trialjob.orchestrator.core.search import Judgement
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.stopping.asha import Asha
+from trialjob.testing.histories import beginning
 
 MAXIMIZE = Objective(metric="acc", mode=Mode.MAX)
 MINIMIZE = Objective(metric="acc", mode=Mode.MIN)
@@ -30,14 +30,7 @@ MINIMIZE = Objective(metric="acc", mode=Mode.MIN)
 def started(trials: int, objective: Objective = MAXIMIZE) -> State:
     state = apply(
         None,
-        ExperimentCreated(
-            name=ExperimentName("e"),
-            document={},
-            bundle="",
-            objective=objective,
-            limits=Limits(max_trials=trials),
-            trialjob="0",
-        ),
+        beginning("e", objective, Limits(max_trials=trials)),
         0.0,
     )
     for number in range(1, trials + 1):

@@ -16,12 +16,12 @@ from trialjob.model.trial import EndKind, EndReason
 from trialjob.orchestrator.core.events import (
     AttemptIntended,
     Event,
-    ExperimentCreated,
     ExperimentEnded,
     ExperimentEnding,
     TrialProposed,
 )
 from trialjob.orchestrator.journals.folder import FolderStore
+from trialjob.testing.histories import beginning
 
 ENDED = EndReason(kind=EndKind.STOPPED, detail="")
 DAY = 86_400.0
@@ -30,16 +30,7 @@ DAY = 86_400.0
 def begin(
     store: FolderStore, name: str, *, at: float = 0.0, running: bool = False, ended: bool = True
 ) -> None:
-    events: list[Event] = [
-        ExperimentCreated(
-            name=ExperimentName(name),
-            document={},
-            bundle="",
-            objective=Objective(metric="acc", mode=Mode.MAX),
-            limits=Limits(max_trials=4),
-            trialjob="0",
-        )
-    ]
+    events: list[Event] = [beginning(name, Objective(metric="acc", mode=Mode.MAX), Limits(max_trials=4))]
     if running:
         events += [
             TrialProposed(trial=TrialId(1), config={}),

@@ -19,25 +19,18 @@ from trialjob.orchestrator.core.events import (
     AttemptEnded,
     AttemptIntended,
     Event,
-    ExperimentCreated,
     ReportsRead,
     TrialEnded,
     TrialProposed,
 )
 from trialjob.orchestrator.journals.folder import FolderStore
+from trialjob.testing.histories import beginning
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> str:
     journal = FolderStore(tmp_path).journal(ExperimentName("digits"))
-    created = ExperimentCreated(
-        name=ExperimentName("digits"),
-        document={},
-        bundle="",
-        objective=Objective(metric="acc", mode=Mode.MAX),
-        limits=Limits(max_trials=4),
-        trialjob="0",
-    )
+    created = beginning("digits", Objective(metric="acc", mode=Mode.MAX), Limits(max_trials=4))
     one, two = TrialId(1), TrialId(2)
     report = Report(resource=3, metrics={"acc": 0.75}, at=1.0)
     events: list[Event] = [

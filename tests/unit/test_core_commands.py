@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from trialjob.model.ids import ExperimentName, TrialId
+from trialjob.model.ids import TrialId
 from trialjob.model.job import FailureKind, JobEnd, Outcome
 from trialjob.model.limits import Limits
 from trialjob.model.metric import Mode, Objective
@@ -33,7 +33,6 @@ from trialjob.orchestrator.core.events import (
     AttemptEnded,
     AttemptIntended,
     Event,
-    ExperimentCreated,
     ExperimentEnded,
     ExperimentEnding,
     JobProgressed,
@@ -49,6 +48,7 @@ from trialjob.orchestrator.core.events import (
 )
 from trialjob.orchestrator.core.evolve import apply
 from trialjob.orchestrator.core.state import State
+from trialjob.testing.histories import beginning
 
 NOW = 1_000.0
 ONE, TWO, THREE = TrialId(1), TrialId(2), TrialId(3)
@@ -65,14 +65,7 @@ TAKEN = replace(DONE, outcome=Outcome.FAILED, failure=FailureKind.CAPACITY, pool
 
 def experiment(*events: Event, limits: Limits = LIMITS) -> State:
     """An experiment of which ``events`` have been journaled."""
-    created = ExperimentCreated(
-        name=ExperimentName("e"),
-        document={},
-        bundle="",
-        objective=Objective(metric="acc", mode=Mode.MAX),
-        limits=limits,
-        trialjob="0",
-    )
+    created = beginning("e", Objective(metric="acc", mode=Mode.MAX), limits)
     state = apply(None, created, NOW)
     for event in events:
         state = apply(state, event, NOW)

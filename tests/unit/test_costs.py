@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from trialjob.backends.sagemaker.price_book import packaged
-from trialjob.model.ids import ExperimentName, TrialId
+from trialjob.model.ids import TrialId
 from trialjob.model.job import FailureKind, JobEnd, Outcome
 from trialjob.model.limits import Limits
 from trialjob.model.metric import Mode, Objective, Report
@@ -21,7 +21,6 @@ from trialjob.orchestrator.core.events import (
     AttemptIntended,
     BillLearned,
     Event,
-    ExperimentCreated,
     PricesLearned,
     Record,
     ReportsRead,
@@ -31,6 +30,7 @@ from trialjob.orchestrator.core.events import (
 )
 from trialjob.orchestrator.core.evolve import evolve
 from trialjob.orchestrator.core.state import State
+from trialjob.testing.histories import beginning
 
 #: A dollar a second for a thousand seconds: a tenth of a cent a second.
 TERMS = Terms(price=3_600_000, stop_grace=120.0, keep_alive=60.0)
@@ -40,14 +40,7 @@ OBJECTIVE = Objective(metric="acc", mode=Mode.MAX)
 
 
 def state_of(*timed: tuple[float, Event]) -> State:
-    created = ExperimentCreated(
-        name=ExperimentName("x"),
-        document={},
-        objective=OBJECTIVE,
-        limits=Limits(max_trials=9, trial_timeout=1_000.0),
-        bundle="",
-        trialjob="0",
-    )
+    created = beginning("x", OBJECTIVE, Limits(max_trials=9, trial_timeout=1_000.0))
     state: State | None = None
     for version, (at, event) in enumerate([(0.0, created), *timed], start=1):
         state = evolve(state, Record(version=version, at=at, events=(event,)))

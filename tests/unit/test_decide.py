@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from trialjob.model.ids import ExperimentName, TrialId
+from trialjob.model.ids import TrialId
 from trialjob.model.job import Bill, FailureKind, JobEnd, JobState, Outcome
 from trialjob.model.limits import Limits
 from trialjob.model.metric import Mode, NanPolicy, Objective, Report
@@ -33,7 +33,6 @@ from trialjob.orchestrator.core.events import (
     AttemptIntended,
     BillLearned,
     Event,
-    ExperimentCreated,
     ExperimentEnded,
     ExperimentEnding,
     JobEnded,
@@ -74,6 +73,7 @@ from trialjob.orchestrator.core.verdicts import natural_end
 from trialjob.orchestrator.stopping.asha import Asha
 from trialjob.orchestrator.stopping.none import NoStopping
 from trialjob.orchestrator.stopping.promotion import Promotion
+from trialjob.testing.histories import beginning
 
 NOW = 1_000.0
 ONE, TWO = TrialId(1), TrialId(2)
@@ -95,9 +95,7 @@ PRUNED = StopReason(kind=StopKind.PRUNED, detail="others were better")
 
 def experiment(*events: Event, limits: Limits = LIMITS, objective: Objective = ACC) -> State:
     """An experiment of which ``events`` have been journaled."""
-    created = ExperimentCreated(
-        name=ExperimentName("e"), document={}, bundle="", objective=objective, limits=limits, trialjob="0"
-    )
+    created = beginning("e", objective, limits)
     state = apply(None, created, NOW)
     for event in events:
         state = apply(state, event, NOW)

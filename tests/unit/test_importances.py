@@ -11,7 +11,7 @@ import optuna
 import pytest
 
 from trialjob import Script, Tuner, UsageError, maximize, random_search
-from trialjob.model.ids import ExperimentName, TrialId
+from trialjob.model.ids import TrialId
 from trialjob.model.job import JobEnd, Outcome
 from trialjob.model.json import Json
 from trialjob.model.limits import Limits
@@ -22,7 +22,6 @@ from trialjob.orchestrator.core.events import (
     AttemptEnded,
     AttemptIntended,
     Event,
-    ExperimentCreated,
     Record,
     ReportsRead,
     TrialEnded,
@@ -31,21 +30,13 @@ from trialjob.orchestrator.core.events import (
 from trialjob.orchestrator.core.evolve import replay
 from trialjob.orchestrator.samplers.random import RandomSampler
 from trialjob.reporting.results import Result
+from trialjob.testing.histories import beginning
 
 
 def searched(
     space: Space, score: Callable[[Mapping[str, Json]], float], trials: int = 60, mode: Mode = Mode.MAX
 ) -> Result:
-    events: list[Event] = [
-        ExperimentCreated(
-            name=ExperimentName("e"),
-            document={},
-            bundle="",
-            objective=Objective(metric="m", mode=mode),
-            limits=Limits(max_trials=trials),
-            trialjob="0",
-        )
-    ]
+    events: list[Event] = [beginning("e", Objective(metric="m", mode=mode), Limits(max_trials=trials))]
     sampler = RandomSampler(space, 0)
     for number in range(1, trials + 1):
         this = TrialId(number)

@@ -31,6 +31,7 @@ from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.engine.looks import Look, Planned, pauses
 from trialjob.orchestrator.stopping.asha import Asha
 from trialjob.orchestrator.stopping.median import MedianStopping
+from trialjob.testing.histories import beginning
 from trialjob.testing.simulation import NAME, OBJECTIVE, Simulation
 
 USUAL = 10.0
@@ -68,9 +69,7 @@ class Told:
 
 
 def created(limits: Limits) -> ExperimentCreated:
-    return ExperimentCreated(
-        name=NAME, document={}, bundle="", objective=OBJECTIVE, limits=limits, trialjob="0"
-    )
+    return beginning(NAME, OBJECTIVE, limits)
 
 
 def test_of_trials_that_nothing_is_known_of_the_usual_look_is_made() -> None:

@@ -12,13 +12,12 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from trialjob.errors import UsageError
-from trialjob.model.ids import ExperimentName, TrialId
+from trialjob.model.ids import TrialId
 from trialjob.model.limits import Limits
 from trialjob.model.metric import MetricGoal, Mode, NanPolicy, Objective, Report, Score
 from trialjob.orchestrator.core.events import (
     AttemptIntended,
     Event,
-    ExperimentCreated,
     Record,
     ReportsRead,
     TrialProposed,
@@ -29,20 +28,12 @@ from trialjob.reporting.metric_values import MetricValues, direction
 from trialjob.reporting.results import Result
 from trialjob.reporting.row_selection import Choice
 from trialjob.reporting.tables import print_results
+from trialjob.testing.histories import beginning
 
 
 def state_of(*trials: Sequence[tuple[float, Mapping[str, float]]], **objective: object) -> State:
     goal = Objective(**{"metric": "val_acc", "mode": Mode.MAX, **objective})  # type: ignore[arg-type]
-    events: list[Event] = [
-        ExperimentCreated(
-            name=ExperimentName("digits"),
-            document={},
-            bundle="",
-            objective=goal,
-            limits=Limits(max_trials=9),
-            trialjob="0",
-        )
-    ]
+    events: list[Event] = [beginning("digits", goal, Limits(max_trials=9))]
     for number, reports in enumerate(trials, start=1):
         this = TrialId(number)
         read = tuple(Report(resource=epoch, metrics=metrics, at=1.0) for epoch, metrics in reports)

@@ -8,14 +8,13 @@ from collections.abc import Callable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trialjob.model.ids import ExperimentName, TrialId
+from trialjob.model.ids import TrialId
 from trialjob.model.json import Json
 from trialjob.model.limits import Limits
 from trialjob.model.metric import Mode, Objective, Report
 from trialjob.orchestrator.core.events import (
     AttemptIntended,
     Event,
-    ExperimentCreated,
     Record,
     ReportsRead,
     TrialProposed,
@@ -23,21 +22,13 @@ from trialjob.orchestrator.core.events import (
 from trialjob.orchestrator.core.evolve import replay
 from trialjob.reporting.no_effect import without_effect
 from trialjob.reporting.results import Result
+from trialjob.testing.histories import beginning
 
 
 def result(
     configs: list[dict[str, Json]], score: Callable[[dict[str, Json], int], float], epochs: int = 3
 ) -> Result:
-    events: list[Event] = [
-        ExperimentCreated(
-            name=ExperimentName("e"),
-            document={},
-            bundle="",
-            objective=Objective(metric="m", mode=Mode.MAX),
-            limits=Limits(max_trials=99),
-            trialjob="0",
-        )
-    ]
+    events: list[Event] = [beginning("e", Objective(metric="m", mode=Mode.MAX), Limits(max_trials=99))]
     for number, config in enumerate(configs, start=1):
         this = TrialId(number)
         reports = tuple(

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from trialjob.apps.cli.errors import ExitStatus
 from trialjob.apps.cli.running import exit_status
 from trialjob.errors import NoBestTrial
-from trialjob.model.ids import ExperimentName, TrialId
+from trialjob.model.ids import TrialId
 from trialjob.model.job import FailureKind, JobEnd, Outcome
 from trialjob.model.json import Json
 from trialjob.model.limits import Limits
@@ -41,17 +41,11 @@ from trialjob.orchestrator.core.evolve import replay
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.stopping.none import NoStopping
 from trialjob.reporting.results import Result
+from trialjob.testing.histories import beginning
 
 
 def created(mode: Mode = Mode.MAX) -> ExperimentCreated:
-    return ExperimentCreated(
-        name=ExperimentName("digits"),
-        document={},
-        bundle="",
-        objective=Objective(metric="acc", mode=mode),
-        limits=Limits(max_trials=9),
-        trialjob="0",
-    )
+    return beginning("digits", Objective(metric="acc", mode=mode), Limits(max_trials=9))
 
 
 def state_of(*events: Event, mode: Mode = Mode.MAX) -> State:

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from trialjob.model.ids import ExperimentName, TrialId
+from trialjob.model.ids import TrialId
 from trialjob.model.limits import Limits
 from trialjob.model.metric import Mode, Objective, Report
 from trialjob.model.space import Choice, LogUniform, Space, Uniform
@@ -22,6 +22,7 @@ from trialjob.orchestrator.core.events import (
 from trialjob.orchestrator.ports import Sampler
 from trialjob.orchestrator.samplers.optuna import OptunaSampler
 from trialjob.orchestrator.samplers.random import RandomSampler
+from trialjob.testing.histories import beginning
 
 torch = pytest.importorskip("torch")
 
@@ -39,14 +40,7 @@ def accuracy(x: float, y: float, c: str) -> float:
 
 
 def created() -> ExperimentCreated:
-    return ExperimentCreated(
-        name=ExperimentName("e"),
-        document={},
-        bundle="",
-        objective=Objective(metric="m", mode=Mode.MAX),
-        limits=Limits(max_trials=99),
-        trialjob="0",
-    )
+    return beginning("e", Objective(metric="m", mode=Mode.MAX), Limits(max_trials=99))
 
 
 def story(sampler: Sampler, trials: int) -> tuple[list[Event], list[float]]:

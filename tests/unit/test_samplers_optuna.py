@@ -10,7 +10,7 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 
 from trialjob.errors import UsageError
-from trialjob.model.ids import ExperimentName, TrialId
+from trialjob.model.ids import TrialId
 from trialjob.model.json import canonical_json
 from trialjob.model.limits import Limits
 from trialjob.model.metric import Mode, Objective, Report, Score
@@ -29,6 +29,7 @@ from trialjob.orchestrator.samplers import optuna as optuna_samplers
 from trialjob.orchestrator.samplers import sobol
 from trialjob.orchestrator.samplers.optuna import Kind, OptunaSampler
 from trialjob.orchestrator.samplers.sobol import SobolSampler
+from trialjob.testing.histories import beginning
 
 KINDS: tuple[Kind, ...] = ("tpe", "cmaes", "nsga2", "qmc")
 SPACE = Space(
@@ -56,14 +57,7 @@ NESTED = Space(
 
 def created(**objective: object) -> ExperimentCreated:
     given = {"metric": "m", "mode": Mode.MAX, **objective}
-    return ExperimentCreated(
-        name=ExperimentName("e"),
-        document={},
-        bundle="",
-        objective=Objective(**given),  # type: ignore[arg-type]
-        limits=Limits(max_trials=99),
-        trialjob="0",
-    )
+    return beginning("e", Objective(**given), Limits(max_trials=99))  # type: ignore[arg-type]
 
 
 def proposed(trial: int, config: Config) -> TrialProposed:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from trialjob.backends.simulator.clock import VirtualClock
 from trialjob.errors import SamplerBusy, SamplerError, UsageError
-from trialjob.model.ids import ExperimentName, TrialId
+from trialjob.model.ids import TrialId
 from trialjob.model.limits import Limits
 from trialjob.model.metric import Mode, Objective
 from trialjob.model.space import Config
@@ -36,6 +36,7 @@ from trialjob.orchestrator.samplers.optuna import OptunaSampler
 from trialjob.orchestrator.samplers.prefetch import Answer, Ask, Bench, Inline, Message, PreparedSampler, Tell
 from trialjob.orchestrator.samplers.random import RandomSampler
 from trialjob.orchestrator.samplers.subprocess_worker import SubprocessSampler
+from trialjob.testing.histories import beginning
 from trialjob.testing.simulation import SPACE, Simulation
 
 AHEAD = 3
@@ -82,14 +83,7 @@ class Slow:
 
 
 def created(max_trials: int = 9) -> ExperimentCreated:
-    return ExperimentCreated(
-        name=ExperimentName("e"),
-        document={},
-        bundle="",
-        objective=Objective(metric="m", mode=Mode.MAX),
-        limits=Limits(max_trials=max_trials),
-        trialjob="0",
-    )
+    return beginning("e", Objective(metric="m", mode=Mode.MAX), Limits(max_trials=max_trials))
 
 
 def inline(sampler: Callable[[], Sampler] = Diary, ahead: int = AHEAD) -> PreparedSampler:

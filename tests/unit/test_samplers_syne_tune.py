@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trialjob.errors import UsageError
-from trialjob.model.ids import ExperimentName, TrialId
+from trialjob.model.ids import TrialId
 from trialjob.model.json import canonical_json
 from trialjob.model.limits import Limits
 from trialjob.model.metric import Mode, Objective, Report
@@ -26,7 +26,6 @@ from trialjob.model.space import Branches, Choice, Config, LogUniform, QUniform,
 from trialjob.model.trial import TrialStatus
 from trialjob.orchestrator.core.events import (
     Event,
-    ExperimentCreated,
     KnownResult,
     ReportsRead,
     TrialEnded,
@@ -38,6 +37,7 @@ from trialjob.orchestrator.samplers.syne_models import Kind, Known, propose, qui
 from trialjob.orchestrator.samplers.syne_random import private_random
 from trialjob.orchestrator.samplers.syne_space import SyneSpace
 from trialjob.orchestrator.samplers.syne_tune import SyneTuneSampler
+from trialjob.testing.histories import beginning
 
 KINDS: tuple[Kind, ...] = ("bore", "cqr", "kde", "rea", "botorch")
 #: Those whose models are quick to fit.
@@ -62,14 +62,7 @@ NESTED = Space(
     }
 )
 LINE = Space({"x": Uniform(lower=0.0, upper=1.0)})
-CREATED = ExperimentCreated(
-    name=ExperimentName("e"),
-    document={},
-    bundle="",
-    objective=Objective(metric="loss", mode=Mode.MIN),
-    limits=Limits(max_trials=99),
-    trialjob="0",
-)
+CREATED = beginning("e", Objective(metric="loss", mode=Mode.MIN), Limits(max_trials=99))
 
 
 def proposed(trial: int, config: Config) -> TrialProposed:

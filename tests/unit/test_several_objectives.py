@@ -16,7 +16,7 @@ from rich.console import Console
 
 from trialjob.config import parse
 from trialjob.errors import SpecError
-from trialjob.model.ids import ExperimentName, TrialId
+from trialjob.model.ids import TrialId
 from trialjob.model.job import JobEnd, Outcome
 from trialjob.model.limits import Limits
 from trialjob.model.metric import MetricGoal, Mode, Objective, Report, Score, TrialScore
@@ -41,6 +41,7 @@ from trialjob.reporting.pareto import pareto_front
 from trialjob.reporting.results import Result
 from trialjob.reporting.row_selection import Choice
 from trialjob.reporting.tables import print_results
+from trialjob.testing.histories import beginning
 
 FAST = MetricGoal(metric="latency", mode=Mode.MIN)
 SMALL = MetricGoal(metric="size", mode=Mode.MIN)
@@ -49,14 +50,7 @@ SPACE = Space({"x": Uniform(lower=0.0, upper=1.0), "y": Uniform(lower=0.0, upper
 
 
 def created(objective: Objective = OBJECTIVE) -> ExperimentCreated:
-    return ExperimentCreated(
-        name=ExperimentName("e"),
-        document={},
-        bundle="",
-        objective=objective,
-        limits=Limits(max_trials=99),
-        trialjob="0",
-    )
+    return beginning("e", objective, Limits(max_trials=99))
 
 
 def report(epoch: int, **metrics: float) -> Report:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trialjob.errors import InvariantError
-from trialjob.model.ids import ExperimentName, TrialId
+from trialjob.model.ids import TrialId
 from trialjob.model.job import JobEnd, Outcome
 from trialjob.model.limits import Limits
 from trialjob.model.metric import Mode, Objective, Report, Score
@@ -29,20 +29,14 @@ from trialjob.orchestrator.core.evolve import apply, evolve, replay
 from trialjob.orchestrator.core.rung import Rung
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial, Trials
+from trialjob.testing.histories import beginning
 
 ONE = TrialId(1)
 END = JobEnd(outcome=Outcome.COMPLETED, exit_code=0, seconds=3.0, dollars=0.0)
 
 
 def created(score: Score = Score.BEST) -> ExperimentCreated:
-    return ExperimentCreated(
-        name=ExperimentName("e"),
-        document={},
-        bundle="",
-        objective=Objective(metric="acc", mode=Mode.MAX, score=score),
-        limits=Limits(max_trials=5),
-        trialjob="0",
-    )
+    return beginning("e", Objective(metric="acc", mode=Mode.MAX, score=score), Limits(max_trials=5))
 
 
 def after(*events: Event, score: Score = Score.BEST) -> State:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trialjob.model.ids import ExperimentName, TrialId
+from trialjob.model.ids import TrialId
 from trialjob.model.job import JobEnd, JobState, Outcome
 from trialjob.model.json import Json
 from trialjob.model.limits import Limits
@@ -21,7 +21,6 @@ from trialjob.orchestrator.core.decide import decide
 from trialjob.orchestrator.core.events import (
     AttemptIntended,
     Event,
-    ExperimentCreated,
     JobSubmitted,
     RungReached,
     TrialProposed,
@@ -37,6 +36,7 @@ from trialjob.orchestrator.stopping.intervals import IntervalRule, running_avera
 from trialjob.orchestrator.stopping.median import MedianStopping
 from trialjob.orchestrator.stopping.none import NoStopping
 from trialjob.orchestrator.stopping.truncation import TruncationSelection
+from trialjob.testing.histories import beginning
 
 MAX = Objective(metric="acc", mode=Mode.MAX)
 MIN = Objective(metric="acc", mode=Mode.MIN)
@@ -51,18 +51,8 @@ class Play:
     ) -> None:
         self.rule = rule
         self.events: list[Event] = []
-        self.state = apply(
-            None,
-            ExperimentCreated(
-                name=ExperimentName("e"),
-                document={},
-                bundle="",
-                objective=objective,
-                limits=Limits(max_trials=trials + 1, max_concurrent_trials=trials, **limits),  # type: ignore[arg-type]
-                trialjob="0",
-            ),
-            0.0,
-        )
+        given = Limits(max_trials=trials + 1, max_concurrent_trials=trials, **limits)  # type: ignore[arg-type]
+        self.state = apply(None, beginning("e", objective, given), 0.0)
         for number in range(1, trials + 1):
             trial = TrialId(number)
             self._apply(TrialProposed(trial=trial, config={"x": number}))

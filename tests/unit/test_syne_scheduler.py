@@ -14,14 +14,13 @@ from hypothesis import strategies as st
 
 from trialjob.config import parse
 from trialjob.errors import SpecError, UsageError
-from trialjob.model.ids import ExperimentName, TrialId
+from trialjob.model.ids import TrialId
 from trialjob.model.limits import Limits
 from trialjob.model.metric import MetricGoal, Mode, NanPolicy, Objective, Report
 from trialjob.model.space import Choice, Config, LogUniform, RandInt, Space, Uniform
 from trialjob.model.trial import StopKind, StopReason, TrialStatus
 from trialjob.orchestrator.core.events import (
     Event,
-    ExperimentCreated,
     ReportsRead,
     StopIntended,
     TrialEnded,
@@ -35,6 +34,7 @@ from trialjob.orchestrator.samplers.syne_population import Explorer
 from trialjob.orchestrator.samplers.syne_scheduler import SyneTuneScheduler
 from trialjob.orchestrator.samplers.syne_schedulers import LastValues, Plan, _by_fronts
 from trialjob.orchestrator.samplers.syne_space import SyneSpace
+from trialjob.testing.histories import beginning
 
 pytest.importorskip("syne_tune", reason="Syne Tune is not installed")
 
@@ -52,16 +52,7 @@ class JobTimeline:
     def __init__(self, plan: Plan, objective: Objective = LOSS, trials: int = 4) -> None:
         self.scheduler = SyneTuneScheduler(SPACE, 0, plan)
         self.events: list[Event] = []
-        self.tell(
-            ExperimentCreated(
-                name=ExperimentName("e"),
-                document={},
-                bundle="",
-                objective=objective,
-                limits=Limits(max_trials=99),
-                trialjob="0",
-            )
-        )
+        self.tell(beginning("e", objective, Limits(max_trials=99)))
         for trial in range(1, trials + 1):
             self.propose(trial)
 

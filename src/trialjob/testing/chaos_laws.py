@@ -20,7 +20,6 @@ from trialjob.orchestrator.core import stall
 from trialjob.orchestrator.core.events import (
     AttemptIntended,
     Event,
-    ExperimentCreated,
     PricesLearned,
     ReportsRead,
     StopIntended,
@@ -31,6 +30,7 @@ from trialjob.orchestrator.core.transitions import is_final
 from trialjob.orchestrator.journals.codec import encode
 from trialjob.orchestrator.journals.memory import MemoryJournal
 from trialjob.testing.chaos_schedule import Broken, Fault, Job, Schedule
+from trialjob.testing.histories import beginning
 from trialjob.testing.simulation import NAME, OBJECTIVE, curve
 
 _EPOCH = 60.0
@@ -61,9 +61,7 @@ class LawfulWorld:
         self._states: dict[int, State] = {}
         self._intended: set[JobName] = set()
         self._jobs = 0
-        created = ExperimentCreated(
-            name=NAME, document={}, bundle="", objective=OBJECTIVE, limits=limits, trialjob="0"
-        )
+        created = beginning(NAME, OBJECTIVE, limits)
         self.journal.append([created, PricesLearned(tariff=tariff)], after=0, at=self.clock.now())
 
     def _course(self, request: JobRequest) -> JobScript:

@@ -49,6 +49,13 @@ _RUNGS = (1, 3, 9)
 _EPOCHS = 27
 
 
+def beginning(name: str, objective: Objective, limits: Limits) -> ExperimentCreated:
+    """The first event of an experiment without document and code."""
+    return ExperimentCreated(
+        name=ExperimentName(name), document={}, bundle="", objective=objective, limits=limits, trialjob="0"
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class History:
     """An experiment that ran ``trials`` trials in ``slots`` slots under a rule like ASHA's."""

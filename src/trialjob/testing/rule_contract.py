@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, is_dataclass, replace
 from typing import ClassVar, cast
 
-from trialjob.model.ids import ExperimentName, TrialId
+from trialjob.model.ids import TrialId
 from trialjob.model.job import JobState
 from trialjob.model.limits import Limits
 from trialjob.model.metric import Objective, Report
 from trialjob.orchestrator.core.decide import decide
-from trialjob.orchestrator.core.events import Event, ExperimentCreated, Record, RungReached, StopIntended
+from trialjob.orchestrator.core.events import Event, Record, RungReached, StopIntended
 from trialjob.orchestrator.core.evolve import apply
 from trialjob.orchestrator.core.observations import (
     JobObserved,
@@ -31,6 +31,7 @@ from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.journals.codec import decode, encode
 from trialjob.orchestrator.ports import Sampler
 from trialjob.orchestrator.samplers.random import RandomSampler
+from trialjob.testing.histories import beginning
 from trialjob.testing.section_contract import SPACE, SectionContract, search_with
 from trialjob.testing.simulation import OBJECTIVE as SIMULATED
 from trialjob.testing.simulation import SPACE as SIMULATED_SPACE
@@ -81,13 +82,8 @@ class Play:
         self._sampler: Sampler = RandomSampler(SPACE, 0)
         if self.section.proposes:
             self._sampler = cast("Scheduler", self.rule).sampler()
-        created = ExperimentCreated(
-            name=ExperimentName("played"),
-            document={},
-            bundle="",
-            objective=self.objective,
-            limits=Limits(max_trials=len(TRIALS) + 1, max_concurrent_trials=len(TRIALS)),
-            trialjob="0",
+        created = beginning(
+            "played", self.objective, Limits(max_trials=len(TRIALS) + 1, max_concurrent_trials=len(TRIALS))
         )
         known, self.events = self.events or [created], []
         state: State | None = None

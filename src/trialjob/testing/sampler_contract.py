@@ -14,7 +14,7 @@ from typing import ClassVar
 
 import pytest
 
-from trialjob.model.ids import ExperimentName, TrialId
+from trialjob.model.ids import TrialId
 from trialjob.model.json import canonical_json
 from trialjob.model.limits import Limits
 from trialjob.model.metric import Objective, Report
@@ -23,7 +23,6 @@ from trialjob.model.trial import StopKind, StopReason, TrialStatus
 from trialjob.orchestrator.core.events import (
     AttemptIntended,
     Event,
-    ExperimentCreated,
     JobSubmitted,
     KnownResult,
     ReportsRead,
@@ -33,6 +32,7 @@ from trialjob.orchestrator.core.events import (
     TrialProposed,
 )
 from trialjob.orchestrator.core.search import BaseSampler, Sampler, Search
+from trialjob.testing.histories import beginning
 from trialjob.testing.section_contract import TWO, SectionContract, search_with
 
 #: Six configurations.
@@ -148,14 +148,7 @@ class SamplerContract(SectionContract):
 
 
 def _created(objective: Objective) -> Event:
-    return ExperimentCreated(
-        name=ExperimentName("played"),
-        document={},
-        bundle="",
-        objective=objective,
-        limits=Limits(max_trials=40, max_concurrent_trials=SLOTS),
-        trialjob="0",
-    )
+    return beginning("played", objective, Limits(max_trials=40, max_concurrent_trials=SLOTS))
 
 
 def _begun(trial: TrialId, config: Config) -> Sequence[Event]:

@@ -21,7 +21,7 @@ from trialjob.model.limits import Limits
 from trialjob.model.metric import Mode, Objective
 from trialjob.model.money import Tariff, Terms
 from trialjob.model.space import Choice, Space, Uniform
-from trialjob.orchestrator.core.events import ExperimentCreated, PricesLearned
+from trialjob.orchestrator.core.events import PricesLearned
 from trialjob.orchestrator.core.search import StoppingRule
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.engine.loop import Loop, Watcher
@@ -31,6 +31,7 @@ from trialjob.orchestrator.ports import JobBackend, Journal, LogRules, Sampler
 from trialjob.orchestrator.samplers.random import RandomSampler
 from trialjob.orchestrator.stopping.asha import Asha
 from trialjob.testing.crash import Crash, Fuse, FusedBackend, FusedJournal
+from trialjob.testing.histories import beginning
 
 NAME = ExperimentName("simulated")
 OBJECTIVE = Objective(metric="accuracy", mode=Mode.MAX)
@@ -89,9 +90,7 @@ class Simulation:
         tariff = self.tariff or Tariff(terms=(Terms(price=0, keep_alive=self.keep_alive),))
         self.service = SimulatedService(self.course, self.assumptions, tariff=tariff, seed=self.seed)
         self.backend: JobBackend = SimulatorBackend(self.service, self.clock)
-        created = ExperimentCreated(
-            name=NAME, document={}, bundle="", objective=self.objective, limits=self.limits, trialjob="0"
-        )
+        created = beginning(NAME, self.objective, self.limits)
         self.journal.append([created, PricesLearned(tariff=tariff)], after=0, at=self.clock.now())
 
     def stepper(
