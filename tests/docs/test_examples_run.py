@@ -12,6 +12,7 @@ import pytest
 from pydantic import BaseModel
 from ruamel.yaml import YAML
 
+from program_output import output_of
 from trialjob.apps.cli.commands import cli
 from trialjob.config import load
 from trialjob.config.plugins import PLUGINS, keys_of
@@ -61,19 +62,8 @@ def test_every_example_is_a_sound_spec(path: Path) -> None:
 
 
 def run(arguments: list[str], store: Path, folder: Path = ROOT) -> str:
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        cwd=folder,
-        env={"PATH": "/usr/bin:/bin", "TRIALJOB_STORE": str(store), "OMP_NUM_THREADS": "1"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        timeout=400,
-    )
-    assert done.returncode == 0, done.stdout
-    return done.stdout
+    env = {"PATH": "/usr/bin:/bin", "TRIALJOB_STORE": str(store), "OMP_NUM_THREADS": "1"}
+    return output_of([sys.executable, *arguments], folder, env)
 
 
 def test_the_shell_example_runs(tmp_path: Path) -> None:

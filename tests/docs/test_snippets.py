@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shlex
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +15,7 @@ import pytest
 
 import installed_venv
 from installed_venv import Wanted
+from program_output import output_of
 from trialjob import config
 from trialjob.apps.cli.commands import cli
 from trialjob.config.yaml_text import load_yaml
@@ -78,25 +78,14 @@ def venvs(tmp_path_factory: pytest.TempPathFactory) -> dict[frozenset[Wanted], P
 
 
 def run(programs: Path, command: list[str], store: Path) -> str:
-    done = subprocess.run(
-        [programs / command[0], *command[1:]],
-        cwd=ROOT,
-        env={
-            "PATH": f"{programs}{os.pathsep}/usr/bin:/bin",
-            "TRIALJOB_STORE": str(store),
-            "OMP_NUM_THREADS": "1",
-            "PYTHONPATH": str(PACKAGE),
-            "HOME": str(store),
-        },
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        timeout=400,
-    )
-    assert done.returncode == 0, done.stdout
-    return done.stdout
+    env = {
+        "PATH": f"{programs}{os.pathsep}/usr/bin:/bin",
+        "TRIALJOB_STORE": str(store),
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": str(PACKAGE),
+        "HOME": str(store),
+    }
+    return output_of([programs / command[0], *command[1:]], ROOT, env)
 
 
 @pytest.mark.parametrize("snippet", of("python"))

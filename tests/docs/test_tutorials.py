@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from program_output import output_of
 from trialjob.config import load
 from trialjob.testing.fake_aws import Durations, FakeAws, ScaledClock
 
@@ -63,25 +63,13 @@ def follow(page: str, folder: Path, env: Mapping[str, str]) -> None:
     for name, text in [*(files("first-sweep.md") if page != "first-sweep.md" else ()), *files(page)]:
         (folder / name).write_text(text)
     for command, shown in commands(page):
-        done = subprocess.run(
-            ["/bin/bash", "-c", command],
-            cwd=folder,
-            env={
-                "PATH": f"{Path(sys.executable).parent}{os.pathsep}/usr/bin:/bin",
-                "HOME": str(folder),
-                "COLUMNS": "160",
-                "OMP_NUM_THREADS": "1",
-                **env,
-            },
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            timeout=400,
-        )
-        assert done.returncode == 0, done.stdout
-        compare(done.stdout, shown)
+        usual = {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}/usr/bin:/bin",
+            "HOME": str(folder),
+            "COLUMNS": "160",
+            "OMP_NUM_THREADS": "1",
+        }
+        compare(output_of(["/bin/bash", "-c", command], folder, {**usual, **env}), shown)
 
 
 @pytest.mark.parametrize("page", ["first-sweep.md", "budget.md", "schedule.md"])

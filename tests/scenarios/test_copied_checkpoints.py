@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -14,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from program_output import output_of
 from trialjob.aws import faults
 from trialjob.backends.folders.checkpoints import copy_checkpoints
 from trialjob.backends.limiter import Limiter
@@ -63,18 +63,8 @@ SPEC: dict[str, Any] = {
 
 
 def trialjob(folder: Path, *arguments: str, env: Mapping[str, str] = {}) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "trialjob", *arguments],
-        cwd=folder,
-        env={**os.environ, "TRIALJOB_STORE": str(folder / "store"), **env},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-    return done.stdout
+    command = [sys.executable, "-m", "trialjob", *arguments]
+    return output_of(command, folder, {**os.environ, "TRIALJOB_STORE": str(folder / "store"), **env})
 
 
 def check(folder: Path, env: Mapping[str, str] = {}) -> None:

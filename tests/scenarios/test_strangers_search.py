@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from program_output import output_of
 from trialjob import config, experiment
 from trialjob.apps.aws_lambda import handler
 from trialjob.testing.fake_aws import Durations, FakeAws, ScaledClock
@@ -79,19 +79,8 @@ class Machine:
     def call(self, *arguments: str, installed: bool = True, status: int = 0) -> str:
         """What a process says that has this status."""
         path = {"PYTHONPATH": str(self.site)} if installed else {}
-        done = subprocess.run(
-            [sys.executable, *arguments],
-            cwd=self.folder,
-            env={**os.environ, "TRIALJOB_STORE": "store", **path},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            timeout=400,
-        )
-        assert done.returncode == status, done.stdout
-        return done.stdout
+        env = {**os.environ, "TRIALJOB_STORE": "store", **path}
+        return output_of([sys.executable, *arguments], self.folder, env, status=status)
 
     def trialjob(self, *arguments: str, installed: bool = True, status: int = 0) -> str:
         return self.call("-m", "trialjob", *arguments, installed=installed, status=status)
