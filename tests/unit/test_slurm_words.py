@@ -12,7 +12,6 @@ import pytest
 
 from trialjob.backends.plugin import Check
 from trialjob.backends.slurm.commands import COMMANDS, Later, Queued, Refused, _queued, refusal, submit
-from trialjob.backends.slurm.doctor import examine
 from trialjob.backends.slurm.job_comment import Mark
 from trialjob.backends.slurm.outcomes import advice, broken_off, hopeless, never_began
 from trialjob.backends.slurm.section import Slurm
@@ -215,7 +214,7 @@ def test_a_trial_that_no_partition_lets_run_is_said_with_the_time_that_one_does(
     section = Slurm.model_validate({"folder": str(jobs.shared), "partition": "a,b"})
 
     def limit(seconds: float) -> Check:
-        found = examine(section, jobs.planned(jobs.request(max_runtime=seconds)), only=["partition"])
+        found = section.doctor(jobs.planned(jobs.request(max_runtime=seconds)), only=["partition"])
         return next(check for check in found if check.name == "time limit")
 
     assert limit(5400.0).ok
