@@ -189,7 +189,7 @@ def test_broken_off_after_its_record_it_is_finished_by_whoever_resumes(
     assert not living(local, remote)
     if kind == "push":
         with pytest.raises(
-            NoSuchExperiment, match=r"only its code: (.|\n)*`trialjob push` or `pull` finishes it"
+            NoSuchExperiment, match=r"only its code: (.|\n)*the same `push` or `pull` finishes it"
         ):
             open_session(target, "moves")
     finish("moves", source)
