@@ -1,7 +1,7 @@
 """The two halves of a search, what proposes and what judges: to core and engine, and to a spec.
 
 Rule: the frozen dataclass that is written under ``sampler`` makes samplers, and says what it can do, so that
-no other module needs to know it by name; that under ``stopping`` judges itself. Their fields are the keys, with
+other modules need not know it by name; that under ``stopping`` judges itself. Their fields are the keys, with
 bounds from annotated-types; what they mean together they say themselves.
 """
 
