@@ -10,7 +10,7 @@ from trialjob.backends.plugin import Handover
 from trialjob.errors import Problem, SpecError
 from trialjob.model.durations import format_duration
 from trialjob.model.limits import Limits
-from trialjob.model.money import PriceOrigin, Spend, Tariff, Terms, cap_instance_ms, cap_micros, told
+from trialjob.model.money import PriceOrigin, Spend, Tariff, Terms, cap_instance_ms, cap_micros, exact_dollars
 
 
 def worth_learning(old: Tariff | None, new: Tariff) -> bool:
@@ -46,7 +46,7 @@ def _over_budget(handover: Handover, tariff: Tariff) -> Iterator[Problem]:
     hours = limits.max_instance_hours
     if limits.max_cost is not None and one.micros * trials > (cap := cap_micros(limits.max_cost)):
         worst = f"${_up(one.micros * trials / 1e6):,.2f}"
-        yield _beyond("max_cost", told(cap), worst, cap // one.micros, handover, terms)
+        yield _beyond("max_cost", exact_dollars(cap), worst, cap // one.micros, handover, terms)
     if hours is not None and one.instance_ms * trials > (cap := cap_instance_ms(hours)):
         worst = f"{_up(one.instance_hours * trials):,.2f}"
         yield _beyond("max_instance_hours", f"{hours:g}", worst, cap // one.instance_ms, handover, terms)
@@ -96,7 +96,7 @@ def _too_small(limits: Limits, tariff: Tariff) -> Iterator[Problem]:
     if limits.max_cost is not None and terms.price is not None and worst.micros > cap_micros(limits.max_cost):
         yield Problem(
             field="limits.max_cost",
-            message=f"{told(cap_micros(limits.max_cost))} does not pay for one job, which may cost "
+            message=f"{exact_dollars(cap_micros(limits.max_cost))} does not pay for one job, which may cost "
             f"${_up(worst.dollars):,.2f}: {story} at ${terms.price / 1e6:g} an hour",
             remedy=f"write at least {_up(worst.dollars):.2f}{longest}",
         )

@@ -47,7 +47,7 @@ def dollars(micros: Micros) -> float:
     return micros / _MILLION
 
 
-def told(micros: Micros) -> str:
+def exact_dollars(micros: Micros) -> str:
     """``$1,234.50``; to the micro-dollar where it is no whole cents, as a cap may be missed by one."""
     whole, _, part = f"{dollars(micros):,.6f}".partition(".")
     return f"${whole}.{part.rstrip('0'):0<2}"

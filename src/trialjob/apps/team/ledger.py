@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, Self
 
 from trialjob.errors import UsageError
-from trialjob.model.money import Micros, dollars, told
+from trialjob.model.money import Micros, dollars, exact_dollars
 
 #: Seconds after which what has been opened and not begun is closed; beginning it later opens it again.
 BEGINS_WITHIN: Final = 3600.0
@@ -233,4 +233,4 @@ def next_month(month: str) -> str:
 
 
 def _dollars(micros: Micros) -> str:
-    return told(micros)
+    return exact_dollars(micros)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from trialjob.model.job import JobEnd
-from trialjob.model.money import NOTHING, Spend, Terms, cap_instance_ms, cap_micros, told
+from trialjob.model.money import NOTHING, Spend, Terms, cap_instance_ms, cap_micros, exact_dollars
 from trialjob.model.trial import AttemptStatus, EndKind, EndReason
 from trialjob.orchestrator.core import early_abort, expected_gain, waits
 from trialjob.orchestrator.core.state import State
@@ -116,13 +116,13 @@ def shortage(state: State, trial: Trial | None, now: float | None = None) -> End
     total = state.committed + worst
     terms = offered.terms
     if limits.max_cost is not None and terms is not None and terms.price is None:
-        cap = told(cap_micros(limits.max_cost))
+        cap = exact_dollars(cap_micros(limits.max_cost))
         detail = f"max_cost of {cap} cannot be held: no price of another job is known"
         return EndReason(kind=EndKind.MAX_COST, detail=detail)
     if limits.max_cost is not None and total.micros > cap_micros(limits.max_cost):
-        detail = f"max_cost of {told(cap_micros(limits.max_cost))}: {_held(state)}"
+        detail = f"max_cost of {exact_dollars(cap_micros(limits.max_cost))}: {_held(state)}"
         return EndReason(
-            kind=EndKind.MAX_COST, detail=f"{detail}, and another job may cost {told(worst.micros)}"
+            kind=EndKind.MAX_COST, detail=f"{detail}, and another job may cost {exact_dollars(worst.micros)}"
         )
     hours = limits.max_instance_hours
     if hours is not None and total.instance_ms > cap_instance_ms(hours):
@@ -162,8 +162,8 @@ def _is_within(state: State, total: Spend) -> bool:
 
 def _held(state: State) -> str:
     unknown = state.committed - state.spent
-    held = f" and {told(unknown.micros)} held for what is not known" if unknown != NOTHING else ""
-    return f"{told(state.spent.micros)} are spent{held}"
+    held = f" and {exact_dollars(unknown.micros)} held for what is not known" if unknown != NOTHING else ""
+    return f"{exact_dollars(state.spent.micros)} are spent{held}"
 
 
 def stuck(state: State, promoted: Trial | None, now: float) -> EndReason | None:
