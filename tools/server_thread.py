@@ -11,7 +11,7 @@ from typing import Any
 import uvicorn
 
 from trialjob.apps.service.api import app
-from trialjob.apps.service.callers import Alone, TeamHouse
+from trialjob.apps.service.callers import Alone, TeamCallers
 from trialjob.apps.service.experiments import Experiments
 from trialjob.apps.service.runner import Runner
 from trialjob.apps.team.tenants import Tenants
@@ -34,11 +34,11 @@ print(f"loss={rate}")
 class _Serving:
     """A real one, in a thread."""
 
-    def __init__(self, house: Alone | TeamHouse) -> None:
-        self._house = house
+    def __init__(self, callers: Alone | TeamCallers) -> None:
+        self._callers = callers
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
-        config = uvicorn.Config(app(house), log_level="error", lifespan="off", timeout_graceful_shutdown=1)
+        config = uvicorn.Config(app(callers), log_level="error", lifespan="off", timeout_graceful_shutdown=1)
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, args=([self._listener],), daemon=True)
         self._thread.start()
@@ -47,7 +47,7 @@ class _Serving:
         self._server.should_exit = True
         self._thread.join(60)
         self._listener.close()
-        self._house.close()
+        self._callers.close()
 
 
 class ServerThread(_Serving):
@@ -69,8 +69,8 @@ class TeamThread(_Serving):
                 name, budget=cap_micros(100.0), max_concurrent=4, allow=("backend.kind=local",)
             )
         self.tokens = TokenBook(store, clock)
-        self.house = TeamHouse(store, clock)
-        super().__init__(self.house)
+        self.callers = TeamCallers(store, clock)
+        super().__init__(self.callers)
 
     def token(self, role: Role, tenant: str = "", *, seconds: float | None = None) -> str:
         return self.tokens.create(tenant=tenant, role=role, seconds=seconds)[0]

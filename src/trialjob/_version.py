@@ -1,3 +1,3 @@
-"""The version of trialjob, which the whole house may read: it stands below everything."""
+"""The version of trialjob: it stands below everything, so all may read it."""
 
 __version__ = "0.1.0"

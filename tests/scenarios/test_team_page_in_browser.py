@@ -83,7 +83,7 @@ def test_an_admin_adds_a_tenant_lets_somebody_in_and_takes_it_back(server: TeamT
     tab.press("Enter", "\r")
     tab.until(f"!document.getElementById('revoke-{known}')")
     assert "green's token" in tab.ask("window.asked")
-    server.house._known = None  # a second later
+    server.callers._known = None  # a second later
     with pytest.raises(UsageError, match="revoked"):
         client.me()
     opens(tab, server, server.token(Role.ADMIN), "team")  # what was shown once is shown no more

@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 from trialjob import config, experiment
 from trialjob.apps.cli.serving import serve
 from trialjob.apps.service import experiments as desk_module
-from trialjob.apps.service.callers import Alone, Caller, TeamHouse
+from trialjob.apps.service.callers import Alone, Caller, TeamCallers
 from trialjob.apps.service.experiments import Experiments
 from trialjob.apps.service.metrics import metrics
 from trialjob.apps.service.rules import RULES
@@ -54,14 +54,14 @@ def test_each_sees_the_metrics_of_what_is_his(tmp_path: Path) -> None:
     for name in ("red", "blue"):
         budget = parse_budget("100/month")
         Tenants(store, clock).add(name, budget=budget, max_concurrent=4, allow=("backend.kind=local",))
-    house = TeamHouse(store, clock)
-    red = house.tenant_experiments("red")
+    callers = TeamCallers(store, clock)
+    red = callers.tenant_experiments("red")
     red.runner.close()  # so that all stays as it is
     begun, _ = red.start(SPEC, None, name="one", key="", uncapped=False)
     for tenant, seen in (("red", {"red"}), ("blue", {"blue"}), ("", {"red", "blue"})):
         role = Role.READ if tenant else Role.ADMIN
         caller = Caller(id="a", role=role, tenant=tenant)
-        text = metrics(house.experiments(caller), house.tenants(caller))
+        text = metrics(callers.experiments(caller), callers.tenants(caller))
         assert all(LINE.fullmatch(line) for line in text.splitlines()), text
         assert set(re.findall(r'tenant="(\w+)"', text)) == seen
         assert sample(text, 'experiments{state="running"}') == (tenant != "blue")
@@ -69,7 +69,7 @@ def test_each_sees_the_metrics_of_what_is_his(tmp_path: Path) -> None:
             assert sample(text, 'held_dollars{tenant="red"}') == 10.0
             assert sample(text, 'free_dollars{tenant="red"}') == 90.0
         assert begun not in text
-    house.close()
+    callers.close()
 
 
 def test_one_user_has_no_budgets_and_a_graph_begins_at_nothing(tmp_path: Path) -> None:
@@ -122,13 +122,13 @@ class Begun:
         self.over.set()
 
 
-class LongDesk(Experiments):
+class LongExperiments(Experiments):
     def __init__(self, store: Path, begun: Begun) -> None:
         super().__init__(str(store), Runner(), store)
         self.resume_all = begun  # type: ignore[method-assign]
 
 
-class LongHouse(TeamHouse):
+class LongCallers(TeamCallers):
     def __init__(self, store: Path, begun: Begun) -> None:
         super().__init__(FolderStore(store), SystemClock())
         self.resume_all = begun  # type: ignore[method-assign]
@@ -137,15 +137,15 @@ class LongHouse(TeamHouse):
 @pytest.mark.parametrize("is_team", [False, True])
 def test_who_asks_is_answered_before_all_that_was_left_goes_on(tmp_path: Path, *, is_team: bool) -> None:
     begun = Begun()
-    house = LongHouse(tmp_path, begun) if is_team else Alone(LongDesk(tmp_path, begun), "token")
-    house.take_over()
+    callers = LongCallers(tmp_path, begun) if is_team else Alone(LongExperiments(tmp_path, begun), "token")
+    callers.take_over()
     try:
         assert begun.has_begun.wait(240)
         assert not begun.over.is_set()
-        house.ready()
+        callers.ready()
     finally:
         begun.may_end.set()
-        house.close()
+        callers.close()
     assert begun.over.wait(240)
 
 

@@ -13,9 +13,9 @@ from asgi_call import scope_of
 from server_thread import spec
 from trialjob.apps.service.admin_experiments import AdminExperiments
 from trialjob.apps.service.api import api
-from trialjob.apps.service.callers import Alone, TeamHouse
+from trialjob.apps.service.callers import Alone, TeamCallers
 from trialjob.apps.service.experiments import Experiments
-from trialjob.apps.service.fast_path import Shortcut
+from trialjob.apps.service.fast_path import FastPath
 from trialjob.apps.service.runner import Runner
 from trialjob.apps.service.tenant_experiments import TenantExperiments
 from trialjob.apps.team.tenants import Tenants, parse_budget
@@ -69,7 +69,7 @@ def answered(
 
 def test_one_experiment_is_answered_as_by_the_routes_without_asking_them(experiments: Experiments) -> None:
     routes = Routes(experiments)
-    short = Shortcut(routes)
+    short = FastPath(routes)
     for headers in ([], [(b"if-none-match", b'W/"1"')], [(b"if-none-match", b'W/"0"')]):
         asked = routes.asked
         found = answered(short, experiments, ONE, *headers)
@@ -79,7 +79,7 @@ def test_one_experiment_is_answered_as_by_the_routes_without_asking_them(experim
 
 
 def test_what_has_changed_is_answered_at_once(experiments: Experiments) -> None:
-    short = Shortcut(Routes(experiments))
+    short = FastPath(Routes(experiments))
     experiments.change_limits("one", {"max_trials": 7})
     assert json.loads(answered(short, experiments, ONE)[2])["max_trials"] == 7
     other = Experiments(
@@ -109,7 +109,7 @@ def test_everything_else_is_of_the_routes(
     experiments: Experiments, method: str, path: str, status: int
 ) -> None:
     routes = Routes(experiments)
-    assert answered(Shortcut(routes), experiments, path, method=method)[0] == status
+    assert answered(FastPath(routes), experiments, path, method=method)[0] == status
     assert routes.asked == 1
 
 
@@ -141,22 +141,22 @@ def test_only_tokens_that_were_just_read_open_something_at_once(tmp_path: Path) 
         book.create(tenant="red", role=Role.READ, seconds=0.5),
         book.create(tenant="", role=Role.ADMIN, seconds=None),
     )
-    house = TeamHouse(store, clock)
-    assert house.at_once(reads) is None  # nothing was read yet
-    caller = house.caller(reads)
+    callers = TeamCallers(store, clock)
+    assert callers.at_once(reads) is None  # nothing was read yet
+    caller = callers.caller(reads)
     assert caller is not None
-    assert house.at_once(reads) is None  # the experiments is still to be made
-    experiments = house.experiments(caller)
+    assert callers.at_once(reads) is None  # the experiments is still to be made
+    experiments = callers.experiments(caller)
     assert isinstance(experiments, TenantExperiments)
-    assert house.at_once(reads) == (caller, experiments)
-    known = house.at_once(admin)
+    assert callers.at_once(reads) == (caller, experiments)
+    known = callers.at_once(admin)
     assert known is not None
     assert (known[0].role, type(known[1])) == (Role.ADMIN, AdminExperiments)
     for wrong in ("", "wrong", admin[:-1]):
-        assert house.at_once(wrong) is None
+        assert callers.at_once(wrong) is None
     clock.later = 0.6
-    assert house.at_once(reads) is None  # it has expired
+    assert callers.at_once(reads) is None  # it has expired
     book.revoke(book.read().tokens[1].id)
     clock.later = 2.0
-    assert house.at_once(admin) is None  # it is to be looked for again
-    assert house.caller(admin) is None
+    assert callers.at_once(admin) is None  # it is to be looked for again
+    assert callers.caller(admin) is None

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterable, Callable, Iterable
 import pytest
 from starlette.requests import Request
 
-from trialjob.apps.service.callers import Caller, TeamHouse
+from trialjob.apps.service.callers import Caller, TeamCallers
 from trialjob.apps.service.streams import Seats, event_stream
 from trialjob.errors import StoreUnavailable
 
@@ -69,7 +69,7 @@ def test_what_is_heard_ends_with_the_token(tell: Callable[[_Loop], Iterable[byte
     assert ends_at <= heard(ends_at, tell) <= ends_at + 16.0
 
 
-class _Away(TeamHouse):
+class _Away(TeamCallers):
     """Its store cannot be asked."""
 
     def __init__(self) -> None:

@@ -20,7 +20,7 @@ from server_thread import wait_for
 from trialjob import config, experiment
 from trialjob.apps.service.access import Access, Listening
 from trialjob.apps.service.api import api, app, check_rules, routes
-from trialjob.apps.service.callers import Alone, TeamHouse
+from trialjob.apps.service.callers import Alone, TeamCallers
 from trialjob.apps.service.experiments import Experiments
 from trialjob.apps.service.rates import Rates
 from trialjob.apps.service.rules import RULES
@@ -58,7 +58,7 @@ class Set(SystemClock):
 
 
 class Team:
-    """A store with two tenants, and a house whose runners run nothing, so that all stays as it is."""
+    """A store with two tenants, and callers whose runners run nothing, so that all stays as it is."""
 
     def __init__(self, folder: Path) -> None:
         self.clock = Set()
@@ -67,22 +67,22 @@ class Team:
         self.tenants = Tenants(self.store, self.clock)
         for name in ("red", "blue"):
             self.tenants.add(name, budget=parse_budget("100/month"), max_concurrent=4, allow=ALLOW)
-        self.house = TeamHouse(self.store, self.clock)
+        self.callers = TeamCallers(self.store, self.clock)
         for name in ("red", "blue"):
-            self.house.tenant_experiments(name).runner.close()
+            self.callers.tenant_experiments(name).runner.close()
 
     def token(self, role: str, tenant: str = "", *, seconds: float | None = None) -> str:
         return self.tokens.create(tenant=tenant, role=Role[role.upper()], seconds=seconds)[0]
 
     def app(self, **listening: bool) -> Access:
-        return app(self.house, Listening(**listening))
+        return app(self.callers, Listening(**listening))
 
 
 @pytest.fixture
 def team(tmp_path: Path) -> Iterator[Team]:
     made = Team(tmp_path / "store")
     yield made
-    made.house.close()
+    made.callers.close()
 
 
 def spec(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever a spec may say
@@ -140,7 +140,7 @@ def test_every_route_role_and_tenant(team: Team) -> None:
     made = team.app()
 
     async def everything() -> None:
-        table = routes(api(team.house))
+        table = routes(api(team.callers))
         assert len(table) > 25
         for number, (method, path) in enumerate(table):
             rule, body = RULES[method, path], BODIES.get((method, path))
@@ -153,7 +153,7 @@ def test_every_route_role_and_tenant(team: Team) -> None:
                 continue
             for (role, tenant), token in tokens.items():
                 for whose, name in list(names.items()) if "{name}" in path else [(tenant, "")]:
-                    if name and name not in team.house.tenant_experiments(whose).names():
+                    if name and name not in team.callers.tenant_experiments(whose).names():
                         started(team, whose)
                     answer = await asked(made, method, at(path, name), token, body)
                     where = (method, path, role, tenant, whose, answer.status, answer.body)
@@ -182,12 +182,12 @@ def told_of(answer: Answer, name: str) -> str:
 
 
 def started(team: Team, tenant: str, **changes: Any) -> str:  # noqa: ANN401 - as ``spec``
-    experiments = team.house.tenant_experiments(tenant)
+    experiments = team.callers.tenant_experiments(tenant)
     return experiments.start(spec(**changes), None, name="one", key="", uncapped=False)[0]
 
 
 def test_a_route_without_a_rule_stops_the_server(team: Team) -> None:
-    made = api(team.house)
+    made = api(team.callers)
     made.add_api_route("/v1/secrets", lambda: {"all": "of them"})
     with pytest.raises(InvariantError, match="/v1/secrets"):
         check_rules(made)
@@ -210,9 +210,9 @@ def test_the_description_has_every_kind_of_answer(team: Team) -> None:
 
 
 def test_one_user_alone_needs_his_token_on_every_route(tmp_path: Path) -> None:
-    house = Alone(Experiments(str(tmp_path / "store"), Runner(), tmp_path), "trialjob_of_a_test")
-    made = app(house)
-    for number, (method, path) in enumerate(routes(api(house))):
+    callers = Alone(Experiments(str(tmp_path / "store"), Runner(), tmp_path), "trialjob_of_a_test")
+    made = app(callers)
+    for number, (method, path) in enumerate(routes(api(callers))):
         for wrong in (None, "wrong"):
             answer = ask(made, method, at(path, "x"), wrong, origin=f"10.0.0.{number}")
             assert (answer.status == 401) == (RULES[method, path] is not None), (method, path)
@@ -236,7 +236,7 @@ def test_the_list_has_ones_own_and_an_admins_all(team: Team) -> None:
 
 def test_only_ones_own_are_compared(team: Team) -> None:
     red, blue = started(team, "red"), started(team, "blue")
-    experiments = team.house.tenant_experiments("red")
+    experiments = team.callers.tenant_experiments("red")
     other = experiments.start(
         spec(limits={"max_trials": 5, "max_cost": 10.0}), None, name="two", key="", uncapped=False
     )[0]
@@ -304,7 +304,7 @@ def test_a_role_that_is_none_and_a_damaged_book_open_nothing(team: Team, tmp_pat
         with pytest.raises(StoreError):
             team.tokens.read()
         assert ask(team.app(), "GET", "/v1/experiments", text).status in (200, 500)
-        team.house = TeamHouse(team.store, team.clock)
+        team.callers = TeamCallers(team.store, team.clock)
         assert ask(team.app(), "GET", "/v1/experiments", text).status == 500
 
 
@@ -330,7 +330,7 @@ def test_what_is_advised_where_the_budget_is_short_fits(spent: int) -> None:
 def test_what_does_not_fit_is_told_what_is_free(team: Team) -> None:
     started(team, "red", limits={"max_trials": 1, "max_cost": 60})
     with pytest.raises(NoRoom, match=r"max_cost of \$50.00 does not fit: \$40.00 of \$100.00 are free"):
-        team.house.tenant_experiments("red").start(
+        team.callers.tenant_experiments("red").start(
             spec(limits={"max_trials": 1, "max_cost": 50}), None, name="two", key="", uncapped=False
         )
     token = team.token("submit", "red")
@@ -374,13 +374,13 @@ def test_a_plan_says_what_is_free_and_why_it_would_be_refused(team: Team) -> Non
 
 
 def taken(team: Team) -> float:
-    tenant = team.house.tenant_experiments("red").ledger.tenant()
-    return tenant.taken(team.house.tenant_experiments("red").ledger.month()) / 1e6
+    tenant = team.callers.tenant_experiments("red").ledger.tenant()
+    return tenant.taken(team.callers.tenant_experiments("red").ledger.month()) / 1e6
 
 
 def test_limits_that_are_as_they_were_hold_nothing(team: Team) -> None:
     name, token, made = started(team, "red"), team.token("submit", "red"), team.app()
-    experiments = team.house.tenant_experiments("red")
+    experiments = team.callers.tenant_experiments("red")
     experiments.stop(name)
     experiments.look(name, lambda session: session.step(lambda _state, _events: None))
     assert experiments.status(name)[0]["state"] == "stopped"
@@ -395,7 +395,7 @@ def test_limits_that_are_as_they_were_hold_nothing(team: Team) -> None:
 @pytest.mark.parametrize("ends", [True, False])
 def test_what_is_refused_holds_nothing(team: Team, ends: bool) -> None:
     name, token, made = started(team, "red"), team.token("submit", "red"), team.app()
-    experiments = team.house.tenant_experiments("red")
+    experiments = team.callers.tenant_experiments("red")
     given = config.parse(spec(name=name, backend=SAGEMAKER, engine="hosted"), files=False)
     handed_over = LimitsChanged(limits=given.to_limits(), document=given.document())
     experiments.look(
@@ -426,7 +426,7 @@ def _ended(state: State) -> list[Event]:
 def test_what_came_to_nothing_holds_nothing(team: Team) -> None:
     with pytest.raises(SpecError):
         started(team, "red", sampler={"kind": "python", "sampler": "nowhere:Nothing"})
-    experiments = team.house.tenant_experiments("red")
+    experiments = team.callers.tenant_experiments("red")
     with pytest.raises(UsageError):
         experiments.start(
             spec(sampler={"kind": "tpe", "warm_start": ["gone"]}), None, name="x", key="", uncapped=False
@@ -436,22 +436,22 @@ def test_what_came_to_nothing_holds_nothing(team: Team) -> None:
 
 def test_the_end_gives_back_what_was_not_spent(tmp_path: Path) -> None:
     team = Team(tmp_path / "store")
-    house = TeamHouse(team.store, team.clock)
+    callers = TeamCallers(team.store, team.clock)
     try:
-        experiments = house.tenant_experiments("red")
+        experiments = callers.tenant_experiments("red")
         name, _ = experiments.start(spec(), None, name=None, key="monday", uncapped=False)
         assert experiments.start(spec(), None, name=None, key="monday", uncapped=False) == (name, False)
         assert name.startswith("red-tuned-")
         for thread in [run.thread for run in list(experiments.runner._runs.values())]:
             thread.join(240)
         assert experiments.status(name)[0]["state"] in ("failed", "finished")
-        team.house = house
+        team.callers = callers
         assert taken(team) == 0.0
         experiments.runner.close()
         experiments.resume(name)
         assert taken(team) == 10.0
     finally:
-        house.close()
+        callers.close()
 
 
 def test_what_one_server_leaves_another_goes_on_with(tmp_path: Path) -> None:
@@ -473,7 +473,7 @@ def test_what_one_server_leaves_another_goes_on_with(tmp_path: Path) -> None:
         ),
         **{"train.sh": script},
     )
-    one, two = TeamHouse(team.store, team.clock), TeamHouse(team.store, team.clock)
+    one, two = TeamCallers(team.store, team.clock), TeamCallers(team.store, team.clock)
     try:
         name, _ = one.tenant_experiments("red").start_archive(data, name="one", key="", uncapped=False)
         wait_for(lambda: one.tenant_experiments("red").look(name, lambda session: bool(session.state.live)))
@@ -490,7 +490,7 @@ def test_what_one_server_leaves_another_goes_on_with(tmp_path: Path) -> None:
         wait.unlink(missing_ok=True)
         one.close()
         two.close()
-        team.house.close()
+        team.callers.close()
 
 
 def test_months_and_budgets_are_read_as_written() -> None:
@@ -624,7 +624,7 @@ def test_no_place_of_the_server_is_journaled_for_code_that_was_sent(team: Team, 
     (tmp_path / "mine" / "train.py").write_text("print('loss=1')\n")
     own = {**estimator, "source_dir": str(tmp_path / "mine")}
     wanted = config.parse(spec(estimator=own, name="red-mine", limits={"max_trials": 5, "max_cost": 10.0}))
-    session = team.house.tenant_experiments("red").look("red-mine", lambda session: session)
+    session = team.callers.tenant_experiments("red").look("red-mine", lambda session: session)
     session.change(wanted)
     assert session.state.limits.max_trials == 5
 
@@ -753,7 +753,7 @@ def test_what_fails_in_the_server_is_told_and_written_down(
     def fails(*_given: object) -> None:
         raise RuntimeError("a text\nFALSE line\x1b[2J")
 
-    team.house.tenant_experiments("red").status = fails  # type: ignore[assignment, method-assign]
+    team.callers.tenant_experiments("red").status = fails  # type: ignore[assignment, method-assign]
     answer = ask(team.app(), "GET", "/v1/experiments/red-one", team.token("read", "red"))
     assert (answer.status, answer.headers["content-type"]) == (500, "application/problem+json")
     assert "FALSE" not in answer.body.decode()
@@ -863,7 +863,7 @@ def test_whatever_a_field_names_is_not_asked(tmp_path: Path) -> None:
         # A webhook's host is looked up, to be refused where it is not public, and not connected to.
         assert set(seen) <= ({HOST} if field == "notify.webhook" else set()), field
         taken |= {field} if {200, 201} & set(statuses) else set()
-    team.house.close()
+    team.callers.close()
     assert {"estimator.image_uri", "estimator.environment", "estimator.arguments"} <= taken
 
 
@@ -885,4 +885,4 @@ def test_of_jobs_on_aws_nothing_but_aws_is_asked(
         with watched() as seen:
             asyncio.run(send(team, token, document, field, study=False))
         assert set(seen) <= {ours, HOST_OF_AWS}, field
-    team.house.close()
+    team.callers.close()

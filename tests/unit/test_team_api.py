@@ -11,7 +11,7 @@ import pytest
 from asgi_call import Answer, ask
 from trialjob.apps.service.access import Access
 from trialjob.apps.service.api import app
-from trialjob.apps.service.callers import Alone, TeamHouse
+from trialjob.apps.service.callers import Alone, TeamCallers
 from trialjob.apps.service.experiments import Experiments
 from trialjob.apps.service.runner import Runner
 from trialjob.apps.team.tenants import Tenants, parse_budget
@@ -29,9 +29,9 @@ class Asked:
         store, clock = FolderStore(folder), SystemClock()
         self.tenants = Tenants(store, clock)
         self.tenants.add("red", budget=parse_budget("100/month"), max_concurrent=4, allow=(RIGHT,))
-        self.house = TeamHouse(store, clock)
+        self.callers = TeamCallers(store, clock)
         self.admin = TokenBook(store, clock).create(tenant="", role=Role.ADMIN, seconds=None)[0]
-        self.app: Access = app(self.house)
+        self.app: Access = app(self.callers)
 
     def __call__(self, method: str, path: str, body: object = None, *, token: str = "") -> Answer:
         return ask(self.app, method, path, token or self.admin, body)
@@ -48,7 +48,7 @@ class Asked:
 def asked(tmp_path: Path) -> Iterator[Asked]:
     made = Asked(tmp_path / "store")
     yield made
-    made.house.close()
+    made.callers.close()
 
 
 def test_a_token_is_told_once_opens_and_is_revoked(asked: Asked, tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_a_token_is_told_once_opens_and_is_revoked(asked: Asked, tmp_path: Path)
     assert told["token"] not in str(listed)
     assert not any(told["token"].encode() in f.read_bytes() for f in tmp_path.rglob("*") if f.is_file())
     assert asked("DELETE", f"/v1/tokens/{told['id']}").status == 204
-    asked.house._known = None  # a second later
+    asked.callers._known = None  # a second later
     assert asked("GET", "/v1/me", token=told["token"]).status == 401
     assert asked("GET", "/v1/tokens").json()["items"][0]["state"] == "revoked"
     assert asked("DELETE", "/v1/tokens/none").status == 409

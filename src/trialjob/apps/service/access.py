@@ -20,7 +20,7 @@ from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from trialjob.apps.service.callers import AnyExperiments, Caller, House
+from trialjob.apps.service.callers import AnyExperiments, Caller, Callers
 from trialjob.apps.service.log import log
 from trialjob.apps.service.rates import Rates
 from trialjob.apps.service.request_limits import Body, Message, Receive, Refusal, Room
@@ -76,8 +76,10 @@ class Listening:
 class Access:
     """ASGI middleware."""
 
-    def __init__(self, app: App, house: House, rule_of: RuleOf, listening: Listening | None = None) -> None:
-        self._app, self._house, self._rule_of = app, house, rule_of
+    def __init__(
+        self, app: App, callers: Callers, rule_of: RuleOf, listening: Listening | None = None
+    ) -> None:
+        self._app, self._callers, self._rule_of = app, callers, rule_of
         self._listening = listening or Listening()
         self._rates, self._room = Rates(), Room()
 
@@ -127,7 +129,7 @@ class Access:
         scheme, _, token = headers.get("authorization", "").partition(" ")
         token = token.strip() if scheme.lower() == "bearer" else ""
         try:
-            known = self._house.at_once(token) or await in_thread(self._known, token)
+            known = self._callers.at_once(token) or await in_thread(self._known, token)
         except StoreError as error:
             status = 503 if isinstance(error, StoreUnavailable) else 500
             raise Refusal(status=status, detail=str(error)) from error
@@ -142,8 +144,8 @@ class Access:
         return caller
 
     def _known(self, token: str) -> tuple[Caller, AnyExperiments] | None:
-        caller = self._house.caller(token)
-        return None if caller is None else (caller, self._house.experiments(caller))
+        caller = self._callers.caller(token)
+        return None if caller is None else (caller, self._callers.experiments(caller))
 
     @staticmethod
     def _check_rate(seconds: float) -> None:
@@ -184,7 +186,7 @@ class Access:
             outcome=str(answer.status),
         )
         try:
-            await in_thread(self._house.note, act)
+            await in_thread(self._callers.note, act)
         except TrialjobError as error:
             print(f"the audit log cannot be written: {error}", file=sys.stderr)  # noqa: T201 - the server's log
 

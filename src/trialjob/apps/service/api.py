@@ -25,9 +25,9 @@ from trialjob.apps.service.access import REPORT_POLICY, Access, Listening, Scope
 from trialjob.apps.service.admin_experiments import NotForAdmins
 from trialjob.apps.service.answering import CallerExperiments, OneCaller, json_of
 from trialjob.apps.service.artifact_api import add_artifacts
-from trialjob.apps.service.callers import AnyExperiments, House
+from trialjob.apps.service.callers import AnyExperiments, Callers
 from trialjob.apps.service.experiments import Uncapped
-from trialjob.apps.service.fast_path import Shortcut
+from trialjob.apps.service.fast_path import FastPath
 from trialjob.apps.service.figure_api import add_figures
 from trialjob.apps.service.metrics import MEDIA_TYPE, metrics
 from trialjob.apps.service.reading_api import add_reading
@@ -79,9 +79,11 @@ _WRONG: Final = {
 _KINDS: Final = {"html": "text/html", "js": "text/javascript", "css": "text/css"}
 
 
-def app(house: House, listening: Listening | None = None, ending: threading.Event | None = None) -> Access:
+def app(
+    callers: Callers, listening: Listening | None = None, ending: threading.Event | None = None
+) -> Access:
     """The ASGI application for those who are let in. Those who listen leave when it is ``ending``."""
-    made = api(house, ending)
+    made = api(callers, ending)
 
     def rule_of(scope: Scope) -> Role | str | None:
         for route in made.routes:
@@ -89,10 +91,10 @@ def app(house: House, listening: Listening | None = None, ending: threading.Even
                 return RULES[scope["method"], getattr(route, "path", "")]
         return ""  # no such route, which only those learn who have a token
 
-    return Access(Shortcut(made), house, rule_of, listening)
+    return Access(FastPath(made), callers, rule_of, listening)
 
 
-def api(house: House, ending: threading.Event | None = None) -> FastAPI:
+def api(callers: Callers, ending: threading.Event | None = None) -> FastAPI:
     """All routes, for callers who have been let in. Raises InvariantError for one without a rule."""
     made = FastAPI(
         title="trialjob",
@@ -104,16 +106,16 @@ def api(house: House, ending: threading.Event | None = None) -> FastAPI:
     )
     _errors(made)
     _files(made)
-    _people(made, house)
+    _people(made, callers)
     add_reading(made)
     _reports(made)
     add_artifacts(made)
     add_figures(made)
-    add_streams(made, house, ending or threading.Event())
+    add_streams(made, callers, ending or threading.Event())
     add_starting(made)
     _steering(made)
     add_studies(made)
-    add_team(made, house)
+    add_team(made, callers)
     check_rules(made)
     return made
 
@@ -217,15 +219,15 @@ def _files(made: FastAPI) -> None:
         return {"status": "ok"}
 
 
-def _people(made: FastAPI, house: House) -> None:
+def _people(made: FastAPI, callers: Callers) -> None:
     @made.get("/readyz", include_in_schema=False)
     def readyz() -> dict[str, str]:
-        house.ready()
+        callers.ready()
         return {"status": "ready"}
 
     @made.get("/metrics", include_in_schema=False)
     def get_metrics(caller: OneCaller, experiments: CallerExperiments) -> Response:
-        return Response(metrics(experiments, house.tenants(caller)), media_type=MEDIA_TYPE)
+        return Response(metrics(experiments, callers.tenants(caller)), media_type=MEDIA_TYPE)
 
     @made.get("/v1/me")
     def get_me(caller: OneCaller) -> dict[str, Any]:
@@ -235,7 +237,7 @@ def _people(made: FastAPI, house: House) -> None:
     @made.get(TENANTS)
     def list_tenants(caller: OneCaller) -> dict[str, Any]:
         """Budgets: one's own tenant's, or all of them."""
-        return {"items": house.tenants(caller)}
+        return {"items": callers.tenants(caller)}
 
     @made.get("/v1/audit")
     def get_audit(
@@ -244,7 +246,7 @@ def _people(made: FastAPI, house: House) -> None:
         last: Annotated[int, Query(ge=1, le=500)] = 100,
     ) -> dict[str, Any]:
         """Who has done what on a day, the newest first."""
-        return {"items": house.acts(caller, day, last)}
+        return {"items": callers.acts(caller, day, last)}
 
 
 def _reports(made: FastAPI) -> None:

@@ -70,7 +70,7 @@ class Alone:
         """The budgets that he may see."""
         return ()
 
-    def office(self) -> Administration:
+    def administration(self) -> Administration:
         """Tenants and tokens, for admins. Raises UsageError: there is no team."""
         raise UsageError(
             "this server is for one user alone, without tenants and tokens; make a token first and start it "
@@ -97,7 +97,7 @@ class Alone:
         self._experiments.runner.close()
 
 
-class TeamHouse:
+class TeamCallers:
     """Tenants, each with experiments of its own, and admins."""
 
     def __init__(self, store: BaseStore, clock: Clock) -> None:
@@ -173,7 +173,7 @@ class TeamHouse:
             experiments.ledger.tenant().standing(experiments.ledger.month()) for experiments in experiments_of
         ]
 
-    def office(self) -> Administration:
+    def administration(self) -> Administration:
         return self._office
 
     def note(self, act: Act) -> None:
@@ -209,7 +209,7 @@ class TeamHouse:
 
 
 #: Who is let in, and to what.
-House: TypeAlias = Alone | TeamHouse
+Callers: TypeAlias = Alone | TeamCallers
 
 
 def _sweep(resume_all: Callable[[], None]) -> None:

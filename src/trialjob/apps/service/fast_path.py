@@ -18,7 +18,7 @@ from trialjob.apps.service.threads import in_thread
 _BEFORE: Final = ONE.partition("{")[0]
 
 
-class Shortcut:
+class FastPath:
     """ASGI middleware."""
 
     def __init__(self, routes: App) -> None:

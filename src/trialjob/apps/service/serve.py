@@ -16,7 +16,7 @@ import uvicorn
 from trialjob import experiment
 from trialjob.apps.service.access import Access, Listening
 from trialjob.apps.service.api import app
-from trialjob.apps.service.callers import Alone, House, TeamHouse
+from trialjob.apps.service.callers import Alone, Callers, TeamCallers
 from trialjob.apps.service.connections import Connection, ListeningSocket, Places, files_to_open
 from trialjob.apps.service.experiments import Experiments
 from trialjob.apps.service.log import close, write_to
@@ -80,16 +80,16 @@ def serve(*, store: str | None, listener: Listener, resume: bool, ready: Callabl
     token = ""
     if _has_team(opened, clock):
         _check_safe(listener)
-        house: House = TeamHouse(opened, clock)
+        callers: Callers = TeamCallers(opened, clock)
     else:
         _check_alone(listener, opened)
         token = new_token()
-        house = Alone(Experiments(store, Runner(), Path.cwd()), token)
+        callers = Alone(Experiments(store, Runner(), Path.cwd()), token)
     ending = threading.Event()
-    settings = _settings(app(house, listener.listening, ending), listener)
+    settings = _settings(app(callers, listener.listening, ending), listener)
     socket_ = listen(listener)
     if resume:
-        house.take_over()
+        callers.take_over()
     with socket_:
         scheme = "http" if listener.tls is None else "https"
         ready(
@@ -99,7 +99,7 @@ def serve(*, store: str | None, listener: Listener, resume: bool, ready: Callabl
             with _ends_quietly(), _logs(listener.log):
                 _Server(settings, ending).run(sockets=[socket_])
         finally:
-            house.close()
+            callers.close()
 
 
 def _has_team(store: BaseStore, clock: Clock) -> bool:

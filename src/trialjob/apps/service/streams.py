@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 from trialjob.apps.service.answering import CallerExperiments, OneCaller, only
-from trialjob.apps.service.callers import AnyExperiments, House
+from trialjob.apps.service.callers import AnyExperiments, Callers
 from trialjob.apps.service.live_logs import LogPart
 from trialjob.apps.service.request_limits import number
 from trialjob.apps.service.rules import ONE, TRIAL
@@ -54,8 +54,8 @@ Tell = Callable[[], "Iterable[bytes] | None"]
 class Seats:
     """A listener."""
 
-    def __init__(self, house: House, ending: threading.Event) -> None:
-        self._house, self._ending = house, ending
+    def __init__(self, callers: Callers, ending: threading.Event) -> None:
+        self._callers, self._ending = callers, ending
         self._taken: Counter[str] = Counter()
         self._lock = threading.Lock()
 
@@ -64,7 +64,7 @@ class Seats:
 
         def still_in() -> bool:
             try:
-                return self._house.caller(request.scope["token"]) is not None
+                return self._callers.caller(request.scope["token"]) is not None
             except StoreError:  # unknown; the next request gets the reason
                 return False
 
@@ -99,8 +99,8 @@ class _Seated(StreamingResponse):
             self._leave()
 
 
-def add_streams(made: FastAPI, house: House, ending: threading.Event) -> None:
-    seats = Seats(house, ending)
+def add_streams(made: FastAPI, callers: Callers, ending: threading.Event) -> None:
+    seats = Seats(callers, ending)
 
     @made.get(f"{ONE}/events", response_class=only(_KIND), responses=_EVENTS)
     async def get_events(  # noqa: PLR0917 - as a route is written
