@@ -45,7 +45,7 @@ KINDS: Final[Mapping[str, tuple[str, ...]]] = {
         "scenarios/test_trainer_callbacks.py",
         "unit/test_background_sync.py",
         "unit/test_estimator_kinds.py",
-        "unit/test_in_job_logged.py",
+        "unit/test_tracker_logs.py",
         "unit/test_optuna_study.py",
         "unit/test_samplers_gp.py",
         "unit/test_samplers_syne_tune.py",
