@@ -158,7 +158,10 @@ def test_resumed_where_the_variable_is_not(
     clean(capfd)
     assert main(["resume", "sec", "--set", "limits.max_trials=2"]) == 2
     said = clean(capfd)
-    assert "export HF_TOKEN=… and trialjob resume sec; or, if it is written in the spec" in said
+    store = folder.parent / "store"
+    assert (
+        f"export HF_TOKEN=… and trialjob resume sec --store {store}; or, if it is written in the spec" in said
+    )
     assert len(experiment.attach("sec").state.trials) == 1
     assert experiment.attach("sec").state.version <= version + 2
     # Both remedies, carried out.
@@ -167,7 +170,7 @@ def test_resumed_where_the_variable_is_not(
     assert main(["resume", "sec"]) == 0
     monkeypatch.delenv("HF_TOKEN")
     assert main(["resume", "sec", "sweep.yaml", "--set", "limits.max_trials=2"]) == 0
-    assert list(found_in(folder.parent / "store")) == []
+    assert list(found_in(store)) == []
 
 
 def test_run_without_the_variable_begins_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
