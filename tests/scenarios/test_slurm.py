@@ -408,7 +408,7 @@ def test_a_held_job_waits_and_says_how_it_is_let_go(jobs: SlurmJobs, slurm: Clus
     ("option", "field"),
     [
         ("--partition=nowhere", "backend.partition"),
-        ("--partition=short", "limits.trial_timeout, or backend.partition"),
+        ("--partition=short", r"limits.trial_timeout \(jobs ask for \d+ minutes\), or backend.partition"),
         ("--gres=gpu:1", "backend.gres"),
         ("--mem=9T", "backend.memory"),
     ],

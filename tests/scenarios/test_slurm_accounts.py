@@ -55,7 +55,7 @@ def jobs(tmp_path: Path, accounts: slurm_accounts.Accounts) -> Iterator[SlurmJob
         (["--account=others"], 60.0, "backend.account"),
         (["--account=nowhere"], 60.0, "backend.account"),
         (["--qos=nowhere"], 60.0, "backend.qos"),
-        (["--qos=strict"], 600.0, "limits.trial_timeout, or backend.qos"),
+        (["--qos=strict"], 600.0, r"limits.trial_timeout \(jobs ask for \d+ minutes\), or backend.qos"),
         (["--qos=strict", "--cpus-per-task=3"], 60.0, "what the jobs ask for"),
     ],
 )
