@@ -125,7 +125,8 @@ class Accounts:
                 place.mkdir()
                 more = ["--auth-root-authentication-method=normal", "--skip-test-db"]
                 made = [program("mariadb-install-db"), *common, *more]
-                subprocess.run(made, stdout=log, stderr=log, check=True)
+                if subprocess.run(made, stdout=log, stderr=log, check=False).returncode:
+                    raise RuntimeError((self._folder / "log/mariadb.log").read_text(errors="replace"))
             line = [program("mariadbd"), *common, *where, *size, f"--pid-file={self._folder}/mariadb.pid"]
             self._database = subprocess.Popen(
                 line, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
