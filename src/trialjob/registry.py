@@ -22,6 +22,7 @@ from trialjob.errors import UsageError
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
+    from types import TracebackType
 
 T = TypeVar("T")
 
@@ -149,6 +150,8 @@ class Registry(Generic[T]):
                 return f"has no {' or '.join(names)} of its own"
         if not self._are_sections:
             return ""
+        if hidden := [name for name in _fields_of(found) if callable(getattr(base, name, None))]:
+            return f"has a field {hidden[0]!r}, which is a method of {base.__name__}; give it another name"
         # A class that only inherits the decorator would lose what it adds.
         params = vars(found).get("__dataclass_params__")
         if not hasattr(found, "model_fields") and not (params and params.frozen):
@@ -174,11 +177,56 @@ class Registry(Generic[T]):
         return found
 
 
+def package_of(kind: type) -> str:
+    """The package that brings a class; the module's first name where none that is installed does."""
+    return _packages_by_module().get(_top(kind.__module__), _top(kind.__module__))
+
+
 def package_behind(error: BaseException) -> str:
     """The package with a kind of ours in whose code ``error`` was raised; "" when it was none's."""
-    packages = {_top(entry.point.module): entry.package for entry in _installed(tuple(sys.path))}
-    names = [str(frame.f_globals.get("__name__")) for frame, _ in traceback.walk_tb(error.__traceback__)]
-    return next((packages[_top(name)] for name in reversed(names) if _top(name) in packages), "")
+    found = _trace_of_package(error)
+    return found[0] if found else ""
+
+
+def trace_behind(error: BaseException) -> str:
+    """The traceback of ``error`` from the package's first frame on: what stands before it is ours."""
+    found = _trace_of_package(error)
+    return "".join(traceback.format_exception(type(error), error, found[1] if found else error.__traceback__))
+
+
+def method_behind(error: BaseException) -> str:
+    """What was called of that package, and where in it the error came up; "" when it was none's."""
+    found = _trace_of_package(error)
+    if found is None:
+        return ""
+    package, trace = found
+    own = [
+        each
+        for (frame, _), each in zip(traceback.walk_tb(trace), traceback.extract_tb(trace), strict=True)
+        if _packages_by_module().get(_top(str(frame.f_globals.get("__name__")))) == package
+    ]
+    file = re.split(r"[\\/]", own[-1].filename)[-1]
+    return f"{own[0].name}() of {file}, line {own[-1].lineno}"
+
+
+def _trace_of_package(error: BaseException) -> tuple[str, TracebackType] | None:
+    """The package nearest to where ``error`` was raised, and the traceback from its first frame on."""
+    packages, trace = _packages_by_module(), error.__traceback__
+    traces: list[tuple[str, TracebackType]] = []
+    while trace is not None:
+        if package := packages.get(_top(str(trace.tb_frame.f_globals.get("__name__")))):
+            traces.append((package, trace))
+        trace = trace.tb_next
+    return next((each for each in traces if each[0] == traces[-1][0]), None)
+
+
+def _packages_by_module() -> dict[str, str]:
+    return {_top(entry.point.module): entry.package for entry in _installed(tuple(sys.path))}
+
+
+def _fields_of(kind: type) -> list[str]:
+    """The keys that a section of this kind has."""
+    return [*(getattr(kind, "model_fields", None) or getattr(kind, "__dataclass_fields__", {}))]
 
 
 def _top(module: str) -> str:

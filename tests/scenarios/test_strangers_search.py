@@ -184,6 +184,8 @@ def test_what_breaks_is_the_package_s_and_the_experiment_is_kept(machine: Machin
     machine.write({**SPEC, "stopping": {"kind": "breaks"}})
     told = machine.trialjob("run", "sweep.json", "--name", "broken", status=3)
     assert "this is a bug in the package breaking: ZeroDivisionError: division by zero" in told
+    assert "in judge() of breaking.py, line 18\n  → update the package, or have it mended\n" in told
+    assert "apps/cli" not in told, "frames of ours are no help to who wrote it"
     assert "trialjob resume broken" in told
     machine.trialjob("stop", "broken")
 

@@ -48,6 +48,8 @@ ASKED: dict[str, Callable[[Any], object]] = {
     "pauses_at": lambda rule: rule_answers.pauses_at(rule, 1.0),
     "promote": lambda rule: rule_answers.promoted(rule, _State),  # type: ignore[arg-type]  # as much as it reads
     "source": lambda rule: rule_answers.source_of(rule, TrialId(3)),
+    "rungs": rule_answers.rungs_of,
+    "stand_in": rule_answers.stand_in_of,
 }
 RULE = Stranger(judge=Judgement(), after=None)
 
@@ -66,6 +68,7 @@ RULE = Stranger(judge=Judgement(), after=None)
         ("judge", Judgement(refusal=True)),  # type: ignore[arg-type]
         *(("settle", None), ("settle", ((1.0,),)), ("target", "9"), ("target", True), ("pauses_at", None)),
         *(("promote", 1), ("promote", 2.0), ("promote", [2]), ("source", 3), ("source", 0), ("source", "1")),
+        *(("rungs", None), ("rungs", ("a",)), ("rungs", 3.0), ("stand_in", None), ("stand_in", object())),
     ],
 )
 def test_an_answer_of_a_rule_that_is_none_is_named(method: str, answer: object) -> None:
@@ -100,15 +103,15 @@ def test_right_answers_of_a_rule_are_given_on(method: str, answer: object) -> No
     ],
 )
 def test_what_is_no_configuration_is_not_started(config: object, why: str) -> None:
-    sampler = Checked("odd", SPACE, Stranger(ask=config, tell=None))  # type: ignore[arg-type]  # as a stranger's
-    with pytest.raises(SamplerError, match=f"{why}.*was not started"):
+    sampler = Checked("odd", SPACE, Stranger(ask=config, tell=None), "oddity")  # type: ignore[arg-type]  # as a stranger's
+    with pytest.raises(SamplerError, match=f"{why}.*was not started.*package oddity"):
         sampler.ask(TrialId(1))
 
 
 @pytest.mark.parametrize("made", [None, object(), Stranger(ask={})])
 def test_what_is_made_is_a_sampler(made: Any) -> None:  # noqa: ANN401 - anything
-    with pytest.raises(SamplerError, match=r"make\(\) answered .* which has no .*tell"):
-        Checked("odd", SPACE, made)
+    with pytest.raises(SamplerError, match=r"make\(\) answered .* which has no .*tell.*package oddity"):
+        Checked("odd", SPACE, made, "oddity")
 
 
 def test_what_a_sampler_does_with_its_own_changes_no_experiment() -> None:
@@ -125,7 +128,7 @@ def test_what_a_sampler_does_with_its_own_changes_no_experiment() -> None:
             for event in events:
                 event.config.clear()
 
-    sampler = Checked("odd", SPACE, Reuses())
+    sampler = Checked("odd", SPACE, Reuses(), "oddity")
     first = sampler.ask(TrialId(1))
     assert first is not None
     sampler.ask(TrialId(2))

@@ -13,7 +13,7 @@ import pytest
 from trialjob import config
 from trialjob.apps.cli.main import main
 from trialjob.config.plugins import PLUGINS, section_model
-from trialjob.errors import SpecError, UsageError
+from trialjob.errors import PluginError, SpecError, UsageError
 from trialjob.orchestrator.core.search import BaseSampler
 from trialjob.registry import Registry, UnknownKind
 
@@ -127,6 +127,10 @@ BASE = "from trialjob.orchestrator.core.search import BaseSampler\n"
         ),
         (f"{BASE}class Guess(BaseSampler): kind = 'guess'", f"{OWN} has no make of its own"),
         (
+            SAMPLER.replace("    tries:", "    problems: int = 3\n    tries:"),
+            f"{OWN} has a field 'problems', which is a method of BaseSampler; give it another name",
+        ),
+        (
             SAMPLER.replace("@dataclass(frozen=True, slots=True, kw_only=True)", ""),
             f"{OWN} is no frozen dataclass",
         ),
@@ -164,6 +168,32 @@ def test_a_package_that_is_wrong_is_named_and_costs_no_other_kind(
     assert config.parse({**SPEC, "sampler": {"kind": "random"}}).sampler.kind == "random"
     with pytest.raises(SpecError, match=r"did you mean 'random'\? known: random, guess"):
         config.parse({**SPEC, "sampler": {"kind": "randm"}})
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("return ['bad']", "problems() answered 'bad', and must give Problems"),
+        ("return 5", "problems() raised TypeError"),
+        ("return [] if self.rate else []", "problems() raised AttributeError"),
+    ],
+)
+def test_what_a_section_says_is_wrong_is_looked_at(
+    text: str,
+    told: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    samplers: Registry[BaseSampler],
+) -> None:
+    body = f"{SAMPLER}\n    def problems(self):\n        {text}\n"
+    installed(tmp_path, "asserting", body, "[trialjob.samplers]\nguess = asserting:Guess\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(PLUGINS, "sampler", samplers)
+    monkeypatch.delitem(sys.modules, "asserting", raising=False)
+    section_model.cache_clear()
+    with pytest.raises(PluginError) as caught:
+        config.parse({**SPEC, "sampler": {"kind": "guess"}})
+    assert f"is wrong: {told}" in str(caught.value)
 
 
 def test_a_value_that_a_stranger_s_own_checks_refuse_is_a_problem_of_the_spec(

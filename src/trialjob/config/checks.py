@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from trialjob.backends import hooks
 from trialjob.config.argument_checks import text_problems, word_problems
 from trialjob.config.estimator_checks import (
     argument_problems,
@@ -40,6 +41,7 @@ from trialjob.model.ids import experiment_name_problem
 from trialjob.model.paths import nearest
 from trialjob.orchestrator.core.search import BaseRule, BaseSampler, Search, warm_start_of
 from trialjob.orchestrator.samplers import SAMPLERS
+from trialjob.orchestrator.stopping import RULES
 
 #: What mends a pattern that is none, mostly.
 _ESCAPED: Final = r"correct it; a bracket or a star of the log itself is written \(, \[ or \*"
@@ -166,7 +168,7 @@ def _gain(objective: ObjectiveSpec, limits: LimitsSpec) -> Iterator[Problem]:
 
 def _own(section: BaseSampler | BaseRule) -> Iterator[Problem]:
     """What a plugin finds wrong with its own values."""
-    yield from section.problems()
+    yield from _found_by(section, "problems")
 
 
 def _search(
@@ -185,8 +187,19 @@ def _search(
             sampler=sampler,
             stopping=stopping,
         )
-        yield from sampler.problems_with(search)
-        yield from stopping.problems_with(search)
+        yield from _found_by(sampler, "problems_with", search)
+        yield from _found_by(stopping, "problems_with", search)
+
+
+def _found_by(section: BaseSampler | BaseRule, method: str, *given: Search) -> Iterator[Problem]:
+    """What a section says is wrong. Raises PluginError for a package's that says nothing of the kind."""
+    who = (SAMPLERS if isinstance(section, BaseSampler) else RULES).described(type(section))
+    with hooks.blamed(who, method):
+        found = [*getattr(section, method)(*given)]
+    for each in found:
+        if not isinstance(each, Problem):
+            raise hooks.wrong(who, method, each, "Problems")
+    yield from found
 
 
 def _warm_start(sampler: BaseSampler) -> Iterator[Problem]:

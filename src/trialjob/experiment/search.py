@@ -18,6 +18,7 @@ from trialjob.orchestrator.samplers.checked import Checked
 from trialjob.orchestrator.samplers.initial_points import PointsFirst
 from trialjob.orchestrator.samplers.random import RandomSampler
 from trialjob.orchestrator.stopping.none import NoStopping
+from trialjob.registry import package_of
 
 
 def with_search_resolved(spec: ExperimentSpec) -> ExperimentSpec:
@@ -67,7 +68,8 @@ def sampler_of(search: Search) -> Sampler:
     """What proposes in the place of a section, and was told nothing yet."""
     sampler = search.sampler.make(search)
     is_ours = search.sampler.kind in SAMPLERS.builtin()
-    return sampler if is_ours else Checked(search.sampler.kind, search.space, sampler)
+    package = package_of(type(search.sampler))
+    return sampler if is_ours else Checked(search.sampler.kind, search.space, sampler, package)
 
 
 def _ahead(

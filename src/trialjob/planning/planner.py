@@ -22,7 +22,7 @@ from trialjob.experiment.resolving import ResolvedSpec, resolve
 from trialjob.experiment.search import sampler_of, search_advice
 from trialjob.experiment.stores import open_store
 from trialjob.orchestrator.core.last_epoch import COUNTS
-from trialjob.orchestrator.core.rule_answers import opened
+from trialjob.orchestrator.core.rule_answers import opened, rungs_of, stand_in_of
 from trialjob.orchestrator.core.search import StoppingRule
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.ports import Sampler
@@ -167,7 +167,7 @@ def rule_of(spec: ExperimentSpec) -> StoppingRule:
     """The stopping rule; for a scheduler that also proposes configurations, one without a memory like it."""
     if spec.is_hosted:
         return NoStopping()  # how the service would stop trials early is not known here
-    return opened(spec.stopping.stand_in(), spec.to_search())
+    return opened(stand_in_of(spec.stopping), spec.to_search())
 
 
 def _sampler(spec: ExperimentSpec) -> Callable[[int], Callable[[], Sampler]]:
@@ -268,7 +268,7 @@ def _stopping(spec: ExperimentSpec) -> str:
     rule = spec.stopping
     if not rule.ends_trials:
         return "none: every trial runs to its end"
-    rungs, furthest = rule.rungs(), getattr(rule, "max_resource", None)
+    rungs, furthest = rungs_of(rule), getattr(rule, "max_resource", None)
     if not rungs or furthest is None:
         return rule.kind
     levels = ", ".join(f"{level:g}" for level in rungs)
@@ -291,7 +291,7 @@ def _unseen_parents(resolved: ResolvedSpec, store: str | Path | None, asked: Ask
 def _unasked(spec: ExperimentSpec, asked: Asked) -> Iterator[str]:
     if not asked.account and (unasked := spec.backend.unasked()):
         yield unasked
-    stand_in = spec.stopping.stand_in()
+    stand_in = stand_in_of(spec.stopping)
     if stand_in is not spec.stopping:
         instead = f"{stand_in.kind} of ours" if stand_in.ends_trials else "no stopping"
         yield f"{spec.stopping.kind}, which has a memory: {instead} stands in for it"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import sys
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
@@ -16,6 +15,7 @@ from trialjob.errors import (
     InvariantError,
     JournalCorrupt,
     JournalTooNew,
+    PluginError,
     SpecError,
     TrialjobError,
     UsageError,
@@ -106,11 +106,13 @@ def _unexpected(error: BaseException, begun: Begun) -> ExitStatus:
         Output(sys.stdout).flush()  # or the interpreter would try once more when it exits, and complain
         say(f"error: {error.strerror}; make room" + (f"\n{hint}" if (hint := begun.hint()) else ""))
         return ExitStatus.CAN_GO_ON if begun.name else ExitStatus.WRONG
-    from trialjob.registry import package_behind  # noqa: PLC0415 - the help does without
+    from trialjob.registry import method_behind, package_behind, trace_behind  # noqa: PLC0415 - the help does without
 
-    say("".join(traceback.format_exception(error)).rstrip())
+    say(trace_behind(error).rstrip())
     if package := package_behind(error):
-        say(_bug(error, begun, f"the package {package}"))
+        where = f"\n  in {method}" if (method := method_behind(error)) else ""
+        remedy = f"{where}\n  → {PluginError.remedy}"
+        say(_bug(error, begun, f"the package {package}", remedy))
         return ExitStatus.CAN_GO_ON if begun.name else ExitStatus.WRONG
     say(_bug(error, begun))
     return ExitStatus.BUG
@@ -129,6 +131,6 @@ def _click_message(error: click.ClickException) -> str:
     return f"error: {error.format_message()}{usage}"
 
 
-def _bug(error: BaseException, begun: Begun, whose: str = "trialjob") -> str:
-    hint = begun.hint()
-    return f"error: this is a bug in {whose}: {type(error).__name__}: {error}" + (f"\n{hint}" if hint else "")
+def _bug(error: BaseException, begun: Begun, whose: str = "trialjob", remedy: str = "") -> str:
+    hint = f"\n{begun.hint()}" if begun.hint() else ""
+    return f"error: this is a bug in {whose}: {type(error).__name__}: {error}{remedy}{hint}"

@@ -17,6 +17,7 @@ from trialjob.orchestrator.core.events import Event
 from trialjob.orchestrator.core.search import BaseRule, Judgement, Search, StoppingRule
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial
+from trialjob.registry import package_of
 
 T = TypeVar("T")
 _RULE = "what has judge and after, as BaseRule does"
@@ -72,6 +73,22 @@ def source_of(rule: StoppingRule, trial: TrialId) -> TrialId | None:
     return _looked_at(rule, "source", rule.source(trial), is_earlier, "an earlier trial's number or None")
 
 
+def rungs_of(rule: BaseRule) -> tuple[float, ...]:
+    """Where it compares trials, as far as that is known beforehand."""
+
+    def are_numbers(found: object) -> bool:
+        return isinstance(found, tuple | list) and all(map(_is_number, found))
+
+    return tuple(_looked_at(rule, "rungs", rule.rungs(), are_numbers, "numbers"))
+
+
+def stand_in_of(rule: BaseRule) -> BaseRule:
+    """The rule that stands for it in estimates."""
+    return _looked_at(
+        rule, "stand_in", rule.stand_in(), lambda each: isinstance(each, BaseRule), "a BaseRule"
+    )
+
+
 def _looked_at(rule: object, method: str, found: T, fits: Callable[[object], bool], words: str) -> T:
     if fits(found):
         return found
@@ -80,7 +97,7 @@ def _looked_at(rule: object, method: str, found: T, fits: Callable[[object], boo
     name = getattr(rule, "kind", "") or type(rule).__qualname__
     raise RuleError(
         f"the stopping rule {name!r} is wrong: {method}() answered {shown}, and must give {words}; nothing "
-        f"of it was recorded. Have the package {type(rule).__module__.partition('.')[0]} corrected"
+        f"of it was recorded. Have the package {package_of(type(rule))} corrected"
     )
 
 

@@ -21,13 +21,14 @@ class Checked:
     kind: str
     space: Space
     sampler: Sampler
+    package: str
 
     def __post_init__(self) -> None:
         lacking = [name for name in ("ask", "tell") if not callable(getattr(self.sampler, name, None))]
         if lacking:
             raise SamplerError(
                 f"the sampler {self.kind!r} is wrong: make() answered {repr(self.sampler)[:80]}, which has "
-                f"no {' and no '.join(lacking)}. Have the package corrected"
+                f"no {' and no '.join(lacking)}. Have the package {self.package} corrected"
             )
 
     def ask(self, trial: TrialId) -> Config | None:
@@ -36,8 +37,8 @@ class Checked:
         if problems:
             raise SamplerError(
                 f"the sampler {self.kind!r} proposed what is not of the space for trial {trial}: "
-                f"{'; '.join(problems)}; it was not started. Have the package corrected (space.at makes "
-                "configurations of numbers from 0 to 1)"
+                f"{'; '.join(problems)}; it was not started. Have the package "
+                f"{self.package} corrected (space.at makes configurations of numbers from 0 to 1)"
             )
         # What it has proposed is written down; what it does with its own afterwards is nothing to that.
         return None if config is None else deepcopy(dict(config))
