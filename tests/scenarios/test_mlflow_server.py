@@ -16,10 +16,10 @@ from mlflow.tracking import MlflowClient
 from trialjob.apps.cli.main import main
 from trialjob.model.metric import Mode, Objective
 from trialjob.model.space import Choice, Space
-from trialjob.orchestrator.core.evolve import evolve
+from trialjob.orchestrator.core.evolve import evolve, replay
 from trialjob.orchestrator.core.state import State
 from trialjob.reporting.mlflow import MlflowRuns
-from trialjob.testing.histories import History
+from trialjob.testing.histories import History, billed_late
 
 #: MLflow's own server application, without the supervisor and the workers around it.
 SERVER = """
@@ -114,6 +114,36 @@ def test_step_by_step_and_through_crashes_it_comes_out_the_same(uri: str) -> Non
         assert run.info.status == "FINISHED"
         points = client.get_metric_history(run.info.run_id, "val_accuracy")
         assert [point.step for point in points] == [resource for resource, _value in trial.curve]
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_a_bill_that_comes_after_its_trial_has_ended_is_there(uri: str, again: bool) -> None:
+    name = f"billed {again}"
+    runs = runs_of(uri, name)
+    for state in billed_late():
+        runs = runs_of(uri, name) if again else runs  # as by another process
+        runs.send_all(state)
+    _, (run,) = found(uri, name)
+    assert (run.info.status, run.data.tags["trialjob.dollars"]) == ("FINISHED", "0.04")
+    assert len(MlflowClient(uri).get_metric_history(run.info.run_id, "score")) == 1
+
+
+def test_a_run_that_its_script_has_ended_is_given_the_rest(uri: str) -> None:
+    records = [*History(trials=1, name="closed").records()]
+    half = replay(records[:5])
+    whole = replay(records)
+    assert half is not None
+    assert whole is not None
+    runs_of(uri, "closed").send_all(half)
+    _, (run,) = found(uri, "closed")
+    MlflowClient(uri).set_terminated(run.info.run_id)  # as mlflow.end_run() does in the job
+    runs_of(uri, "closed").send_all(whole)
+    _, (run,) = found(uri, "closed")
+    (trial,) = whole.trials
+    points = MlflowClient(uri).get_metric_history(run.info.run_id, "val_accuracy")
+    assert [point.step for point in points] == [resource for resource, _value in trial.curve]
+    assert run.data.tags["trialjob.status"] == trial.status.value
+    assert run.data.metrics["score"] == trial.score
 
 
 def test_an_active_run_is_used_and_not_ended(uri: str) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -40,12 +41,13 @@ from trialjob.model.space import (
     Space,
     Uniform,
 )
+from trialjob.model.trial import Phase
 from trialjob.orchestrator.core.evolve import evolve
 from trialjob.orchestrator.core.state import State
 from trialjob.reporting.optuna_space import distribution, parameters
 from trialjob.reporting.optuna_study import OptunaStudy
 from trialjob.reporting.steps import whole_step
-from trialjob.testing.histories import SPACE, History
+from trialjob.testing.histories import SPACE, History, billed_late
 
 DOMAINS: dict[str, Domain] = {
     "uniform": Uniform(lower=0.0, upper=1.0),
@@ -162,6 +164,20 @@ def test_followed_step_by_step_it_ends_the_same(tmp_path: Path, kind: str) -> No
         assert followed.params == at_once.params
         assert followed.intermediate_values == at_once.intermediate_values
         assert followed.user_attrs == at_once.user_attrs
+
+
+@pytest.mark.parametrize("comes", [True, False])
+def test_a_bill_that_comes_after_its_trial_has_ended_is_there(tmp_path: Path, comes: bool) -> None:
+    where = storage(tmp_path, "journal")
+    before, after = billed_late()
+    study = OptunaStudy(where, before, SPACE)
+    study.send(before)
+    (found,) = trials(where, "billed")
+    assert (found.state, found.intermediate_values) == (TrialState.RUNNING, {1: 0.5})
+    study.send(after if comes else replace(before, phase=Phase.ENDED))  # after which none will come
+    (found,) = trials(where, "billed")
+    assert (found.state, found.value) == (TrialState.COMPLETE, 0.5)
+    assert found.user_attrs.get("trialjob:dollars") == (0.04 if comes else None)
 
 
 def test_numbers_that_optuna_cannot_keep(tmp_path: Path) -> None:

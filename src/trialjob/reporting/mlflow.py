@@ -13,7 +13,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
@@ -49,11 +49,14 @@ _SETTINGS = {
 _CHATTY = ("mlflow.tracking.request_header.registry", "urllib3.connectionpool")
 
 _ID, _TRIAL, _SENT, _OURS = "trialjob.id", "trialjob.trial", "trialjob.reports", "trialjob.made_by_us"
-_PARENT = "mlflow.parentRunId"
-_STATUSES = {
-    TrialStatus.COMPLETED: "FINISHED",
-    TrialStatus.PRUNED: "FINISHED",
-    TrialStatus.CANCELLED: "KILLED",
+_PARENT, _STATUS = "mlflow.parentRunId", "trialjob.status"
+#: How the run of a trial ends that has ended, by its status.
+_END_OF = {
+    TrialStatus.COMPLETED.value: "FINISHED",
+    TrialStatus.PRUNED.value: "FINISHED",
+    TrialStatus.CANCELLED.value: "KILLED",
+    TrialStatus.FAILED.value: "FAILED",
+    TrialStatus.METRICS_UNAVAILABLE.value: "FAILED",
 }
 
 
@@ -75,6 +78,8 @@ class _Child:
     #: How many of the trial's reports.
     reports: int = 0
     params: bool = False
+    #: Our tags. A script may end the run itself, so that only these say what was sent.
+    tags: Mapping[str, str] = field(default_factory=dict)
     ended: bool = False
     #: Made just now, so that nothing can be logged to it yet.
     fresh: bool = False
@@ -124,7 +129,8 @@ class MlflowRuns:
             TrialId(int(run.data.tags[_TRIAL])): _Child(
                 run=run.info.run_id,
                 reports=int(run.data.tags.get(_SENT, 0)),
-                ended=run.info.status != "RUNNING" and _SENT in run.data.tags,
+                tags=run.data.tags,
+                ended=run.info.status == _END_OF.get(run.data.tags.get(_STATUS, "")),
             )
             for run in reversed(runs)
             if _TRIAL in run.data.tags
@@ -198,16 +204,17 @@ class MlflowRuns:
         row = row_of(trial, state.objective)
         run = self.child(state, trial.id, row.started_at or row.proposed_at)
         known = self._children[trial.id]
-        if known.ended:
-            return
+        tags = _tags(state, trial)
+        if known.ended and tags.items() <= known.tags.items():
+            return  # else its bill came later
         params = {} if known.params else {name: _text(value) for name, value in trial.config.items()}
-        if not known.fresh or len(params) + len(_tags(state, trial)) >= _PARAMS:
+        if not known.fresh or len(params) + len(tags) >= _PARAMS:
             self._log_params(run, params)
             params = {}
         self._log(run, state, trial, params)
-        known.params, known.fresh, known.reports = True, False, len(trial.reports)
-        if trial.ended:
-            status = _STATUSES.get(trial.status, "FAILED")
+        known.params, known.fresh, known.reports, known.tags = True, False, len(trial.reports), tags
+        if trial.ended and not known.ended:
+            status = _END_OF[trial.status.value]
             self._client.set_terminated(run, status, _milliseconds(row.ended_at or state.updated_at))
             known.ended = True
 
@@ -245,7 +252,7 @@ class MlflowRuns:
             for name, value in report.metrics.items()
             if names[name] and place >= known.reports
         ]
-        if trial.ended and trial.score is not None:
+        if trial.ended and trial.score is not None and known.tags.get(_STATUS) != trial.status.value:
             row = row_of(trial, state.objective)
             at = _milliseconds(row.ended_at or state.updated_at)
             step = whole_step(row.resource or 0.0) or 0

@@ -24,7 +24,7 @@ from trialjob.model.address import mask_address, shown_address
 from trialjob.model.ids import TrialId
 from trialjob.model.metric import Mode
 from trialjob.model.space import Space
-from trialjob.model.trial import TrialStatus
+from trialjob.model.trial import Phase, TrialStatus
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial
 from trialjob.orchestrator.samplers.optuna import quiet
@@ -76,7 +76,8 @@ class OptunaStudy:
         with self._reached():
             for trial in changed:
                 self._send(state, trial)
-                self._sent[trial.id] = trial
+                if not _awaits_bill(state, trial):
+                    self._sent[trial.id] = trial
         return len(changed)
 
     def _study(self, state: State) -> int:
@@ -126,7 +127,9 @@ class OptunaStudy:
         row = row_of(trial, state.objective)
         values, distributions = parameters(trial.config, self._space.domains)
         steps = ((whole_step(report.resource), report.value(state.objective)) for report in trial.reports)
-        ended = _state(row, trial) if trial.ended else TrialState.RUNNING
+        # Optuna changes nothing of a trial that has ended, so that its bill has to be there before.
+        done = trial.ended and not _awaits_bill(state, trial)
+        ended = _state(row, trial) if done else TrialState.RUNNING
         scores = [row.score, *row.others.values()]
         return FrozenTrial(
             number=-1,
@@ -135,7 +138,7 @@ class OptunaStudy:
             value=None,
             values=scores if ended in (TrialState.COMPLETE, TrialState.PRUNED) else None,  # type: ignore[arg-type]
             datetime_start=_local(row.started_at or row.proposed_at),
-            datetime_complete=_local(row.ended_at or state.updated_at) if trial.ended else None,
+            datetime_complete=_local(row.ended_at or state.updated_at) if done else None,
             params=values,
             distributions=distributions,
             user_attrs=_attributes(state, trial, row),
@@ -165,6 +168,11 @@ def _opened(where: str) -> BaseStorage:
     if "://" in where:
         return optuna.storages.RDBStorage(where)
     return optuna.storages.JournalStorage(JournalFileBackend(where))
+
+
+def _awaits_bill(state: State, trial: Trial) -> bool:
+    """Whether more may become known of what an ended trial cost."""
+    return state.phase is not Phase.ENDED and any(each.trial == trial.id for each in state.pending_bills)
 
 
 def _state(row: Row, trial: Trial) -> TrialState:

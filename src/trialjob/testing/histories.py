@@ -14,11 +14,13 @@ from trialjob.model.job import FailureKind, JobEnd, Outcome
 from trialjob.model.json import Json
 from trialjob.model.limits import Limits
 from trialjob.model.metric import Mode, Objective, Report
+from trialjob.model.money import Terms
 from trialjob.model.space import Choice, LogUniform, RandInt, Space, Uniform
 from trialjob.model.trial import AttemptStatus, EndKind, EndReason, TrialStatus
 from trialjob.orchestrator.core.events import (
     AttemptEnded,
     AttemptIntended,
+    BillLearned,
     Event,
     ExperimentCreated,
     ExperimentEnded,
@@ -31,7 +33,7 @@ from trialjob.orchestrator.core.events import (
     TrialEnded,
     TrialProposed,
 )
-from trialjob.orchestrator.core.evolve import replay
+from trialjob.orchestrator.core.evolve import evolve, replay
 from trialjob.orchestrator.core.state import State
 
 SPACE = Space(
@@ -54,6 +56,25 @@ def beginning(name: str, objective: Objective, limits: Limits) -> ExperimentCrea
     return ExperimentCreated(
         name=ExperimentName(name), document={}, bundle="", objective=objective, limits=limits, trialjob="0"
     )
+
+
+def billed_late() -> tuple[State, State]:
+    """An experiment whose one trial has ended: before its bill has come, and after."""
+    trial, score = TrialId(1), Report(resource=1.0, metrics={OBJECTIVE.metric: 0.5}, at=BEGAN + 90.0)
+    end = JobEnd(outcome=Outcome.COMPLETED, started_at=BEGAN + 60.0, ended_at=BEGAN + 100.0)
+    happened: list[Event] = [
+        TrialProposed(trial=trial, config={"lr": 0.1}),
+        AttemptIntended(trial=trial, attempt=1, max_runtime=600.0, terms=Terms(price=3_600_000, instances=1)),
+        JobSubmitted(trial=trial, attempt=1),
+        ReportsRead(trial=trial, attempt=1, reports=(score,), cursor="1"),
+        AttemptEnded(trial=trial, attempt=1, end=end),
+        TrialEnded(trial=trial, status=TrialStatus.COMPLETED, reason=""),
+    ]
+    limits = Limits(max_trials=2, max_concurrent_trials=1)
+    begun = Record(version=1, at=BEGAN, events=(beginning("billed", OBJECTIVE, limits), *happened))
+    bill = BillLearned(trial=trial, attempt=1, seconds=40.0)
+    before = evolve(None, begun)
+    return before, evolve(before, Record(version=2, at=BEGAN + 130.0, events=(bill,)))
 
 
 @dataclass(frozen=True, kw_only=True)
