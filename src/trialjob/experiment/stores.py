@@ -25,10 +25,12 @@ def open_store(location: str | Path | None = None) -> BaseStore:
 
     Raises UsageError, having written nothing, for a scheme that is not known and an address that is wrong.
     """
-    said = location or os.environ.get("TRIALJOB_STORE") or user_settings.store()
-    chosen = str(said or _usual())
+    said = location
+    if said is None:  # an empty one that is given, such as a shell's variable that is not set, is a mistake
+        said = os.environ.get("TRIALJOB_STORE") or user_settings.store() or _usual()
+    chosen = str(said)
     remedy = "write a folder, 's3://bucket/prefix' or 'https://server' as text"
-    if not isinstance(said, str | Path | None) or not chosen.strip():
+    if not isinstance(said, str | Path) or not chosen.strip():
         raise UsageError(
             f"{said!r} is no place for experiments\n  → {remedy}, or leave it out (--store, TRIALJOB_STORE)"
         )

@@ -62,7 +62,9 @@ class Client:
         Nothing is asked of the server yet. Raises UsageError for an address that is none.
         """
         self._clock = clock or SystemClock()
-        self._http = HttpClient(str(address or os.environ.get("TRIALJOB_STORE", "")), self._clock, token)
+        self._http = HttpClient(
+            str(os.environ.get("TRIALJOB_STORE", "") if address is None else address), self._clock, token
+        )
 
     @property
     def address(self) -> str:
