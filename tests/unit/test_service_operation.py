@@ -20,8 +20,10 @@ from trialjob.apps.service.experiments import Experiments
 from trialjob.apps.service.metrics import metrics
 from trialjob.apps.service.rules import RULES
 from trialjob.apps.service.runner import Runner
+from trialjob.apps.service.serve import answered
 from trialjob.apps.team.tenants import Tenants, parse_budget
 from trialjob.apps.team.tokens import Role
+from trialjob.errors import StoreError, StoreUnavailable
 from trialjob.experiment import Session
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.journals.folder import FolderStore
@@ -147,6 +149,29 @@ def test_who_asks_is_answered_before_all_that_was_left_goes_on(tmp_path: Path, *
         begun.may_end.set()
         callers.close()
     assert begun.over.wait(240)
+
+
+def test_a_server_waits_for_a_store_that_is_away_and_says_so_once() -> None:
+    answers: list[Exception | bool] = [StoreUnavailable("no answer"), StoreUnavailable("no answer"), True]
+    said: list[str] = []
+    slept: list[float] = []
+
+    class Waits(SystemClock):
+        def sleep(self, seconds: float) -> None:
+            slept.append(seconds)
+
+    def ask() -> bool:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    assert answered(ask, Waits(), said.append)
+    assert len(slept) == 2
+    assert said == ["notice: no answer; the server begins once the store answers"]
+    answers[:] = [StoreError("no such bucket")]  # which nothing but its user mends
+    with pytest.raises(StoreError, match="no such bucket"):
+        answered(ask, Waits(), said.append)
 
 
 def manifests() -> list[dict[str, Any]]:

@@ -778,13 +778,13 @@ async def with_origin(made: Access, token: str, page: str, **headers: str) -> An
 def test_tokens_go_over_no_open_line(team: Team, listener: Listener, remedy: str) -> None:
     team.token("admin")
     with pytest.raises(UsageError, match=remedy):
-        serve(store=team.store.where(), listener=listener, resume=False, ready=lambda _address: None)
+        serve(store=team.store.where(), listener=listener, resume=False, ready=print, notice=print)
 
 
 @pytest.mark.parametrize("listener", [Listener(host="0.0.0.0"), Listener(behind_proxy=True)])  # noqa: S104 - refused
 def test_one_user_alone_is_listened_to_here_only(tmp_path: Path, listener: Listener) -> None:
     with pytest.raises(UsageError, match="token create --role admin"):
-        serve(store=str(tmp_path), listener=listener, resume=False, ready=lambda _address: None)
+        serve(store=str(tmp_path), listener=listener, resume=False, ready=print, notice=print)
 
 
 # What a text of a tenant's names is not asked: each field is tried as the spec's model has it, also a new one

@@ -73,7 +73,7 @@ def serve(
 
             webbrowser.open(address)
 
-    listen(store=store, listener=listener, resume=resume, ready=ready)
+    listen(store=store, listener=listener, resume=resume, ready=ready, notice=say)
     return ExitStatus.DONE
 
 

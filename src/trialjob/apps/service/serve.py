@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import uvicorn
 
@@ -22,12 +23,16 @@ from trialjob.apps.service.experiments import Experiments
 from trialjob.apps.service.log import close, write_to
 from trialjob.apps.service.runner import Runner
 from trialjob.apps.team.tokens import TokenBook, new_token
-from trialjob.errors import UsageError
+from trialjob.errors import StoreUnavailable, UsageError
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.journals.store import BaseStore
 from trialjob.orchestrator.ports import Clock
 from trialjob.reporting.typed_commands import command
 
+T = TypeVar("T")
+
+#: Seconds before a store that is away is asked again.
+_PAUSE = 5.0
 #: Seconds that listeners are waited for at the end.
 _FAREWELL = 2
 #: Seconds that a connection may be idle; bytes of a request's head.
@@ -68,8 +73,19 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def serve(*, store: str | None, listener: Listener, resume: bool, ready: Callable[[str], None]) -> None:
-    """Serve until SIGINT or SIGTERM; ``ready`` is told the address. Raises UsageError, StoreError."""
+def serve(
+    *,
+    store: str | None,
+    listener: Listener,
+    resume: bool,
+    ready: Callable[[str], None],
+    notice: Callable[[str], None],
+) -> None:
+    """Serve until SIGINT or SIGTERM; ``ready`` is told the address, ``notice`` what a person should know.
+
+    A store that is away is waited for, or what starts services would soon give this one up. Raises
+    UsageError, StoreError.
+    """
     opened = experiment.open_store(store)
     if opened.service() is not None:
         raise UsageError(
@@ -78,7 +94,7 @@ def serve(*, store: str | None, listener: Listener, resume: bool, ready: Callabl
         )
     clock = SystemClock(opened.ahead)
     token = ""
-    if _has_team(opened, clock):
+    if answered(lambda: _has_team(opened, clock), clock, notice):
         _check_safe(listener)
         callers: Callers = TeamCallers(opened, clock)
     else:
@@ -89,7 +105,7 @@ def serve(*, store: str | None, listener: Listener, resume: bool, ready: Callabl
     settings = _settings(app(callers, listener.listening, ending), listener)
     socket_ = listen(listener)
     if resume:
-        callers.take_over()
+        answered(callers.take_over, clock, notice)
     with socket_:
         scheme = "http" if listener.tls is None else "https"
         ready(
@@ -100,6 +116,19 @@ def serve(*, store: str | None, listener: Listener, resume: bool, ready: Callabl
                 _Server(settings, ending).run(sockets=[socket_])
         finally:
             callers.close()
+
+
+def answered(ask: Callable[[], T], clock: Clock, notice: Callable[[str], None]) -> T:
+    """What ``ask`` brings, once the store answers; that it is away is said once."""
+    said = ""
+    while True:
+        try:
+            return ask()
+        except StoreUnavailable as error:
+            if said != str(error):
+                said = str(error)
+                notice(f"notice: {error}; the server begins once the store answers")
+            clock.sleep(_PAUSE)
 
 
 def _has_team(store: BaseStore, clock: Clock) -> bool:
