@@ -43,24 +43,52 @@ def set_all(*pairs: str) -> None:
         assert main(["config", "set", *pair.split(" ", 1)]) == 0
 
 
-@pytest.mark.parametrize("said", [" ", "\t", 5])
+def write(file: Path, **values: str) -> None:
+    """Have it say what `config set` refuses, as a file that was written by hand may."""
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("[sagemaker]\n" + "".join(f'{key} = "{value}"\n' for key, value in values.items()))
+
+
+@pytest.mark.parametrize("said", ["", " ", "\t", 5])
 def test_what_names_no_store_is_no_folder_of_that_name(said: object, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match=f"{said!r} is no place for experiments".replace("\\", ".")):
         open_store(said)  # type: ignore[arg-type]
     monkeypatch.setenv("TRIALJOB_STORE", str(said))
-    assert main(["list"]) == (0 if said == 5 else 2)
+    # A variable that is empty is one that is not set; of an option that is empty its author meant another.
+    assert main(["list"]) == (0 if said in ("", 5) else 2)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run", "sweep.yaml", "--set", "backend={kind: local}"],
+        ["resume", "digits"],
+        ["list"],
+        ["status", "digits"],
+        ["push", "digits", ""],
+    ],
+)
+def test_an_empty_store_is_not_the_usual_one(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TRIALJOB_STORE", str(tmp_path / "usual"))
+    assert main([*words, "--store", ""] if words[0] != "push" else words) == 2
+    told = capsys.readouterr().err
+    assert "'' is no place for experiments" in told
+    assert "leave it out" in told
+    assert not (tmp_path / "usual").exists()
 
 
 def test_values_are_set_shown_and_taken_away(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["config", "list"]) == 0
     assert capsys.readouterr().out == ""
-    set_all(f"sagemaker.role {ROLE}", "store s3://bucket/experiments", "sagemaker.tags.team vision #1")
+    set_all(f"sagemaker.role {ROLE}", "store s3://bucket/experiments", "sagemaker.tags.team vision: 1")
     capsys.readouterr()
     assert main(["config", "list"]) == 0
     listed = capsys.readouterr().out.splitlines()
     assert sorted(listed) == [
         f"sagemaker.role = {ROLE}",
-        "sagemaker.tags.team = vision #1",
+        "sagemaker.tags.team = vision: 1",
         "store = s3://bucket/experiments",
     ]
     assert main(["config", "get", "store"]) == 0
@@ -68,7 +96,7 @@ def test_values_are_set_shown_and_taken_away(file: Path, capsys: pytest.CaptureF
     assert capsys.readouterr().out == f"s3://bucket/experiments\n{file}\n"
     assert main(["config", "list", "--format", "json"]) == 0
     assert json.loads(capsys.readouterr().out)["settings"]["sagemaker"]["role"] == ROLE
-    assert tomllib.loads(file.read_text())["sagemaker"]["tags"] == {"team": "vision #1"}
+    assert tomllib.loads(file.read_text())["sagemaker"]["tags"] == {"team": "vision: 1"}
     assert file.stat().st_mode & 0o077 == 0
     assert main(["config", "unset", "sagemaker"]) == 0
     assert main(["config", "get", "sagemaker.role"]) == 1
@@ -88,6 +116,15 @@ def test_values_are_set_shown_and_taken_away(file: Path, capsys: pytest.CaptureF
         (["set", "sagemaker.tags", "x"], "'sagemaker.tags' is nothing that can be set"),
         (["set", "sagemaker.role", ""], "sagemaker.role: there is no value"),
         (["set", "sagemaker.subnets", "{a: 1}"], "sagemaker.subnets: "),
+        (
+            ["set", "sagemaker.role", "MyRole"],
+            "sagemaker.role: 'MyRole' does not have the form that the service wants\n  → it must",
+        ),
+        (["set", "sagemaker.region", "us-east"], "sagemaker.region: 'us-east' is no name of a region\n  → w"),
+        (["set", "sagemaker.s3_uri", "b/tuning"], '"b/tuning" is no address in S3\n  → write s3://bucket/'),
+        (["set", "sagemaker.tags.aws:x", "y"], "sagemaker.tags.aws:x: 'aws:x' begins as AWS's own tags do"),
+        (["set", "sagemaker.subnets", "[sub net]"], "sagemaker.subnets: 'sub net' does not have the form"),
+        (["set", "slurm.folder", "tuning"], 'slurm.folder: "tuning" is no full path'),
         (["set", "store", "ftp://x"], "the store 'ftp' is not known"),
         (["set", "store", "s3://"], "it names no bucket"),
         (["unset", "sagemaker.role"], "sagemaker.role is not set in "),
@@ -100,6 +137,13 @@ def test_what_cannot_be_set_is_refused(
     assert main(["config", *words]) == 2
     assert told in capsys.readouterr().err
     assert not file.exists()
+
+
+def test_what_depends_on_the_rest_of_a_spec_is_taken() -> None:
+    set_all(
+        "sagemaker.subnets [subnet-1]", "sagemaker.volume_kms_key alias/mine", "sagemaker.region cn-north-1"
+    )
+    set_all("sagemaker.profile of-another-machine", "slurm.account lab", "slurm.folder /not/here/yet")
 
 
 def test_a_list_is_written_as_in_a_spec(capsys: pytest.CaptureFixture[str]) -> None:
@@ -172,7 +216,7 @@ def test_a_plan_says_what_comes_from_it(file: Path, capsys: pytest.CaptureFixtur
 def test_a_problem_with_one_of_its_values_says_where_it_comes_from(
     file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    set_all("sagemaker.s3_uri bucket/tuning", f"sagemaker.role {ROLE}")
+    write(file, s3_uri="bucket/tuning", role=ROLE)
     assert main(["plan", "sweep.yaml"]) == 2
     told = capsys.readouterr().err
     assert 'backend.s3_uri: "bucket/tuning" is no address in S3' in told
@@ -180,7 +224,7 @@ def test_a_problem_with_one_of_its_values_says_where_it_comes_from(
 
 
 def test_so_does_one_that_only_the_service_would_find(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    set_all("sagemaker.s3_uri s3://bucket/tuning", "sagemaker.role mine", "sagemaker.region eu-west-1")
+    write(file, s3_uri="s3://bucket/tuning", role="mine", region="eu-west-1")
     assert main(["plan", "sweep.yaml"]) == 2
     told = capsys.readouterr().err
     assert "backend.role: 'mine' does not have the form" in told
@@ -190,7 +234,7 @@ def test_so_does_one_that_only_the_service_would_find(file: Path, capsys: pytest
 def test_a_region_that_cannot_be_one_is_said_before_a_job(
     file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    set_all("sagemaker.s3_uri s3://bucket/tuning", f"sagemaker.role {ROLE}", "sagemaker.region 5")
+    write(file, s3_uri="s3://bucket/tuning", role=ROLE, region="5")
     assert main(["plan", "sweep.yaml"]) == 2
     told = capsys.readouterr().err
     assert (

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from trialjob.experiment.tenants import allowed as allowed
     from trialjob.experiment.tenants import decisions_of as decisions_of
     from trialjob.experiment.trackers import mlflow_runs as mlflow_runs
+    from trialjob.experiment.user_values import check_value as check_value
 
 #: Where each name is.
 _HOME = {
@@ -52,6 +53,7 @@ _HOME = {
         "stores": "open_store place",
         "tenants": "allowed decisions_of",
         "trackers": "mlflow_runs",
+        "user_values": "check_value",
     }.items()
     for name in names.split()
 }

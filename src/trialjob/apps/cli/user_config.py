@@ -21,14 +21,15 @@ def config() -> None:
 @click.argument("value")
 def set_value(*, key: str, value: str) -> int:
     """Set KEY, such as store or slurm.account, to VALUE; a wrong KEY shows all that there are."""
-    from trialjob.config import user_file  # noqa: PLC0415 - the help does without
+    from trialjob import experiment  # noqa: PLC0415 - the help does without
+    from trialjob.config import user_file  # noqa: PLC0415 - as above
     from trialjob.user_settings import STORE, read  # noqa: PLC0415 - as above
 
     settings = user_file.with_value(read(), key, value)
     if key == STORE:
-        from trialjob import experiment  # noqa: PLC0415 - as above
-
         experiment.open_store(value)  # says what is wrong with an address; nothing is made there
+    else:
+        experiment.check_value(key, dict(user_file.flat(settings))[key])
     path = user_file.write(settings)
     click.echo(f"set {key} in {path}")
     return ExitStatus.DONE

@@ -25,9 +25,9 @@ class Machines(SpecPart):
     """Machines, and what AWS is to do with them."""
 
     #: ARN of the role that the jobs take on. Default: required.
-    role: str | None = None
+    role: str | None = Field(default=None, examples=["arn:aws:iam::123456789012:role/SageMakerExecution"])
     #: Such as `ml.g4dn.xlarge`. Default: required.
-    instance_type: str | None = None
+    instance_type: str | None = Field(default=None, examples=["ml.m5.xlarge"])
     #: Other types, in this order: up to four in the one call, and SageMaker takes the first that it has; with
     #: `spot` or `keep_alive`, or if there are more, one after the other, each time there was no capacity.
     fallback_instance_types: Texts = ()
