@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from trialjob.logs.candidate_lines import Nearest, words_of
-from trialjob.logs.on_log import END, LogPatterns, nests_repeats
+from trialjob.logs.metrics import expand
+from trialjob.logs.on_log import END, LogPatterns, nests_repeats, runs_away
 from trialjob.model.trial import LogAction
 
 
@@ -49,6 +50,33 @@ def test_a_long_line_is_looked_at_near_its_ends() -> None:
 )
 def test_repeats_within_repeats_are_known(regex: str, nests: bool) -> None:
     assert nests_repeats(regex) is nests
+
+
+@pytest.mark.parametrize(
+    ("regex", "endless"),
+    [
+        ("(a+)*({number})", True),
+        (r"(\w+\s?)*acc=({number})", True),
+        (r"(?:\S+\s*)*acc=({number})", True),
+        ("(?:x|y+)*acc=({number})", True),
+        ("(?:(?:foo)+)*=({number})", True),
+        ("(?:.*,)*acc=({number})", True),
+        (r"acc=(?:(\d+))+$", True),
+        (r"(?i)(A+)+?x=({number})", True),
+        # Where one turn ends, its text says; or nothing behind the repeat is missed; or what it has it keeps.
+        (r"(?:\w+=\d+ )*acc=({number})", False),
+        (r"(?:\S+ +)*acc=({number})", False),
+        (r"(?:[^,]*,)*acc=({number})", False),
+        (r"(?:\w+\b)*=({number})", False),
+        (r"({number})(?:,\w+)*", False),
+        ("({number})(a+)*", False),
+        ("(a+)*+({number})", False),
+        (r"(?:\w++ ?)*=({number})", False),
+        (r"(\w)=(?:\1+)*({number})", False),
+    ],
+)
+def test_what_surely_takes_for_ever_is_known(regex: str, *, endless: bool) -> None:
+    assert runs_away(expand(regex)) is endless
 
 
 def test_the_nearest_lines_have_the_metrics_words() -> None:

@@ -36,7 +36,7 @@ from trialjob.config.spec import (
 )
 from trialjob.errors import Problem
 from trialjob.logs.metrics import compiled, expand
-from trialjob.logs.on_log import nests_repeats
+from trialjob.logs.on_log import nests_repeats, runs_away
 from trialjob.model.ids import experiment_name_problem
 from trialjob.model.paths import nearest
 from trialjob.orchestrator.core.search import BaseRule, BaseSampler, Search, warm_start_of
@@ -129,6 +129,21 @@ def _regex(path: tuple[str | int, ...], regex: str) -> Iterator[Problem]:
         yield problem_at(path, f"{shown(regex)} has no group", remedy)
 
 
+def runaway_problems(metrics: tuple[MetricSpec, ...]) -> Iterator[Problem]:
+    """The regexes that surely never come to an end on some line.
+
+    Only new ones are checked: an experiment that was begun before goes on as it began.
+    """
+    for place, metric in enumerate(metrics):
+        if runs_away(expand(metric.regex)):
+            yield _endless(("metrics", place, "regex"), metric.regex)
+
+
+def _endless(path: tuple[str | int, ...], regex: str) -> Problem:
+    message = f"{shown(regex)} has a repeat within a repeat, which may take for ever on a line"
+    return problem_at(path, message, "repeat only the outer or the inner one")
+
+
 def _on_log(on_log: tuple[OnLogSpec, ...]) -> Iterator[Problem]:
     known: set[str] = set()
     for place, rule in enumerate(on_log):
@@ -143,8 +158,7 @@ def _on_log(on_log: tuple[OnLogSpec, ...]) -> Iterator[Problem]:
                 path, f"{shown(rule.match)} is found in every line", "write what only some lines have"
             )
         if nests_repeats(rule.match):
-            message = f"{shown(rule.match)} has a repeat within a repeat, which may take for ever on a line"
-            yield problem_at(path, message, "repeat only the outer or the inner one")
+            yield _endless(path, rule.match)
         if rule.match in known:
             yield problem_at(path, f"{shown(rule.match)} is defined twice", "remove one of the two")
         known.add(rule.match)

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping
 
 from trialjob import config
 from trialjob.config import ExperimentSpec, SourceSpec
+from trialjob.config.checks import runaway_problems
 from trialjob.errors import (
+    SpecError,
     UsageError,
 )
 from trialjob.model.secret import Secret
@@ -42,7 +44,8 @@ UNTIL_A_VALUE = ("metrics",)
 def agree(spec: ExperimentSpec, recorded: ExperimentSpec, state: State) -> LimitsChanged | None:
     """The change to ``spec``, which is ``as_recorded``; None where nothing differs.
 
-    Raises UsageError, with the differences, when it differs in what may not be changed.
+    Raises UsageError, with the differences, when it differs in what may not be changed, and SpecError for new
+    metrics that never come to an end.
     """
     # Not the document as it was written: an older trialjob left out what it had no word for.
     differences = config.differences(recorded.document(), spec.document())
@@ -61,6 +64,8 @@ def agree(spec: ExperimentSpec, recorded: ExperimentSpec, state: State) -> Limit
             f"{state.name} was started with another spec; only limits can be changed\n{lines}\n"
             "  → start a new experiment for another space, objective or code"
         )
+    if spec.metrics != recorded.metrics and (wrong := [*runaway_problems(spec.metrics)]):
+        raise SpecError(wrong)
     return LimitsChanged(limits=spec.to_limits(), document=spec.document()) if differences else None
 
 

@@ -10,6 +10,7 @@ from trialjob import in_job
 from trialjob.backends.plugin import Backend, Handover, Jobs, Place
 from trialjob.backends.vault import Vault
 from trialjob.config import ContainerSpec, ExperimentSpec
+from trialjob.config.checks import runaway_problems
 from trialjob.config.estimators import CodeSpec
 from trialjob.config.hyperparameter_passing import passing_problems
 from trialjob.errors import Problem, SpecError
@@ -149,8 +150,11 @@ def estimator_of(spec: ExperimentSpec, name: ExperimentName, bundle: str) -> Est
 
 
 def check_passing(spec: ExperimentSpec) -> None:
-    """Refuse a new spec whose programs could not be given their values, before anything is kept or called."""
-    problems = list(passing_problems(spec))
+    """Refuse a new spec whose programs could not be given their values, or whose logs could not be read.
+
+    Nothing has been kept or called before.
+    """
+    problems = [*passing_problems(spec), *runaway_problems(spec.metrics)]
     if problems:
         raise SpecError(problems)
 

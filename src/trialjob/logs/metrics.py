@@ -40,12 +40,12 @@ def expand(regex: str) -> str:
     return regex.replace("{number}", NUMBER)
 
 
-def compiled(regex: str) -> re.Pattern[str]:
+def compiled(regex: str, flags: int = 0) -> re.Pattern[str]:
     """The pattern of an expanded regex; ValueError says in words why it cannot be one."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return re.compile(regex)
+            return re.compile(regex, flags)
     except (re.error, OverflowError, RecursionError) as error:
         raise ValueError(str(error)) from error
 

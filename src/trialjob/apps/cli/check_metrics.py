@@ -12,7 +12,8 @@ from rich.text import Text
 from trialjob import config
 from trialjob.apps.cli.errors import ExitStatus
 from trialjob.config import ExperimentSpec
-from trialjob.errors import UsageError
+from trialjob.config.checks import runaway_problems
+from trialjob.errors import SpecError, UsageError
 from trialjob.logs.check import Checked, LogCheck, Match, Suggestion, check_log
 from trialjob.model.metric import ResourceOrder
 from trialjob.reporting import formatting
@@ -31,6 +32,8 @@ def check_metrics(path: str, log: str, *, backend: str | None, overrides: tuple[
     """Print what is found; exit status 1 when an experiment would find no value of the objective."""
     # It is the log that says what is reported; the code need not be here.
     spec = config.load(path, overrides=overrides, backend=backend, files=False)
+    if wrong := [*runaway_problems(spec.metrics)]:
+        raise SpecError(wrong, path)
     out = console()
     objective = spec.to_objective()
     checked = check_log(_bytes(log), spec.metric_definitions(), objective)
