@@ -13,11 +13,12 @@ import pytest
 from trialjob import config, experiment
 from trialjob.backends.checked import NEEDED, CheckedBackend, lacking
 from trialjob.backends.local.section import Local
-from trialjob.backends.plugin import BACKENDS, Backend, BaseBackend
+from trialjob.backends.plugin import BACKENDS, Backend, BaseBackend, Way
 from trialjob.backends.return_checks import ANSWERS
 from trialjob.errors import BackendUnavailable, PluginError
 from trialjob.model.ids import JobName
 from trialjob.model.job import FailureKind, JobEnd, JobSeen, JobState, LogLine, Outcome, Watch
+from trialjob.model.money import PriceOrigin, Tariff, Terms
 from trialjob.orchestrator.ports import Kept, Part
 
 JOB = JobName("a-0001-1")
@@ -124,6 +125,30 @@ def test_one_that_raises_in_the_midst_of_its_answers_is_seen() -> None:
 
     with pytest.raises(PluginError, match=r"observe\(\) raised OSError: gone"):
         asked("observe", some)
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        *((), ["x"], [Terms(price=5)], ("x",), (Terms(price=-1),), (Terms(price=math.nan),)),  # type: ignore[arg-type]
+        *((Terms(price="0.3"),), (Terms(price=0.3),), (Terms(price=True),)),  # type: ignore[arg-type]
+        *((Terms(price=1, instances=0),), (Terms(price=1, stop_grace=-9.0),)),
+        *((Terms(price=1, upload=math.nan),), (Terms(price=1, keep_alive=math.inf),)),
+    ],
+    ids=repr,
+)
+def test_a_tariff_by_which_no_cap_can_be_held_is_none(terms: Any) -> None:  # noqa: ANN401 - as a stranger's
+    tariff = Tariff(terms=terms, origin=PriceOrigin.SPEC, source="x")
+    way = Way(name="x", how="x", written=True, tariff=tariff)
+    assert not ANSWERS["tariff"].fits(tariff)
+    assert not ANSWERS["ways"].fits([way])
+
+
+@pytest.mark.parametrize("price", [None, 0, 360_000])
+def test_a_tariff_with_or_without_a_price_is_one(price: int | None) -> None:
+    tariff = Tariff(terms=(Terms(price=price, stop_grace=3),), origin=PriceOrigin.SPEC, source="x")
+    assert ANSWERS["tariff"].fits(tariff)
+    assert ANSWERS["ways"].fits([Way(name="x", how="x", written=True, tariff=tariff)])
 
 
 def test_right_answers_are_given_on() -> None:

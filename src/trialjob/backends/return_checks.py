@@ -13,7 +13,7 @@ from trialjob.backends.auditing import Auditor
 from trialjob.backends.checked import NEEDED, CheckedBackend, lacking
 from trialjob.backends.hooks import Answer
 from trialjob.errors import Problem
-from trialjob.model.money import Tariff
+from trialjob.model.money import Tariff, Terms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,10 +51,30 @@ def _are(kind: type) -> Callable[[object], bool]:
     return lambda found: isinstance(found, list | tuple) and all(isinstance(each, kind) for each in found)
 
 
+def _is_tariff(found: object) -> bool:
+    """Whether a cap can be held by it: one that is negative or no number holds nothing."""
+    return (
+        isinstance(found, Tariff)
+        and isinstance(found.terms, tuple)
+        and bool(found.terms)
+        and all(isinstance(each, Terms) and _can_be_paid(each) for each in found.terms)
+    )
+
+
+def _can_be_paid(terms: Terms) -> bool:
+    times = (terms.stop_grace, terms.upload, terms.keep_alive)
+    return (
+        (terms.price is None or (type(terms.price) is int and terms.price >= 0))
+        and type(terms.instances) is int
+        and terms.instances >= 1
+        and all(isinstance(each, int | float) and 0 <= each < math.inf for each in times)
+    )
+
+
 def _are_ways(found: object) -> bool:
     return (
         isinstance(found, Sequence)
-        and all(isinstance(each, Way) for each in found)
+        and all(isinstance(each, Way) and _is_tariff(each.tariff) for each in found)
         and any(each.written for each in found)
     )
 
@@ -80,6 +100,10 @@ def _is_price_list(found: object) -> bool:
 _ANY: Final = Answer(words="", fits=_is(object))
 _TEXT: Final = Answer(words="a text", fits=_is(str))
 _PROBLEMS: Final = Answer(words="Problems", fits=_is(Problem), several=True)
+_TARIFF: Final = (
+    "a Tariff with Terms: price in whole micro-dollars (price_micros) or None, instances of 1 or more, "
+    "times of 0 seconds or more"
+)
 #: What the methods of a package's backend must answer.
 ANSWERS: Final[Mapping[str, Answer]] = {
     "problems": _PROBLEMS,
@@ -101,7 +125,7 @@ ANSWERS: Final[Mapping[str, Answer]] = {
     "parent_problems": _PROBLEMS,
     "doubts": _PROBLEMS,
     "aws": Answer(words="a mapping", fits=_is(Mapping)),
-    "tariff": Answer(words="a Tariff", fits=_is(Tariff)),
+    "tariff": Answer(words=_TARIFF, fits=_is_tariff),
     "ways": Answer(words="Ways, one of which is written", fits=_are_ways),
     "machine": _TEXT,
     "request_words": _TEXT,
