@@ -28,7 +28,7 @@ from trialjob.orchestrator.core.events import (
 from trialjob.orchestrator.core.evolve import evolve
 from trialjob.orchestrator.core.search import StoppingRule
 from trialjob.orchestrator.core.state import State
-from trialjob.orchestrator.engine.looks import Look, Planned, pauses
+from trialjob.orchestrator.engine.looks import Look, Planned, may_be_over, pauses
 from trialjob.orchestrator.stopping.asha import Asha
 from trialjob.orchestrator.stopping.median import MedianStopping
 from trialjob.testing.histories import beginning
@@ -146,6 +146,34 @@ def test_a_look_asks_for_what_is_due_and_not_for_the_rest() -> None:
     # What is not due is asked for all the same, now and then.
     for times in ([at for at, look in asked if look.lines], [at for at, look in asked if look.ends]):
         assert all(later - at <= 2 * USUAL for at, later in pairwise(times))
+
+
+def test_a_job_is_taken_for_over_no_sooner_than_the_quickest_one_was() -> None:
+    told = Told()
+    reason = StopReason(kind=StopKind.PRUNED, detail="")
+    for trial, took in [(1, 30.0), (2, 50.0)]:
+        told.begun(trial, at=0.0)
+        told.reported(trial, 1, at=100.0)
+        told(100.0, StopIntended(trial=TrialId(trial), attempt=1, reason=reason))
+        # Nothing is known yet: either may be over at once.
+        assert may_be_over(told.state, 101.0) == ({TrialId(trial)} if trial == 1 else set())
+        end = JobEnd(outcome=Outcome.STOPPED, seconds=took, ended_at=100.0 + took)
+        told(155.0, AttemptEnded(trial=TrialId(trial), attempt=1, end=end))
+    for trial in (3, 4):
+        told.begun(trial, at=200.0)
+    told(300.0, StopIntended(trial=TrialId(3), attempt=1, reason=reason))
+    assert may_be_over(told.state, 329.0) == set()
+    assert may_be_over(told.state, 330.0) == {TrialId(3)}
+    # A clock that was set back says nothing.
+    assert may_be_over(told.state, 290.0) == {TrialId(3)}
+
+
+def test_while_nothing_is_known_of_a_pace_only_lines_are_asked_for_as_usual() -> None:
+    told = Told()
+    told.begun(1, at=0.0)
+    told.reported(1, 1, at=100.0)
+    told.begun(2, at=100.0)
+    assert pauses(told.state, 101.0, USUAL)[1] == 2 * USUAL
 
 
 def test_the_end_of_a_job_that_is_trained_is_expected_as_those_before_it_ended() -> None:

@@ -160,7 +160,7 @@ class Watch:
     cursor: str = ""
     #: When the backend was first known to have it, by the clock of the journal; None when that is not known.
     submitted_at: float | None = None
-    #: It has been asked to end.
+    #: It has been asked to end, so long ago that it may be over.
     stopping: bool = False
     #: It has ended, and all that is asked is what it cost.
     bill: bool = False

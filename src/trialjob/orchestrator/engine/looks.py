@@ -33,9 +33,11 @@ _PATIENCE: Final = 0.05
 _PATIENCE_FOR_ENDS: Final = 0.04
 #: In usual pauses: a look asks also for what is worth one so soon behind it.
 _TOGETHER: Final = 0.1
-#: The shortest pause with one job and with ``_SHARING`` and more, who share a look; and the longest.
+#: The shortest pause with ``_ALONE`` jobs and fewer, and with ``_SHARING`` and more, who share a look; and
+#: the longest.
 _SHORTEST: Final = 0.25
 _SHORTEST_SHARED: Final = 0.95
+_ALONE: Final = 3
 _SHARING: Final = 64
 _LONGEST: Final = 2.0
 #: So many jobs always have something to tell, and a list of them takes more than one call.
@@ -96,26 +98,40 @@ def pauses(state: State, now: float, usual: float) -> tuple[float, float]:
         return usual, usual
     known = _Known.of(state)
     due = [(trial, known.due(trial)) for trial in state.live_trials()]
-    longest = usual * _LONGEST
-    if any(times is None and (_trains(trial) or _stops_now(trial)) for trial, times in due):
-        longest = usual
     # What the passing of time makes due is not found out later than by usual looks.
-    longest = max(usual, min(longest, idle_until(state, now) - now))
+    quiet = max(usual, min(usual * _LONGEST, idle_until(state, now) - now))
     shortest = usual * _shortest(len(state.live))
 
-    def pause(of: list[Sequence[float] | None], longest: float, patience: float) -> float:
+    def pause(of: list[Sequence[float] | None], patience: float, *, unknown: bool) -> float:
         chances = sorted(chance for times in of for chance in _chances(times or (), now))
+        longest = usual if unknown else quiet
         return min(longest, max(shortest, _waited_for(chances, usual * patience)))
 
+    lines = [times for trial, times in due if not _stops_now(trial)]
     ends = [known.over(trial) if not _stops_now(trial) else times for trial, times in due]
     return (
-        pause([times for trial, times in due if not _stops_now(trial)], longest, _PATIENCE),
-        pause(ends, usual if None in ends else longest, _PATIENCE_FOR_ENDS),
+        pause(lines, _PATIENCE, unknown=any(times is None and _trains(trial) for trial, times in due)),
+        pause(ends, _PATIENCE_FOR_ENDS, unknown=None in ends),
     )
 
 
+def may_be_over(state: State, now: float) -> set[TrialId]:
+    """The trials whose jobs have been stopping for as long as the quickest of the newest ones took.
+
+    Of the others the service can only say that they are stopping.
+    """
+    since = {
+        trial.id: trial.live.stop_at
+        for trial in state.live_trials()
+        if trial.live is not None and trial.live.stop_at is not None
+    }
+    quickest = min(_Known.of(state).stops, default=0.0) if since else 0.0
+    return {trial for trial, at in since.items() if not 0.0 <= now - at < quickest}
+
+
 def _shortest(jobs: int) -> float:
-    return _SHORTEST + (_SHORTEST_SHARED - _SHORTEST) * min(1.0, jobs / _SHARING)
+    shared = (jobs - _ALONE) / (_SHARING - _ALONE)
+    return _SHORTEST + (_SHORTEST_SHARED - _SHORTEST) * min(1.0, max(0.0, shared))
 
 
 def _stops_now(trial: Trial) -> bool:

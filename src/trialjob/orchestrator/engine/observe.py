@@ -18,7 +18,7 @@ from trialjob.orchestrator.core.observations import BillObserved, JobObserved
 from trialjob.orchestrator.core.stall import timeout_of
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Attempt, Trial
-from trialjob.orchestrator.engine.looks import Look
+from trialjob.orchestrator.engine.looks import Look, may_be_over
 from trialjob.orchestrator.ports import FoundReport, JobBackend, LogReader, LogReaders, LogRules
 
 #: Seconds. A longer gap between two lines counts as this much: a laptop sleeps, a clock is set.
@@ -87,12 +87,13 @@ class Observer:
         listens = timeout_of(state) is not None
         limits = state.limits
         prompt = limits.max_cost is not None or limits.max_instance_hours is not None
+        over_by_now = may_be_over(state, now)
         marks = [
             Watch(
                 job=job,
                 cursor=self._reading(job, trial, live).cursor,
                 submitted_at=live.submitted_at,
-                stopping=live.stop is not None,
+                stopping=trial.id in over_by_now,
                 listens=listens,
                 prompt=prompt,
                 lines=asked.lines,
