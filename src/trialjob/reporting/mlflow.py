@@ -18,6 +18,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from trialjob.errors import UsageError
+from trialjob.model.address import shown_address
 from trialjob.model.ids import TrialId
 from trialjob.model.json import Json, canonical_json
 from trialjob.model.trial import EndKind, Phase, TrialStatus
@@ -98,6 +99,7 @@ class MlflowRuns:
             logging.getLogger(chatty).setLevel(logging.ERROR)
         try:
             import mlflow  # noqa: PLC0415 - an extra, and slow to import
+            from mlflow.exceptions import MlflowException  # noqa: PLC0415 - as above
             from mlflow.tracking import MlflowClient  # noqa: PLC0415 - as above
         except ImportError:
             raise UsageError(
@@ -107,7 +109,13 @@ class MlflowRuns:
         # A run of another server is none of this one.
         self._active = active if self.tracking_uri == mlflow.get_tracking_uri() else None
         self._experiment = experiment
-        self._client: MlflowClient = MlflowClient(self.tracking_uri)
+        try:
+            self._client: MlflowClient = MlflowClient(self.tracking_uri)
+        except MlflowException as error:  # such as a folder, which MLflow 3 no longer writes to
+            raise UsageError(
+                f"MLflow takes no runs at {shown_address(self.tracking_uri)}: {error}\n"
+                "    → set mlflow.tracking_uri, or MLFLOW_TRACKING_URI, to sqlite:///mlflow.db or a server"
+            ) from error
         self._experiment_id = ""
         self._parent = ""
         self._ours = True

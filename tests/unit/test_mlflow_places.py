@@ -1,0 +1,22 @@
+"""Where MLflow takes no runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("mlflow")
+
+from trialjob.errors import UsageError
+from trialjob.reporting.mlflow import MlflowRuns
+
+
+def test_a_place_that_mlflow_refuses_is_named_with_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_ALLOW_FILE_STORE", raising=False)
+    with pytest.raises(
+        UsageError, match=r"MLflow takes no runs at nothing://x(.|\n)*→ set mlflow\.tracking_uri"
+    ):
+        MlflowRuns(tracking_uri="nothing://x", experiment=str(tmp_path.name))
