@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from trialjob.logs.candidate_lines import Nearest, words_of
-from trialjob.logs.metrics import expand
+from trialjob.logs.metrics import compiled, expand
 from trialjob.logs.on_log import END, LogPatterns, nests_repeats, runs_away
 from trialjob.model.trial import LogAction
 
@@ -35,6 +37,7 @@ def test_a_long_line_is_looked_at_near_its_ends() -> None:
 @pytest.mark.parametrize(
     ("regex", "nests"),
     [
+        ("", False),
         ("(a+)+", True),
         (r"(\w+\s?)*$", True),
         ("((ab*)c){2,}", True),
@@ -103,3 +106,17 @@ def test_lines_that_differ_in_numbers_only_are_shown_once() -> None:
     for epoch in range(5):
         nearest.feed(f"epoch {epoch} acc={epoch / 10}")
     assert nearest.lines() == ("epoch 4 acc=0.4",)
+
+
+@given(st.text(alphabet="ab()|*+?{},1[]\\^$ .w", max_size=12))
+def test_every_regex_has_an_answer(regex: str) -> None:
+    try:
+        compiled(regex)
+    except ValueError:
+        return
+    assert nests_repeats(regex) or not runs_away(regex)
+
+
+def test_an_ambiguous_word_is_judged_at_once() -> None:
+    # With the word itself five times over, its two ways for each letter took for ever.
+    assert not runs_away(r"((\w|[a-z])+ validation )*acc=(\d+)")

@@ -79,7 +79,7 @@ def _nested(regex: str) -> Iterator[tuple[str, str]]:
     #: For each open group, where it begins, and whether a repeat without bound has been seen in it.
     open_groups = [(0, False)]
     parts = [*_TOKEN.finditer(regex)]
-    for part, following in zip(parts, [*parts[1:], None], strict=True):
+    for part, following in zip(parts, [*parts, None][1:], strict=True):
         if part[0] == "(":
             open_groups.append((part.start(), False))
         elif part[0] == ")" and len(open_groups) > 1:
@@ -92,8 +92,11 @@ def _nested(regex: str) -> Iterator[tuple[str, str]]:
 
 
 def _texts(group: str) -> Iterator[str]:
-    """What one turn of a repeat might read: a character, or a word that stands in it."""
-    yield from dict.fromkeys([*string.printable.strip(), " ", "\t", *re.findall(r"\w+", group)])
+    """What one turn of a repeat might read: a character, or a short word that stands in it.
+
+    Short, as the group may take time that doubles with each character here, too.
+    """
+    yield from dict.fromkeys([*string.printable.strip(), " ", "\t", *re.findall(r"\b\w{2,3}\b", group)])
 
 
 def _ends_twice(group: str, text: str, flags: int) -> bool:
