@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import optuna
 import pytest
 from optuna.storages.journal import JournalFileBackend
 
+from program_output import output_of
 from trialjob.apps.cli.main import main
 from trialjob.errors import UsageError
 from trialjob.model.ids import ExperimentName
@@ -41,6 +43,22 @@ def test_a_report_is_named_after_the_experiment(
     assert capsys.readouterr().out == f"{tmp_path}/digits.html\n"
     assert "<title>digits</title>" in (tmp_path / "digits.html").read_text()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["digits.html", "store"]
+
+
+def test_a_report_does_without_scikit_learn_and_takes_it_from_no_other(store: Path, tmp_path: Path) -> None:
+    report = ["report", "digits", "--store", str(store), "-o", str(tmp_path / "a.html")]
+    program = f"""
+import sys
+from trialjob.apps.cli.main import main
+from trialjob.reporting.html.document import page
+from trialjob.testing.histories import SPACE, History
+main({report})
+print("An estimate by PED-ANOVA" in page(History(trials=40).state(), SPACE), "sklearn" in sys.modules)
+import sklearn
+print(sklearn.__name__)
+"""
+    said = output_of([sys.executable, "-c", program], tmp_path, os.environ)
+    assert said.splitlines()[1:] == ["True False", "sklearn"]
 
 
 def test_a_report_that_cannot_be_written(

@@ -71,6 +71,8 @@ def importances(state: State, space: Space) -> Importances:
         frozen = [_frozen(trial, loss, space) for loss, trial in chosen[:: -(-len(chosen) // _MOST)]]
         found.update(sorted(_shares(frozen).items(), key=lambda item: -item[1]))
         found.spread = _spread(frozen, found)
+    if not found:
+        found.reason = "no hyperparameter had several values"
     return found
 
 

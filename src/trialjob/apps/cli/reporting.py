@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,6 +25,7 @@ def write_report(name: str, *, output: str | None, live: bool, store: str | None
     """Write the page once, or again and again until the experiment has ended."""
     session = experiment.attach(name, store=store)
     path = Path(output or f"{session.name}.html")
+    _spare_scikit_learn()
     reader = _reader(session)
     _write(session, path, reader, live=live, store=store)
     console().print(clean(str(path.absolute())), soft_wrap=True)
@@ -31,6 +33,19 @@ def write_report(name: str, *, output: str | None, live: bool, store: str | None
         if look_on(session, REFRESH):
             _write(session, path, reader, live=True, store=store)
     return ExitStatus.DONE
+
+
+def _spare_scikit_learn() -> None:
+    """Load Optuna's importances without the forests of its fANOVA.
+
+    A report does without them, and scikit-learn, where it is installed, takes longer to load than all else.
+    """
+    if "sklearn" in sys.modules:
+        return
+    sys.modules["sklearn"] = None  # type: ignore[assignment] # to the import system: there is none
+    with suppress(ImportError):
+        import optuna.importance  # noqa: F401, PLC0415 - an extra
+    del sys.modules["sklearn"]
 
 
 def _reader(session: Session) -> UseReader | None:
