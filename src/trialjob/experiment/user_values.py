@@ -28,7 +28,7 @@ _SPEC: Mapping[str, Json] = {
 
 
 def check_value(key: str, value: Json) -> None:
-    """Raise UsageError where ``key``, such as ``sagemaker.role``, cannot be ``value``."""
+    """Raise UsageError where ``key``, a kind of backend and its field, cannot be ``value``."""
     kind, name, *inner = key.split(".", 2)
     section: dict[str, Any] = {
         field: info.examples[0] for field, info in BACKENDS.get(kind).model_fields.items() if info.examples
