@@ -44,7 +44,7 @@ def _spare_scikit_learn() -> None:
         return
     sys.modules["sklearn"] = None  # type: ignore[assignment] # to the import system: there is none
     with suppress(ImportError):
-        import optuna.importance  # noqa: F401, PLC0415 - an extra
+        import trialjob.reporting.importances  # noqa: F401, PLC0415 - heavy, and an extra
     del sys.modules["sklearn"]
 
 
