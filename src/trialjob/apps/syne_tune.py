@@ -30,6 +30,7 @@ from trialjob.orchestrator.deadline import Deadline
 
 if TYPE_CHECKING:
     from trialjob.backends.plugin import BaseBackend
+    from trialjob.config import ExperimentSpec
     from trialjob.experiment.single_jobs import Parts
     from trialjob.orchestrator.ports import LogReader
 
@@ -38,6 +39,8 @@ _LOG = logging.getLogger(__name__)
 _LONGEST_NAME = 52
 #: Seconds for which the end of stopped jobs is awaited: their grace, and what they still have to upload.
 _LAST_WAIT = 600.0
+#: One of them is in every script that takes the folder of its checkpoints.
+_WORDS = ("st_checkpoint_dir", "ST_CHECKPOINT_DIR", "add_checkpointing_to_argparse")
 
 
 class TrialjobBackend(TrialBackend):  # type: ignore[misc]  # Syne Tune has no types
@@ -342,13 +345,6 @@ class TrialjobBackend(TrialBackend):  # type: ignore[misc]  # Syne Tune has no t
             return False
 
 
-if TYPE_CHECKING:
-    from trialjob.config import ExperimentSpec
-
-#: One of them is in every script that takes the folder of its checkpoints.
-_WORDS = ("st_checkpoint_dir", "ST_CHECKPOINT_DIR", "add_checkpointing_to_argparse")
-
-
 def with_its_dialect(spec: ExperimentSpec) -> ExperimentSpec:
     """``spec`` with --x for a name of one letter, where it does not say otherwise."""
     if "dialect" in spec.estimator.model_fields_set:
@@ -367,8 +363,8 @@ def checkpoint_folder(checkpoints: str) -> str:
 
 def asks_for_checkpoints(spec: ExperimentSpec) -> bool:
     """Whether the script takes that folder, as far as its source shows; a strict one would fail of it."""
-    from trialjob.config.estimators import CodeSpec  # noqa: PLC0415 - as above
-    from trialjob.config.script_options import source_files  # noqa: PLC0415 - only when there are jobs
+    from trialjob.config.estimators import CodeSpec  # noqa: PLC0415 - only when there are jobs
+    from trialjob.config.script_options import source_files  # noqa: PLC0415 - as above
 
     given = spec.estimator
     if not isinstance(given, CodeSpec) or not given.entry_point.endswith(".py"):
