@@ -125,7 +125,7 @@ def may_be_over(state: State, now: float) -> set[TrialId]:
         for trial in state.live_trials()
         if trial.live is not None and trial.live.stop_at is not None
     }
-    quickest = min(_Known.of(state).stops, default=0.0) if since else 0.0
+    quickest = min(_took(_newest(state), _stops), default=0.0) if since else 0.0
     return {trial for trial, at in since.items() if not 0.0 <= now - at < quickest}
 
 
@@ -145,6 +145,17 @@ def _trains(trial: Trial) -> bool:
 # When something may come
 
 
+def _newest(state: State) -> list[Trial]:
+    """The newest trials, the newest first: so many that enough of them have ended."""
+    oldest = max(0, len(state.trials) - len(state.live) - 2 * _CASES)
+    return [state.trials[TrialId(number)] for number in range(len(state.trials), oldest, -1)]
+
+
+def _took(trials: Iterable[Trial], figure: Callable[[Trial], Iterator[float]]) -> Sequence[float]:
+    """How many seconds something took, in the first cases that ``trials`` have of it."""
+    return tuple(islice((took for trial in trials for took in figure(trial) if took >= 0), _CASES))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Known:
     """How many seconds the newest cases took."""
@@ -162,18 +173,13 @@ class _Known:
 
     @classmethod
     def of(cls, state: State) -> Self:
-        oldest = max(0, len(state.trials) - len(state.live) - 2 * _CASES)
-        trials = [state.trials[TrialId(number)] for number in range(len(state.trials), oldest, -1)]
-
-        def newest(figure: Callable[[Trial], Iterator[float]]) -> Sequence[float]:
-            return tuple(islice((took for trial in trials for took in figure(trial) if took >= 0), _CASES))
-
+        trials = _newest(state)
         numbers = range(len(state.trials), max(0, len(state.trials) - _FAR), -1)
         lasts = (last for number in numbers if (last := _last(state.trials[TrialId(number)])) is not None)
         return cls(
-            leads=newest(_leads),
-            paces=newest(_paces),
-            stops=newest(_stops),
+            leads=_took(trials, _leads),
+            paces=_took(trials, _paces),
+            stops=_took(trials, _stops),
             lasts=tuple(islice(lasts, _CASES)),
             levels=sorted(state.rungs),
         )
