@@ -95,3 +95,13 @@ def test_the_rule_and_the_subscription_send_what_the_handler_takes() -> None:
     subscribed = made["ReportsMade"]["Properties"]
     assert subscribed["LogGroupName"] == LOG_GROUP
     assert PREFIX.startswith(json.loads(subscribed["FilterPattern"]))
+
+
+def test_an_execution_of_the_workflow_lasts_as_long_as_the_pages_say() -> None:
+    states = template("workflow.yaml")["Resources"]["Tune"]["Properties"]["Definition"]["States"]
+    # Step Functions' history has for each state that it is entered and left, and of a task three more.
+    round_trip = {"Step": 5, "Look": 2, "Pause": 2}
+    seconds = 25_000 // sum(round_trip.values()) * states["Pause"]["Seconds"]
+    assert seconds // 86400 == 9
+    for page in ("docs/integrations.md", "examples/lambda/README.md"):
+        assert "nine days" in (ROOT / page).read_text()

@@ -23,7 +23,14 @@ from ruamel.yaml import YAML
 from trialjob import config, experiment
 from trialjob.apps import aws_lambda
 from trialjob.apps.aws_lambda import handler
-from trialjob.errors import BackendUnavailable, SpecError, StoreError, StoreUnavailable, UsageError
+from trialjob.errors import (
+    BackendBusy,
+    BackendUnavailable,
+    SpecError,
+    StoreError,
+    StoreUnavailable,
+    UsageError,
+)
 from trialjob.model.trial import Phase
 from trialjob.orchestrator.journals.s3_store import S3Store
 from trialjob.testing.fake_aws import Durations, FakeAws, ScaledClock, jobs_by_tags
@@ -158,7 +165,7 @@ def state_machine(data: dict[str, Any]) -> Any:  # noqa: ANN401 - its output
                     key.removesuffix(".$"): at(value) if key.endswith(".$") else value
                     for key, value in payload.items()
                 }
-                answer = json.loads(json.dumps(handler(event | {"for": "5s"})))
+                answer = invoked(event | {"for": "5s"}, state["Retry"])
                 assert state["ResultSelector"] == {"experiment.$": "$.Payload.asked"}
                 data[state["ResultPath"].removeprefix("$.")] = {"experiment": answer["asked"]}
             case "Choice":
@@ -170,6 +177,39 @@ def state_machine(data: dict[str, Any]) -> Any:  # noqa: ANN401 - its output
             case "Fail":
                 raise AssertionError(at(state["CausePath"]))
         name = state["Next"]
+
+
+def invoked(event: dict[str, Any], retries: list[dict[str, Any]]) -> Any:  # noqa: ANN401 - its answer
+    """What the function answers to a Task, which is tried again as the state says."""
+    tried = 0
+    while True:
+        try:
+            return json.loads(json.dumps(handler(event)))
+        except Exception as error:
+            # Lambda tells a class, and nothing of what it derives from.
+            names = {type(error).__name__, "States.ALL"}
+            retry = next(each for each in retries if names & set(each["ErrorEquals"]))
+            if tried >= retry["MaxAttempts"]:
+                raise
+            tried += 1
+
+
+def test_a_workflow_tries_again_what_may_pass(hasty: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[str] = []
+    start = experiment.start_document
+
+    def seldom(document: dict[str, Any], *, store: str) -> experiment.Session:
+        begun.append(document["name"])
+        if len(begun) < 3:
+            raise BackendBusy("AWS is asked too often", 1.0)
+        return start(document, store=store)
+
+    monkeypatch.setattr(experiment, "start_document", seldom)
+    assert state_machine({"spec": hasty.spec("digits")})["state"] == "finished"
+    begun = []
+    with pytest.raises(SpecError):
+        state_machine({"spec": hasty.spec("more", objective={"metric": "acc", "mode": "most"})})
+    assert begun == ["more"] * 3  # twice busy, and refused once
 
 
 def test_from_an_event_to_the_end(hasty: World, capsys: pytest.CaptureFixture[str]) -> None:
