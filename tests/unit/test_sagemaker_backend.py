@@ -11,6 +11,7 @@ import sys
 import tarfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ from trialjob.testing.chaos_orchestrator import SkewedClock
 from trialjob.testing.fake_aws import ConnectionLost, VirtualClock
 from trialjob.testing.fake_aws.errors import Interposed, ServiceError
 from trialjob.testing.fake_aws.requests import LOG_GROUP, training_request
-from trialjob.testing.sagemaker_simulation import BUNDLED, SETTINGS, SageMakerSimulation
+from trialjob.testing.sagemaker_simulation import BUNDLED, SETTINGS, SageMakerSimulation, epochs
 from trialjob.testing.simulation import NAME
 
 JOB = job_name(NAME, TrialId(1), 1)
@@ -435,6 +436,26 @@ def test_a_job_that_somebody_deleted_is_lost(world: SageMakerSimulation, backend
     _, look = follow(world, backend)
     assert look.end is not None
     assert look.end.failure is FailureKind.LOST
+
+
+def test_a_job_that_was_asked_for_too_early_is_not_given_up_later(world: SageMakerSimulation) -> None:
+    world.service.script(partial(epochs, seconds=600.0))
+    submitted_at = world.clock.now()
+    world.backend().submit(request(max_runtime=36_000.0))
+    world.faults.list_delay = 5.0
+
+    def hook(moment: str, operation: str) -> None:
+        if (moment, operation) == ("before", "DescribeTrainingJob"):
+            raise ServiceError("ValidationException", "Requested resource not found.")
+
+    world.faults.hook = hook
+    backend = world.backend()
+    assert not backend.observe([Watch(job=JOB, submitted_at=submitted_at)])
+    world.faults.hook = None
+    for _ in range(100):
+        world.clock.sleep(10.0)
+        (look,) = backend.observe([Watch(job=JOB, submitted_at=submitted_at)])
+        assert look.end is None
 
 
 def test_a_job_far_down_the_list_is_found(world: SageMakerSimulation, backend: SageMakerBackend) -> None:

@@ -208,6 +208,8 @@ class JobTable:
             if self._is_ours and parse_job_name(ExperimentName(self._prefix), job) is None:
                 continue
             self._shown.add(job)
+            # What is listed exists: that it was not found by its name was too early to ask.
+            self._missing.pop(job, None)
             if heir := (row.get("WarmPoolStatus") or {}).get("ReusedByJob"):
                 self._warm.add(JobName(heir))
             self._asked[job] = self._clock.now()
