@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from trialjob.orchestrator.core.events import (
     PricesLearned,
 )
 from trialjob.orchestrator.core.state import State
+from trialjob.orchestrator.journals.memory import MemoryJournal
 from trialjob.testing.fake_aws import Faults
 from trialjob.testing.sagemaker_simulation import SETTINGS, SageMakerSimulation
 
@@ -121,6 +123,21 @@ def test_every_cent_is_known_after_each_bill_was_slept_over(tmp_path: Path) -> N
             simulated.clock.sleep(1_200.0)
 
     state = simulated.run(watch)
+    assert state.spent == state.committed == billed(simulated) != NOTHING
+
+
+def test_a_pool_that_lists_do_not_tell_of_is_billed_all_the_same(tmp_path: Path) -> None:
+    simulated = simulation(tmp_path, _KINDS["pool"], cap=99.0)
+    simulated = replace(simulated, limits=replace(simulated.limits, max_cost=None), journal=MemoryJournal())
+
+    def rewrite(operation: str, body: bytes) -> bytes:
+        answer = json.loads(body)
+        for row in answer["TrainingJobSummaries"] if operation == "ListTrainingJobs" else ():
+            row.pop("WarmPoolStatus", None)
+        return json.dumps(answer).encode()
+
+    simulated.faults.rewrite = rewrite
+    state = simulated.run()
     assert state.spent == state.committed == billed(simulated) != NOTHING
 
 

@@ -148,6 +148,13 @@ def test_what_a_pool_came_to_is_known_or_not(
     assert status.bill_of(facts, pool_is_final=True).pool_seconds == told_late
 
 
+def test_a_row_of_a_list_leaves_open_whether_a_pool_was_kept() -> None:
+    row = {name: value for name, value in described().items() if name != "ResourceConfig"}
+    end = status.end_of(row)
+    assert end is not None
+    assert end.pool_seconds is None
+
+
 def test_times_are_seconds_since_the_epoch() -> None:
     end = status.end_of(described(TrainingStartTime=MOMENT, TrainingEndTime=MOMENT, BillableTimeInSeconds=90))
     assert end is not None

@@ -216,8 +216,9 @@ def _pool_seconds(facts: Facts) -> float | None:
     pool = pool_of(facts)
     if pool is not None:
         return None if pool.is_kept else pool.idle
-    # Not by what was asked alone: to end a pool is to ask for 0 seconds of it.
-    return None if asks_for_pool(facts) and was_launched(facts) else 0.0
+    # Not by what was asked alone: to end a pool is to ask for 0 seconds of it. A row does not say what was.
+    may_have = "ResourceConfig" not in facts or asks_for_pool(facts)
+    return None if may_have and was_launched(facts) else 0.0
 
 
 def bill_of(facts: Facts, *, pool_is_final: bool) -> Bill:
