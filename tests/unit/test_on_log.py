@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from trialjob.logs.candidate_lines import Nearest, words_of
-from trialjob.logs.metrics import compiled, expand
-from trialjob.logs.on_log import END, LogPatterns, nests_repeats, runs_away
+from trialjob.logs.on_log import END, LogPatterns, nests_repeats
 from trialjob.model.trial import LogAction
 
 
@@ -55,33 +52,6 @@ def test_repeats_within_repeats_are_known(regex: str, nests: bool) -> None:
     assert nests_repeats(regex) is nests
 
 
-@pytest.mark.parametrize(
-    ("regex", "endless"),
-    [
-        ("(a+)*({number})", True),
-        (r"(\w+\s?)*acc=({number})", True),
-        (r"(?:\S+\s*)*acc=({number})", True),
-        ("(?:x|y+)*acc=({number})", True),
-        ("(?:(?:foo)+)*=({number})", True),
-        ("(?:.*,)*acc=({number})", True),
-        (r"acc=(?:(\d+))+$", True),
-        (r"(?i)(A+)+?x=({number})", True),
-        # Where one turn ends, its text says; or nothing behind the repeat is missed; or what it has it keeps.
-        (r"(?:\w+=\d+ )*acc=({number})", False),
-        (r"(?:\S+ +)*acc=({number})", False),
-        (r"(?:[^,]*,)*acc=({number})", False),
-        (r"(?:\w+\b)*=({number})", False),
-        (r"({number})(?:,\w+)*", False),
-        ("({number})(a+)*", False),
-        ("(a+)*+({number})", False),
-        (r"(?:\w++ ?)*=({number})", False),
-        (r"(\w)=(?:\1+)*({number})", False),
-    ],
-)
-def test_what_surely_takes_for_ever_is_known(regex: str, *, endless: bool) -> None:
-    assert runs_away(expand(regex)) is endless
-
-
 def test_the_nearest_lines_have_the_metrics_words() -> None:
     words = words_of("val_accuracy", [r"Validation accuracy = (?P<number>[0-9.]+)\s%"])
     assert words == {"val", "accuracy", "validation"}
@@ -106,17 +76,3 @@ def test_lines_that_differ_in_numbers_only_are_shown_once() -> None:
     for epoch in range(5):
         nearest.feed(f"epoch {epoch} acc={epoch / 10}")
     assert nearest.lines() == ("epoch 4 acc=0.4",)
-
-
-@given(st.text(alphabet="ab()|*+?{},1[]\\^$ .w", max_size=12))
-def test_every_regex_has_an_answer(regex: str) -> None:
-    try:
-        compiled(regex)
-    except ValueError:
-        return
-    assert nests_repeats(regex) or not runs_away(regex)
-
-
-def test_an_ambiguous_word_is_judged_at_once() -> None:
-    # With the word itself five times over, its two ways for each letter took for ever.
-    assert not runs_away(r"((\w|[a-z])+ validation )*acc=(\d+)")

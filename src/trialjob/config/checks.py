@@ -35,8 +35,9 @@ from trialjob.config.spec import (
     OnLogSpec,
 )
 from trialjob.errors import Problem
+from trialjob.logs.ambiguity import runaway_text
 from trialjob.logs.metrics import compiled, expand
-from trialjob.logs.on_log import nests_repeats, runs_away
+from trialjob.logs.on_log import nests_repeats
 from trialjob.model.ids import experiment_name_problem
 from trialjob.model.paths import nearest
 from trialjob.orchestrator.core.search import BaseRule, BaseSampler, Search, warm_start_of
@@ -129,14 +130,24 @@ def _regex(path: tuple[str | int, ...], regex: str) -> Iterator[Problem]:
         yield problem_at(path, f"{shown(regex)} has no group", remedy)
 
 
-def runaway_problems(metrics: tuple[MetricSpec, ...]) -> Iterator[Problem]:
-    """The regexes that surely never come to an end on some line.
+def runaway_problems(metrics: tuple[MetricSpec, ...], on_log: tuple[OnLogSpec, ...]) -> Iterator[Problem]:
+    """The regexes that never come to an end on some line.
 
     Only new ones are checked: an experiment that was begun before goes on as it began.
     """
     for place, metric in enumerate(metrics):
-        if runs_away(expand(metric.regex)):
-            yield _endless(("metrics", place, "regex"), metric.regex)
+        yield from _runaway(("metrics", place, "regex"), metric.regex, expand(metric.regex))
+    for place, rule in enumerate(on_log):
+        yield from _runaway(("on_log", place, "match"), rule.match, rule.match)
+
+
+def _runaway(path: tuple[str | int, ...], written: str, regex: str) -> Iterator[Problem]:
+    if text := runaway_text(regex):
+        line = shown(text * max(2, 12 // len(text)))
+        message = (
+            f"{shown(written)} may take for ever on a line with {line}, which its repeat reads in many ways"
+        )
+        yield problem_at(path, message, r"let each turn of a repeat end in one way only, as (\w+=\d+ )* does")
 
 
 def _endless(path: tuple[str | int, ...], regex: str) -> Problem:

@@ -45,7 +45,7 @@ def agree(spec: ExperimentSpec, recorded: ExperimentSpec, state: State) -> Limit
     """The change to ``spec``, which is ``as_recorded``; None where nothing differs.
 
     Raises UsageError, with the differences, when it differs in what may not be changed, and SpecError for new
-    metrics that never come to an end.
+    regexes that never come to an end.
     """
     # Not the document as it was written: an older trialjob left out what it had no word for.
     differences = config.differences(recorded.document(), spec.document())
@@ -64,7 +64,9 @@ def agree(spec: ExperimentSpec, recorded: ExperimentSpec, state: State) -> Limit
             f"{state.name} was started with another spec; only limits can be changed\n{lines}\n"
             "  → start a new experiment for another space, objective or code"
         )
-    if spec.metrics != recorded.metrics and (wrong := [*runaway_problems(spec.metrics)]):
+    metrics = spec.metrics if spec.metrics != recorded.metrics else ()
+    on_log = spec.on_log if spec.on_log != recorded.on_log else ()
+    if wrong := [*runaway_problems(metrics, on_log)]:
         raise SpecError(wrong)
     return LimitsChanged(limits=spec.to_limits(), document=spec.document()) if differences else None
 

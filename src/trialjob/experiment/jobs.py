@@ -154,7 +154,7 @@ def check_passing(spec: ExperimentSpec) -> None:
 
     Nothing has been kept or called before.
     """
-    problems = [*passing_problems(spec), *runaway_problems(spec.metrics)]
+    problems = [*passing_problems(spec), *runaway_problems(spec.metrics, spec.on_log)]
     if problems:
         raise SpecError(problems)
 

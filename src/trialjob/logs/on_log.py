@@ -7,8 +7,7 @@ are refused where they are written.
 from __future__ import annotations
 
 import re
-import string
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from trialjob.logs.metrics import compiled
@@ -56,64 +55,17 @@ def nests_repeats(regex: str) -> bool:
 
     Such a pattern may take time that doubles with each character of an unlucky line.
     """
-    return any(True for _ in _nested(regex))
-
-
-def runs_away(regex: str) -> bool:
-    r"""Whether it surely takes such time: two turns of a repeat read what one does, and the rest may fail.
-
-    ``(\w+ ?)*acc`` does; ``(\w+=\d+ )*acc``, whose turns have but one way to end, does not.
-    """
-    whole = compiled(regex)
-    try:
-        return any(
-            _may_fail(rest) and any(_ends_twice(group, text, whole.flags) for text in _texts(group))
-            for group, rest in _nested(regex)
-        )
-    except ValueError:  # a part that means nothing by itself
-        return False
-
-
-def _nested(regex: str) -> Iterator[tuple[str, str]]:
-    """Each group that is repeated without bound and has such a repeat in it, and what follows its repeat."""
-    #: For each open group, where it begins, and whether a repeat without bound has been seen in it.
-    open_groups = [(0, False)]
-    parts = [*_TOKEN.finditer(regex)]
-    for part, following in zip(parts, [*parts, None][1:], strict=True):
-        if part[0] == "(":
-            open_groups.append((part.start(), False))
-        elif part[0] == ")" and len(open_groups) > 1:
-            begin, inner = open_groups.pop()
-            if inner and following is not None and _UNBOUNDED.fullmatch(following[0]):
-                yield regex[begin : part.end()], regex[following.end() :]
-            open_groups[-1] = (open_groups[-1][0], open_groups[-1][1] or inner)
-        elif _UNBOUNDED.fullmatch(part[0]):
-            open_groups[-1] = (open_groups[-1][0], True)
-
-
-def _texts(group: str) -> Iterator[str]:
-    """What one turn of a repeat might read: a character, or a short word that stands in it.
-
-    Short, as the group may take time that doubles with each character here, too.
-    """
-    yield from dict.fromkeys([*string.printable.strip(), " ", "\t", *re.findall(r"\b\w{2,3}\b", group)])
-
-
-def _ends_twice(group: str, text: str, flags: int) -> bool:
-    """Whether ``group`` reads ``text`` and, from the same place, ``text`` twice, amid more of the same."""
-    line = text * 5
-
-    def reads(begin: int, times: int) -> bool:
-        rest = re.escape(line[(begin + times) * len(text) :])
-        found = compiled(f"(?:{group})(?={rest}\\Z)", flags).match(line, begin * len(text))
-        return found is not None
-
-    return reads(1, 1) and reads(2, 1) and reads(1, 2)
-
-
-def _may_fail(rest: str) -> bool:
-    """Whether what follows a repeat can be missing from a line, so that all ways through it are tried."""
-    if rest.startswith("+"):  # which keeps what it has read
-        return False
-    behind = compiled(rest.removeprefix("?").lstrip(")"))
-    return any(behind.match(text) is None for text in ("", "\x00", "a", "0", " "))
+    #: For each open group, whether a repeat without bound has been seen in it.
+    open_groups = [False]
+    parts = [part[0] for part in _TOKEN.finditer(regex)]
+    for part, following in zip(parts, [*parts, ""][1:], strict=True):
+        if part == "(":
+            open_groups.append(False)
+        elif part == ")" and len(open_groups) > 1:
+            inner = open_groups.pop()
+            if inner and _UNBOUNDED.fullmatch(following):
+                return True
+            open_groups[-1] |= inner
+        elif _UNBOUNDED.fullmatch(part):
+            open_groups[-1] = True
+    return False

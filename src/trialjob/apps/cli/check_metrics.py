@@ -32,7 +32,7 @@ def check_metrics(path: str, log: str, *, backend: str | None, overrides: tuple[
     """Print what is found; exit status 1 when an experiment would find no value of the objective."""
     # It is the log that says what is reported; the code need not be here.
     spec = config.load(path, overrides=overrides, backend=backend, files=False)
-    if wrong := [*runaway_problems(spec.metrics)]:
+    if wrong := [*runaway_problems(spec.metrics, spec.on_log)]:
         raise SpecError(wrong, path)
     out = console()
     objective = spec.to_objective()
