@@ -35,7 +35,7 @@ def job_ended(draft: Draft, trial: TrialId, end: JobEnd) -> None:
 
 
 def end_attempt(draft: Draft, trial: TrialId, end: JobEnd, nearest: Sequence[str] = ()) -> None:
-    attempt, end = stall.as_ended(draft.attempt(trial), diagnosed(end))
+    attempt, end = stall.as_ended(draft.attempt(trial), diagnosed(_known(draft.attempt(trial), end)))
     draft.record(AttemptEnded(trial=trial, attempt=attempt.number, end=end))
     kind = end.failure if end.outcome is Outcome.FAILED else None
     # What a service has proposed, it starts once.
@@ -54,6 +54,11 @@ def end_attempt(draft: Draft, trial: TrialId, end: JobEnd, nearest: Sequence[str
         for rung, value in settled(draft.rule, draft.state, draft.state.trials[trial]):
             draft.record(RungReached(trial=trial, rung=rung, value=value))
     draft.record(TrialEnded(trial=trial, status=status, reason=reason))
+
+
+def _known(attempt: Attempt, end: JobEnd) -> JobEnd:
+    """``end``, or how the job is known to have ended where it was removed before its log had been read."""
+    return attempt.end if end.failure is FailureKind.LOST and attempt.end is not None else end
 
 
 def _pause(draft: Draft, trial: Trial, attempt: Attempt, end: JobEnd) -> bool:
