@@ -356,6 +356,15 @@ def test_a_failed_job_holds_its_slot_for_the_next_try() -> None:
     assert isinstance(events(state, look(end=lost))[-1], RetryPlanned)
 
 
+def test_a_job_that_is_removed_while_its_log_is_read_is_not_run_again() -> None:
+    state = experiment(*RUNNING, read(report(1, 0.5)), DRAINING)
+    lost = JobEnd(outcome=Outcome.FAILED, failure=FailureKind.LOST)
+    assert events(state, look(end=lost)) == [
+        ended(DONE),
+        TrialEnded(trial=ONE, status=TrialStatus.COMPLETED, reason=""),
+    ]
+
+
 def test_an_end_of_the_experiment_waits_for_the_log_of_a_job_that_is_over() -> None:
     time_is_over = EndReason(kind=EndKind.TIMEOUT, detail="time is over")
     state = experiment(*RUNNING, read(report(1, 0.5)), DRAINING, ExperimentEnding(reason=time_is_over))
@@ -589,6 +598,15 @@ def test_a_trial_that_the_caps_cut_short_says_so_and_keeps_its_score() -> None:
     assert (end.status, end.reason) == (TrialStatus.CANCELLED, "the caps paid for no more than 3m of it")
 
 
+@pytest.mark.parametrize("changed", [60.0, 600.0, 1200.0])
+def test_a_job_that_runs_out_of_time_says_how_much_it_had(changed: float) -> None:
+    limits = LimitsChanged(limits=replace(LIMITS, trial_timeout=changed), document={})
+    over = look(end=JobEnd(outcome=Outcome.TIMED_OUT, seconds=600.0))
+    end = events(experiment(*RUNNING, read(report(1, 0.5)), limits), over)[-1]
+    assert isinstance(end, TrialEnded)
+    assert end.reason == "trial_timeout of 10m reached"
+
+
 def test_an_experiment_that_can_pay_for_nothing_ends_and_says_what_a_job_may_cost() -> None:
     ending, end = events(experiment(PRICES, limits=replace(LIMITS, max_cost=0.19)))
     assert isinstance(ending, ExperimentEnding)
@@ -635,6 +653,19 @@ def test_launches_are_taken_back_when_the_cap_is_lowered() -> None:
     (stop,) = events(experiment(PRICES, PROPOSED, intended, lowered))
     assert isinstance(stop, StopIntended)
     assert stop.reason.kind is StopKind.CANCELLED
+
+
+def test_a_price_that_is_learned_late_asks_for_no_warm_pool() -> None:
+    unknown = replace(TERMS, price=None)
+    # 720 s are room for one job without its warm pool.
+    limits = replace(LIMITS, max_instance_hours=0.2)
+    intended = replace(INTENDED, terms=replace(unknown, keep_alive=0.0))
+    begun = experiment(PricesLearned(tariff=Tariff(terms=(unknown,))), PROPOSED, limits=limits)
+    assert events(begun) == [intended]
+    state = apply(apply(begun, intended, NOW), PRICES, NOW)
+    assert events(state) == []
+    attempt = state.trials[ONE].attempts[0]
+    assert attempt.terms == replace(TERMS, keep_alive=0.0)
 
 
 def test_a_bill_that_comes_later_is_recorded_once() -> None:

@@ -80,15 +80,29 @@ def _pays(state: State, offered: Offer) -> bool:
 
 def is_cut(state: State, trial: Trial, attempt: Attempt) -> bool:
     """True when a job was given less time than its trial had left, as more could not be paid for."""
-    earlier = replace(trial, attempts=trial.attempts[: attempt.number - 1])
-    return attempt.max_runtime < next_runtime(state, earlier)
+    has_cap = state.limits.max_cost is not None or state.limits.max_instance_hours is not None
+    return has_cap and attempt.max_runtime < next_runtime(state, _before(trial, attempt))
+
+
+def timeout_of(state: State, trial: Trial, attempt: Attempt) -> float:
+    """The ``trial_timeout`` by which a job was given its time; it may have been changed since."""
+    earlier = _before(trial, attempt)
+    if attempt.max_runtime == next_runtime(state, earlier):
+        return state.limits.trial_timeout
+    return round(attempt.max_runtime + _used(earlier), 3)
+
+
+def _before(trial: Trial, attempt: Attempt) -> Trial:
+    return replace(trial, attempts=trial.attempts[: attempt.number - 1])
 
 
 def next_runtime(state: State, trial: Trial | None) -> float:
     """Seconds that the next job may take; earlier ones have used up part of the trial's time."""
-    ends = [attempt.end for attempt in trial.attempts] if trial is not None else []
-    used = sum(_ran_for(end) for end in ends if end is not None)
-    return max(1.0, state.limits.trial_timeout - used)
+    return max(1.0, state.limits.trial_timeout - (_used(trial) if trial is not None else 0.0))
+
+
+def _used(trial: Trial) -> float:
+    return sum(_ran_for(attempt.end) for attempt in trial.attempts if attempt.end is not None)
 
 
 def _ran_for(end: JobEnd) -> float:

@@ -247,6 +247,9 @@ def _with_prices(state: State, tariff: Tariff) -> State:
 def _terms(tariff: Tariff, attempt: Attempt, failures: int) -> Terms:
     """What an attempt is paid by that had no price, after so many without a machine."""
     terms = tariff.after(failures)
+    if attempt.terms is not None:
+        # One that was given no warm pool has none.
+        terms = replace(terms, keep_alive=min(terms.keep_alive, attempt.terms.keep_alive))
     return terms if attempt.end is None else tariff.taken(terms, attempt.end.machine)
 
 

@@ -50,7 +50,7 @@ def verdict(state: State, trial: Trial, attempt: Attempt, end: JobEnd) -> tuple[
         case Outcome.TIMED_OUT:
             return (
                 TrialStatus.CANCELLED,
-                f"trial_timeout of {format_duration(state.limits.trial_timeout)} reached",
+                f"trial_timeout of {format_duration(budget.timeout_of(state, trial, attempt))} reached",
             )
         case Outcome.STOPPED if state.hosted is not None and state.hosted.prunes and trial.score is not None:
             return TrialStatus.PRUNED, "stopped early by the service that tunes"
