@@ -6,7 +6,7 @@ Time is virtual. Calls take none of it; in reality each takes some tenths of a s
 from __future__ import annotations
 
 import tempfile
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import replace
 from pathlib import Path
 from statistics import mean, median
@@ -19,6 +19,7 @@ from trialjob.model.ids import TrialId, job_name
 from trialjob.model.trial import StopKind
 from trialjob.orchestrator.core.events import ReportsRead, RungReached, StopIntended
 from trialjob.testing.fake_aws import jobs_by_tags, most_instances
+from trialjob.testing.fake_aws.logs import LogEvent
 from trialjob.testing.sagemaker_simulation import SETTINGS
 from trialjob.testing.simulation import NAME
 
@@ -29,6 +30,9 @@ CASES = (
     Case(name="8, cold", trials=32, workers=8, settings=SETTINGS),
     Case(name="8, spot", trials=32, workers=8, settings=replace(SETTINGS, spot=Spot(max_wait=4 * 3600.0))),
 )
+_DAYS = range(5)
+_PAUSES = (10.0, 7.0, 5.0, 3.0)
+
 _NOTES = """
 ASHA with reduction factor 2 up to 8 epochs of 50 to 80 s; a usual pause of 10 s between looks. A cold start
 takes 180 s and a warm one 25 s, the download included; a pool waits 240 s. A job prints 30 lines an epoch and
@@ -46,10 +50,46 @@ calls take no virtual time.
   read once more, with those of others that ended in the same 45 s, among the calls of a trial.
 - Before a launch a list of jobs that are never to run (ListBucket) tells, which is a minute old at most. A
   row of a list tells that a job has ended; what it came to is told by a Search of many, which here is 20 s
-  late and needs a permission of its own, and by DescribeTrainingJob where that does not help. Until
-  2026-11-29 each was described, each launch asked S3 twice and each log was read by a call of its own: 425
-  calls with 8 workers and 1,986 with 64; and 379 and 1,426 on the way.
+  late and needs a permission of its own, and by DescribeTrainingJob where that does not help.
 - CPU is that of the orchestrating process, boto3 and a journal on disk with it, the fake's own left out.
+
+A look is made when it is likely to be worth one (`orchestrator/engine/looks.py`): soon after a rung is due by
+a trial's own pace, or by that of the others where it has none yet; when jobs that are being stopped are
+likely to have ended; and after twice the usual pause while nothing can come. One or two jobs whose end is
+awaited are asked for by name, once they have been stopping for as long as the quickest of the newest twelve
+took: a list is as old as 4.5 s, and a job that is asked for by name is a call each. A look asks for lines,
+for ends or for both, as each is worth a call by then. A slot is handed on when the service says that the job
+has ended; its log is read to its end beside that.
+
+## What more looks buy
+
+`backend.poll_interval` is the usual pause, and calls cost nothing but what the account's rates leave for
+others. On average of several days (`Faults.hard_day(seed)`, 5 with 8 workers and 2 with 64):
+
+{pauses}
+
+## What is billed above what is owed
+
+With 8 workers and a usual pause of 10 s, by cause, on average of 5 days. Starts and stops themselves are
+owed, as the service takes them; jobs that the rule stopped are apart from those that trained to the end.
+
+{causes}
+
+So 1.05 takes looks at the right second, or more of them: 350 calls with 8 workers and 1.05 are not had at
+one time, nor 900 calls with 64 and 4 s from the losing line to the stop, as something comes there every two
+seconds and 551 calls start and stop jobs and end pools. What was tried within those calls, on the same days:
+half the patience for ends (1.058, 349 calls), lines looked for 2 s later and a list every 20 s (1.057, 326,
+but 4.4 s to the stop), three jobs asked for by name (1.059, 341), a last launch without a pool (0.1 points).
+A pool cannot be given up before it is Available, so the last ones wait for a look, too. What would spare the
+looks are messages of the service, none of which can be tried without an account:
+
+- Live Tail (StartLiveTail) sends each event of a log once, as it arrives, without an id by which one that
+  FilterLogEvents shows would be known again, and drops some without a word where it is read too slowly. As a
+  bell that says when to look it would be safe. A session costs $0.01 a minute beyond 1,800 free ones a month
+  and ends after three hours: what it saves, some 1 % of the bill, pays for it from about $60 an hour on.
+- EventBridge sends a change of a job's status to a queue, which somebody has to set up in the account.
+
+## Lines that are fetched again
 
 Every line is *delivered* once and fetched about six times, where 1.5 times was the aim. FilterLogEvents takes
 a line's own time and not that of its arrival, so whoever waits for late lines reads others again: a look
@@ -66,69 +106,29 @@ job is read once more as a whole, for lines that came later still. What was cons
   call. But then either every mark in the journal names each line since the last longer look, which in a
   chatty log grows without bound, or a line that comes 5 to 20 s late is taken for delivered and lost.
 
-A look is made when it is likely to be worth one (`orchestrator/engine/looks.py`): soon after a rung is due by
-a trial's own pace, or by that of the others where it has none yet; when jobs that are being stopped are
-likely to have ended; and after twice the usual pause while nothing can come. One or two jobs whose end is
-awaited are asked for by name, where a list is as old as 4.5 s. A look asks for lines, for ends or for both,
-as each is worth a call by then. Until 2026-11-29 a look was made every 10 s and asked for both: from the
-losing line to StopTrainingJob it took 7.2 s with 8 workers and 7.7 s with 64, with 312 and 894 calls. 4 s at
-64 workers would take about 1,000 calls (3.5 s were had with 1,060): there something comes every two seconds,
-so only more looks can see it sooner. Of the calls there 551 start and stop jobs and end pools.
+## Earlier
 
-What is billed above what is owed with 8 workers, by cause, on average of five days (`Faults.hard_day(seed)`,
-seeds 0 to 4), where 5,477 s are owed; jobs that the rule stopped are apart from those that trained to the
-end. Starts and stops themselves are owed, as the service takes them:
-
-| cause                                                       | cases, seconds      | of what is owed |
-| ----------------------------------------------------------- | ------------------- | --------------- |
-| machines that wait for the next launch, behind stopped jobs | 22.4: 162 s, 7.2 s  | 2.95 %          |
-| … behind jobs that trained to the end                       | 1.6: 19 s, 12 s     | 0.35 %          |
-| pools that are given back after the last launch, … stopped  | 7: 33 s, 4.7 s      | 0.60 %          |
-| … trained to the end                                        | 1: 6 s, 5.8 s       | 0.11 %          |
-| losing line to StopTrainingJob: the line is on its way      | 29.4: 41 s, 1.4 s   | 0.75 %          |
-| … from when the service shows it                            | 29.4: 87 s, 2.9 s   | 1.58 %          |
-| all                                                         | 347 s               | 6.3 %           |
-
-So what 1.05 would take is a look at the right second: 0.75 points are lines that are not there yet, and of
-the 7.2 s of a gap 4.5 s are what a list is late by, where a job that is asked for by name is a call each.
-Half the patience for ends took 355 calls in place of 342 and left 6.25 % in place of 6.48 %, on average of
-twelve days. A pool cannot be given up before it is Available, so the last ones wait for a look, too. Days
-differ: 1.053 to 1.072, 320 to 352 calls, and 3.2 to 3.8 s at the median from the losing line to the stop.
-
-The table is from before a job that is being stopped is asked for by name only once it has been for as long as
-the quickest of the newest twelve (34 of 46 such calls had shown that it was stopping). What that spares is
-spent on shorter pauses with few jobs: on these five days 1.059 in place of 1.063, 333 calls in place of 335,
-3.3 s in place of 3.5 s at the median; seeds 5 to 9: 1.060, 338 calls. Half the patience for ends on top:
-1.058 with 349 calls, and 901 with 64 workers. Lines looked for 2 s later, and a list every 20 s: 1.057 with
-326 calls, but 4.4 s to the stop. Three jobs asked for by name: 1.059 with 341.
-
-Until 2026-11-30 only ends that somebody had asked for were looked for: 1.063 and 344 calls on
-the same days with 8 workers, and with 64 the last pools were given back 13 to 23 s after the last job, with
-903 calls on average of three days. There it is 5 s on each of the five days with 890 to 899 calls, 1.091, and
-7.5 s at the median from the losing line to the stop (6.8 s before, on three of them): the shortest pause is
-longer by 0.5 s, which pays for the looks at the end.
-
-A slot is handed on when the service says that the job has ended; its log is read to its end beside that.
-Until 2026-11-29 it was handed on when the log had been read, for which the longest delay that any line had
-ever had was waited. The same service and the same day, before and after, with a look every 10 s:
-
-| what                                | 8, before     | 8, after      | 64, before     | 64, after     |
-| ----------------------------------- | ------------- | ------------- | -------------- | ------------- |
-| wall-clock                          | 19.5 min      | 18.2 min      | 26.5 min       | 24.2 min      |
+| what                                | 8, 28 Nov.    | 8, 29 Nov.    | 64, 28 Nov.     | 64, 29 Nov.    |
+| ----------------------------------- | ------------- | ------------- | --------------- | -------------- |
+| wall-clock                          | 19.5 min      | 18.2 min      | 26.5 min        | 24.2 min       |
 | billable seconds: jobs + idle pools | 5,921 + 1,051 | 5,907 + 326   | 50,117 + 13,549 | 49,671 + 3,159 |
-| idle of all billable                | 15.1%         | 5.2%          | 21.3%          | 6.0%          |
-| billable ÷ owed                     | 1.220         | 1.090         | 1.316          | 1.105         |
-| idle a warm gap, median; 95 %       | 19 s; 49 s    | 10 s; 12 s    | 53 s; 57 s     | 12 s; 20 s    |
-| last pools after the last job       | 49 s          | 9 s           | 51 s           | 13 s          |
-| calls, all                          | 447           | 425           | 2,049          | 1,986         |
-| log lines: fetched / printed        | 5.19          | 5.27          | 4.93           | 4.93          |
+| billable ÷ owed                     | 1.220         | 1.090         | 1.316           | 1.105          |
+| idle a warm gap, median; 95 %       | 19 s; 49 s    | 10 s; 12 s    | 53 s; 57 s      | 12 s; 20 s     |
+| last pools after the last job       | 49 s          | 9 s           | 51 s            | 13 s           |
+| calls, all                          | 447           | 425           | 2,049           | 1,986          |
+
+On the 28th a slot was handed on when the log had been read, for which the longest delay that any line had
+ever had was waited. On the 29th a look was still made every 10 s and asked for everything; each ended job was
+described, each launch asked S3 twice, and each log was read by a call of its own.
 
 One launch a second is what the service grants an account. It fills 64 slots in a minute, and reuses the
 pools of 64 jobs that end together long before their 240 s are over. Beyond about 100 workers, with trials
 of a few minutes, slots wait for turns and pools wait with them, paid for: with 200 workers and 600 trials,
 not in the table, jobs held 61 % of the slots' time, and 46 % of the billable seconds were idle ones.
 
-Beside Syne Tune 0.13, the last release with a SageMaker backend (`benchmarks/sagemaker_beside.py` says how it
+## Beside Syne Tune
+
+Syne Tune 0.13 is the last release with a SageMaker backend (`benchmarks/sagemaker_beside.py` says how it
 is installed and run): the case of 8 workers, the same service on the same hard day, the same configurations
 in the same order, rungs at 1, 2, 4 and 8 and warm pools of 240 s; its other settings are its defaults, with
 all 32 trials waited for. It runs unchanged, with SDK 2.257.7. Without waiting for ended jobs
@@ -193,12 +193,7 @@ def figures(done: Done) -> dict[str, str]:
 
 def _reports(done: Done) -> str:
     printed = sum("[trialjob]" in line.message for line in done.service.lines())
-    journaled = sum(
-        len(event.reports)
-        for record in done.simulation.journal.read()
-        for event in record.events
-        if isinstance(event, ReportsRead)
-    )
+    journaled = sum(len(event.reports) for event in done.events if isinstance(event, ReportsRead))
     return f"{journaled} / {printed}"
 
 
@@ -224,8 +219,8 @@ def _slot_use(done: Done, *, training: bool = False) -> float:
 def _over_owed(done: Done) -> float:
     """What is billed, by what the training and the service itself took: no idle pool, and no late stop."""
     bill = done.service.bill()
-    billed = bill.billable + bill.idle
-    return billed / (bill.billable - sum(_reactions(done)))
+    share = done.service.lifecycle.spot_price if done.case.settings.spot else 1.0
+    return (bill.billable + bill.idle) / (bill.billable - share * sum(_reactions(done)))
 
 
 def _gaps(done: Done) -> str:
@@ -250,35 +245,38 @@ def _delays(done: Done) -> str:
 
 def _reactions(done: Done) -> list[float]:
     """From the line that lost a trial its job to the call that stopped it, in seconds."""
-    stopped = {
-        call.subject: call.at
-        for call in done.service.ledger.calls
-        if call.operation == "StopTrainingJob" and call.outcome == "ok"
-    }
-    return [stopped[job] - _line_at(done, job, rung) for job, rung in _losses(done) if job in stopped]
+    return [seconds for _, seconds in _losses(done)]
 
 
-def _losses(done: Done) -> list[tuple[str, float]]:
-    """Each job that was stopped by the rule, and the rung in which it lost."""
+def _losses(done: Done) -> list[tuple[LogEvent, float]]:
+    """The line of each job that the rule stopped by which it lost, and in how many seconds it was stopped."""
+    stopped = _stopped(done)
     rungs: dict[TrialId, float] = {}
-    lost: list[tuple[str, float]] = []
-    for record in done.simulation.journal.read():
-        for event in record.events:
-            if isinstance(event, RungReached):
-                rungs[event.trial] = event.rung
-            elif isinstance(event, StopIntended) and event.reason.kind is StopKind.PRUNED:
-                lost.append((job_name(NAME, event.trial, event.attempt), rungs[event.trial]))
+    lost: list[tuple[LogEvent, float]] = []
+    for event in done.events:
+        if isinstance(event, RungReached):
+            rungs[event.trial] = event.rung
+        elif isinstance(event, StopIntended) and event.reason.kind is StopKind.PRUNED:
+            job = job_name(NAME, event.trial, event.attempt)
+            if job in stopped:
+                line = _line(done, job, rungs[event.trial])
+                lost.append((line, stopped[job] - line.timestamp / 1000))
     return lost
 
 
-def _line_at(done: Done, job: str, rung: float) -> float:
+def _stopped(done: Done) -> dict[str, float]:
+    calls = (call for call in done.service.ledger.calls if call.operation == "StopTrainingJob")
+    return {call.subject: call.at for call in calls if call.outcome == "ok"}
+
+
+def _line(done: Done, job: str, rung: float) -> LogEvent:
     wanted = f'"epoch": {rung:g},'
-    return next(line.timestamp / 1000 for line in done.service.lines(f"{job}/") if wanted in line.message)
+    return next(line for line in done.service.lines(f"{job}/") if wanted in line.message)
 
 
-def _measured(case: Case) -> dict[str, str]:
+def _done(case: Case) -> Done:
     with tempfile.TemporaryDirectory() as folder:
-        return figures(run(case, Path(folder)))
+        return run(case, Path(folder))
 
 
 _AIMS = {
@@ -297,15 +295,62 @@ _AIMS = {
 }
 
 
+def _pauses() -> list[list[str]]:
+    """What a shorter usual pause leaves of the bill, and what it takes in calls."""
+    rows = [
+        ["workers", "poll_interval", "billable ÷ owed", "calls", "losing line to StopTrainingJob, median"]
+    ]
+    for workers, days in ((8, _DAYS), (64, _DAYS[:2])):
+        for pause in _PAUSES:
+            case = Case(name="pause", trials=4 * workers, workers=workers, pause=pause)
+            done = [_done(replace(case, day=day)) for day in days]
+            ratio, calls = (mean(map(of, done)) for of in (_over_owed, _calls))
+            delay = mean(median(_reactions(each)) for each in done)
+            rows.append([f"{workers}", f"{pause:.0f}s", f"{ratio:.3f}", f"{calls:,.0f}", f"{delay:.1f} s"])
+    return rows
+
+
+def _calls(done: Done) -> int:
+    return len(done.service.ledger.calls)
+
+
+def _causes() -> list[list[str]]:
+    """What is billed above what is owed, by cause, a day."""
+    found: defaultdict[str, list[float]] = defaultdict(list)
+    owed = 0.0
+    for day in _DAYS:
+        done = _done(replace(CASES[0], day=day))
+        owed += done.service.bill().billable - sum(_reactions(done))
+        stopped = _stopped(done)
+        for job in done.jobs:
+            if job.pool is not None:
+                use = "a machine waits for the next launch" if job.pool.reused_by else "a pool is given back"
+                kind = "stopped" if job.name in stopped else "trained to the end"
+                found[f"{use}, behind a job that {'was ' * (kind == 'stopped')}{kind}"].append(
+                    job.pool.seconds(0.0)
+                )
+        for line, seconds in _losses(done):
+            late = (line.ingested - line.timestamp) / 1000
+            found["losing line to StopTrainingJob: the line is on its way"].append(late)
+            found["losing line to StopTrainingJob: from when the service shows it"].append(seconds - late)
+    rows = [
+        [cause, f"{len(each) / len(_DAYS):.1f}", f"{mean(each):.1f} s", f"{sum(each) / owed:.2%}"]
+        for cause, each in sorted(found.items(), key=lambda item: -sum(item[1]))
+    ]
+    total = sum(map(sum, found.values())) / owed
+    return [["cause", "cases", "each", "of what is owed"], *rows, ["all", "", "", f"{total:.2%}"]]
+
+
 def main() -> None:
     # What boto3 reads when it begins is no cost of a look.
-    _measured(Case(name="warm-up", trials=3, workers=2))
-    found = [_measured(case) for case in CASES]
+    _done(Case(name="warm-up", trials=3, workers=2))
+    found = [figures(_done(case)) for case in CASES]
     names = list(dict.fromkeys(name for each in found for name in each))
     rows = [["what", *(case.name for case in CASES), "goal"]]
     rows += [["trials", *(f"{case.trials}" for case in CASES), ""]]
     rows += [[name, *(each.get(name, "") for each in found), _AIMS.get(name, "")] for name in names]
-    text = f"# The SageMaker backend\n\n{machine()}\n\n{table(rows)}\n{_NOTES}"
+    notes = _NOTES.format(pauses=table(_pauses()), causes=table(_causes()))
+    text = f"# The SageMaker backend\n\n{machine()}\n\n{table(rows)}\n{notes}"
     Path(__file__).with_name("sagemaker.md").write_text(text, encoding="utf-8")
     print(text)
 

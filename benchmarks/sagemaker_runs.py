@@ -21,6 +21,7 @@ from trialjob.backends.sagemaker.rates import RATES
 from trialjob.backends.sagemaker.settings import SageMakerSettings
 from trialjob.model.job import JobSeen, Watch
 from trialjob.model.limits import Limits
+from trialjob.orchestrator.core.events import Event
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.journals.jsonl import JsonlJournal
 from trialjob.orchestrator.stopping.asha import Asha
@@ -32,7 +33,6 @@ from trialjob.testing.simulation import curve
 
 EPOCHS, KEEP_ALIVE = 8, 240.0
 WARM = replace(SETTINGS, keep_alive=KEEP_ALIVE)
-_POLL_INTERVAL = 10.0
 _STEPS, _STEP_LINES = 6, 5
 
 
@@ -42,6 +42,10 @@ class Case:
     trials: int
     workers: int
     settings: SageMakerSettings = WARM
+    #: Usual seconds between two looks.
+    pause: float = 10.0
+    #: Seeds the service's dice.
+    day: int = 0
 
 
 class TimedService(FakeService):
@@ -84,6 +88,7 @@ class Done:
     simulation: SageMakerSimulation
     service: TimedService
     state: State
+    events: Sequence[Event]
     looks: int
     wall: float
     cpu: float
@@ -116,13 +121,13 @@ def run(case: Case, folder: Path) -> Done:
         folder=folder,
         settings=case.settings,
         rule=Asha(max_resource=EPOCHS, reduction_factor=2),
-        poll_interval=_POLL_INTERVAL,
+        poll_interval=case.pause,
         by_pace=True,
         journal=JsonlJournal(folder / "journal"),
         # Not today: floats of so many seconds are coarse enough to have a call in time seem too early.
         clock=VirtualClock(1e6),
     )
-    service = _service(simulation)
+    service = _service(simulation, case.day)
     backend = CountedBackend(simulation.backend())
     began, cpu = simulation.clock.now(), time.process_time()
     state = simulation.loop(simulation.stepper(backend=backend)).run(lambda _state, _events: None)
@@ -131,15 +136,16 @@ def run(case: Case, folder: Path) -> Done:
         simulation=simulation,
         service=service,
         state=state,
+        events=[event for record in simulation.journal.read() for event in record.events],
         looks=backend.looks,
         wall=simulation.clock.now() - began,
         cpu=time.process_time() - cpu - service.used,
     )
 
 
-def _service(simulation: SageMakerSimulation) -> TimedService:
+def _service(simulation: SageMakerSimulation, day: int) -> TimedService:
     """Put a service whose CPU is known, and that says no as often as the real one, behind the simulation."""
-    service = harsh_service(simulation.clock)
+    service = harsh_service(simulation.clock, day)
     simulation.service = service
     simulation.session = boto3_session(service)
     simulation.client = SageMakerClient(
@@ -148,11 +154,11 @@ def _service(simulation: SageMakerSimulation) -> TimedService:
     return service
 
 
-def harsh_service(clock: VirtualClock) -> TimedService:
-    """A service on a hard day."""
+def harsh_service(clock: VirtualClock, day: int = 0) -> TimedService:
+    """A service on a hard day, one of many."""
     service = TimedService(
         clock,
-        faults=replace(Faults.hard_day(), interruption=0.3),
+        faults=replace(Faults.hard_day(day), interruption=0.3),
         durations=Durations.hard_day(),
         quota=1000,
     )

@@ -101,7 +101,8 @@ class SageMaker(Machines, BaseBackend):
     #: As whom the calls are made. Default: boto3's.
     profile: str | None = None
     #: Usual pause between two looks at the jobs. One is made sooner, after a quarter of it at the least, when
-    #: a rung or the end of a stopped job is due, and after up to twice as long while nothing can come.
+    #: a rung or the end of a stopped job is due, and after up to twice as long while nothing can come. With
+    #: `5s` some 1 % less is [billed](money.md#what-is-paid-for-and-is-no-training), for more calls.
     poll_interval: Duration = 10.0
     #: Calls a second of each operation; lower them to leave room for others in the account.
     requests_per_second: Rates = Rates()
