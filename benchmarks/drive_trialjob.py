@@ -9,7 +9,9 @@ from pathlib import Path
 
 # What ``run`` imports when it is called is imported here, so that imports are not counted as tuning.
 import trialjob.apps.interactive_run
-import trialjob.experiment
+import trialjob.backends.local.backend
+import trialjob.experiment.creation
+import trialjob.orchestrator.samplers.initial_points
 import trialjob.reporting.console
 import trialjob.reporting.tables  # noqa: F401
 from trialjob import Script, Tuner, local, minimize, random_search, uniform

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -98,6 +99,31 @@ def test_a_starter_that_is_killed_is_replaced_and_its_jobs_run_on(
         jobs.wait_until(reader.ended)
         assert reader.end is not None
         assert reader.end.outcome is Outcome.COMPLETED
+
+
+def test_the_end_of_a_job_is_told_without_a_look_and_its_lock_is_free_while_others_run(
+    jobs: LocalJobs, tmp_path: Path
+) -> None:
+    told = threading.Event()
+    here = f"{str(tmp_path)!r} + '/' + os.environ['TRIALJOB_TRIAL']"
+    jobs.write("train.py", f"import os, time\nwhile not os.path.exists({here}): time.sleep(0.01)")
+    backend = jobs.backend(on_end=told.set)
+    folders = []
+    for trial in (1, 2):
+        request = jobs.request(trial=trial)
+        assert backend.submit(request) == Submitted()
+        folders.append(JobFolder(jobs.folder / "jobs" / request.job))
+    assert not told.is_set()
+    (tmp_path / "1").touch()
+    assert told.wait(jobs.patience)
+    lock = folders[0].lock()
+    assert lock is not None
+    os.close(lock)
+    assert folders[1].lock() is None
+    told.clear()
+    (tmp_path / "2").touch()
+    assert told.wait(jobs.patience)
+    backend.close()
 
 
 def test_a_closed_backend_leaves_its_jobs_and_nothing_else(jobs: LocalJobs, tmp_path: Path) -> None:

@@ -134,13 +134,36 @@ def test_nothing_outlives_a_killed_supervisor(jobs: LocalJobs, script: str) -> N
     assert is_gone(pid)
 
 
+def test_a_supervisor_that_is_killed_takes_no_other_job_with_it(jobs: LocalJobs) -> None:
+    jobs.write("train.py", SLEEP)
+    backend = jobs.backend()
+    readers = [Reader(backend, request.job) for request in (jobs.request(), jobs.request(trial=2))]
+    for reader, trial in zip(readers, (1, 2), strict=True):
+        assert backend.submit(jobs.request(trial=trial)) == Submitted()
+        jobs.wait_until(partial(reader.has, 1))
+    first, second = (int(reader.lines[0]) for reader in readers)
+    os.kill(status_of(jobs, readers[0].job)["pid"], signal.SIGKILL)
+    jobs.wait_until(readers[0].ended)
+    assert is_gone(first)
+    assert not is_gone(second)
+    assert not readers[1].ended()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a process cannot adopt what others leave")
+def test_a_guard_ends_what_a_killed_supervisor_leaves_without_a_look(jobs: LocalJobs) -> None:
+    reader, pid = started(jobs, SCRUBBED.format(sleep=SLEEP))
+    os.kill(status_of(jobs, reader.job)["pid"], signal.SIGKILL)
+    jobs.wait_until(lambda: is_gone(pid))
+
+
 @pytest.mark.parametrize("script", [SLEEP, SCRUBBED.format(sleep=SLEEP)])
 def test_nothing_outlives_a_supervisor_that_is_killed_with_its_guard(jobs: LocalJobs, script: str) -> None:
     reader, pid = started(jobs, script)
     supervisor = psutil.Process(status_of(jobs, reader.job)["pid"])
     guard = supervisor.parent()
     assert guard is not None
-    assert guard.cmdline()[0] == "trialjob-guard"
+    reader.backend.close()  # while it starts supervisors, it is known by their folder
+    jobs.wait_until(lambda: guard.cmdline()[0] == "trialjob-guard")
     guard.kill()
     supervisor.kill()
     jobs.wait_until(reader.ended)

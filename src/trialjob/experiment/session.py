@@ -210,7 +210,9 @@ class Session(ExperimentView):
         known, self._records = self._records, []
         stepper = self._stepper(spec, parts, known, self.state)
         pause, by_pace = spec.backend.poll_interval, spec.backend.looks_by_pace and not spec.is_hosted
-        self._loop = loop = Loop(stepper, self._clock, pause, by_pace=by_pace)
+        self._loop = loop = Loop(
+            stepper, self._clock, pause, by_pace=by_pace, looks_when_woken=not spec.backend.is_remote
+        )
         try:
             if self._leaving:
                 loop.leave()

@@ -129,7 +129,13 @@ class ScriptJobs:
 class LocalJobs(ScriptJobs):
     """The same on this machine."""
 
-    def backend(self, *, gpus_per_trial: int = 0, gpus: tuple[str, ...] = ()) -> LocalBackend:
+    def backend(
+        self,
+        *,
+        gpus_per_trial: int = 0,
+        gpus: tuple[str, ...] = (),
+        on_end: Callable[[], None] = lambda: None,
+    ) -> LocalBackend:
         return LocalBackend(
             jobs=self.folder / "jobs",
             bundles=self.folder / "bundles",
@@ -138,4 +144,5 @@ class LocalJobs(ScriptJobs):
             stop_grace=self._stop_grace,
             gpus_per_trial=gpus_per_trial,
             gpus=gpus,
+            on_end=on_end,
         )

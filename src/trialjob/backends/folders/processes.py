@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,10 +21,18 @@ from trialjob.backends.folders.machine import has_open, pid_namespace, start_of
 PATIENCE = 5.0
 
 
-def kill_descendants() -> None:
-    """Kill every descendant of this process, until there is none."""
+def kill_descendants(spared: Container[int] = ()) -> None:
+    """Kill every descendant of this process, until there is none but ``spared`` children and theirs."""
     me = psutil.Process()
-    _kill(lambda: iter(me.children(recursive=True)))
+
+    def found() -> Iterator[psutil.Process]:
+        for child in me.children():
+            if child.pid not in spared:
+                yield child
+                with suppress(psutil.Error):
+                    yield from child.children(recursive=True)
+
+    _kill(found)
 
 
 def kill_marked(folder: Path, *, log: Path | None = None, script: Sequence[int | None] = ()) -> None:

@@ -45,7 +45,9 @@ class LocalBackend(FolderBackend):
         environment: Mapping[str, str] | None = None,
         reveal: Reveal = unknown,
         disk: Disk = DISK,
+        on_end: Callable[[], None] = lambda: None,
     ) -> None:
+        """``on_end`` is called, in another thread, when a job that this object has started has ended."""
         super().__init__(
             jobs=jobs,
             bundles=bundles,
@@ -59,7 +61,7 @@ class LocalBackend(FolderBackend):
         )
         self._gpus_per_trial = gpus_per_trial
         self._claims = GpuClaims(gpus)
-        self._starter = Starter(self._jobs)
+        self._starter = Starter(self._jobs, on_end)
         #: Jobs of which it is unknown here whether they live, and why.
         self._doubts: dict[str, str] = {}
 

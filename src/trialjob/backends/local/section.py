@@ -38,7 +38,7 @@ class Local(BaseBackend):
     gpus_per_trial: int = Field(default=0, ge=0)
     #: Time between SIGTERM and SIGKILL.
     stop_grace: Duration = 10.0
-    #: Pause between two looks at the jobs.
+    #: Pause between two looks at the jobs; the end of one is seen at once.
     poll_interval: Duration = 0.1
 
     def problems_here(self, estimator: Any) -> Iterator[Problem]:  # noqa: ANN401 - a section of any kind
@@ -93,6 +93,7 @@ class Local(BaseBackend):
             gpus=available_gpus() if self.gpus_per_trial else (),
             environment=place.environment,
             reveal=place.reveal,
+            on_end=getattr(jobs.clock, "wake", lambda: None),
         )
 
     def checkpoints(self, job: JobName, folder: Path | None) -> str:

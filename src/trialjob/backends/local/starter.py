@@ -15,8 +15,10 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from trialjob.backends.folders.job_folder import JobFolder
@@ -29,8 +31,10 @@ from trialjob.private_files import FILE
 class Starter:
     """Starts the supervisors of the jobs in one folder."""
 
-    def __init__(self, jobs: Path) -> None:
+    def __init__(self, jobs: Path, on_end: Callable[[], None]) -> None:
+        """``on_end`` is called, in another thread, when a job that was started here has ended."""
         self._jobs = jobs
+        self._on_end = on_end
         self._line: socket.socket | None = None
 
     def start(
@@ -60,7 +64,7 @@ class Starter:
     def close(self) -> None:
         """Let the process end; it is started anew where another supervisor is wanted."""
         if self._line is not None:
-            self._line.close()
+            _hang_up(self._line)
             self._line = None
 
     def _ask(self, folder: JobFolder, environment: Mapping[str, str], descriptors: Sequence[int]) -> None:
@@ -83,7 +87,7 @@ class Starter:
     def _begin(self, folder: JobFolder) -> socket.socket:
         """Start the process; what keeps it from starting is in the log of ``folder``."""
         ours, theirs = socket.socketpair()
-        weakref.finalize(self, ours.close)
+        weakref.finalize(self, _hang_up, ours)
         with theirs, folder.log.open("ab") as log:
             code = subprocess.run(  # noqa: S603 - ourselves
                 [
@@ -103,11 +107,26 @@ class Starter:
                 check=False,
             ).returncode
         if code == 0:
+            threading.Thread(
+                target=_listen, args=(ours, self._on_end), name="trialjob-ends", daemon=True
+            ).start()
             return ours
         ours.close()
         if code < 0:
             raise BackendUnavailable(f"what starts supervisors was killed by signal {-code}")
         raise BackendError(f"what starts supervisors ended with exit status {code}: {tail(folder.log)}")
+
+
+def _listen(line: socket.socket, on_end: Callable[[], None]) -> None:
+    with suppress(OSError):
+        while line.recv(4096):
+            on_end()
+
+
+def _hang_up(line: socket.socket) -> None:
+    with suppress(OSError):  # closing it alone would not end a wait for it
+        line.shutdown(socket.SHUT_RDWR)
+    line.close()
 
 
 def _send(line: socket.socket, text: bytes, descriptors: Sequence[int]) -> None:

@@ -1,7 +1,7 @@
 """The supervisor of a trial on this machine: cuts itself loose from the process that started it.
 
 The backend's starter runs this once, and it is copied for each job, with the job's lock in its hands. A copy
-needs no other process after that.
+needs no other process after that; what it is a copy of is its guard, and outlives it.
 
 Rule: whatever happens here ends in a status, or in a free lock, from which the backend concludes.
 """
@@ -14,7 +14,6 @@ import gc
 import importlib
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -23,7 +22,7 @@ from pathlib import Path
 
 from trialjob.backends.folders.job_folder import Facts, JobFolder
 from trialjob.backends.folders.supervisor import Supervisor
-from trialjob.backends.local.guard import leave_guard, rename
+from trialjob.backends.local.guard import Guard, rename
 from trialjob.backends.local.literal_tree import is_said
 from trialjob.backends.local.own_tree import OFF, SWITCH, why_not, words
 from trialjob.in_job.command_line import FIRST
@@ -77,28 +76,30 @@ def main() -> None:
     for name in _LATE:
         with contextlib.suppress(ImportError):  # a Python may have been built without it
             importlib.import_module(name)
+    guard = Guard()
     gc.freeze()  # what copies share is not to be written to
-    signal.signal(signal.SIGCHLD, _bury)
-    while asked := _received(line):
-        if not os.fork():
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    while asked := _received(guard, line):
+        facts, (answer, log, *held) = asked
+        supervisor = os.fork()
+        if not supervisor:
+            guard.leave()
             line.close()
-            _supervise(*asked)
+            _supervise(facts, answer, log, held[1:])
             os._exit(0)
-        for descriptor in asked[1]:
-            os.close(descriptor)
+        guard.keep(supervisor, Path(facts["folder"]), held)
+        os.close(answer)  # a process that waits for the answer waits for all that have it
+        os.close(log)
+    line.close()
+    guard.finish()
 
 
-def _bury(_number: int, _frame: object) -> None:
-    """Reap the copies that have ended; nothing here waits for one."""
-    with contextlib.suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG) != (0, 0):
-            pass
-
-
-def _received(line: socket.socket) -> tuple[Facts, list[int]] | None:
+def _received(guard: Guard, line: socket.socket) -> tuple[Facts, list[int]] | None:
     """The next job's facts and descriptors; None when no further job can come."""
-    size, descriptors, _, _ = socket.recv_fds(line, 4, _MOST)
+    guard.wait(line)
+    try:
+        size, descriptors, _, _ = socket.recv_fds(line, 4, _MOST)
+    except ConnectionResetError:  # it was closed with something unread
+        return None
     left = int.from_bytes(size, "big")
     pieces = []
     while left and (piece := line.recv(left)):
@@ -107,9 +108,8 @@ def _received(line: socket.socket) -> tuple[Facts, list[int]] | None:
     return None if left or not pieces else (json.loads(b"".join(pieces)), descriptors)
 
 
-def _supervise(facts: Facts, descriptors: Sequence[int]) -> None:
-    """Run one job; its descriptors are the one to answer on, its log, its lock, and one for each GPU."""
-    answer, log, _, *claims = descriptors
+def _supervise(facts: Facts, answer: int, log: int, claims: Sequence[int]) -> None:
+    """Run one job, with descriptors to answer on and of its log and GPUs; its lock is held by being open."""
     os.setsid()
     for standard in (1, 2):
         os.dup2(log, standard)
@@ -119,7 +119,6 @@ def _supervise(facts: Facts, descriptors: Sequence[int]) -> None:
     os.environ.update(facts["environment"])
     with contextlib.suppress(OSError):  # it may have been removed
         os.chdir(facts["cwd"])
-    leave_guard(folder.path, answer)
     rename("trialjob-supervisor", facts["folder"])
     try:
         folder.keep_log(sys.stdout.fileno())

@@ -32,13 +32,16 @@ class Loop:
         poll_interval: float,
         *,
         by_pace: bool = False,
+        looks_when_woken: bool = False,
         quiet_until: Callable[[], float] | None = None,
     ) -> None:
         """With ``by_pace`` the pause is longer or shorter, and looks ask for what is expected (``looks``).
 
+        ``looks_when_woken``, where a look costs nothing, is to look at once when a sleep is cut short.
         ``quiet_until`` knows until when no job has any news; looks before that are left out.
         """
         self._by_pace = by_pace
+        self._looks_when_woken = looks_when_woken
         self._quiet_until = quiet_until
         self._stepper = stepper
         self._clock = clock
@@ -82,6 +85,8 @@ class Loop:
             seen_at = now
             if wake_at > now and self._goes_on():
                 self._clock.sleep(max(wake_at - now, _SHORTEST))
+                if self._looks_when_woken and self._clock.now() < wake_at:
+                    planned = Planned.everything(now)
         return self._stepper.state
 
     def _next_look(self, made: Planned, now: float) -> Planned:
