@@ -12,7 +12,8 @@
     ├── StoreError           the store cannot be read or written (disk full, read-only, …)
     │   ├── StoreUnavailable it may work on the next step
     │   ├── JournalCorrupt   a journal that is damaged in its middle; never repaired silently
-    │   └── JournalTooNew    written by a newer trialjob; upgrade
+    │   ├── JournalTooNew    written by a newer trialjob; upgrade
+    │   └── JournalReplaced  it is gone, or another experiment's, since it was read; look anew
     ├── JournalConflict      a lost race: read again and decide again
     ├── BackendError         the backend refused or broke in a way no retry will mend
     │   ├── BackendUnavailable   it may work on the next step
@@ -111,6 +112,10 @@ class JournalCorrupt(StoreError):
 
 class JournalTooNew(StoreError):
     """A journal was written by a newer version of trialjob."""
+
+
+class JournalReplaced(StoreError):
+    """A journal that was read is gone, or another experiment has its place; nothing was written."""
 
 
 class JournalConflict(TrialjobError):

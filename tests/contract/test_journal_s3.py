@@ -18,6 +18,7 @@ from trialjob.errors import (
     ExperimentBusy,
     JournalConflict,
     JournalCorrupt,
+    JournalReplaced,
     JournalTooNew,
     StoreError,
     StoreUnavailable,
@@ -326,6 +327,29 @@ def test_the_lease_of_a_dead_process_of_this_machine_is_void(place: Place) -> No
         elsewhere = replace(dead, lease=replace(head.lease, pid=gone.pid, machine="laptop"))
         place.world.write("bucket", KEY, elsewhere.encode())
         assert place.journal().holder() is not None
+
+
+@pytest.mark.parametrize("records", [0, 2, 3, 5])
+@pytest.mark.parametrize("seal_at", [1, 1_000_000])
+def test_who_has_read_a_journal_does_not_go_on_in_that_of_another(
+    place: Place, records: int, seal_at: int
+) -> None:
+    writer, reader = place.filled(seal_at=seal_at), place.journal(seal_at=seal_at)
+    store = S3Store(Objects("bucket", "store", place.clock, session=place.session), place.clock)
+    assert len(reader.read()) == 3
+    with store.journal(NAME).hold():
+        store.forget(NAME)
+    store.clear(NAME)
+    other = place.journal(seal_at=seal_at)
+    for version in range(records):
+        other.append([SpaceExhausted()], after=version, at=float(9 - version))
+    for _ in range(2):
+        for after in (3, 0):
+            with pytest.raises(JournalReplaced, match="removed, or another"):
+                reader.read(after)
+        with pytest.raises(JournalReplaced):
+            writer.append([SpaceExhausted()], after=3, at=3.0)
+    assert len(other.read()) == len(store.journal(NAME).read()) == records
 
 
 def test_a_store_lists_what_has_a_journal(objects: Objects) -> None:

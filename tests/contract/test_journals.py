@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from trialjob.errors import JournalCorrupt, JournalTooNew, StoreError
+from trialjob.errors import JournalCorrupt, JournalReplaced, JournalTooNew, StoreError
 from trialjob.model.ids import ExperimentName
 from trialjob.orchestrator.core.events import SpaceExhausted
 from trialjob.orchestrator.journals.codec import checked
@@ -208,6 +208,34 @@ def test_a_killed_holder_holds_nothing(folder: Path) -> None:
     assert JsonlJournal(folder).holder() is None
     with JsonlJournal(folder).hold():
         pass
+
+
+@pytest.mark.parametrize("records", [0, 2, 3, 5])
+@pytest.mark.parametrize("recalls", [False, True])
+def test_who_has_read_a_journal_does_not_go_on_in_that_of_another(
+    tmp_path: Path, records: int, recalls: bool
+) -> None:
+    store, name = FolderStore(tmp_path), ExperimentName("digits")
+    path = filled(tmp_path / "digits")
+    reader, writer = store.journal(name), store.journal(name)
+    assert [len(each.read()) for each in (reader, writer)] == [3, 3]
+    if recalls:
+        reader.read(0)
+    with store.journal(name).hold():
+        store.forget(name)
+    store.clear(name)
+    other = store.journal(name)
+    for version in range(records):
+        other.append([SpaceExhausted()], after=version, at=float(9 - version))
+    before = path.read_bytes() if records else b""
+    for _ in range(2):
+        for after in (3, 0):
+            with pytest.raises(JournalReplaced, match="removed, or another"):
+                reader.read(after)
+        with pytest.raises(JournalReplaced):
+            writer.append([SpaceExhausted()], after=3, at=3.0)
+    assert (path.read_bytes() if path.exists() else b"") == before
+    assert len(other.read()) == len(store.journal(name).read()) == records
 
 
 def test_stores_know_their_experiments(tmp_path: Path) -> None:

@@ -40,7 +40,8 @@ class Journal(Protocol):
     def read(self, after: int = 0) -> Sequence[Record]:
         """Records with a version above ``after``, in order; empty when there are none.
 
-        Raises JournalCorrupt, JournalTooNew, StoreError.
+        Raises JournalCorrupt, JournalTooNew, StoreError; JournalReplaced, from here on and from ``append``,
+        when what was read here is there no more.
         """
 
     def append(self, events: Sequence[Event], *, after: int, at: float) -> Record:

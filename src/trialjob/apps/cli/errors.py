@@ -14,6 +14,7 @@ from trialjob.errors import (
     ExperimentBusy,
     InvariantError,
     JournalCorrupt,
+    JournalReplaced,
     JournalTooNew,
     PluginError,
     SpecError,
@@ -48,7 +49,7 @@ class Begun:
 
 
 #: The command or what it was given must change first.
-_WRONG = (SpecError, UsageError, ExperimentBusy, JournalCorrupt, JournalTooNew)
+_WRONG = (SpecError, UsageError, ExperimentBusy, JournalCorrupt, JournalReplaced, JournalTooNew)
 
 
 def guarded(command: Callable[[Begun], object]) -> int:

@@ -9,7 +9,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -17,25 +17,22 @@ from trialjob import config, experiment
 from trialjob.apps.naming import unique_name, with_suffix
 from trialjob.apps.service.attempt_files import KeptFiles
 from trialjob.apps.service.figures import Drawn, LiveFigures
+from trialjob.apps.service.kept_session import KeptSession
 from trialjob.apps.service.listing import RestingLines
 from trialjob.apps.service.live_logs import LiveLogs, LogPart
 from trialjob.apps.service.runner import Runner
 from trialjob.apps.service.studies import Study, advance, is_study, spec_of_study, waits_for_clients
-from trialjob.apps.summary import iso, member_of, status_of, unreadable
+from trialjob.apps.summary import member_of, status_of, unreadable
 from trialjob.config.yaml_text import load_yaml
 from trialjob.errors import NoSuchExperiment, Problem, SpecError, TrialjobError, UsageError
 from trialjob.experiment import Session
 from trialjob.experiment.stores import clock_of
 from trialjob.model.ids import ExperimentName
 from trialjob.model.trial import Phase
-from trialjob.orchestrator.core.best import best_trial
-from trialjob.orchestrator.core.costs import all_priced
-from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.journals.store import BaseStore
 from trialjob.planning import rendering as plan_page
 from trialjob.planning.planner import Asked, at_worst, plan
 from trialjob.planning.remaining_cost import further
-from trialjob.reporting.results import experiment_state
 from trialjob.reporting.terminal import one_line
 from trialjob.user_settings import expanded
 
@@ -45,22 +42,6 @@ _KEPT: Final = 256
 _SUFFIX: Final = 10
 #: One that has ended, or waits for clients, is looked at so many times more seldom.
 _RESTS: Final = 20
-
-
-@dataclass(slots=True)
-class _Kept:
-    """An experiment in memory; to use it, take the lock."""
-
-    session: Session
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    _line: tuple[State, dict[str, object]] | None = None
-
-    def line(self) -> dict[str, object]:
-        """Its line in a list, for which all trials are gone through once for each state."""
-        state = self.session.state
-        if self._line is None or self._line[0] is not state:
-            self._line = state, _summary(state)
-        return self._line[1]
 
 
 class Uncapped(UsageError):
@@ -74,7 +55,7 @@ class Experiments:
         """``folder`` is where relative paths of specs are meant from."""
         self.where, self.runner, self._folder = store, runner, folder
         self._store: BaseStore = experiment.open_store(store)
-        self._sessions: OrderedDict[str, _Kept] = OrderedDict()
+        self._sessions: OrderedDict[str, KeptSession] = OrderedDict()
         self._lock = threading.Lock()
         self._lines = RestingLines(time.monotonic)
         self._logs = LiveLogs()
@@ -291,8 +272,6 @@ class Experiments:
         session = experiment.open_session(self._store, name)
         experiment.remove(self._store, session.name)
         self._lines.forget(session.name)
-        with self._lock:
-            self._sessions.pop(session.name, None)
 
     def stop(self, name: str) -> None:
         """Ask for its end; when no process runs it, this server brings it about."""
@@ -347,22 +326,31 @@ class Experiments:
         return session.name not in self.runner.running() and not session.holder()
 
     @contextmanager
-    def _session(self, name: str, *, in_passing: bool) -> Iterator[_Kept]:
+    def _session(self, name: str, *, in_passing: bool) -> Iterator[KeptSession]:
+        while True:
+            kept = self._kept(name, in_passing=in_passing)
+            with kept.lock:
+                if kept.is_there():
+                    yield kept
+                    break
+            with self._lock:
+                if self._sessions.get(name) is kept:
+                    del self._sessions[name]
+        with self._lock:
+            if name in self._sessions:
+                self._sessions.move_to_end(name)
+
+    def _kept(self, name: str, *, in_passing: bool) -> KeptSession:
         with self._lock:
             kept = self._sessions.get(name)
         if kept is None:
-            kept = _Kept(experiment.open_session(self._store, name))
+            kept = KeptSession(experiment.open_session(self._store, name))
             with self._lock:
                 if not in_passing or len(self._sessions) < _KEPT:
                     kept = self._sessions.setdefault(name, kept)
                 while len(self._sessions) > _KEPT:
                     self._sessions.popitem(last=False)
-        with kept.lock:
-            kept.session.refresh()
-            yield kept
-        with self._lock:
-            if name in self._sessions:
-                self._sessions.move_to_end(name)
+        return kept
 
 
 def _with_suffix(spec: config.ExperimentSpec, name: str | None, key: str) -> config.ExperimentSpec:
@@ -379,21 +367,3 @@ def _digest(text: str) -> str:
 
 def _member(session: Session) -> dict[str, object]:
     return member_of(session.seen, session.name)
-
-
-def _summary(state: State) -> dict[str, object]:
-    best, priced = best_trial(state.trials, state.objective), all_priced(state)
-    return {
-        "name": state.name,
-        "state": experiment_state(state),
-        "metric": state.objective.metric,
-        "best": None if best is None else best.score,
-        "trials": len(state.trials),
-        "ended": len(state.trials) - len(state.open),
-        "max_trials": state.limits.max_trials,
-        "running": len(state.live),
-        "dollars": state.spent.dollars if priced else None,
-        "committed_dollars": state.committed.dollars if priced else None,
-        "created_at": iso(state.created_at),
-        "updated_at": iso(state.updated_at),
-    }

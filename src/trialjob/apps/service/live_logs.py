@@ -45,7 +45,7 @@ class LogPart:
         return {"attempt": self.attempt, "lines": lines, "cursor": self.cursor, "over": self.over}
 
 
-_Key = tuple[str, int, int, str]
+_Key = tuple[str, float, int, int, str]
 
 
 class LiveLogs:
@@ -60,7 +60,9 @@ class LiveLogs:
         one = started_attempt(session, trial, attempt)
         # Known before its log is read, so nothing comes behind that.
         ended = one.status is AttemptStatus.ENDED
-        key = (f"{session.name}{'.' if ended else ''}", trial, one.number, cursor)
+        # Another experiment may have had the name.
+        name = f"{session.name}{'.' if ended else ''}"
+        key = (name, session.state.created_at, trial, one.number, cursor)
         lines = self._known(key)
         if lines is None:
             lines = _some(_asked(session, TrialId(trial), one.number, cursor))

@@ -6,6 +6,8 @@ Rule 2: a last line without its newline was being written when the power went; i
 been, and the next append removes it. Damage anywhere else is refused and nothing is touched.
 Rule 3: writers take turns by a file lock and compare versions under it, so of two that decided on the same
 version exactly one writes. Being the orchestrator is another, longer lock.
+Rule 4: an experiment may be removed and its name given to another. What was read last is looked for in front
+of what is read next, so that no reader goes on in another journal than the one that it began.
 """
 
 from __future__ import annotations
@@ -20,7 +22,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from trialjob.errors import ExperimentBusy, JournalConflict, JournalCorrupt, JournalTooNew, StoreError
+from trialjob.errors import (
+    ExperimentBusy,
+    JournalConflict,
+    JournalCorrupt,
+    JournalReplaced,
+    JournalTooNew,
+    StoreError,
+)
 from trialjob.files import DISK, Disk
 from trialjob.orchestrator.core.events import Event, Record
 from trialjob.orchestrator.core.overview import Seen
@@ -34,6 +43,9 @@ from trialjob.private_files import FILE, make_private, tighten
 
 #: For what may be lost.
 _UNSAFE = Disk(sync=lambda _descriptor: None)
+
+#: Bytes of what was read last by which it is known again: they hold the checksum and the end of a line.
+_KNOWN = 64
 
 #: Windows would write two bytes for the end of a line.
 _BINARY = getattr(os, "O_BINARY", 0)
@@ -50,6 +62,8 @@ class JsonlJournal:
         self._path = folder / "journal.jsonl"
         #: The version that is in the snapshot beside it, as far as that is known here.
         self._kept = 0
+        #: What the system says of the file when nothing is new in it.
+        self._facts: tuple[int, int, int] | None = None
         self._rewind()
 
     def _rewind(self) -> None:
@@ -57,9 +71,11 @@ class JsonlJournal:
         self._version = 0
         self._offset = 0
         self._digest = hashlib.sha256()
+        self._known = b""
 
     def read(self, after: int = 0) -> Sequence[Record]:
         if after < self._version:
+            self._read_on()  # or nothing would be known any more by which another's is told
             self._rewind()
         records = self._read_on()
         return [record for record in records if record.version > after]
@@ -70,8 +86,6 @@ class JsonlJournal:
         with store_errors(self._path):
             make_private(self._folder, root=self._folder.parent, disk=self._disk)
             with turn(self._folder / "append.lock"):
-                if after != self._version:
-                    self._rewind()
                 self._read_on()
                 if self._version != after:
                     raise JournalConflict(f"{self._path} is at version {self._version}, not {after}")
@@ -99,11 +113,12 @@ class JsonlJournal:
             snapshot = unpacked(_content(self._snapshot))
             if snapshot is not None:
                 size = int(snapshot.of.partition("-")[0])
-                digest = hashlib.sha256(_content(self._path, size))
+                content = _content(self._path, size)
+                digest = hashlib.sha256(content)
                 if snapshot.of == f"{size}-{digest.hexdigest()}":
                     version = snapshot.seen.state.version
                     self._version, self._offset, self._digest = version, size, digest
-                    self._kept = version
+                    self._kept, self._known = version, content[-_KNOWN:]
                     return snapshot.seen
         return None
 
@@ -161,17 +176,30 @@ class JsonlJournal:
     def _read_on(self) -> list[Record]:
         """The whole records behind the offset; moves the offset behind them."""
         try:
-            if self._offset and self._path.stat().st_size == self._offset:  # most looks find nothing new
+            found = self._path.stat()
+            facts = found.st_ino, found.st_size, found.st_mtime_ns
+            if facts == self._facts and self._offset == found.st_size:  # most looks find nothing new
                 return []
-            data = _content(self._path, after=self._offset)
+            data = _content(self._path, after=self._offset - len(self._known))
         except FileNotFoundError:
-            return []
+            if not self._version:
+                return []
+            raise self._replaced() from None
         except OSError as error:
             raise StoreError(trouble(error, self._path, doing="read")) from error
-        *lines, torn = data.split(b"\n")
+        if not data.startswith(self._known):
+            raise self._replaced()
+        *lines, torn = data[len(self._known) :].split(b"\n")
         records = [self._record(line) for line in lines]
         self._check_torn(torn)
+        self._facts = facts
         return records
+
+    def _replaced(self) -> JournalReplaced:
+        return JournalReplaced(
+            f"{self._path} is not the journal any more that was read before: it was removed, or another "
+            "experiment has its name\n  → look at it again; where nobody has removed it, restore the file"
+        )
 
     def _record(self, line: bytes) -> Record:
         """The record of the line at the offset; moves the offset behind it."""
@@ -189,6 +217,7 @@ class JsonlJournal:
         self._version += 1
         self._offset += len(line)
         self._digest.update(line)
+        self._known = line[-_KNOWN:]
 
     def _check_torn(self, torn: bytes) -> None:
         """A line that was being written has no end; one that has an end but no newline was damaged later."""

@@ -8,7 +8,9 @@ write that an earlier holder has under way; a process whose lease is gone may no
 Rule 3: a lease is as old as the object, and both that and the present time are told by S3's own clock. No
 clock of ours takes part.
 Rule 4: what is damaged or was written by a newer trialjob is refused, and nothing is written.
-Rule 5: behind the first record a mark is left, by which a journal that was lost is told from one never begun.
+Rule 5: a head that does not go on from the one that was read before is another experiment's, whose name it is
+by now; no reader goes on in it.
+Rule 6: behind the first record a mark is left, by which a journal that was lost is told from one never begun.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from trialjob.errors import (
     ExperimentBusy,
     JournalConflict,
     JournalCorrupt,
+    JournalReplaced,
     StoreError,
     StoreUnavailable,
 )
@@ -212,8 +215,21 @@ class S3Journal:
                 written=found.written,
                 now=found.now,
             )
+        if known is not None and known.version and not self._goes_on(known, head):
+            raise JournalReplaced(
+                f"{self._where} is not the journal any more that was read before: it was removed, or another "
+                "experiment has its name\n  → look at it again; where nobody has removed it, restore it"
+            )
         self._head = head
         return head
+
+    def _goes_on(self, known: Head, head: Head) -> bool:
+        """Whether the records of one head begin as those of an earlier one, whose last record is in it."""
+        if head.version < known.version:
+            return False
+        last, now = self._line(known, known.version), self._line(head, known.version)
+        # A move to and fro writes the same records without the marks of those who wrote them first.
+        return last == now or decode(last, self._where) == decode(now, self._where)
 
     def _records(self, head: Head, after: int) -> list[Record]:
         """The records above ``after``."""
