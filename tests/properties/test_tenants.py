@@ -15,8 +15,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from trialjob.apps.team.ledger import BEGINS_WITHIN, JournalStatus, NoRoom, Tenant, month_of
+from trialjob.apps.team.ledger import BEGINS_WITHIN, JournalStatus, Tenant, month_of
 from trialjob.apps.team.tenants import Ledger, change
+from trialjob.errors import UsageError
 from trialjob.testing.documents import MemoryDocuments
 
 BUDGET, JOBS = 100, 4
@@ -95,20 +96,20 @@ class Servers(RuleBasedStateMachine):
 
     def started(self, server: int, name: str, cap: int, jobs: int) -> Generator[bool, None, None]:
         yield False
-        self.ledger(name).open(name, cap=cap, jobs=jobs, since=0)
+        self.ledger(name).start(name, cap=cap, jobs=jobs)
         yield False
         if name in self.journals:
             return
         self.journals[name] = Journal(cap=cap, jobs=jobs, at=self.clock.now())
+        made = self.journals[name]
         yield False
-        yield from self.run(server, name)
+        yield from self.run(server, name, made)
 
-    def run(self, server: int, name: str) -> Generator[bool, None, None]:
-        journal = self.journals[name]
-        if not journal.ended:
+    def run(self, server: int, name: str, journal: Journal) -> Generator[bool, None, None]:
+        if not journal.ended and self.journals.get(name) is journal:
             self.ledger(name).begin(name, cap=journal.cap, jobs=journal.jobs, since=journal.version)
         yield True
-        if not journal.ended:
+        if not journal.ended and self.journals.get(name) is journal:
             journal.run_by.add(server)
 
     def resumed(self, server: int, name: str) -> Generator[bool, None, None]:
@@ -119,7 +120,15 @@ class Servers(RuleBasedStateMachine):
             if journal.ended:
                 journal.ended, journal.version = False, journal.version + 1
         yield False
-        yield from self.run(server, name)
+        yield from self.run(server, name, journal)
+
+    def removed(self, name: str) -> Generator[bool, None, None]:
+        journal = self.journals[name]
+        yield False
+        self.ledger(name).tenant()
+        yield False
+        if not journal.run_by and self.journals.get(name) is journal:
+            del self.journals[name]
 
     def bounded(self, name: str, cap: int, jobs: int) -> Generator[bool, None, None]:
         journal = self.journals[name]
@@ -143,7 +152,7 @@ class Servers(RuleBasedStateMachine):
         work = self.works.pop(number % len(self.works))
         try:
             work.is_urgent = next(work.steps)
-        except (StopIteration, NoRoom):
+        except (StopIteration, UsageError):  # there is no room, or one of that name
             return
         self.works.append(work)
 
@@ -171,6 +180,19 @@ class Servers(RuleBasedStateMachine):
     @rule(number=st.integers(0, 9), cap=st.integers(1, 70), jobs=st.integers(1, 3), steps=STEPS)
     def bound(self, number: int, cap: int, jobs: int, steps: int) -> None:
         self.at_work(Work(0, self.bounded(self.some(number), cap, jobs)), steps)
+
+    @precondition(lambda self: self.journals)
+    @rule(number=st.integers(0, 9), steps=STEPS)
+    def remove(self, number: int, steps: int) -> None:
+        self.at_work(Work(0, self.removed(self.some(number))), steps)
+
+    @precondition(lambda self: self.journals)
+    @rule(number=st.integers(0, 9))
+    def remove_by_hand(self, number: int) -> None:
+        """Of which no ledger knows."""
+        name = self.some(number)
+        if not self.journals[name].run_by:
+            del self.journals[name]
 
     def some(self, number: int) -> str:
         names = sorted(self.journals)

@@ -10,6 +10,7 @@ import sys
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pytest
 from asgi_call import Answer, ask, asked
 from server_thread import wait_for
 from trialjob import config, experiment
+from trialjob.apps.cli.main import main
 from trialjob.apps.service.access import Access, Listening
 from trialjob.apps.service.api import api, app, check_rules, routes
 from trialjob.apps.service.callers import Alone, TeamCallers
@@ -27,9 +29,9 @@ from trialjob.apps.service.rules import RULES
 from trialjob.apps.service.runner import Runner
 from trialjob.apps.service.serve import Listener, serve
 from trialjob.apps.team.ledger import Entry, JournalStatus, NoRoom, Tenant, month_before, month_of
-from trialjob.apps.team.tenants import Ledger, Tenants, parse_budget
+from trialjob.apps.team.tenants import Ledger, Tenants, change, parse_budget
 from trialjob.apps.team.tokens import Role, TokenBook
-from trialjob.errors import InvariantError, SpecError, StoreError, UsageError
+from trialjob.errors import InvariantError, NoSuchExperiment, SpecError, StoreError, UsageError
 from trialjob.experiment.admission import DECISIONS
 from trialjob.model.ids import ExperimentName
 from trialjob.model.money import Tariff, Terms, cap_micros
@@ -434,6 +436,71 @@ def test_what_came_to_nothing_holds_nothing(team: Team) -> None:
     assert taken(team) == 0.0
 
 
+def costs(team: Team, name: str, dollars: float) -> None:
+    """As if that were what the jobs of an ended one have cost."""
+
+    def charged(old: Tenant | None) -> Tenant:
+        assert old is not None
+        entry = replace(old.entries[name], charge=cap_micros(dollars))
+        return replace(old, entries={**old.entries, name: entry}, serial=old.serial + 1)
+
+    assert taken(team) == 0.0
+    change(team.store.documents(), "red", charged, team.clock)
+
+
+def test_what_was_removed_has_cost_what_it_has_cost(team: Team) -> None:
+    """Also where its name is another one's by now."""
+    experiments = team.callers.tenant_experiments("red")
+    name = started(team, "red", limits={"max_trials": 2, "max_cost": 90.0})
+    experiments.look(name, lambda session: session._append(_ended))
+    costs(team, name, 80.0)
+    experiments.remove(name)
+    assert taken(team) == 80.0
+    with pytest.raises(NoRoom, match=r"\$20.00 of \$100.00 are free"):
+        started(team, "red", limits={"max_trials": 2, "max_cost": 90.0})
+    assert started(team, "red") == name
+    assert taken(team) == 90.0
+    experiments.look(name, lambda session: session._append(_ended))
+    assert taken(team) == 80.0
+
+
+def test_one_that_was_lost_counts_in_full_beside_another_of_its_name(team: Team) -> None:
+    experiments = team.callers.tenant_experiments("red")
+    name = started(team, "red", limits={"max_trials": 2, "max_cost": 60.0})
+    experiments.look(name, lambda session: session._append(_ended))
+    experiment.remove(experiments._store, ExperimentName(name))  # and nobody has asked the ledger in between
+    assert started(team, "red") == name
+    assert taken(team) == 70.0
+
+
+def test_a_name_that_is_taken_holds_nothing_more(team: Team) -> None:
+    name = started(team, "red")
+    for _ in range(2):
+        with pytest.raises(UsageError, match="exists; resume it, or choose another name"):
+            started(team, "red", limits={"max_trials": 3, "max_cost": 70.0, "max_concurrent_trials": 3})
+        assert taken(team) == 10.0
+        assert team.callers.tenant_experiments("red").ledger.tenant().jobs() == 1
+    team.callers.tenant_experiments("red").look(name, lambda session: session._append(_ended))
+
+
+def test_another_server_takes_a_new_experiment_for_no_earlier_one(team: Team) -> None:
+    other = TeamCallers(team.store, team.clock)
+    here, there = (each.tenant_experiments("red") for each in (team.callers, other))
+    there.runner.close()
+    try:
+        name = started(team, "red", limits={"max_trials": 2, "max_cost": 5.0})
+        here.look(name, lambda session: session._append(_ended))
+        assert there.status(name)[0]["state"] == "stopped"
+        here.remove(name)
+        with pytest.raises(NoSuchExperiment):
+            there.status(name)
+        assert started(team, "red", limits={"max_trials": 2, "max_cost": 90.0}) == name
+        assert there.status(name)[0]["state"] == "running"
+        assert there.ledger.tenant().taken(there.ledger.month()) == cap_micros(90.0)
+    finally:
+        other.close()
+
+
 def test_the_end_gives_back_what_was_not_spent(tmp_path: Path) -> None:
     team = Team(tmp_path / "store")
     callers = TeamCallers(team.store, team.clock)
@@ -708,6 +775,17 @@ def test_what_was_done_and_refused_is_written_down_without_secrets(team: Team, t
     written = b"".join(path.read_bytes() for path in (tmp_path / "store" / "_team" / "audit").rglob("*.json"))
     assert token.encode() not in written
     assert b"stolen" not in written
+
+
+def test_what_was_allowed_on_the_store_itself_is_written_down(team: Team, tmp_path: Path) -> None:
+    store = ("--store", str(tmp_path / "store"))
+    assert main(["tenant", "add", "green", "--budget", "5/month", "--allow", "kind=local", *store]) == 0
+    assert main(["tenant", "set", "green", "--allow", "instance_type=ml.p5.*", *store]) == 0
+    acts = ask(team.app(), "GET", "/v1/audit", team.token("admin")).json()["items"]
+    assert [act["what"] for act in acts] == [
+        "tenant set green --allow backend.instance_type=ml.p5.*",
+        "tenant add green --budget 5/month --max-concurrent 8 --allow backend.kind=local",
+    ]
 
 
 def test_whoever_asks_too_often_waits(team: Team) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import click
@@ -43,7 +44,7 @@ def add_tenant(
     team, jobs = _Team(store), max_concurrent or 8
     allowed = tuple(experiment.allowed(each) for each in allow)
     team.tenants.add(name, budget=parse_budget(budget), max_concurrent=jobs, allow=allowed)
-    team.done(name, f"tenant add {name} --budget {budget} --max-concurrent {jobs}")
+    team.done(name, _said("add", name, budget, jobs, allowed))
     lets_in = command("token", "create", name, "--role", "submit", store=store)
     say(f"added tenant {name}; `{lets_in}` lets a user in")
     return ExitStatus.DONE
@@ -56,15 +57,24 @@ def set_tenant(
     team = _Team(store)
     if budget is None and max_concurrent is None and not allow:
         raise UsageError("nothing to change; write --budget, --max-concurrent or --allow")
+    allowed = tuple(experiment.allowed(each) for each in allow)
     team.tenants.set(
         name,
         budget=None if budget is None else parse_budget(budget),
         max_concurrent=max_concurrent,
-        allow=tuple(experiment.allowed(each) for each in allow) or None,
+        allow=allowed or None,
     )
-    team.done(name, f"tenant set {name} --budget {budget} --max-concurrent {max_concurrent}")
+    team.done(name, _said("set", name, budget, max_concurrent, allowed))
     say(f"changed tenant {name}")
     return ExitStatus.DONE
+
+
+def _said(verb: str, name: str, budget: str | None, jobs: int | None, allowed: Sequence[str]) -> str:
+    """For the audit log: what was given."""
+    money = [] if budget is None else ["--budget", budget]
+    slots = [] if jobs is None else ["--max-concurrent", str(jobs)]
+    rights = [word for right in allowed for word in ("--allow", right)]
+    return " ".join(["tenant", verb, name, *money, *slots, *rights])
 
 
 def list_tenants(*, store: str | None) -> int:

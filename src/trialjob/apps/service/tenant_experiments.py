@@ -145,13 +145,13 @@ class TenantExperiments(Experiments):
         digest = hashlib.sha256(json.dumps([key, content, name]).encode()).hexdigest() if key else ""
         if key and (earlier := self._earlier(spec.name, digest)):
             return earlier, False
-        with self._opened(spec.name, limits, since=0):
-            try:
+        try:
+            with self._opened(spec.name, limits, since=None):
                 session = experiment.create(spec, store=self.where, request=digest, came_along=True)
-            except UsageError:
-                if key and (earlier := self._earlier(spec.name, digest)):  # the same request was quicker
-                    return earlier, False
-                raise
+        except UsageError:
+            if key and (earlier := self._earlier(spec.name, digest)):  # the same request was quicker
+                return earlier, False
+            raise
         self._run(session)
         return session.name, True
 
@@ -170,9 +170,14 @@ class TenantExperiments(Experiments):
         )
 
     @contextmanager
-    def _opened(self, name: str, limits: Limits, *, since: int) -> Iterator[None]:
+    def _opened(self, name: str, limits: Limits, *, since: int | None) -> Iterator[None]:
+        """With room for what is done within; ``since`` is None for one that is created there."""
+        cap, jobs = _cap(limits), limits.max_concurrent_trials
         with self._turn:
-            self.ledger.open(name, cap=_cap(limits), jobs=limits.max_concurrent_trials, since=since)
+            if since is None:
+                self.ledger.start(name, cap=cap, jobs=jobs)
+            else:
+                self.ledger.open(name, cap=cap, jobs=jobs, since=since)
         try:
             yield
         except TrialjobError:
@@ -192,6 +197,10 @@ class TenantExperiments(Experiments):
                     since=state.version,
                 )
         super()._run(session)
+
+    def remove(self, name: str) -> None:
+        self.ledger.tenant()  # what it has cost is known as long as it is there
+        super().remove(name)
 
     def resume(self, name: str) -> None:
         session = experiment.open_session(self._store, name)

@@ -8,6 +8,7 @@ Rule 3: what is open is closed by an end that came behind the version of the jou
 So no process closes what another is about to go on with.
 Rule 4: clocks differ, and are set. What is over counts in the month of whichever clock is ahead, and is kept
 for a month more, so that a process whose clock is behind still counts it.
+Rule 5: what a name has cost is counted also when the experiment was removed and another one has the name.
 """
 
 from __future__ import annotations
@@ -157,6 +158,19 @@ class Tenant:
         }
         kept = {name: entry for name, entry in {**self.entries, **entries}.items() if entry is not None}
         return self if kept == self.entries else self._with(month_of(now), kept)
+
+    def put_aside(self, name: str, at: float) -> Self:
+        """With what is known by a name out of the way of another of that name: its journal is gone.
+
+        What has not begun is left, as it may be the same start that is made again. What a lost one has cost
+        is unknown.
+        """
+        old = self.entries.get(name)
+        if old is None or not (old.closed or old.ran):
+            return self
+        over = old if old.closed else replace(old, closed=month_of(at), charge=old.cap)
+        rest = {other: entry for other, entry in self.entries.items() if other != name}
+        return self._with(month_of(at), {**rest, f"{name}/{self.serial}": over})  # no experiment's name
 
     def changed(self, *, budget: Micros, max_concurrent: int, allow: tuple[str, ...]) -> Self:
         """With other rights; what is open stays so."""

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from trialjob.apps.team import json_documents
 from trialjob.apps.team.ledger import JournalStatus, Tenant, month_of
-from trialjob.errors import UsageError
+from trialjob.errors import StoreUnavailable, UsageError
 from trialjob.model.money import Micros, cap_micros
 from trialjob.orchestrator.journals.store import BaseStore, Documents
 from trialjob.orchestrator.ports import Clock
@@ -129,8 +129,28 @@ class Ledger:
     def month(self) -> str:
         return month_of(self._clock.now())
 
+    def start(self, experiment: str, *, cap: float, jobs: int) -> None:
+        """Make room for one that is about to be created; otherwise as ``open``.
+
+        Raises UsageError, having held nothing, when there is one of that name.
+        """
+
+        def make(tenant: Tenant) -> Tenant:
+            now, free = self._clock.now(), self._settled(tenant)
+            found = self._look([experiment])
+            if experiment not in found:
+                raise StoreUnavailable(f"whether there is an experiment {experiment} cannot be read now")
+            if found[experiment] is not None:
+                raise UsageError(
+                    f"an experiment named {experiment} exists; resume it, or choose another name"
+                )
+            free = free.put_aside(experiment, now)
+            return free.opened(experiment, cap=cap_micros(cap), jobs=jobs, since=0, at=now)
+
+        self._change(make)
+
     def open(self, experiment: str, *, cap: float, jobs: int, since: int) -> None:
-        """Make room for an experiment before it may cost anything. Raises NoRoom, which says what is free."""
+        """Make room for an experiment before it may cost more. Raises NoRoom, which says what is free."""
         self._change(
             lambda tenant: self._settled(tenant).opened(
                 experiment, cap=cap_micros(cap), jobs=jobs, since=since, at=self._clock.now()
