@@ -6,7 +6,7 @@ import json
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from trialjob.model.trial import Phase
 from trialjob.orchestrator.core.events import Event, NoticeFailed, NoticeSent, Record
 from trialjob.orchestrator.journals.folder import FolderStore
 from trialjob.orchestrator.journals.jsonl import JsonlJournal
-from trialjob.reporting.notification import STEPS
+from trialjob.reporting.notification import STEPS, notice_of
 from trialjob.testing.fake_aws import FakeAws
 
 SCRIPT = "echo acc=0.$TRIALJOB_TRIAL\n"
@@ -220,6 +220,13 @@ def test_without_notify_nothing_is_journaled(tmp_path: Path) -> None:
     session = run(tmp_path, None)
     assert notices(session) == []
     assert session.is_over
+
+
+def test_another_experiment_of_the_name_has_other_notices(tmp_path: Path) -> None:
+    """Or who drops repetitions by the id would drop its first."""
+    state = run(tmp_path, None).state
+    later = replace(state, created_at=state.created_at + 1.0)
+    assert notice_of(state, "here").id == notice_of(state, "there").id != notice_of(later, "here").id
 
 
 @pytest.mark.parametrize(

@@ -93,6 +93,14 @@ def test_what_a_later_attempt_left_takes_the_place_of_what_is_there(tmp_path: Pa
     assert tree(tmp_path / "model") == {"new": b"2"}
 
 
+def test_what_another_experiment_of_the_name_left_is_not_taken_for_that_of_this_one(tmp_path: Path) -> None:
+    fetch(Shelf({"w": b"old"}), JOB, Part.MODEL, tmp_path)
+    shelf = Shelf({"w": b"new"})
+    for _ in range(2):
+        fetch(shelf, JOB, Part.MODEL, tmp_path)
+        assert (tree(tmp_path / "model"), shelf.sent) == ({"w": b"new"}, 3)
+
+
 def test_what_was_begun_of_another_content_of_the_same_size_is_begun_again(tmp_path: Path) -> None:
     with pytest.raises(BackendUnavailable):
         fetch(Shelf({"w": b"old" * 5}, breaks_after=[7]), JOB, Part.MODEL, tmp_path)

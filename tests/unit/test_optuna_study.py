@@ -166,6 +166,20 @@ def test_followed_step_by_step_it_ends_the_same(tmp_path: Path, kind: str) -> No
         assert followed.user_attrs == at_once.user_attrs
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "journal"])
+def test_the_study_of_an_earlier_experiment_of_the_name_is_not_taken_for_this_one(
+    tmp_path: Path, kind: str
+) -> None:
+    where, history = storage(tmp_path, kind), History(trials=3)
+    send(where, history)
+    before, state = trials(where), history.state()
+    again = replace(state, created_at=state.created_at + 3600.0)
+    with pytest.raises(UsageError, match="a study named made-up of an earlier experiment"):
+        OptunaStudy(where, again, history.space)
+    assert trials(where) == before
+    assert send(where, history) == 3
+
+
 @pytest.mark.parametrize("comes", [True, False])
 def test_a_bill_that_comes_after_its_trial_has_ended_is_there(tmp_path: Path, comes: bool) -> None:
     where = storage(tmp_path, "journal")

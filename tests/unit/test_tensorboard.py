@@ -92,6 +92,18 @@ def test_a_file_of_that_name_that_is_no_beginning_of_ours_is_written_anew(tmp_pa
     assert files(tmp_path) == before
 
 
+def test_the_runs_of_an_earlier_experiment_of_the_name_are_not_among_those_of_another(tmp_path: Path) -> None:
+    state = History(trials=2).state()
+    TensorBoardFolder(str(tmp_path)).send(state)
+    old = tmp_path / "made-up" / "trial-0007" / f"events.out.tfevents.{int(state.created_at) - 60}.trialjob"
+    old.parent.mkdir()
+    old.touch()
+    with pytest.raises(UsageError, match="made-up has the trials of an earlier experiment"):
+        TensorBoardFolder(str(tmp_path)).send(state)
+    old.unlink()
+    TensorBoardFolder(str(tmp_path)).send(state)
+
+
 def test_values_of_every_kind(tmp_path: Path) -> None:
     given: dict[str, Json] = {"a": True, "b": 3, "c": "relu", "d": [64, 32], "e": None}
     state = History(trials=1, given=given, values={1: math.inf}).state()

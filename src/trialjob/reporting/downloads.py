@@ -2,7 +2,8 @@
 
 Rule: what stands under its own name is whole, also after a power failure. Until then it grows in a hidden
 folder beside it, where a download that was interrupted goes on, unless what is to be brought is another by
-now.
+now. What is there already is brought again when it is another's: an experiment that was removed may have had
+the same name, and so its jobs.
 """
 
 from __future__ import annotations
@@ -46,11 +47,12 @@ def fetch(
     """
     whole, mark = into / part.value, into / f".{part.value}.job"
     try:
-        if whole.is_dir() and _read(mark) == job:
-            return whole
         kept = source.kept(job, part)
         if not kept:
             return None
+        brought = f"{job} {_digest(repr(kept))}"
+        if whole.is_dir() and _read(mark) == brought:
+            return whole
         growing = _growing(into, job, part, kept)
         tree = growing / "tree"
         if kept[0].archive:
@@ -66,7 +68,7 @@ def fetch(
         disk.sync_below(tree)
         tree.replace(whole)
         disk.sync_names(into)
-        mark.write_text(job, encoding="utf-8")
+        mark.write_text(brought, encoding="utf-8")
         shutil.rmtree(growing, ignore_errors=True)
     except OSError as error:
         raise UsageError(f"cannot write {error.filename or into}: {error.strerror or error}") from error
@@ -81,12 +83,15 @@ def _growing(into: Path, job: JobName, part: Part, kept: Sequence[Kept]) -> Path
     """Where it grows; what has grown of another version, or before a power failure, is removed."""
     # Of what was not synced by then the size may be there without the content.
     boot = _BOOT.read_text(encoding="utf-8") if _BOOT.exists() else ""
-    version = hashlib.sha256(f"{boot}{kept!r}".encode()).hexdigest()[:16]
-    growing = into / f".{job}.{part.value}.{version}"
+    growing = into / f".{job}.{part.value}.{_digest(f'{boot}{kept!r}')}"
     for other in into.glob(f".{job}.{part.value}*"):
         if other != growing:
             shutil.rmtree(other, ignore_errors=True)
     return growing
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _bring(  # noqa: PLR0917 - what, from where, to where

@@ -72,7 +72,8 @@ def notice_of(state: State, where: str) -> Notice:
     )
     lines.append(f"kept in {where}")
     text = "\n".join(lines)
-    name = f"{state.name}-{state.end_version}"
+    # An experiment that was removed, or one of another store, may have the same name and as many records.
+    name = f"{state.name}-{round(state.created_at * 1000)}-{state.end_version}"
     return Notice(
         id=name,
         experiment=str(state.name),

@@ -2,7 +2,9 @@
 
 Rule 1: sending is idempotent. Each trial there carries its number here, and what is there already is only
 brought up to date; Optuna itself refuses to change a trial that has ended.
-Rule 2: it reads the experiment and writes the storage, never the other way round.
+Rule 2: a study is of one experiment. One that was removed may have had the same name, and its trials are not
+taken for those of another.
+Rule 3: it reads the experiment and writes the storage, never the other way round.
 """
 
 from __future__ import annotations
@@ -36,6 +38,8 @@ from trialjob.reporting.terminal import one_line
 #: The attribute with a trial's number, and the beginning of our other ones.
 _NUMBER = "trialjob:trial"
 _MARK = "trialjob:"
+#: Which experiment a study is of.
+_EXPERIMENT = f"{_MARK}experiment"
 _LONGEST = 1000
 #: Which of Optuna's states a trial with a score has; one without has failed, as far as Optuna can say.
 _STATES = {
@@ -85,19 +89,26 @@ class OptunaStudy:
         directions = [
             StudyDirection.MAXIMIZE if goal.mode is Mode.MAX else StudyDirection.MINIMIZE for goal in goals
         ]
+        which = f"{state.name}@{state.created_at!r}"
         for study in self._storage.get_all_studies():
             if study.study_name == state.name:
-                if study.directions != directions:
+                is_ours = study.user_attrs.get(_EXPERIMENT, which) == which
+                if not is_ours or study.directions != directions:
+                    wrong = "with other objectives" if is_ours else "of an earlier experiment of that name"
                     raise UsageError(
-                        f"{shown_address(self._where)} holds a study named {state.name} with other "
-                        "objectives; choose another storage, or delete that study"
+                        f"{shown_address(self._where)} holds a study named {state.name} {wrong}; choose "
+                        "another storage, or delete that study"
                     )
-                return study._study_id  # noqa: SLF001 - the one way Optuna offers
+                id_ = study._study_id  # noqa: SLF001 - the one way Optuna offers
+                if _EXPERIMENT not in study.user_attrs:  # an older trialjob made it
+                    self._storage.set_study_user_attr(id_, _EXPERIMENT, which)
+                return id_
         created = optuna.create_study(
             storage=self._storage, study_name=str(state.name), directions=directions
         )
         created.set_metric_names([goal.metric for goal in goals])
         created.set_user_attr(f"{_MARK}version", __version__)
+        created.set_user_attr(_EXPERIMENT, which)
         return self._storage.get_study_id_from_name(str(state.name))
 
     def _send(self, state: State, trial: Trial) -> None:

@@ -2,7 +2,9 @@
 
 Rule 1: the file of a trial is a function of the trial that only grows with it. So sending again adds what
 is missing and nothing twice, and a TensorBoard that looks on sees it grow.
-Rule 2: it reads the experiment and writes the folder, never the other way round.
+Rule 2: a folder is of one experiment. One that was removed may have had the same name, and its runs are not
+shown among those of another.
+Rule 3: it reads the experiment and writes the folder, never the other way round.
 """
 
 from __future__ import annotations
@@ -39,6 +41,8 @@ SCORE: Final = "trialjob/score"
 #: Of HParams, which looks for these names and for data of this version.
 _PLUGIN, _VERSION = "hparams", 0
 _BEGIN, _END = "_hparams_/session_start_info", "_hparams_/session_end_info"
+#: The file of a trial, by when that was proposed, in seconds since the epoch.
+_FILE: Final = "events.out.tfevents.{}.trialjob"
 _SUCCESSES: Final = frozenset({TrialStatus.COMPLETED, TrialStatus.PRUNED})
 
 
@@ -51,7 +55,9 @@ class TensorBoardFolder:
         self._sent: dict[TrialId, Trial] = {}
 
     def send(self, state: State) -> None:
-        """Bring the folder up to ``state``; raises UsageError when it cannot be written."""
+        """Bring the folder up to ``state``; raises UsageError when it cannot be written, or is another's."""
+        if not self._sent:
+            self._check_ours(state)
         for trial in state.trials:
             if self._sent.get(trial.id) is not trial and trial.attempts:
                 try:
@@ -63,10 +69,22 @@ class TensorBoardFolder:
                     ) from error
                 self._sent[trial.id] = trial
 
+    def _check_ours(self, state: State) -> None:
+        folder, ours = self._where / state.name, {self._path(state, trial) for trial in state.trials}
+        for path in folder.glob(f"trial-*/{_FILE.format('*')}"):
+            at = path.name.split(".")[-2]
+            if path not in ours and at.isdecimal() and int(at) < int(state.created_at):
+                raise UsageError(
+                    f"{folder} has the trials of an earlier experiment of that name; name another folder, "
+                    "or remove it"
+                )
+
+    def _path(self, state: State, trial: Trial) -> Path:
+        return trial_folder(self._where / state.name, trial) / _FILE.format(int(trial.proposed_at))
+
     def _write(self, state: State, trial: Trial) -> None:
-        folder = trial_folder(self._where / state.name, trial)
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"events.out.tfevents.{int(trial.proposed_at)}.trialjob"
+        path = self._path(state, trial)
+        path.parent.mkdir(parents=True, exist_ok=True)
         wanted = b"".join(_record(event) for event in _events(state, trial))
         there = path.read_bytes() if path.exists() else b""
         if wanted.startswith(there):

@@ -97,7 +97,8 @@ def _bring_logs(session: Session, trial: Trial, into: Path) -> int:
     """Write the log of every attempt to a file; one of an attempt that has ended is not read twice."""
     for attempt in trial.attempts:
         path = into / f"log-{attempt.number}.txt"
-        if path.exists():
+        # One that is older is that of an experiment which had the name before.
+        if path.exists() and path.stat().st_mtime >= session.state.created_at:
             continue
         into.mkdir(parents=True, exist_ok=True)
         ended = attempt.status is AttemptStatus.ENDED
