@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import threading
 from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPResponse
@@ -22,7 +23,7 @@ from trialjob.served.sent_events import sent_events
 #: More than one answer has, with what breaks a line of an event, and a progress bar.
 PRINTED = 10_100
 SCRIPT = f"""
-import os, pathlib, time
+import os, pathlib, sys, time
 model, output = (pathlib.Path(os.environ[name]) for name in ("SM_MODEL_DIR", "SM_OUTPUT_DATA_DIR"))
 print("data: no event\\n\\nid: 7\\n\\n", "10%\\r20%", "\\u2028ä", sep="\\n")
 for number in range({PRINTED}):
@@ -30,6 +31,8 @@ for number in range({PRINTED}):
 (model / "deep er").mkdir()
 (model / "deep er" / "wei#ghts?.bin").write_bytes(bytes(range(256)) * 9000)
 (model / "none").touch()
+if sys.platform == "linux":  # others take no such name
+    (model / os.fsdecode(b"w\\xff.bin")).write_text("no text")
 (output / "told.txt").write_text("told")
 (output / "out").symlink_to("/etc/hostname")
 print("loss=1", flush=True)
@@ -159,6 +162,8 @@ def test_what_a_trial_left_is_brought_and_nothing_else(
     folder = tmp_path / "one" / "trial-0001"
     assert (folder / "model" / "deep er" / "wei#ghts?.bin").read_bytes() == WEIGHTS
     assert (folder / "model" / "none").read_bytes() == b""
+    if sys.platform == "linux":
+        assert (folder / "model" / "w\\xff.bin").read_text() == "no text"
     assert [path.name for path in (folder / "output").iterdir()] == ["told.txt"]
     assert "the last" in (folder / "log-1.txt").read_text()
     (row,) = client.results("one").trials

@@ -12,6 +12,7 @@ from fastapi import FastAPI, Header
 from fastapi.responses import Response, StreamingResponse
 
 from trialjob.apps.service.answering import CallerExperiments, only
+from trialjob.apps.service.attempt_files import told_path
 from trialjob.apps.service.rules import ARTIFACTS
 from trialjob.orchestrator.ports import Kept
 
@@ -68,7 +69,7 @@ def _headers(path: str, file: Kept) -> dict[str, str]:
 
 
 def _row(kept: Kept) -> dict[str, object]:
-    return {"path": kept.path, "size": kept.size, "archive": kept.archive, "etag": _tag(kept)}
+    return {"path": told_path(kept), "size": kept.size, "archive": kept.archive, "etag": _tag(kept)}
 
 
 def _tag(kept: Kept) -> str:

@@ -1,6 +1,6 @@
 """What an attempt of a trial has left behind, as a server gives it out.
 
-Rule: only a file that the backend lists is read, under the very name that it has there. So no name that is
+Rule: only a file that the backend lists is read, by the name that it is told by here. So no name that is
 asked for can lead anywhere else.
 """
 
@@ -28,6 +28,11 @@ def started_attempt(session: Session, trial: int, number: int | None) -> Attempt
             f"{session.name} has no attempt {number or ''} of trial {trial} that was started"
         )
     return attempts[-1 if number is None else number - 1]
+
+
+def told_path(kept: Kept) -> str:
+    """The path of a file as text: a byte that is no UTF-8, which no JSON could hold, is written in hex."""
+    return kept.path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +69,7 @@ class KeptFiles:
         """A file of a part. Raises NoSuchExperiment."""
         for each in Part:
             for kept in self.source.kept(self.job, each) if each.value == part else ():
-                if kept.path == path:
+                if told_path(kept) == path:
                     return each, kept
         raise NoSuchExperiment(f"{self.job} has left no such file; GET …/artifacts lists what there is")
 
