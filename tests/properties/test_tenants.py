@@ -284,5 +284,19 @@ class Servers(RuleBasedStateMachine):
                 assert entry.jobs >= self.journals[name].jobs
 
 
+def test_a_name_that_is_used_again_breaks_no_budget() -> None:
+    """What chance seldom comes to."""
+    servers = Servers()
+    servers.begin()
+    servers.start(server=0, tenant="red", number=0, cap=60, jobs=1, steps=5)
+    servers.spend(number=0, much=60)
+    servers.end(number=0)
+    servers.remove(number=0, steps=5)
+    for cap, runs in ((50, False), (40, True)):
+        servers.start(server=1, tenant="red", number=0, cap=cap, jobs=1, steps=5)
+        assert bool(servers.journals) == runs
+        servers.no_budget_is_broken()
+
+
 TestServers = Servers.TestCase
 TestServers.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
