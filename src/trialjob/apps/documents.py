@@ -29,7 +29,10 @@ def section(value: object) -> Any:  # noqa: ANN401 - JSON, or nearly
         case _ if is_dataclass(value):
             return _of_dataclass(value)
         case _ if callable(dump := getattr(value, "model_dump", None)):  # the section of a backend
-            return {"kind": getattr(value, "kind", None), **dump(mode="json", exclude_unset=True)}
+            # What is secret is kept by its name: it goes to the spec as it was given.
+            given = {key: each.given for key, each in vars(value).items() if isinstance(each, Secret)}
+            given = {key: text for key, text in given.items() if text is not None}
+            return {"kind": getattr(value, "kind", None), **dump(mode="json", exclude_unset=True), **given}
         case _ if callable(plain := getattr(value, "tolist", None)):
             return plain()  # NumPy's scalars and arrays, which Hyperopt and others draw
         case _:

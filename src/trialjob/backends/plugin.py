@@ -30,7 +30,7 @@ from trialjob.model.job import JobRequest
 from trialjob.model.limits import Limits
 from trialjob.model.metric import MetricDefinition, Objective
 from trialjob.model.money import Tariff
-from trialjob.model.secret import Secret
+from trialjob.model.secret import Reveal, unknown
 from trialjob.model.space import Config
 from trialjob.orchestrator.core.search import Search
 from trialjob.orchestrator.ports import (
@@ -92,6 +92,8 @@ class Jobs:
     owner: str = ""
     #: Set where the whole search is handed to the service that runs them.
     handover: Handover | None = None
+    #: Looks up what a secret is, such as one of the section. Raises BackendError, BackendUnavailable.
+    reveal: Reveal = field(default=unknown, repr=False)
     #: Makes what trial 1 would ask for, but for its code, which has not been packed.
     first: Callable[[], JobRequest] = field(repr=False)
 
@@ -113,7 +115,7 @@ class Place:
     #: What our own code in a job reads in its environment.
     environment: Mapping[str, str]
     #: Looks a secret up when a job is started.
-    reveal: Callable[[Secret], str]
+    reveal: Reveal
 
 
 #: From a document, and the sections of this backend, to the document in words that every backend knows.

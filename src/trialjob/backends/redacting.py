@@ -25,20 +25,20 @@ class DiscreetBackend:
         self._mask = mask
 
     def submit(self, request: JobRequest) -> Submitted | Postponed | Rejected:
-        with self._masked():
+        with masked_errors(self._mask):
             answer = self._backend.submit(request)
         return answer if isinstance(answer, Submitted) else replace(answer, reason=self._mask(answer.reason))
 
     def stop(self, job: JobName, digest: str = "") -> bool:
-        with self._masked():
+        with masked_errors(self._mask):
             return self._backend.stop(job, digest)
 
     def observe(self, watched: Sequence[Watch]) -> Sequence[JobSeen]:
-        with self._masked():
+        with masked_errors(self._mask):
             return [self._discreet(seen) for seen in self._backend.observe(watched)]
 
     def end_pools(self, jobs: Sequence[JobName]) -> bool:
-        with self._masked():
+        with masked_errors(self._mask):
             return self._backend.end_pools(jobs)
 
     def close(self) -> None:
@@ -52,10 +52,12 @@ class DiscreetBackend:
             return None
         return replace(end, message=self._mask(end.message), tail=self._mask(end.tail))
 
-    @contextmanager
-    def _masked(self) -> Iterator[None]:
-        try:
-            yield
-        except TrialjobError as error:
-            error.args = tuple(self._mask(said) if isinstance(said, str) else said for said in error.args)
-            raise
+
+@contextmanager
+def masked_errors(mask: Callable[[str], str]) -> Iterator[None]:
+    """Errors of ours come out of here in words without secrets."""
+    try:
+        yield
+    except TrialjobError as error:
+        error.args = tuple(mask(said) if isinstance(said, str) else said for said in error.args)
+        raise

@@ -73,6 +73,13 @@ def _secrets(spec: ExperimentSpec) -> Iterator[Problem]:
                 message="looks like a secret, and hyperparameters are kept, shown and logged",
                 remedy=f"write estimator.environment: {{{name.upper()}: {{secret: {name.upper()}}}}}",
             )
+    for name, value in spec.backend:
+        if is_secret(name, value):
+            yield Problem(
+                field=f"backend.{name}",
+                message="looks like a secret, and is kept with the experiment, as it is a plain text there",
+                remedy="have its package make it a SecretText of trialjob.field_types (docs/plugins.md)",
+            )
     for place, secret in spec.secrets().items():
         if secret.source == "env" and secret.given is None and not os.environ.get(secret.name):
             yield Problem(

@@ -237,6 +237,7 @@ class ExperimentSpec(SpecPart):
         environment = self.estimator.environment
         places = {f"estimator.environment.{name}": value for name, value in environment.items()}
         places["mlflow.tracking_uri"] = (self.mlflow and self.mlflow.tracking_uri) or ""
+        places |= {f"backend.{name}": value for name, value in self.backend if isinstance(value, Secret)}
         places["notify.webhook"] = (self.notify and self.notify.webhook) or ""
         return {place: value for place, value in places.items() if isinstance(value, Secret)}
 

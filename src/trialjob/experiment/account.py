@@ -9,9 +9,10 @@ from pathlib import Path
 
 from trialjob.backends.auditing import Auditor, Known, NothingToAudit, Together
 from trialjob.backends.plugin import BACKENDS, BaseBackend, Check
+from trialjob.backends.redacting import masked_errors
 from trialjob.config import ExperimentSpec
 from trialjob.errors import BackendError, Problem, SpecError, UsageError
-from trialjob.experiment.jobs import jobs_of, owner_here, with_image
+from trialjob.experiment.jobs import jobs_of, owner_here, vault_of, with_image
 from trialjob.experiment.session import Session
 from trialjob.experiment.stores import open_store
 from trialjob.model.ids import ExperimentName
@@ -29,9 +30,13 @@ def doctor(spec: ExperimentSpec) -> Iterator[Check]:
         unknown = error.problems
         estimator = spec.estimator.model_copy(update={"image_uri": "unknown"})
         spec = spec.model_copy(update={"estimator": estimator})
-    for check in spec.backend.doctor(jobs_of(spec, SystemClock())):
-        if not unknown or check.name != "image":
-            yield replace(check, remedy=spec.written.remedy(check.remedy))
+    vault = vault_of(spec)
+    vault.glance(spec.secrets())
+    with masked_errors(vault.mask):
+        for check in spec.backend.doctor(jobs_of(spec, SystemClock(), vault=vault)):
+            if not unknown or check.name != "image":
+                remedy = vault.mask(spec.written.remedy(check.remedy))
+                yield replace(check, detail=vault.mask(check.detail), remedy=remedy)
     for problem in unknown:
         placed = spec.written.place(problem)
         yield Check(name="image", ok=False, detail=f"{placed.field}: {placed.message}", remedy=placed.remedy)

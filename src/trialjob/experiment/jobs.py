@@ -39,7 +39,7 @@ def backend_of(
         environment=_job_variables(spec),
         reveal=vault.reveal,
     )
-    return spec.backend.open(jobs_of(spec, clock, name=name, store=store), place)
+    return spec.backend.open(jobs_of(spec, clock, name=name, store=store, vault=vault), place)
 
 
 def jobs_of(
@@ -48,8 +48,9 @@ def jobs_of(
     *,
     name: ExperimentName | None = None,
     store: ExperimentStore | None = None,
+    vault: Vault | None = None,
 ) -> Jobs:
-    """What a backend needs to know of the jobs of ``spec``."""
+    """What a backend needs to know of the jobs of ``spec``; ``vault`` has what was written out in it."""
     return Jobs(
         name=name or ExperimentName(spec.name),
         estimator=spec.estimator,
@@ -61,6 +62,7 @@ def jobs_of(
         clock=clock,
         owner=owner_here(store),
         handover=_handover(spec) if spec.is_hosted else None,
+        reveal=(vault or vault_of(spec)).reveal,
         first=partial(first_job, spec),
     )
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import cast
 
 from trialjob import config
-from trialjob.backends.redacting import DiscreetBackend
+from trialjob.backends.redacting import DiscreetBackend, masked_errors
 from trialjob.config import ExperimentSpec
 from trialjob.errors import (
     JournalConflict,
@@ -135,7 +135,7 @@ class Session(ExperimentView):
         if self.refresh().phase is Phase.ENDED or known:
             return
         spec = self._spec_to_run
-        tariff = spec.backend.tariff(jobs_of(spec, self._clock, name=self.name))
+        tariff = spec.backend.tariff(jobs_of(spec, self._clock, name=self.name, vault=self.vault))
         self._append(
             lambda state: [PricesLearned(tariff=tariff)] if worth_learning(state.tariff, tariff) else []
         )
@@ -151,7 +151,7 @@ class Session(ExperimentView):
         in_dollars = limits.max_cost is not None or limits.min_gain_per_dollar is not None
         if known is None or (spec.backend == self.spec.backend and (known.priced or not in_dollars)):
             return []  # asked for before the first step, or good still
-        tariff = spec.backend.tariff(jobs_of(spec, self._clock, name=self.name))
+        tariff = spec.backend.tariff(jobs_of(spec, self._clock, name=self.name, vault=self.vault))
         is_news = worth_learning(known, tariff)
         check_priced(limits, tariff if is_news else known, spec.backend.priced_by)
         return [PricesLearned(tariff=tariff)] if is_news else []
@@ -200,7 +200,7 @@ class Session(ExperimentView):
         wake: Callable[[], None] | None,
     ) -> bool:
         """Do ``work`` by ``spec``; False where that was changed before it was done."""
-        spec.backend.check_here(jobs_of(spec, self._clock, name=self.name))
+        spec.backend.check_here(jobs_of(spec, self._clock, name=self.name, vault=self.vault))
         if self.state.phase is Phase.RUNNING:  # nothing is launched any more where it is ending
             self.vault.check(spec.secrets(), partial(self.command, "resume"))
         self._mirrors = Trackers(
@@ -257,7 +257,9 @@ class Session(ExperimentView):
         """What a person should know now of store and backend, such as credentials that have expired."""
         trouble = [self._loop.trouble] if self._loop is not None and self._loop.trouble else []
         mirrors = self._mirrors.notices() if self._mirrors is not None else []
-        return [*trouble, *mirrors, *untold(self.state), *self._backend.notices()]
+        with masked_errors(self.vault.mask):
+            told = [self.vault.mask(each) for each in self._backend.notices()]
+        return [*trouble, *mirrors, *untold(self.state), *told]
 
     def _parts(self, spec: ExperimentSpec, wake: Callable[[], None] | None, mirrors: Trackers) -> Parts:
         rule, sampler = search_of(spec, wake)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from trialjob import config
 from trialjob.backends.plugin import Backend
+from trialjob.backends.redacting import masked_errors
 from trialjob.backends.vault import Vault
 from trialjob.config import ExperimentSpec
 from trialjob.errors import InvariantError, NoSuchExperiment, PluginError, SpecError
@@ -133,7 +134,8 @@ class ExperimentView:
     def log(self, trial: TrialId, attempt: int | None = None, cursor: str = "") -> Sequence[LogLine]:
         """Some lines of the log of a trial's attempt (the newest by default) behind ``cursor``."""
         number = attempt or len(self.state.trials[trial].attempts)
-        return self._backend.log(self.state.job(trial, number), cursor)
+        with masked_errors(self.vault.mask):
+            return self._backend.log(self.state.job(trial, number), cursor)
 
     def lines(self, trial: TrialId, attempt: int, cursor: str = "") -> Iterator[Sequence[LogLine]]:
         """The lines of an attempt's log behind ``cursor`` to its present end."""
@@ -188,7 +190,8 @@ class ExperimentView:
 
     @cached_property
     def _backend(self) -> Backend:
-        return backend_of(self._spec_to_run, self.name, self._store, self._clock, self.vault)
+        with masked_errors(self.vault.mask):
+            return backend_of(self._spec_to_run, self.name, self._store, self._clock, self.vault)
 
     @cached_property
     def vault(self) -> Vault:
