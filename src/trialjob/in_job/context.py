@@ -16,7 +16,9 @@ from typing import Any
 
 from trialjob.in_job.report import report
 
-_stop_asked = threading.Event()
+#: The signals by which the job has been asked to end. No Event: SIGTERM comes to the whole group and from a
+#: launcher, too, and a handler that is interrupted by itself would wait for its own lock for ever.
+_stop_asked = []  # type: list[int]
 #: What SIGTERM did before it was listened to; None when it is not.
 _before: Any = None
 
@@ -84,7 +86,11 @@ def listen() -> None:
     """Hear SIGTERM from now on; outside the main thread nothing can be heard, and it ends the process."""
     global _before  # noqa: PLW0603 - one process has one handler of a signal
     if _before is None and threading.current_thread() is threading.main_thread():
-        _before = signal.signal(signal.SIGTERM, lambda *_: _stop_asked.set()) or signal.SIG_DFL
+        _before = signal.signal(signal.SIGTERM, _hear) or signal.SIG_DFL
+
+
+def _hear(number: int, _frame: object) -> None:
+    _stop_asked.append(number)
 
 
 def unlisten() -> None:
@@ -95,9 +101,14 @@ def unlisten() -> None:
         _before = None
 
 
+if hasattr(os, "register_at_fork"):
+    # A script ends what it has forked by SIGTERM, as a Pool does its workers, and waits for it to be gone.
+    os.register_at_fork(after_in_child=unlisten)
+
+
 def stop_asked() -> bool:
     """Whether the job has been asked to end since it is listened to."""
-    return _stop_asked.is_set()
+    return bool(_stop_asked)
 
 
 def get_context() -> Context:

@@ -52,6 +52,16 @@ _best = []  # type: list[float]
 _complaints = set()  # type: set[str]
 
 
+def _unlock() -> None:
+    """Take a new lock: the thread that had the old one is not in a process that was forked meanwhile."""
+    global _lock  # noqa: PLW0603 - one process has one output
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unlock)
+
+
 def report(**metrics: Any) -> None:  # noqa: ANN401 - any scalar of any library
     """Report metrics, such as ``report(epoch=3, val_accuracy=0.91)``.
 
