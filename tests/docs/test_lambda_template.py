@@ -97,6 +97,13 @@ def test_the_rule_and_the_subscription_send_what_the_handler_takes() -> None:
     assert PREFIX.startswith(json.loads(subscribed["FilterPattern"]))
 
 
+def test_the_function_is_told_as_the_other_templates_take_it() -> None:
+    for name in ("workflow.yaml", "events.yaml"):
+        asked = template(name)["Parameters"]["Function"]
+        assert asked["Description"] == "ARN of the function of template.yaml (its output Function)"
+    assert "    Value: !GetAtt Step.Arn\n" in (FOLDER / "template.yaml").read_text()  # !Ref is its name
+
+
 def test_an_execution_of_the_workflow_lasts_as_long_as_the_pages_say() -> None:
     states = template("workflow.yaml")["Resources"]["Tune"]["Properties"]["Definition"]["States"]
     # Step Functions' history has for each state that it is entered and left, and of a task three more.
