@@ -6,11 +6,12 @@ import re
 import struct
 import zlib
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from browser import CHROMIUM, browse
+from browser import CHROMIUM, browse, browser
 from trialjob.model.metric import MetricGoal, Mode, Objective
 from trialjob.model.space import Choice, Space, Uniform
 from trialjob.reporting.html.document import page
@@ -87,6 +88,24 @@ def test_what_strangers_wrote_is_shown_and_not_run(tmp_path: Path) -> None:
 def test_a_page_of_next_to_nothing(tmp_path: Path, trials: int) -> None:
     dom = looked_at(written(tmp_path, History(trials=trials, ended=trials > 0)), "--dump-dom")
     assert f"{trials} of {trials} trials, page 1 of 1" in dom
+
+
+def test_long_names_leave_room_on_a_narrow_page(tmp_path: Path) -> None:
+    parts = ("encoder", "decoder", "head")
+    names = [f"{part}.a_name_that_is_longer_than_there_is_room_for" for part in parts]
+    space = Space({name: Uniform(lower=0.0, upper=1.0) for name in names})
+    path = written(tmp_path, History(trials=30, space=space))
+    with browser(tmp_path) as tab:
+        tab.look(width=400, height=7000)
+        tab.open(path.as_uri())
+        tab.until("document.querySelectorAll('#parallel .axis-title').length == 4")
+        tab.until("document.querySelector('#costs .xtitle')")
+        tab.until("document.documentElement.scrollWidth <= 400")  # once the figures have found their margins
+        edges = tab.ask(
+            "[...document.querySelectorAll('#parallel .axis-title')]"
+            ".map(each => each.getBoundingClientRect()).map(({ left, right }) => [left, right])"
+        )
+    assert all(before[1] < after[0] for before, after in pairwise(sorted(edges)))
 
 
 def first_pixel(png: bytes) -> tuple[int, ...]:

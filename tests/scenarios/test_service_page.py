@@ -199,6 +199,13 @@ def test_the_list_has_dollars_and_begins_with_what_to_do(shown: Shown, tmp_path:
     assert tab.ask(bar) == "none"  # there is nothing to compare it with
 
 
+def test_before_the_first_trial_all_states_are_chosen(shown: Shown, tmp_path: Path) -> None:
+    shown.happens(History(trials=0, name="early", ended=False, document=document("early", tmp_path)))
+    shown.open("e/early")
+    shown.tab.until("document.querySelector('#main').innerText.includes('None has been started yet.')")
+    assert shown.tab.ask("document.querySelector('#status').selectedOptions[0].text") == "all"
+
+
 def test_many_experiments_come_by_pages_and_are_looked_for(shown: Shown, tmp_path: Path) -> None:
     tab = shown.tab
     for place in range(101):

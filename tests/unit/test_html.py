@@ -210,10 +210,31 @@ def test_the_story_compares_with_the_random_phase_of_a_model() -> None:
 
 
 def test_the_story_of_nothing() -> None:
-    assert told(HISTORIES["nothing"]) == "What won: No trial has been started yet."
+    assert told(HISTORIES["nothing"]) == "What won: No trial has been started."
     assert told(HISTORIES["all failed"]).startswith(
-        "What won: Nothing yet: none of 5 trials has a score. 5 trials"
+        "What won: Nothing: none of 5 trials has a score. 5 trials"
     )
+
+
+def test_one_trial_is_spoken_of_as_one() -> None:
+    history = History(trials=1)
+    said = told(history) + " ".join(each.words for each in sections(material(history.state(), SPACE)))
+    assert "Trial 1 won with val_accuracy 0.34265, the only score: lr=" in said
+    assert "It was pruned at epoch 3, so what it would have reached is not known." in said
+    assert "1 of 1 trial was pruned, at epoch 3; it is dimmed." in said
+    assert "1 job in 1 slot, in use 99% of the time." in said
+    assert "others" not in said
+
+
+def test_a_figure_that_is_not_there_is_not_described() -> None:
+    one = Space({"lr": LogUniform(lower=1e-4, upper=1.0)})
+    for history, said in (
+        (HISTORIES["nothing"], "No trial has a score."),
+        (HISTORIES["all failed"], "No trial has a score."),
+        (History(trials=12, space=one), "It takes two hyperparameters."),
+    ):
+        found = {each.id: each for each in sections(material(history.state(), history.space))}["scatter3d"]
+        assert (found.words, found.variants) == (said, [])
 
 
 def test_a_value_at_the_end_of_its_range_is_pointed_out() -> None:

@@ -131,7 +131,7 @@ def test_of_functions_with_a_known_answer_the_right_one_is_first(
 
 def test_why_nothing_is_said_is_said() -> None:
     assert searched(BOTH, lambda config: of(config, "a"), trials=9).importances().reason == (
-        "9 of 10 trials have a score so far"
+        "it takes 10 trials that have ended with a score; so far 9"
     )
     assert (
         searched(BOTH, lambda _: 0.5, trials=12).importances().reason == "all 12 trials have the same score"

@@ -78,7 +78,7 @@ def importances(state: State, space: Space) -> Importances:
 
 def _why_none(losses: Sequence[float]) -> str:
     if len(losses) < _FEWEST:
-        return f"{len(losses)} of {_FEWEST} trials have a score so far"
+        return f"it takes {_FEWEST} trials that have ended with a score; so far {len(losses)}"
     return "" if len(set(losses)) > 1 else f"all {len(losses)} trials have the same score"
 
 

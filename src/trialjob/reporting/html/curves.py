@@ -116,7 +116,7 @@ def curves_words(state: State, best: Trial | None) -> str:
     """What the figure shows, for who cannot see it, and what it leaves out."""
     having = sum(1 for trial in state.trials if trial.curve)
     if not having:
-        return "No trial has reported the objective yet."
+        return "No trial has reported the objective."
     said = []
     if best is not None and best.curve:
         (_first, begin), (last, end) = best.curve[0], best.curve[-1]
@@ -128,10 +128,12 @@ def curves_words(state: State, best: Trial | None) -> str:
         t.resource for t in state.trials if t.status is TrialStatus.PRUNED and t.resource is not None
     )
     if pruned:
-        half = formatting.number(pruned[len(pruned) // 2])
+        half = f"{clean(state.objective.resource)} {formatting.number(pruned[len(pruned) // 2])}"
+        of = f"{len(pruned)} of {formatting.several(len(state.trials), 'trial')}"
         said.append(
-            f"{len(pruned)} of {len(state.trials)} trials were pruned, half of them by "
-            f"{clean(state.objective.resource)} {half}; they are dimmed."
+            f"{of} was pruned, at {half}; it is dimmed."
+            if len(pruned) == 1
+            else f"{of} were pruned, half of them by {half}; they are dimmed."
         )
     rungs = sorted(state.rungs)
     if rungs:

@@ -29,10 +29,24 @@ function dressed(layout) {
   return structuredClone(result);
 }
 
+const cut = (text, most) => text.length > most ? `${text.slice(0, Math.max(3, most - 1))}…` : text;
+
+/* Cuts the names beside bars to a part of the figure's width, and those over parallel axes to the room between two. */
+function fit(data, layout, width) {
+  if (layout.yaxis.ticktext) layout.yaxis.ticktext = layout.yaxis.ticktext.map((text) => cut(text, Math.floor(width / 25)));
+  for (const { dimensions } of data)
+    for (const each of dimensions ?? []) {
+      const most = Math.floor((width - layout.margin.l - layout.margin.r) / Math.max(1, dimensions.length - 1) / 7);
+      each.label = cut(each.label, most);
+      if (each.ticktext) each.ticktext = each.ticktext.map((text) => cut(text, most));
+    }
+}
+
 function drawFigure(place, { data, layout }) {
-  const shown = structuredClone(data);
+  const shown = structuredClone(data), around = dressed(layout);
+  fit(shown, around, place.clientWidth || 1000);
   for (const { line, marker } of shown)
     for (const part of [line, marker]) if (part?.colorscale) part.colorscale = colours().scale;
-  return Plotly.react(place, shown, dressed(layout), { responsive: true, displaylogo: false, displayModeBar: "hover" });
+  return Plotly.react(place, shown, around, { responsive: true, displaylogo: false, displayModeBar: "hover" });
 }
 

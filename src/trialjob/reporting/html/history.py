@@ -138,7 +138,7 @@ def history_words(given: ReportContext) -> str:
     ends = [ending for ending in endings(given) if ending.best is not None]
     infinite = left_out([trial for trial in given.trials if trial.score is not None], given.best)
     if not ends:
-        return infinite.strip() or "No trial has a score yet."
+        return infinite.strip() or "No trial has a score."
     steps = [e for before, e in zip([None, *ends], ends, strict=False) if not before or before.best != e.best]
     first, last = steps[0], steps[-1]
     after = len(ends) - 1 - ends.index(last)

@@ -81,7 +81,7 @@ def _axis(goal: MetricGoal, values: Sequence[float | None]) -> Figure:
 def front_words(given: ReportContext) -> str:
     """Which trials are on the front, in words."""
     if not given.front:
-        return "No trial has a value of every objective yet."
+        return "No trial has a value of every objective."
     named = "; ".join(
         f"trial {trial.id} with {clean(formatting.scores(trial, given.state.objective))}"
         for trial in given.front[:_MOST_NAMED]

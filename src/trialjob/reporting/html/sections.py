@@ -28,6 +28,8 @@ _TITLES: Final = {
     "costs": "Where it went",
 }
 
+_NO_SCORE: Final = "No trial has a score."
+
 
 @dataclass(frozen=True, slots=True)
 class Section:
@@ -95,6 +97,8 @@ def _scatter3d(given: ReportContext) -> Section:
         for x, y in scores.pairs(given.axes)
     ]
     in_words = "In three dimensions, for each two of the most important hyperparameters. Drag to turn."
+    if given.best is None or not over_two:
+        in_words = "It takes two hyperparameters." if given.best is not None else _NO_SCORE
     return Section("scatter3d", in_words, over_two, "hyperparameters")
 
 
@@ -134,7 +138,7 @@ _MAKERS: Final[Mapping[str, Callable[[ReportContext], Section]]] = {
 def _scatter_words(axes: Sequence[Column], given: ReportContext) -> str:
     best = given.best
     if best is None or not axes:
-        return "No trial has a score yet."
+        return _NO_SCORE
     where = "; ".join(
         f"{clean(column.name)} {column.shown(column.values[best.id - 1])}" for column in axes[:8]
     )
@@ -147,7 +151,7 @@ def _scatter_words(axes: Sequence[Column], given: ReportContext) -> str:
 
 def _parallel_words(axes: Sequence[Column], given: ReportContext) -> str:
     if given.best is None:
-        return "No trial has a score yet."
+        return _NO_SCORE
     found = scores.best_tenth(axes[: scores.MOST_AXES], given.trials, given.state.objective)
     where = "; ".join(f"{clean(column.name)} {text}" for column, text in found)
     said = f"The best tenth of the trials have {where}. Drag along an axis to pick out a part of it."

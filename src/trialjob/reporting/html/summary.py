@@ -46,17 +46,19 @@ def story(given: ReportContext) -> list[tuple[str, str]]:
 
 def _won(given: ReportContext) -> str:
     state, best, objective = given.state, given.best, given.state.objective
+    going_on = experiment_state(state) in ("running", "ending")
     if best is None:
         tried = len(state.trials)
         if not tried:
-            return "No trial has been started yet."
-        nothing = f"Nothing yet: none of {formatting.several(tried, 'trial')} has a score."
+            return "No trial has been started."
+        nothing = f"Nothing: none of {formatting.several(tried, 'trial')} has a score."
         return f"{nothing} {_failures(given)}".strip()
-    leading = "won" if experiment_state(state) not in ("running", "ending") else "leads so far"
+    leading = "leads so far" if going_on else "won"
+    count = len(_scores(state))
     way = "highest" if objective.mode.value == "max" else "lowest"
     return (
         f"Trial {best.id} {leading} with {clean(objective.metric)} {formatting.number(best.score)}, "
-        f"the {way} of {formatting.several(len(_scores(state)), 'score')}: "
+        f"{'the only score' if count == 1 else f'the {way} of {count} scores'}: "
         f"{formatting.configuration(best.config)}."
     )
 
@@ -118,12 +120,9 @@ def _reasons(given: ReportContext) -> Iterator[str]:
         return
     yield _how_far(state, best)
     yield from _runner_up(state, best)
-    if best.rung is not None:
-        rung = state.rungs[best.rung]
-        yield (
-            f"At {clean(state.objective.resource)} {formatting.number(best.rung)} it was compared with "
-            f"{max(0, len(rung) - 1)} others."
-        )
+    if best.rung is not None and (others := len(state.rungs[best.rung]) - 1) > 0:
+        at = f"{clean(state.objective.resource)} {formatting.number(best.rung)}"
+        yield f"At {at} it was compared with {formatting.several(others, 'other')}."
     yield from _fall(state.objective, best)
     yield from _edges(best, given.domains)
     yield _repetitions(state, best)
@@ -146,7 +145,8 @@ def _how_far(state: State, best: Trial) -> str:
         return f"It ran to its end, {resource} {formatting.number(best.resource)}."
     how = best.status.value.replace("_", " ")
     reached = f"{resource} {formatting.number(best.resource)}"
-    return f"It is {how} at {reached}, so what it would have reached is not known."
+    verb = "was" if best.ended else "is"
+    return f"It {verb} {how} at {reached}, so what it would have reached is not known."
 
 
 def _runner_up(state: State, best: Trial) -> Iterator[str]:

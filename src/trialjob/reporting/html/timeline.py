@@ -180,14 +180,14 @@ def _interruptions(found: list[Bar]) -> Figure:
 def slots_words(found: list[Bar]) -> str:
     """How well the slots were used, in words."""
     if not found:
-        return "No job has been started yet."
+        return "No job has been started."
     slots = 1 + max(bar.slot for bar in found)
     busy = sum(bar.ended - bar.asked for bar in found)
     length = max(bar.ended for bar in found) or 1.0
     starts = [bar.began - bar.asked for bar in found if bar.began is not None]
     said = (
         f"{formatting.several(len(found), 'job')} in {formatting.several(slots, 'slot')}, "
-        f"which were in use {100 * busy / (length * slots):.0f}% of the time."
+        f"in use {100 * busy / (length * slots):.0f}% of the time."
     )
     if starts:
         half = formatting.duration(sorted(starts)[len(starts) // 2])

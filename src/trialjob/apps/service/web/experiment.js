@@ -150,7 +150,7 @@ function trialTable(name, show) {
   const place = make("div");
   const where = make("span", { class: "soft", role: "status" });
   const order = make("select", { id: "order" }, ...[["newest", "newest first"], ["best", "best first"], ["oldest", "oldest first"]].map(([value, text]) => make("option", { value }, text)));
-  const status = make("select", { id: "status" });
+  const status = make("select", { id: "status" }, make("option", { value: "" }, "all"));
   const back = make("button", { type: "button", onclick: attempt(() => turn(-1)) }, "← back");
   const on = make("button", { type: "button", onclick: attempt(() => turn(1)) }, "on →");
   let page = 0;
