@@ -25,7 +25,10 @@ from trialjob.apps.team.tenants import Tenants, parse_budget
 from trialjob.apps.team.tokens import Role
 from trialjob.errors import StoreError, StoreUnavailable
 from trialjob.experiment import Session
+from trialjob.orchestrator.core.events import ExperimentEnded, ExperimentResumed
+from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.engine.clock import SystemClock
+from trialjob.orchestrator.engine.loop import Watcher
 from trialjob.orchestrator.journals.folder import FolderStore
 from trialjob.orchestrator.journals.store import BaseStore
 
@@ -110,6 +113,35 @@ def test_a_list_longer_than_what_is_kept_reads_no_more_than_what_is_not(
     experiments.status("e5")  # who is looked at takes the place of who was looked at longest ago
     experiments.status("e5")
     assert opened[8:] == ["e5"]
+
+
+class Ending(Session):
+    """Is asked to go on when its run has come to its end, and has not been left yet."""
+
+    def asked_at_its_end(self, experiments: Experiments) -> Ending:
+        self._experiments = experiments
+        return self
+
+    def run(self, watch: Watcher) -> State:
+        state = super().run(watch)
+        self._experiments.resume(self.name)
+        return state
+
+
+def test_what_is_resumed_as_its_run_ends_is_run_again(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    session = experiment.create(config.parse({**SPEC, "name": "one"}), store=str(store))
+    session.ask_stop()
+    experiments = Experiments(str(store), Runner(), tmp_path)
+    opened = FolderStore(store)
+    experiments.runner.start(Ending(opened, session.name).asked_at_its_end(experiments))
+    for run in list(experiments.runner._runs.values()):
+        run.thread.join(240)
+    assert experiments.runner.running() == []
+    records = opened.journal(session.name).read()
+    kinds = [type(event) for record in records for event in record.events]
+    assert kinds.count(ExperimentResumed) == 1
+    assert kinds.count(ExperimentEnded) == 2
 
 
 class Begun:

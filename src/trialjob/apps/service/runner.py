@@ -14,6 +14,7 @@ from functools import partial
 from trialjob.apps.service.log import log
 from trialjob.errors import ExperimentBusy, TrialjobError
 from trialjob.experiment import Session
+from trialjob.model.trial import Phase
 from trialjob.orchestrator.core.events import Event
 from trialjob.orchestrator.core.state import State
 from trialjob.reporting.results import experiment_state
@@ -26,6 +27,8 @@ _PATIENCE = 30.0
 class _Run:
     session: Session
     thread: threading.Thread = field(init=False)
+    #: It was asked to run while it ran, or was just about to leave off.
+    following: Session | None = None
 
 
 class Runner:
@@ -39,12 +42,15 @@ class Runner:
         self._closed = False
 
     def start(self, session: Session) -> None:
-        """Run it from now on; nothing happens when it runs here already.
+        """Run it from now on; where it runs here already, it is run once more behind that.
 
-        ``session`` is the runner's from then on.
+        An end that has come meanwhile may be none any more. ``session`` is the runner's from then on.
         """
         with self._lock:
-            if session.name in self._runs or self._closed:
+            if self._closed:
+                return
+            if (running := self._runs.get(session.name)) is not None:
+                running.following = session
                 return
             self._troubles.pop(session.name, None)
             run = self._runs[session.name] = _Run(session)
@@ -74,21 +80,39 @@ class Runner:
             run.thread.join(_PATIENCE)
 
     def _work(self, run: _Run) -> None:
-        name, why = run.session.name, ""
-        try:
-            log("run", experiment=name)
-            run.session.run(partial(_logged, name))
-        except ExperimentBusy:
-            pass  # its holder runs it
-        except TrialjobError as error:
-            why = str(error)
-        except BaseException as error:  # noqa: BLE001 - the others go on, and it is told
-            why = f"{type(error).__name__}: {error}"
-        log("left", experiment=name, trouble=why)
+        why = _run(run.session)
+        while self._goes_on(run, why):
+            why = _run(run.session, again=True)
+
+    def _goes_on(self, run: _Run, why: str) -> bool:
+        """Whether it was asked for meanwhile; where it was not, it does not run here any more."""
         with self._lock:
-            del self._runs[name]
-            if why:
-                self._troubles[name] = why
+            following, run.following = run.following, None
+            if following is None or self._closed:
+                del self._runs[run.session.name]
+                if why:
+                    self._troubles[run.session.name] = why
+                return False
+            run.session = following
+            return True
+
+
+def _run(session: Session, *, again: bool = False) -> str:
+    """Run it until it leaves off; why, where its end has not come. ``again``: unless it has."""
+    name, why = session.name, ""
+    try:
+        if again and session.refresh().phase is Phase.ENDED:
+            return ""
+        log("run", experiment=name)
+        session.run(partial(_logged, name))
+    except ExperimentBusy:
+        pass  # its holder runs it
+    except TrialjobError as error:
+        why = str(error)
+    except BaseException as error:  # noqa: BLE001 - the others go on, and it is told
+        why = f"{type(error).__name__}: {error}"
+    log("left", experiment=name, trouble=why)
+    return why
 
 
 def _logged(name: str, state: State, events: Sequence[Event]) -> None:
