@@ -16,7 +16,6 @@ import string
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
-from re import _compiler, _parser  # type: ignore[attr-defined]
 from typing import Any, Final, TypeAlias
 
 from trialjob.logs.metrics import compiled
@@ -59,6 +58,9 @@ def runaway_text(regex: str) -> str:
         return _Automaton(regex).twice_read()
     except (_TooLarge, RecursionError):
         return ""
+    except (ImportError, AttributeError, TypeError):
+        # The parser is the standard library's own, and a later Python may have another.
+        return ""
 
 
 class _TooLarge(Exception):
@@ -67,7 +69,10 @@ class _TooLarge(Exception):
 
 class _Automaton:
     def __init__(self, regex: str) -> None:
-        self._tree = _parser.parse(regex)
+        from re import _compiler, _parser  # type: ignore[attr-defined]  # noqa: PLC0415 - may be missing
+
+        self._re: Any = (_parser, _compiler)
+        self._tree: Any = _parser.parse(regex)
         self._alphabet = "".join(dict.fromkeys(_CHARACTERS + regex))
         self._known: dict[str, int] = {}
         #: The characters that each leaf reads, as bits.
@@ -152,7 +157,8 @@ class _Automaton:
             raise _TooLarge
         key = f"{flags} {node}"
         if key not in self._known:
-            reads = _compiler.compile(_parser.SubPattern(self._tree.state, [node]), flags).match
+            parser, compiler = self._re
+            reads = compiler.compile(parser.SubPattern(self._tree.state, [node]), flags).match
             self._known[key] = sum(1 << at for at, char in enumerate(self._alphabet) if reads(char))
         self._reads.append(self._known[key])
         self._follow.append({})
