@@ -268,6 +268,14 @@ def test_what_it_will_cost_is_said_before_it_is_asked_for(shown: Shown, tmp_path
     tab.until("document.querySelector('.cards')?.innerText.includes('2 of 5')")
 
 
+def test_why_it_does_not_run_any_more_is_shown_though_no_record_says_so(shown: Shown, tmp_path: Path) -> None:
+    shown.happens(History(trials=4, name="left", document=document("left", tmp_path)), 20)
+    shown.open("e/left")
+    shown.tab.until("document.querySelector('.cards')?.innerText.includes('no process')")
+    shown.server.experiments.runner._troubles["left"] = "the disk is full"
+    shown.tab.until("document.querySelector('p.failed')?.innerText === 'the disk is full'")
+
+
 @pytest.mark.parametrize(("fails", "colour"), [(17, "soft"), (1, "failed")])
 def test_only_a_fault_is_red(shown: Shown, tmp_path: Path, fails: int, colour: str) -> None:
     name = "ended"

@@ -3,6 +3,7 @@
 
 const LOG_PARTS = 20; // pieces of a log on the page, the newest; each has at most a megabyte
 const TRIALS = 100; // on the page at once
+const LOOK = 10000; // between two looks at what no record tells of: who runs it, and why nobody does
 const OVER = ["finished", "failed", "stopped", "moved"];
 
 async function one(name) {
@@ -20,8 +21,10 @@ async function one(name) {
   main.replaceChildren(make("h1", {}, name), trouble, ended, cards, steer.element, figures.element,
     make("h2", {}, "Trials"), trials.element, trial.element, steer.report);
 
+  let over = OVER.includes(row.state);
   async function look() {
     const now = await read(experiment(name));
+    over = OVER.includes(now.state);
     show(now);
     await trials.look(now);
   }
@@ -51,6 +54,12 @@ async function one(name) {
   const refresh = paced(look, stopped.signal);
   show(row);
   await trials.look(row);
+  (async () => {
+    while (!stopped.signal.aborted) {
+      await pause(LOOK);
+      if (!over && !document.hidden) refresh();
+    }
+  })();
   listen(`${experiment(name)}/events`, row.version, stopped.signal, (events) => {
     figures.changed(Number(events.at(-1).id));
     refresh();
