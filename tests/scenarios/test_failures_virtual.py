@@ -108,6 +108,9 @@ def test_resuming_tries_on() -> None:
     sim = simulation(lambda request: course(request, epochs=2) if mended else broken("oops"))
     first = sim.run()
     assert kind(first) is EndKind.FIRST_TRIALS
+    # The code was packed when it began, and is not packed again.
+    assert first.reason is not None
+    assert first.reason.detail.endswith("Mend that and resume; for other code, start a new experiment")
     mended = True
     sim.journal.append([ExperimentResumed()], after=first.version, at=sim.clock.now())
     state = sim.run()

@@ -236,7 +236,7 @@ def test_local_trials_stay(local: FolderStore, remote: BaseStore, spec: Experime
     assert isinstance(estimator, dict)
     document["estimator"] = {key: estimator[key] for key in ("kind", "source_dir", "entry_point")}
     create(config.parse(document), store=local.root)
-    with pytest.raises(UsageError, match="processes of this machine"):
+    with pytest.raises(UsageError, match=r"processes of this machine(.|\n)*trialjob report moves --store"):
         hand_over("moves", source=local, target=remote)
     assert living(local, remote) == [local]
     with pytest.raises(Exception, match=r"backend\.kind"):

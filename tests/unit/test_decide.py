@@ -716,8 +716,8 @@ def test_a_max_trials_lowered_below_what_was_started_is_told_as_it_is() -> None:
     exact, lowered = (
         natural_end(experiment(*RUNNING, *over, limits=replace(LIMITS, max_trials=most))) for most in (1, 0)
     )
-    assert exact.detail == "all 1 trials of max_trials have ended"
-    assert lowered.detail == "all 1 trials have ended, and max_trials is 0"
+    assert exact.detail == "the one trial of max_trials has ended"
+    assert lowered.detail == "the one trial has ended, and max_trials is 0"
 
 
 def test_a_warm_machine_is_kept_while_a_trial_may_take_it() -> None:
@@ -732,3 +732,4 @@ def test_an_experiment_without_one_value_has_failed() -> None:
     assert isinstance(end, ExperimentEnded)
     assert end.reason.kind is EndKind.NO_RESULT
     assert end.reason.kind.is_failure
+    assert end.reason.detail == "the one trial has no value of acc"

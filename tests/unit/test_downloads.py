@@ -14,6 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tiny_sweep import write_tiny_sweep
+from trialjob.apps.cli.main import main
 from trialjob.backends.folders.job_folder import JobFolder, files_below
 from trialjob.errors import BackendUnavailable, UsageError
 from trialjob.model.ids import JobName
@@ -285,3 +287,13 @@ def test_what_was_compressed_a_thousand_times_has_the_usual_bound(tmp_path: Path
         file.write(info.tobuf())
     with pytest.raises(UsageError):
         unpack(tmp_path / "x.tar.gz", tmp_path / "into", nothing)
+
+
+def test_where_no_trial_is_the_best_it_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec = write_tiny_sweep(tmp_path / "sweep")
+    (tmp_path / "sweep" / "train.sh").write_text("echo nothing\n")
+    store = ["--store", str(tmp_path / "store")]
+    assert main(["run", str(spec), "--name", "tiny", *store]) == 1
+    capsys.readouterr()
+    assert main(["download", "tiny", *store]) == 2
+    assert "no trial of tiny has a value of acc, so none is the best" in capsys.readouterr().err

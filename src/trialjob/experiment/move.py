@@ -45,7 +45,8 @@ def hand_over(name: str, *, source: BaseStore, target: BaseStore) -> Session:
         raise UsageError(f"{name} is in {there} already")
     if not session.spec.backend.is_remote:
         raise UsageError(
-            f"the trials of {name} are processes of this machine, so it cannot move to another store"
+            f"the trials of {name} are processes of this machine, so it cannot move to another store\n"
+            f"  → one file that shows it elsewhere: {command('report', name, store=source.where())}"
         )
     if session.state.moved_to is None:
         _prepare(session, source, target)

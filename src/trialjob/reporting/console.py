@@ -111,7 +111,7 @@ class PlainLines:
     def _say_held(self, state: State) -> None:
         held = holds(state)
         if held != self._held and state.phase is Phase.RUNNING:
-            self._say(state, clean(held) or "new trials are started again")
+            self._say(state, clean(held) or "new trials are started now")
         self._held = held
 
     def _say(self, state: State, text: str) -> None:

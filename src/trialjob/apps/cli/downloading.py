@@ -62,7 +62,10 @@ def _chosen(session: Session, trials: Sequence[int], *, every: bool) -> list[Tri
     if not trials:
         best = best_trial(state.trials, state.objective)
         if best is None:
-            raise UsageError(f"{state.name} has no best trial yet; name one with --trial, or ask for --all")
+            raise UsageError(
+                f"no trial of {state.name} has a value of {state.objective.metric}, so none is the best; "
+                "name one with --trial, or ask for --all"
+            )
         return [best]
     wrong = [number for number in trials if number > len(state.trials)]
     if wrong:

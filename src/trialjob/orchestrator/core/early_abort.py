@@ -43,7 +43,7 @@ def verdict(state: State) -> EndReason | None:
     reason = (last.reason or last.status.value).splitlines()[0]
     detail = (
         f"{first} ended without a value of {state.objective.metric}; trial {last.id}: {reason}. "
-        "Mend that; resuming tries on"
+        "Mend that and resume; for other code, start a new experiment"
     )
     kind = EndKind.CANARY if canary else EndKind.FIRST_TRIALS
     return EndReason(kind=kind, detail=detail)

@@ -142,25 +142,23 @@ def _last_failure(state: State) -> str:
 
 def natural_end(state: State) -> EndReason:
     """Why an experiment has ended of which nothing is left to do."""
-    if len(state.trials) and all(trial.score is None for trial in state.trials):
-        return EndReason(
-            kind=EndKind.NO_RESULT,
-            detail=f"none of {len(state.trials)} trials has a value of {state.objective.metric}",
-        )
-    if 0 < len(state.trials) == state.failures:
+    count = len(state.trials)
+    every, have = ("the one trial", "has") if count == 1 else (f"all {count} trials", "have")
+    if count and all(trial.score is None for trial in state.trials):
+        none = "the one trial has no" if count == 1 else f"none of {count} trials has a"
+        return EndReason(kind=EndKind.NO_RESULT, detail=f"{none} value of {state.objective.metric}")
+    if 0 < count == state.failures:
         # A value that some have is none to rely on: a regex may have found it in what was said of an error.
-        return EndReason(
-            kind=EndKind.NO_RESULT, detail=f"all {len(state.trials)} trials failed" + _last_failure(state)
-        )
+        return EndReason(kind=EndKind.NO_RESULT, detail=f"{every} failed{_last_failure(state)}")
     if state.hosted is not None and state.hosted.end is not None:
         return state.hosted.end
-    if (count := len(state.trials)) >= (most := state.limits.max_trials):
+    if count >= (most := state.limits.max_trials):
         # It may have been lowered below what had been started.
-        of = "of max_trials have ended" if count == most else f"have ended, and max_trials is {most}"
-        return EndReason(kind=EndKind.MAX_TRIALS, detail=f"all {count} trials {of}")
+        of = f"of max_trials {have} ended" if count == most else f"{have} ended, and max_trials is {most}"
+        return EndReason(kind=EndKind.MAX_TRIALS, detail=f"{every} {of}")
     if not state.exhausted and (reason := expected_gain.not_worth_it(state)) is not None:
         return reason
     return EndReason(
         kind=EndKind.SPACE_EXHAUSTED,
-        detail=f"all {len(state.trials)} configurations of the space have been tried",
+        detail=f"all {count} configurations of the space have been tried",
     )
