@@ -483,6 +483,15 @@ def test_a_name_that_is_taken_holds_nothing_more(team: Team) -> None:
     team.callers.tenant_experiments("red").look(name, lambda session: session._append(_ended))
 
 
+def test_a_name_whose_journal_cannot_be_read_is_not_started_again(team: Team, tmp_path: Path) -> None:
+    name = started(team, "red")
+    (journal,) = (tmp_path / "store").rglob("journal.jsonl")
+    journal.write_bytes(b"{}\n" + journal.read_bytes())
+    with pytest.raises(StoreError, match=f"journal of an experiment named {name} cannot be read; choose"):
+        started(team, "red")
+    assert taken(team) == 10.0
+
+
 def test_another_server_takes_a_new_experiment_for_no_earlier_one(team: Team) -> None:
     other = TeamCallers(team.store, team.clock)
     here, there = (each.tenant_experiments("red") for each in (team.callers, other))

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from trialjob.apps.team import json_documents
 from trialjob.apps.team.ledger import JournalStatus, Tenant, month_of
-from trialjob.errors import StoreUnavailable, UsageError
+from trialjob.errors import StoreError, UsageError
 from trialjob.model.money import Micros, cap_micros
 from trialjob.orchestrator.journals.store import BaseStore, Documents
 from trialjob.orchestrator.ports import Clock
@@ -132,14 +132,18 @@ class Ledger:
     def start(self, experiment: str, *, cap: float, jobs: int) -> None:
         """Make room for one that is about to be created; otherwise as ``open``.
 
-        Raises UsageError, having held nothing, when there is one of that name.
+        Raises UsageError, having held nothing, when there is one of that name; StoreError when that cannot be
+        told.
         """
 
         def make(tenant: Tenant) -> Tenant:
             now, free = self._clock.now(), self._settled(tenant)
             found = self._look([experiment])
             if experiment not in found:
-                raise StoreUnavailable(f"whether there is an experiment {experiment} cannot be read now")
+                raise StoreError(
+                    f"the journal of an experiment named {experiment} cannot be read; choose another name, "
+                    "or have it restored"
+                )
             if found[experiment] is not None:
                 raise UsageError(
                     f"an experiment named {experiment} exists; resume it, or choose another name"
