@@ -241,6 +241,22 @@ def test_nor_for_a_folder_that_is_gone(cluster: Cluster) -> None:
     assert cluster.knows_nothing(backend) is not None
 
 
+def test_a_folder_is_waited_for_each_time_that_it_is_not_seen(cluster: Cluster) -> None:
+    cluster.folder.claim({"token": "t"})
+    cluster.folder.write_run({"run": "1", "runs": 1})
+    clock = Hand()
+    backend, folder, away = cluster.backend_by(clock), cluster.folder.path, cluster.folder.path.with_name("x")
+    for _ in range(3):
+        folder.rename(away)
+        assert cluster.knows_nothing(backend) is None
+        away.rename(folder)
+        cluster.folder.write_missing(None)  # its job goes on meanwhile
+        seen = cluster.knows_nothing(backend)
+        assert seen is not None
+        assert seen.end is None
+        clock.at += LAG
+
+
 def test_the_last_line_is_waited_for_also_where_the_folder_was_waited_for(cluster: Cluster) -> None:
     clock = Hand()
     backend, folder, away = cluster.backend_by(clock), cluster.folder.path, cluster.folder.path.with_name("x")

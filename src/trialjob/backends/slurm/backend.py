@@ -249,6 +249,7 @@ class SlurmBackend(FolderBackend):
                 return (
                     None if live or self._may_come(watch.job, self._folders) else gone(watch.job, folder.path)
                 )
+            self._folders.pop(watch.job, None)
             if status is None:
                 if not folder.has("request.json") and not folder.has("stop"):
                     return None
