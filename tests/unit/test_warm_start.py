@@ -7,7 +7,7 @@ import pytest
 from trialjob.errors import UsageError
 from trialjob.model.ids import ExperimentName, TrialId
 from trialjob.model.limits import Limits
-from trialjob.model.metric import Mode, Objective, Report
+from trialjob.model.metric import Mode, Objective, Report, Score
 from trialjob.model.space import Branches, Choice, LogUniform, RandInt, Space, Uniform
 from trialjob.model.trial import TrialStatus
 from trialjob.orchestrator.core.events import (
@@ -34,14 +34,18 @@ def present(space: Space = SPACE, objective: Objective = ACCURACY, **constants: 
     return Present(space=space, constants=constants, objective=objective)
 
 
-def earlier(*trials: tuple[dict[str, object], TrialStatus, float | None], **constants: int) -> State:
+def earlier(
+    *trials: tuple[dict[str, object], TrialStatus, float | None],
+    objective: Objective = ACCURACY,
+    **constants: int,
+) -> State:
     """An experiment whose trials had these configurations, ends and scores."""
     events: list[Event] = [
         ExperimentCreated(
             name=ExperimentName("earlier"),
             document={"estimator": {"hyperparameters": constants}},
             bundle="",
-            objective=ACCURACY,
+            objective=objective,
             limits=Limits(max_trials=9),
             trialjob="0",
         )
@@ -51,7 +55,7 @@ def earlier(*trials: tuple[dict[str, object], TrialStatus, float | None], **cons
         events.append(TrialProposed(trial=trial, config=config))  # type: ignore[arg-type]
         events.append(AttemptIntended(trial=trial, attempt=1, max_runtime=1.0))
         if score is not None:
-            report = Report(resource=3.0, metrics={"acc": score}, at=0.0)
+            report = Report(resource=3.0, metrics={objective.metric: score}, at=0.0)
             events.append(ReportsRead(trial=trial, attempt=1, reports=(report,), cursor=""))
         events.append(TrialEnded(trial=trial, status=status, reason=""))
     state: State | None = None
@@ -101,6 +105,35 @@ def test_scores_of_another_objective_mean_nothing() -> None:
     other = Objective(metric="loss", mode=Mode.MIN)
     with pytest.raises(UsageError, match="earlier has the objective max acc, this spec has min loss"):
         of_experiment(state, present(objective=other))
+
+
+def test_a_score_is_what_counts_as_one_now() -> None:
+    state = earlier(({"lr": 0.1, "n": 3}, TrialStatus.PRUNED, 0.7))
+    again = ReportsRead(
+        trial=TrialId(1), attempt=1, reports=(Report(resource=4.0, metrics={"acc": 0.2}, at=0.0),), cursor=""
+    )
+    state = apply(state, again, 0.0)
+    last = Objective(metric="acc", mode=Mode.MAX, score=Score.LAST)
+    steps = Objective(metric="acc", mode=Mode.MAX, resource="step")
+    found = [of_experiment(state, present(objective=each)).results[0] for each in (ACCURACY, last, steps)]
+    assert [(each.score, each.pruned_at) for each in found] == [(0.7, 4.0), (0.2, 4.0), (0.7, 0.0)]
+
+
+def test_what_is_called_like_a_column_of_the_results_is_found_in_its_own() -> None:
+    trained = Objective(metric="seconds", mode=Mode.MIN)
+    space = Space(
+        {"attempts": RandInt(lower=1, upper=9), "config.n": RandInt(lower=1, upper=9), "n": SPACE.tree["n"]}
+    )
+    config: dict[str, object] = {"attempts": 7, "config.n": 4, "n": 3}
+    state = earlier((config, TrialStatus.COMPLETED, 0.5), objective=trained)
+    known = of_table(Result(state).to_csv(), "t.csv", present(space, trained))
+    assert [(each.config, each.score) for each in known.results] == [(config, 0.5)]
+
+
+def test_a_word_for_no_number_may_be_a_value() -> None:
+    space = Space({"fill": Choice(values=("NaN", "mean"))})
+    known = of_table("fill,acc\nNaN,0.5\n1e999,0.4\n", "t.csv", present(space))
+    assert ([each.config for each in known.results], known.dropped) == ([{"fill": "NaN"}], 1)
 
 
 def test_the_results_of_an_experiment_are_a_table() -> None:

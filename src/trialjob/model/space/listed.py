@@ -61,7 +61,11 @@ class _Listed:
 
     def contains(self, value: Json) -> bool:
         # By their text, because 1, 1.0 and True are equal in Python and different values in a spec.
-        return canonical_json(value) in {canonical_json(known) for known in self.values}
+        try:
+            text = canonical_json(value)
+        except ValueError:  # NaN or an infinity, which no list can have
+            return False
+        return text in {canonical_json(known) for known in self.values}
 
     def listed(self) -> Sequence[Json]:
         return self.values

@@ -9,13 +9,14 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 from trialjob.errors import UsageError
 from trialjob.model.cells import of_cell
 from trialjob.model.json import Json, canonical_json
-from trialjob.model.metric import Objective
+from trialjob.model.metric import Objective, TrialScore
 from trialjob.model.space import Config, Space
 from trialjob.model.trial import TrialStatus
 from trialjob.orchestrator.core.events import KnownResult
@@ -79,16 +80,21 @@ def of_experiment(state: State, present: Present) -> Earlier:
     results: list[KnownResult] = []
     dropped = 0
     for trial in state.trials:
-        if trial.score is None or trial.status not in (TrialStatus.COMPLETED, TrialStatus.PRUNED):
+        # What its reports amount to now: then the last value may have counted, and now the best one does.
+        standing = reduce(lambda so_far, report: so_far.after(report, now), trial.reports, TrialScore())
+        if standing.score is None or trial.status not in (TrialStatus.COMPLETED, TrialStatus.PRUNED):
             continue
         config = present.config({**(constants or {}), **trial.config}, tuple(trial.config))
         if config is None:
             dropped += 1
             continue
-        pruned_at = trial.resource if trial.status is TrialStatus.PRUNED else None
+        pruned_at = None
+        if trial.status is TrialStatus.PRUNED:
+            # In other units it says nothing: 500 steps are not further than 3 epochs.
+            pruned_at = trial.resource if then.resource == now.resource else 0.0
         # What is missing is as bad as can be.
-        others = tuple(math.nan if value is None else value for value in trial.others)
-        results.append(KnownResult(config=config, score=trial.score, others=others, pruned_at=pruned_at))
+        others = tuple(math.nan if value is None else value for value in standing.others)
+        results.append(KnownResult(config=config, score=standing.score, others=others, pruned_at=pruned_at))
     return Earlier(results=tuple(results), dropped=dropped)
 
 
@@ -100,14 +106,16 @@ def of_table(text: str, where: str, present: Present) -> Earlier:
     """The rows of a CSV file with a column for each hyperparameter and one for the score.
 
     The score's column has the metric's name, or is called ``score`` as in `trialjob results --format csv`,
-    whose ``status`` and ``resource`` are understood too. Raises UsageError when a column is missing.
+    whose ``status`` and ``resource`` are understood too, and its ``config.`` and ``metric.``. Raises
+    UsageError when a column is missing.
     """
     table = csv.DictReader(io.StringIO(text))
     table.fieldnames = columns = [of_cell(name) for name in table.fieldnames or ()]
-    metric = present.objective.metric
+    searched = _columns(present.space.domains, "config", columns)
+    goals = [goal.metric for goal in (present.objective, *present.objective.others)]
+    metric, *others = _columns(goals, "metric", columns).values()
     score = metric if metric in columns else "score"
-    others = [goal.metric for goal in present.objective.others]
-    missing = [name for name in (*present.space.domains, score, *others) if name not in columns]
+    missing = [name for name in (*searched.values(), score, *others) if name not in columns]
     if missing:
         wanted = f"{metric} (or score)" if missing == ["score"] else ", ".join(missing)
         raise UsageError(
@@ -121,12 +129,12 @@ def of_table(text: str, where: str, present: Present) -> Earlier:
             continue
         wrong = next(
             (name for name in (score, *others, "resource") if _is_unreadable(row, name, score)), None
-        ) or _no_number(row, present.space)
+        ) or _no_number(row, present.space, searched)
         if value is None or wrong is not None:
             wrong = wrong or score
             unread.append(f"line {table.line_num}: {wrong} is {(row.get(wrong) or '')!r}, which is no number")
             continue
-        config = _config(row, present)
+        config = _config(row, present, searched)
         if config is None:
             dropped += 1
             continue
@@ -137,18 +145,25 @@ def of_table(text: str, where: str, present: Present) -> Earlier:
     return Earlier(results=tuple(results), dropped=dropped, unread=len(unread), first_unread=first)
 
 
+def _columns(names: Iterable[str], prefix: str, columns: Sequence[str]) -> dict[str, str]:
+    """Where each stands: results have a prefix before what would be called like another column."""
+    taken = dict.fromkeys(names)
+    longer = {name: f"{prefix}.{name}" for name in taken}
+    return {name: each if each in columns and each not in taken else name for name, each in longer.items()}
+
+
 def _is_unreadable(row: Mapping[str, str | None], name: str, score: str) -> bool:
     """Whether a cell has something in it that is no number; that of the score must have one."""
     cell = (row.get(name) or "").strip()
     return _number(cell) is None and (bool(cell) or name == score)
 
 
-def _no_number(row: Mapping[str, str | None], space: Space) -> str | None:
-    """The first hyperparameter that is searched among numbers, and has something else in its cell."""
+def _no_number(row: Mapping[str, str | None], space: Space, columns: Mapping[str, str]) -> str | None:
+    """The column of the first hyperparameter that is searched among numbers and has something else there."""
     for name, domain in space.domains.items():
-        cell = (row[name] or "").strip()
+        cell = (row[columns[name]] or "").strip()
         if cell and _number(cell) is None and all(_is_number(value) for value in domain.listed() or ()):
-            return name
+            return columns[name]
     return None
 
 
@@ -156,10 +171,10 @@ def _is_number(value: Json) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _config(row: Mapping[str, str | None], present: Present) -> Config | None:
+def _config(row: Mapping[str, str | None], present: Present, columns: Mapping[str, str]) -> Config | None:
     given: dict[str, Json] = {}
     for name, domain in present.space.domains.items():
-        fitting = [value for value in _readings(row[name]) if domain.contains(value)]
+        fitting = [value for value in _readings(row[columns[name]]) if domain.contains(value)]
         if fitting:
             given[name] = fitting[0]
     return present.config(given)
