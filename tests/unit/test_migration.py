@@ -11,14 +11,18 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from trialjob.apps.cli.main import main
 from trialjob.config.parse import parse, read
+from trialjob.config.space import DomainSpec
+from trialjob.config.yaml_text import load_yaml
 from trialjob.errors import UsageError
 from trialjob.migration.command import program, split
 from trialjob.migration.domains import stepped
 from trialjob.migration.files import text, translated
-from trialjob.migration.translation import Wrong
+from trialjob.migration.translation import Translation, Wrong
+from trialjob.model.space import Domain
 
 AZURE = r"""
 $schema: https://azuremlschemas.azureedge.net/latest/sweepJob.schema.json
@@ -162,6 +166,11 @@ def imported(folder: Path, content: str, name: str = "theirs.yaml") -> dict[str,
     return {"said": said, **read(folder / "sweep.yaml")}
 
 
+def of_yaml(content: str) -> Translation:
+    """What becomes of a file that is read as a spec is."""
+    return translated(load_yaml(content, "theirs"))
+
+
 def test_a_sweep_of_azure(tmp_path: Path) -> None:
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "main.py").write_text("")
@@ -236,6 +245,36 @@ def test_a_sweep_of_wandb(tmp_path: Path) -> None:
     assert found["stopping"] == {"kind": "asha", "min_resource": 3, "reduction_factor": 3, "max_resource": 27}
     assert found["limits"] == {"max_trials": 40, "target": 0.01}
     assert found["metrics_from"] == "wandb"
+
+
+def test_words_that_wandb_reads_as_true_and_false(tmp_path: Path) -> None:
+    values = "nesterov: {values: [yes, No]}, said: {values: ['yes', \"no\"]}, amp: {value: off}"
+    more = "lr: {values: [1e-4]}"
+    found = imported(tmp_path, f"method: grid\nmetric: {{name: loss}}\nparameters: {{{values}, {more}}}\n")
+    assert found["space"] == {
+        "nesterov": {"type": "choice", "values": [True, False]},
+        "said": {"type": "choice", "values": ["yes", "no"]},
+        "lr": {"type": "choice", "values": [1e-4]},
+    }
+    assert found["estimator"]["hyperparameters"] == {"amp": False}
+
+
+@pytest.mark.parametrize("epochs", ["{values: [50, 100]}", "{min: 10, max: 100}", "{value: 100}"])
+def test_the_longest_run_of_a_sweep_comes_to_its_own_end(epochs: str) -> None:
+    rule = "{type: hyperband, min_iter: 3}"
+    found = of_yaml(f"{{method: random, parameters: {{epochs: {epochs}}}, early_terminate: {rule}}}")
+    assert found.spec["stopping"]["max_resource"] == 100
+
+
+def test_an_inverse_logarithm_is_uniform_where_the_logarithm_is() -> None:
+    one = "{distribution: inv_log_uniform_values, min: 0.1, max: 0.5}"
+    other = "{distribution: inv_log_uniform, min: 0, max: 2}"
+    found = of_yaml(f"{{method: random, metric: {{name: loss}}, parameters: {{a: {one}, b: {other}}}}}")
+    assert found.spec["space"] == {
+        "a": {"type": "loguniform", "lower": 0.1, "upper": 0.5},
+        "b": {"type": "loguniform", "lower": pytest.approx(0.135335283237), "upper": 1.0},
+    }
+    assert not found.left_out
 
 
 def test_an_experiment_of_katib(tmp_path: Path) -> None:
@@ -380,15 +419,11 @@ def test_what_its_product_would_not_take_is_refused(tmp_path: Path, content: str
     ],
 )
 def test_a_direction_is_understood_in_any_case(content: str, there: str, written: str, mode: str) -> None:
-    from trialjob.config.yaml_text import load_yaml  # noqa: PLC0415 - the text is read in this test only
-
     document = load_yaml(content.replace(there, written), "theirs")
     assert translated(document).spec["objective"]["mode"] == mode
 
 
 def test_a_trial_s_worst_value_is_no_score() -> None:
-    from trialjob.config.yaml_text import load_yaml  # noqa: PLC0415 - the text is read in this test only
-
     strategy = "type: maximize, metricStrategies: [{name: accuracy, value: min}]"
     made = translated(load_yaml(KATIB.replace("type: maximize", strategy), "theirs"))
     assert "worst value" in " ".join(map(str, made.left_out))
@@ -406,8 +441,6 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [AZURE, WANDB, KATIB, json.dumps(TUNING)])
 @given(word=st.text("abcxyz", min_size=4, max_size=8), value=st.sampled_from([1, "text", True]))
 def test_a_word_that_nobody_knows_is_named(content: str, word: str, value: object) -> None:
-    from trialjob.config.yaml_text import load_yaml  # noqa: PLC0415 - the text is read in this test only
-
     document = load_yaml(content, "theirs") | {word: value}
     found = translated(document)
     assert any(note.where == word for note in found.left_out)
@@ -424,6 +457,17 @@ def test_a_range_in_steps_has_each_of_its_values(lower: int, step: float, count:
     domain = stepped(lower, upper, step, "x")
     assert domain["values"] == pytest.approx([lower + step * at for at in range(count + 1)])
     assert domain["values"][-1] == upper
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper", "step"), [(1, 1001, 3), (0, 1003, 2), (10, 5010, 10), (0.5, 300.5, 1)]
+)
+def test_a_long_range_in_steps_has_these_values_and_no_others(
+    lower: float, upper: float, step: float
+) -> None:
+    domain: Domain = TypeAdapter[Any](DomainSpec).validate_python(stepped(lower, upper, step, "x"))
+    count = int((upper - lower) / step) + 1
+    assert list(domain.listed() or ()) == [lower + step * at for at in range(count)]
 
 
 def test_a_range_needs_its_ends_in_order() -> None:

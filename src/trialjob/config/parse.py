@@ -64,9 +64,11 @@ def choose(document: dict[str, Any], backend: str, source: str = "") -> None:
         apply_overrides(document, [f"backend.kind={json.dumps(backend)}"], source)
 
 
-def read(path: Path, *, meant: str = "write 'name: …' and so on") -> dict[str, Any]:
+def read(
+    path: Path, *, meant: str = "write 'name: …' and so on", words: Mapping[str, bool] | None = None
+) -> dict[str, Any]:
     """The document in a YAML file, whatever it says. Raises SpecError, with ``meant`` where it is none."""
-    found = load_yaml(read_text(path), str(path))
+    found = load_yaml(read_text(path), str(path), words)
     if not isinstance(found, Mapping):
         what = "is empty" if found is None else f"holds {shown(found)}, which is no mapping"
         raise SpecError(Problem(field="", message=what, remedy=meant), str(path))

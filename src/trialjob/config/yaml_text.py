@@ -6,7 +6,7 @@ much is given up where that is seen, as a megabyte of "1," would be read for twe
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -43,8 +43,11 @@ def read_text(path: Path) -> str:
         _refuse(source, f"line {line}: this is no UTF-8 text", "a spec is a YAML text file in UTF-8")
 
 
-def load_yaml(text: str, source: str) -> Any:  # noqa: ANN401 - whatever the text holds
-    """The value of a YAML text with one document; None when it is empty."""
+def load_yaml(text: str, source: str, words: Mapping[str, bool] | None = None) -> Any:  # noqa: ANN401 - whatever the text holds
+    """The value of a YAML text with one document; None when it is empty.
+
+    ``words`` are what they say where they stand without quotes.
+    """
     if len(text) > MAX_BYTES:  # reading it takes a minute a megabyte on a busy machine
         _refuse_large(source)
     yaml = YAML(typ="safe", pure=True)
@@ -54,7 +57,7 @@ def load_yaml(text: str, source: str) -> Any:  # noqa: ANN401 - whatever the tex
         if node is None:
             return None
         _measure(node, {}, 1, source)
-        return _value(yaml, node)
+        return _value(yaml, node, words or {})
     except _TooMany as error:
         _refuse_many(source, error.line)
     except MarkedYAMLError as error:
@@ -92,7 +95,7 @@ class _Bounded(Composer):
         return super().compose_node(parent, index)
 
 
-def _value(yaml: YAML, node: Node) -> Any:  # noqa: ANN401 - whatever the text holds
+def _value(yaml: YAML, node: Node, words: Mapping[str, bool]) -> Any:  # noqa: ANN401 - whatever the text holds
     """What ``node`` stands for, with a word that cannot be read as what it looks like as Unreadable."""
     built = yaml.constructor.constructed_objects
     for scalar in _scalars(node, set()):
@@ -100,10 +103,12 @@ def _value(yaml: YAML, node: Node) -> Any:  # noqa: ANN401 - whatever the text h
             yaml.constructor.construct_object(scalar)
         except (ValueError, OverflowError):
             built[scalar] = Unreadable(text=scalar.value, line=scalar.start_mark.line + 1)
+        if scalar.style is None and scalar.value in words:  # no quotes
+            built[scalar] = words[scalar.value]
     return yaml.constructor.construct_document(node)
 
 
-def _scalars(node: Node, seen: set[int]) -> Iterator[Node]:
+def _scalars(node: Node, seen: set[int]) -> Iterator[ScalarNode]:
     if id(node) in seen:
         return
     seen.add(id(node))

@@ -9,8 +9,9 @@ from typing import Any, Final
 from trialjob.migration.translation import Wrong
 
 Domain = dict[str, Any]
-#: A range in steps is written out value by value, up to so many.
+#: A range in steps is written out value by value, up to so many; and where they are no multiples.
 _STEPS: Final = 200
+_MOST_STEPS: Final = 10_000
 _LARGEST: Final = 2**53
 
 
@@ -42,8 +43,11 @@ def stepped(lower: float, upper: float, step: float, where: str) -> Domain:
     if by == 1 and _is_whole(lower) and _is_whole(upper):
         return integers(lower, upper, where)
     count = int((last - first) / by) + 1
-    if count > _STEPS:
-        return {"type": "quniform", "lower": lower, "upper": upper, "q": step}
+    if count > _STEPS and not first % by:
+        # A last one that is no multiple would be rounded, perhaps to above the range.
+        return {"type": "quniform", "lower": lower, "upper": float(first + by * (count - 1)), "q": step}
+    if count > _MOST_STEPS:
+        raise Wrong(where, [lower, upper, step], f"at most {_MOST_STEPS:,} steps, or a multiple of them")
     values = [first + by * at for at in range(count)]
     whole = all(_is_whole(float(each)) for each in (lower, upper, step)) and isinstance(lower, int)
     return {"type": "ordinal", "values": [int(each) if whole else float(each) for each in values]}

@@ -7,13 +7,19 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from trialjob.migration import command
 from trialjob.migration.domains import Domain, choice, exponents, integers, reals
 from trialjob.migration.translation import UNSAID_TRIALS, Section, Translation, Wrong
 
+#: W&B reads YAML 1.1, to which these are true and false where they stand without quotes.
+WORDS: Final = {
+    form: truth
+    for word, truth in (("yes", True), ("no", False), ("on", True), ("off", False))
+    for form in (word, word.capitalize(), word.upper())
+}
 _ABOUT: Final = ("name", "description", "project", "entity", "version", "$schema")
 _PLACE: Final = re.compile(r"\$\{(\w+)\}")
 _EPOCHS: Final = re.compile(r"(?:(?:n|num|max|total)_?)?(?:epochs?|steps|iterations)", re.IGNORECASE)
@@ -42,7 +48,7 @@ def translate(document: Mapping[str, Any]) -> Translation:
         "objective": _objective(metric),
         "metrics_from": "wandb",
         "sampler": {"kind": _METHODS[method]},
-        "stopping": _stopping(sweep.section("early_terminate"), constants),
+        "stopping": _stopping(sweep.section("early_terminate"), space, constants),
         "limits": _limits(sweep, metric, method, space),
         "backend": {"kind": "local"},
     }
@@ -167,15 +173,13 @@ def _domain(kind: str, said: Section) -> Domain:
             said.into.tell(whole, f"exponents there, bounds here: {math.exp(lower):g} to {math.exp(upper):g}")
             return _with_step(exponents(lower, upper, whole, kind=f"{q}loguniform"), kind, said)
         case "inv_log_uniform" | "inv_log_uniform_values":
-            said.into.leave(
-                whole, "1 / x is not drawn uniformly in the logarithm: uniform in that of x instead"
+            # Where the logarithm of 1 / x is uniform, so is that of x.
+            if kind == "inv_log_uniform_values":
+                return reals(lower, upper, whole, kind="loguniform")
+            said.into.tell(
+                whole, f"exponents of 1 / x there, bounds here: {math.exp(-upper):g} to {math.exp(-lower):g}"
             )
-            ends = (
-                sorted(math.exp(-each) for each in (lower, upper))
-                if kind == "inv_log_uniform"
-                else (lower, upper)
-            )
-            return reals(ends[0], ends[1], whole, kind="loguniform")
+            return exponents(-upper, -lower, whole, kind="loguniform")
         case _:
             raise Wrong(said.path("distribution"), kind, "a distribution of W&B")
 
@@ -211,7 +215,7 @@ def _objective(metric: Section) -> dict[str, Any]:
     return {"metric": name, "mode": mode, "score": "last"}
 
 
-def _stopping(given: Section, constants: Mapping[str, Any]) -> dict[str, Any]:
+def _stopping(given: Section, space: Mapping[str, Domain], constants: Mapping[str, Any]) -> dict[str, Any]:
     kind = given.text("type")
     if not kind:
         return {"kind": "none"}
@@ -224,12 +228,12 @@ def _stopping(given: Section, constants: Mapping[str, Any]) -> dict[str, Any]:
     first, last, rungs = given.number("min_iter"), given.number("max_iter"), given.number("s")
     if last:
         first = max(1, int(last / eta ** (rungs or 1)))
+        given.into.tell(
+            given.path("max_iter"), "a run goes on behind it there; here it is complete and ended"
+        )
     first = int(first or 1)
     if not last:
-        lengths = [
-            value for name, value in constants.items() if _EPOCHS.fullmatch(name) and isinstance(value, int)
-        ]
-        last = next((each for each in lengths if each > first), first * int(eta) ** _RUNGS)
+        last = next((each for each in _lengths(space, constants) if each > first), first * int(eta) ** _RUNGS)
         given.into.tell(given.where, f"how far a run goes is not said there; `max_resource` is {last}")
     if eta != int(eta):
         given.into.tell(given.path("eta"), f"whole numbers only; `reduction_factor` is {int(eta)}")
@@ -239,6 +243,17 @@ def _stopping(given: Section, constants: Mapping[str, Any]) -> dict[str, Any]:
     )
     given.done()
     return {"kind": "asha", "min_resource": first, "reduction_factor": int(eta), "max_resource": int(last)}
+
+
+def _lengths(space: Mapping[str, Domain], constants: Mapping[str, Any]) -> Iterator[int]:
+    """How far the longest run goes, by each name for that; its end is not to come before its own."""
+    for name, value in constants.items():
+        if _EPOCHS.fullmatch(name) and isinstance(value, int):
+            yield value
+    for name, domain in space.items():
+        longest = [each for each in domain.get("values", [domain.get("upper")]) if isinstance(each, int)]
+        if _EPOCHS.fullmatch(name) and longest:
+            yield max(longest) - (domain["type"] == "randint")
 
 
 def _limits(sweep: Section, metric: Section, method: str, space: Mapping[str, Domain]) -> dict[str, Any]:

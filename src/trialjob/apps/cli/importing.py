@@ -9,6 +9,7 @@ import click
 from trialjob.apps.cli.first_spec import check_free, write_spec
 from trialjob.config.parse import parse, read
 from trialjob.errors import SpecError, UsageError
+from trialjob.migration import wandb
 from trialjob.migration.files import KNOWN, text, translated
 from trialjob.migration.translation import Translation
 from trialjob.reporting.typed_commands import command
@@ -34,7 +35,10 @@ def import_file(file: str, output: str | None) -> int:
 def _translated(source: Path) -> Translation:
     """What becomes of the file. Raises UsageError, with its name."""
     try:
-        return translated(read(source, meant=KNOWN))
+        document = read(source, meant=KNOWN)
+        if wandb.is_sweep(document):
+            document = read(source, words=wandb.WORDS)
+        return translated(document)
     except SpecError as error:
         raise UsageError("\n".join(f"{source}: {each}" for each in error.problems)) from error
     except UsageError as error:
