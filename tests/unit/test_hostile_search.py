@@ -66,6 +66,14 @@ RULE = Stranger(judge=Judgement(), after=None)
         ("judge", Judgement(enters=(3.0, 0.5))),  # type: ignore[arg-type]
         ("judge", Judgement(enters=((3.0, "x"),))),  # type: ignore[arg-type]
         ("judge", Judgement(refusal=True)),  # type: ignore[arg-type]
+        # What no journal holds, or gives back as it was.
+        ("judge", Judgement(refusal="\ud800")),
+        ("judge", Judgement(stop=StopReason(kind=StopKind.PRUNED, detail="worse \udce9"))),
+        ("judge", Judgement(enters=((10**400, 0.5),))),
+        ("judge", Judgement(enters=((1.0, 10**400),))),
+        ("judge", Judgement(enters=((math.nan, 0.5),))),
+        *(("target", math.nan), ("target", math.inf), ("target", 10**400), ("rungs", (math.nan,))),
+        ("settle", ((1.0, 0.5), (math.inf, 0.5))),
         *(("settle", None), ("settle", ((1.0,),)), ("target", "9"), ("target", True), ("pauses_at", None)),
         *(("promote", 1), ("promote", 2.0), ("promote", [2]), ("source", 3), ("source", 0), ("source", "1")),
         *(("rungs", None), ("rungs", ("a",)), ("rungs", 3.0), ("stand_in", None), ("stand_in", object())),

@@ -327,11 +327,17 @@ def test_a_function_is_given_the_reports_and_the_best_value() -> None:
     assert calls == [([0.9], 0.9), ([0.1], 0.9), ([0.1, 0.2], 0.9)]
 
 
+def _misses_a_file(_reports: object, _best: object) -> bool:
+    """One whose name is no UTF-8, which no journal holds."""
+    raise OSError("no caf\udce9")
+
+
 @pytest.mark.parametrize(
     ("function", "words"),
     [
         (lambda _reports, _best: 1 / 0, "raised ZeroDivisionError: division by zero (trial 1); correct it"),
         (lambda _reports, _best: "no", "returned 'no', which is neither True nor False"),
+        (_misses_a_file, "raised OSError: no caf\\udce9 (trial 1); correct it"),
     ],
 )
 def test_a_function_that_fails_ends_the_experiment(

@@ -6,6 +6,8 @@ the rule and the method; nothing of the step is recorded then, and the experimen
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -36,7 +38,7 @@ def followed(rule: StoppingRule, event: Event) -> StoppingRule:
 
 def judged(rule: StoppingRule, state: State, trial: Trial, report: Report) -> Judgement:
     """What it makes of a report."""
-    words = "a Judgement, with pairs of numbers in enters, and a StopReason and a text or None"
+    words = "a Judgement, with pairs of numbers in enters, and a StopReason and a text (of UTF-8) or None"
     return _looked_at(rule, "judge", rule.judge(state, trial, report), _is_judgement, words)
 
 
@@ -47,7 +49,7 @@ def settled(rule: StoppingRule, state: State, trial: Trial) -> tuple[tuple[float
 
 def target_of(rule: StoppingRule, trial: Trial) -> float | None:
     """Where the next attempt of a trial is to pause or end."""
-    return _looked_at(rule, "target", rule.target(trial), _is_number_or_none, "a number or None")
+    return _looked_at(rule, "target", rule.target(trial), _is_place_or_none, "a finite number or None")
 
 
 def pauses_at(rule: StoppingRule, resource: float) -> bool:
@@ -77,7 +79,7 @@ def rungs_of(rule: BaseRule) -> tuple[float, ...]:
     """Where it compares trials, as far as that is known beforehand."""
 
     def are_numbers(found: object) -> bool:
-        return isinstance(found, tuple | list) and all(map(_is_number, found))
+        return isinstance(found, tuple | list) and all(map(_is_place, found))
 
     return tuple(_looked_at(rule, "rungs", rule.rungs(), are_numbers, "numbers"))
 
@@ -110,29 +112,42 @@ def _is_judgement(found: object) -> bool:
         isinstance(found, Judgement)
         and _are_pairs(found.enters)
         and (found.stop is None or _is_reason(found.stop))
-        and (found.refusal is None or isinstance(found.refusal, str))
+        and (found.refusal is None or _is_text(found.refusal))
     )
 
 
 def _is_reason(found: object) -> bool:
-    return (
-        isinstance(found, StopReason) and isinstance(found.kind, StopKind) and isinstance(found.detail, str)
-    )
+    return isinstance(found, StopReason) and isinstance(found.kind, StopKind) and _is_text(found.detail)
 
 
 def _are_pairs(found: object) -> bool:
     return isinstance(found, tuple) and all(
-        isinstance(pair, tuple) and len(pair) == len(("rung", "value")) and all(map(_is_number, pair))
+        isinstance(pair, tuple)
+        and len(pair) == len(("rung", "value"))
+        and _is_place(pair[0])
+        and _is_number(pair[1])
         for pair in found
     )
 
 
 def _is_number(found: object) -> bool:
-    return isinstance(found, int | float) and not isinstance(found, bool)
+    """Whether it is one that a journal gives back: a float holds no int of 400 digits."""
+    if isinstance(found, int) and not isinstance(found, bool):
+        return -sys.float_info.max <= found <= sys.float_info.max
+    return isinstance(found, float)
 
 
-def _is_number_or_none(found: object) -> bool:
-    return found is None or _is_number(found)
+def _is_place(found: object) -> bool:
+    return isinstance(found, int | float) and _is_number(found) and math.isfinite(found)
+
+
+def _is_place_or_none(found: object) -> bool:
+    return found is None or _is_place(found)
+
+
+def _is_text(found: object) -> bool:
+    """Whether it is one that a journal holds, which is UTF-8: half of a surrogate pair is none."""
+    return isinstance(found, str) and found == found.encode(errors="replace").decode()
 
 
 def _is_truth(found: object) -> bool:

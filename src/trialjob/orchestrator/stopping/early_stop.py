@@ -75,6 +75,7 @@ class FunctionRule(BaseRule):
         return Judgement(stop=StopReason(kind=StopKind.PRUNED, detail=f"ended by {self.name} at {where}"))
 
     def _refused(self, what: str, trial: Trial) -> Judgement:
+        what = what.encode(errors="backslashreplace").decode()  # what a journal holds
         return Judgement(refusal=f"stopping.early_stop {self.name} {what} (trial {trial.id}); correct it")
 
 
