@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -279,6 +280,19 @@ def test_more_children_than_a_page_are_caught_up_with_by_few_calls(tmp_path: Pat
     operations = Counter(call.operation for call in simulated.service.ledger.calls[before:])
     assert operations["ListTrainingJobsForHyperParameterTuningJob"] <= 2
     assert operations["DescribeTrainingJob"] <= 130
+
+
+def test_a_job_that_is_listed_twice_is_one_trial(tmp_path: Path) -> None:
+    simulated = simulation(tmp_path)
+
+    def rewrite(operation: str, body: bytes) -> bytes:
+        answer = json.loads(body)
+        if operation == "ListTrainingJobsForHyperParameterTuningJob":
+            answer["TrainingJobSummaries"] *= 2
+        return json.dumps(answer).encode()
+
+    simulated.faults.rewrite = rewrite
+    check(simulated, simulated.run())
 
 
 def test_a_look_costs_the_same_however_many_jobs_have_ended(tmp_path: Path) -> None:

@@ -52,8 +52,8 @@ def follows(state: State, answer: Hosted) -> Iterator[Event]:
                 yield HostedEnded(reason=EndReason(kind=EndKind.STOPPED, detail="never handed over"))
         case HostedObserved(started=started, end=end):
             names = {trial.job for trial in state.trials} if started else set()
-            fresh = [job for job in started if job.job not in names]
-            for number, job in enumerate(fresh, start=len(state.trials) + 1):
+            fresh = {job.job: job for job in started if job.job not in names}
+            for number, job in enumerate(fresh.values(), start=len(state.trials) + 1):
                 yield from _began(state, TrialId(number), job)
             if end is not None:
                 yield HostedEnded(reason=end)

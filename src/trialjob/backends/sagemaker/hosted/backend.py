@@ -194,7 +194,7 @@ class HostedBackend(SageMakerBackend):
 
         A process that looks once and exits must see all of them, so it waits for the service between pages.
         """
-        rows: list[Facts] = []
+        rows: dict[str, Facts] = {}  # a row that moves from page to page is one job all the same
         token: str | None = None
         waits = 0
         while True:
@@ -206,10 +206,10 @@ class HostedBackend(SageMakerBackend):
                     raise
                 self._clock.sleep(1.0)
                 continue
-            rows += [row for row in page.rows if row["TrainingJobName"] not in known]
+            rows |= {name: row for row in page.rows if (name := row["TrainingJobName"]) not in known}
             token = page.token
             if token is None or len(rows) >= missing:
-                return rows
+                return [*rows.values()]
 
     def _is_long_over(self, facts: Facts) -> bool:
         ended = seconds_of(facts.get("HyperParameterTuningEndTime") or facts.get("LastModifiedTime"))
