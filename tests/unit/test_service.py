@@ -147,6 +147,9 @@ def test_an_experiment_from_its_spec_to_its_report(server: Server) -> None:
     more = server.ask("GET", f"/v1/experiments/one/trials/1/log?cursor={log['cursor']}").json()
     assert more["lines"] == []
     assert server.ask("GET", "/v1/experiments/one/results.csv").body.count(b"\n") == 3
+    for part in ("", "/trials", "/limits/cost", "/spec", "/trials/1/log"):  # on one line, as `sed` reads it
+        told = server.ask("GET", f"/v1/experiments/one{part}")
+        assert told.body.decode() == json.dumps(told.json(), separators=(",", ":")), part
     path = server.ask("POST", "/v1/experiments/one/report-tickets").json()["path"]
     report = server.ask("GET", path, token=None)
     assert report.body.startswith(b"<!doctype html>")

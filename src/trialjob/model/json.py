@@ -26,8 +26,12 @@ def digest(value: Json) -> str:
 
 
 def strict_json(value: Json, *, indent: int | None = 2) -> str:
-    """``value`` as JSON in plain ASCII, with null for every number that JSON cannot hold."""
-    return json.dumps(_finite(value), indent=indent, allow_nan=False)
+    """``value`` as JSON in plain ASCII, with null for every number that JSON cannot hold.
+
+    Without an indent it is on one line and has no spaces.
+    """
+    separators = (",", ":") if indent is None else None
+    return json.dumps(_finite(value), indent=indent, separators=separators, allow_nan=False)
 
 
 def _finite(value: Json) -> Json:

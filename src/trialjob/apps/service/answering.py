@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, Header, Request, Response
@@ -37,9 +38,10 @@ def only(kind: str) -> type[Response]:
     return type("Answer", (Response,), {"media_type": kind})
 
 
-def json_of(value: Json, **headers: str) -> Response:
-    """``value`` on one line, which is encoded in C, with null for every number that JSON cannot hold."""
-    return Response(strict_json(value, indent=None), media_type="application/json", headers=headers)
+def json_of(value: Json, *, visible: Callable[[str], str] = str, **headers: str) -> Response:
+    """``value`` on one line, which is encoded in C, as far as it is ``visible`` to the caller."""
+    text = visible(strict_json(value, indent=None))
+    return Response(text, media_type="application/json", headers=headers)
 
 
 def started(response: Response, name: str, created: bool) -> Started:  # noqa: FBT001 - as a experiments says it

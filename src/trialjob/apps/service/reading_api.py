@@ -17,7 +17,6 @@ from trialjob.apps.service.schemas import Page
 from trialjob.apps.service.streams import news
 from trialjob.apps.service.trial_pages import Order, trial_page
 from trialjob.errors import UsageError
-from trialjob.model.json import strict_json
 from trialjob.model.trial import TrialStatus
 from trialjob.orchestrator.journals.codec import encode
 
@@ -73,7 +72,7 @@ def _wholes(made: FastAPI) -> None:
         states = [
             experiments.of(each).look(each, lambda session: session.state) for each in dict.fromkeys(name)
         ]
-        return Response(experiments.visible(strict_json(side_by_side(states))), media_type="application/json")
+        return json_of(side_by_side(states), visible=experiments.visible)
 
     @made.get(ONE)
     def get_experiment(
@@ -102,7 +101,7 @@ def _parts(made: FastAPI) -> None:
             name,
             lambda session: trial_page(session, order=order, status=status, skip=skip, limit=limit),
         )
-        return Response(experiments.visible(strict_json(rows)), media_type="application/json")
+        return json_of(rows, visible=experiments.visible)
 
     @made.get(f"{ONE}/results.csv", response_class=only("text/csv"))
     def get_table(name: str, experiments: CallerExperiments) -> Response:
@@ -131,7 +130,7 @@ def _parts(made: FastAPI) -> None:
         cost = experiments.of(name).further(
             name, {key: value for key, value in asked.items() if value is not None}
         )
-        return Response(experiments.visible(strict_json(cost)), media_type="application/json")
+        return json_of(cost, visible=experiments.visible)
 
     @made.get(f"{ONE}/records", response_class=only("application/x-ndjson"))
     def get_records(
