@@ -581,6 +581,22 @@ def test_not_for_so_little_that_no_report_would_come_of_it() -> None:
     assert isinstance(events(last(240.01 / 3600))[0], AttemptIntended)
 
 
+def test_not_for_less_than_a_second_where_all_reports_came_at_once() -> None:
+    both = tuple(Report(resource=epoch, metrics={"acc": 0.5}, at=30.0) for epoch in (1.0, 2.0))
+    whole = [
+        replace(each, reports=both)
+        if isinstance(each, ReportsRead)
+        else ended(replace(DONE, pool_seconds=0.0))
+        if isinstance(each, AttemptEnded)
+        else each
+        for each in WHOLE
+    ]
+    limits = replace(LIMITS, max_cost=180.5 / 3600)
+    state = experiment(PRICES, PROPOSED, *whole, replace(PROPOSED, trial=TWO), limits=limits)
+    assert state.longest_silence == 0.0
+    assert isinstance(events(state)[0], ExperimentEnding)
+
+
 def test_and_not_while_a_bill_may_free_money() -> None:
     unknown = ended(replace(DONE, started_at=0.0, ended_at=60.0, pool_seconds=0.0, seconds=None))
     given = [unknown if isinstance(each, AttemptEnded) else each for each in WHOLE]

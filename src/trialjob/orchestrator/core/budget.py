@@ -71,7 +71,7 @@ def _shortened(state: State, bare: Offer) -> Offer:
         low, high = (
             (middle, high) if _pays(state, replace(bare, runtime=float(middle))) else (low, middle - 1)
         )
-    return replace(bare, runtime=float(low)) if low >= _OF_USE * state.longest_silence else bare
+    return replace(bare, runtime=float(low)) if low >= max(1.0, _OF_USE * state.longest_silence) else bare
 
 
 def _pays(state: State, offered: Offer) -> bool:
