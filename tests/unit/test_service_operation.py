@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import threading
@@ -13,7 +14,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from trialjob import config, experiment
-from trialjob.apps.cli.serving import serve
+from trialjob.apps.cli.serving import is_shared, serve
 from trialjob.apps.service import experiments as desk_module
 from trialjob.apps.service.callers import Alone, Caller, TeamCallers
 from trialjob.apps.service.experiments import Experiments
@@ -113,6 +114,12 @@ def test_a_list_longer_than_what_is_kept_reads_no_more_than_what_is_not(
     experiments.status("e5")  # who is looked at takes the place of who was looked at longest ago
     experiments.status("e5")
     assert opened[8:] == ["e5"]
+
+
+def test_a_machine_is_shared_where_other_people_are() -> None:
+    me = os.getuid()
+    assert not is_shared({0, 33, 999, 65534, me})
+    assert is_shared({0, me, 2345 if me != 2345 else 2346})
 
 
 class Ending(Session):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Iterable
+from pathlib import Path
 
 import click
 
@@ -11,6 +14,8 @@ from trialjob.apps.cli.options import WholeNumber, store_option
 from trialjob.errors import UsageError
 
 _NEEDED = ("fastapi", "uvicorn")
+#: The numbers of users that are people, where all others are services of the system.
+_PEOPLE = range(1000, 65534)
 
 
 @click.command()
@@ -27,7 +32,11 @@ _NEEDED = ("fastapi", "uvicorn")
     "--resume", is_flag=True, help="Go on with every experiment that has not ended and that no process runs."
 )
 @click.option("--log", metavar="FILE", help="A line of JSON for each request and step; - for stderr.")
-@click.option("--browser/--no-browser", default=None, help="Open the page [default: on a terminal].")
+@click.option(
+    "--browser/--no-browser",
+    default=None,
+    help="Open the page [default: on a terminal; not where others could see the address, which opens all].",
+)
 @store_option
 def serve(
     *,
@@ -51,8 +60,6 @@ def serve(
     _check_installed()
     if (tls_cert is None) != (tls_key is None):
         raise click.UsageError("--tls-cert and --tls-key belong together.")
-    from pathlib import Path  # noqa: PLC0415 - the help does without
-
     from trialjob.apps.service.serve import Listener  # noqa: PLC0415 - heavy, and an extra
     from trialjob.apps.service.serve import serve as listen  # noqa: PLC0415 - as above
 
@@ -68,13 +75,30 @@ def serve(
     def ready(address: str) -> None:
         click.echo(address)
         say("Ctrl-C ends the server; jobs run on")
-        if opens:
+        if opens and (browser or "#" not in address or not is_shared(_users())):
             import webbrowser  # noqa: PLC0415 - slow to import, and the help does without
 
             webbrowser.open(address)
 
     listen(store=store, listener=listener, resume=resume, ready=ready, notice=say)
     return ExitStatus.DONE
+
+
+def is_shared(users: Iterable[int]) -> bool:
+    """Whether other people have processes here, who can read the words of a command, such as a browser's."""
+    me = os.getuid() if hasattr(os, "getuid") else -1
+    return any(user in _PEOPLE and user != me for user in users)
+
+
+def _users() -> set[int]:
+    """Whose the processes of this machine are, where the system says so."""
+    found = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            found.add(process.stat().st_uid)
+        except OSError:  # it has just ended
+            continue
+    return found
 
 
 def _check_installed() -> None:
