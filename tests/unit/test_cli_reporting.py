@@ -66,7 +66,9 @@ def test_a_report_that_cannot_be_written(
 ) -> None:
     where = tmp_path / "nowhere" / "a.html"
     assert main(["report", "digits", "-o", str(where), "--store", str(store)]) == 2
-    assert f"the report cannot be written to {where}: No such file or directory" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert f"{where} cannot be written: No such file or directory" in told
+    assert f"make its folder (mkdir -p {where.parent})" in told
 
 
 def test_what_is_no_file_is_written_to_and_not_replaced(store: Path, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 import optuna
 from optuna.storages import BaseStorage
@@ -169,7 +170,7 @@ class OptunaStudy:
             why = one_line(mask_address(str(error), self._where)) or type(error).__name__
             raise UsageError(
                 f"the Optuna storage {shown_address(self._where)} cannot be used: {why}\n"
-                "    → write a URL such as sqlite:///study.db, or the path of a journal file"
+                "    → write a URL such as sqlite:///study.db, or the path of a journal file, in a folder"
             ) from error
 
 
@@ -178,6 +179,11 @@ def _opened(where: str) -> BaseStorage:
         raise UsageError(f"{where} is kept in memory only; name a file, such as sqlite:///study.db")
     if "://" in where:
         return optuna.storages.RDBStorage(where)
+    if (path := Path(where)).exists() and not path.is_file():
+        # Optuna would read it to an end that a device, such as /dev/zero, has not.
+        raise UsageError(
+            f"{where} is no file; name one, such as study.log, or a URL such as sqlite:///study.db"
+        )
     return optuna.storages.JournalStorage(JournalFileBackend(where))
 
 

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from trialjob.apps.cli.schema import write_schema
+from trialjob.apps.cli.written_files import write_new_file
 from trialjob.config.schema import SCHEMA_FILE
 from trialjob.errors import UsageError
 
@@ -20,9 +21,9 @@ def check_free(spec: Path) -> None:
 
 def write_spec(spec: Path, text: str) -> None:
     """Write a new file, and the schema that its editor reads. Raises UsageError."""
+    write_new_file(spec, text)
     try:
-        with spec.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except OSError as error:
-        raise UsageError(f"{spec} cannot be written: {error.strerror or error}\n  → {_ELSEWHERE}") from error
-    write_schema(spec.parent / SCHEMA_FILE)
+        write_schema(spec.parent / SCHEMA_FILE)
+    except UsageError:
+        spec.unlink(missing_ok=True)  # or it would be in the way of the next try
+        raise

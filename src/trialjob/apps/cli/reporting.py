@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from trialjob import experiment
 from trialjob.apps.cli.errors import ExitStatus
 from trialjob.apps.cli.watching import look_on
+from trialjob.apps.cli.written_files import write_file
 from trialjob.errors import TrialjobError, UsageError
 from trialjob.experiment import Session
 from trialjob.model.trial import Phase
@@ -61,18 +61,4 @@ def _write(session: Session, path: Path, reader: UseReader | None, *, live: bool
         raise UsageError(f"{path} is a folder; write the name of a file, such as {path / session.name}.html")
     use = reader.look(session.state) if reader is not None else None
     text = page(session.state, session.space(), session.links, use=use, live=live, store=store)
-    # What is no file, such as /dev/stdout, stays what it is.
-    whole = path.is_file() or not path.exists()
-    beside = path.with_name(f".{path.name}.{os.getpid()}") if whole else path
-    try:
-        beside.write_text(text, encoding="utf-8")
-        if whole:
-            beside.replace(path)
-    except OSError as error:
-        if whole:
-            with suppress(OSError):  # nor can it be removed where there is no folder
-                beside.unlink(missing_ok=True)
-        raise UsageError(
-            f"the report cannot be written to {path}: {error.strerror}; make its folder, "
-            "or name another file with -o"
-        ) from error
+    write_file(path, text)

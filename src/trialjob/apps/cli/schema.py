@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from trialjob.config.schema import spec_schema
-from trialjob.errors import UsageError
+from trialjob.apps.cli.written_files import unwritable, write_file
+from trialjob.config.schema import SCHEMA_FILE, spec_schema
 
 
 def print_schema(*, output: str | None) -> int:
@@ -29,11 +29,11 @@ def schema_text() -> str:
     return json.dumps(spec_schema(), ensure_ascii=False, indent=1) + "\n"
 
 
-def write_schema(output: Path) -> None:
-    """Write the schema, and the folder that it is in. Raises UsageError."""
+def write_schema(path: Path) -> None:
+    """Write the schema; the folder that it has beside a spec is made. Raises UsageError."""
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(schema_text(), encoding="utf-8")
+        if path.match(SCHEMA_FILE):
+            path.parent.mkdir(exist_ok=True)
     except OSError as error:
-        why = error.strerror or error
-        raise UsageError(f"{output} cannot be written: {why}; name another place with -o") from error
+        raise unwritable(path, error) from error
+    write_file(path, schema_text())

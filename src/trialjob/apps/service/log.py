@@ -39,7 +39,10 @@ def write_to(place: str) -> logging.Handler:
     try:
         handler = logging.StreamHandler(sys.stderr) if place == "-" else logging.FileHandler(place)
     except OSError as error:
-        raise UsageError(f"--log {place} cannot be written: {error.strerror or error}") from error
+        raise UsageError(
+            f"--log {place} cannot be written: {error.strerror or error}\n"
+            "    → name a file in a folder that is there, or - for stderr"
+        ) from error
     handler.setFormatter(_JsonLine())
     _LOGGER.addHandler(handler)
     _LOGGER.setLevel(logging.INFO)

@@ -104,15 +104,15 @@ def serve(
     ending = threading.Event()
     settings = _settings(app(callers, listener.listening, ending), listener)
     socket_ = listen(listener)
-    if resume:
-        answered(callers.take_over, clock, notice)
-    with socket_:
+    with socket_, _logs(listener.log):
+        if resume:
+            answered(callers.take_over, clock, notice)
         scheme = "http" if listener.tls is None else "https"
         ready(
             f"{scheme}://{listener.host}:{socket_.getsockname()[1]}/" + (f"#token={token}" if token else "")
         )
         try:
-            with _ends_quietly(), _logs(listener.log):
+            with _ends_quietly():
                 _Server(settings, ending).run(sockets=[socket_])
         finally:
             callers.close()
