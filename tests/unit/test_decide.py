@@ -614,6 +614,24 @@ def test_a_trial_that_the_caps_cut_short_says_so_and_keeps_its_score() -> None:
     assert (end.status, end.reason) == (TrialStatus.CANCELLED, "the caps paid for no more than 3m of it")
 
 
+def test_waiting_for_spot_capacity_takes_nothing_of_a_trial_s_time() -> None:
+    waited = JobEnd(
+        outcome=Outcome.FAILED,
+        failure=FailureKind.SPOT,
+        started_at=0.0,
+        ended_at=14_400.0,
+        seconds=40.0,
+        training_seconds=100.0,
+        interruptions=1,
+    )
+    state = experiment(*RUNNING)
+    for event in events(state, look(end=waited)):
+        state = apply(state, event, NOW)
+    (again,) = events(state, now=NOW + 60)
+    assert isinstance(again, AttemptIntended)
+    assert again.max_runtime == 500.0
+
+
 @pytest.mark.parametrize("changed", [60.0, 600.0, 1200.0])
 def test_a_job_that_runs_out_of_time_says_how_much_it_had(changed: float) -> None:
     limits = LimitsChanged(limits=replace(LIMITS, trial_timeout=changed), document={})

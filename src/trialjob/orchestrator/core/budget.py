@@ -106,7 +106,9 @@ def _used(trial: Trial) -> float:
 
 
 def _ran_for(end: JobEnd) -> float:
-    # Not the seconds paid for: of those spot capacity takes fewer than have passed.
+    # Not the seconds paid for, of which spot capacity has fewer; nor its waiting for another machine.
+    if end.training_seconds is not None:
+        return max(end.training_seconds, end.seconds or 0.0)
     if end.started_at is None or end.ended_at is None:
         return end.seconds or 0.0
     return max(0.0, end.ended_at - end.started_at)
