@@ -614,6 +614,16 @@ def test_a_trial_that_the_caps_cut_short_says_so_and_keeps_its_score() -> None:
     assert (end.status, end.reason) == (TrialStatus.CANCELLED, "the caps paid for no more than 3m of it")
 
 
+@pytest.mark.parametrize(("interruptions", "longest"), [(0, 7_200.0), (1, None)])
+def test_waiting_for_spot_capacity_is_no_silence(interruptions: int, longest: float | None) -> None:
+    done = replace(DONE, started_at=0.0, ended_at=7_230.0, interruptions=interruptions)
+    read_ = ReportsRead(
+        trial=ONE, attempt=1, reports=(Report(resource=1.0, metrics={"acc": 0.5}, at=30.0),), cursor="1"
+    )
+    over = TrialEnded(trial=ONE, status=TrialStatus.COMPLETED, reason="")
+    assert experiment(*RUNNING, read_, ended(done), over).longest_silence == longest
+
+
 def test_waiting_for_spot_capacity_takes_nothing_of_a_trial_s_time() -> None:
     waited = JobEnd(
         outcome=Outcome.FAILED,

@@ -44,13 +44,16 @@ def timeout_of(state: State) -> float | None:
 
 
 def silences(trial: Trial) -> Iterator[float]:
-    """How long the jobs of a trial that has completed went without a report, their failures left out."""
+    """How long the jobs of a trial that has completed went without a report.
+
+    Failures are left out, and jobs that were interrupted, as they waited for another machine.
+    """
     place = 0
     for attempt in trial.attempts:
         reports = trial.reports[place : place + attempt.reports]
         place += attempt.reports
         end = attempt.end
-        if end is not None and end.outcome is not Outcome.FAILED:
+        if end is not None and end.outcome is not Outcome.FAILED and not end.interruptions:
             times = [end.started_at, *(report.at for report in reports), end.ended_at]
             yield from (after - before for before, after in pairwise(at for at in times if at is not None))
 
