@@ -72,6 +72,27 @@ trainer = lightning.Trainer(
 )
 trainer.fit(Model(), data, data, ckpt_path=last_checkpoint())
 """
+LOADER = """\
+import signal, time, torch
+from trialjob.reporting import get_context
+context = get_context()
+context.should_stop()
+class Endless(torch.utils.data.IterableDataset):
+    def __iter__(self):
+        while True:
+            time.sleep(0.01)
+            yield 1.0
+data = torch.utils.data.DataLoader(
+    Endless(), batch_size=2, num_workers=2,
+    worker_init_fn=lambda _: signal.signal(signal.SIGTERM, signal.SIG_IGN),
+)
+for number, _ in enumerate(data):
+    if number == 4:
+        print("begins at", number, flush=True)
+    if number >= 4 and context.should_stop():
+        break
+print("begins at", 0)
+"""
 SCRIPTS = {"keras": KERAS, "lightning": LIGHTNING}
 
 
@@ -90,6 +111,7 @@ def start_text(script: str, folder: Path, *words: str, **env: str) -> subprocess
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
+            start_new_session=True,
         )
 
 
@@ -220,3 +242,12 @@ def test_of_several_processes_the_first_reports_and_keeps(tmp_path: Path) -> Non
         assert list(lines(process)) == [0]
     assert process.returncode == 0, (tmp_path / "stderr").read_text()
     assert list((tmp_path / "kept").iterdir()) == []
+
+
+def test_workers_of_a_data_loader_outlive_the_end_that_the_whole_group_is_told_of(tmp_path: Path) -> None:
+    with start_text(LOADER, tmp_path) as process:
+        said = lines(process)
+        assert next(said) == 4
+        os.killpg(process.pid, signal.SIGTERM)
+        assert list(said) == [0]
+    assert process.returncode == 0, (tmp_path / "stderr").read_text()
