@@ -92,7 +92,7 @@ def source_files(folder: Path, entry_point: str) -> Iterator[Path]:
         known.add(path)
         yield path
         tree = parsed(path)
-        for module in _imported(tree) if tree else ():
+        for module in imported(tree) if tree else ():
             place = module.replace(".", "/")
             for home in {path.parent, (folder / entry_point).parent, folder}:
                 waiting += [home / f"{place}.py", home / place / "__init__.py"]
@@ -107,7 +107,8 @@ def parsed(path: Path) -> ast.Module | None:
         return None
 
 
-def _imported(tree: ast.Module) -> Iterator[str]:
+def imported(tree: ast.Module) -> Iterator[str]:
+    """The modules that a module imports, and those that what it imports of them may be."""
     for node in ast.walk(tree):
         match node:
             case ast.Import(names=names):
@@ -119,7 +120,7 @@ def _imported(tree: ast.Module) -> Iterator[str]:
 
 
 def _option(call: ast.Call, file: str) -> ScriptOption | None:
-    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    name = last_name(call.func)
     if name not in ("add_argument", "add_option", "option"):
         return None
     names = tuple(
@@ -154,7 +155,7 @@ def _off(names: tuple[str, ...]) -> str:
 
 def _argparse(given: dict[str, ast.expr]) -> tuple[OptionKind, str]:
     action, type_ = given.get("action"), given.get("type")
-    text = action.value if isinstance(action, ast.Constant) else _last_name(action)
+    text = action.value if isinstance(action, ast.Constant) else last_name(action)
     if text == "store_false":
         return OptionKind.FLAG_FOR_FALSE, 'action="store_false"'
     if text == "store_true":
@@ -167,7 +168,7 @@ def _argparse(given: dict[str, ast.expr]) -> tuple[OptionKind, str]:
         return OptionKind.WORDS, f"nargs={words}"
     if text == "append":
         return OptionKind.REPEATED, 'action="append"'
-    if _last_name(type_) == "bool":
+    if last_name(type_) == "bool":
         return OptionKind.TRUTHY, "type=bool"
     return OptionKind.VALUE, ""
 
@@ -197,7 +198,10 @@ def _click(names: tuple[str, ...], given: dict[str, ast.expr]) -> tuple[OptionKi
     return OptionKind.VALUE, ""  # click's bool reads false, no and 0 as they are meant
 
 
-def _last_name(node: ast.expr | None) -> str:
-    if isinstance(node, ast.Attribute):
-        return node.attr
-    return node.id if isinstance(node, ast.Name) else ""
+def last_name(node: ast.AST | None) -> str:
+    """The last part of ``a.b.c``, also where it is imported; "" for anything else."""
+    match node:
+        case ast.Attribute(attr=name) | ast.Name(id=name) | ast.alias(name=name):
+            return name
+        case _:
+            return ""

@@ -11,7 +11,7 @@ import ast
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from trialjob.config.script_options import parsed, source_files
+from trialjob.config.script_options import last_name, parsed, source_files
 
 #: What a parser may be told without taking more, or other, words than it declares.
 _HARMLESS = {"prog", "usage", "description", "epilog", "formatter_class", "add_help", "argument_default"}
@@ -28,22 +28,14 @@ def refuses_others(folder: Path, entry_point: str) -> bool:
     """True when an option that no ``add_argument`` of the script declares surely ends it."""
     trees = [parsed(path) for path in source_files(folder, entry_point)]
     nodes = [node for tree in trees if tree is not None for node in ast.walk(tree)]
-    if None in trees or any(_last(node) in _OPENING for node in nodes):
+    if None in trees or any(last_name(node) in _OPENING for node in nodes):
         return False
     calls = [node for node in nodes if isinstance(node, ast.Call)]
     return (
-        len([call for call in calls if _last(call.func) == "ArgumentParser"]) == 1
-        and all(_is_plain(call) for call in calls if _last(call.func) == "add_argument")
+        len([call for call in calls if last_name(call.func) == "ArgumentParser"]) == 1
+        and all(_is_plain(call) for call in calls if last_name(call.func) == "add_argument")
         and any(_keeps_to(name, nodes) for name in _parsers(nodes))
     )
-
-
-def _last(node: ast.AST) -> str:
-    match node:
-        case ast.Attribute(attr=name) | ast.Name(id=name) | ast.alias(name=name):
-            return name
-        case _:
-            return ""
 
 
 def _is_plain(call: ast.Call) -> bool:
@@ -57,10 +49,9 @@ def _parsers(nodes: Sequence[ast.AST]) -> Iterator[str]:
     for node in nodes:
         match node:
             case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call() as call):
-                if _last(call.func) == "ArgumentParser" and {word.arg for word in call.keywords} <= _HARMLESS:
+                words = {word.arg for word in call.keywords}
+                if last_name(call.func) == "ArgumentParser" and words <= _HARMLESS:
                     yield name
-            case _:
-                pass
 
 
 def _keeps_to(name: str, nodes: Sequence[ast.AST]) -> bool:
@@ -71,5 +62,5 @@ def _keeps_to(name: str, nodes: Sequence[ast.AST]) -> bool:
         for node in nodes
         if isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Load)
     ]
-    reads = [node for node in nodes if isinstance(node, ast.Call) and _last(node.func) == "parse_args"]
+    reads = [node for node in nodes if isinstance(node, ast.Call) and last_name(node.func) == "parse_args"]
     return set(uses) <= _ASKED and bool(reads) and not any(call.args or call.keywords for call in reads)

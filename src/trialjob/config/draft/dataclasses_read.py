@@ -14,6 +14,7 @@ from typing import Final
 
 from trialjob.config.draft.declared import Declared, Interface, fields_of, parameters_of
 from trialjob.config.draft.literals import name_of
+from trialjob.config.script_options import imported
 
 #: Calls that do it, with the package that each is of, and how its options are spelled.
 _CALLS: Final = {
@@ -28,7 +29,7 @@ _DEEPEST: Final = 5
 
 def of_dataclass(tree: ast.Module, trees: Mapping[Path, ast.Module]) -> Interface | None:
     """By the first call of such a parser that names a class or a function of the program."""
-    modules = {each.split(".")[0] for node in ast.walk(tree) for each in _imported(node)}
+    modules = {each.split(".")[0] for each in imported(tree)}
     known = {node.name: node for each in trees.values() for node in each.body if isinstance(node, _NAMED)}
     for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args):
         kinds = [how for (module, name), how in _CALLS.items() if module in modules and name == name_of(call)]
@@ -41,14 +42,6 @@ def of_dataclass(tree: ast.Module, trees: Mapping[Path, ast.Module]) -> Interfac
 
 
 _NAMED: Final = (ast.ClassDef, ast.FunctionDef)
-
-
-def _imported(node: ast.AST) -> Iterator[str]:
-    match node:
-        case ast.Import(names=names):
-            yield from (each.name for each in names)
-        case ast.ImportFrom(module=str(module)):
-            yield module
 
 
 def _options(
