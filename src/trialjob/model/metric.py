@@ -74,6 +74,11 @@ class Objective(MetricGoal):
     #: What is to be good beside ``metric``; samplers and the Pareto front weigh all of them.
     others: tuple[MetricGoal, ...] = ()
 
+    @property
+    def goals(self) -> tuple[MetricGoal, ...]:
+        """All that is to be good, itself first."""
+        return self, *self.others
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricDefinition:

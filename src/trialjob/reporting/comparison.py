@@ -58,8 +58,7 @@ def comparison(states: Sequence[State]) -> list[Line]:
 
 
 def _objective(state: State) -> str:
-    goals = (state.objective, *state.objective.others)
-    return ", ".join(f"{goal.mode.value} {clean(goal.metric)}" for goal in goals)
+    return ", ".join(f"{goal.mode.value} {clean(goal.metric)}" for goal in state.objective.goals)
 
 
 def _best(state: State) -> str:

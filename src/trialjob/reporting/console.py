@@ -237,7 +237,7 @@ def _running(trials: Sequence[Trial], state: State, now: float, width: int) -> T
     objective = state.objective
     table = Table(box=None, pad_edge=False, header_style="bold", expand=True)
     wide = width >= 60  # noqa: PLR2004 - below this a configuration and a clock do not fit beside each other
-    goals = (objective, *objective.others)
+    goals = objective.goals
     metrics = [clean(goal.metric) for goal in goals]
     heads = ["trial", clean(objective.resource), *metrics, *(["time"] if wide else [])]
     for head in heads:

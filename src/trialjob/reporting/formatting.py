@@ -74,7 +74,7 @@ def value(given: Json) -> str:
 
 def scores(trial: Trial, objective: Objective) -> str:
     """``val_accuracy 0.97, latency 3.1``: the values of all objectives."""
-    goals = (objective, *objective.others)
+    goals = objective.goals
     values = (trial.score, *(trial.others or (None,) * len(objective.others)))
     return ", ".join(f"{clean(a.metric)} {number(v)}" for a, v in zip(goals, values, strict=True))
 

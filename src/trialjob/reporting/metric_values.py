@@ -37,7 +37,7 @@ class MetricValues:
 
 def direction(metric: str, objective: Objective) -> Mode | None:
     """Which way a metric is better; None where nothing says so."""
-    for goal in (objective, *objective.others):
+    for goal in objective.goals:
         if goal.metric == metric:
             return goal.mode
     return _by_name(metric)
@@ -54,7 +54,7 @@ def _by_name(metric: str) -> Mode | None:
 
 def metrics_of(trial: Trial, objective: Objective) -> dict[str, MetricValues]:
     """Each metric but the resource, the objectives first, then in the order in which they were reported."""
-    goals = (objective, *objective.others)
+    goals = objective.goals
     standing = dict(zip((goal.metric for goal in goals), (trial.score, *trial.others), strict=False))
     names = dict.fromkeys([*standing, *(name for report in trial.reports for name in report.metrics)])
     names.pop(objective.resource, None)

@@ -86,7 +86,7 @@ class OptunaStudy:
         return len(changed)
 
     def _study(self, state: State) -> int:
-        goals = (state.objective, *state.objective.others)
+        goals = state.objective.goals
         directions = [
             StudyDirection.MAXIMIZE if goal.mode is Mode.MAX else StudyDirection.MINIMIZE for goal in goals
         ]
@@ -220,7 +220,7 @@ def _attributes(state: State, trial: Trial, row: Row) -> dict[str, object]:
     metrics: dict[str, float] = {}
     for report in trial.reports:
         metrics.update(report.metrics)
-    objectives = {goal.metric for goal in (state.objective, *state.objective.others)}
+    objectives = {goal.metric for goal in state.objective.goals}
     others = {
         name: value for name, value in metrics.items() if name not in objectives and math.isfinite(value)
     }

@@ -46,7 +46,7 @@ def _keys(trial: Trial, objective: Objective) -> _Keys:
     numbers = [value for value in values if value is not None and not math.isnan(value)]
     if len(numbers) != len(values):
         return ()
-    goals = (objective, *objective.others)
+    goals = objective.goals
     return tuple(goal.key(number) for goal, number in zip(goals, numbers, strict=True))
 
 

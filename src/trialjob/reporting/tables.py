@@ -113,7 +113,7 @@ def trials_table(rows: Iterable[Row], objective: Objective, width: int, further:
 def _print_trials(console: Console, rows: Sequence[Row], objective: Objective) -> None:
     """The rows with as many of their metrics as there is room for; the others are named."""
     names = list(dict.fromkeys(name for row in rows for name in row.metrics))
-    goals = {objective.metric, *(goal.metric for goal in objective.others)}
+    goals = {goal.metric for goal in objective.goals}
     further = [name for name in names if name not in goals][: console.width // _NARROWEST]
     while True:
         table = trials_table(rows, objective, console.width, further)

@@ -99,7 +99,7 @@ def of_experiment(state: State, present: Present) -> Earlier:
 
 
 def _goals(objective: Objective) -> str:
-    return ", ".join(f"{goal.mode.value} {goal.metric}" for goal in (objective, *objective.others))
+    return ", ".join(f"{goal.mode.value} {goal.metric}" for goal in objective.goals)
 
 
 def of_table(text: str, where: str, present: Present) -> Earlier:

@@ -19,16 +19,11 @@ _MOST_NAMED = 8
 
 def front_variants(given: ReportContext) -> list[tuple[str, Figure]]:
     """A figure for each two objectives; none when there is only one."""
-    goals = _goals(given)
+    goals = given.state.objective.goals
     return [
         (f"{clean(goals[x].metric)} and {clean(goals[y].metric)}", _figure(given, goals, x, y))
         for x, y in combinations(range(len(goals)), 2)
     ]
-
-
-def _goals(given: ReportContext) -> list[MetricGoal]:
-    objective = given.state.objective
-    return [objective, *objective.others]
 
 
 def _values(trial: Trial) -> list[float | None]:
