@@ -245,7 +245,7 @@ class BaseBackend(SpecPart):
 
         No service is called.
         """
-        return _no_links
+        return lambda _job: {}
 
     @property
     def aws(self) -> Mapping[str, str | None]:
@@ -331,10 +331,6 @@ class BaseBackend(SpecPart):
     def doctor(self, jobs: Jobs, only: Sequence[str] = ()) -> Iterator[Check]:  # noqa: ARG002 - for those that look
         """Look at what the jobs will need outside of this machine, one check after the other."""
         yield Check(name="backend", ok=True, detail=f"{self.kind}; it needs no account")
-
-
-def _no_links(_job: JobName) -> Mapping[str, str]:
-    return {}
 
 
 #: The kind of a spec that names no backend.

@@ -38,7 +38,8 @@ def confirm(
     first = experiment.attach(name, store=store)
     best = _best(first.state, top, seed_name)
     document: dict[str, Any] = first.spec.document()
-    values = _new_seeds(seeds, _used(document, first.state, seed_name))
+    used = _used(document, first.state, seed_name)
+    values = list(islice((seed for seed in count(1) if seed not in used), seeds))
     document = _document(document, [{**row, seed_name: seed} for seed in values for row in best])
     document["space"] = {
         **document["space"],
@@ -75,10 +76,6 @@ def _used(document: Mapping[str, Any], state: State, seed_name: str) -> set[obje
     """The seeds that the experiment itself has run with."""
     constants = document["estimator"].get("hyperparameters") or {}
     return {constants.get(seed_name), *(trial.config.get(seed_name) for trial in state.trials)}
-
-
-def _new_seeds(wanted: int, used: set[object]) -> list[int]:
-    return list(islice((seed for seed in count(1) if seed not in used), wanted))
 
 
 def _document(document: dict[str, Any], points: list[dict[str, Json]]) -> dict[str, Any]:

@@ -8,10 +8,10 @@ ever: every token that is made here ends.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from trialjob import experiment
+from trialjob.apps.summary import iso
 from trialjob.apps.team.ledger import month_of
 from trialjob.apps.team.tenants import Tenants
 from trialjob.apps.team.tokens import Role, Token, TokenBook
@@ -108,11 +108,7 @@ def _token_row(token: Token, now: float) -> dict[str, Any]:
         "tenant": token.tenant,
         "role": token.role,
         "note": token.note,
-        "created_at": _iso(token.created_at),
-        "expires_at": None if token.expires_at is None else _iso(token.expires_at),
+        "created_at": iso(token.created_at),
+        "expires_at": None if token.expires_at is None else iso(token.expires_at),
         "state": "revoked" if token.revoked else "valid" if token.is_valid(now) else "expired",
     }
-
-
-def _iso(at: float) -> str:
-    return datetime.fromtimestamp(at, tz=UTC).isoformat(timespec="seconds")

@@ -170,12 +170,7 @@ def queue(name: str = "") -> list[Queued]:
 
 def _queued(line: str) -> Queued | None:
     """A line of the queue; None for a job that is none of ours."""
-    number, _, rest = line.partition("|")
-    state, _, rest = rest.partition("|")
-    since, _, rest = rest.partition("|")
-    running, _, rest = rest.partition("|")
-    began, _, rest = rest.partition("|")
-    comment, _, rest = rest.partition("|")
+    number, state, since, running, began, comment, rest = [*line.split("|", 6), *[""] * 6][:7]
     mark = mark_of(comment)
     if mark is None:
         return None

@@ -229,8 +229,6 @@ def _by_libraries(tree: ast.Module) -> Iterator[str]:
                 name = literal(call.args[0])
                 if isinstance(name, str) and literal(given.get("prog_bar")) is True:
                     yield f"{name}={_VALUE}"
-            case _:
-                pass
 
 
 def _evaluates(tree: ast.Module) -> bool:

@@ -164,8 +164,6 @@ class OptunaSampler:
                     self._read(event)
                 case TrialEnded():
                     self._finish(event)
-                case _:
-                    pass
             # Last: a sampler that is asked again is to find the configuration new, as it was.
             self._random.tell([event])
 

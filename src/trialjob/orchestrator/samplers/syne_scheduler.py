@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 
 from trialjob.errors import InvariantError
 from trialjob.model.ids import TrialId
-from trialjob.model.metric import MetricGoal, NanPolicy, Objective, Report
+from trialjob.model.metric import NanPolicy, Objective, Report
 from trialjob.model.space import Config, Space
 from trialjob.model.trial import StopKind, StopReason, TrialStatus
 from trialjob.orchestrator.core.events import (
@@ -107,8 +107,6 @@ class SyneTuneScheduler:
                     self._stopping.add(event.trial)
                 case TrialEnded():
                     self._close(event.trial, event.status)
-                case _:
-                    pass
 
     def _begin(self, objective: Objective) -> None:
         self._objective = objective
@@ -263,9 +261,8 @@ class SyneTuneRule(BaseRule):
 
 def _losses(report: Report, objective: Objective) -> dict[str, float]:
     """The loss of each objective that the report has."""
-    goals: Sequence[MetricGoal] = (objective, *objective.others)
     losses = {}
-    for number, goal in enumerate(goals):
+    for number, goal in enumerate(objective.goals):
         value = report.metrics.get(goal.metric)
         if value is not None:
             loss = min(max(-goal.key(value), -_LARGEST), _LARGEST)

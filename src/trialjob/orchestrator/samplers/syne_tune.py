@@ -91,8 +91,6 @@ class SyneTuneSampler:
                     self._read(event)
                 case TrialEnded():
                     self._finish(event)
-                case _:
-                    pass
 
     def _read(self, event: ReportsRead) -> None:
         if self._objective is None:
