@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Final
 
 _PROCESSES: Final = re.compile(
-    r"^(?:import|from) (?:subprocess|multiprocessing|pty|socket)\b|\bFakeAws\(|\baws_here\b", re.MULTILINE
+    r"^(?:import|from) (?:subprocess|multiprocessing|program_output|pty|socket)\b|\bFakeAws\("
+    r"|\b(?:aws_here|quick_aws)\b",
+    re.MULTILINE,
 )
 #: The others, below ``tests``.
 KINDS: Final[Mapping[str, tuple[str, ...]]] = {

@@ -41,17 +41,9 @@ def test_the_sagemaker_spec_in_the_readme_is_one_that_the_service_takes(tmp_path
         aws.create_role("SageMakerExecution")
         (tmp_path / "sweep.yaml").write_text(json.dumps({**spec, **shown}))
         (tmp_path / "train.py").touch()
-        done = subprocess.run(
-            [sys.executable, "-m", "trialjob", "doctor", "sweep.yaml"],
-            cwd=tmp_path,
-            env=aws.env,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=400,
-        )
-    assert "WRONG" not in done.stdout
-    assert "first job    SageMaker will take the request" in done.stdout
+        said = output_of([sys.executable, "-m", "trialjob", "doctor", "sweep.yaml"], tmp_path, aws.env)
+    assert "WRONG" not in said
+    assert "first job    SageMaker will take the request" in said
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from trialjob.experiment import attach
 from trialjob.model.ids import JobName, TrialId, job_name
 from trialjob.model.limits import Limits
 from trialjob.orchestrator.ports import Submitted
-from trialjob.testing.fake_aws import Durations, FakeAws, ScaledClock, VirtualClock
+from trialjob.testing.fake_aws import FakeAws, VirtualClock
 from trialjob.testing.local_jobs import LocalJobs
 from trialjob.testing.sagemaker_simulation import BUNDLED, SETTINGS, SageMakerSimulation, epochs
 from trialjob.testing.simulation import NAME
@@ -89,7 +89,7 @@ def test_on_this_machine(tmp_path: Path) -> None:
     check(tmp_path)
 
 
-def test_on_sagemaker(tmp_path: Path) -> None:
+def test_on_sagemaker(tmp_path: Path, quick_aws: FakeAws) -> None:
     document = {
         **SPEC,
         "estimator": {**SPEC["estimator"], "environment": {"PACE": "1.5"}},
@@ -97,12 +97,8 @@ def test_on_sagemaker(tmp_path: Path) -> None:
     }
     (tmp_path / "train.py").write_text(SCRIPT)
     (tmp_path / "sweep.yaml").write_text(json.dumps(document))
-    quick = Durations(cold_start=0.5, warm_start=0.1, download=0.1, upload=0.1, stop=0.1)
-    with FakeAws(clock=ScaledClock(10), durations=quick) as aws:
-        aws.create_bucket("bucket")
-        aws.create_role("SageMakerExecution")
-        trialjob(tmp_path, "run", "sweep.yaml", "--name", "population", env=aws.env)
-        check(tmp_path, aws.env)
+    trialjob(tmp_path, "run", "sweep.yaml", "--name", "population", env=quick_aws.env)
+    check(tmp_path, quick_aws.env)
 
 
 # Once, whatever happens

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from program_output import output_of
 from trialjob.testing.fake_aws import Durations, FakeAws, ScaledClock
 
 SPEC = """\
@@ -51,18 +51,7 @@ for epoch in range(1, values["epochs"] + 1):
 
 def call(folder: Path, aws: FakeAws, *arguments: str) -> str:
     environment = {**os.environ, **aws.env, "TRIALJOB_STORE": str(folder / "store")}
-    done = subprocess.run(
-        [sys.executable, "-m", "trialjob", *arguments],
-        cwd=folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=400,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return output_of([sys.executable, "-m", "trialjob", *arguments], folder, environment)
 
 
 def check_a_script(tmp_path: Path, spec: str) -> None:

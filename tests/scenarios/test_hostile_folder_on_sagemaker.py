@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from program_output import output_of
 from trialjob.testing.fake_aws import FakeAws
 
 PYTHON_38 = sorted(Path("~/.pyenv/versions").expanduser().glob("3.8.*/bin"))
@@ -67,10 +67,7 @@ def test_it_arrives_and_runs(python: Path, tmp_path: Path, quick_aws: FakeAws) -
     variables = {**os.environ, **quick_aws.env, "TRIALJOB_STORE": str(tmp_path / "store")}
 
     def trialjob(*words: str) -> str:
-        line = [sys.executable, "-m", "trialjob", *words]
-        done = subprocess.run(line, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        return output_of([sys.executable, "-m", "trialjob", *words], tmp_path, variables)
 
     told = trialjob("run", "sweep.yaml", "--name", "hostile", "--yes")
     log = trialjob("logs", "hostile", "1")

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from trialjob.testing.fake_aws import Durations, FakeAws, ScaledClock
+from trialjob.testing.fake_aws import FakeAws
 
 SPEC = """\
 name: cloud
@@ -36,11 +36,11 @@ done
 """
 
 
-def command(folder: Path, aws: FakeAws, *arguments: str) -> subprocess.Popen[str]:
+def command(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "trialjob", *arguments],
         cwd=folder,
-        env={**os.environ, **aws.env, "TRIALJOB_STORE": str(folder / "store")},
+        env={**os.environ, "TRIALJOB_STORE": str(folder / "store")},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -48,36 +48,32 @@ def command(folder: Path, aws: FakeAws, *arguments: str) -> subprocess.Popen[str
     )
 
 
-def call(folder: Path, aws: FakeAws, *arguments: str) -> str:
-    with command(folder, aws, *arguments) as process:
+def call(folder: Path, *arguments: str) -> str:
+    with command(folder, *arguments) as process:
         output, _ = process.communicate(timeout=400)
     assert process.returncode == 0, output
     return output
 
 
-def test_killed_in_the_middle_and_resumed(tmp_path: Path) -> None:
+def test_killed_in_the_middle_and_resumed(tmp_path: Path, quick_aws: FakeAws) -> None:
     (tmp_path / "sweep.yaml").write_text(SPEC)
     (tmp_path / "train.sh").write_text(SCRIPT)
-    quick = Durations(cold_start=0.5, warm_start=0.1, download=0.1, upload=0.1, stop=0.1)
-    with FakeAws(clock=ScaledClock(10), durations=quick) as aws:
-        aws.create_bucket("bucket")
-        aws.create_role("SageMakerExecution")
-        with command(tmp_path, aws, "run", "sweep.yaml", "--name", "cloud") as process:
-            assert process.stdout is not None
-            for line in process.stdout:
-                if "started" in line:
-                    break
-            os.kill(process.pid, signal.SIGKILL)
-            process.communicate()
-        call(tmp_path, aws, "resume", "cloud")
+    with command(tmp_path, "run", "sweep.yaml", "--name", "cloud") as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "started" in line:
+                break
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+    call(tmp_path, "resume", "cloud")
 
-        results = json.loads(call(tmp_path, aws, "results", "cloud", "--format", "json"))
-        assert [(row["status"], row["attempts"], row["score"]) for row in results["trials"]] == [
-            ("completed", 1, 0.31),
-            ("completed", 1, 0.32),
-            ("completed", 1, 0.33),
-        ]
-        assert "acc=0.31" in call(tmp_path, aws, "logs", "cloud", "1")
-        assert sorted(aws.service.jobs) == ["cloud-0001-1", "cloud-0002-1", "cloud-0003-1"]
-        assert aws.service.bill().pools_left == 0
-        assert "nothing of trialjob's runs" in call(tmp_path, aws, "audit")
+    results = json.loads(call(tmp_path, "results", "cloud", "--format", "json"))
+    assert [(row["status"], row["attempts"], row["score"]) for row in results["trials"]] == [
+        ("completed", 1, 0.31),
+        ("completed", 1, 0.32),
+        ("completed", 1, 0.33),
+    ]
+    assert "acc=0.31" in call(tmp_path, "logs", "cloud", "1")
+    assert sorted(quick_aws.service.jobs) == ["cloud-0001-1", "cloud-0002-1", "cloud-0003-1"]
+    assert quick_aws.service.bill().pools_left == 0
+    assert "nothing of trialjob's runs" in call(tmp_path, "audit")

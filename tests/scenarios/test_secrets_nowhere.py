@@ -6,7 +6,6 @@ import gzip
 import io
 import json
 import os
-import subprocess
 import sys
 import tarfile
 from collections.abc import Iterator
@@ -15,10 +14,11 @@ from typing import Any
 
 import pytest
 
+from program_output import output_of
 from trialjob import Script, Secret, Tuner, experiment, maximize
 from trialjob.apps.cli.main import main
 from trialjob.errors import SpecError
-from trialjob.testing.fake_aws import Durations, FakeAws, ScaledClock
+from trialjob.testing.fake_aws import FakeAws
 
 CANARY = "canary-5f1c9a77b2e84d06"
 FROM_HERE = "elsewhere-77b2e84d065f1c9a"
@@ -219,7 +219,7 @@ def test_an_old_journal_with_plain_values_goes_on(folder: Path, capfd: pytest.Ca
     assert len(experiment.attach("sec").state.trials) == 2
 
 
-def test_on_sagemaker(folder: Path) -> None:
+def test_on_sagemaker(folder: Path, quick_aws: FakeAws) -> None:
     estimator = """\
   image_uri: 123456789012.dkr.ecr.us-east-1.amazonaws.com/python:3
   role: arn:aws:iam::123456789012:role/SageMakerExecution
@@ -227,38 +227,25 @@ def test_on_sagemaker(folder: Path) -> None:
 """
     spec = SPEC.replace("space:", estimator + "space:", 1) + CLOUD
     (folder / "sweep.yaml").write_text(spec)
-    quick = Durations(cold_start=0.2, warm_start=0.1, download=0.1, upload=0.1, stop=0.1)
-    with FakeAws(clock=ScaledClock(10), durations=quick) as aws:
-        aws.create_bucket("bucket")
-        aws.create_role("SageMakerExecution")
-        for words in (
-            ("plan", "sweep.yaml", "--epochs", "1", "--epoch-seconds", "1", "--format", "json"),
-            ("run", "sweep.yaml", "--name", "sec", "--store", "s3://bucket/store"),
-            ("logs", "sec", "2", "--store", "s3://bucket/store"),
-            ("report", "sec", "--store", "s3://bucket/store"),
-            ("audit",),
-        ):
-            done = subprocess.run(
-                [sys.executable, "-m", "trialjob", *words],
-                cwd=folder,
-                env={**os.environ, **aws.env, **({"HF_TOKEN": CANARY} if words[0] == "logs" else {})},
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=400,
-                check=False,
-            )
-            assert done.returncode == 0, (words, done.stdout, done.stderr)
-            assert not any(value in done.stdout + done.stderr for value in BOTH), words
-        jobs = aws.service.jobs
-        assert [job.request["Environment"]["HF_TOKEN"] for job in jobs.values()] == [CANARY, CANARY]
-        assert [job.request["Environment"]["OTHER"] for job in jobs.values()] == [FROM_HERE, FROM_HERE]
-        for job in jobs.values():
-            rest = {name: value for name, value in job.request.items() if name != "Environment"}
-            assert not any(value in str(rest) for value in BOTH)
-        for key in aws.service.world.keys("bucket", ""):
-            data = aws.service.world.read("bucket", key)
-            assert not any(value.encode() in unpacked(data) for value in BOTH), key
+    for words in (
+        ("plan", "sweep.yaml", "--epochs", "1", "--epoch-seconds", "1", "--format", "json"),
+        ("run", "sweep.yaml", "--name", "sec", "--store", "s3://bucket/store"),
+        ("logs", "sec", "2", "--store", "s3://bucket/store"),
+        ("report", "sec", "--store", "s3://bucket/store"),
+        ("audit",),
+    ):
+        variables = {**os.environ, **({"HF_TOKEN": CANARY} if words[0] == "logs" else {})}
+        said = output_of([sys.executable, "-m", "trialjob", *words], folder, variables)
+        assert not any(value in said for value in BOTH), words
+    jobs = quick_aws.service.jobs
+    assert [job.request["Environment"]["HF_TOKEN"] for job in jobs.values()] == [CANARY, CANARY]
+    assert [job.request["Environment"]["OTHER"] for job in jobs.values()] == [FROM_HERE, FROM_HERE]
+    for job in jobs.values():
+        rest = {name: value for name, value in job.request.items() if name != "Environment"}
+        assert not any(value in str(rest) for value in BOTH)
+    for key in quick_aws.service.world.keys("bucket", ""):
+        data = quick_aws.service.world.read("bucket", key)
+        assert not any(value.encode() in unpacked(data) for value in BOTH), key
     page = next(path for path in folder.rglob("*.html"))
     assert not any(value in page.read_text() for value in BOTH)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from program_output import output_of
 from trialjob.model.ids import ExperimentName
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.journals import STORES
@@ -103,16 +103,7 @@ def run(site: Path, tmp_path: Path) -> Run:
 
     def command(*words: str, status: int = 0, python: str = "") -> str:
         start = ["-c", python] if python else ["-m", "trialjob", *words]
-        done = subprocess.run(
-            [sys.executable, *start],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == status, done.stdout + done.stderr
-        return done.stdout + done.stderr
+        return output_of([sys.executable, *start], tmp_path, environment, status=status)
 
     return command
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typing import NamedTuple
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 
+from program_output import output_of
 from trialjob import config
 from trialjob.apps.cli.main import main
 from trialjob.config.draft.programs import programs
@@ -85,14 +87,7 @@ def test_the_spec_is_sound_and_the_script_takes_what_it_gives(script: Script, tm
         if spec_program(spec)[-3:] == ".py"
         else ["bash"]
     )
-    taken = subprocess.run(
-        [*program, spec_program(spec), *given(spec, folder)],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert taken.returncode == 0, taken.stderr
+    output_of([*program, spec_program(spec), *given(spec, folder)], folder, os.environ)
 
 
 def spec_program(spec: ExperimentSpec) -> str:
