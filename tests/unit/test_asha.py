@@ -21,6 +21,7 @@ from trialjob.orchestrator.core.evolve import apply
 from trialjob.orchestrator.core.search import Judgement
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.stopping.asha import Asha
+from trialjob.orchestrator.stopping.promotion import Promotion
 from trialjob.testing.histories import beginning
 
 MAXIMIZE = Objective(metric="acc", mode=Mode.MAX)
@@ -59,6 +60,8 @@ def report(state: State, rule: Asha, trial: int, resource: float, value: float) 
         (2, 100, 4, (2, 8, 32)),
         (1, 243, 3, (1, 3, 9, 27, 81)),
         (1, 1000, 10, (1, 10, 100)),
+        (0.1, 2.7, 3, (0.1, 0.3, 0.9)),
+        (0.3, 0.9, 3, (0.3,)),
     ],
 )
 def test_rungs_are_powers_below_max_resource(
@@ -79,6 +82,21 @@ def test_only_the_best_third_goes_on() -> None:
             assert judgement.stop.kind is StopKind.PRUNED
     # 0.1 is first and alone; 0.5 and 0.6 lead; of six, the best two go on, and 0.55 is second.
     assert stopped == [3, 5]
+
+
+def test_a_trial_pauses_where_it_was_told_to() -> None:
+    rule = Promotion(min_resource=0.7, max_resource=2.1)
+    target = rule.first(TrialId(1))
+    state = apply(None, beginning("e", MAXIMIZE, Limits(max_trials=1)), 0.0)
+    state = apply(state, TrialProposed(trial=TrialId(1), config={}), 0.0)
+    state = apply(state, AttemptIntended(trial=TrialId(1), attempt=1, max_runtime=1.0, resource=target), 0.0)
+    state = apply(state, JobSubmitted(trial=TrialId(1), attempt=1), 0.0)
+    made = Report(resource=0.7, metrics={"acc": 0.5}, at=0.0)
+    assert made.resource < target  # what 2.1 / 3 is
+    judgement = rule.judge(state, state.trials[TrialId(1)], made)
+    assert judgement.enters == ((target, 0.5),)
+    assert judgement.stop is not None
+    assert judgement.stop.kind is StopKind.PAUSED
 
 
 def test_minimising_mirrors_maximising() -> None:
@@ -113,6 +131,12 @@ def test_at_max_resource_it_is_left_alone_and_past_it_stopped_as_complete() -> N
     _, past_it = report(state, rule, 1, 10, 0.5)
     assert past_it.stop is not None
     assert past_it.stop.kind is StopKind.MAX_RESOURCE
+
+
+def test_a_sum_of_steps_is_what_it_is_meant_to_be() -> None:
+    rule = Asha(min_resource=0.9, max_resource=9)
+    _, judgement = report(started(1), rule, 1, sum([0.1] * 9), 0.5)
+    assert judgement.enters == ((0.9, 0.5),)
 
 
 def test_nan_is_the_worst_of_all() -> None:

@@ -60,8 +60,8 @@ def test_the_best_are_run_again_with_new_seeds_and_the_same_code(
         (folder / "t.sh").write_text(SCRIPT)
     text = capsys.readouterr().out
     assert "acc of each configuration, repeated:" in text
-    (again,) = [name for name in experiment.open_store(folder / "store").names() if name != "first"]
-    assert again.startswith("first-again-")
+    names = experiment.open_store(folder / "store").names()
+    (again,) = [name for name in names if name.startswith("first-again-")]
     found = state(folder, again)
     assert found.bundle == state(folder, "first").bundle
     # Neither the seed that it was found with, nor a configuration twice.
@@ -103,6 +103,14 @@ def test_a_seed_that_the_script_does_not_take_is_refused_before_anything_starts(
     assert "t.py takes no --sed, and ends when it is given one" in told
     assert "by --seed-name" in told
     assert sorted((tmp_path / "store").iterdir()) == before
+
+
+def test_values_that_are_equal_in_python_only_are_each_confirmed(folder: Path) -> None:
+    alike = ["--set", "space.lr.values=[0,0.0]", "--set", "limits.max_trials=2", "--name", "alike"]
+    assert run(folder, "run", str(folder / "spec.yaml"), *alike) == 0
+    assert run(folder, "confirm", "alike", "--top", "2", "--seeds", "1") == 0
+    (again,) = [name for name in experiment.open_store(folder / "store").names() if "alike-again" in name]
+    assert sorted(repr(trial.config["lr"]) for trial in state(folder, again).trials) == ["0", "0.0"]
 
 
 def test_nothing_to_confirm_is_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -97,6 +97,13 @@ def test_bandit_azures_example(value: float, stopped: bool) -> None:
     assert play.at(10, [0.8, value]) == [False, stopped]
 
 
+def test_a_sum_of_tenths_is_a_whole_interval() -> None:
+    steps = [sum([0.1] * count) for count in range(1, 21)]
+    curve = [(resource, 0.5) for resource in steps]
+    reached = [IntervalRule().reached(curve, place) for place in range(len(curve))]
+    assert [(place, level) for place, level in enumerate(reached, 1) if level] == [(10, 1.0), (20, 2.0)]
+
+
 def test_bandit_by_amount_azures_example() -> None:
     """The best is 0.8 after 100 iterations; a slack_amount of 0.2 ends what is below 0.6."""
     play = Play(Bandit(slack_amount=0.2, evaluation_interval=100), trials=3)

@@ -13,7 +13,7 @@ from trialjob.apps.naming import unique_name
 from trialjob.config.overrides import apply_overrides
 from trialjob.errors import UsageError
 from trialjob.model.ids import MAX_EXPERIMENT_NAME
-from trialjob.model.json import Json
+from trialjob.model.json import Json, canonical_json
 from trialjob.model.trial import TrialStatus
 from trialjob.orchestrator.core.state import State
 from trialjob.reporting.tables import ranked
@@ -60,16 +60,16 @@ def confirm(
 
 def _best(state: State, top: int, seed_name: str) -> list[dict[str, Json]]:
     """The best configurations that ran to their end, each once."""
-    found: list[dict[str, Json]] = []
+    found: dict[str, dict[str, Json]] = {}
     for row in ranked(state):
         if row.status != TrialStatus.COMPLETED.value:
             continue
         searched = {name: value for name, value in row.config.items() if name != seed_name}
-        if searched not in found:
-            found.append(searched)
+        # By its text, as 1 and True are equal in Python.
+        found.setdefault(canonical_json(searched), searched)
     if not found:
         raise UsageError(f"{state.name} has no completed trial with a score, so there is nothing to confirm")
-    return found[:top]
+    return [*found.values()][:top]
 
 
 def _used(document: Mapping[str, Any], state: State, seed_name: str) -> set[object]:

@@ -20,6 +20,7 @@ from trialjob.orchestrator.core.events import (
 )
 from trialjob.orchestrator.core.failures import OF, diagnosed
 from trialjob.orchestrator.core.rule_answers import pauses_at, settled
+from trialjob.orchestrator.core.rung import reaches
 from trialjob.orchestrator.core.trial import Attempt, Trial
 from trialjob.orchestrator.core.verdicts import failure_of, frees_slot, verdict
 
@@ -67,7 +68,7 @@ def _pause(draft: Draft, trial: Trial, attempt: Attempt, end: JobEnd) -> bool:
     if target is None or not pauses_at(draft.rule, target) or not draft.running:
         return False
     if stop is None and end.outcome is Outcome.COMPLETED:
-        value = next((value for resource, value in trial.curve if resource >= target), None)
+        value = next((value for resource, value in trial.curve if reaches(resource, target)), None)
         if value is None:
             return False  # it came to its end before
         if trial.rung is None or trial.rung < target:

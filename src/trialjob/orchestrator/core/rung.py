@@ -7,6 +7,16 @@ from bisect import bisect_left, bisect_right, insort
 from dataclasses import dataclass
 
 
+def as_written(resource: float) -> float:
+    """What a person would write for a product or a quotient: 0.9 for 0.8999999999999999."""
+    return float(f"{resource:.12g}")
+
+
+def reaches(resource: float, level: float) -> bool:
+    """Whether a report is at a level or further; a hair, as of 2.1 / 3 above 0.7, makes no difference."""
+    return as_written(resource) >= as_written(level)
+
+
 @dataclass(frozen=True, slots=True)
 class Rung:
     """The values with which trials entered a rung, as keys where more is better, in ascending order."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from trialjob.model.space import Space
+from trialjob.orchestrator.core.rung import as_written
 from trialjob.orchestrator.samplers.syne_models import Kind, Known, propose, quiet, startup
 from trialjob.orchestrator.samplers.syne_population import Explorer
 from trialjob.orchestrator.samplers.syne_space import Place, SyneSpace
@@ -40,7 +41,7 @@ class Plan:
     def rungs(self) -> tuple[float, ...]:
         """min_resource x reduction_factor^k below max_resource, rounded: 0.1 x 3 x 3 is 0.9, not above."""
         rungs: list[float] = []
-        while (level := float(f"{self.min_resource * self.reduction_factor ** len(rungs):.12g}")) < (
+        while (level := as_written(self.min_resource * self.reduction_factor ** len(rungs))) < (
             self.max_resource
         ):
             rungs.append(level)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from trialjob.errors import Problem
 from trialjob.model.metric import Report
 from trialjob.model.trial import StopKind, StopReason
-from trialjob.orchestrator.core.rung import Rung
+from trialjob.orchestrator.core.rung import Rung, as_written, reaches
 from trialjob.orchestrator.core.search import Judgement, StoppingRule
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial
@@ -62,12 +62,12 @@ class Asha(HalvingRule):
         return Promotion(**{key: value for key, value in asdict(self).items() if key != "variant"})
 
     def levels(self) -> tuple[float, ...]:
-        """The rungs: min_resource x reduction_factor^k, below max_resource."""
+        """The rungs: min_resource x reduction_factor^k, below max_resource; 0.3 x 3 is 0.9, not below it."""
         levels: list[float] = []
-        level = self.min_resource
-        while level < self.max_resource:
+        while (level := as_written(self.min_resource * self.reduction_factor ** len(levels))) < (
+            self.max_resource
+        ):
             levels.append(level)
-            level = self.min_resource * self.reduction_factor ** len(levels)
         return tuple(levels)
 
     def judge(self, state: State, trial: Trial, report: Report) -> Judgement:
@@ -78,10 +78,10 @@ class Asha(HalvingRule):
         reached = [
             level
             for level in self.levels()
-            if level <= report.resource and (trial.rung is None or level > trial.rung)
+            if reaches(report.resource, level) and (trial.rung is None or level > trial.rung)
         ]
         stop: StopReason | None = None
-        if report.resource > self.max_resource:
+        if not reaches(self.max_resource, report.resource):
             # At max_resource itself the script may still have a model to save; past it, it wastes money.
             stop = StopReason(
                 kind=StopKind.MAX_RESOURCE,

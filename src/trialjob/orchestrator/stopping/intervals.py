@@ -18,6 +18,7 @@ from typing import Annotated, TypeAlias
 from annotated_types import Ge
 
 from trialjob.model.metric import Objective
+from trialjob.orchestrator.core.rung import as_written
 from trialjob.orchestrator.core.search import BaseRule
 
 #: Resource and value of each report that went further than all before it.
@@ -44,7 +45,7 @@ class IntervalRule(BaseRule):
         others are compared as ever.
         """
         start = 1 if curve[0][0] == 0 else 0  # the first report is the first interval, also at 0
-        whole = math.floor((curve[place][0] + start) / self.evaluation_interval)
+        whole = math.floor(as_written(curve[place][0] + start) / self.evaluation_interval)
         return float(whole * self.evaluation_interval - start)
 
     def reached(self, curve: Curve, place: int = -1) -> float | None:

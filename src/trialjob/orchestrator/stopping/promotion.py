@@ -20,7 +20,7 @@ from trialjob.errors import Problem
 from trialjob.model.ids import TrialId
 from trialjob.model.metric import Report
 from trialjob.model.trial import StopKind, StopReason
-from trialjob.orchestrator.core.rung import Rung
+from trialjob.orchestrator.core.rung import Rung, reaches
 from trialjob.orchestrator.core.search import Judgement
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial
@@ -62,7 +62,7 @@ class Pausing(HalvingRule):
         """Enter the rung the attempt was to reach, and pause there."""
         value, attempt = report.value(state.objective), trial.last
         target = None if attempt is None else attempt.resource
-        if value is None or target is None or report.resource < target:
+        if value is None or target is None or not reaches(report.resource, target):
             return Judgement()
         enters = ((target, value),) if trial.rung is None or trial.rung < target else ()
         where = f"{state.objective.resource} {target:g}"
@@ -70,7 +70,7 @@ class Pausing(HalvingRule):
             return Judgement(
                 enters=enters, stop=StopReason(kind=StopKind.PAUSED, detail=f"paused at {where}")
             )
-        if report.resource > self.max_resource:
+        if not reaches(self.max_resource, report.resource):
             detail = f"went on past max_resource {self.max_resource:g} of {state.objective.resource}"
             return Judgement(enters=enters, stop=StopReason(kind=StopKind.MAX_RESOURCE, detail=detail))
         return Judgement(enters=enters)
