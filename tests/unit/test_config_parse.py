@@ -326,3 +326,18 @@ def test_what_a_journal_of_before_left_out_means_what_it_meant(
     document: dict[str, Any] = spec.document()
     document["limits"]["metric_deadline"] = None  # as every document had it
     assert parse(document, recorded=True).to_limits().metric_deadline == deadline
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "field"),
+    [
+        ("source_dir", ".", "estimator.source_dir"),
+        ("python", "./bin/python", "estimator.python"),
+        ("inputs", {"train": "data"}, "estimator.inputs.train"),
+    ],
+)
+def test_a_path_that_no_journal_can_hold_is_refused(key: str, value: object, field: str) -> None:
+    given = {"estimator": {"kind": "script", "entry_point": "train.py", key: value}}
+    with pytest.raises(SpecError, match="no UTF-8: /caf") as caught:
+        parse(given, base=Path("/caf\udce9"))
+    assert [problem.field for problem in caught.value.problems] == [field]

@@ -279,13 +279,15 @@ def _resolve(document: dict[str, Any], base: Path, *, code: bool) -> None:
     if not isinstance(estimator, dict):
         return
     if code and isinstance(estimator.get("source_dir"), str):
-        estimator["source_dir"] = os.path.realpath(
-            base / _expanded(estimator["source_dir"], "estimator.source_dir")
+        field = "estimator.source_dir"
+        estimator["source_dir"] = _in_utf8(
+            os.path.realpath(base / _expanded(estimator["source_dir"], field)), field
         )
     python = estimator.get("python")
     if isinstance(python, str) and os.sep in python:
         # Not resolved: a virtual environment's interpreter is a link, and is known by the link's place.
-        estimator["python"] = os.path.normpath(base.absolute() / _expanded(python, "estimator.python"))
+        place = os.path.normpath(base.absolute() / _expanded(python, "estimator.python"))
+        estimator["python"] = _in_utf8(place, "estimator.python")
     inputs = estimator.get("inputs")
     if not isinstance(inputs, dict):
         return
@@ -301,8 +303,16 @@ def _resolve(document: dict[str, Any], base: Path, *, code: bool) -> None:
 
 def _resolved(location: object, base: Path, field: str) -> object:
     if isinstance(location, str) and location and "://" not in location:
-        return os.path.realpath(base / _expanded(location, field))
+        return _in_utf8(os.path.realpath(base / _expanded(location, field)), field)
     return location
+
+
+def _in_utf8(path: str, field: str) -> str:
+    """A path that a journal can hold. Raises SpecError."""
+    if path == path.encode(errors="replace").decode():
+        return path
+    message = f"the name of a folder is no UTF-8: {path.encode(errors='backslashreplace').decode()}"
+    raise SpecError(Problem(field=field, message=message, remedy="give it another name, such as by mv"))
 
 
 def _expanded(path: str, field: str) -> Path:
