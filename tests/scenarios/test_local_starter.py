@@ -82,6 +82,20 @@ def test_what_every_supervisor_needs_is_loaded_once_and_none_is_left_when_it_has
     jobs.wait_until(lambda: not starter.children())
 
 
+def test_what_scripts_import_of_ours_is_compiled_by_the_first_of_them(
+    jobs: LocalJobs, backend: LocalBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    jobs.write("train.py", "import trialjob.reporting as ours; print(ours.report.__code__.co_filename)")
+    folders = []
+    for trial in (1, 2):
+        reader = run(jobs, backend, jobs.request(trial=trial))
+        folders.append(JobFolder(jobs.folder / "jobs" / reader.job).tree / "shim")
+        assert reader.lines == [str(folders[-1] / "trialjob" / "in_job" / "report.py")]
+    assert folders[0].samefile(folders[1])
+    assert any((folders[0] / "trialjob" / "in_job" / "__pycache__").glob("report.*.pyc"))
+
+
 def test_a_starter_that_is_killed_is_replaced_and_its_jobs_run_on(
     jobs: LocalJobs, backend: LocalBackend, tmp_path: Path
 ) -> None:

@@ -227,18 +227,36 @@ def distributed(line: list[str], environ: Mapping[str, str]) -> list[str]:
 # What happens
 
 
-def lay_out(root: Path) -> None:
-    """Make the folders that a script may rely on, and the package it imports ``report`` from."""
+def lay_out(root: Path, lent: Path | None = None) -> None:
+    """Make the folders that a script may rely on, and the package it imports ``report`` from.
+
+    That is in ``lent`` where it is given.
+    """
     for name in ("model", "output/data", "output/intermediate", "checkpoints", "code", "input/data"):
         (root / name).mkdir(parents=True, exist_ok=True)
-    shipped = root / "shim" / "trialjob" / "in_job"
-    for folder in (shipped, root / "shim" / "trialjob" / "reporting" / "in_job"):
-        folder.mkdir(parents=True, exist_ok=True)
-    for name, text in _SHIM.items():
-        (root / "shim" / name).write_text(text, encoding="utf-8")
-    for name in _LENT:
-        shutil.copyfile(Path(__file__).with_name(name), shipped / name)
-    shutil.copyfile(Path(__file__).with_name("whole_lines.py"), root / "shim" / f"{whole_lines.NAME}.py")
+    if lent is None:
+        lend(root / "shim")
+    elif not (root / "shim").exists():
+        (root / "shim").symlink_to(lent)
+
+
+def lend(place: Path) -> None:
+    """Write what ``shim`` gives."""
+    for name, data in shim().items():
+        file = place / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(data)
+
+
+def shim() -> dict[str, bytes]:
+    """The files that a script may import of ours, by their place on its path."""
+    here = Path(__file__).resolve().parent
+    files = {
+        **{f"trialjob/in_job/{name}": name for name in _LENT},
+        f"{whole_lines.NAME}.py": "whole_lines.py",
+    }
+    texts = {name: text.encode("ascii") for name, text in _SHIM.items()}
+    return {**texts, **{place: (here / name).read_bytes() for place, name in files.items()}}
 
 
 def _lend_reporter(root: Path, entry_point: str) -> None:
@@ -251,7 +269,9 @@ def _lend_reporter(root: Path, entry_point: str) -> None:
         taken = any((theirs / name).exists() for name in ("reporting", "reporting.py", "in_job", "in_job.py"))
         if (theirs / "__init__.py").is_file() and not taken:
             for name in ("reporting", "in_job"):
-                shutil.copytree(root / "shim" / "trialjob" / name, theirs / name)
+                ours = root / "shim" / "trialjob" / name
+                # What it has compiled may be another's, who has not finished.
+                shutil.copytree(ours, theirs / name, ignore=shutil.ignore_patterns("__pycache__"))
 
 
 def start(
@@ -265,7 +285,7 @@ def start(
 ) -> subprocess.Popen[bytes]:
     """Start the script as ``launch`` does, behind the words of ``launcher``. Raises SetupError."""
     environ = environment(root, base, entry_point, how)
-    environ["PATH"] = variables.path_with(python, environ.get("PATH") or os.defpath, root / "shim" / "bin")
+    environ["PATH"] = variables.path_with(python, environ.get("PATH") or os.defpath, root / "bin")
     _lend_reporter(root, entry_point)
     values = hyperparameters(root)
     write_values(root, values)

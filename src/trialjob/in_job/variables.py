@@ -117,7 +117,7 @@ def _narrow(root: Path, found: dict[str, str], values: Mapping[str, Any]) -> dic
     wide = [name for name, text in found.items() if len(os.fsencode(name + text)) + 2 > LONGEST]
     if not wide:
         return found
-    place = root / "shim" / "values.json"
+    place = root / "values.json"
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(json.dumps(values), encoding="utf-8")
     sys.stderr.write(

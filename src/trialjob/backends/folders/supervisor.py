@@ -106,6 +106,10 @@ class Supervisor:
         """The same of a script that has ended, by itself as far as anyone here has heard."""
         return ""
 
+    def _lent(self) -> Path | None:
+        """Where the package is that the script imports ``report`` from, if it is not to have its own."""
+        return None
+
     def _seconds_left(self) -> float:
         """How long the script may run from now on."""
         return float(self._request["max_runtime"])
@@ -188,7 +192,7 @@ class Supervisor:
         """Lay out what the script finds."""
         tree, request = self._folder.tree, self._request
         self._share_checkpoints()
-        entrypoint.lay_out(tree)
+        entrypoint.lay_out(tree, self._lent())
         if request["bundle_file"] is not None:
             code_setup.unpack(Path(request["bundle_file"]), tree / "code")
         (tree / "input" / "config").mkdir(parents=True, exist_ok=True)

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from trialjob.backends.folders.job_folder import Facts, JobFolder
 from trialjob.backends.folders.supervisor import Supervisor
+from trialjob.backends.local import lending
 from trialjob.backends.local.guard import Guard, rename
 from trialjob.backends.local.literal_tree import is_said
 from trialjob.backends.local.own_tree import OFF, SWITCH, why_not, words
@@ -55,6 +56,9 @@ class LocalSupervisor(Supervisor):
             self.launcher = words(str(tree))
         return super()._start()
 
+    def _lent(self) -> Path:
+        return lending.lent(self._folder.path.parent.parent / "shim")
+
     def _leave(self, status: Facts) -> None:
         for claim in self._claims:
             fcntl.flock(claim, fcntl.LOCK_UN)  # for the guard, too
@@ -76,6 +80,7 @@ def main() -> None:
     for name in _LATE:
         with contextlib.suppress(ImportError):  # a Python may have been built without it
             importlib.import_module(name)
+    lending.name()
     guard = Guard()
     gc.freeze()  # what copies share is not to be written to
     while asked := _received(guard, line):
