@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import pytest
 
 from trialjob.backends.folders.job_folder import JobFolder
+from trialjob.backends.local import starter
 from trialjob.backends.local.backend import LocalBackend
-from trialjob.errors import BackendError
+from trialjob.errors import BackendError, BackendUnavailable
 from trialjob.model.job import JobRequest, Outcome
 from trialjob.orchestrator.ports import Submitted
 from trialjob.testing.backend_contract import Reader
@@ -34,6 +37,15 @@ def backend(jobs: LocalJobs) -> Iterator[LocalBackend]:
     backend = jobs.backend()
     yield backend
     backend.close()
+
+
+def submit_until_accepted(jobs: LocalJobs, request: JobRequest) -> None:
+    def accepted() -> bool:
+        with suppress(BackendUnavailable):
+            return jobs.backend().submit(request) == Submitted()
+        return False
+
+    jobs.wait_until(accepted)
 
 
 def run(jobs: LocalJobs, backend: LocalBackend, request: JobRequest) -> Reader:
@@ -138,6 +150,34 @@ def test_the_end_of_a_job_is_told_without_a_look_and_its_lock_is_free_while_othe
     (tmp_path / "2").touch()
     assert told.wait(jobs.patience)
     backend.close()
+
+
+def test_a_job_of_which_half_was_asked_is_free_while_others_run(
+    jobs: LocalJobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sign = tmp_path / "sign"
+    jobs.write("train.py", WAITS.format(sign=str(sign)))
+    backend = jobs.backend()
+    assert backend.submit(jobs.request()) == Submitted()
+    half = jobs.request(trial=2)
+
+    def send_half(line: socket.socket, text: bytes, descriptors: Sequence[int]) -> None:
+        socket.send_fds(line, [len(text).to_bytes(4, "big")], descriptors)
+        line.sendall(text[: len(text) // 2])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(starter, "_send", send_half)
+    with pytest.raises(KeyboardInterrupt):
+        backend.submit(half)
+    backend.close()
+    monkeypatch.undo()
+    submit_until_accepted(jobs, half)
+    sign.touch()
+    for request in (jobs.request(), half):
+        reader = Reader(jobs.backend(), request.job)
+        jobs.wait_until(reader.ended)
+        assert reader.end is not None
+        assert reader.end.outcome is Outcome.COMPLETED
 
 
 def test_a_closed_backend_leaves_its_jobs_and_nothing_else(jobs: LocalJobs, tmp_path: Path) -> None:

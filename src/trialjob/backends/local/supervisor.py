@@ -85,15 +85,18 @@ def main() -> None:
     gc.freeze()  # what copies share is not to be written to
     while asked := _received(guard, line):
         facts, (answer, log, *held) = asked
-        supervisor = os.fork()
+        try:
+            supervisor = os.fork()
+        except OSError:  # there are no more processes to be had; without an answer it is asked again
+            _close(answer, log, *held)
+            continue
         if not supervisor:
             guard.leave()
             line.close()
             _supervise(facts, answer, log, held[1:])
             os._exit(0)
         guard.keep(supervisor, Path(facts["folder"]), held)
-        os.close(answer)  # a process that waits for the answer waits for all that have it
-        os.close(log)
+        _close(answer, log)  # a process that waits for the answer waits for all that have it
     line.close()
     guard.finish()
 
@@ -101,16 +104,22 @@ def main() -> None:
 def _received(guard: Guard, line: socket.socket) -> tuple[Facts, list[int]] | None:
     """The next job's facts and descriptors; None when no further job can come."""
     guard.wait(line)
-    try:
-        size, descriptors, _, _ = socket.recv_fds(line, 4, _MOST)
-    except ConnectionResetError:  # it was closed with something unread
-        return None
-    left = int.from_bytes(size, "big")
-    pieces = []
-    while left and (piece := line.recv(left)):
-        pieces.append(piece)
-        left -= len(piece)
-    return None if left or not pieces else (json.loads(b"".join(pieces)), descriptors)
+    descriptors, pieces, left = list[int](), [], 1
+    with contextlib.suppress(ConnectionResetError):  # it was closed with something unread
+        size, descriptors, flags, _ = socket.recv_fds(line, 4, _MOST)
+        left = 0 if flags & socket.MSG_CTRUNC else int.from_bytes(size, "big")
+        while left and (piece := line.recv(left)):
+            pieces.append(piece)
+            left -= len(piece)
+    if pieces and not left:
+        return json.loads(b"".join(pieces)), descriptors
+    _close(*descriptors)  # the jobs that run are guarded on, and the lock of this one is free
+    return None
+
+
+def _close(*descriptors: int) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
 def _supervise(facts: Facts, answer: int, log: int, claims: Sequence[int]) -> None:
