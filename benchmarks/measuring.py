@@ -59,10 +59,12 @@ def adopt_orphans() -> None:
 
 def cost_of(command: Sequence[str | Path], environment: Mapping[str, str] | None = None) -> Cost:
     """Run a command and wait for it and for what it leaves behind; its last line of output is kept."""
+    # As for users: what a package would otherwise compile for each process is no cost of its own.
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     before, began = _children(), time.perf_counter()
     run = subprocess.run(
         [str(word) for word in command],
-        env={**os.environ, **(environment or {})},
+        env={**kept, **(environment or {})},
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
