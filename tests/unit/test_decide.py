@@ -52,7 +52,7 @@ from trialjob.orchestrator.core.events import (
     TrialPaused,
     TrialProposed,
 )
-from trialjob.orchestrator.core.evolve import apply
+from trialjob.orchestrator.core.evolve import ASK_FOR_BILL, apply
 from trialjob.orchestrator.core.launching import wanted
 from trialjob.orchestrator.core.observations import (
     BillObserved,
@@ -710,6 +710,15 @@ def test_a_price_that_is_learned_late_asks_for_no_warm_pool() -> None:
     assert events(state) == []
     attempt = state.trials[ONE].attempts[0]
     assert attempt.terms == replace(TERMS, keep_alive=0.0)
+
+
+def test_the_bill_of_a_pool_that_is_told_late_is_asked_for_until_it_is_over() -> None:
+    begun = (PRICES, PROPOSED, replace(INTENDED, terms=TERMS), SUBMITTED, TRAINING, read(report(1, 0.5)))
+    at_first = JobEnded(trial=ONE, attempt=1, end=replace(DONE, ended_at=NOW))
+    told = ended(replace(DONE, ended_at=NOW, pool_until=NOW + 240))
+    state = experiment(*begun, at_first, told)
+    assert [each.until for each in state.pools] == [NOW + 240]
+    assert [each.until for each in state.pending_bills] == [NOW + 240 + ASK_FOR_BILL]
 
 
 def test_a_bill_that_comes_later_is_recorded_once() -> None:

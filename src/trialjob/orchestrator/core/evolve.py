@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, TypeAlias, assert_never
+from typing import TYPE_CHECKING, TypeAlias, TypeVar, assert_never
 
 from trialjob.errors import InvariantError, JournalCorrupt
 from trialjob.model.ids import JobName
@@ -56,6 +56,8 @@ if TYPE_CHECKING:
     from dataclasses import replace  # for what type checkers know of it
 else:
     from trialjob.orchestrator.core.fast_replace import changed as replace
+
+P = TypeVar("P", Pool, PendingBill)
 
 
 def evolve(state: State | None, record: Record) -> State:
@@ -138,11 +140,10 @@ def apply(state: State | None, event: Event, at: float) -> State:
             return _to_experiment(state, event)
         case RungReached():
             rung = state.rungs.get(event.rung, Rung()).enter(state.objective.key(event.value))
-            trial = state.trials[event.trial]
             return replace(
                 state,
                 rungs={**state.rungs, event.rung: rung},
-                trials=state.trials.put(with_rung(trial, event)),
+                trials=state.trials.put(with_rung(state.trials[event.trial], event)),
             )
         case TrialProposed():
             return _put(
@@ -247,8 +248,7 @@ def _with_prices(state: State, tariff: Tariff) -> State:
 def _terms(tariff: Tariff, attempt: Attempt, failures: int) -> Terms:
     """What an attempt is paid by that had no price, after so many without a machine."""
     terms = tariff.after(failures)
-    if attempt.terms is not None:
-        # One that was given no warm pool has none.
+    if attempt.terms is not None:  # one that was given no warm pool has none
         terms = replace(terms, keep_alive=min(terms.keep_alive, attempt.terms.keep_alive))
     return terms if attempt.end is None else tariff.taken(terms, attempt.end.machine)
 
@@ -267,7 +267,7 @@ def _with_sums(state: State, event: TrialEvent, known: JobEnd | None, at: float)
         case JobEnded():
             return _with_left(state, event, at)
         case AttemptEnded():
-            return _with_left(state, event, at) if known is None else _with_rest(state, event, known)
+            return _with_left(state, event, at) if known is None else _with_rest(state, event, known, at)
         case BillLearned():
             return _with_bill_out(state, event, pool_is_over=event.pool_seconds is not None)
         case _:
@@ -290,10 +290,10 @@ def _with_pool(state: State, event: JobEnded | AttemptEnded) -> State:
     return replace(state, pools=(*kept, pool))
 
 
-def _with_rest(state: State, event: AttemptEnded, known: JobEnd) -> State:
+def _with_rest(state: State, event: AttemptEnded, known: JobEnd, at: float) -> State:
     """``state`` with what the end of a log tells beyond what was ``known`` when its job was over."""
-    if known.pool_until is None:
-        state = _with_pool(state, event)
+    if known.pool_until is None and event.end.pool_until is not None:
+        return _with_left(replace(state, pending_bills=_others(state.pending_bills, event)), event, at)
     return _with_bill_out(state, event, pool_is_over=event.end.pool_seconds is not None)
 
 
@@ -314,15 +314,16 @@ def _with_left(state: State, event: JobEnded | AttemptEnded, at: float) -> State
 
 def _with_bill_out(state: State, event: BillLearned | AttemptEnded, *, pool_is_over: bool) -> State:
     """``state`` with a bill that is no longer open taken out, and a pool whose seconds are known."""
-    pools = state.pools
-    if pool_is_over:
-        pools = tuple(pool for pool in pools if (pool.trial, pool.attempt) != (event.trial, event.attempt))
-    pending_bills = state.pending_bills
-    if state.trials[event.trial].attempts[event.attempt - 1].is_settled:
-        pending_bills = tuple(
-            each for each in pending_bills if (each.trial, each.attempt) != (event.trial, event.attempt)
-        )
-    return replace(state, pools=pools, pending_bills=pending_bills)
+    is_settled = state.trials[event.trial].attempts[event.attempt - 1].is_settled
+    return replace(
+        state,
+        pools=_others(state.pools, event) if pool_is_over else state.pools,
+        pending_bills=_others(state.pending_bills, event) if is_settled else state.pending_bills,
+    )
+
+
+def _others(left: tuple[P, ...], event: BillLearned | AttemptEnded) -> tuple[P, ...]:
+    return tuple(each for each in left if (each.trial, each.attempt) != (event.trial, event.attempt))
 
 
 def _with_best(state: State, reports: tuple[Report, ...]) -> State:
