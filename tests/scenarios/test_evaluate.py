@@ -118,6 +118,8 @@ def test_another_tuner_over_it(name: str, last: str, jobs: int, tmp_path: Path) 
     environment: dict[str, Any] = {
         **os.environ, "TRIALJOB_STORE": str(tmp_path / "store"), "OMP_NUM_THREADS": "1",
         "HOME": str(tmp_path), "RAY_USAGE_STATS_ENABLED": "0",
+        # On a busy machine Ray's own processes take longer to find each other than it waits by default.
+        "RAY_raylet_start_wait_time_s": "600",
     }  # fmt: skip
     done = subprocess.run(
         [sys.executable, str(EXAMPLES / name)],

@@ -68,7 +68,9 @@ def test_a_killed_server_gives_the_same_trial_again_and_any_language_works(tmp_p
 
 def _examples_run(client: Client, address: str, token: str, folder: Path) -> None:
     here = {"XDG_CONFIG_HOME": str(folder), "XDG_CACHE_HOME": str(folder), "TRIALJOB_STORE": address}
-    env = {**os.environ, "TOKEN": token, "no_proxy": "127.0.0.1", **here}
+    # On a busy machine Ray's own processes take longer to find each other than it waits by default.
+    patient = {"RAY_raylet_start_wait_time_s": "600"}
+    env = {**os.environ, "TOKEN": token, "no_proxy": "127.0.0.1", **here, **patient}
     words = {"worker.sh": ["bash"], "worker.py": [sys.executable], "with_ray.py": [sys.executable]}
     if shutil.which("go"):
         words["worker.go"] = ["go", "run"]
