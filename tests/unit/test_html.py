@@ -214,6 +214,7 @@ def test_the_story_of_nothing() -> None:
     assert told(HISTORIES["all failed"]).startswith(
         "What won: Nothing: none of 5 trials has a score. 5 trials"
     )
+    assert told(HISTORIES["all failed"]).count("the last one so: exit status 1") == 1
 
 
 def test_one_trial_is_spoken_of_as_one() -> None:

@@ -225,7 +225,8 @@ def _costs(given: ReportContext) -> Iterator[str]:
     )
     if lost:
         yield f"{formatting.duration(lost)} went into trials that failed."
-    yield _failures(given)
+    if given.best is not None:  # else it is in what won already
+        yield _failures(given)
 
 
 _LOST = (TrialStatus.FAILED, TrialStatus.METRICS_UNAVAILABLE)
