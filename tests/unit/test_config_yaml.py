@@ -53,6 +53,19 @@ def test_what_is_no_spec_is_refused_with_file_and_line(tmp_path: Path, text: byt
     assert words in str(caught.value)
 
 
+def test_a_mapping_takes_in_another_and_its_own_keys_win() -> None:
+    text = "here: &b {kind: local, poll_interval: 2}\nthere: {<<: *b, poll_interval: 9}\n"
+    found = load_yaml(text + "both: {<<: [*b, {x: 1}]}\n", "spec")
+    assert found["there"] == {"kind": "local", "poll_interval": 9}
+    assert found["both"] == {"kind": "local", "poll_interval": 2, "x": 1}
+
+
+@pytest.mark.parametrize("value", ["3", "[1]", "x"])
+def test_a_mapping_takes_in_nothing_else(value: str) -> None:
+    with pytest.raises(SpecError, match="line 2"):
+        load_yaml(f"a: 1\nb: {{<<: {value}}}\n", "spec")
+
+
 def test_an_anchor_may_be_defined_again_without_a_word() -> None:
     """A warning would be kept for as long as a server runs, one for each name that somebody thinks of."""
     assert load_yaml("a: &x 1\nb: &x 2\nc: *x\n", "spec") == {"a": 1, "b": 2, "c": 2}

@@ -168,6 +168,12 @@ def test_no_rung_is_lost_to_rounding(
     assert story.rungs() == {level: [1] for level in rungs}
 
 
+def test_a_sum_of_steps_reaches_its_rung() -> None:
+    story = JobTimeline(Plan(kind="syne_asha", max_resource=2.7, min_resource=0.9), trials=1)
+    assert story.report(1, sum([0.1] * 9), 0.5) is None
+    assert story.rungs() == {0.9: [1]}
+
+
 def test_every_bracket_begins_a_rung_higher() -> None:
     story = JobTimeline(Plan(kind="syne_asha", max_resource=27, brackets=3))
     assert [[level for level, _ in bracket.rungs] for bracket in story.theirs.brackets] == (

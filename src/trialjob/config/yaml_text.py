@@ -21,6 +21,8 @@ from trialjob.errors import Problem, SpecError
 MAX_BYTES = 1_000_000
 MAX_NODES = 100_000
 MAX_DEPTH = 50
+#: The tag of ``<<``, by which a mapping takes in others.
+_MERGE = "tag:yaml.org,2002:merge"
 
 
 def read_text(path: Path) -> str:
@@ -99,6 +101,8 @@ def _value(yaml: YAML, node: Node, words: Mapping[str, bool]) -> Any:  # noqa: A
     """What ``node`` stands for, with a word that cannot be read as what it looks like as Unreadable."""
     built = yaml.constructor.constructed_objects
     for scalar in _scalars(node, set()):
+        if scalar.tag == _MERGE:
+            continue  # it has no value by itself
         try:
             yaml.constructor.construct_object(scalar)
         except (ValueError, OverflowError):

@@ -29,6 +29,7 @@ from trialjob.orchestrator.core.events import (
     TrialEnded,
     TrialProposed,
 )
+from trialjob.orchestrator.core.rung import as_written
 from trialjob.orchestrator.core.search import BaseRule, Judgement
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial
@@ -166,14 +167,15 @@ class SyneTuneScheduler:
         result = _losses(report, objective)
         if len(result) <= len(objective.others) and self._plan.kind == "mo_asha":
             return Judgement()  # some objective is missing, and nothing can be compared
-        entered = self._enter(trial, report.resource, result)
+        resource = as_written(report.resource)
+        entered = self._enter(trial, resource, result)
         verdict = self._call(
             f"{self._seed}/{trial}/{report.resource!r}",
             self._scheduler.on_trial_result,
             theirs,
-            {**result, RESOURCE: report.resource},
+            {**result, RESOURCE: resource},
         )
-        stop = self._stop(trial, report.resource, objective, wanted=verdict == "STOP")
+        stop = self._stop(trial, resource, objective, wanted=verdict == "STOP")
         return Judgement(enters=tuple((level, value) for level in entered), stop=stop)
 
     def _enter(self, trial: TrialId, resource: float, result: dict[str, float]) -> list[float]:
