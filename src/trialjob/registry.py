@@ -164,7 +164,7 @@ class Registry(Generic[T]):
         return (
             f"the {self.sort} {kind!r} is not known\n"
             f"  → {guess}known: {', '.join(self.kinds())}; packages bring others by the entry points "
-            f"{self.group}"
+            f"{self.group}: install the one with {kind!r}"
         )
 
     @property

@@ -119,6 +119,7 @@ def test_without_its_package_a_kind_is_refused_and_nothing_is_written(machine: M
     told = machine.trialjob("run", "sweep.json", "--name", "strange", installed=False, status=2)
     assert 'sampler.kind: "small_gp" is not known' in told
     assert "packages bring others by the entry points trialjob.stopping" in told
+    assert 'install the one with "plateau"' in told
     assert not (machine.folder / "store").exists()
     machine.write({**SPEC, "stopping": {"kind": "platau"}, "sampler": {"kind": "smal_gp"}})
     told = machine.trialjob("plan", "sweep.json", status=2)

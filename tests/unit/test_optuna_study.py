@@ -283,3 +283,19 @@ def test_values_json_holds() -> None:
     given_: Json = {"a": [1, 2]}
     values, _ = parameters({"x": given_, "unknown": 3}, {"x": Choice(values=(given_, "b"))})
     assert values == {"x": '{"a":[1,2]}'}
+
+
+@pytest.mark.parametrize("where", ["sqlite:///study.db", "study.log"])
+def test_two_that_follow_an_experiment_send_each_trial_once(
+    where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    begun, ended = History(trials=2).state(), History(trials=5).state()
+    first, second = OptunaStudy(where, begun, SPACE), OptunaStudy(where, begun, SPACE)
+    for study in (first, second, first):
+        study.send(begun)
+    for study in (second, first):
+        study.send(ended)
+    (summary,) = optuna.get_all_study_summaries(first._storage)
+    trials = optuna.load_study(study_name=summary.study_name, storage=first._storage).trials
+    assert sorted(trial.user_attrs["trialjob:trial"] for trial in trials) == [1, 2, 3, 4, 5]

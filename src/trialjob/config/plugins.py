@@ -154,7 +154,9 @@ def _unknown(name: str, registry: Registry[Any], kind: object) -> Problem:
         return Problem(field=f"{name}.kind", message="is missing", remedy=f"write one; {listed}")
     guess = nearest(kind, registry.kinds()) if isinstance(kind, str) else ""
     guess = f"{guess} " if guess.startswith("did") else ""
-    brings = f" (packages bring others by the entry points {registry.group})"
+    brings = (
+        f" (packages bring others by the entry points {registry.group}: install the one with {shown(kind)})"
+    )
     return Problem(
         field=f"{name}.kind", message=f"{shown(kind)} is not known", remedy=f"{guess}{listed}{brings}"
     )

@@ -30,6 +30,7 @@ from trialjob.model.space import Space
 from trialjob.model.trial import Phase, TrialStatus
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial
+from trialjob.orchestrator.journals.locks import turn
 from trialjob.orchestrator.samplers.optuna import quiet
 from trialjob.reporting.optuna_space import parameters
 from trialjob.reporting.rows import Row, row_of
@@ -63,14 +64,10 @@ class OptunaStudy:
         self._where = where
         #: What was sent of each trial; an equal trial is not sent again.
         self._sent: dict[TrialId, Trial] = {}
-        with self._reached():
+        with self._reached(), _turn(where):
             self._storage = _opened(where)
             self._study_id = self._study(state)
-            self._known = {
-                TrialId(int(trial.user_attrs[_NUMBER])): trial
-                for trial in self._storage.get_all_trials(self._study_id, deepcopy=False)
-                if _NUMBER in trial.user_attrs
-            }
+            self._known = self._there()
 
     def send(self, state: State) -> int:
         """Bring the study up to ``state``; returns how many trials there were to be sent.
@@ -78,12 +75,23 @@ class OptunaStudy:
         Raises UsageError when the storage cannot be written.
         """
         changed = [trial for trial in state.trials if self._sent.get(trial.id) is not trial]
-        with self._reached():
+        if not changed:
+            return 0
+        with self._reached(), _turn(self._where):
+            self._known = self._there()
             for trial in changed:
                 self._send(state, trial)
                 if not _awaits_bill(state, trial):
                     self._sent[trial.id] = trial
         return len(changed)
+
+    def _there(self) -> dict[TrialId, FrozenTrial]:
+        """The trials that were sent, by whichever process."""
+        return {
+            TrialId(int(trial.user_attrs[_NUMBER])): trial
+            for trial in self._storage.get_all_trials(self._study_id, deepcopy=False)
+            if _NUMBER in trial.user_attrs
+        }
 
     def _study(self, state: State) -> int:
         goals = state.objective.goals
@@ -172,6 +180,17 @@ class OptunaStudy:
                 f"the Optuna storage {shown_address(self._where)} cannot be used: {why}\n"
                 "    → write a URL such as sqlite:///study.db, or the path of a journal file, in a folder"
             ) from error
+
+
+@contextmanager
+def _turn(where: str) -> Iterator[None]:
+    """Processes that send to one file do so in turn: Optuna would keep what two of them add twice."""
+    path = where.partition("?")[0].removeprefix("sqlite:///")
+    if "://" in path or not Path(path).parent.is_dir() or (Path(path).exists() and not Path(path).is_file()):
+        yield  # a server's, which is on no disk of ours, or an error that opening it says
+        return
+    with turn(Path(f"{path}.trialjob-lock")).acquire(timeout=-1):  # one that has died holds none
+        yield
 
 
 def _opened(where: str) -> BaseStorage:
