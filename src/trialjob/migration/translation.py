@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from trialjob.errors import UsageError
+from trialjob.model.json import is_number
 
 _SHOWN: Final = 80
 #: Trials where a file says nothing of them; others go on for a thousand, or until they are stopped.
@@ -146,7 +147,7 @@ def trials(section: Section, name: str) -> int:
 
 def number(value: object, where: str) -> int | float:
     """The number that a value is or spells."""
-    found = value if isinstance(value, int | float) and not isinstance(value, bool) else _spelled(value)
+    found = value if is_number(value) else _spelled(value)
     if found is None or not math.isfinite(found):
         raise Wrong(where, value, "a number")
     return found

@@ -7,6 +7,7 @@ import re
 from typing import Final
 
 from trialjob.errors import UsageError
+from trialjob.model.json import is_number
 
 FORMS: Final = "write 90s, 10m, 2h, 1d, 1h30m, 500ms, or a number of seconds above 0"
 
@@ -44,7 +45,7 @@ def format_duration(seconds: float) -> str | float:
 
 
 def _seconds(value: object) -> float | None:
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if is_number(value):
         return float(value)
     if not isinstance(value, str) or not value:
         return None

@@ -9,10 +9,15 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 #: What is nested is not typed again, because a recursive alias needs Python 3.12.
 Json: TypeAlias = bool | int | float | str | Sequence[Any] | Mapping[str, Any] | None
+
+
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Whether ``value`` is a number; to Python, a boolean is one as well."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def canonical_json(value: Json) -> str:

@@ -21,6 +21,7 @@ from trialjob.experiment.prices import caps_note, check_caps, check_handover
 from trialjob.experiment.resolving import ResolvedSpec, resolve
 from trialjob.experiment.search import sampler_of, search_advice
 from trialjob.experiment.stores import open_store
+from trialjob.model.json import is_number
 from trialjob.orchestrator.core.last_epoch import COUNTS
 from trialjob.orchestrator.core.rule_answers import opened, rungs_of, stand_in_of
 from trialjob.orchestrator.core.search import StoppingRule
@@ -225,7 +226,7 @@ def _count(spec: ExperimentSpec, asked: Asked, recorded: Recorded | None) -> tup
         said.append((float(furthest), "stopping.max_resource"))
     for name in COUNTS if spec.objective.resource == "epoch" else ():
         value = spec.estimator.hyperparameters.get(name)
-        if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
+        if is_number(value) and value > 0:
             said.append((float(value), f"estimator.hyperparameters.{name}"))
     if not said and recorded is not None:
         said.append((recorded.end, "as the earlier trials"))

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from trialjob.errors import UsageError
-from trialjob.model.json import Json, canonical_json
+from trialjob.model.json import Json, canonical_json, is_number
 from trialjob.model.metric import Mode
 from trialjob.reporting.frames import Table
 
@@ -73,7 +73,7 @@ def _is_known(value: Json) -> bool:
 def _key(value: Json, *, down: bool) -> tuple[int, float, tuple[int, ...]]:
     """Numbers before texts."""
     sign = -1 if down else 1
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if is_number(value):
         return (0, sign * float(value), ())
     text = value if isinstance(value, str) else canonical_json(value)
     return (1, 0.0, (*(sign * ord(letter) for letter in text), sign * -1))

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from trialjob.config.draft.declared import Declared
-from trialjob.model.json import Json
+from trialjob.model.json import Json, is_number
 
 #: A domain as it is written.
 Domain = dict[str, Any]
@@ -81,7 +81,7 @@ def _deep(default: Json) -> Domain:
 
 
 def _number(value: Json, otherwise: float) -> float:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else otherwise
+    return float(value) if is_number(value) else otherwise
 
 
 class _Known(NamedTuple):
@@ -150,9 +150,7 @@ def guessed(option: Declared) -> Domain | None:
 
 
 def _known_number(option: Declared) -> bool:
-    return option.default is None or (
-        isinstance(option.default, int | float) and not isinstance(option.default, bool)
-    )
+    return option.default is None or is_number(option.default)
 
 
 def _bounded(domain: Domain, option: Declared) -> Domain | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from trialjob.model.json import Json
+from trialjob.model.json import Json, is_number
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial
 
@@ -38,4 +38,4 @@ def is_last(state: State, trial: Trial, resource: float) -> bool:
 
 
 def _is(value: Json, resource: float) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value == resource
+    return is_number(value) and value == resource

@@ -15,7 +15,7 @@ from functools import reduce
 
 from trialjob.errors import UsageError
 from trialjob.model.cells import of_cell
-from trialjob.model.json import Json, canonical_json
+from trialjob.model.json import Json, canonical_json, is_number
 from trialjob.model.metric import Objective, TrialScore
 from trialjob.model.space import Config, Space
 from trialjob.model.trial import TrialStatus
@@ -162,13 +162,9 @@ def _no_number(row: Mapping[str, str | None], space: Space, columns: Mapping[str
     """The column of the first hyperparameter that is searched among numbers and has something else there."""
     for name, domain in space.domains.items():
         cell = (row[columns[name]] or "").strip()
-        if cell and _number(cell) is None and all(_is_number(value) for value in domain.listed() or ()):
+        if cell and _number(cell) is None and all(is_number(value) for value in domain.listed() or ()):
             return columns[name]
     return None
-
-
-def _is_number(value: Json) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _config(row: Mapping[str, str | None], present: Present, columns: Mapping[str, str]) -> Config | None:

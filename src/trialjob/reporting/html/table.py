@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
-from trialjob.model.json import Json
+from trialjob.model.json import Json, is_number
 from trialjob.model.metric import Mode
 from trialjob.reporting import formatting
 from trialjob.reporting.html.columns import finite
@@ -36,7 +36,7 @@ def table(given: ReportContext) -> dict[str, Any]:
             {
                 "key": heads[place][0],
                 "name": heads[place][1],
-                "number": all(row[place] is None or _is_number(row[place]) for row in rows),
+                "number": all(row[place] is None or is_number(row[place]) for row in rows),
             }
             for place in kept
         ],
@@ -97,11 +97,7 @@ def _config(name: str) -> Cell:
 
 def _shown(value: Json) -> Json:
     """Numbers as numbers, so that they sort as such; everything else as text."""
-    if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
+    if value is None or is_number(value):
         number = value if value is None or isinstance(value, int) else finite(value)
         return str(value) if value is not None and number is None else number
     return formatting.value(value)
-
-
-def _is_number(value: Json) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
