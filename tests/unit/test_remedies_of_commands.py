@@ -175,8 +175,8 @@ MISTAKES: list[tuple[str, str, str]] = [
     ("plan sweep.yaml --assume stop=soon", r"for example (\S+)", "plan sweep.yaml --assume {}"),
     ("resume tiny --set limits.max_trails=2", r"did you mean '(\w+)'", "resume tiny --set limits.{}=2"),
     ("export tiny", r"(--optuna \S+\.db)", "export tiny {}"),
-    ("report tiny -o no/page.html", r"name another file with (-o)", "report tiny {} page.html"),
-    ("report tiny -o train.sh/page.html", r"name another file with (-o)", "report tiny {} page.html"),
+    ("report tiny -o no/page.html", r"name another place with (-o)", "report tiny {} page.html"),
+    ("report tiny -o train.sh/page.html", r"name another place with (-o)", "report tiny {} page.html"),
     ("download tiny --trial 9 --logs", r"its trials are 1 to (\d)", "download tiny --trial {} --logs"),
 ]
 
