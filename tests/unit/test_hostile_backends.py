@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from pydantic import model_validator
 
 from trialjob import config, experiment
 from trialjob.backends.checked import NEEDED, CheckedBackend, lacking
 from trialjob.backends.local.section import Local
 from trialjob.backends.plugin import BACKENDS, Backend, BaseBackend, Way
 from trialjob.backends.return_checks import ANSWERS
-from trialjob.errors import BackendUnavailable, PluginError
+from trialjob.errors import BackendUnavailable, PluginError, SpecError
 from trialjob.model.ids import JobName
 from trialjob.model.job import FailureKind, JobEnd, JobSeen, JobState, LogLine, Outcome, Watch
 from trialjob.model.money import PriceOrigin, Tariff, Terms
@@ -94,6 +95,21 @@ def test_an_answer_of_another_kind_is_said_and_not_used(method: str, answer: obj
     assert f"the backend 'x' of the package y is wrong: {method}()" in str(error.value)
     assert said in str(error.value)
     assert "→ update the package" in str(error.value)
+
+
+def test_a_check_of_all_fields_together_is_said_in_its_own_words() -> None:
+    class Pair(Local):
+        kind: ClassVar[str] = "pair"
+        token: str = ""
+
+        @model_validator(mode="after")
+        def both(self) -> Pair:
+            raise ValueError("queue and pool exclude each other")
+
+    with pytest.raises(SpecError) as refused:
+        Pair(token="canary-123456")  # noqa: S106 - none
+    assert "backend: queue and pool exclude each other" in str(refused.value)
+    assert "canary" not in str(refused.value)
 
 
 @pytest.mark.parametrize("method", [*NEEDED, "end_pools", "close", "notices", "location", "kept", "read"])

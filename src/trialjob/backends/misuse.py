@@ -34,6 +34,9 @@ def problems_of(
     """``errors`` of pydantic's, of a section with these ``fields``."""
     for error in errors:
         place, kind = error["loc"], error["type"]
+        if not place:  # a package's own check of all fields together
+            yield Problem(field="backend", message=str(error["msg"]).removeprefix(_OURS))
+            continue
         name = str(place[-1])
         if kind == "missing":
             example = _example(_fields_at(place[:-1], fields).get(name))
