@@ -14,6 +14,7 @@ from trialjob.errors import SpecError
 from trialjob.model.ids import ExperimentName
 from trialjob.model.limits import Limits
 from trialjob.model.metric import Mode, Objective
+from trialjob.model.trial import TrialStatus
 from trialjob.orchestrator.core.events import ExperimentCreated
 from trialjob.orchestrator.core.state import State
 from trialjob.reporting.comparison import comparison, differing
@@ -111,6 +112,20 @@ def test_values_that_are_equal_in_python_only_are_each_confirmed(folder: Path) -
     assert run(folder, "confirm", "alike", "--top", "2", "--seeds", "1") == 0
     (again,) = [name for name in experiment.open_store(folder / "store").names() if "alike-again" in name]
     assert sorted(repr(trial.config["lr"]) for trial in state(folder, again).trials) == ["0", "0.0"]
+
+
+def test_a_repetition_goes_as_far_as_the_trials_went(tmp_path: Path) -> None:
+    (tmp_path / "t.sh").write_text("while :; do echo epoch=$((++e)); echo acc=0.$e; sleep 0.1; done\n")
+    regexes = 'metrics=[{name: acc, regex: "acc=({number})"}, {name: epoch, regex: "epoch=({number})"}]'
+    fields = ["objective.resource=epoch", "stopping={kind: asha, max_resource: 3}", regexes]
+    fields += ["space.lr.values=[0.1, 0.2]", "limits.max_trials=2", "limits.trial_timeout=1m"]
+    (tmp_path / "spec.yaml").write_text(SPEC)
+    changes = [word for field in fields for word in ("--set", field)]
+    assert run(tmp_path, "run", str(tmp_path / "spec.yaml"), *changes, "--name", "far") == 0
+    assert run(tmp_path, "confirm", "far", "--top", "1", "--seeds", "1") == 0
+    (again,) = [name for name in experiment.open_store(tmp_path / "store").names() if "far-again" in name]
+    (trial,) = state(tmp_path, again).trials
+    assert trial.status is TrialStatus.COMPLETED
 
 
 def test_nothing_to_confirm_is_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

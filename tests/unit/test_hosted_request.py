@@ -314,6 +314,12 @@ def test_all_that_cannot_be_handed_over_is_refused_at_once(folder: Path) -> None
     }
 
 
+def test_a_job_of_the_service_trains_to_its_own_end(folder: Path) -> None:
+    stopping = {"kind": "none", "max_resource": 9}
+    assert problems(document(folder, stopping=stopping)) == ["stopping.max_resource"]
+    assert request(document(folder, stopping=stopping | {"max_resource": None}))
+
+
 def test_an_image_that_decodes_nothing_is_given_nothing_to_decode(folder: Path) -> None:
     estimator = {"kind": "container", "image_uri": IMAGE, "arguments": ["--lr", "{lr}"]}
     given = document(folder, estimator=estimator)

@@ -49,6 +49,11 @@ CURVES: Sequence[Sequence[float]] = (
 Step = tuple[TrialId, tuple[Report, ...]]
 
 
+def _most(section: BaseRule) -> float:
+    """How far a trial goes at most."""
+    return getattr(section, "max_resource", None) or math.inf
+
+
 def report(trial: int, epoch: int) -> Report:
     """What the trial with this number reports of an epoch."""
     values = {"acc": CURVES[trial - 1][epoch - 1], "size": float(trial)}
@@ -134,7 +139,7 @@ class RuleContract(SectionContract):
     def test_its_rungs_ascend(self, section: BaseRule) -> None:
         rungs = section.rungs()
         assert [*rungs] == sorted(set(rungs))
-        assert all(0 < rung < getattr(section, "max_resource", math.inf) for rung in rungs)
+        assert all(0 < rung < _most(section) for rung in rungs)
 
     def test_an_estimate_can_stand_in_for_it(self, section: BaseRule) -> None:
         assert not section.stand_in().proposes
@@ -157,7 +162,7 @@ class RuleContract(SectionContract):
 
     def test_no_trial_is_stopped_that_has_just_come_to_max_resource(self, section: BaseRule) -> None:
         """Its script may still have a model to save."""
-        most = getattr(section, "max_resource", math.inf)
+        most = _most(section)
         play = self.play(section)
         for trial, reports in SIDE_BY_SIDE:
             if play.state.trials[trial].attempts[0].stop is None:

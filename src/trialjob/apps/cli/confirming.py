@@ -95,6 +95,7 @@ def _document(document: dict[str, Any], points: list[dict[str, Json]]) -> dict[s
         "estimator": {**document["estimator"], "hyperparameters": kept},
         "sampler": {"kind": "random", "seed": 0},
         "points_to_evaluate": points,
-        "stopping": {"kind": "none"},
+        # As far as theirs went: a script may go on until it is stopped there.
+        "stopping": {"kind": "none", "max_resource": document["stopping"].get("max_resource")},
         "limits": limits,
     }

@@ -39,6 +39,7 @@ from trialjob.orchestrator.samplers.syne_models import check_installed, quiet
 from trialjob.orchestrator.samplers.syne_random import private_random, seed_of
 from trialjob.orchestrator.samplers.syne_schedulers import LOSS, RESOURCE, LastValues, Plan
 from trialjob.orchestrator.samplers.syne_space import SyneSpace
+from trialjob.orchestrator.stopping.halving import past
 
 _DRAWS = 3
 #: Losses are kept within these bounds, and NaN is the upper one: Syne Tune squares their differences.
@@ -198,11 +199,10 @@ class SyneTuneScheduler:
         where = f"{objective.resource} {resource:g}"
         if resource >= self._plan.max_resource:
             # Syne Tune wants it stopped there; but the script may still have a model to save.
-            if resource == self._plan.max_resource:
-                return None
-            self._stopping.add(trial)
-            detail = f"went on past max_resource {self._plan.max_resource:g} of {objective.resource}"
-            return StopReason(kind=StopKind.MAX_RESOURCE, detail=detail)
+            reason = past(self._plan.max_resource, resource, objective)
+            if reason is not None:
+                self._stopping.add(trial)
+            return reason
         if not wanted:
             return None
         self._stopping.add(trial)

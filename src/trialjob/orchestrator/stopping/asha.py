@@ -21,7 +21,7 @@ from trialjob.orchestrator.core.rung import Rung, as_written, reaches
 from trialjob.orchestrator.core.search import Judgement, StoppingRule
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial
-from trialjob.orchestrator.stopping.halving import HalvingRule
+from trialjob.orchestrator.stopping.halving import HalvingRule, past
 from trialjob.orchestrator.stopping.promotion import Promotion
 
 if TYPE_CHECKING:
@@ -80,14 +80,8 @@ class Asha(HalvingRule):
             for level in self.levels()
             if reaches(report.resource, level) and (trial.rung is None or level > trial.rung)
         ]
-        stop: StopReason | None = None
-        if not reaches(self.max_resource, report.resource):
-            # At max_resource itself the script may still have a model to save; past it, it wastes money.
-            stop = StopReason(
-                kind=StopKind.MAX_RESOURCE,
-                detail=f"went on past max_resource {self.max_resource:g} of {state.objective.resource}",
-            )
-        elif reached:
+        stop = past(self.max_resource, report.resource, state.objective)
+        if stop is None and reached:
             stop = self._compare(state, reached[-1], value)
         return Judgement(enters=tuple((level, value) for level in reached), stop=stop)
 

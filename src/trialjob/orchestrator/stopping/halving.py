@@ -9,6 +9,9 @@ from typing import Annotated
 from annotated_types import Ge, Gt
 
 from trialjob.errors import Problem
+from trialjob.model.metric import Objective
+from trialjob.model.trial import StopKind, StopReason
+from trialjob.orchestrator.core.rung import reaches
 from trialjob.orchestrator.core.search import BaseRule
 
 
@@ -32,3 +35,14 @@ class HalvingRule(BaseRule):
                 f"{self.max_resource:g}",
                 remedy="lower it, or raise stopping.max_resource",
             )
+
+
+def past(max_resource: float, resource: float, objective: Objective) -> StopReason | None:
+    """Why a script is stopped that has gone on past ``max_resource``; None where it has not.
+
+    At max_resource itself it may still have a model to save; past it, it wastes money.
+    """
+    if reaches(max_resource, resource):
+        return None
+    detail = f"went on past max_resource {max_resource:g} of {objective.resource}"
+    return StopReason(kind=StopKind.MAX_RESOURCE, detail=detail)

@@ -24,7 +24,7 @@ from trialjob.orchestrator.core.rung import Rung, reaches
 from trialjob.orchestrator.core.search import Judgement
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial
-from trialjob.orchestrator.stopping.halving import HalvingRule
+from trialjob.orchestrator.stopping.halving import HalvingRule, past
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,10 +70,7 @@ class Pausing(HalvingRule):
             return Judgement(
                 enters=enters, stop=StopReason(kind=StopKind.PAUSED, detail=f"paused at {where}")
             )
-        if not reaches(self.max_resource, report.resource):
-            detail = f"went on past max_resource {self.max_resource:g} of {state.objective.resource}"
-            return Judgement(enters=enters, stop=StopReason(kind=StopKind.MAX_RESOURCE, detail=detail))
-        return Judgement(enters=enters)
+        return Judgement(enters=enters, stop=past(self.max_resource, report.resource, state.objective))
 
     def target(self, trial: Trial) -> float | None:
         """The rung above the one it paused at; for a retry, the one it was to reach."""

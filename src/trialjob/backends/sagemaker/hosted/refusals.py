@@ -137,7 +137,14 @@ def _stopping(handover: Handover) -> Iterator[Problem]:
                 "Hyperband alone",
                 remedy="leave sampler out",
             )
-    elif not isinstance(rule, NoStopping):
+    elif isinstance(rule, NoStopping):
+        if rule.max_resource is not None:
+            yield Problem(
+                field="stopping.max_resource",
+                message="SageMaker's tuner lets each job train to its own end",
+                remedy=f"remove it, and tell the script how far to train; or {_OURS}",
+            )
+    else:
         yield Problem(
             field="stopping.kind",
             message=f"'{rule.kind}' is no stopping rule of SageMaker's tuner",
