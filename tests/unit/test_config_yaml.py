@@ -78,3 +78,9 @@ def test_what_is_no_file(tmp_path: Path) -> None:
         load(tmp_path / "none.yaml")
     with pytest.raises(SpecError, match="cannot be read"):
         load(tmp_path / ("x" * 5000))
+
+
+def test_a_text_with_an_underscore_is_a_number_only_where_it_groups_thousands() -> None:
+    assert load_yaml("[1_000, -12_345.5, 1_000e3]", "x") == [1000, -12345.5, 1e6]
+    texts = ["2024_05", "1_", "0.1_5", "1_0", "1_000_00", "0x1_F"]
+    assert load_yaml(f"[{', '.join(texts)}]", "x") == texts

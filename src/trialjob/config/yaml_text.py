@@ -6,6 +6,7 @@ much is given up where that is seen, as a megabyte of "1," would be read for twe
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
@@ -23,6 +24,9 @@ MAX_NODES = 100_000
 MAX_DEPTH = 50
 #: The tag of ``<<``, by which a mapping takes in others.
 _MERGE = "tag:yaml.org,2002:merge"
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+#: What underscores may stand in for it to be a number, as in 1_000_000; a name such as 2024_05 is none.
+_GROUPED = re.compile(r"[-+]?[0-9]{1,3}(_[0-9]{3})+(\.[0-9]*)?([eE][-+]?[0-9]+)?")
 
 
 def read_text(path: Path) -> str:
@@ -109,6 +113,13 @@ def _value(yaml: YAML, node: Node, words: Mapping[str, bool]) -> Any:  # noqa: A
             built[scalar] = Unreadable(text=scalar.value, line=scalar.start_mark.line + 1)
         if scalar.style is None and scalar.value in words:  # no quotes
             built[scalar] = words[scalar.value]
+        elif (
+            not words
+            and scalar.tag in _NUMBERS
+            and "_" in scalar.value
+            and not _GROUPED.fullmatch(scalar.value)
+        ):
+            built[scalar] = scalar.value
     return yaml.constructor.construct_document(node)
 
 
