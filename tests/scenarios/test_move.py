@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,8 +12,16 @@ from trialjob import config
 from trialjob.config import ExperimentSpec
 from trialjob.errors import MovedAway, NoSuchExperiment, StoreUnavailable, UsageError
 from trialjob.experiment import attach, create, finish, hand_over, open_session, open_store, place, remove
-from trialjob.model.ids import ExperimentName
+from trialjob.model.ids import ExperimentName, TrialId
+from trialjob.model.metric import Report
 from trialjob.model.trial import Phase
+from trialjob.orchestrator.core.events import (
+    AttemptIntended,
+    Event,
+    JobSubmitted,
+    ReportsRead,
+    TrialProposed,
+)
 from trialjob.orchestrator.journals.folder import FolderStore
 from trialjob.orchestrator.journals.store import BaseStore
 from trialjob.testing.fake_aws import FakeAws
@@ -90,6 +99,24 @@ def test_there_and_back(spec: ExperimentSpec, local: FolderStore, remote: BaseSt
     assert back.state.phase is Phase.ENDING
     assert hand_over("moves", source=local, target=remote).state.version == back.state.version + 2
     assert living(local, remote) == [remote]
+
+
+def test_one_that_has_reported_a_nan_lives_in_one_store(
+    spec: ExperimentSpec, local: FolderStore, remote: BaseStore
+) -> None:
+    session = create(spec, store=local.root)
+    trial, nan = TrialId(1), Report(resource=1.0, metrics={"acc": math.nan}, at=1.0)
+    events: list[Event] = [
+        TrialProposed(trial=trial, config={"x": 0.5}),
+        AttemptIntended(trial=trial, attempt=1, max_runtime=60.0),
+        JobSubmitted(trial=trial, attempt=1),
+        ReportsRead(trial=trial, attempt=1, reports=(nan,), cursor="1"),
+    ]
+    local.journal(session.name).append(events, after=1, at=2.0)
+    for source, target in ((local, remote), (remote, local), (local, remote)):
+        for _ in range(2):  # and the same command again
+            hand_over("moves", source=source, target=target)
+            assert living(local, remote) == [target]
 
 
 def test_a_runner_is_left_behind(spec: ExperimentSpec, local: FolderStore, remote: BaseStore) -> None:

@@ -239,6 +239,17 @@ class JournalContract:
         assert journal.append([SpaceExhausted()], after=after, at=9.0).version == after + 1
         assert len(self.again(journal).read()) == after + 1
 
+    def test_it_knows_again_a_record_with_a_nan(self, journal: Journal) -> None:
+        report = Report(resource=1.0, metrics={"val acc": math.nan}, at=1.0)
+        read = ReportsRead(trial=_ONE, attempt=1, reports=(report,), cursor="1")
+        journal.append([read], after=0, at=1.0)
+        own = self.again(journal).read()
+        self.again(journal).receive(own)
+        more = Record(version=2, at=2.0, events=(SpaceExhausted(),))
+        self.again(journal).receive([*own, more])
+        self.again(journal).receive([*own, more])
+        assert [record.version for record in journal.read()] == [1, 2]
+
     def test_it_receives_only_what_begins_as_it_does(self, journal: Journal) -> None:
         journal.append([SpaceExhausted()], after=0, at=1.0)
         own = list(journal.read())

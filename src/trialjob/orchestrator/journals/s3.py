@@ -38,7 +38,7 @@ from trialjob.model.ids import ExperimentName
 from trialjob.orchestrator.core.events import Event, Record
 from trialjob.orchestrator.core.overview import Seen
 from trialjob.orchestrator.core.state import State
-from trialjob.orchestrator.journals.codec import decode, encode
+from trialjob.orchestrator.journals.codec import are_alike, decode, encode
 from trialjob.orchestrator.journals.locks import this_process
 from trialjob.orchestrator.journals.objects import NotMet, Objects
 from trialjob.orchestrator.journals.prefix import begins_alike
@@ -229,7 +229,7 @@ class S3Journal:
             return False
         last, now = self._line(known, known.version), self._line(head, known.version)
         # A move to and fro writes the same records without the marks of those who wrote them first.
-        return last == now or decode(last, self._where) == decode(now, self._where)
+        return last == now or are_alike(decode(last, self._where), decode(now, self._where))
 
     def _records(self, head: Head, after: int) -> list[Record]:
         """The records above ``after``."""
