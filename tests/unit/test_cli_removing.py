@@ -18,6 +18,9 @@ from trialjob.orchestrator.core.events import (
     Event,
     ExperimentEnded,
     ExperimentEnding,
+    HostedAccepted,
+    HostedEnded,
+    HostedIntended,
     TrialProposed,
 )
 from trialjob.orchestrator.journals.folder import FolderStore
@@ -74,6 +77,20 @@ def test_what_may_run_is_refused_and_the_hint_can_be_pasted(
     assert store.names() == ["three", "two"]
     with pytest.raises(StillRuns):
         remove(store, ExperimentName("two"))
+
+
+def test_a_search_that_a_service_may_go_on_with_is_refused_also_before_its_first_job(
+    store: FolderStore,
+) -> None:
+    begin(store, "handed", ended=False)
+    name, journal = ExperimentName("handed"), store.journal(ExperimentName("handed"))
+    journal.append([HostedIntended(name="handed-1")], after=1, at=1.0)
+    assert run(store, "handed", "--yes") == 2  # no answer says that the service has it
+    journal.append([HostedAccepted()], after=2, at=2.0)
+    with pytest.raises(StillRuns, match="handed to a service"):
+        remove(store, name)
+    journal.append([HostedEnded(reason=ENDED)], after=3, at=3.0)
+    assert run(store, "handed", "--yes") == 0
 
 
 def test_what_another_process_holds_is_refused(store: FolderStore) -> None:

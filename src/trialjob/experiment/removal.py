@@ -15,6 +15,7 @@ from trialjob.backends.folders.job_folder import JobFolder
 from trialjob.backends.plugin import BaseBackend
 from trialjob.errors import UsageError
 from trialjob.model.ids import ExperimentName
+from trialjob.orchestrator.core.hosted import goes_on
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.engine.clock import SystemClock
 from trialjob.orchestrator.journals.snapshot import state_of
@@ -69,6 +70,8 @@ def check(state: State | None, *, artifacts: bool) -> None:
     if state.live:
         jobs = f"{len(state.live)} job{'s' if len(state.live) > 1 else ''}"
         raise StillRuns(f"{state.name} has {jobs} that may still run; stop it first")
+    if goes_on(state):
+        raise StillRuns(f"{state.name} was handed to a service, which may still start jobs; stop it first")
     if artifacts and state.moved_to is not None:
         raise UsageError(f"{state.name} has moved to {state.moved_to}, and its artifacts are needed there")
 
