@@ -10,12 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trialjob.model.ids import TrialId
 from trialjob.model.limits import Limits
+from trialjob.model.metric import TrialScore
 from trialjob.model.money import Tariff, Terms
 from trialjob.model.trial import EndKind, TrialStatus
-from trialjob.orchestrator.core.expected_gain import ENOUGH, _expected_least, forecast, next_gain
+from trialjob.orchestrator.core.expected_gain import ENOUGH, _expected_least, forecast, next_gain, scores_of
 from trialjob.orchestrator.core.search import StoppingRule
 from trialjob.orchestrator.core.state import State
+from trialjob.orchestrator.core.trial import Trial
 from trialjob.orchestrator.stopping.asha import Asha
 from trialjob.orchestrator.stopping.hyperband import Hyperband
 from trialjob.orchestrator.stopping.none import NoStopping
@@ -57,6 +60,16 @@ def test_of_even_draws_it_is_on_average_what_the_next_brings(count: int) -> None
 
 def test_equal_values_promise_nothing() -> None:
     assert next_gain([0.5] * 16) == 0.0
+
+
+def test_what_failed_promises_nothing() -> None:
+    """A regex may have found its value in what was said of an error."""
+    statuses = (TrialStatus.COMPLETED, TrialStatus.FAILED, TrialStatus.RUNNING)
+    trials = [
+        Trial(id=TrialId(n), config={}, status=status, proposed_at=0.0, standing=TrialScore(score=float(n)))
+        for n, status in enumerate(statuses, start=1)
+    ]
+    assert scores_of(trials) == ((1.0, 3.0), 1)
 
 
 def simulated(rule: StoppingRule, least: float | None, tariff: Tariff = DOLLAR_AN_HOUR) -> Simulation:

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from trialjob.model.trial import EndKind, EndReason
+from trialjob.model.trial import EndKind, EndReason, TrialStatus
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial
 
@@ -69,8 +69,11 @@ def forecast(state: State) -> Forecast | None:
 
 
 def scores_of(trials: Iterable[Trial]) -> tuple[tuple[float, ...], int]:
-    """The finite scores among those of some trials, and how many have ended with one of any kind."""
-    scored = [trial for trial in trials if trial.score is not None]
+    """The finite scores among those of some trials, and how many have ended with one of any kind.
+
+    What failed is left out: its score is none that can be had.
+    """
+    scored = [trial for trial in trials if trial.score is not None and trial.status is not TrialStatus.FAILED]
     scores = tuple(trial.score for trial in scored if trial.score is not None and math.isfinite(trial.score))
     return scores, sum(trial.ended for trial in scored)
 
