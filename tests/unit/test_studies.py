@@ -228,6 +228,19 @@ def test_the_first_end_is_the_end() -> None:
     assert Lease.parse(lost.written()) == lost
 
 
+@pytest.mark.parametrize(
+    ("heard", "outcome", "seconds"), [(5.0, Outcome.FAILED, 15.0), (95.0, Outcome.TIMED_OUT, 110.0)]
+)
+def test_what_no_server_looked_at_for_long_ended_when_it_did(
+    heard: float, outcome: Outcome, seconds: float
+) -> None:
+    """A client that vanished in time is another's to follow; and no more is paid for than was held."""
+    lease = Lease(digest="x", max_runtime=100.0).taken("ann", 0.0).reported("ann", 1.0, {}, heard)
+    end = lease.settled(1e5, 10.0).end()
+    assert end is not None
+    assert (end.outcome, end.seconds) == (outcome, seconds)
+
+
 @pytest.mark.parametrize(("due", "steps"), [(1e12, False), (0.0, True), (None, True)])
 def test_a_look_takes_a_step_only_when_one_is_due(tmp_path: Path, due: float | None, steps: bool) -> None:
     """Many pages look at one study at once, and a step reads and writes several files."""

@@ -123,15 +123,19 @@ class Lease:
         return asked if self.client or self.outcome is not None else asked.over(Outcome.STOPPED, now)
 
     def settled(self, now: float, silence: float) -> Self:
-        """Ended, when its time is over or its client has not been heard for ``silence`` seconds."""
+        """Ended, when its time is over or its client has not been heard for ``silence`` seconds.
+
+        By what came first: there may have been no look for long, as no server ran.
+        """
         if self.begun is None or self.heard is None or self.outcome is not None:
             return self
-        if now - self.begun >= self.max_runtime:
-            return self.over(Outcome.TIMED_OUT, now)
-        if now - self.heard < silence:
+        over_at, gone_at = self.begun + self.max_runtime, self.heard + silence
+        if now < min(over_at, gone_at):
             return self
+        if over_at <= gone_at:
+            return self.over(Outcome.TIMED_OUT, min(now, over_at + silence))
         why = f"client {self.client!r} has not reported for {silence:g} s"
-        return self.over(Outcome.FAILED, now, failure=FailureKind.LOST, message=why)
+        return self.over(Outcome.FAILED, gone_at, failure=FailureKind.LOST, message=why)
 
     def _check(self, client: str) -> None:
         if not self.client:
