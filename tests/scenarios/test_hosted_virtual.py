@@ -19,6 +19,7 @@ from trialjob.orchestrator.engine.loop import Loop
 from trialjob.orchestrator.stopping.median import MedianStopping
 from trialjob.testing.crash import Crash, Fuse, FusedJournal
 from trialjob.testing.fake_aws import Faults
+from trialjob.testing.fake_aws.errors import ConnectionLost, not_found
 from trialjob.testing.hosted_simulation import HostedSimulation
 from trialjob.testing.simulation import NAME
 
@@ -31,14 +32,14 @@ def simulation(folder: Path, *, trials: int = 5, **given: object) -> HostedSimul
     return HostedSimulation(**given)  # type: ignore[arg-type]
 
 
-def stepped(simulated: HostedSimulation) -> State:
+def stepped(simulated: HostedSimulation, *, pause: float = POLL) -> State:
     """Steps by processes of one step each, until it has ended."""
     for _ in range(3000):
         stepper = simulated.stepper()
         stepper.step()
         if stepper.state.phase is Phase.ENDED:
             return stepper.state
-        simulated.clock.sleep(POLL)
+        simulated.clock.sleep(pause)
     raise AssertionError("it does not come to an end")
 
 
@@ -209,6 +210,30 @@ def lost(operation: str) -> Callable[[str, str], None]:
             raise Crash
 
     return hook
+
+
+@pytest.mark.parametrize("answered", [True, False], ids=["answered", "the answer is lost"])
+def test_a_tuning_job_that_cannot_be_seen_yet_is_not_taken_for_one_that_never_was(
+    tmp_path: Path, *, answered: bool
+) -> None:
+    simulated = simulation(tmp_path)
+
+    def hook(when: str, what: str) -> None:
+        if (when, what) == ("after", "CreateHyperParameterTuningJob") and not answered:
+            raise ConnectionLost
+        if when == "before" and what in {"DescribeHyperParameterTuningJob", "StopHyperParameterTuningJob"}:
+            created = [tuning.created for tuning in simulated.service.tuning.jobs.values()]
+            if any(simulated.clock.now() - at < 40.0 for at in created):
+                raise not_found()
+
+    simulated.faults.hook = hook
+    while not simulated.service.tuning.jobs:
+        simulated.stepper().step()
+        simulated.clock.sleep(1)
+    ask_stop(simulated)
+    check(simulated, stepped(simulated, pause=5.0))
+    (tuning,) = simulated.service.tuning.jobs.values()
+    assert tuning.status == "Stopped"
 
 
 def test_a_stop_before_the_call_leaves_no_tuning_job_ever(tmp_path: Path) -> None:

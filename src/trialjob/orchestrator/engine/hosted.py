@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Final
 
 from trialjob.errors import BackendBusy, BackendUnavailable
 from trialjob.model.json import digest
@@ -25,6 +26,9 @@ from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.engine.looks import Look
 from trialjob.orchestrator.engine.step import Parts, Stepper
 from trialjob.orchestrator.ports import HostedSearch
+
+#: Seconds in which a service may not show what it has taken, from a process that has died since, too.
+_LAG: Final = 60.0
 
 
 def identity(state: State) -> str:
@@ -87,7 +91,10 @@ class HostedStepper(Stepper):
     def _stop(self, *, look: bool) -> HostedStopped | None:  # noqa: ARG002 - as the others
         if hosted.calls_for(self.state) != "stop":
             return None
-        return HostedStopped(known=self._search.call_off(identity(self.state)))
+        known = self._search.call_off(identity(self.state))
+        if not known and 0.0 <= self._parts.clock.now() - self.state.updated_at < _LAG:
+            return None  # it is asked again
+        return HostedStopped(known=known)
 
     def _look(self, *, look: bool) -> HostedObserved | None:
         if not look or hosted.calls_for(self.state) not in {"look", "stop"}:
