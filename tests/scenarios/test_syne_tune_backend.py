@@ -20,8 +20,10 @@ from syne_tune.optimizer.schedulers.pbt import PopulationBasedTraining
 
 from trialjob import Script
 from trialjob.apps.syne_tune import TrialjobBackend
-from trialjob.errors import BackendError
+from trialjob.errors import BackendError, BackendUnavailable
+from trialjob.model.job import JobRequest
 from trialjob.orchestrator.engine.clock import SystemClock
+from trialjob.orchestrator.ports import Submitted
 from trialjob.testing.fake_aws import FakeAws
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -173,6 +175,45 @@ def test_a_tuner_that_has_forgotten_a_trial_starts_no_second_job(script: Script,
         started(script, tmp_path, lr=0.25)
     until(backend, trial, Status.completed)
     assert len(list((tmp_path / "store" / "asha" / "jobs").glob("asha-*"))) == 1
+
+
+class LosesAnswers:
+    """Jobs of which no submission is answered."""
+
+    def __init__(self, jobs: Any) -> None:  # noqa: ANN401 - any backend
+        self._jobs = jobs
+
+    def submit(self, request: JobRequest) -> Submitted:
+        self._jobs.submit(request)
+        raise BackendUnavailable("no answer")
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - the backend's own
+        return getattr(self._jobs, name)
+
+
+def test_a_job_that_is_stopped_while_it_is_unknown_whether_it_was_started_ends(
+    script: Script, tmp_path: Path
+) -> None:
+    backend, first = started(script, tmp_path)
+    assert backend._parts is not None
+    backend._parts = replace(backend._parts, jobs=LosesAnswers(backend._parts.jobs))
+    second = backend.start_trial({"lr": 0.5, "epochs": 4000}).trial_id
+    backend.stop_trial(second)
+    until(backend, second, Status.stopped)
+    until(backend, first, Status.completed)
+    assert backend.busy_trial_ids() == []
+
+
+def test_a_trial_that_is_refused_keeps_no_other_from_being_stopped(script: Script, tmp_path: Path) -> None:
+    backend, first = started(script, tmp_path, epochs=4000)
+    taken = tmp_path / "store" / "asha" / "jobs" / "asha-0002-1"
+    taken.mkdir()
+    (taken / "request.json").write_text('{"digest": "of another"}')
+    with pytest.raises(BackendError, match=r"asha-0002-1 exists with other content"):
+        backend.start_trial({"lr": 0.25, "epochs": 4})
+    backend.stop_all()
+    assert backend.busy_trial_ids() == []
+    assert [run.ended for run in backend._trials[first].runs] == [Status.stopped]
 
 
 def test_what_fails_says_why(script: Script, tmp_path: Path) -> None:

@@ -132,6 +132,9 @@ class TrialjobBackend(TrialBackend):  # type: ignore[misc]  # Syne Tune has no t
 
     def stop_all(self) -> None:
         """Stop what runs, wait for its end, and give back machines that are kept warm."""
+        for run in self._runs():
+            if not run.ended and not run.submitted:  # nothing more is started
+                run.asked = run.asked or Status.stopped
         super().stop_all()
         if self._parts is None:
             return
@@ -183,6 +186,7 @@ class TrialjobBackend(TrialBackend):  # type: ignore[misc]  # Syne Tune has no t
                 status=status_of(self._trials[trial_id].runs[-1]),
             )
             for trial_id in trial_ids
+            if trial_id in self._trial_dict  # the start of one that was refused is no trial
         ]
 
     # How it is done
@@ -242,10 +246,12 @@ class TrialjobBackend(TrialBackend):  # type: ignore[misc]  # Syne Tune has no t
             for run in open_runs:
                 if run.asked and not run.stop_sent:
                     known = run.submitted or run.in_doubt
+                    run.stop_sent = known and parts.jobs.stop(run.job)
                     # One that was started and is not known may only not be seen yet: it is asked again.
-                    run.stop_sent = (known and parts.jobs.stop(run.job)) or (
-                        not run.submitted and end_run(run, run.asked)
-                    )
+                    if run.stop_sent:
+                        run.submitted = True
+                    elif not run.submitted:
+                        run.stop_sent = end_run(run, run.asked)
             for run in open_runs:
                 if not run.asked and not run.submitted and self._may_start(run):
                     self._submit(parts, run)
