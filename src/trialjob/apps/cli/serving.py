@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable
-from pathlib import Path
+from contextlib import suppress
 
 import click
 
@@ -60,6 +60,8 @@ def serve(
     _check_installed()
     if (tls_cert is None) != (tls_key is None):
         raise click.UsageError("--tls-cert and --tls-key belong together.")
+    from pathlib import Path  # noqa: PLC0415 - the help does without
+
     from trialjob.apps.service.serve import Listener  # noqa: PLC0415 - heavy, and an extra
     from trialjob.apps.service.serve import serve as listen  # noqa: PLC0415 - as above
 
@@ -93,11 +95,11 @@ def is_shared(users: Iterable[int]) -> bool:
 def _users() -> set[int]:
     """Whose the processes of this machine are, where the system says so."""
     found = set()
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            found.add(process.stat().st_uid)
-        except OSError:  # it has just ended
-            continue
+    with suppress(OSError), os.scandir("/proc") as processes:
+        for process in processes:
+            if process.name.isdecimal():
+                with suppress(OSError):  # it has just ended
+                    found.add(process.stat().st_uid)
     return found
 
 
