@@ -209,6 +209,14 @@ def test_a_missing_variable_is_said_with_what_to_do(monkeypatch: pytest.MonkeyPa
     Vault().check({"estimator.environment.T": Secret("NOT_THERE")}, _resume)
 
 
+def test_an_empty_variable_is_missing_also_after_a_glance(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOKEN", "")
+    given, vault = {"estimator.environment.TOKEN": Secret(source="env", name="TOKEN")}, Vault()
+    vault.glance(given)
+    with pytest.raises(SpecError, match=r"TOKEN.* is not set here"):
+        vault.check(given, _resume)
+
+
 def test_parameters_and_secrets_of_aws(monkeypatch: pytest.MonkeyPatch) -> None:
     moto = pytest.importorskip("moto")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):

@@ -75,8 +75,8 @@ class Vault:
     def glance(self, secrets: Mapping[str, Secret]) -> None:
         """Learn those that are in the environment, so that they are known when a log is shown."""
         for secret in secrets.values():
-            if secret.source == "env" and secret.name in os.environ:
-                self._known.setdefault(secret, os.environ[secret.name])
+            if secret.source == "env" and (value := os.environ.get(secret.name)):
+                self._known.setdefault(secret, value)
 
     def _look_up(self, secret: Secret) -> str:
         if secret.source != "env":
