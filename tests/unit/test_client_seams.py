@@ -13,11 +13,14 @@ import pytest
 
 from scripted_server import Answer, Hurried, Script, cut, fine, problem, scripted_server
 from trialjob import Client, UsageError
-from trialjob.errors import StoreUnavailable
-from trialjob.model.ids import JobName
+from trialjob.errors import JournalReplaced, StoreUnavailable
+from trialjob.model.ids import ExperimentName, JobName
+from trialjob.orchestrator.core.events import Record, SpaceExhausted
+from trialjob.orchestrator.journals.codec import encode
 from trialjob.orchestrator.ports import Part
 from trialjob.served.artifacts import ServedArtifacts
 from trialjob.served.http_client import HttpClient
+from trialjob.served.store import ServedStore
 
 SUGGESTED = {"trial": 1, "attempt": 2, "parameters": {"rate": 0.5}}
 
@@ -26,6 +29,28 @@ SUGGESTED = {"trial": 1, "attempt": 2, "parameters": {"rate": 0.5}}
 def scripted() -> Iterator[tuple[str, type[Script]]]:
     with scripted_server() as made:
         yield made
+
+
+# Experiments that come and go
+
+
+def lines(*records: tuple[int, float]) -> Answer:
+    made = [encode(Record(version=version, at=at, events=(SpaceExhausted(),))) for version, at in records]
+    return 200, {"content-type": "application/x-ndjson"}, b"".join(made)
+
+
+@pytest.mark.parametrize("another", [problem(404, "no experiment"), lines((1, 5.0), (2, 6.0), (3, 7.0))])
+def test_who_has_read_an_experiment_does_not_go_on_in_another_of_its_name(
+    scripted: Any,  # noqa: ANN401 - a fixture
+    another: Answer,
+) -> None:
+    where, script = scripted
+    journal = ServedStore(HttpClient(where, Hurried(), "token")).journal(ExperimentName("x"))
+    script.answers[:] = [lines((1, 1.0), (2, 2.0)), lines((2, 2.0)), lines((2, 2.0), (3, 3.0)), another]
+    told = [[record.version for record in journal.read(after)] for after in (0, 2, 2)]
+    assert told == [[1, 2], [], [3]]
+    with pytest.raises(JournalReplaced, match="removed, or another"):
+        journal.read(3)
 
 
 # Proxies

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import ClassVar, NoReturn, Self
 
-from trialjob.errors import NoSuchExperiment, UsageError
+from trialjob.errors import JournalReplaced, NoSuchExperiment, UsageError
 from trialjob.model.ids import ExperimentName
 from trialjob.orchestrator.core.events import Event, Record
 from trialjob.orchestrator.journals.bundles import check_bundle
@@ -30,14 +30,25 @@ class ServedJournal:
 
     def __init__(self, http: HttpClient, name: ExperimentName) -> None:
         self._http, self._path, self._name = http, f"/v1/experiments/{named(name)}", name
+        #: Version and time of the last record that was read, by which another experiment of the name is told.
+        self._last: tuple[int, float] | None = None
 
     def read(self, after: int = 0) -> Sequence[Record]:
-        try:
-            answer = self._http.ask("GET", f"{self._path}/records", query={"after": after})
-        except NoSuchExperiment:
-            return ()
+        begin = after if self._last is None else min(after, self._last[0] - 1)
         where = f"{self._name} of {self._http.address}"
-        return [decode(line, where) for line in answer.body.splitlines(keepends=True)]
+        try:
+            answer = self._http.ask("GET", f"{self._path}/records", query={"after": begin})
+            records = [decode(line, where) for line in answer.body.splitlines(keepends=True)]
+        except NoSuchExperiment:
+            records = []
+        if self._last is not None and all((each.version, each.at) != self._last for each in records):
+            raise JournalReplaced(
+                f"{where} is not the experiment any more that was read before: it was removed, or another "
+                "one has its name\n  → look at it again"
+            )
+        if records:
+            self._last = records[-1].version, records[-1].at
+        return [each for each in records if each.version > after]
 
     def holder(self) -> str | None:
         """Who runs it, as the server sees it."""
