@@ -516,14 +516,14 @@ def test_an_audit_finds_whose_jobs_are_in_the_queue_and_ends_orphans(
     reader = jobs.start(running)
     jobs.backend("--begin=now+1hour").submit(waiting)
     up_to(jobs, reader, "epoch 1")
-    audit = SlurmAudit(jobs.clock, known=lambda _: None, me="")
+    audit = SlurmAudit(jobs.clock, known=lambda _: None, me="", folders=lambda _: ())
     (group,) = audit.look("local")
     assert group.standing is Ownership.FORGOTTEN
     assert [(each.job, each.state) for each in group.found] == [
         (running.job, "RUNNING"),
         (waiting.job, "PENDING BeginTime"),
     ]
-    (others,) = SlurmAudit(jobs.clock, known=lambda _: None, me="another").look()
+    (others,) = SlurmAudit(jobs.clock, known=lambda _: None, me="another", folders=lambda _: ()).look()
     assert others.standing is Ownership.ELSEWHERE
     assert without_owner([others]) == []
     store = str(jobs.folder / "store")

@@ -239,7 +239,7 @@ class Slurm(BaseBackend):
     @classmethod
     def auditor(
         cls,
-        sections: Sequence[Self],  # noqa: ARG003 - there is one queue here
+        sections: Sequence[Self],
         clock: Clock,
         knows: Knows,
         me: str,
@@ -250,7 +250,11 @@ class Slurm(BaseBackend):
         for option, value in where.items():
             if value is not None:
                 raise UsageError(f"--{option} is SageMaker's; a SLURM cluster is the one of this machine")
-        return SlurmAudit(clock, known=knows, me=me)
+
+        def folders(name: str) -> set[str]:
+            return {str((each.settings(name).home / "jobs").absolute()) for each in sections}
+
+        return SlurmAudit(clock, known=knows, me=me, folders=folders)
 
     def doctor(self, jobs: Jobs, only: Sequence[str] = ()) -> Iterator[Check]:
         from trialjob.backends.slurm.doctor import examine  # noqa: PLC0415 - POSIX only
