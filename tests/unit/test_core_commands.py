@@ -99,6 +99,13 @@ def test_what_is_intended_is_submitted_in_the_order_of_the_trials() -> None:
     assert due(state, NOW) == [SubmitJob(trial=ONE, attempt=1), SubmitJob(trial=TWO, attempt=1)]
 
 
+def test_launches_wait_where_fewer_may_run_than_when_they_were_decided() -> None:
+    events = (*running(ONE), *intended(TWO), *intended(THREE))
+    for slots, expected in ((1, []), (2, [TWO]), (3, [TWO, THREE])):
+        state = experiment(*events, limits=replace(LIMITS, max_concurrent_trials=slots))
+        assert due(state, NOW) == [SubmitJob(trial=trial, attempt=1) for trial in expected]
+
+
 def test_what_runs_is_left_alone() -> None:
     assert due(experiment(*running(ONE)), NOW) == []
 

@@ -44,9 +44,15 @@ Command: TypeAlias = SubmitJob | StopJob | EndPools
 
 
 def due(state: State, now: float) -> list[SubmitJob | StopJob]:
-    """The commands of this moment for trials: stops first, as each frees a slot and saves money."""
+    """The commands of this moment for trials: stops first, as each frees a slot and saves money.
+
+    Launches that were decided before ``max_concurrent_trials`` was lowered wait until one of so many is over.
+    """
     commands = [command for trial in sorted(state.live) if (command := due_of(state, trial, now))]
-    return sorted(commands, key=lambda command: isinstance(command, SubmitJob))
+    begun = sum(trial.attempts[-1].status is not AttemptStatus.INTENDED for trial in state.live_trials())
+    launches = [command for command in commands if isinstance(command, SubmitJob)]
+    stops = [command for command in commands if isinstance(command, StopJob)]
+    return [*stops, *launches[: max(0, state.limits.max_concurrent_trials - begun)]]
 
 
 def pools_due(state: State) -> EndPools | None:
