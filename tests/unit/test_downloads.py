@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
+import os
 import tarfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -18,6 +20,7 @@ from tiny_sweep import write_tiny_sweep
 from trialjob.apps.cli.main import main
 from trialjob.backends.folders.job_folder import JobFolder, files_below
 from trialjob.errors import BackendUnavailable, UsageError
+from trialjob.files import Disk
 from trialjob.model.ids import JobName
 from trialjob.orchestrator.ports import Kept, Part
 from trialjob.reporting import downloads
@@ -145,6 +148,20 @@ def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:
         fetch(Shelf({"x": b"1"}), JOB, Part.MODEL, tmp_path / "file")
     with pytest.raises(UsageError, match="leads out"):
         fetch(Shelf({"../x": b"1"}), JOB, Part.MODEL, tmp_path / "d")
+    (tmp_path / "model").write_text("in the way")
+    with pytest.raises(UsageError, match=f"cannot write {tmp_path / 'model'}: .*\n  → choose another"):
+        fetch(Shelf({"x": b"1"}), JOB, Part.MODEL, tmp_path)
+    assert (tmp_path / "model").read_text() == "in the way"
+
+
+def test_what_is_there_stays_until_what_takes_its_place_is_on_the_disk(tmp_path: Path) -> None:
+    def is_full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    fetch(Shelf({"w": b"old"}), JOB, Part.MODEL, tmp_path)
+    with pytest.raises(UsageError, match="make room and do it again"):
+        fetch(Shelf({"w": b"new"}), JobName("e-0001-2"), Part.MODEL, tmp_path, disk=Disk(is_full))
+    assert tree(tmp_path / "model") == {"w": b"old"}
 
 
 def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "", mode: int = 0o644) -> tarfile.TarInfo:
@@ -297,3 +314,23 @@ def test_where_no_trial_is_the_best_it_says_why(tmp_path: Path, capsys: pytest.C
     capsys.readouterr()
     assert main(["download", "tiny", *store]) == 2
     assert "no trial of tiny has a value of acc, so none is the best" in capsys.readouterr().err
+
+
+def test_logs_come_whole_or_not_at_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec, store = write_tiny_sweep(tmp_path / "sweep"), ["--store", str(tmp_path / "store")]
+    assert main(["run", str(spec), "--name", "tiny", *store]) == 0
+    to = tmp_path / "to"
+    to.mkdir()
+    words = ["download", "tiny", "--trial", "1", "--logs", *store, "--to", str(to)]
+    (to / "trial-0001").write_text("in the way")
+    capsys.readouterr()
+    assert main(words) == 2
+    assert f"cannot write {to / 'trial-0001'}: File exists\n  → choose another" in capsys.readouterr().err
+    (to / "trial-0001").unlink()
+    # The folder in the place of the log is one that nothing replaces: as where no file can be made.
+    kept = to / "trial-0001" / "log-1.txt" / "mine"
+    kept.mkdir(parents=True)
+    os.utime(kept.parent, (0, 0))
+    assert main(words) == 2
+    assert f"cannot write {kept.parent}" in capsys.readouterr().err
+    assert [path.name for path in kept.parent.parent.glob("*log*")] == ["log-1.txt"]

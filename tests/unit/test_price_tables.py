@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Iterator
 from decimal import Decimal
@@ -122,6 +123,22 @@ def test_an_update_keeps_the_other_regions(lists: Path) -> None:
     for region in ("eu-west-1", "us-west-2"):
         assert main(["prices", "--update", "--region", region, "--from", str(lists)]) == 0
     assert sorted(fetched()) == ["eu-west-1", "us-west-2"]
+
+
+def test_where_no_file_can_be_nothing_is_replaced(
+    lists: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["prices", "--update", "--region", "us-east-1", "--from", str(lists), "--output"]
+    os.mkfifo(tmp_path / "pipe")  # a reader of it would wait for ever
+    (tmp_path / "file").write_text("in the way")
+    for place in (tmp_path / "pipe", tmp_path):
+        assert main([*words, str(place)]) == 2
+        assert f"{place} is no file; name one" in capsys.readouterr().err
+    assert (tmp_path / "pipe").is_fifo()
+    assert main([*words, str(tmp_path / "file" / "prices.json")]) == 2
+    assert f"{tmp_path / 'file'} is no folder" in capsys.readouterr().err
+    assert main([*words, ""]) == 2
+    assert not cache_file().exists()
 
 
 def table(**changes: object) -> str:

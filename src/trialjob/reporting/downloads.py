@@ -8,6 +8,7 @@ the same name, and so its jobs.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import shutil
 from collections.abc import Callable, Sequence
@@ -53,6 +54,7 @@ def fetch(
         brought = f"{job} {_digest(repr(kept))}"
         if whole.is_dir() and _read(mark) == brought:
             return whole
+        into.mkdir(parents=True, exist_ok=True)
         growing = _growing(into, job, part, kept)
         tree = growing / "tree"
         if kept[0].archive:
@@ -63,16 +65,24 @@ def fetch(
         else:
             for each in kept:
                 _bring(source, job, part, each, tree.joinpath(*inside(each.path)), progress)
+        disk.sync_below(tree)
         mark.unlink(missing_ok=True)
         shutil.rmtree(whole, ignore_errors=True)
-        disk.sync_below(tree)
         tree.replace(whole)
         disk.sync_names(into)
         mark.write_text(brought, encoding="utf-8")
         shutil.rmtree(growing, ignore_errors=True)
     except OSError as error:
-        raise UsageError(f"cannot write {error.filename or into}: {error.strerror or error}") from error
+        raise unwritable(error, into) from error
     return whole
+
+
+def unwritable(error: OSError, into: Path) -> UsageError:
+    """The error for what cannot be written below ``into``, with the file that stands in the way, if any."""
+    where, why = error.filename2 or error.filename or into, error.strerror or error
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    remedy = "make room and do it again: what has come is kept" if full else "choose another folder"
+    return UsageError(f"cannot write {where}: {why}\n  → {remedy}")
 
 
 def _read(mark: Path) -> str:

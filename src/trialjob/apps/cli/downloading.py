@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import click
@@ -19,7 +19,7 @@ from trialjob.orchestrator.core.best import best_trial
 from trialjob.orchestrator.core.trial import Trial
 from trialjob.orchestrator.ports import Part
 from trialjob.reporting.downloads import Progress as Told
-from trialjob.reporting.downloads import fetch
+from trialjob.reporting.downloads import fetch, unwritable
 from trialjob.reporting.results import model_attempt, trial_folder
 from trialjob.reporting.terminal import clean, console
 
@@ -103,17 +103,20 @@ def _bring_logs(session: Session, trial: Trial, into: Path) -> int:
         # One that is older is that of an experiment which had the name before.
         if path.exists() and path.stat().st_mtime >= session.state.created_at:
             continue
-        into.mkdir(parents=True, exist_ok=True)
-        ended = attempt.status is AttemptStatus.ENDED
-        growing = into / f".log-{attempt.number}.txt" if ended else into / f"log-{attempt.number}-so-far.txt"
+        if attempt.status is not AttemptStatus.ENDED:
+            path = into / f"log-{attempt.number}-so-far.txt"
+        growing = into / f".{path.name}"
         try:
+            into.mkdir(parents=True, exist_ok=True)
             with growing.open("w", encoding="utf-8", errors="replace") as file:
                 for lines in session.lines(trial.id, attempt.number):
                     file.writelines(f"{session.vault.mask(line.text)}\n" for line in lines)
-            if ended:
-                growing.replace(path)
+            growing.replace(path)
         except OSError as error:
-            raise UsageError(f"cannot write {growing}: {error.strerror or error}") from error
+            raise unwritable(error, into) from error
+        finally:
+            with suppress(OSError):  # nothing is there where nothing could be written
+                growing.unlink(missing_ok=True)
     return len(trial.attempts)
 
 

@@ -47,14 +47,14 @@ def prices(
     import json  # noqa: PLC0415 - the help does without
     from pathlib import Path  # noqa: PLC0415 - as above
 
-    if (address or output) and not update:
+    if (address or output is not None) and not update:
         raise UsageError(f"{'--from' if address else '--output'} is of use with --update only; add --update")
     book = _list(address if update else None)
     chosen = _regions(regions, every=book.regions if all_regions else None)
     tables = dict(_each(book, chosen, goes_on=all_regions))
     if update:
         fresh = {region: each for region, each in tables.items() if each}
-        place = book.keep(fresh, Path(output) if output else None)
+        place = book.keep(fresh, None if output is None else Path(output))
         say(f"{sum(len(table.per_hour) for table in fresh.values()):,} prices are kept in {place}")
     if form == "json":
         click.echo(

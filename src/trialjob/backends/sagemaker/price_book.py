@@ -87,14 +87,16 @@ def fetched() -> Book:
 
 def keep(fresh: Book, path: Path) -> None:
     """Write ``fresh`` over what ``path`` has of its regions. Raises UsageError when it cannot be written."""
+    if path.exists() and not path.is_file():  # such as /dev/null, which would be replaced, or a pipe
+        raise UsageError(f"{path} is no file; name one by --output")
     regions = {region: prices.document() for region, prices in sorted({**_kept_in(path), **fresh}.items())}
     try:
         DISK.make_folder(path.parent)
         DISK.write(path, (json.dumps({"format": _FORMAT, "regions": regions}, indent=1) + "\n").encode())
     except OSError as error:
-        raise UsageError(
-            f"{path} cannot be written: {error.strerror}; name another file by --output"
-        ) from error
+        folder = path.parent
+        why = f"{folder} is no folder" if folder.exists() and not folder.is_dir() else error.strerror
+        raise UsageError(f"{path} cannot be written: {why}; name another file by --output") from error
 
 
 def cache_file() -> Path:
