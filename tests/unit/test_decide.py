@@ -35,6 +35,7 @@ from trialjob.orchestrator.core.events import (
     Event,
     ExperimentEnded,
     ExperimentEnding,
+    ExperimentResumed,
     JobEnded,
     JobProgressed,
     JobSubmitted,
@@ -742,6 +743,21 @@ def test_everything_ends_when_the_time_is_over() -> None:
         ExperimentEnding(reason=EndReason(kind=EndKind.TIMEOUT, detail=detail)),
         StopIntended(trial=ONE, attempt=1, reason=StopReason(kind=StopKind.CANCELLED, detail=detail)),
     ]
+
+
+def test_what_was_cut_off_by_the_end_is_no_want_of_progress_once_it_goes_on() -> None:
+    over, two = EndReason(kind=EndKind.STOPPED, detail="stopped by the user"), TrialId(2)
+    state = experiment(
+        *(*RUNNING, read(report(1, 0.5)), ended(DONE)),
+        TrialEnded(trial=ONE, status=TrialStatus.COMPLETED, reason=""),
+        *(replace(event, trial=two) for event in (PROPOSED, INTENDED, SUBMITTED)),
+        *(read(report(1, 0.4), trial=two), ExperimentEnding(reason=over), ended(STOPPED, trial=two)),
+        TrialEnded(trial=two, status=TrialStatus.CANCELLED, reason=""),
+        *(ExperimentEnded(reason=over), ExperimentResumed()),
+        limits=replace(LIMITS, max_trials_without_improvement=1),
+    )
+    assert events(state) == []
+    assert wanted(state, NOW)
 
 
 def test_too_many_failures_end_it_and_the_newest_is_told() -> None:

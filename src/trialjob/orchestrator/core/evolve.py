@@ -159,8 +159,7 @@ def apply(state: State | None, event: Event, at: float) -> State:
                 ),
             )
         case _:
-            last = state.trials[event.trial].last
-            known = None if last is None else last.end
+            known = None if (last := state.trials[event.trial].last) is None else last.end
             return _with_sums(_to_trial(state, event, at), event, known, at)
 
 
@@ -346,14 +345,16 @@ def _with_pace(state: State, ended: Trial) -> State:
 
 
 def _with_improvement(state: State, ended: Trial) -> State:
-    """Count a trial with a score; failures are counted apart, and say nothing about the search."""
+    """Count a trial with a score; failures are counted apart, and say nothing of the search."""
     if ended.score is None:
         return replace(state, scoreless_since_resume=state.scoreless_since_resume + 1)
     if ended.status is TrialStatus.FAILED:
         return state
     if state.best_score is None or state.objective.beats(ended.score, state.best_score):
         return replace(state, best_score=ended.score, without_improvement=0)
-    return replace(state, without_improvement=state.without_improvement + 1)
+    # What was cut off by the end of the experiment is not to end at once what is resumed.
+    was_cut = state.phase is Phase.ENDING and ended.status is TrialStatus.CANCELLED
+    return state if was_cut else replace(state, without_improvement=state.without_improvement + 1)
 
 
 def _put(state: State, old: Trial | None, new: Trial) -> State:
@@ -385,12 +386,9 @@ def _with_paused(state: State, trial: Trial) -> State:
     waiting = state.paused.get(rung, ())
     place = bisect_left(waiting, entry)
     if trial.status is TrialStatus.PAUSED:
-        waiting = (*waiting[:place], entry, *waiting[place:])
+        waiting, paused_trials = (*waiting[:place], entry, *waiting[place:]), state.paused_trials | {trial.id}
     else:
-        waiting = (*waiting[:place], *waiting[place + 1 :])
-    paused_trials = state.paused_trials - {trial.id}
-    if trial.status is TrialStatus.PAUSED:
-        paused_trials |= {trial.id}
+        waiting, paused_trials = (*waiting[:place], *waiting[place + 1 :]), state.paused_trials - {trial.id}
     return replace(state, paused={**state.paused, rung: waiting}, paused_trials=paused_trials)
 
 
