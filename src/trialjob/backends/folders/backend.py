@@ -5,6 +5,7 @@ It keeps nothing in memory, so any number of these objects, in any number of pro
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from trialjob.backends.filling import environment_of, how_of, program_of, values
 from trialjob.backends.folders.job_folder import Facts, JobFolder, files_below
 from trialjob.backends.folders.log import Lines, read_lines
 from trialjob.backends.folders.status import end_of
-from trialjob.errors import BackendError, StoreError
+from trialjob.errors import BackendError, BackendUnavailable, StoreError
 from trialjob.files import Disk
 from trialjob.in_job.init_process import was_killed
 from trialjob.model.ids import JobName
@@ -27,6 +28,10 @@ from trialjob.private_files import FOLDER
 
 #: Bytes that are read at once.
 _PIECE = 1024 * 1024
+#: What file systems that machines share say while they are away, or of a file that was replaced just now.
+_PASSES = frozenset({
+    errno.ESTALE, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENOTCONN, errno.ESHUTDOWN,
+})  # fmt: skip
 
 
 class FolderBackend:
@@ -60,6 +65,24 @@ class FolderBackend:
         self._environment = dict(environment or {})
         self._reveal = reveal
         self._disk = disk
+        #: Why no job could be looked at; "" when they could.
+        self._unseen = ""
+
+    def observe(self, watched: Sequence[Watch]) -> Sequence[JobSeen]:
+        """What became of these jobs, with the log lines behind each one's cursor."""
+        self._unseen = ""
+        try:
+            return self._observe([watch for watch in watched if not watch.bill])
+        except BackendUnavailable as error:
+            self._unseen = str(error)
+            raise
+
+    def _observe(self, watched: Sequence[Watch]) -> Sequence[JobSeen]:
+        raise NotImplementedError("say what became of them")
+
+    def notices(self) -> Sequence[str]:
+        """What a person should know now."""
+        return [self._unseen] if self._unseen else []
 
     def log(self, job: JobName, cursor: str = "") -> Sequence[LogLine]:
         """Some lines of a job's log behind ``cursor``; empty at its present end."""
@@ -192,10 +215,12 @@ def is_other(folder: JobFolder, digest: str) -> bool:
 
 @contextmanager
 def files_of(path: Path) -> Iterator[None]:
-    """Name the place and the reason of what went wrong with a file."""
+    """Name the place and the reason of what went wrong with a file; what passes is tried again."""
     try:
         yield
     except OSError as error:
+        if error.errno in _PASSES:
+            raise BackendUnavailable(f"{error.filename or path}: {error.strerror}; jobs go on") from error
         raise StoreError(trouble(error, path, doing="used")) from error
 
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -87,6 +88,15 @@ class JobFolder:
     def is_gone(self) -> bool:
         """Whether it was removed."""
         return not self.lock_file.exists()
+
+    def is_removed(self) -> bool:
+        """Whether there is no folder for certain: one that cannot be looked at now may be there."""
+        try:
+            return not stat.S_ISDIR(self.path.stat().st_mode)
+        except (FileNotFoundError, NotADirectoryError):
+            return True
+        except OSError:
+            return False
 
     def keep_log(self, descriptor: int) -> None:
         """Lock the log for the process with this descriptor, and those that inherit it."""

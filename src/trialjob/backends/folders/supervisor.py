@@ -99,8 +99,13 @@ class Supervisor:
 
     def _why(self) -> str:
         """Why the script is to end now: ``stopped`` when it was asked for; "" while it may go on."""
-        asked = self._stop_asked or self._folder.stop_asked() or self._folder.is_gone()
-        return "stopped" if asked else ""
+        return "stopped" if self._stop_asked or self._folder_says_stop() else ""
+
+    def _folder_says_stop(self) -> bool:
+        """Whether a stop is in the folder; one that cannot be looked at now, as NFS has it, says nothing."""
+        with contextlib.suppress(OSError):
+            return self._folder.stop_asked() or self._folder.is_gone()
+        return False
 
     def _why_it_ended(self, status: int) -> str:  # noqa: ARG002 - for those that look
         """The same of a script that has ended, by itself as far as anyone here has heard."""
@@ -125,7 +130,7 @@ class Supervisor:
     def _leave(self, status: Facts) -> None:
         """Keep how it ended, also where the disk is full for a while; where all was removed, nothing."""
         began = time.monotonic()
-        while self._folder.path.is_dir():
+        while not self._folder.is_removed():
             try:
                 self._folder.write_status(status)
                 break

@@ -116,9 +116,8 @@ class LocalBackend(FolderBackend):
                     terminate(int(status["pid"]), folder.lock_file)
         return True
 
-    def observe(self, watched: Sequence[Watch]) -> Sequence[JobSeen]:
-        """What became of these jobs, with the log lines behind each one's cursor."""
-        return [seen for watch in watched if not watch.bill and (seen := self._look(watch)) is not None]
+    def _observe(self, watched: Sequence[Watch]) -> Sequence[JobSeen]:
+        return [seen for watch in watched if (seen := self._look(watch)) is not None]
 
     def close(self) -> None:
         """Let go of what starts supervisors; jobs run on."""
@@ -126,7 +125,7 @@ class LocalBackend(FolderBackend):
 
     def notices(self) -> Sequence[str]:
         """What a person should know now."""
-        return [*self._doubts.values()]
+        return [*super().notices(), *self._doubts.values()]
 
     # What a folder means
 

@@ -134,9 +134,8 @@ class SlurmBackend(FolderBackend):
                 (commands.cancel if each.is_pending else commands.nudge)(each)
         return True
 
-    def observe(self, watched: Sequence[Watch]) -> Sequence[JobSeen]:
-        """What became of these jobs, by their folders and one look at the queue."""
-        watched = [watch for watch in watched if not watch.bill]
+    def _observe(self, watched: Sequence[Watch]) -> Sequence[JobSeen]:
+        """By their folders and one look at the queue."""
         self._waiting = {}
         before = {watch.job: self._ended(watch.job) for watch in watched}
         queue = self._queue() if any(before[watch.job] is None for watch in watched) else None
@@ -156,7 +155,7 @@ class SlurmBackend(FolderBackend):
 
     def notices(self) -> Sequence[str]:
         """Why jobs wait, and that the cluster does not answer."""
-        return [*filter(None, [self._silence]), *_waits(self._waiting)]
+        return [*super().notices(), *filter(None, [self._silence]), *_waits(self._waiting)]
 
     # What is submitted
 

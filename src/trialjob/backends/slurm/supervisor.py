@@ -114,7 +114,7 @@ class SlurmSupervisor(Supervisor):
         if self._is_superseded():
             return "superseded"
         self._beat()
-        if self._folder.stop_asked() or self._folder.is_gone():
+        if self._folder_says_stop():
             return "stopped"
         return "interrupted" if self._stop_asked else ""
 
@@ -176,7 +176,10 @@ class SlurmSupervisor(Supervisor):
             self.exit_code = INTERRUPTED
             status = {**self._status, "state": "interrupted"}
         self._beat(last=True)
-        super()._leave({**status, "seconds": self._seconds(), "log_size": self._slurm_folder.log_size()})
+        status = {**status, "seconds": self._seconds()}
+        with contextlib.suppress(OSError):  # without it, less of the log is waited for
+            status["log_size"] = self._slurm_folder.log_size()
+        super()._leave(status)
 
     def _seconds(self) -> float:
         """How long the job has run, with its earlier runs."""
