@@ -78,3 +78,18 @@ def test_a_gpu_is_the_same_by_number_and_by_name(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("PATH", str(tmp_path))
     with GpuClaims(["0"]).claim(1), GpuClaims(["GPU-12", "GPU-12-34", "GPU-5"]).claim(2) as others:
         assert tuple(others) == ("GPU-5",)
+
+
+@pytest.mark.usefixtures("claims")
+def test_a_gpu_stays_claimed_while_nvidia_smi_gives_no_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\necho 'GPU 0: A (UUID: GPU-12-34)'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    ours = GpuClaims(["0"])
+    with ours.claim(1):
+        program.write_text("#!/bin/sh\nexit 9\n")
+        with ours.claim(1) as second:
+            assert not second

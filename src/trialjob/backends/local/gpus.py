@@ -68,6 +68,8 @@ class GpuClaims:
 
     def __init__(self, gpus: Sequence[str]) -> None:
         self._gpus = tuple(gpus)
+        #: By number, as of the last time that they could be had: a busy driver may give no answer.
+        self._uuids: dict[str, str] = {}
 
     @contextmanager
     def claim(self, count: int) -> Iterator[Mapping[str, int]]:
@@ -81,9 +83,9 @@ class GpuClaims:
         claims: dict[str, int] = {}
         try:
             with _alone(folder := _folder()):
-                uuids = dict(_LISTED.findall(_nvidia_smi()))
+                self._uuids = dict(_LISTED.findall(_nvidia_smi())) or self._uuids
                 for gpu in self._gpus:
-                    claim = _lock(folder / quote(_name(gpu, uuids), safe=""))
+                    claim = _lock(folder / quote(_name(gpu, self._uuids), safe=""))
                     if claim is not None:
                         claims[gpu] = claim
                     if len(claims) == count:
