@@ -8,7 +8,7 @@ import pytest
 
 from trialjob.apps.cli.main import main
 from trialjob.errors import ExperimentBusy
-from trialjob.experiment import StillRuns, remove
+from trialjob.experiment import StillRuns, place, remove
 from trialjob.model.ids import ExperimentName, TrialId
 from trialjob.model.limits import Limits
 from trialjob.model.metric import Mode, Objective
@@ -16,8 +16,10 @@ from trialjob.model.trial import EndKind, EndReason
 from trialjob.orchestrator.core.events import (
     AttemptIntended,
     Event,
+    ExperimentArrived,
     ExperimentEnded,
     ExperimentEnding,
+    ExperimentMoved,
     HostedAccepted,
     HostedEnded,
     HostedIntended,
@@ -91,6 +93,21 @@ def test_a_search_that_a_service_may_go_on_with_is_refused_also_before_its_first
         remove(store, name)
     journal.append([HostedEnded(reason=ENDED)], after=3, at=3.0)
     assert run(store, "handed", "--yes") == 0
+
+
+def test_what_was_left_behind_by_a_move_is_removed_once_the_other_store_has_it(
+    store: FolderStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there, name = FolderStore(tmp_path / "there"), ExperimentName("two")
+    store.journal(name).append([ExperimentMoved(to=place(there))], after=1, at=1.0)
+    assert run(store, "two", "--yes") == 2
+    told = capsys.readouterr().err
+    assert "is not seen there" in told
+    assert "stop" not in told  # which is refused where it has moved away
+    there.journal(name).receive(store.journal(name).read())
+    there.journal(name).append([ExperimentArrived(at_store=place(there))], after=2, at=1.0)
+    assert run(store, "two", "--yes") == 0
+    assert (store.names(), there.names()) == (["one", "three"], ["two"])
 
 
 def test_what_another_process_holds_is_refused(store: FolderStore) -> None:

@@ -13,7 +13,8 @@ from pathlib import Path
 from trialjob import config
 from trialjob.backends.folders.job_folder import JobFolder
 from trialjob.backends.plugin import BaseBackend
-from trialjob.errors import UsageError
+from trialjob.errors import StoreError, UsageError
+from trialjob.experiment.stores import address_of, open_store
 from trialjob.model.ids import ExperimentName
 from trialjob.orchestrator.core.hosted import goes_on
 from trialjob.orchestrator.core.state import State
@@ -36,7 +37,7 @@ def remove(store: BaseStore, name: ExperimentName, *, artifacts: bool = False) -
     with journal.hold():
         state = state_of(journal, store.where(name))
         backend = _backend(state) if artifacts else None
-        check(state, artifacts=artifacts)
+        check(state, store.where(name), artifacts=artifacts)
         store.forget(name)
     store.clear(name)
     removed = [store.where(name)]
@@ -63,17 +64,34 @@ def _have_ended(folder: Path | None) -> bool:
     return False  # one of them is damaged
 
 
-def check(state: State | None, *, artifacts: bool) -> None:
+def check(state: State | None, where: str, *, artifacts: bool) -> None:
     """Raises UsageError where it must not be removed."""
     if state is None:
         return
-    if state.live:
-        jobs = f"{len(state.live)} job{'s' if len(state.live) > 1 else ''}"
-        raise StillRuns(f"{state.name} has {jobs} that may still run; stop it first")
-    if goes_on(state):
-        raise StillRuns(f"{state.name} was handed to a service, which may still start jobs; stop it first")
     if artifacts and state.moved_to is not None:
         raise UsageError(f"{state.name} has moved to {state.moved_to}, and its artifacts are needed there")
+    if not state.live and not goes_on(state):
+        return
+    if state.moved_to is None and state.live:
+        jobs = f"{len(state.live)} job{'s' if len(state.live) > 1 else ''}"
+        raise StillRuns(f"{state.name} has {jobs} that may still run; stop it first")
+    if state.moved_to is None:
+        raise StillRuns(f"{state.name} was handed to a service, which may still start jobs; stop it first")
+    if not _has_arrived(state, state.moved_to):
+        raise UsageError(
+            f"{state.name} has moved to {state.moved_to} and is not seen there from here; jobs of it may "
+            "still run\n  → the same `push` or `pull` finishes the move; where it was removed there, remove "
+            f"{where} by hand"
+        )
+
+
+def _has_arrived(state: State, to: str) -> bool:
+    """Whether the store that it moved to knows of its jobs."""
+    address, there = address_of(to), None
+    if address is not None:
+        with suppress(StoreError):
+            there = state_of(open_store(address).journal(state.name), address)
+    return there is not None and there.created_at == state.created_at and there.version > state.version
 
 
 def _backend(state: State | None) -> BaseBackend | None:
