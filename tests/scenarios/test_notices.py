@@ -21,6 +21,7 @@ from trialjob.model.trial import Phase
 from trialjob.orchestrator.core.events import Event, NoticeFailed, NoticeSent, Record
 from trialjob.orchestrator.journals.folder import FolderStore
 from trialjob.orchestrator.journals.jsonl import JsonlJournal
+from trialjob.planning.planner import Asked, plan
 from trialjob.reporting.notification import STEPS, notice_of
 from trialjob.testing.fake_aws import FakeAws
 
@@ -87,6 +88,12 @@ def run(folder: Path, notify: dict[str, str] | None) -> Session:
     session = experiment.create(spec_of(folder / "code", notify), store=folder / "store")
     assert session.run(lambda _state, _events: None).phase is Phase.ENDED
     return session
+
+
+def test_a_rehearsal_is_told_to_no_one(tmp_path: Path, hook: Webhook) -> None:
+    spec = spec_of(tmp_path, {"webhook": hook.url})
+    assert plan(spec, Asked(rehearse=True), store=tmp_path / "store").written.case.epochs.seconds
+    assert not hook.bodies
 
 
 def notices(session: Session) -> list[NoticeSent | NoticeFailed]:

@@ -210,6 +210,23 @@ def test_a_rehearsal_measures_an_epoch(tmp_path: Path, capsys: pytest.CaptureFix
     assert not (tmp_path / "store").exists()
 
 
+def test_a_rehearsal_learns_from_no_earlier_experiment(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is named there is in the store of the experiment, and not in that of the rehearsal."""
+    spec = write(tmp_path, cloud=False, sampler={"kind": "tpe", "warm_start": ["earlier"]})
+    assert planned(capsys, spec, "--rehearse")["epoch_seconds_from"].startswith("rehearsed")
+
+
+def test_a_rehearsal_of_a_search_that_is_handed_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """This machine has no service that tunes; one epoch of the script is timed all the same."""
+    spec = write(tmp_path, engine="hosted", stopping={"kind": "none"})
+    found = planned(capsys, spec, "--rehearse", "--set", "estimator.keep_alive=null")
+    assert found["epoch_seconds_from"].startswith("rehearsed")
+
+
 def test_a_rehearsal_without_a_metric_shows_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "train.py").write_text("raise SystemExit('no data')")
     assert main(["plan", write(tmp_path), "--rehearse"]) == 2

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from trialjob.backends.local.section import Local
 from trialjob.config import ExperimentSpec, LimitsSpec
+from trialjob.config.spec import EngineSpec
 from trialjob.errors import UsageError
 from trialjob.experiment.creation import create
 from trialjob.model.ids import TrialId
@@ -17,6 +18,7 @@ from trialjob.orchestrator.core.events import Event
 from trialjob.orchestrator.core.state import State
 from trialjob.orchestrator.core.trial import Trial
 from trialjob.orchestrator.engine.clock import SystemClock
+from trialjob.orchestrator.samplers.random import RandomSearch
 from trialjob.orchestrator.stopping.none import NoStopping
 
 _FIRST = TrialId(1)
@@ -41,7 +43,17 @@ def rehearse(spec: ExperimentSpec) -> Rehearsed:
     local = Local() if spec.backend.is_remote else spec.backend
     limits = LimitsSpec(max_trials=1, trial_timeout=spec.limits.trial_timeout)
     alone = spec.model_copy(
-        update={"backend": local, "limits": limits, "stopping": NoStopping(), "name": "rehearsal"}
+        update={
+            "backend": local,
+            "limits": limits,
+            "stopping": NoStopping(),
+            "name": "rehearsal",
+            # It learns from no earlier experiment, is handed to no service, and is told to no one.
+            "sampler": RandomSearch(),
+            "engine": EngineSpec(),
+            "mlflow": None,
+            "notify": None,
+        }
     )
     with tempfile.TemporaryDirectory(prefix="trialjob-rehearsal-") as folder:
         session = create(alone, store=Path(folder))
