@@ -18,7 +18,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from trialjob.errors import UsageError
-from trialjob.model.address import shown_address
+from trialjob.model.address import mask_address, shown_address
 from trialjob.model.ids import TrialId
 from trialjob.model.json import Json, canonical_json
 from trialjob.model.trial import EndKind, Phase, TrialStatus
@@ -99,7 +99,6 @@ class MlflowRuns:
             logging.getLogger(chatty).setLevel(logging.ERROR)
         try:
             import mlflow  # noqa: PLC0415 - an extra, and slow to import
-            from mlflow.exceptions import MlflowException  # noqa: PLC0415 - as above
             from mlflow.tracking import MlflowClient  # noqa: PLC0415 - as above
         except ImportError:
             raise UsageError(
@@ -111,9 +110,10 @@ class MlflowRuns:
         self._experiment = experiment
         try:
             self._client: MlflowClient = MlflowClient(self.tracking_uri)
-        except MlflowException as error:  # such as a folder, which MLflow 3 no longer writes to
+        except Exception as error:  # a folder, which MLflow 3 no longer writes to, or a database's package
+            why = mask_address(str(error), self.tracking_uri)
             raise UsageError(
-                f"MLflow takes no runs at {shown_address(self.tracking_uri)}: {error}\n"
+                f"MLflow takes no runs at {shown_address(self.tracking_uri)}: {why}\n"
                 "    → set mlflow.tracking_uri, or MLFLOW_TRACKING_URI, to sqlite:///mlflow.db or a server"
             ) from error
         self._experiment_id = ""
