@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 import os
 import shutil
 import socket
@@ -16,7 +17,7 @@ import pytest
 from trialjob.errors import SpecError, StoreError
 from trialjob.estimators.bundle import pack
 from trialjob.estimators.script import ScriptEstimator
-from trialjob.estimators.selection import LARGEST_FILE, Selection
+from trialjob.estimators.selection import LARGEST_FILE, Selection, files_with
 from trialjob.model.ids import ExperimentName, TrialId, job_name
 
 
@@ -87,6 +88,27 @@ def test_what_is_no_code_is_left_out(source: Path, tmp_path: Path, name: str) ->
     (source / name).parent.mkdir(exist_ok=True)
     (source / name).write_text("x")
     assert pack(source, tmp_path / "b") == before
+
+
+KEY = "-----BEGIN KEY-----\nMIIäEvQ\"IBA\\DAN'Bgk\n-----END KEY-----"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("as-is.yaml", f"key: {KEY}"),
+        ("block.yaml", "key: |\n  " + KEY.replace("\n", "\n    ")),
+        ("plain.json", json.dumps({"key": KEY})),
+        ("whole.json", json.dumps({"key": KEY}, ensure_ascii=False)),
+        ("single.yaml", "key: '" + KEY.replace("'", "''").replace("\n", "\n\n  ") + "'"),
+        ("crlf.ini", "key=" + KEY.replace("\n", "\r\n\t")),
+    ],
+)
+def test_settings_with_a_secret_are_found_however_it_is_spelt(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_bytes(text.encode())
+    (tmp_path / "other.yaml").write_text("key: -----BEGIN KEY-----\n")
+    assert [path.name for path in files_with([KEY], tmp_path)] == [name]
+    assert not [*files_with(["'"], tmp_path)]
 
 
 def test_a_store_inside_the_source_is_left_out(source: Path) -> None:

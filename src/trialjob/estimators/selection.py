@@ -6,7 +6,9 @@ Rule: what is left out for its size is said, because the script may need it; wha
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -26,6 +28,8 @@ EXCLUDED = frozenset({
 IGNORE_FILE = ".trialjobignore"
 #: What settings are written in, and a size that none of them has.
 _SETTINGS, _LARGEST_SETTINGS = (".yaml", ".yml", ".json", ".toml", ".ini", ".cfg", ".env"), 1024**2
+#: What a value of several lines, or with quotes in it, has in YAML and JSON and not by itself.
+_SPELLING = re.compile(rb"\\[nrt]|[\s\\'\"]")
 #: A larger file is data.
 LARGEST_FILE = 50 * 1024**2
 #: A bundle is unpacked by every trial, and held in memory while it is brought to its place.
@@ -33,8 +37,9 @@ LARGEST_FOLDER = 500 * 1024**2
 
 
 def files_with(secrets: Sequence[str], source: Path) -> Iterator[Path]:
-    """The files of settings below ``source`` in which one of ``secrets`` stands."""
-    sought = [secret.encode() for secret in secrets]
+    """The files of settings below ``source`` in which one of ``secrets`` stands, however it is spelt."""
+    spelt = (said for secret in secrets for said in (secret, json.dumps(secret)))
+    sought = {bare for said in spelt if (bare := _bare(said.encode(errors="surrogateescape")))}
     for root, folders, names in os.walk(source) if sought else ():
         folders[:] = [name for name in folders if name not in EXCLUDED]
         for path in (Path(root, name) for name in sorted(names)):
@@ -44,8 +49,14 @@ def files_with(secrets: Sequence[str], source: Path) -> Iterator[Path]:
                 data = (
                     path.read_bytes() if path.is_file() and path.stat().st_size < _LARGEST_SETTINGS else b""
                 )
-                if any(secret in data for secret in sought):
+                bare = _bare(data)
+                if any(secret in bare for secret in sought):
                     yield path
+
+
+def _bare(text: bytes) -> bytes:
+    """Without quotes, escapes, indents and breaks of lines: each way of writing has others."""
+    return _SPELLING.sub(b"", text)
 
 
 class Selection:
