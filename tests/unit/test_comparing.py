@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,8 @@ from trialjob.model.trial import TrialStatus
 from trialjob.orchestrator.core.events import ExperimentCreated
 from trialjob.orchestrator.core.state import State
 from trialjob.reporting.comparison import comparison, differing
-from trialjob.reporting.repeats import repeats
+from trialjob.reporting.repeats import repeats, spread_of
+from trialjob.testing.histories import History
 
 SCRIPT = """
 case "$SM_HP_LR" in 0*) echo "acc=${SM_HP_LR}0$SM_HP_SEED";; esac
@@ -163,6 +166,19 @@ def test_side_by_side(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "what differs in their specs:" in text
     assert run(folder, "compare", "first") == 2
     assert run(folder, "compare", "first", "nope") == 2
+
+
+def test_the_largest_numbers_there_are_have_a_mean() -> None:
+    """A script may report one for what has diverged; two of them add up to no number."""
+    worst, one = sys.float_info.max, {"lr": 0.1, "dropout": 0.1, "layers": 2}
+    objective = Objective(metric="acc", mode=Mode.MAX)
+    values, document = dict.fromkeys(range(1, 91), worst), {"repeat_over": "hidden"}
+    found = History(trials=90, objective=objective, values=values, document=document, given=one).state()
+    (group,) = repeats(found)
+    assert (group.mean, group.spread) == (worst, 0.0)
+    cells = {line.head: line.cells for line in comparison([found])}["completed, mean ± spread"]
+    assert cells[0].startswith(f"{worst:.5g} ± 0 of ")
+    assert spread_of([worst, -worst]) == math.inf
 
 
 def test_experiments_without_anything_are_compared_too(folder: Path) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,6 +22,7 @@ from trialjob.orchestrator.core.best import best_trial, counts_as_best
 from trialjob.orchestrator.core.costs import cost_of, costs_of
 from trialjob.orchestrator.core.state import State
 from trialjob.reporting import formatting
+from trialjob.reporting.repeats import mean_of, spread_of
 from trialjob.reporting.results import experiment_state
 from trialjob.reporting.tables import counts
 from trialjob.reporting.terminal import clean, one_line
@@ -79,8 +79,8 @@ def _spread(state: State) -> str:
     ]
     if not scores:
         return "-"
-    spread = f" ± {formatting.number(statistics.stdev(scores))}" if len(scores) > 1 else ""
-    return f"{formatting.number(statistics.fmean(scores))}{spread} of {len(scores)}"
+    spread = f" ± {formatting.number(spread_of(scores))}" if len(scores) > 1 else ""
+    return f"{formatting.number(mean_of(scores))}{spread} of {len(scores)}"
 
 
 def _seconds(state: State) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from trialjob.model.ids import TrialId
@@ -59,11 +59,24 @@ def _repeated(trials: list[Trial], over: str) -> Repeated:
     return Repeated(
         config=_without(trials[0].config, over),
         trials=tuple(trial.id for trial in trials),
-        mean=statistics.fmean(scores),
-        spread=statistics.stdev(scores) if len(scores) > 1 else None,
+        mean=mean_of(scores),
+        spread=spread_of(scores),
         lowest=min(scores),
         highest=max(scores),
     )
+
+
+def mean_of(scores: Sequence[float]) -> float:
+    """The mean of finite scores, which is one of them or between them however large they are."""
+    return statistics.mean(scores)
+
+
+def spread_of(scores: Sequence[float]) -> float | None:
+    """The standard deviation of a sample; None for a single score, infinite where no number is as large."""
+    try:
+        return statistics.stdev(scores) if len(scores) > 1 else None
+    except OverflowError:
+        return math.inf
 
 
 def _without(config: Mapping[str, Json], over: str) -> dict[str, Json]:
