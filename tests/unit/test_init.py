@@ -16,6 +16,7 @@ import pytest
 from program_output import output_of
 from trialjob import config
 from trialjob.apps.cli.main import main
+from trialjob.config.draft.metrics import Metric
 from trialjob.config.draft.programs import programs
 from trialjob.config.estimators import CodeSpec
 from trialjob.config.schema import spec_schema
@@ -254,6 +255,18 @@ def test_metrics_are_found_in_a_log(tmp_path: Path) -> None:
     spec = config.load(tmp_path / "sweep.yaml")
     assert (spec.objective.metric, spec.objective.mode) == ("holdout_auc", "max")
     assert main(["check-metrics", str(tmp_path / "sweep.yaml"), "--log", str(tmp_path / "log.txt")]) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [
+        *(("answer_accuracy", "max"), ("confidence_score", "max"), ("glossary_f1", "max"), ("power", "max")),
+        *(("val_wer", "min"), ("error_rate", "min"), ("valLoss", "min"), ("test_fid", "min")),
+    ],
+)
+def test_a_name_says_its_way_by_whole_words(name: str, mode: str) -> None:
+    """That ``wer`` stands in ``answer`` does not make less of it better."""
+    assert Metric(name=name).mode.value == mode
 
 
 def test_three_questions(tmp_path: Path) -> None:

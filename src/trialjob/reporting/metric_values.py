@@ -40,11 +40,12 @@ def direction(metric: str, objective: Objective) -> Mode | None:
     for goal in objective.goals:
         if goal.metric == metric:
             return goal.mode
-    return _by_name(metric)
+    return mode_by_name(metric)
 
 
 @lru_cache(maxsize=1024)
-def _by_name(metric: str) -> Mode | None:
+def mode_by_name(metric: str) -> Mode | None:
+    """Which way a metric is better by the words in its name; None where they say nothing, or both."""
     words = re.split(r"[^a-z0-9]+", metric.lower())
     lower, higher = (any(map(known.fullmatch, words)) for known in (_LOWER, _HIGHER))
     if lower == higher:

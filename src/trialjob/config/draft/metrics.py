@@ -19,6 +19,7 @@ from trialjob.config.reporters import reporting_of
 from trialjob.config.script_options import parsed, source_files
 from trialjob.logs.check import Suggestion, check_log
 from trialjob.model.metric import Mode, Objective
+from trialjob.reporting.metric_values import mode_by_name
 
 _PRINTERS: Final = frozenset(
     {"print", "info", "warning", "debug", "log", "echo", "write", "secho", "success"}
@@ -29,10 +30,8 @@ _SHELL_VALUE: Final = re.compile(r"%[-+]?\d*(?:\.\d+)?[dfgs]|\$\{[^}]*\}|\$\([^)
 _VALUE, _COUNT = "0.5625", "3"
 _COUNTS: Final = re.compile(r"epoch|step|iter|round", re.IGNORECASE)
 _PROGRESS: Final = ("epoch", "step", "iteration", "round", "iter")
-_LESS: Final = re.compile(
-    r"loss|err|rmse|mse|mae|mape|perplexity|ppl|nll|deviance|log_?loss|bpc|wer|cer|fid",
-    re.IGNORECASE,
-)
+#: What names that are no words say: those that stand in others, as ``wer`` in ``answer``, say nothing there.
+_LESS: Final = re.compile(r"loss|err|mse|mae|mape|perplexity|ppl|nll|deviance|bpc", re.IGNORECASE)
 _HELD_OUT: Final = re.compile(r"val|eval|test|dev|holdout|cv", re.IGNORECASE)
 _MORE: Final = re.compile(
     r"acc|f1|auc|auroc|precision|recall|r2|score|bleu|rouge|map|iou|dice|reward|return|mcc|ndcg|kappa",
@@ -56,7 +55,13 @@ class Metric:
         """Which way it is better."""
         if self.way:
             return Mode(self.way)
-        return Mode.MIN if _LESS.search(self.name) else Mode.MAX
+        return mode_by_name(self.name) or (Mode.MIN if _LESS.search(self.name) else Mode.MAX)
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether its name says which way it is better."""
+        name = self.name
+        return bool(mode_by_name(name) or _LESS.search(name) or _MORE.search(name))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +102,7 @@ def _metric(found: Suggestion) -> Metric:
 
 def _sorted(metrics: Sequence[Metric], where: str) -> Metrics:
     progress = next((each for word in _PROGRESS for each in metrics if each.name.lower() == word), None)
-    scored = [each for each in metrics if _LESS.search(each.name) or _MORE.search(each.name)]
-    rest = [each for each in scored if each is not progress]
+    rest = [each for each in metrics if each.is_scored and each is not progress]
     return Metrics(found=tuple(sorted(rest, key=_rank)), progress=progress, where=where)
 
 
