@@ -67,6 +67,8 @@ def check_a_script(tmp_path: Path, spec: str) -> None:
         results = json.loads(call(tmp_path, aws, "results", "tuned", "--format", "json"))
         log = call(tmp_path, aws, "logs", "tuned", "1")
         calls = [call.operation for call in aws.ledger.calls]
+        again = call(tmp_path, aws, "confirm", "tuned", "--top", "1", "--seeds", "2", "--yes")
+    assert "acc of each configuration, repeated:" in again  # by us: the service takes no points
     assert calls.count("CreateHyperParameterTuningJob") == 1
     assert "CreateTrainingJob" not in calls
     assert [row["status"] for row in results["trials"]] == ["completed"] * 3

@@ -90,8 +90,10 @@ def _document(document: dict[str, Any], points: list[dict[str, Json]]) -> dict[s
         "max_trials_without_improvement": None,
         "min_gain_per_dollar": None,
     }
+    # A service that tunes proposes its own configurations, and tries none of ours.
+    own = {key: value for key, value in document.items() if key != "engine"}
     return {
-        **document,
+        **own,
         "estimator": {**document["estimator"], "hyperparameters": kept},
         "sampler": {"kind": "random", "seed": 0},
         "points_to_evaluate": points,
