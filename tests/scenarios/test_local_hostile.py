@@ -343,12 +343,28 @@ def test_a_stopped_script_may_say_goodbye(jobs: LocalJobs) -> None:
     )
     reader = jobs.start(jobs.request())
     jobs.wait_until(lambda: reader.has(1))
-    # Anybody may send it, to the supervisor.
-    supervisor_of(jobs, reader.job).terminate()
+    reader.backend.stop(reader.job)
     jobs.wait_until(reader.ended)
     assert reader.lines == ["up", "saved"]
     assert reader.end is not None
     assert (reader.end.outcome, reader.end.exit_code) == (Outcome.STOPPED, 0)
+
+
+@pytest.mark.parametrize("both", [False, True], ids=["the supervisor", "both"])
+def test_a_machine_that_shuts_down_loses_no_trial(jobs: LocalJobs, *, both: bool) -> None:
+    """It sends SIGTERM to all processes: whichever hears it first, the trial is to be tried again."""
+    jobs.write("train.py", "import os, time\nprint(os.getpid())\ntime.sleep(600)")
+    reader = jobs.start(jobs.request())
+    jobs.wait_until(lambda: reader.has(1))
+    supervisor = supervisor_of(jobs, reader.job)
+    if both:
+        supervisor.suspend()
+        os.kill(int(reader.lines[0]), signal.SIGTERM)
+    supervisor.terminate()
+    supervisor.resume()
+    end = jobs.end_of(reader)
+    assert (end.outcome, end.failure, end.exit_code) == (Outcome.FAILED, FailureKind.LOST, 143)
+    assert end.message == "its supervisor was sent SIGTERM, as by a machine that shuts down"
 
 
 def test_a_process_that_hops_from_fork_to_fork_is_caught(jobs: LocalJobs) -> None:

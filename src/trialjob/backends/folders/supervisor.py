@@ -45,6 +45,9 @@ _PAUSE, _HICCUP = 5.0, 120.0
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 #: The job has put something else in its place, which is left there.
 _TAKEN = (errno.EISDIR, errno.ENOTDIR, errno.ELOOP)
+#: Seconds in which the signal that the script has died of reaches us, too.
+_SAME_SIGNAL = 1.0
+_KILLED = frozenset({-signal.SIGTERM, 128 + signal.SIGTERM, -signal.SIGKILL, 128 + signal.SIGKILL})
 _PRIVATE = 0o077
 _OUT_OF_MEMORY = 128 + signal.SIGKILL
 
@@ -107,9 +110,15 @@ class Supervisor:
             return self._folder.stop_asked() or self._folder.is_gone()
         return False
 
-    def _why_it_ended(self, status: int) -> str:  # noqa: ARG002 - for those that look
+    def _why_it_ended(self, status: int) -> str:
         """The same of a script that has ended, by itself as far as anyone here has heard."""
-        return ""
+        if self._may_be_told_too(status) and not self._stop_asked:
+            select.select([self._woken], [], [], _SAME_SIGNAL)
+        return self._why() if self._stop_asked else ""
+
+    def _may_be_told_too(self, status: int) -> bool:
+        """Whether a script may have died of a signal that is on its way to us, too."""
+        return status in _KILLED
 
     def _lent(self) -> Path | None:
         """Where the package is that the script imports ``report`` from, if it is not to have its own."""

@@ -30,6 +30,7 @@ from trialjob.in_job.command_line import FIRST
 
 #: Modules that every copy would load for itself, where they are not loaded before: those are imported late.
 _LATE = ("ctypes", "gzip")
+_INTERRUPTED = "its supervisor was sent SIGTERM, as by a machine that shuts down"
 #: Of descriptors that Linux passes on at once.
 _MOST = 253
 
@@ -59,7 +60,17 @@ class LocalSupervisor(Supervisor):
     def _lent(self) -> Path:
         return lending.lent(self._folder.path.parent.parent / "shim")
 
+    def _why(self) -> str:
+        # A backend that stops a job says so in its folder. The signal alone is of a machine that shuts down.
+        return "interrupted" if self._stop_asked and not self._folder_says_stop() else super()._why()
+
+    def _tell_stopping(self, why: str) -> None:
+        if why != "interrupted":
+            super()._tell_stopping(why)
+
     def _leave(self, status: Facts) -> None:
+        if status["outcome"] == "interrupted":
+            status = {**status, "outcome": "failed", "failure": "lost", "message": _INTERRUPTED}
         for claim in self._claims:
             fcntl.flock(claim, fcntl.LOCK_UN)  # for the guard, too
         super()._leave(status)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import signal
 import socket
 import subprocess
@@ -32,8 +31,6 @@ from trialjob.private_files import FILE
 
 #: EX_TEMPFAIL: it was interrupted.
 INTERRUPTED: Final = 75
-#: Seconds in which the signal that the script has died of reaches us, too.
-_SAME_SIGNAL: Final = 1.0
 #: Seconds in which a node sees what was written elsewhere before its job was submitted.
 _LATE: Final = 60.0
 #: Seconds for srun to end its tasks.
@@ -42,7 +39,6 @@ _PORTS: Final = range(20_000, 30_000)
 #: What `--signal=B:…` of sbatch is mostly used with, for a script that handles it.
 _PASSED_ON: Final = (signal.SIGUSR1, signal.SIGUSR2)
 _SIGNALS: Final = frozenset({signal.SIGTERM, signal.SIGINT, *_PASSED_ON})
-_KILLED: Final = frozenset({-signal.SIGTERM, 128 + signal.SIGTERM, -signal.SIGKILL, 128 + signal.SIGKILL})
 
 
 class SlurmSupervisor(Supervisor):
@@ -147,11 +143,9 @@ class SlurmSupervisor(Supervisor):
         else:
             super()._make_end(child)
 
-    def _why_it_ended(self, status: int) -> str:
-        # The tasks of a step may have been told before we are, and on another node.
-        if (status in _KILLED or self._is_step) and not self._stop_asked:
-            select.select([self._woken], [], [], _SAME_SIGNAL)
-        return self._why() if self._stop_asked else ""
+    def _may_be_told_too(self, status: int) -> bool:
+        # The tasks of a step are on other nodes, too.
+        return self._is_step or super()._may_be_told_too(status)
 
     def _seconds_left(self) -> float:
         return float(self._request["max_runtime"]) - self._seconds()
