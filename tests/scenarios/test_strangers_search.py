@@ -141,6 +141,13 @@ def test_an_experiment_is_read_without_its_packages_and_not_resumed(machine: Mac
 def test_what_runs_is_stopped_without_its_packages(machine: Machine) -> None:
     machine.trialjob("step", "strange", "sweep.json", status=3)
     assert "1 open" in machine.trialjob("status", "strange", installed=False)
+    # Where jobs are, what they print and what they cost asks for no rule.
+    assert "no experiment of this store has jobs" in machine.trialjob("audit", installed=False)
+    machine.trialjob("logs", "strange", "1", installed=False)
+    machine.trialjob("download", "strange", "--trial", "1", "--logs", installed=False)
+    machine.trialjob("resume", "strange", installed=False, status=2)
+    machine.trialjob("step", "strange", installed=False, status=2)
+    assert "1 open" in machine.trialjob("status", "strange", installed=False)
     machine.trialjob("stop", "strange", installed=False)
     result = json.loads(machine.trialjob("results", "strange", "--format", "json", installed=False))
     assert result["state"] == "stopped"

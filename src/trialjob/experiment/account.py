@@ -104,7 +104,7 @@ def _sections(store: BaseStore, names: Sequence[str]) -> tuple[list[BaseBackend]
             unseen.append(f"where {name} runs cannot be read: {error}")
             continue
         try:
-            found.append(session.spec.backend)
+            found.append(session.spec_of_jobs.backend)
         except (SpecError, BackendError) as error:
             if session.state.phase is not Phase.ENDED:
                 unseen.append(f"where {name} runs is not known here: {error}")

@@ -91,17 +91,19 @@ class ExperimentView:
         return config.parse(self.state.document, source=self.where, files=False, recorded=True)
 
     @property
-    def _spec_to_run(self) -> ExperimentSpec:
-        """``spec``; where packages of its search are missing and it is only to be ended, without them."""
+    def spec_of_jobs(self) -> ExperimentSpec:
+        """``spec``; without its search where packages of that are missing, of which jobs need nothing."""
         try:
             return self.spec
         except SpecError:
-            if self.state.phase is Phase.RUNNING:
-                raise
-            # Nothing is proposed or judged any more, and jobs are paid for until they are ended.
             search = {"sampler": {"kind": "random"}, "stopping": {"kind": "none"}}
             document = {**self.state.document, **search}
             return config.parse(document, source=self.where, files=False, recorded=True)
+
+    @property
+    def _spec_to_run(self) -> ExperimentSpec:
+        """``spec``; that of its jobs where nothing is proposed or judged any more: they are to be ended."""
+        return self.spec if self.state.phase is Phase.RUNNING else self.spec_of_jobs
 
     def refresh(self) -> State:
         """Read what has been journaled since."""
@@ -159,14 +161,14 @@ class ExperimentView:
     def space(self) -> Space:
         """What is searched; nothing when that is said by another version's spec."""
         try:
-            return self.spec.to_space()
+            return self.spec_of_jobs.to_space()
         except SpecError:
             return Space({})
 
     def result(self) -> Result:
         """The results as last read."""
         try:
-            return Result(self.state, self._backend, self.spec.to_space(), self.links)
+            return Result(self.state, self._backend, self.spec_of_jobs.to_space(), self.links)
         except (SpecError, PluginError):
             # Another version's spec, a broken package, or jobs of another machine: what was found is there.
             return Result(self.state)
@@ -175,7 +177,7 @@ class ExperimentView:
     def links(self) -> Callable[[JobName], Mapping[str, str]]:
         """What has the addresses at which a person can look at a job in a browser."""
         with suppress(SpecError, PluginError):  # another version's spec, or a broken package
-            return self.spec.backend.links()
+            return self.spec_of_jobs.backend.links()
         return lambda _job: {}
 
     def links_of(self, trial: TrialId, attempt: int | None = None) -> Mapping[str, str]:
@@ -191,13 +193,13 @@ class ExperimentView:
     @cached_property
     def _backend(self) -> Backend:
         with masked_errors(self.vault.mask):
-            return backend_of(self._spec_to_run, self.name, self._store, self._clock, self.vault)
+            return backend_of(self.spec_of_jobs, self.name, self._store, self._clock, self.vault)
 
     @cached_property
     def vault(self) -> Vault:
         """Its secrets, as far as they are known here."""
         try:
-            spec = self._spec_to_run
+            spec = self.spec_of_jobs
         except SpecError:  # another version's
             return Vault()
         vault = vault_of(spec)

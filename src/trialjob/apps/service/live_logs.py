@@ -67,7 +67,7 @@ class LiveLogs:
         if lines is None:
             lines = _some(_asked(session, TrialId(trial), one.number, cursor))
             lines = [_masked(session, line) for line in lines]
-            self._keep(key, lines, _ELSEWHERE if session.spec.backend.is_remote else _HERE)
+            self._keep(key, lines, _ELSEWHERE if session.spec_of_jobs.backend.is_remote else _HERE)
         after = lines[-1].cursor if lines else cursor
         return LogPart(attempt=one.number, lines=lines, cursor=after, over=ended and after == cursor)
 
