@@ -736,6 +736,10 @@ def test_what_an_admin_allows_by_pattern_is_free_and_nothing_else() -> None:
     experiment.spec_of_document(spec(backend=SAGEMAKER, engine="hosted"), decisions)
     with pytest.raises(UsageError, match="FIELD=PATTERN"):
         experiment.allowed("colour=red")
+    for right in ("kind=fqueue", "kind=*queue"):  # one of a package lets no spec in
+        with pytest.raises(UsageError, match=r"allows nothing: .*none of a package\n  → write one of local,"):
+            experiment.allowed(right)
+    assert experiment.allowed("kind=*") == "backend.kind=*"
 
 
 def test_a_tenant_with_a_profile_of_its_own_calls_aws_by_nothing_else(team: Team) -> None:

@@ -41,8 +41,10 @@ def check_kinds(document: Mapping[str, Any]) -> None:
     for path, name, kind in _kinds(document):
         registry = PLUGINS[name]
         if isinstance(kind, str) and kind in registry and kind not in registry.builtin():
-            why = f"{shown(kind)} is of a package, and an inbox imports none"
-            remedy = f"use one of {', '.join(registry.builtin())}, or start it with `trialjob step`"
+            why = f"{shown(kind)} is of a package, and a spec that is sent to a store or server imports none"
+            remedy = (
+                f"use one of {', '.join(registry.builtin())}, or start it with `trialjob step` at the store"
+            )
             problems.append(Problem(field=f"{path}.kind", message=why, remedy=remedy))
     if problems:
         raise SpecError(problems)

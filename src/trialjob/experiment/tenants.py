@@ -31,6 +31,12 @@ def allowed(text: str) -> str:
             f"--allow {text!r} is no FIELD=PATTERN of a spec; write one such as kind=local, "
             "instance_type=ml.g4dn.*, role=arn:aws:iam::123456789012:role/vision or s3_uri=s3://vision/*"
         )
+    kinds = BACKENDS.builtin()
+    if path == f"{_BACKEND}kind" and not any(fnmatchcase(kind, pattern) for kind in kinds):
+        raise UsageError(
+            f"--allow {text!r} allows nothing: a tenant may use trialjob's own backends alone, and none of a "
+            f"package\n  → write one of {', '.join(kinds)}"
+        )
     return f"{path}={pattern}"
 
 

@@ -253,7 +253,9 @@ class BackendContract:
         assert reader.end is None
         backend.stop(request.job)
         reader.look()
-        assert reader.state is JobState.STOPPING or reader.end is not None
+        assert reader.state is JobState.STOPPING or reader.end is not None, (
+            f"once stop has answered True, observe says STOPPING or the end, and not {reader.state}"
+        )
         harness.wait_until(reader.ended)
 
     def test_an_unknown_job_is_left_out_or_lost(self, harness: Harness) -> None:
