@@ -15,10 +15,22 @@ from trialjob.backends.sagemaker.rates import RATES
 from trialjob.backends.simulator.curves import Curve, Recorded, from_experiment, from_table
 from trialjob.config.assumptions import with_assumed
 from trialjob.errors import SpecError, UsageError
+from trialjob.model.ids import TrialId
+from trialjob.model.job import FailureKind, JobEnd, Outcome
 from trialjob.model.limits import Limits
 from trialjob.model.metric import Mode, Objective
 from trialjob.model.money import Tariff, Terms
 from trialjob.model.trial import EndKind
+from trialjob.orchestrator.core.budget import next_runtime
+from trialjob.orchestrator.core.events import (
+    AttemptEnded,
+    AttemptIntended,
+    JobSubmitted,
+    Record,
+    TrialProposed,
+)
+from trialjob.orchestrator.core.evolve import evolve
+from trialjob.orchestrator.core.failures import OF
 from trialjob.orchestrator.samplers.random import RandomSampler
 from trialjob.orchestrator.stopping.asha import Asha
 from trialjob.orchestrator.stopping.hyperband import Hyperband
@@ -32,6 +44,7 @@ from trialjob.planning.scenario_input import Case, Epochs
 from trialjob.planning.simulated import simulate
 from trialjob.planning.upper_bound import worst
 from trialjob.testing.fake_aws import Durations
+from trialjob.testing.histories import beginning
 from trialjob.testing.sagemaker_simulation import SETTINGS, SageMakerSimulation
 from trialjob.testing.simulation import OBJECTIVE, SPACE, Simulation
 
@@ -75,6 +88,26 @@ def test_a_trial_that_pauses_has_a_job_for_each_rung() -> None:
     found = worst(replace(WARM, rule=Hyperband(max_resource=9)))
     assert found.jobs_each == 3
     assert found.spend.instance_hours == pytest.approx(12 * (3600 + 3 * (1 + 120 + 300 + 240)) / 3600)
+
+
+def test_jobs_that_vanish_are_in_the_worst_case_as_the_caps_count_them() -> None:
+    """How long one ran is not known, so that it is counted whole, and the next has all of the time again."""
+    case = limited(CASE, max_trials=1, trial_timeout=86_400.0)
+    trial, gone = TrialId(1), JobEnd(outcome=Outcome.FAILED, failure=FailureKind.LOST)
+    begun = (beginning("gone", OBJECTIVE, case.limits), TrialProposed(trial=trial, config={}))
+    state = evolve(None, Record(version=1, at=0.0, events=begun))
+    for number in range(1, OF[FailureKind.LOST].retries + 2):
+        longest = next_runtime(state, state.trials[trial])
+        events = (
+            AttemptIntended(trial=trial, attempt=number, max_runtime=longest, terms=TERMS),
+            JobSubmitted(trial=trial, attempt=number),
+            AttemptEnded(trial=trial, attempt=number, end=gone),
+        )
+        state = evolve(state, Record(version=number + 1, at=float(number), events=events))
+    committed, most = state.committed, worst(case).with_retries
+    assert committed.micros == 4 * TERMS.worst(86_400.0).micros
+    assert committed.micros <= most.micros
+    assert committed.instance_ms <= most.instance_ms
 
 
 def test_a_cap_bounds_the_worst_case() -> None:

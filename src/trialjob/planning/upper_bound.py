@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from trialjob.model.job import FailureKind
 from trialjob.model.limits import Limits
 from trialjob.model.money import Spend, Tariff, cap_instance_ms, cap_micros
 from trialjob.orchestrator.core.failures import OF
@@ -48,10 +49,17 @@ def worst_of(limits: Limits, tariff: Tariff, rule: StoppingRule, *, retried: boo
     terms, timeout = tariff.dearest, limits.trial_timeout
     planned = _jobs_each(rule)
     retries = sum(budget.retries for budget in OF.values()) if retried else 0
+    # What a vanished job took of its trial's time is not known: it is counted whole, and so is the next.
+    lost = OF[FailureKind.LOST].retries if retried else 0
     spends = [
         # Each job's own maximum is rounded up to whole seconds, and is a second at least.
-        _times(terms.of(math.ceil(timeout) + jobs) + _times(terms.worst(0.0), jobs), limits.max_trials)
-        for jobs in (planned, planned + retries)
+        _times(
+            terms.of(math.ceil(timeout) + jobs)
+            + _times(terms.worst(0.0), jobs)
+            + _times(terms.worst(timeout), whole),
+            limits.max_trials,
+        )
+        for jobs, whole in ((planned, 0), (planned + retries - lost, lost))
     ]
     capped = [_capped(spend, limits) for spend in spends]
     return Worst(
