@@ -204,6 +204,21 @@ def test_what_early_stopping_and_spot_saved() -> None:
     assert costs.dollars == pytest.approx(0.76)
 
 
+def test_what_failed_is_no_part_of_what_early_stopping_saved() -> None:
+    lost = AttemptEnded(trial=ONE, attempt=1, end=ended(500.0, Outcome.FAILED))
+    proposed, first, *over = trial(1, ended(100.0))
+    again = AttemptIntended(trial=ONE, attempt=2, max_runtime=1_000.0, terms=TERMS)
+    over[0] = (over[0][0], AttemptEnded(trial=ONE, attempt=2, end=ended(100.0)))
+    state = state_of(
+        (0.0, PricesLearned(tariff=Tariff(terms=(TERMS,)))),
+        *(proposed, first, (0.0, lost), (0.0, again), *over),
+        *trial(2, ended(40.0, Outcome.STOPPED), status=TrialStatus.PRUNED),
+    )
+    costs = costs_of(state)
+    assert costs.wasted_dollars == pytest.approx(0.5)
+    assert costs.saved_by_stopping == pytest.approx(0.06)
+
+
 def test_the_page_tells_the_date_and_the_size_of_the_table() -> None:
     root = Path(__file__).parents[2]
     page = (root / "docs/money.md").read_text()

@@ -80,7 +80,7 @@ class CostPart:
     idle: Spend
     wasted: Spend
     saved_by_spot: Spend
-    #: Micro-dollars that the jobs of each completed, and of each pruned, trial came to.
+    #: Micro-dollars that jobs of each completed, and of each pruned, trial came to, without failed ones.
     completed: tuple[Micros, ...]
     pruned: tuple[Micros, ...]
 
@@ -90,7 +90,11 @@ def cost_part(trials: Sequence[Trial], objective: Objective) -> CostPart:
     attempts = [(trial, attempt) for trial in trials for attempt in trial.attempts]
 
     def jobs_of(status: TrialStatus) -> tuple[Micros, ...]:
-        return tuple(_sum(map(_run, trial.attempts)).micros for trial in trials if trial.status is status)
+        return tuple(
+            _sum(_run(attempt) for attempt in trial.attempts if not _has_failed(attempt)).micros
+            for trial in trials
+            if trial.status is status
+        )
 
     return CostPart(
         priced=all(_is_priced(attempt) for _, attempt in attempts),
@@ -162,7 +166,7 @@ def _wasted(trial: Trial, attempt: Attempt, objective: Objective) -> Spend:
     end, terms = attempt.end, attempt.terms
     if end is None or terms is None:
         return NOTHING
-    if end.outcome is Outcome.FAILED or trial.status in _IN_VAIN:
+    if _has_failed(attempt) or trial.status in _IN_VAIN:
         return _run(attempt)
     if end.started_at is None or end.ended_at is None or end.ended_at <= end.started_at:
         return NOTHING
@@ -170,6 +174,10 @@ def _wasted(trial: Trial, attempt: Attempt, objective: Objective) -> Spend:
     again = _repeated(_reports(trial, attempt, objective)) if end.interruptions else 0.0
     share = min(1.0, (after_verdict + again) / (end.ended_at - end.started_at))
     return terms.of((attempt.billed or 0.0) * share)
+
+
+def _has_failed(attempt: Attempt) -> bool:
+    return attempt.end is not None and attempt.end.outcome is Outcome.FAILED
 
 
 def _reports(trial: Trial, attempt: Attempt, objective: Objective) -> list[Report]:
