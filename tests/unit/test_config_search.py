@@ -331,6 +331,12 @@ def test_the_same_point_twice(document: dict[str, Any]) -> None:
     assert found == {"points_to_evaluate[3]": "is the same as points_to_evaluate[1] → write each point once"}
 
 
+def test_the_same_point_in_another_spelling(document: dict[str, Any]) -> None:
+    document["space"] = {"x": {"type": "quniform", "lower": 0, "upper": 1, "q": 0.5}}
+    found = problems({**document, "points_to_evaluate": [{"x": 1}, {"x": 1.0}]})
+    assert found == {"points_to_evaluate[1]": "is the same as points_to_evaluate[0] → write each point once"}
+
+
 def test_a_nested_domain_can_be_set_from_the_command_line(path: Path) -> None:
     spec = load(path, overrides=[f"{OPTIMIZER}.adam.beta1.upper=0.9", "limits.target=0.5"])
     assert "upper=0.9" in repr(spec.to_space().domains["beta1"])

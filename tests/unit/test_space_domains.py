@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 
 from trialjob.model.ids import TrialId
+from trialjob.model.json import Json
 from trialjob.model.space import (
     Branches,
     Choice,
@@ -30,6 +32,7 @@ from trialjob.model.space import (
     Uniform,
 )
 from trialjob.orchestrator.core.events import TrialProposed
+from trialjob.orchestrator.core.search import Sampler
 from trialjob.orchestrator.samplers.grid import GridSampler
 from trialjob.orchestrator.samplers.initial_points import PointsFirst
 from trialjob.orchestrator.samplers.random import RandomSampler
@@ -226,3 +229,20 @@ def test_a_grid_behind_points_repeats_none_of_them() -> None:
             sampler.tell([TrialProposed(trial=TrialId(number), config=config)])
         proposed.append(config and config["a"])
     assert proposed == [2, 1, 3, None, None]
+
+
+@pytest.mark.parametrize("sampler", [GridSampler, lambda space: RandomSampler(space, 0)])
+@pytest.mark.parametrize(("q", "point"), [(0.5, 1), (0.5, -0.0), (1, 1.0)])
+def test_a_multiple_that_is_written_another_way_is_not_tried_again(
+    sampler: Callable[[Space], Sampler], q: float, point: Json
+) -> None:
+    space = Space({"a": QUniform(0, 2 * q, q)})
+    asked = PointsFirst([{"a": point}], space, 0, sampler(space))
+    proposed = []
+    for number in range(1, 5):
+        config = asked.ask(TrialId(number))
+        if config is not None:
+            asked.tell([TrialProposed(trial=TrialId(number), config=config)])
+            proposed.append(config["a"])
+    assert proposed[0] == point
+    assert sorted(map(repr, proposed)) == [repr(value) for value in space.domains["a"].listed() or ()]

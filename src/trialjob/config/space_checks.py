@@ -56,6 +56,7 @@ def point_problems(
     known = {name: domain for _, name, domain in all_domains(space)}
     with suppress(ValueError):
         whole = space_of(space)
+        points = [whole.spelled(point) for point in points]
         for place, point in enumerate(points):
             for name, message in whole.problems(point):
                 remedy = f"the space has {', '.join(whole.domains)}"

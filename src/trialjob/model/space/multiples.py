@@ -48,6 +48,14 @@ class Multiples:
             return False
         return abs(number / self.q) >= scales.EXACT or float(self.nearest(number)) == number
 
+    def spelled(self, value: Json) -> Json:
+        """``value``; of a multiple as ``nth`` writes it: 1 is the 1.0 of the multiples of 0.5."""
+        number = as_number(value)
+        if number is None or abs(number / self.q) >= scales.EXACT:
+            return value
+        known = self.nearest(number)
+        return known if known == number else value
+
     def between(self, first: int, last: int) -> Sequence[Json] | None:
         """The multiples with these numbers and those between, unless they are too many."""
         return _Listed(self, range(first, last + 1)) if last - first < MOST_LISTED else None

@@ -13,6 +13,8 @@ from typing import TypeAlias
 from trialjob.model.json import Json, canonical_json
 from trialjob.model.space.domain import Config, Domain
 from trialjob.model.space.listed import Branches
+from trialjob.model.space.multiples import Multiples
+from trialjob.model.space.quantized import QLogNormal, QLogUniform, QNormal, QUniform
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,12 @@ class Space:
 
     def complete(self, given: Config, point: Mapping[str, float]) -> Config:
         """``given`` with the hyperparameters that it leaves out taken from ``point``."""
-        return self._walk(lambda name, domain: given[name] if name in given else domain.at(point[name]))
+        known = self.spelled(given)
+        return self._walk(lambda name, domain: known[name] if name in known else domain.at(point[name]))
+
+    def spelled(self, config: Config) -> Config:
+        """``config`` with numbers as its domains write them: 1 and 1.0 are told apart, and both tried."""
+        return {name: _spelled(self.domains.get(name), value) for name, value in config.items()}
 
     def problems(self, config: Config) -> Iterator[tuple[str, str]]:
         """Name and complaint for each value of ``config`` that cannot be so; some may be left out."""
@@ -135,6 +142,12 @@ def _active_names(tree: _Tree, config: Config) -> Iterator[str]:
         yield name
         if name in config:
             yield from _active_names(_chosen(domain, config[name]), config)
+
+
+def _spelled(domain: Domain | None, value: Json) -> Json:
+    if isinstance(domain, QUniform | QLogUniform | QNormal | QLogNormal):
+        return Multiples(domain.q).spelled(value)
+    return value
 
 
 def _size(tree: _Tree) -> int | None:
