@@ -16,7 +16,7 @@ from trialjob.apps.service.studies import Study, spec_of_study
 from trialjob.backends.external.lease import Lease, NotYours
 from trialjob.errors import NoSuchExperiment, SpecError, UsageError
 from trialjob.experiment.stores import clock_of
-from trialjob.model.ids import ExperimentName
+from trialjob.model.ids import ExperimentName, TrialId
 from trialjob.model.job import FailureKind, Outcome
 from trialjob.model.trial import TrialStatus
 from trialjob.orchestrator.journals.folder import FolderStore
@@ -109,6 +109,24 @@ def test_a_whole_study_is_an_experiment_like_any_other(tmp_path: Path) -> None:
     assert session.result().best is not None
     assert session.result().best.score == 0.5
     assert next(each.curve for each in session.state.trials) == ((1.0, 1.0), (2.0, 0.5))
+
+
+def test_metrics_of_one_step_may_come_in_several_calls_and_each_counts_once(tmp_path: Path) -> None:
+    store = made(tmp_path)
+    store.study().suggest("ann", 1)
+    for loss in (0.9, 0.1):
+        store.study().report(1, "ann", 1, {"train": 2.0})
+        store.study().report(1, "ann", 1, {"train": 1.0, "loss": loss})
+    store.study().report(1, "ann", 2, {"train": 1.0})
+    done = store.study().finish(1, "ann", metrics={"loss": 0.5}, step=2, failed=None)
+    assert done == {"trial": 1, "status": "completed", "score": 0.5}
+    reports = experiment.open_session(FolderStore(tmp_path), NAME).state.trials[TrialId(1)].reports
+    assert [(each.resource, each.metrics) for each in reports] == [
+        (1.0, {"train": 2.0}),
+        (1.0, {"loss": 0.9}),
+        (2.0, {"train": 1.0}),
+        (2.0, {"loss": 0.5}),
+    ]
 
 
 def test_values_that_json_has_no_numbers_for(tmp_path: Path) -> None:

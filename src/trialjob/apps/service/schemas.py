@@ -102,7 +102,7 @@ class _Told(_Body):
 
 
 class TrialReport(_Told):
-    """A trial's metrics at a step; the same step again changes nothing."""
+    """A trial's metrics at a step; the same again changes nothing."""
 
     step: _Step
 

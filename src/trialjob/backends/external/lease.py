@@ -99,12 +99,13 @@ class Lease:
     def reported(
         self, client: str, step: float | None, metrics: Mapping[str, float | str], now: float
     ) -> Self:
-        """With a report; of a step that was reported already the first one counts."""
+        """With a report; of what was reported of the same step already the first value counts."""
         self._check(client)
         if self.outcome is not None:
             return self
-        known = step is not None and any(each.step == step for each in self.said)
-        said = self.said if known or not metrics else (*self.said, Said(at=now, metrics=metrics, step=step))
+        same = () if step is None else [each.metrics for each in self.said if each.step == step]
+        new = {name: value for name, value in metrics.items() if not any(name in known for known in same)}
+        said = (*self.said, Said(at=now, metrics=new, step=step)) if new else self.said
         return replace(self, said=said, heard=now)
 
     def over(
