@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
+from asgi_call import ask
 from trialjob import experiment
+from trialjob.apps.service.api import app
+from trialjob.apps.service.callers import Alone
 from trialjob.apps.service.experiments import Experiments
 from trialjob.apps.service.runner import Runner
 from trialjob.apps.service.studies import Study, spec_of_study
@@ -127,6 +130,24 @@ def test_metrics_of_one_step_may_come_in_several_calls_and_each_counts_once(tmp_
         (2.0, {"train": 1.0}),
         (2.0, {"loss": 0.5}),
     ]
+
+
+def test_a_copy_says_whose_checkpoint_it_begins_with(tmp_path: Path) -> None:
+    pytest.importorskip("syne_tune", reason="Syne Tune is not installed")
+    rule = {"kind": "pbt", "max_resource": 9, "perturbation_interval": 1, "quantile_fraction": 0.5}
+    limits = {"max_trials": 3, "max_concurrent_trials": 2}
+    made(tmp_path, stopping=rule, limits=limits)
+    server = app(Alone(Experiments(str(tmp_path), Runner(), tmp_path), "trialjob_of_a_test"))
+
+    def call(path: str, **body: Any) -> Any:  # noqa: ANN401 - whatever is asked and answered
+        return ask(server, "POST", f"/v1/studies/{NAME}/{path}", "trialjob_of_a_test", body).json()
+
+    whole = call("suggestions", client_id="ann", count=2)
+    assert [each.keys() for each in whole["suggestions"]] == [{"trial", "attempt", "parameters"}] * 2
+    for trial in (1, 2):
+        call(f"trials/{trial}/reports", client_id="ann", step=1, metrics={"loss": trial})
+    (_, copy) = call("suggestions", client_id="ann", count=2)["suggestions"]
+    assert (copy["trial"], copy["source"]) == (3, 1)
 
 
 def test_values_that_json_has_no_numbers_for(tmp_path: Path) -> None:

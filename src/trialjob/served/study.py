@@ -18,6 +18,8 @@ class Suggestion:
     #: Counted up when the client that had it is taken to be gone.
     attempt: int
     parameters: Mapping[str, Any]
+    #: Of a copy, as of population based training: the trial whose checkpoint it begins with.
+    source: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +55,12 @@ class Study:
         return Suggestions(
             trials=[
                 # A newer server may say more of it.
-                Suggestion(trial=each["trial"], attempt=each["attempt"], parameters=each["parameters"])
+                Suggestion(
+                    trial=each["trial"],
+                    attempt=each["attempt"],
+                    parameters=each["parameters"],
+                    source=each.get("source"),
+                )
                 for each in answer["suggestions"]
             ],
             over=answer["over"],

@@ -126,6 +126,7 @@ class Suggestion(BaseModel):
     trial: int
     attempt: int
     parameters: dict[str, Any]
+    source: int | None = Field(None, description="Of a copy: the trial whose checkpoint it begins with.")
 
 
 class Suggestions(BaseModel):

@@ -123,8 +123,14 @@ class Study:
                 lambda old, lease=lease: (old or lease).taken(client, self._clock.now()),  # type: ignore[misc]
             )
             if taken.is_of(client):
+                source = self._session.state.trials[trial].source
                 found.append(
-                    {"trial": int(trial), "attempt": attempt, "parameters": dict(taken.hyperparameters)}
+                    {
+                        "trial": int(trial),
+                        "attempt": attempt,
+                        "parameters": dict(taken.hyperparameters),
+                        **({} if source is None else {"source": int(source)}),
+                    }
                 )
         return found
 

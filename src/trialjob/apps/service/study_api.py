@@ -37,7 +37,7 @@ def add_studies(made: FastAPI) -> None:
         """A study: a spec without estimator and backend, whose trials its clients ask for and run."""
         return started(response, *experiments.start_study(body, key=idempotency_key))
 
-    @made.post(f"{STUDIES}/{{name}}/suggestions")
+    @made.post(f"{STUDIES}/{{name}}/suggestions", response_model_exclude_unset=True)
     def suggest_trials(name: str, body: SuggestionRequest, experiments: CallerExperiments) -> Suggestions:
         """Trials to run. The same client is given those again that it has and has not ended."""
         suggested = experiments.of(name).study(name, lambda study: study.suggest(body.client_id, body.count))
