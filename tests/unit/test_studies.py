@@ -150,6 +150,24 @@ def test_a_copy_says_whose_checkpoint_it_begins_with(tmp_path: Path) -> None:
     assert (copy["trial"], copy["source"]) == (3, 1)
 
 
+def test_a_study_moves_when_no_client_can_have_a_trial_of_it(tmp_path: Path) -> None:
+    """Its leases are in its store: elsewhere each would be taken for lost, and its trial given out again."""
+    store, other = made(tmp_path / "here"), FolderStore(tmp_path / "there")
+    store.study().suggest("ann", 1)
+    with pytest.raises(UsageError, match=r"clients report .*\n.* stop asked --store "):
+        experiment.hand_over(NAME, source=store, target=other)
+    assert store.study().report(1, "ann", 1, {"loss": 0.5}) == {"trial": 1, "stop": False}
+    Experiments(str(tmp_path / "here"), Runner(), tmp_path).stop(NAME)
+    assert store.study().suggest("ann", 1)["over"]
+    experiment.hand_over(NAME, source=store, target=other)
+    elsewhere = Experiments(str(tmp_path / "there"), Runner(), tmp_path)
+    elsewhere.resume(NAME)
+    elsewhere.study(NAME, lambda study: study.suggest("ann", 1))
+    trials_there = elsewhere.look(NAME, lambda session: session.state.trials)
+    assert trials_there[TrialId(1)].score == 0.5
+    assert {len(each.attempts) for each in trials_there} == {1}
+
+
 def test_values_that_json_has_no_numbers_for(tmp_path: Path) -> None:
     store = made(tmp_path)
     store.study().suggest("ann", 1)

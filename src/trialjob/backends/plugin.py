@@ -129,6 +129,8 @@ class BaseBackend(SpecPart):
     kind: ClassVar[str] = ""
     #: An experiment may go on from another machine or store while its jobs run.
     is_remote: ClassVar[bool] = True
+    #: Its jobs are kept in the experiment's store, and stay there when the experiment goes to another.
+    jobs_in_store: ClassVar[bool] = False
     #: Its jobs mount what is written as ``efs://…`` or ``fsx://…``.
     mounts_file_systems: ClassVar[bool] = False
     #: What a plan takes the service to be like.

@@ -23,6 +23,7 @@ from trialjob.experiment.opening import open_session
 from trialjob.experiment.session import Session
 from trialjob.experiment.stores import address_of, clock_of, open_store, place
 from trialjob.model.ids import ExperimentName
+from trialjob.model.trial import Phase
 from trialjob.orchestrator.core.events import ExperimentArrived, ExperimentMoved, Record
 from trialjob.orchestrator.journals.prefix import begins_alike
 from trialjob.orchestrator.journals.store import BaseStore
@@ -49,6 +50,11 @@ def hand_over(name: str, *, source: BaseStore, target: BaseStore) -> Session:
             f"  → one file that shows it elsewhere: {command('report', name, store=source.where())}"
         )
     if session.state.moved_to is None:
+        if session.spec.backend.jobs_in_store and session.state.phase is not Phase.ENDED:
+            raise UsageError(
+                f"clients report the trials of the study {name} to {place(source)}, where they are kept\n"
+                f"  → {command('stop', name, store=source.where())}, move it, and resume it there"
+            )
         _prepare(session, source, target)
         session.move(there)
     if session.refresh().moved_to != there:

@@ -18,6 +18,7 @@ class External(BaseBackend):
 
     #: Trials are asked for, and run, by clients of `trialjob serve`.
     kind: ClassVar[str] = "external"
+    jobs_in_store: ClassVar[bool] = True
     tenant_fields: ClassVar[frozenset[str]] = frozenset({"lease", "poll_interval"})
 
     #: A client that has not been heard for so long is taken to be gone; its trial is given to the next
