@@ -209,6 +209,15 @@ def test_a_client_that_is_gone_loses_its_trial_to_the_next(tmp_path: Path) -> No
     assert store.study().finish(1, "bob", metrics={"loss": 0.25}, step=1, failed=None)["score"] == 0.25
 
 
+def test_a_client_that_asks_for_fewer_than_it_has_keeps_all(tmp_path: Path) -> None:
+    store = made(tmp_path, lease="60s", limits={"max_trials": 2, "max_concurrent_trials": 2})
+    assert trials(store.study().suggest("ann", 2)) == [1, 2]
+    for store.later in (40.0, 80.0, 120.0):
+        assert trials(store.study().suggest("ann", 1)) == [1]
+        assert trials(store.study().suggest("bob", 2)) == []
+    assert store.study().finish(2, "ann", metrics={"loss": 0.5}, step=1, failed=None)["score"] == 0.5
+
+
 def test_what_has_failed_is_not_tried_again_and_says_why(tmp_path: Path) -> None:
     store = made(tmp_path)
     store.study().suggest("ann", 1)

@@ -114,9 +114,7 @@ class Study:
         known.sort(key=lambda each: each[3] is None or not each[3].is_of(client))
         found: list[dict[str, Any]] = []
         for trial, attempt, job, lease in known:
-            if len(found) == count:
-                break
-            if lease is None or not (lease.is_free or lease.is_of(client)):
+            if lease is None or not (lease.is_of(client) or (lease.is_free and len(found) < count)):
                 continue
             taken = self._leases.change(
                 job,
@@ -132,7 +130,7 @@ class Study:
                         **({} if source is None else {"source": int(source)}),
                     }
                 )
-        return found
+        return found[:count]  # of all that are the client's, its word was a sign of life
 
     def report(self, trial: int, client: str, step: float, metrics: Values) -> dict[str, Any]:
         """A trial's metrics at ``step``, once however often it is reported; and whether to stop."""
