@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 
+from trialjob.apps.service.experiments import Experiments
+from trialjob.apps.service.runner import Runner
 from trialjob.errors import UsageError
 from trialjob.model.ids import ExperimentName, TrialId
 from trialjob.model.limits import Limits
@@ -134,6 +137,26 @@ def test_a_word_for_no_number_may_be_a_value() -> None:
     space = Space({"fill": Choice(values=("NaN", "mean"))})
     known = of_table("fill,acc\nNaN,0.5\n1e999,0.4\n", "t.csv", present(space))
     assert ([each.config for each in known.results], known.dropped) == ([{"fill": "NaN"}], 1)
+
+
+@pytest.mark.parametrize("cell", ["1" * 400, "[" * 5000], ids=["larger than a float", "nested"])
+def test_a_cell_that_is_no_value_of_the_space_is_left_out(cell: str) -> None:
+    space = Space({"fill": Choice(values=("mean", "none"))})
+    known = of_table(f"fill,acc\n{cell},0.5\nmean,0.4\n", "t.csv", present(space))
+    assert ([each.config for each in known.results], known.dropped) == ([{"fill": "mean"}], 1)
+
+
+def test_a_table_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(f"rate,loss\n{'1' * 200_000},0.5\n")
+    study = {
+        "metric": "loss",
+        "mode": "min",
+        "space": {"rate": {"type": "uniform", "lower": 0, "upper": 1}},
+        "sampler": {"kind": "tpe", "warm_start": [str(tmp_path / "t.csv")]},
+        "limits": {"max_trials": 1},
+    }
+    with pytest.raises(UsageError, match=r"sampler\.warm_start: .*t\.csv cannot be read: field larger"):
+        Experiments(str(tmp_path / "store"), Runner(), tmp_path).start_study(study, key="")
 
 
 def test_the_results_of_an_experiment_are_a_table() -> None:

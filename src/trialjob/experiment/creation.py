@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -195,7 +196,6 @@ def _known_by(source: str, store: BaseStore, present: Present) -> Earlier:
     if not source.endswith(".csv"):
         return of_experiment(open_session(store, source).state, present)
     try:
-        text = Path(source).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        return of_table(Path(source).read_text(encoding="utf-8-sig"), source, present)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"sampler.warm_start: {source} cannot be read: {error}") from error
-    return of_table(text, source, present)

@@ -18,6 +18,7 @@ from trialjob.model.cells import of_cell
 from trialjob.model.json import Json, canonical_json, is_number
 from trialjob.model.metric import Objective, TrialScore
 from trialjob.model.space import Config, Space
+from trialjob.model.space.domain import as_number, is_whole
 from trialjob.model.trial import TrialStatus
 from trialjob.orchestrator.core.events import KnownResult
 from trialjob.orchestrator.core.state import State
@@ -185,13 +186,13 @@ def _readings(cell: str | None) -> Iterator[Json]:
         yield None
     try:
         value: Json = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         value = text
     yield value
     if isinstance(value, float) and value.is_integer():
         yield int(value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        yield float(value)
+    if is_whole(value) and (number := as_number(value)) is not None:
+        yield number
     if text.lower() in ("true", "false"):
         yield text.lower() == "true"
     yield text
