@@ -134,6 +134,23 @@ def test_what_is_not_there_is_left_out_with_its_option() -> None:
     assert filled(["-v", "{amp:flag}", "{m:option}", "x"], {"amp": False}, dialect=SDK_V2) == ["-v", "x"]
 
 
+@pytest.mark.parametrize(
+    ("words", "values", "expected"),
+    [
+        (["--offset", "{offset}", "{m}"], {"offset": -5}, ["--offset", "-5"]),
+        (["{others}", "{m}"], {"offset": -5}, ["--offset=-5"]),
+        (["--offset={offset}", "{m}"], {"offset": 5}, ["--offset=5"]),
+        (["--seed=1", "{m}"], {}, ["--seed=1"]),
+        (["{amp:flag}", "{m}"], {"amp": True}, ["--amp"]),
+        (["-v", "--momentum", "{m}", "{n}"], {}, ["-v"]),
+    ],
+)
+def test_only_an_option_that_waits_for_a_value_is_left_out_with_it(
+    words: list[str], values: dict[str, Any], expected: list[str]
+) -> None:
+    assert filled(words, values, dialect=SDK_V2) == expected
+
+
 def test_places_are_values() -> None:
     given = ["--out={output_dir}/x", "{checkpoint_dir}", "{model_dir}", "{channel:train}", "{values_file}"]
     assert filled(given, {}, dialect=SDK_V2, root="/r") == [

@@ -188,11 +188,14 @@ def filled(
     named = {slot.name for word in (*templates, *beside) for slot in slots(word)}
     filling = _Filling(values, named, dialect, root, values_folder)
     kept: list[str] = []
+    is_option = False
     for word in templates:
         found = slots(word)
         fresh = filling.words_of(word, found)
-        if not fresh and filling.takes_option(word, found) and kept and kept[-1].startswith("-"):
+        if not fresh and is_option and filling.takes_option(word, found):
             kept.pop()
+        # By how it is written: a value that was filled in may begin with a dash as well, such as -5.
+        is_option = word.startswith("-") and "=" not in word and not found
         kept += fresh
     return kept
 
