@@ -287,6 +287,46 @@ def test_more_values_than_a_variable_holds_are_read_from_a_file(root: Path, pyth
     assert "SM_HPS, SM_USER_ARGS, SM_TRAINING_ENV are longer" in said
 
 
+@pytest.mark.parametrize("text", ["short", "x" * 140_000])
+def test_values_are_never_those_of_the_job_around_it(root: Path, text: str) -> None:
+    outer = root / "outer.json"
+    outer.write_text('{"lr": 9}')
+    config(root, "hyperparameters", {"lr": "0.1", "text": json.dumps(text)})
+    around = dict.fromkeys(("SM_HPS", "SM_TRAINING_ENV", "SM_USER_ARGS"), '{"lr": 9}')
+    found = entrypoint.environment(root, {**around, "TRIALJOB_VALUES_FILE": str(outer)})
+    place = found.get("TRIALJOB_VALUES_FILE")
+    assert json.loads(Path(place).read_text() if place else found["SM_HPS"]) == {"lr": 0.1, "text": text}
+    assert not {'{"lr": 9}', str(outer)}.intersection(found.values())
+
+
+def test_a_value_that_is_not_active_is_in_no_variable_of_the_images_toolkit(root: Path) -> None:
+    (root / "code" / "train.py").write_text(
+        "import os\nprint('SM_HP_MOMENTUM' in os.environ, os.environ['SM_HP_LR'])"
+    )
+    place = root.parent / "hosted"
+    place.mkdir()
+    for name in ("entrypoint.py", *entrypoint.SHIPPED):
+        shutil.copy(Path(entrypoint.__file__).with_name(name), place)
+    codec = [
+        {"name": "opt", "how": "listed", "texts": ["adam", "sgd"], "values": ["adam", "sgd"]},
+        {"name": "lr", "how": "uniform", "numbers": [0, 10]},
+        {"name": "momentum", "how": "uniform", "numbers": [0, 10], "when": [["opt", "sgd"]]},
+    ]
+    facts = {"entry_point": "train.py", "dialect": "sdk-v2", "words": [], "constants": {}, "codec": codec}
+    (place / "hosted.json").write_text(json.dumps(facts))
+    bundle(place / "bundle.tar.gz", {})
+    config(root, "hyperparameters", {"opt": "adam", "lr": "0.5", "momentum": "0.7"})
+    toolkit = {"SM_HP_LR": "0.5", "SM_HP_MOMENTUM": "0.7", "TRAINING_JOB_NAME": "x-001-ab"}
+    done = subprocess.run(
+        [sys.executable, str(place / "hosted.py")],
+        env={**os.environ, **toolkit, entrypoint.ML_ROOT: str(root)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "False 5.0\n", done.stderr
+
+
 def test_what_is_too_long_for_the_machine_is_said_without_its_text(root: Path) -> None:
     config(root, "hyperparameters", {"blob": json.dumps("x" * 200_000)})
     (root / "code" / "train.py").touch()

@@ -162,7 +162,8 @@ def environment(
         entry_point=entry_point,
         user_args=command_line.words(values, how, str(root)),
     )
-    result = {**base, **given}
+    kept = {name: text for name, text in base.items() if name not in variables.WITH_ALL_VALUES}
+    result = {**kept, **given}
     result[HOST_RANK] = given["SM_CURRENT_HOST_RANK"]
     result["TRIALJOB_CHECKPOINT_DIR"] = str(root / "checkpoints" / base.get(OWN_CHECKPOINTS, ""))
     result["PYTHONUNBUFFERED"] = "1"

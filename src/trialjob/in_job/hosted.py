@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Any
 
 if __package__:
-    from trialjob.in_job import command_line, entrypoint, scales
+    from trialjob.in_job import command_line, entrypoint, scales, variables
 else:  # A container runs this very file, and the others lie beside it.
     sys.path.insert(0, str(Path(__file__).resolve().parent))
     import command_line  # type: ignore[import-not-found,no-redef]
     import entrypoint  # type: ignore[import-not-found,no-redef]
     import scales  # type: ignore[import-not-found,no-redef]
+    import variables  # type: ignore[import-not-found,no-redef]
 
 #: Beside this file: what is to be run, and how the values are decoded.
 FACTS = "hosted.json"
@@ -84,6 +85,9 @@ def main() -> int:
     values = {**facts["constants"], **configuration(texts, facts["codec"])}
     (root / entrypoint.DECODED).mkdir(parents=True, exist_ok=True)
     (root / entrypoint.DECODED / entrypoint.VALUES_FILE).write_text(json.dumps(values), encoding="utf-8")
+    # The image's toolkit has set them to what was proposed, also of what is not active.
+    for variable in (each for name in texts for each in variables.names_of(name)):
+        os.environ.pop(variable, None)
     job = os.environ.get("TRAINING_JOB_NAME", "")
     os.environ["TRIALJOB_TRIAL"] = str(number_of(job))
     os.environ["TRIALJOB_ATTEMPT"] = "1"

@@ -26,6 +26,8 @@ PLACE = "/opt/ml"
 LONGEST = 131_072
 #: Names the file with the values when no variable can hold all of them.
 VALUES_FILE_VARIABLE = "TRIALJOB_VALUES_FILE"
+#: Which variables have all values; one that is left out must not be found as another launcher has set it.
+WITH_ALL_VALUES = (VALUES_FILE_VARIABLE, "SM_HPS", "SM_USER_ARGS", "SM_TRAINING_ENV")
 #: The port that the SDK's drivers name; several trials of one machine need one each.
 _MASTER_PORT = 7777
 #: What the toolkit calls the only group of instances there is.
