@@ -301,7 +301,9 @@ def test_values_are_never_those_of_the_job_around_it(root: Path, text: str) -> N
 
 def test_a_value_that_is_not_active_is_in_no_variable_of_the_images_toolkit(root: Path) -> None:
     (root / "code" / "train.py").write_text(
-        "import os\nprint('SM_HP_MOMENTUM' in os.environ, os.environ['SM_HP_LR'])"
+        "import os\nprint('SM_HP_MOMENTUM' in os.environ, os.environ['SM_HP_LR'])\n"
+        "from trialjob.reporting import get_context, report\n"
+        "report(acc=0.5)\nassert not get_context().resumes"
     )
     place = root.parent / "hosted"
     place.mkdir()
@@ -316,7 +318,10 @@ def test_a_value_that_is_not_active_is_in_no_variable_of_the_images_toolkit(root
     (place / "hosted.json").write_text(json.dumps(facts))
     bundle(place / "bundle.tar.gz", {})
     config(root, "hyperparameters", {"opt": "adam", "lr": "0.5", "momentum": "0.7"})
-    toolkit = {"SM_HP_LR": "0.5", "SM_HP_MOMENTUM": "0.7", "TRAINING_JOB_NAME": "x-001-ab"}
+    toolkit = {
+        "SM_HP_LR": "0.5", "SM_HP_MOMENTUM": "0.7", "TRAINING_JOB_NAME": "x-001-ab",
+        "TRIALJOB_RUNNING_BEST": "max:acc",
+    }  # fmt: skip
     done = subprocess.run(
         [sys.executable, str(place / "hosted.py")],
         env={**os.environ, **toolkit, entrypoint.ML_ROOT: str(root)},
@@ -324,7 +329,10 @@ def test_a_value_that_is_not_active_is_in_no_variable_of_the_images_toolkit(root
         text=True,
         check=False,
     )
-    assert done.stdout == "False 5.0\n", done.stderr
+    assert done.stdout.startswith("False 5.0\n[trialjob]"), done.stderr
+    assert done.returncode == 0, done.stderr
+    # Beside the script's own folder of checkpoints: with spot, the service brings it back.
+    assert (root / "checkpoints" / "x-001-ab.best").read_text() == "0.5"
 
 
 def test_what_is_too_long_for_the_machine_is_said_without_its_text(root: Path) -> None:

@@ -154,7 +154,7 @@ KEPT = {"PATH": "/bin", "OMP_NUM_THREADS": "4", "SLURM_JOB_ID": "17", "SLURM_JOB
         {"HOROVOD_RANK": "1", "HOROVOD_SIZE": "2"},
         {"TF_CONFIG": "{}", "TPU_WORKER_ID": "1", "JAX_PROCESS_ID": "1"},
         {"TRIALJOB_HOST_RANK": "1", "TRIALJOB_MAX_RESOURCE": "3", "SM_HP_LR": "1", "SM_CHANNEL_TRAIN": "/x"},
-        {"TRIALJOB_OWN_CHECKPOINTS": "outer-1", "TRIALJOB_RUNNING_BEST": "max:accuracy"},
+        {"TRIALJOB_OWN_CHECKPOINTS": "j", "TRIALJOB_RUNNING_BEST": "max:acc", "TRIALJOB_BEST_FILE": "/x"},
     ],
     ids=lambda around: next(iter(around)),
 )  # fmt: skip

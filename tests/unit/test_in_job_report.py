@@ -166,6 +166,20 @@ def test_a_full_pipe_that_does_not_block_loses_nothing() -> None:
     assert [json.loads(line[len(PREFIX) :])["seq"] for line in lines] == list(range(1, 3001))
 
 
+def test_the_best_of_a_job_outlives_the_loss_of_its_machine(tmp_path: Path) -> None:
+    told = {"TRIALJOB_RUNNING_BEST": "min:loss", "TRIALJOB_BEST_FILE": str(tmp_path / "j.best")}
+    found = []
+    for losses in ("0.4, 0.2, 0.3", "0.25, 0.1, float('nan')"):
+        code = f"from trialjob.reporting import report\nfor loss in ({losses}): report(loss=loss)"
+        line = [sys.executable, "-c", code]
+        done = subprocess.run(
+            line, env={**os.environ, **told}, check=True, capture_output=True, text=True
+        ).stdout
+        found.append([each.split()[1] for each in done.splitlines() if each.startswith("[trialjob-best]")])
+    assert found == [["0.4", "0.2", "0.2"], ["0.2", "0.1"]]
+    assert [each.name for each in tmp_path.iterdir()] == ["j.best"]
+
+
 def test_threads_do_not_mix_their_lines(capfd: pytest.CaptureFixture[str]) -> None:
     def speak() -> None:
         for n in range(50):

@@ -18,12 +18,14 @@ from typing import Any
 
 if __package__:
     from trialjob.in_job import command_line, entrypoint, scales, variables
+    from trialjob.in_job.report import BEST_FILE
 else:  # A container runs this very file, and the others lie beside it.
     sys.path.insert(0, str(Path(__file__).resolve().parent))
     import command_line  # type: ignore[import-not-found,no-redef]
     import entrypoint  # type: ignore[import-not-found,no-redef]
     import scales  # type: ignore[import-not-found,no-redef]
     import variables  # type: ignore[import-not-found,no-redef]
+    from report import BEST_FILE  # type: ignore[import-not-found,no-redef]
 
 #: Beside this file: what is to be run, and how the values are decoded.
 FACTS = "hosted.json"
@@ -93,6 +95,8 @@ def main() -> int:
     os.environ["TRIALJOB_ATTEMPT"] = "1"
     os.environ[entrypoint.OWN_CHECKPOINTS] = job
     (root / "checkpoints" / job).mkdir(parents=True, exist_ok=True)
+    # Beside the script's own folder, of which scripts look whether it is empty.
+    os.environ[BEST_FILE] = str(root / "checkpoints" / f"{job}.best")
     return entrypoint.run(
         root,
         facts["entry_point"],

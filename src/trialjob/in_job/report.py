@@ -19,6 +19,7 @@ import select
 import sys
 import threading
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from trialjob.in_job.ranks import is_first
@@ -33,6 +34,8 @@ MOST_LINES = 16
 NEEDED = "TRIALJOB_METRICS"
 #: What makes each value of the objective be followed by a line with the best so far: ``max:accuracy``.
 RUNNING_BEST = "TRIALJOB_RUNNING_BEST"
+#: The file in which that is kept, for the same job when it goes on after it has lost its machine.
+BEST_FILE = "TRIALJOB_BEST_FILE"
 #: What begins such a line. It names no metric, so that no pattern of the user's finds a value in it.
 BEST_PREFIX = "[trialjob-best] "
 #: Where that does not say.
@@ -161,8 +164,26 @@ def _running_best(values: Mapping[str, Any]) -> bytes:
     value = values.get(metric)
     if not metric or isinstance(value, str) or value is None:
         return b""
-    _best[:] = [(min if mode == "min" else max)([*_best, float(value)])]
+    before = [*_best] or _kept_best()
+    _best[:] = [(min if mode == "min" else max)([*before, float(value)])]
+    if _best != before:
+        _keep_best()
     return f"{BEST_PREFIX}{_best[0]!r}\n".encode("ascii")
+
+
+def _kept_best() -> list[float]:
+    with contextlib.suppress(OSError, ValueError):
+        return [float(Path(os.environ.get(BEST_FILE, "")).read_text(encoding="ascii"))]
+    return []
+
+
+def _keep_best() -> None:
+    place = os.environ.get(BEST_FILE)
+    if place:
+        with contextlib.suppress(OSError):
+            aside = Path(f"{place}.new")
+            aside.write_text(repr(_best[0]), encoding="ascii")
+            aside.replace(place)
 
 
 def _pieces(values: Mapping[str, Any]) -> list[dict[str, Any]]:

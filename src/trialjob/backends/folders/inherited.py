@@ -14,7 +14,7 @@ from collections.abc import Mapping
 
 from trialjob.in_job.entrypoint import DISTRIBUTION, ML_ROOT, NODES, OWN_CHECKPOINTS, PROCESSES
 from trialjob.in_job.ranks import HOST_RANKS, RANKS
-from trialjob.in_job.report import NEEDED, RUNNING_BEST
+from trialjob.in_job.report import BEST_FILE, NEEDED, RUNNING_BEST
 from trialjob.in_job.tracker_logs import METRICS_FROM
 
 #: What torchrun sets; by hand the same is set for a single process, and is left alone.
@@ -27,7 +27,7 @@ _TOLD = frozenset((
     *_COUNTS, "TF_CONFIG", "MPI_LOCALNRANKS", "OMPI_UNIVERSE_SIZE", "HOROVOD_SIZE", "HOROVOD_LOCAL_SIZE",
     "HOROVOD_CROSS_SIZE", "SLURM_NTASKS", "SLURM_NPROCS", "SLURM_TASK_PID", "SLURM_GTIDS", "SLURM_STEPID",
     "TRIALJOB_MAX_RESOURCE", DISTRIBUTION, PROCESSES, NODES, NEEDED, ML_ROOT, METRICS_FROM,
-    OWN_CHECKPOINTS, RUNNING_BEST,
+    OWN_CHECKPOINTS, RUNNING_BEST, BEST_FILE,
 ))  # fmt: skip
 #: By the last ones, MPI would take the trial for a process of the program around it.
 _PREFIXES = (
