@@ -227,6 +227,23 @@ def test_what_the_estimator_says_wins_over_the_request() -> None:
     assert found.estimator.hyperparameters == {"epochs": 9}
 
 
+def test_what_is_beside_a_request_is_added_to_it_name_by_name() -> None:
+    more = {"environment": {"SEED": "1"}, "inputs": {"train": "s3://bucket/train"}, "tags": {"team": "b"}}
+    raw = {
+        **RAW,
+        "Environment": {"MODE": "x", "SEED": "0"},
+        "Tags": [*RAW["Tags"], {"Key": "k", "Value": "v"}],
+    }
+    found = parse(spec(kind="request", request=raw, **more))
+    assert isinstance(found.backend, SageMaker)
+    assert found.estimator.environment == {"MODE": "x", "SEED": "1"}
+    # The code that the SDK has uploaded is one of them.
+    assert found.estimator.locations() == {"code": "s3://bucket/code", "train": "s3://bucket/train"}
+    assert found.backend.tags == {"team": "b", "k": "v"}
+    with pytest.raises(SpecError, match=r"estimator\.environment"):
+        parse(spec(kind="request", request=raw, environment=["SEED=1"]))
+
+
 @pytest.mark.parametrize("raw", [None, {}, [], {"Tags": [{"Key": "a"}]}, {"Tags": 3}])
 def test_what_is_no_request_is_refused(raw: object) -> None:
     with pytest.raises(SpecError, match=r"estimator\.request"):

@@ -29,6 +29,8 @@ _FIELDS: Final[dict[tuple[str, ...], str]] = {
     ("VpcConfig", "Subnets"): "subnets",
     ("VpcConfig", "SecurityGroupIds"): "security_group_ids",
 }
+#: Fields of an estimator that have a value for each of several names.
+_BY_NAME: Final = ("hyperparameters", "environment", "inputs", "tags")
 #: What every trial has of its own.
 _OURS: Final = (("TrainingJobName",), ("CheckpointConfig", "S3Uri"), ("OutputDataConfig", "S3OutputPath"))
 
@@ -67,12 +69,16 @@ def _as_container(document: Mapping[str, Any], sections: Sequence[dict[str, Any]
         raw["ResourceConfig"] |= {"InstanceType": None, "InstanceCount": None}
     for path in _OURS:
         _take(raw, path)
-    found["hyperparameters"] |= given.pop("hyperparameters", {})
+    for name in _BY_NAME:
+        if isinstance(more := given.get(name), Mapping):
+            # Name by name: the code of a ModelTrainer is an input channel, too.
+            given[name] = {**(found.get(name) or {}), **more}
+    found |= given
     searched = document.get("space") or {}
-    for name in [name for name in found["hyperparameters"] if name in searched]:
-        del found["hyperparameters"][name]
+    if isinstance(values := found["hyperparameters"], Mapping):
+        found["hyperparameters"] = {name: value for name, value in values.items() if name not in searched}
     left = {name: value for name, value in raw.items() if value not in ({}, [])}
-    result["estimator"] = {**found, **given, "kind": "container", "request": left}
+    result["estimator"] = {**found, "kind": "container", "request": left}
     return result
 
 
