@@ -8,6 +8,7 @@ import math
 import socket
 import sqlite3
 import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,19 @@ def test_a_damaged_file_gives_no_wrong_number_and_breaks_nothing(kind: str) -> N
         torn[place] ^= 0x55
         points, _ = read(io.BytesIO(bytes(torn)), 0)
         assert {repr(point) for point in points} <= whole
+
+
+def test_a_whole_record_with_a_field_of_another_kind_has_no_points() -> None:
+    inner = bytes([0x0A, 2, 0x08, 1])  # in its first field a message, and in that a number for a name
+    event, head = b"\x2a\x04" + inner, struct.pack("<Q", 6)
+    sums = [struct.pack("<I", event_files.masked_crc(data)) for data in (head, event)]
+    file = head + sums[0] + event + sums[1] + PLAIN
+    # By their texts: one of the numbers is a NaN.
+    found, plain = (event_files.scalars(io.BytesIO(data), 0)[0] for data in (file, PLAIN))
+    assert str(found) == str(plain)
+    row = b"\x12\x04" + inner
+    block = struct.pack("<IHB", zlib.crc32(b"\x01" + row), len(row), 1) + row
+    assert event_files.history(io.BytesIO(WANDB[:7] + block), 0) == ([], 7 + len(block))
 
 
 def test_a_value_of_four_bytes_has_the_fewest_digits_that_mean_it() -> None:

@@ -126,7 +126,7 @@ def _of_event(body: bytes) -> list[Any]:
                 step = _signed(value)
             elif number == 5:  # noqa: PLR2004 - of the format
                 found += [_of_value(row) for name, row in fields(value) if name == 1]
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, AttributeError):  # a field of another kind
         return []
     return [(tag, step, when, value) for tag, value in found if tag and value is not None]
 
@@ -231,7 +231,7 @@ def _of_record(body: bytes) -> list[Any]:
                     row.update(_of_item(given))
                 elif inner == 2:  # noqa: PLR2004 - of the format
                     step = next((_signed(found) for name, found in fields(given) if name == 1), 0)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, AttributeError):  # a field of another kind
         return []
     when = row.get("_timestamp", 0.0)
     at = int(row["_step"]) if "_step" in row else step or 0
