@@ -47,6 +47,13 @@ def test_hosts_find_each_other_at_the_first(host: str, rank: str) -> None:
     ]  # fmt: skip
 
 
+def test_torchrun_leaves_time_to_save(tmp_path: Path) -> None:
+    name = "TORCH_ELASTIC_SHUTDOWN_TIMEOUT"
+    entrypoint.lay_out(tmp_path)
+    assert 30 < int(entrypoint.environment(tmp_path, {})[name]) < 120
+    assert entrypoint.environment(tmp_path, {name: "5"})[name] == "5"
+
+
 def test_only_python_scripts_can_be_distributed() -> None:
     with pytest.raises(code_setup.SetupError, match="distribution"):
         entrypoint.distributed(["bash", "train.sh"], told(4))

@@ -63,6 +63,9 @@ DECODED = "decoded"
 OWN_CHECKPOINTS = "TRIALJOB_OWN_CHECKPOINTS"
 #: On the first host, for the processes to find each other.
 _MASTER_PORT = 29500
+#: How many seconds torchrun leaves its processes behind SIGTERM, in versions that can be told so. Its own 30
+#: are too few to save a large model; the service kills all after 120.
+_TORCHRUN_WAITS = ("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", "110")
 #: SageMaker shows so many characters of a failure.
 FAILURE_LENGTH = 1024
 
@@ -167,6 +170,7 @@ def environment(
     result[HOST_RANK] = given["SM_CURRENT_HOST_RANK"]
     result["TRIALJOB_CHECKPOINT_DIR"] = str(root / "checkpoints" / base.get(OWN_CHECKPOINTS, ""))
     result["PYTHONUNBUFFERED"] = "1"
+    result.setdefault(*_TORCHRUN_WAITS)
     places = [str(root / "code"), str(root / "shim"), base.get("PYTHONPATH", "")]
     result["PYTHONPATH"] = os.pathsep.join(place for place in places if place)
     tracker_logs.prepare(result, root)
