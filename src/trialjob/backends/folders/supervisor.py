@@ -101,8 +101,14 @@ class Supervisor:
     # What differs
 
     def _why(self) -> str:
-        """Why the script is to end now: ``stopped`` when it was asked for; "" while it may go on."""
-        return "stopped" if self._stop_asked or self._folder_says_stop() else ""
+        """Why the script is to end now: ``stopped`` when it was asked for; "" while it may go on.
+
+        A backend that stops a job says so in its folder. The signal alone, ``interrupted``, is of a machine
+        that shuts down, or is wanted for another job.
+        """
+        if self._folder_says_stop():
+            return "stopped"
+        return "interrupted" if self._stop_asked else ""
 
     def _folder_says_stop(self) -> bool:
         """Whether a stop is in the folder; one that cannot be looked at now, as NFS has it, says nothing."""

@@ -60,10 +60,6 @@ class LocalSupervisor(Supervisor):
     def _lent(self) -> Path:
         return lending.lent(self._folder.path.parent.parent / "shim")
 
-    def _why(self) -> str:
-        # A backend that stops a job says so in its folder. The signal alone is of a machine that shuts down.
-        return "interrupted" if self._stop_asked and not self._folder_says_stop() else super()._why()
-
     def _tell_stopping(self, why: str) -> None:
         if why != "interrupted":
             super()._tell_stopping(why)

@@ -110,9 +110,7 @@ class SlurmSupervisor(Supervisor):
         if self._is_superseded():
             return "superseded"
         self._beat()
-        if self._folder_says_stop():
-            return "stopped"
-        return "interrupted" if self._stop_asked else ""
+        return super()._why()
 
     def _environment(self) -> dict[str, str]:
         inherited = super()._environment()
