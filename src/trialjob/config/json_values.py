@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from trialjob.config.paths import shown, shown_at
+from trialjob.model.json import is_utf8
 from trialjob.model.paths import Part
 from trialjob.model.secret import Secret
 
@@ -94,7 +95,7 @@ def _scalar(value: object, unfit: list[Unfit], path: tuple[Part, ...]) -> object
 
 
 def _is_text(text: str) -> bool:
-    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+    return "\0" not in text and is_utf8(text)
 
 
 def _refuse(unfit: list[Unfit], path: tuple[Part, ...], message: str, remedy: str) -> None:

@@ -28,7 +28,7 @@ from trialjob.config.suggestions import problems_with
 from trialjob.config.yaml_text import load_yaml, read_text
 from trialjob.errors import Problem, SpecError, UsageError
 from trialjob.in_job.command_line import FIRST
-from trialjob.model.json import Json
+from trialjob.model.json import Json, is_utf8
 from trialjob.user_settings import expanded
 
 
@@ -309,7 +309,7 @@ def _resolved(location: object, base: Path, field: str) -> object:
 
 def _in_utf8(path: str, field: str) -> str:
     """A path that a journal can hold. Raises SpecError."""
-    if path == path.encode(errors="replace").decode():
+    if is_utf8(path):
         return path
     message = f"the name of a folder is no UTF-8: {path.encode(errors='backslashreplace').decode()}"
     raise SpecError(Problem(field=field, message=message, remedy="give it another name, such as by mv"))

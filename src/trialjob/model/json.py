@@ -20,6 +20,11 @@ def is_number(value: object) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+def is_utf8(text: str) -> bool:
+    """Whether ``text`` can be written as UTF-8: half of a surrogate pair cannot."""
+    return text == text.encode(errors="replace").decode()
+
+
 def canonical_json(value: Json) -> str:
     """Text of ``value`` with sorted keys and no spaces; raises ValueError on NaN and infinities."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from trialjob.errors import RuleError
 from trialjob.model.ids import TrialId
+from trialjob.model.json import is_utf8
 from trialjob.model.metric import Report
 from trialjob.model.trial import StopKind, StopReason
 from trialjob.orchestrator.core.events import Event
@@ -146,8 +147,8 @@ def _is_place_or_none(found: object) -> bool:
 
 
 def _is_text(found: object) -> bool:
-    """Whether it is one that a journal holds, which is UTF-8: half of a surrogate pair is none."""
-    return isinstance(found, str) and found == found.encode(errors="replace").decode()
+    """Whether it is one that a journal holds, which is UTF-8."""
+    return isinstance(found, str) and is_utf8(found)
 
 
 def _is_truth(found: object) -> bool:
